@@ -1,0 +1,54 @@
+# Two commands set everything up: `make check`, and `make hpo SPACE=smoke`.
+PYTHON ?= python3
+SPACE ?= smoke
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export OMP_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+
+.PHONY: help setup check format lint types layers test nightly hpo docs clean
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(READY) ## the virtual environment, with everything pinned
+
+check: lint types layers test ## everything a change must pass
+
+format: $(READY) ## rewrite the code in the house style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(READY) ## format and lint, without rewriting
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY) ## mypy --strict
+	$(BIN)/mypy
+
+layers: $(READY) ## the direction of imports, and no cycle
+	$(BIN)/lint-imports
+
+test: $(READY) ## the tests of `make check`
+	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist worksteal
+
+nightly: check ## what does not fit into `make check`
+	$(BIN)/pytest -m slow
+	$(BIN)/python benchmarks/covariance.py
+	$(BIN)/python benchmarks/scenes.py
+	$(BIN)/python benchmarks/facts.py
+
+hpo: $(READY) ## search a space: make hpo SPACE=smoke
+	@$(BIN)/risexp hpo --space $(SPACE)
+
+docs: $(READY) ## rewrite docs/commands.md from the commands' own help
+	$(BIN)/python docs/write_commands.py
+
+clean: ## remove what was made, but no data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

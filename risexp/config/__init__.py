@@ -1,0 +1,1 @@
+"""Typed configuration: frozen sections, layers, presets and search spaces, without torch."""

@@ -1,0 +1,109 @@
+"""The whole configuration of a run, its one way to change, and its hash."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Self
+
+from pydantic import ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from risexp.config.section import Section
+from risexp.config.sections import CovarianceConfig, DataConfig, PhysicsConfig, SampledConfig
+from risexp.config.words import nearest, one_sentence
+from risexp.errors import ConfigInvalid
+
+
+class RunConfig(Section):
+    """Everything that decides a run; what is not here does not vary."""
+
+    physics: PhysicsConfig = PhysicsConfig()
+    """The panel, the base station and the law of the signals."""
+    data: DataConfig = DataConfig()
+    """The scenes that are drawn."""
+    sampled: SampledConfig = SampledConfig()
+    """The covariance estimated from the measurements."""
+    covariance: CovarianceConfig = CovarianceConfig()
+    """The effective covariance that everything downstream sees."""
+
+    @model_validator(mode="after")
+    def _sources_are_identifiable(self) -> Self:
+        """Five real unknowns a source against 2 N of the solved vector; or K < N powers."""
+        held = self.physics.symbols == "frame"
+        limit = 2 * self.physics.elements // 5 if held else self.physics.elements - 1
+        if self.data.sources_max > limit:
+            message = (
+                f"data.sources_max = {self.data.sources_max} with {self.physics.elements} "
+                f"elements: the measurements cannot hold the unknowns of more than {limit} sources"
+            )
+            raise ValueError(message)
+        return self
+
+    def replace(
+        self, changes: Mapping[str, object], origins: Mapping[str, str] | None = None
+    ) -> Self:
+        """This configuration with dotted paths changed, validated again as a whole.
+
+        Raises:
+            ConfigInvalid: A path is unknown or the result is not a possible run.
+        """
+        tree = self.model_dump()
+        for path, value in changes.items():
+            if path not in fields():
+                origin = f" (from {origins[path]})" if origins and path in origins else ""
+                raise ConfigInvalid(unknown_field(path, origin))
+            *parents, name = path.split(".")
+            branch = tree
+            for parent in parents:
+                branch = branch[parent]
+            branch[name] = value
+        try:
+            return type(self).model_validate(tree)
+        except ValidationError as error:
+            raise ConfigInvalid(one_sentence(error, origins)) from None
+
+    def flat(self) -> dict[str, Any]:
+        """Every field as dotted path and JSON value."""
+        return {path: _at(self.model_dump(mode="json"), path) for path in fields()}
+
+    def sha(self, *sections: str) -> str:
+        """SHA-256 of the canonical JSON of the whole, or of the named sections only."""
+        tree = self.model_dump(mode="json", include=set(sections) or None)
+        canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@cache
+def fields() -> Mapping[str, FieldInfo]:
+    """Every field of a run by its dotted path, in the order it is declared."""
+    return dict(_leaves(RunConfig, ""))
+
+
+def unknown_field(path: str, origin: str = "") -> str:
+    """That there is no such field, and which one was probably meant."""
+    hint = nearest(path, fields()) or "; risexp config show lists all"
+    return f"there is no field {path!r}{origin}{hint}"
+
+
+def describe(path: str) -> str:
+    """What a field is for, in one line."""
+    return " ".join((fields()[path].description or "").split())
+
+
+def _leaves(section: type[Section], prefix: str) -> list[tuple[str, FieldInfo]]:
+    found: list[tuple[str, FieldInfo]] = []
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            found += _leaves(kind, f"{prefix}{name}.")
+        else:
+            found.append((prefix + name, field))
+    return found
+
+
+def _at(tree: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - a JSON value of any kind
+    value: Any = tree
+    for part in path.split("."):
+        value = value[part]
+    return value

@@ -1,0 +1,163 @@
+"""The sections that exist so far: the panel and its signal law, the scenes, the covariances."""
+
+import math
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from risexp.config.section import Interval, Section
+
+Wavefront = Literal["spherical", "fresnel", "parabolic"]
+Symbols = Literal["frame", "snapshot"]
+PowerLaw = Literal["free_space", "equal"]
+Codebook = Literal["dft", "balanced", "hadamard", "random"]
+
+
+class PhysicsConfig(Section):
+    """The panel, the base station that hears through it, and the law of the signals."""
+
+    wavelength_m: float = Field(default=0.3, gt=0.0, le=100.0)
+    """Carrier wavelength; 0.3 m is 1 GHz."""
+    elements_h: int = Field(default=12, ge=2, le=256)
+    """Panel elements along the horizontal axis h, which runs fastest in every flattened array."""
+    elements_v: int = Field(default=12, ge=2, le=256)
+    """Panel elements along the vertical axis v."""
+    spacing_wavelengths: float = Field(default=0.5, gt=0.0, le=4.0)
+    """Distance of neighbours, on the panel and at the base station, in wavelengths."""
+    antennas: int = Field(default=16, ge=1, le=4096)
+    """Antennas of the base station's uniform line (M)."""
+    snapshots: int = Field(default=16, ge=1, le=4096)
+    """Snapshots of a scene, each under its own phase code (L)."""
+    codebook: Codebook = "dft"
+    """Where the codes come from: every n-th of a 2-D DFT pool (`dft`), the same pool walked so that
+    both axes are covered (`balanced`), Walsh-Hadamard rows, or random phases."""
+    codebook_seed: int = Field(default=0, ge=0, lt=2**31)
+    """Draws the `random` codebook: a property of the panel, the same for all splits and seeds."""
+    pool_h: int | None = Field(default=None, ge=1)
+    """Horizontal frequencies in the DFT pool. Null: two thirds of the elements along the axis, or
+    all of them where two thirds would give fewer codes than snapshots."""
+    pool_v: int | None = Field(default=None, ge=1)
+    """Vertical frequencies in the DFT pool; null as for `pool_h`."""
+    phase_bits: int | None = Field(default=3, ge=1, le=16)
+    """Resolution of an element's phase in bits; null leaves phases continuous."""
+    wavefront: Wavefront = "spherical"
+    """Phase over the panel: the uniform spherical wave, its Fresnel expansion, or the parabolic
+    form, which drops the expansion's cross term."""
+    symbols: Symbols = "frame"
+    """`frame` holds one symbol a source over all snapshots (a pilot); `snapshot` draws fresh ones
+    for each."""
+    power: PowerLaw = "free_space"
+    """`free_space`: amplitude lambda / (4 pi r) times a CN(0, 1) symbol; `equal`: amplitude 1 and
+    symbols of modulus 1, so neither path loss nor fading."""
+    rician_db: Interval = (-24.0, -11.0)
+    """Line-of-sight over scattered energy of the channel, uniform in dB."""
+    station_deg: float = Field(default=60.0, ge=0.0, le=90.0)
+    """The base station's azimuth and elevation are each uniform within plus and minus this."""
+    station_range_m: float = Field(default=100.0, gt=0.0)
+    """Distance of the base station from the panel, for the line-of-sight part of the channel."""
+
+    @property
+    def elements(self) -> int:
+        """Number of panel elements (N)."""
+        return self.elements_h * self.elements_v
+
+    @property
+    def pool(self) -> tuple[int, int]:
+        """Frequencies of the DFT pool along h and v, defaults resolved."""
+        shares = math.ceil(self.elements_h * 2 / 3), math.ceil(self.elements_v * 2 / 3)
+        if shares[0] * shares[1] < self.snapshots:
+            shares = self.elements_h, self.elements_v
+        return self.pool_h or shares[0], self.pool_v or shares[1]
+
+    @property
+    def distinct_codes(self) -> int:
+        """How many different codes the snapshots see: a DFT pool may hold fewer than L."""
+        of_pool = self.pool[0] * self.pool[1]
+        return (
+            min(of_pool, self.snapshots) if self.codebook in ("dft", "balanced") else self.snapshots
+        )
+
+    @property
+    def equations(self) -> int:
+        """Independent complex equations of one scene under held symbols, at most L M."""
+        return self.antennas * self.distinct_codes
+
+    @model_validator(mode="after")
+    def _codes_exist(self) -> Self:
+        axes = (("h", self.pool[0], self.elements_h), ("v", self.pool[1], self.elements_v))
+        for axis, pool, elements in axes:
+            if pool > elements:
+                message = (
+                    f"pool_{axis} = {pool} exceeds elements_{axis} = {elements}: "
+                    f"an axis has as many DFT frequencies as elements"
+                )
+                raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _panel_can_work(self) -> Self:
+        if max(self.elements_h, self.elements_v) < 3:
+            message = "a 2 x 2 panel cannot tell range: give one axis at least 3 elements"
+            raise ValueError(message)
+        if self.symbols == "frame" and self.equations < self.elements:
+            message = (
+                f"{self.antennas} antennas x {self.distinct_codes} distinct codes give "
+                f"{self.equations} equations for {self.elements} elements: raise snapshots or "
+                f"antennas to at least {self.elements} equations, better 2 N = {2 * self.elements}"
+            )
+            raise ValueError(message)
+        return self
+
+
+class DataConfig(Section):
+    """What scenes are drawn: how many sources, where they stand, and how loud the noise is."""
+
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Names the family of streams from which every split is drawn."""
+    sources_max: int = Field(default=5, ge=1, le=32)
+    """Largest number of sources (K_MAX); K is uniform on 1..K_MAX."""
+    phi_deg: Interval = (-60.0, 60.0)
+    """Azimuth of a source, uniform."""
+    theta_deg: Interval = (-30.0, 30.0)
+    """Elevation of a source, uniform."""
+    range_m: Interval = (0.5, 10.0)
+    """Distance of a source from the panel's centre, uniform."""
+    separation_deg: float = Field(default=0.0, ge=0.0, le=90.0)
+    """Smallest angle between the directions of two sources of a scene; 0 sets no limit."""
+    snr_db: Interval = (-5.0, 20.0)
+    """Mean clean power over noise power of a scene, uniform in dB."""
+
+    @model_validator(mode="after")
+    def _scenes_can_be_drawn(self) -> Self:
+        for name, (low, high) in (("phi_deg", self.phi_deg), ("theta_deg", self.theta_deg)):
+            if low <= -90.0 or high >= 90.0:
+                message = (
+                    f"{name} = [{low:g}, {high:g}] leaves the half space in front of the panel: "
+                    "keep it inside (-90, 90)"
+                )
+                raise ValueError(message)
+        if self.range_m[0] <= 0.0:
+            message = f"range_m begins at {self.range_m[0]:g}: a source's distance is positive"
+            raise ValueError(message)
+        if max(map(abs, self.snr_db)) > 100.0:
+            message = f"snr_db = {list(self.snr_db)} is too far out: stay within [-100, 100]"
+            raise ValueError(message)
+        return self
+
+
+class SampledConfig(Section):
+    """How the sampled covariance is estimated from the measurements."""
+
+    method: Literal["joint", "per_snapshot"] = "joint"
+    """`joint` solves all L M equations for one vector, as held symbols allow; `per_snapshot` solves
+    M equations for each snapshot."""
+    ridge: float = Field(default=1e-3, gt=0.0, le=1e3)
+    """Tikhonov load of the solve, relative to the mean eigenvalue of its normal matrix."""
+
+
+class CovarianceConfig(Section):
+    """How an effective covariance is regularised, prediction and label alike."""
+
+    alpha_base: float = Field(default=1e-3, ge=0.0, le=1.0)
+    """Slope of alpha(SNR) = clip(1e-3 + alpha_base 10^(-SNR/20), 1e-4, 0.25), the share of identity
+    mixed into a covariance."""

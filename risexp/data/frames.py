@@ -1,0 +1,163 @@
+"""What a receiver has, and what is true; apart, so that no estimator can be handed the answer."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from risexp.errors import DataInvalid
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Tensors with scenes along their first axis, cut and moved together."""
+
+    def __getitem__(self, scenes: slice) -> Self:
+        return type(self)(
+            **{
+                name: value if _shared(name, value) else value[scenes]
+                for name, value in self.items()
+            }
+        )
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same batch on another device."""
+        return type(self)(
+            **{name: None if value is None else value.to(device) for name, value in self.items()}
+        )
+
+    def followed_by(self, others: list[Self]) -> Self:
+        """These scenes and then the others; what all scenes share is taken from here."""
+        joined = {}
+        for name, value in self.items():
+            rest = [getattr(other, name) for other in others]
+            joined[name] = value if _shared(name, value) else torch.cat([value, *rest])
+        return type(self)(**joined)
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Name and tensor of every field, in the order they are declared."""
+        return [(field.name, getattr(self, field.name)) for field in fields(self)]
+
+
+@dataclass(frozen=True)
+class Frames(_Batch):
+    """Measurements of B scenes, all that a network, a localiser or a server is given."""
+
+    y: Tensor
+    """(B, L, M) complex: what the base station recorded."""
+    channel: Tensor
+    """(B, M, N) complex: H, from the panel to the base station."""
+    codes: Tensor
+    """(L, N) complex when all scenes share them, else (B, L, N): unit modulus."""
+    snr_db: Tensor | None
+    """(B,) real, or None where it has to be estimated."""
+
+    def __post_init__(self) -> None:
+        batch, snapshots, antennas = self.y.shape
+        elements = self.channel.shape[-1]
+        _expect("channel", self.channel, (batch, antennas, elements))
+        shared = self.codes.ndim == 2
+        _expect(
+            "codes", self.codes, (snapshots, elements) if shared else (batch, snapshots, elements)
+        )
+        if self.snr_db is not None:
+            _expect("snr_db", self.snr_db, (batch,))
+
+    def __len__(self) -> int:
+        return self.y.shape[0]
+
+    def normalised(self) -> tuple[Self, Tensor]:
+        """The frames at unit RMS, and the log10 RMS (B,) that was taken out of each.
+
+        Raw measurements span 96 dB. A silent frame stays as it is.
+        """
+        rms = self.y.abs().square().mean((-2, -1)).sqrt()
+        safe = torch.where(rms > 0, rms, 1.0)
+        y = self.y / safe[:, None, None]
+        return type(self)(y, self.channel, self.codes, self.snr_db), safe.log10()
+
+
+@dataclass(frozen=True)
+class Truth(_Batch):
+    """What is true of B scenes; slots beyond the count hold NaN positions and zero amplitude."""
+
+    count: Tensor
+    """(B,) int64: K, the number of sources."""
+    phi_rad: Tensor
+    """(B, K_MAX) float64 azimuth."""
+    theta_rad: Tensor
+    """(B, K_MAX) float64 elevation."""
+    range_m: Tensor
+    """(B, K_MAX) float64 distance from the panel's centre."""
+    symbols: Tensor
+    """(B, 1 or L, K_MAX) complex: one row where symbols are held over the snapshots."""
+    amplitude: Tensor
+    """(B, K_MAX) real."""
+    noise_power: Tensor
+    """(B,) real: sigma^2."""
+
+    def __post_init__(self) -> None:
+        batch, most = self.phi_rad.shape
+        for name in ("theta_rad", "range_m", "amplitude"):
+            _expect(name, getattr(self, name), (batch, most))
+        _expect("count", self.count, (batch,))
+        _expect("noise_power", self.noise_power, (batch,))
+        _expect("symbols", self.symbols, (batch, self.symbols.shape[1], most))
+
+    def __len__(self) -> int:
+        return self.count.shape[0]
+
+    @property
+    def present(self) -> Tensor:
+        """(B, K_MAX) bool: which slots hold a source."""
+        slots = torch.arange(self.phi_rad.shape[1], device=self.count.device)
+        return slots < self.count.unsqueeze(-1)
+
+    @property
+    def gains(self) -> Tensor:
+        """Amplitude times symbol, (B, 1 or L, K_MAX) complex: what leaves each source."""
+        return self.amplitude.unsqueeze(-2) * self.symbols
+
+    @property
+    def powers(self) -> Tensor:
+        """Power of each source, (B, K_MAX): of its held symbol, or the mean under fresh ones."""
+        if self.symbols.shape[1] == 1:
+            return self.gains.abs().square().squeeze(-2)
+        return self.amplitude.square()
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Frames and the truth about them, for those who train and score."""
+
+    frames: Frames
+    truth: Truth
+
+    def __getitem__(self, scenes: slice) -> "Scenes":
+        return Scenes(self.frames[scenes], self.truth[scenes])
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def to(self, device: torch.device | str) -> "Scenes":
+        """The same scenes on another device."""
+        return Scenes(self.frames.to(device), self.truth.to(device))
+
+
+def join(parts: list[Scenes]) -> Scenes:
+    """Scenes laid one after another; the codes, where shared, are taken from the first."""
+    if len(parts) == 1:
+        return parts[0]
+    frames, truths = [part.frames for part in parts], [part.truth for part in parts]
+    return Scenes(frames[0].followed_by(frames[1:]), truths[0].followed_by(truths[1:]))
+
+
+def _shared(name: str, value: Tensor | None) -> bool:
+    """Codes of two axes belong to all scenes; they have no scene axis to cut or to join along."""
+    return value is None or (name == "codes" and value.ndim == 2)
+
+
+def _expect(name: str, value: Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(value.shape) != shape:
+        raise DataInvalid(f"{name} has shape {tuple(value.shape)} where {shape} was expected")

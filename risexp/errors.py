@@ -1,0 +1,43 @@
+"""The errors a person may meet, each with the exit code its kind stands for."""
+
+from typing import ClassVar
+
+
+class RisexpError(Exception):
+    """Something a person can act on: one sentence with field, value and next step."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class EnvironmentFailed(RisexpError):
+    """The machine failed, not the input: a full disk, a forbidden folder, no device."""
+
+    exit_code = 1
+
+
+class InvalidInput(RisexpError):
+    """What was given cannot be used; nothing was written."""
+
+    exit_code = 2
+
+
+class ConfigInvalid(InvalidInput):
+    """A configuration value is missing, unknown or impossible."""
+
+
+class SpaceInvalid(InvalidInput):
+    """A search space would draw runs that cannot be."""
+
+
+class DataInvalid(InvalidInput):
+    """A file or a set of scenes is not what it says it is."""
+
+
+class NotBuilt(InvalidInput):
+    """The command is planned and named, and does not exist yet."""
+
+
+class VerificationFailed(RisexpError):
+    """A check was made and found the thing wanting."""
+
+    exit_code = 4

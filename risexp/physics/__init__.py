@@ -1,0 +1,1 @@
+"""The textbook part: panel, steering, channel, codes, signals, bounds; no configuration."""

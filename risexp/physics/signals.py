@@ -1,0 +1,51 @@
+"""What the sources send and what the base station receives of it.
+
+y_l = H diag(c_l) x_l + w_l,   x_l = sum_k a_k amplitude_k s_kl
+"""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Symbols = Literal["frame", "snapshot"]
+PowerLaw = Literal["free_space", "equal"]
+
+
+def path_amplitude(law: PowerLaw, range_m: Tensor, wavelength_m: float) -> Tensor:
+    """Amplitude of a source by its range: lambda / (4 pi r), or 1 under `equal`."""
+    if law == "equal":
+        return torch.ones_like(range_m)
+    return wavelength_m / (4.0 * math.pi * range_m)
+
+
+def draw_symbols(law: PowerLaw, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Symbols of mean power 1, complex64: CN(0, 1), or of modulus 1 and any phase under `equal`."""
+    device = generator.device
+    if law == "equal":
+        phase = 2.0 * math.pi * torch.rand(shape, generator=generator, device=device)
+        return torch.polar(torch.ones_like(phase), phase)
+    return torch.randn(shape, dtype=torch.complex64, generator=generator, device=device)
+
+
+def received(channel: Tensor, codes: Tensor, field: Tensor) -> Tensor:
+    """Noiseless measurements H diag(c_l) x_l.
+
+    Args:
+        channel: H, (B, M, N) complex.
+        codes: c_l, (L, N) or (B, L, N) complex.
+        field: x_l at the elements, (B, L, N), or (B, 1, N) where it is held over the snapshots.
+
+    Returns:
+        (B, L, M) complex.
+    """
+    return (codes * field) @ channel.mT
+
+
+def stacked_operator(channel: Tensor, codes: Tensor) -> Tensor:
+    """G = [H diag(c_l)]_l as one matrix, (B, L M, N); snapshot-major like y flattened."""
+    batch, antennas, elements = channel.shape
+    return (channel.unsqueeze(-3) * codes.unsqueeze(-2)).reshape(
+        batch, codes.shape[-2] * antennas, elements
+    )

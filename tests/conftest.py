@@ -1,10 +1,5 @@
 """What every test stands on: one thread, loud casts, and the device named on the command line."""
 
-import os
-
-for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
-
 import pytest
 import torch
 from hypothesis import HealthCheck, settings

@@ -1,0 +1,1 @@
+"""Words in, one call, words out; nothing is computed here, and nothing heavy is imported early."""

@@ -65,7 +65,8 @@ class RunConfig(Section):
 
     def flat(self) -> dict[str, Any]:
         """Every field as dotted path and JSON value."""
-        return {path: _at(self.model_dump(mode="json"), path) for path in fields()}
+        tree = self.model_dump(mode="json")
+        return {path: _at(tree, path) for path in fields()}
 
     def sha(self, *sections: str) -> str:
         """SHA-256 of the canonical JSON of the whole, or of the named sections only."""

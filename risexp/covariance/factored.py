@@ -120,8 +120,9 @@ class FactoredCovariance:
     def eigenvalues(self) -> Tensor:
         """The min(q, N) largest, descending, (B, .) float64; all others equal the diagonal."""
         factor, diagonal = _double(self)
-        values: Tensor = torch.linalg.eigvalsh(factor.mH @ factor).clamp(min=0.0).flip(-1)
-        return values[:, : self.elements] + diagonal.unsqueeze(-1)
+        values = torch.linalg.eigvalsh(factor.mH @ factor).clamp(min=0.0).flip(-1)
+        largest: Tensor = values[:, : self.elements] + diagonal.unsqueeze(-1)
+        return largest
 
     def signal_subspace(self, count: int | Tensor, most: int | None = None) -> Tensor:
         """Orthonormal eigenvectors of the `count` largest eigenvalues, (B, N, most) complex.
@@ -142,7 +143,8 @@ class FactoredCovariance:
         wanted = torch.as_tensor(count, device=values.device).expand(len(values)).unsqueeze(-1)
         keep = rank & (torch.arange(columns, device=values.device) < wanted)
         length = torch.where(keep, values, 1.0).rsqrt() * keep
-        return (factor @ (vectors * length.unsqueeze(-2))).to(self.factor.dtype)
+        basis: Tensor = factor @ (vectors * length.unsqueeze(-2))
+        return basis.to(self.factor.dtype)
 
     def music(self, steering: Tensor, count: int | Tensor) -> Tensor:
         """Null spectrum |a - U U^H a|^2, whose minima are sources, (B, G) real.

@@ -1,0 +1,36 @@
+"""Freeze a set of scenes, from a resolved configuration to a manifest."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from risexp.config.run import RunConfig
+from risexp.data.freezing import freeze, planned_bytes, scene_request
+from risexp.data.manifest import Manifest, Request
+from risexp.data.streams import Split
+from risexp.errors import ConfigInvalid, EnvironmentFailed
+
+
+def plan_set(config: RunConfig, split: Split, scenes: int, device: str) -> tuple[Request, int]:
+    """What will be drawn, and how many bytes it takes.
+
+    Raises:
+        ConfigInvalid: There is no such device.
+        EnvironmentFailed: This machine does not have it.
+    """
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise ConfigInvalid(f"--device {device!r} is no device: try cpu or cuda") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise EnvironmentFailed("this machine has no CUDA device: use --device cpu")
+    request = scene_request(config, split, scenes, device)
+    return request, planned_bytes(request)
+
+
+def generate_set(
+    folder: Path, request: Request, device: str, advance: Callable[[int], None]
+) -> tuple[Manifest, bool]:
+    """Write the set; True with its manifest if anything had to be drawn."""
+    return freeze(folder, request, device, advance)

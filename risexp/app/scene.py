@@ -1,0 +1,88 @@
+"""One scene of a frozen set, in numbers and as a picture."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from risexp.app.scene_picture import Refocused, SceneSeen, SourceSeen, draw_scene
+from risexp.config.sections import DataConfig, PhysicsConfig
+from risexp.covariance.sampled import Method, sampled_covariance
+from risexp.data.frames import Scenes
+from risexp.data.scenes import panel_of, source_snr_db
+from risexp.data.shards import FrozenSet
+from risexp.physics.geometry import direction_cosines
+from risexp.physics.steering import steering_vector
+
+_RIDGE = 1e-3
+_PLANES = 12
+_GRID = (91, 181)
+
+
+def show_scene(folder: Path, index: int, picture: Path) -> SceneSeen:
+    """Describe a scene and draw it into a PNG file.
+
+    Raises:
+        DataInvalid: The set or the scene does not exist, or its files are damaged.
+    """
+    frozen = FrozenSet.open(folder)
+    scenes = frozen.scenes(index, 1)
+    seen = SceneSeen(
+        index=index,
+        split=frozen.manifest.split,
+        snr_db=round(float(_snr_db(scenes)), 2),
+        sources=_sources(frozen.physics, scenes),
+    )
+    field = frozen.manifest.config.data
+    image = refocus(frozen.physics, scenes, field)
+    panel = panel_of(frozen.physics)
+    width = panel.spacing_m * panel.elements_h
+    draw_scene(
+        seen, Refocused(image, field.phi_deg, field.theta_deg, field.range_m, width), picture
+    )
+    return seen
+
+
+def refocus(physics: PhysicsConfig, scenes: Scenes, field: DataConfig) -> Tensor:
+    """Power a^H R a of the sampled covariance over the field of view, in dB below its peak.
+
+    Each direction shows its best of a few ranges, evenly spaced in 1 / r.
+
+    Returns:
+        (theta, phi), one scene only.
+    """
+    frames, panel = scenes.frames, panel_of(physics)
+    method: Method = "joint" if physics.symbols == "frame" else "per_snapshot"
+    factor = sampled_covariance(method, frames.y, frames.channel, frames.codes, _RIDGE).factor[0]
+    theta, phi = torch.meshgrid(
+        torch.linspace(*field.theta_deg, _GRID[0]).deg2rad(),
+        torch.linspace(*field.phi_deg, _GRID[1]).deg2rad(),
+        indexing="ij",
+    )
+    u, v = direction_cosines(phi, theta)
+    best = torch.zeros_like(u)
+    for rho in torch.linspace(1.0 / field.range_m[1], 1.0 / field.range_m[0], _PLANES).tolist():
+        steering = steering_vector(panel, u, v, torch.full_like(u, rho))
+        best = torch.maximum(best, (steering.conj() @ factor).abs().square().sum(-1))
+    return 10.0 * (best / best.max().clamp(min=1e-30)).clamp(min=1e-6).log10()
+
+
+def _snr_db(scenes: Scenes) -> Tensor:
+    snr_db = scenes.frames.snr_db
+    return torch.full((1,), torch.nan) if snr_db is None else snr_db[0]
+
+
+def _sources(physics: PhysicsConfig, scenes: Scenes) -> tuple[SourceSeen, ...]:
+    truth = scenes.truth
+    columns = torch.stack(
+        [
+            truth.phi_rad[0].rad2deg(),
+            truth.theta_rad[0].rad2deg(),
+            truth.range_m[0],
+            source_snr_db(panel_of(physics), scenes)[0].double(),
+        ],
+        dim=-1,
+    )
+    rows = columns[truth.present[0]].tolist()
+    rows.sort(key=lambda row: -row[3])
+    return tuple(SourceSeen(*(round(value, 3) for value in row)) for row in rows)

@@ -1,0 +1,35 @@
+"""Hold a frozen set against what its manifest says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from risexp.data.manifest import Manifest
+from risexp.data.shards import Fault, FrozenSet, shard_faults
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a set says it is, and everything in which it is not."""
+
+    manifest: Manifest
+    faults: tuple[Fault, ...]
+
+
+def read_total(folder: Path) -> int:
+    """How many scenes a set claims to hold."""
+    return len(FrozenSet.open(folder))
+
+
+def verify_set(folder: Path, advance: Callable[[int], None]) -> Verification:
+    """Read every byte of a set.
+
+    Raises:
+        DataInvalid: The folder holds no whole set at all.
+    """
+    manifest = FrozenSet.open(folder).manifest
+    faults: list[Fault] = []
+    for shard in manifest.shards:
+        faults += shard_faults(folder, shard, manifest.config)
+        advance(shard.scenes)
+    return Verification(manifest, tuple(faults))

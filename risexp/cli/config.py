@@ -1,0 +1,67 @@
+"""`risexp config`: what a run is configured to do, where each value comes from, and its schema."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved
+from risexp.cli.output import emit, say, table
+from risexp.config.layers import Loaded, load_config, preset_names
+from risexp.config.run import RunConfig, describe
+
+app = typer.Typer(no_args_is_help=True, help="Show, compare and describe configurations.")
+
+
+@app.command("show")
+def show(
+    preset: Preset = None,
+    config: Files = None,
+    set_: Overrides = None,
+    origin: Annotated[bool, typer.Option("--origin", help="Say who set each value.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Print the resolved configuration."""
+    loaded = resolved(preset, config, set_)
+    values = loaded.config.flat()
+    if json:
+        document: dict[str, object] = {"config": loaded.config.model_dump(mode="json")}
+        emit(document | {"config_sha": loaded.config.sha(), "origins": dict(loaded.origins)})
+        return
+    if origin:
+        table(
+            ["field", "value", "from", "meaning"],
+            [(path, value, loaded.origins[path], describe(path)) for path, value in values.items()],
+        )
+    else:
+        table(["field", "value", "meaning"], [(p, v, describe(p)) for p, v in values.items()])
+    say(f"config {loaded.config.sha()[:12]}")
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON schema of a configuration file."""
+    emit(RunConfig.model_json_schema())
+
+
+@app.command("diff")
+def diff(
+    one: Annotated[str, typer.Argument(help="A preset, or a path to a YAML file.")],
+    two: Annotated[str, typer.Argument(help="A preset, or a path to a YAML file.")],
+    json: AsJson = False,
+) -> None:
+    """Print the fields in which two configurations differ."""
+    left, right = _named(one).config.flat(), _named(two).config.flat()
+    rows = [(path, left[path], right[path]) for path in left if left[path] != right[path]]
+    if json:
+        emit({path: [before, after] for path, before, after in rows})
+    elif rows:
+        table(["field", one, two], rows)
+    else:
+        say(f"{one} and {two} are the same configuration")
+
+
+def _named(name: str) -> Loaded:
+    if name in preset_names() or not name.endswith((".yaml", ".yml")):
+        return load_config(preset=name)
+    return load_config(paths=[Path(name)])

@@ -1,0 +1,91 @@
+"""The command line: every error one sentence, every exit code with a meaning."""
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from risexp import __version__
+from risexp.cli import config, data, hpo, show, space
+from risexp.cli.output import note
+from risexp.errors import RisexpError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="risexp",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train, search, compare and ship networks that localise sources in the near field of a "
+    "reconfigurable intelligent surface.",
+    epilog="Exit codes: 0 done; 1 the environment failed; 2 what was given is invalid; 3 a gate "
+    "failed; 4 a guard or verification failed; 75 released by a signal; 130 interrupted.",
+)
+app.command("hpo")(hpo.search)
+app.add_typer(data.app, name="data")
+app.add_typer(space.app, name="space")
+app.add_typer(config.app, name="config")
+app.add_typer(show.app, name="show")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+    _debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; works anywhere.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run one command and leave with its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in given
+    rest = [word for word in given if word != "--debug"]
+    try:
+        code = app(rest, prog_name="risexp", standalone_mode=False) or 0
+    except Exception as error:
+        if debug:
+            raise
+        code = _explained(error)
+    if code == INTERRUPTED:
+        note("risexp: interrupted; what is whole was kept, and the same command continues")
+    sys.exit(code)
+
+
+def _explained(error: Exception) -> int:
+    """Say what happened in one sentence; its exit code."""
+    match error:
+        case RisexpError() as known:
+            message, code = str(known), known.exit_code
+        case TyperException() as usage if "\n" in usage.format_message():
+            note(usage.format_message())  # a group named without a command: its help
+            return usage.exit_code
+        case TyperException() as usage:
+            message, code = usage.format_message().replace("Value error, ", ""), usage.exit_code
+        case BrokenPipeError():
+            # Whoever read the pipe has left; at exit Python would complain to it once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        case OSError() as failed:
+            message, code = f"{failed.filename or 'the system'}: {failed.strerror or failed}", 1
+        case _:
+            message, code = f"{type(error).__name__}: {error}; --debug shows where", 1
+    note(f"risexp: {' '.join(message.split())}")
+    return code

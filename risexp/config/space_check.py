@@ -1,0 +1,165 @@
+"""The proof that a space draws runs and nothing else, and that no dimension of it is dead."""
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from risexp.config.run import RunConfig, fields, unknown_field
+from risexp.config.space import Dimension, SearchSpace, matches
+from risexp.errors import ConfigInvalid
+
+DRAWS = 1000
+_MOST_FORBIDDEN = 0.9
+
+
+@dataclass(frozen=True)
+class SpaceReport:
+    """What was found wrong with a space, and how much of it is forbidden."""
+
+    space: SearchSpace
+    problems: tuple[str, ...]
+    forbidden_share: float = 0.0
+
+    @property
+    def sound(self) -> bool:
+        """Whether a search may start."""
+        return not self.problems
+
+
+def check_space(space: SearchSpace, draws: int = DRAWS) -> SpaceReport:
+    """Check paths, base, conditions, bounds alone and in pairs, effects, and random draws.
+
+    Later checks rest on earlier ones: the first kind of problem found is the one reported.
+    """
+    if unknown := tuple(_unknown_paths(space)):
+        return SpaceReport(space, unknown)
+    try:
+        base = space.trial_zero().config
+    except ConfigInvalid as error:
+        return SpaceReport(space, (f"its base is no run: {error}",))
+    problems = tuple(_structure(space, base)) or tuple(_bounds(space, base))
+    if problems:
+        return SpaceReport(space, problems)
+    return _drawn(space, base, draws)
+
+
+def _unknown_paths(space: SearchSpace) -> Iterator[str]:
+    named: dict[str, list[str]] = {
+        "fixed": list(space.fixed),
+        "vary": list(space.vary),
+        "forbid": [path for combination in space.forbid for path in combination],
+    }
+    named |= {f"vary.{path}.when": list(dim.when) for path, dim in space.vary.items()}
+    for place, paths in named.items():
+        for path in paths:
+            if path not in fields():
+                yield f"{place}: {unknown_field(path)}"
+
+
+def _structure(space: SearchSpace, base: RunConfig) -> Iterator[str]:
+    """What can be said before a value is drawn."""
+    known = base.flat()
+    for path in sorted(space.vary.keys() & space.fixed.keys()):
+        yield f"{path} is both fixed and varied: keep one"
+    for path in sorted(space.vary.keys() - dict(space.ordered()).keys()):
+        yield f"the condition of {path} leads back to itself"
+    for path, dimension in space.vary.items():
+        yield from _dimension_problems(space, known, path, dimension)
+    if not all(space.forbid):
+        yield "forbid holds an empty combination, which forbids every run"
+    elif space.forbids(known):
+        yield "the base configuration itself is forbidden, and it is trial 0"
+
+
+def _dimension_problems(
+    space: SearchSpace, known: Mapping[str, object], path: str, dimension: Dimension
+) -> Iterator[str]:
+    """A condition that cannot hold, or a default that the search could never propose."""
+    for asked, wanted in dimension.when.items():
+        if not _attainable(space, known, asked, wanted):
+            yield f"{path} is never varied: {asked} cannot be {wanted!r} in this space"
+    varied_in_base = all(matches(known[at], wanted) for at, wanted in dimension.when.items())
+    if varied_in_base and not dimension.holds(known[path]):
+        yield f"the default {path} = {known[path]!r} lies outside {extent(dimension)}"
+
+
+def _attainable(
+    space: SearchSpace, known: Mapping[str, object], path: str, wanted: JsonValue
+) -> bool:
+    options = wanted if isinstance(wanted, list) else [wanted]
+    if path in space.vary:
+        return any(space.vary[path].holds(option) for option in options)
+    return matches(known[path], wanted)
+
+
+def _bounds(space: SearchSpace, base: RunConfig) -> Iterator[str]:
+    """Every bound alone, what it changes, and every pair of bounds."""
+    corners = {path: _corners(space, path) for path in space.vary}
+    for path, values in corners.items():
+        yield from _bounds_alone(space, base, path, values)
+    for one, two in itertools.combinations(corners, 2):
+        for left, right in itertools.product(corners[one], corners[two]):
+            contradict = any(right.get(path, value) != value for path, value in left.items())
+            failure = None if contradict else _failure(space, base, left | right)
+            if failure is not None:
+                yield f"{one} = {left[one]!r} with {two} = {right[two]!r} is no run: {failure}"
+
+
+def _bounds_alone(
+    space: SearchSpace, base: RunConfig, path: str, values: list[dict[str, JsonValue]]
+) -> Iterator[str]:
+    known = base.flat()
+    allowed = [corner for corner in values if not space.forbids(known | corner)]
+    failures = [(corner[path], _failure(space, base, corner)) for corner in allowed]
+    broken = [(end, failure) for end, failure in failures if failure is not None]
+    for end, failure in broken:
+        yield f"{path} = {end!r} is no run: {failure}"
+    if not broken and len({base.replace(corner).sha() for corner in allowed}) < len(allowed):
+        yield f"{path} is dead: different values give the same configuration"
+
+
+def _corners(space: SearchSpace, path: str) -> list[dict[str, JsonValue]]:
+    """A dimension's bounds, each with the values its condition asks for."""
+    enabling: dict[str, JsonValue] = {}
+    for asked, wanted in space.vary[path].when.items():
+        if asked in space.vary:
+            options = wanted if isinstance(wanted, list) else [wanted]
+            held = next(option for option in options if space.vary[asked].holds(option))
+            enabling |= _corners(space, asked)[0] | {asked: held}
+    return [enabling | {path: end} for end in space.vary[path].ends()]
+
+
+def _failure(space: SearchSpace, base: RunConfig, values: Mapping[str, JsonValue]) -> str | None:
+    """Why the values are no run, or None; forbidden ones are not asked about."""
+    if space.forbids(base.flat() | dict(values)):
+        return None
+    try:
+        base.replace(values)
+    except ConfigInvalid as error:
+        return str(error)
+    return None
+
+
+def _drawn(space: SearchSpace, base: RunConfig, draws: int) -> SpaceReport:
+    source = random.Random(0)  # noqa: S311 - no secret is drawn
+    known = base.flat()
+    forbidden = 0
+    for _ in range(draws):
+        values = space.draw(base, source)
+        forbidden += space.forbids(known | values)
+        failure = _failure(space, base, values)
+        if failure is not None:
+            return SpaceReport(space, (f"a draw is no run: {values}: {failure}",))
+    share = forbidden / draws
+    if share > _MOST_FORBIDDEN:
+        return SpaceReport(space, (f"{share:.0%} of all draws are forbidden",), share)
+    return SpaceReport(space, (), share)
+
+
+def extent(dimension: Dimension) -> str:
+    """What a dimension covers, for people."""
+    ends = dimension.ends()
+    return str(ends) if dimension.kind == "choice" else f"[{ends[0]}, {ends[-1]}]"

@@ -1,0 +1,237 @@
+"""Frozen sets written: shard by shard, each whole or not at all, the manifest last."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from pydantic import BaseModel
+
+from risexp.config.run import RunConfig
+from risexp.data.frames import Scenes
+from risexp.data.manifest import (
+    MANIFEST,
+    FileRecord,
+    Manifest,
+    Request,
+    SceneConfig,
+    ShardRecord,
+    digest_of,
+    read_manifest,
+    read_model,
+)
+from risexp.data.scenes import SceneGenerator
+from risexp.data.shards import field_shapes, sha256_of, shard_faults
+from risexp.data.streams import Split
+from risexp.errors import DataInvalid, EnvironmentFailed
+
+SHARD_SCENES = 2048
+GENERATOR = "scenes-1"
+_PROGRESS = "progress.json"
+_LOCK = ".lock"
+
+
+class Progress(BaseModel):
+    """What an unfinished set already holds; never read as a set."""
+
+    request: Request
+    shards: tuple[ShardRecord, ...] = ()
+
+
+def scene_request(config: RunConfig, split: Split, scenes: int, device: str = "cpu") -> Request:
+    """What a command asks for, with all that decides its bits."""
+    return Request(
+        generator=f"{GENERATOR} torch-{torch.__version__} {torch.device(device).type}",
+        config=SceneConfig(physics=config.physics, data=config.data),
+        config_sha=config.sha("physics", "data"),
+        split=split,
+        seed=config.data.seed,
+        scenes=scenes,
+    )
+
+
+def planned_bytes(request: Request) -> int:
+    """Size of the arrays of a set, headers included."""
+    total = 0
+    for first in range(0, request.scenes, SHARD_SCENES):
+        scenes = min(SHARD_SCENES, request.scenes - first)
+        for shape, dtype in field_shapes(request.config, scenes).values():
+            total += int(np.prod(shape)) * np.dtype(dtype).itemsize + 128
+    return total
+
+
+def freeze(
+    folder: Path, request: Request, device: str, advance: Callable[[int], None]
+) -> tuple[Manifest, bool]:
+    """Write a set, or finish one that was interrupted, or find it already whole.
+
+    Args:
+        folder: Where it goes; new, empty, or holding part of the same set.
+        request: What to draw.
+        device: Where to draw it.
+        advance: Told the number of scenes after each shard that is safe on disk.
+
+    Returns:
+        The manifest, and whether anything was drawn.
+
+    Raises:
+        DataInvalid: The folder holds something else.
+        EnvironmentFailed: The disk is full or forbidden; whole shards stay for the next call.
+    """
+    created = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / _LOCK, timeout=0):
+            try:
+                if (folder / MANIFEST).exists():
+                    return _same(folder, request), False
+                return _finish(folder, request, device, advance), True
+            finally:
+                _sweep(folder, created)
+    except Timeout:
+        raise EnvironmentFailed(f"another process is writing {folder}: wait for it") from None
+    except OSError as error:
+        raise EnvironmentFailed(
+            f"cannot write {folder}: {error.strerror or error}; what is whole was kept, and the "
+            "same command continues"
+        ) from None
+
+
+def _same(folder: Path, request: Request) -> Manifest:
+    manifest = read_manifest(folder)
+    _expect_same(folder, manifest.request, request)
+    return manifest
+
+
+def _finish(
+    folder: Path, request: Request, device: str, advance: Callable[[int], None]
+) -> Manifest:
+    shards = list(_resumed(folder, request))
+    advance(sum(shard.scenes for shard in shards))
+    _expect_room(folder, planned_bytes(request) * (1 - len(shards) / _shards_of(request)))
+    # From here on the folder says whose it is: a killed command is told from other people's files.
+    _commit(folder / _PROGRESS, Progress(request=request, shards=tuple(shards)))
+    generator = SceneGenerator(request.config.physics, request.config.data, device)
+    for index in range(len(shards), _shards_of(request)):
+        first = index * SHARD_SCENES
+        count = min(SHARD_SCENES, request.scenes - first)
+        shards.append(_write_shard(folder, index, generator.scenes(request.split, first, count)))
+        _commit(folder / _PROGRESS, Progress(request=request, shards=tuple(shards)))
+        advance(count)
+    answer = tuple(shards)
+    manifest = Manifest(
+        **{name: getattr(request, name) for name in Request.model_fields},
+        shards=answer,
+        digest=digest_of(answer),
+    )
+    _commit(folder / MANIFEST, manifest)
+    return manifest
+
+
+def _resumed(folder: Path, request: Request) -> tuple[ShardRecord, ...]:
+    """The shards of an interrupted set, up to the first that is no longer what it was."""
+    path = folder / _PROGRESS
+    if not path.exists():
+        if any(entry.name != _LOCK and entry.suffix != ".partial" for entry in folder.iterdir()):
+            raise DataInvalid(f"{folder} is not empty and holds no set: choose another folder")
+        return ()
+    progress = read_model(path, Progress)
+    _expect_same(folder, progress.request, request)
+    sound = []
+    for shard in progress.shards:
+        if any(shard_faults(folder, shard, request.config)):
+            break
+        sound.append(shard)
+    return tuple(sound)
+
+
+def _expect_same(folder: Path, found: Request, asked: Request) -> None:
+    """Refuse to mix two sets, naming the first thing in which they differ."""
+    here, there = (_flat(request.model_dump(mode="json")) for request in (found, asked))
+    for name, value in there.items():
+        if name != "config_sha" and here.get(name) != value:
+            raise DataInvalid(
+                f"{folder} holds another set: {name} is {here.get(name)!r} there and {value!r} "
+                "here; choose another folder"
+            )
+
+
+def _flat(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in tree.items():
+        nested = _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else None
+        flat |= nested if nested is not None else {f"{prefix}{name}": value}
+    return flat
+
+
+def _write_shard(folder: Path, index: int, scenes: Scenes) -> ShardRecord:
+    """All fields of a shard into a folder that takes its name only when they are safe on disk."""
+    name = f"shard-{index:05d}"
+    partial = folder / f"{name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    files = {}
+    for field, value in scenes.frames.items() + scenes.truth.items():
+        array = value.cpu().numpy()
+        path = partial / f"{field}.npy"
+        with path.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        files[field] = FileRecord(
+            path=f"{name}/{field}.npy",
+            shape=array.shape,
+            dtype=array.dtype.name,
+            sha256=sha256_of(path),
+        )
+    shutil.rmtree(folder / name, ignore_errors=True)
+    partial.rename(folder / name)
+    _sync(folder)
+    return ShardRecord(scenes=len(scenes), files=files)
+
+
+def _commit(path: Path, document: BaseModel) -> None:
+    """Replace a JSON file in one step that a crash can only precede or follow."""
+    partial = path.with_suffix(".json.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(document.model_dump(mode="json"), indent=1))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _expect_room(folder: Path, needed: float) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise EnvironmentFailed(
+            f"{folder} needs {needed / 1e6:.0f} MB and its disk has {free / 1e6:.0f} MB free: "
+            "make room or ask for fewer scenes"
+        )
+
+
+def _shards_of(request: Request) -> int:
+    return -(-request.scenes // SHARD_SCENES)
+
+
+def _sweep(folder: Path, created: bool) -> None:
+    """Nothing half-written stays: no partial file, and no trace of a set without a shard."""
+    for partial in folder.glob("*.partial"):
+        shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+    whole = (folder / MANIFEST).exists()
+    if whole or not any(folder.glob("shard-*")):
+        (folder / _PROGRESS).unlink(missing_ok=True)
+    if created and not whole and not any(folder.glob("shard-*")):
+        shutil.rmtree(folder)

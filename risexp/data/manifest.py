@@ -1,0 +1,121 @@
+"""What a frozen set says about itself: configuration, files, shapes and checksums."""
+
+import hashlib
+import json
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from risexp.config.sections import DataConfig, PhysicsConfig
+from risexp.config.words import one_sentence
+from risexp.data.streams import Split
+from risexp.errors import DataInvalid
+
+FORMAT: Literal["risexp-scenes-1"] = "risexp-scenes-1"
+MANIFEST = "manifest.json"
+
+Model = TypeVar("Model", bound=BaseModel)
+
+Sha = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path:
+        message = f"{path!r} leads out of the set's folder"
+        raise ValueError(message)
+    return path
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileRecord(_Part):
+    """One array on disk."""
+
+    path: Annotated[str, AfterValidator(_inside)]
+    shape: tuple[int, ...]
+    dtype: str
+    sha256: Sha
+
+
+class ShardRecord(_Part):
+    """Some consecutive scenes, one file a field."""
+
+    scenes: int = Field(ge=1)
+    files: dict[str, FileRecord]
+
+
+class SceneConfig(_Part):
+    """The two sections that decide what a scene is."""
+
+    physics: PhysicsConfig
+    data: DataConfig
+
+
+class Request(_Part):
+    """What was asked for; two sets of one request on one machine have the same bits."""
+
+    format: Literal["risexp-scenes-1"] = FORMAT
+    generator: str
+    config: SceneConfig
+    config_sha: Sha
+    split: Split
+    seed: int
+    scenes: int = Field(ge=1)
+
+
+class Manifest(Request):
+    """A whole set; its presence is what makes a folder one."""
+
+    shards: tuple[ShardRecord, ...]
+    digest: Sha
+
+    @property
+    def request(self) -> Request:
+        """What the set answers."""
+        return Request(**{name: getattr(self, name) for name in Request.model_fields})
+
+
+def digest_of(shards: tuple[ShardRecord, ...]) -> str:
+    """The set's identity: SHA-256 over its files' checksums, in order."""
+    sums = [[name, shard.files[name].sha256] for shard in shards for name in sorted(shard.files)]
+    return hashlib.sha256(json.dumps(sums).encode()).hexdigest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a whole set.
+
+    Raises:
+        DataInvalid: There is none, or it is not a manifest.
+    """
+    if not folder.is_dir():
+        raise DataInvalid(f"there is no folder {folder}")
+    path = folder / MANIFEST
+    if not path.exists():
+        raise DataInvalid(
+            f"{folder} holds no {MANIFEST}: it is no set of scenes, or one that was interrupted; "
+            "the same `risexp data generate` command finishes it"
+        )
+    manifest = read_model(path, Manifest)
+    if manifest.digest != digest_of(manifest.shards):
+        raise DataInvalid(f"{path}: the digest does not match the files it lists")
+    if manifest.scenes != sum(shard.scenes for shard in manifest.shards):
+        raise DataInvalid(f"{path}: the shards do not add up to {manifest.scenes} scenes")
+    return manifest
+
+
+def read_model(path: Path, kind: type[Model]) -> Model:
+    """One JSON document checked against its model.
+
+    Raises:
+        DataInvalid: The file cannot be read, is not JSON, or says something else.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise DataInvalid(f"cannot read {path}: {error.strerror}") from None
+    except ValidationError as error:
+        raise DataInvalid(f"{path}: {one_sentence(error)}") from None

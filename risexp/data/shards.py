@@ -1,0 +1,182 @@
+"""Frozen sets read: every shard checked against its checksums before a scene of it is used."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from risexp.config.sections import PhysicsConfig
+from risexp.data.frames import Frames, Scenes, Truth, join
+from risexp.data.manifest import FileRecord, Manifest, SceneConfig, ShardRecord, read_manifest
+from risexp.errors import DataInvalid
+
+FRAME_FIELDS = ("y", "channel", "codes", "snr_db")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with a set: which file, and what."""
+
+    path: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}"
+
+
+@dataclass(frozen=True)
+class FrozenSet:
+    """A whole set of scenes on disk, memory-mapped a shard at a time."""
+
+    folder: Path
+    manifest: Manifest
+    _sound: set[int] = field(default_factory=set, repr=False, compare=False)
+    """Shards whose checksums were found right since the set was opened."""
+
+    @classmethod
+    def open(cls, folder: Path) -> "FrozenSet":
+        """Open a set by its manifest; its arrays are checked when first used.
+
+        Raises:
+            DataInvalid: The folder holds no whole set.
+        """
+        return cls(folder, read_manifest(folder))
+
+    def __len__(self) -> int:
+        return self.manifest.scenes
+
+    @property
+    def physics(self) -> PhysicsConfig:
+        """The panel and the laws under which the scenes were drawn."""
+        return self.manifest.config.physics
+
+    def shards(self) -> Iterator[Scenes]:
+        """All scenes, a shard at a time."""
+        for index in range(len(self.manifest.shards)):
+            yield self.shard(index)
+
+    def shard(self, index: int) -> Scenes:
+        """The scenes of one shard.
+
+        Raises:
+            DataInvalid: A file is missing or not what the manifest says; the file is named.
+        """
+        record = self.manifest.shards[index]
+        if index not in self._sound:
+            for fault in shard_faults(self.folder, record, self.manifest.config):
+                raise DataInvalid(str(fault))
+            self._sound.add(index)
+        arrays = {name: _mapped(self.folder / file.path) for name, file in record.files.items()}
+        frames = {name: arrays.pop(name) for name in FRAME_FIELDS}
+        return Scenes(Frames(**frames), Truth(**arrays))
+
+    def scenes(self, start: int, count: int) -> Scenes:
+        """Scenes start .. start + count - 1.
+
+        Raises:
+            DataInvalid: The set has no such scenes.
+        """
+        stop = start + count
+        if not 0 <= start < stop <= len(self):
+            raise DataInvalid(
+                f"{self.folder} holds scenes 0..{len(self) - 1}; {start}..{stop - 1} was asked for"
+            )
+        parts, first = [], 0
+        for index, record in enumerate(self.manifest.shards):
+            low, high = max(start - first, 0), min(stop - first, record.scenes)
+            if low < high:
+                parts.append(self.shard(index)[low:high])
+            first += record.scenes
+        return join(parts)
+
+
+def field_shapes(config: SceneConfig, scenes: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape and dtype of every array of a shard, by field."""
+    physics, most = config.physics, config.data.sources_max
+    snapshots, antennas, elements = physics.snapshots, physics.antennas, physics.elements
+    held = 1 if physics.symbols == "frame" else snapshots
+    return {
+        "y": ((scenes, snapshots, antennas), "complex64"),
+        "channel": ((scenes, antennas, elements), "complex64"),
+        "codes": ((snapshots, elements), "complex64"),
+        "snr_db": ((scenes,), "float32"),
+        "count": ((scenes,), "int64"),
+        "phi_rad": ((scenes, most), "float64"),
+        "theta_rad": ((scenes, most), "float64"),
+        "range_m": ((scenes, most), "float64"),
+        "symbols": ((scenes, held, most), "complex64"),
+        "amplitude": ((scenes, most), "float32"),
+        "noise_power": ((scenes,), "float32"),
+    }
+
+
+def shard_faults(folder: Path, record: ShardRecord, config: SceneConfig) -> Iterator[Fault]:
+    """Everything that is wrong with a shard, file by file, then in what the files say together."""
+    expected = field_shapes(config, record.scenes)
+    missing = sorted(expected.keys() - record.files.keys())
+    unknown = sorted(record.files.keys() - expected.keys())
+    for name in missing:
+        yield Fault("manifest.json", f"a shard lists no file for {name}")
+    for name in unknown:
+        yield Fault(record.files[name].path, f"{name} is no field of a set")
+    sound = not missing and not unknown
+    for name in (known for known in expected if known in record.files):
+        fault = _file_fault(folder, record.files[name], *expected[name])
+        if fault is not None:
+            sound = False
+            yield fault
+    if sound:
+        yield from _content_faults(folder, record)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _file_fault(folder: Path, file: FileRecord, shape: tuple[int, ...], dtype: str) -> Fault | None:
+    path = folder / file.path
+    if (file.shape, file.dtype) != (shape, dtype):
+        said = f"{file.dtype} {list(file.shape)} is listed where {dtype} {list(shape)} belongs"
+        return Fault(file.path, said)
+    if not path.is_file():
+        return Fault(file.path, "the file is missing")
+    found = sha256_of(path)
+    if found != file.sha256:
+        return Fault(file.path, f"SHA-256 is {found[:12]}..., not {file.sha256[:12]}... as listed")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        return Fault(file.path, f"it is no .npy array ({error})")
+    if (array.shape, array.dtype.name) != (shape, dtype):
+        said = f"it holds {array.dtype.name} {list(array.shape)}, not {dtype} {list(shape)}"
+        return Fault(file.path, said)
+    return None
+
+
+def _content_faults(folder: Path, record: ShardRecord) -> Iterator[Fault]:
+    """Values no generator writes: a set made by other hands is held to the same contract."""
+    values = {name: _mapped(folder / file.path) for name, file in record.files.items()}
+    most = values["phi_rad"].shape[1]
+    count = values["count"]
+    if int(count.min()) < 1 or int(count.max()) > most:
+        yield Fault(record.files["count"].path, f"counts lie outside 1..{most}")
+    present = torch.arange(most) < count.unsqueeze(-1)
+    for name in ("phi_rad", "theta_rad", "range_m"):
+        if not torch.equal(values[name].isfinite(), present):
+            yield Fault(record.files[name].path, "it must be finite for sources and NaN elsewhere")
+    for name in ("y", "channel", "snr_db", "symbols", "amplitude", "noise_power"):
+        if not bool(values[name].isfinite().all()):
+            yield Fault(record.files[name].path, "it holds values that are not finite")
+    if not bool(((values["codes"].abs() - 1.0).abs() < 1e-5).all()):
+        yield Fault(record.files["codes"].path, "codes must have modulus 1")
+
+
+def _mapped(path: Path) -> Tensor:
+    """A copy-on-write map: readable as a tensor, and the file cannot be changed through it."""
+    return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))

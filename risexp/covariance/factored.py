@@ -11,6 +11,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from risexp.covariance.gram import gram
+
 ORTHONORMAL_TOLERANCE = 1e-6
 _CHUNK = 256
 """Grid columns handled at once: what stays in cache, and what bounds the memory."""
@@ -97,7 +99,7 @@ class FactoredCovariance:
     def squared_norm(self) -> Tensor:
         """|R|_F^2, (B,) float64."""
         factor, diagonal = _double(self)
-        energy: Tensor = _energy(factor.mH @ factor)
+        energy: Tensor = _energy(gram(factor))
         return energy + 2.0 * diagonal * _energy(factor) + self.elements * diagonal.square()
 
     def squared_distance(self, other: Self) -> Tensor:
@@ -106,7 +108,7 @@ class FactoredCovariance:
         |F1^H F1|^2 + |F2^H F2|^2 - 2 |F2^H F1|^2 + 2 (d1 - d2)(|F1|^2 - |F2|^2) + N (d1 - d2)^2
         """
         (one, d_one), (two, d_two) = _double(self), _double(other)
-        squares = _energy(one.mH @ one) + _energy(two.mH @ two) - 2.0 * _energy(two.mH @ one)
+        squares = _energy(gram(one)) + _energy(gram(two)) - 2.0 * _energy(two.mH @ one)
         gap = d_one - d_two
         traces = 2.0 * gap * (_energy(one) - _energy(two))
         distance: Tensor = squares + traces + self.elements * gap.square()
@@ -120,7 +122,7 @@ class FactoredCovariance:
     def eigenvalues(self) -> Tensor:
         """The min(q, N) largest, descending, (B, .) float64; all others equal the diagonal."""
         factor, diagonal = _double(self)
-        values = torch.linalg.eigvalsh(factor.mH @ factor).clamp(min=0.0).flip(-1)
+        values = torch.linalg.eigvalsh(gram(factor)).clamp(min=0.0).flip(-1)
         largest: Tensor = values[:, : self.elements] + diagonal.unsqueeze(-1)
         return largest
 
@@ -134,7 +136,7 @@ class FactoredCovariance:
             most: Number of columns; by default the rank bound q.
         """
         factor, _ = _double(self)
-        values, vectors = torch.linalg.eigh(factor.mH @ factor)
+        values, vectors = torch.linalg.eigh(gram(factor))
         _assert_orthonormal(vectors)
         values, vectors = values.flip(-1), vectors.flip(-1)
         columns = min(vectors.shape[-1], self.elements, most or self.elements)
@@ -180,7 +182,7 @@ class FactoredCovariance:
             raise ValueError(message)
         factor, diagonal = _double(self)
         eye = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
-        root = torch.linalg.cholesky(factor.mH @ factor + diagonal[:, None, None] * eye)
+        root = torch.linalg.cholesky(gram(factor) + diagonal[:, None, None] * eye)
         explained = torch.linalg.solve_triangular(root, factor.mH, upper=False)
         gap = _unexplained(explained.to(self.factor.dtype), steering).double()
         lengths = steering.abs().square().sum(-2).expand_as(gap)

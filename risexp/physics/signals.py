@@ -4,6 +4,7 @@ y_l = H diag(c_l) x_l + w_l,   x_l = sum_k a_k amplitude_k s_kl
 """
 
 import math
+from itertools import repeat
 from typing import Literal
 
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor
 
 Symbols = Literal["frame", "snapshot"]
 PowerLaw = Literal["free_space", "equal"]
+
+_SCENES = 32
+"""Scenes handled at once: their coded fields stay in cache."""
 
 
 def path_amplitude(law: PowerLaw, range_m: Tensor, wavelength_m: float) -> Tensor:
@@ -40,7 +44,9 @@ def received(channel: Tensor, codes: Tensor, field: Tensor) -> Tensor:
     Returns:
         (B, L, M) complex.
     """
-    return (codes * field) @ channel.mT
+    per_scene = torch.split(codes, _SCENES) if codes.ndim == 3 else repeat(codes)
+    parts = zip(torch.split(channel, _SCENES), per_scene, torch.split(field, _SCENES), strict=False)
+    return torch.cat([(code * wave) @ part.mT for part, code, wave in parts])
 
 
 def stacked_operator(channel: Tensor, codes: Tensor) -> Tensor:

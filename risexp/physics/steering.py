@@ -5,7 +5,7 @@ s = h u + v v is the element's projection on the direction and p^2 = h^2 + v^2 i
 
     a_n = exp(-j k0 Delta_n) / sqrt(N)
 
-    spherical   Delta = |p - p_n| - r = (p^2 rho - 2 s) / (Q + 1), Q^2 = 1 - 2 rho s + rho^2 p^2
+    spherical   Delta = |p - p_n| - r = E / (Q + 1), E = p^2 rho - 2 s, Q^2 = 1 + rho E
     fresnel     Delta = -s + rho (p^2 - s^2) / 2
     parabolic   Delta = -s + rho p^2 / 2
 
@@ -64,14 +64,17 @@ def _projection(panel: Panel, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _wave(panel: Panel, delta: Tensor) -> Tensor:
-    scale = torch.full((), 1.0 / math.sqrt(panel.elements), dtype=delta.dtype, device=delta.device)
-    return torch.polar(scale.expand_as(delta), -panel.wavenumber * delta)
+    """The unit wave; on CPU cosine and sine are three times as fast as `polar`."""
+    phase = -panel.wavenumber * delta
+    scale = 1.0 / math.sqrt(panel.elements)
+    return torch.complex(phase.cos() * scale, phase.sin() * scale)
 
 
 def _difference(panel: Panel, s: Tensor, p2: Tensor, rho: Tensor) -> Tensor:
     match panel.wavefront:
         case "spherical":
-            return (p2 * rho - 2.0 * s) / (_stretch(s, p2, rho) + 1.0)
+            excess = p2 * rho - 2.0 * s
+            return excess / (_stretch(rho, excess) + 1.0)
         case "fresnel":
             return 0.5 * rho * (p2 - s.square()) - s
         case "parabolic":
@@ -82,7 +85,7 @@ def _path(panel: Panel, s: Tensor, p2: Tensor, rho: Tensor) -> Path:
     delta = _difference(panel, s, p2, rho)
     match panel.wavefront:
         case "spherical":
-            stretch = _stretch(s, p2, rho)
+            stretch = _stretch(rho, p2 * rho - 2.0 * s)
             along_rho = (p2 + s * delta) / (stretch * (stretch + 1.0))
             return Path(delta, -1.0 / stretch, along_rho)
         case "fresnel":
@@ -91,6 +94,6 @@ def _path(panel: Panel, s: Tensor, p2: Tensor, rho: Tensor) -> Path:
             return Path(delta, torch.full_like(s, -1.0), 0.5 * p2.expand_as(s))
 
 
-def _stretch(s: Tensor, p2: Tensor, rho: Tensor) -> Tensor:
+def _stretch(rho: Tensor, excess: Tensor) -> Tensor:
     """Q = |p - p_n| / r, zero only for a source on an element: clamped, so slopes stay finite."""
-    return (1.0 - 2.0 * rho * s + rho.square() * p2).clamp(min=1e-12).sqrt()
+    return (1.0 + rho * excess).clamp(min=1e-12).sqrt()

@@ -31,7 +31,7 @@ from risexp.physics.steering import steering_vector
 
 BATCH = 64
 LARGE_BATCH = 8
-"""Scenes on panels beyond 144 elements, where 64 dense matrices would fill the memory."""
+"""Scenes on larger panels, where 64 dense matrices would fill the memory."""
 RANK = 26
 GRID = (61, 41)
 BETA = 0.3
@@ -48,7 +48,7 @@ class Problem:
 
 
 def problem(elements: int, batch: int) -> Problem:
-    """Scenes of a square panel of about `elements` elements, with measurements for 2 N equations."""
+    """Scenes of a square panel of about `elements` elements, measured by about 2 N equations."""
     side = round(math.sqrt(elements))
     antennas = 16 if elements <= 144 else math.ceil(2 * elements / 16)
     panel = {"physics.elements_h": side, "physics.elements_v": side}

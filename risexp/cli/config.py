@@ -46,8 +46,8 @@ def schema() -> None:
 
 @app.command("diff")
 def diff(
-    one: Annotated[str, typer.Argument(help="A preset, or a path to a YAML file.")],
-    two: Annotated[str, typer.Argument(help="A preset, or a path to a YAML file.")],
+    one: Annotated[str, typer.Argument(metavar="ONE", help="A preset, or a path to YAML.")],
+    two: Annotated[str, typer.Argument(metavar="TWO", help="Likewise.")],
     json: AsJson = False,
 ) -> None:
     """Print the fields in which two configurations differ."""

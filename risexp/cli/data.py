@@ -26,13 +26,17 @@ class SplitName(StrEnum):
 
 @app.command("generate")
 def generate(
-    out: Annotated[Path, typer.Option(help="The set's folder: new, empty, or a set to finish.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="The set's folder: new, empty, or a set to finish.")
+    ],
     split: Annotated[SplitName, typer.Option(help="Whose stream the scenes are drawn from.")],
-    scenes: Annotated[int, typer.Option(min=1, help="How many.")],
+    scenes: Annotated[int, typer.Option(min=1, metavar="N", help="How many.")],
     preset: Preset = None,
     config: Files = None,
     set_: Overrides = None,
-    device: Annotated[str, typer.Option(help="Where to draw: cpu or cuda.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="Where to draw: cpu or cuda.")
+    ] = "cpu",
     json: AsJson = False,
 ) -> None:
     """Draw scenes into a frozen set; the same command finishes an interrupted one."""
@@ -59,7 +63,8 @@ def generate(
 
 @app.command("verify")
 def verify(
-    folder: Annotated[Path, typer.Argument(help="The set's folder.")], json: AsJson = False
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The set's folder.")],
+    json: AsJson = False,
 ) -> None:
     """Read every byte of a set and hold it against the manifest; exit code 4 if it differs."""
     from risexp.app.verify import read_total, verify_set

@@ -4,14 +4,15 @@ from typing import Annotated
 
 import typer
 
-from risexp.cli.options import _complete_space
+from risexp.cli.options import complete_space
 from risexp.config.space_files import load_space
 from risexp.errors import NotBuilt
 
 
 def search(
     space: Annotated[
-        str, typer.Option(autocompletion=_complete_space, help="The space to search.")
+        str,
+        typer.Option(metavar="SPACE", autocompletion=complete_space, help="The space to search."),
     ],
 ) -> None:
     """Search a space of configurations (not built yet)."""

@@ -14,34 +14,51 @@ def _complete_preset() -> list[str]:
     return list(preset_names())
 
 
-def _complete_space() -> list[str]:
+def complete_space() -> list[str]:
+    """Names of search spaces, for a shell that completes them."""
     return list(space_paths())
 
 
 Preset = Annotated[
     str | None,
     typer.Option(
-        "--preset", "-p", autocompletion=_complete_preset, help="A shipped configuration by name."
+        "--preset",
+        "-p",
+        metavar="NAME",
+        autocompletion=_complete_preset,
+        help="A shipped configuration.",
     ),
 ]
 Files = Annotated[
     list[Path] | None,
-    typer.Option("--config", "-c", help="A YAML file over the preset; may be given again."),
+    typer.Option(
+        "--config", "-c", metavar="FILE", help="YAML over the preset; may be given again."
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", help="One field: section.field=value; may be given again."),
+    typer.Option("--set", "-s", metavar="FIELD=VALUE", help="One field; may be given again."),
 ]
 AsJson = Annotated[
-    bool, typer.Option("--json", help="One JSON document on stdout, everything else on stderr.")
+    bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")
 ]
 SpaceName = Annotated[
     str,
-    typer.Argument(autocompletion=_complete_space, help="A space by name, or a path to its file."),
+    typer.Argument(
+        metavar="SPACE", autocompletion=complete_space, help="A space, or a path to its file."
+    ),
+]
+OtherSpaceName = Annotated[
+    str,
+    typer.Argument(
+        metavar="OTHER", autocompletion=complete_space, help="The space to compare it with."
+    ),
 ]
 SpaceNames = Annotated[
     list[str] | None,
-    typer.Argument(autocompletion=_complete_space, help="Spaces by name or path; all by default."),
+    typer.Argument(
+        metavar="[SPACE]...", autocompletion=complete_space, help="By name or path; all if none."
+    ),
 ]
 
 

@@ -19,10 +19,12 @@ def _group() -> None:
 
 @app.command("scene")
 def scene(
-    folder: Annotated[Path, typer.Argument(help="A frozen set.")],
-    index: Annotated[int, typer.Option(min=0, help="Which scene, counted from 0.")] = 0,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A frozen set.")],
+    index: Annotated[
+        int, typer.Option(min=0, metavar="I", help="Which scene, counted from 0.")
+    ] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="The PNG file; scene-INDEX.png here by default.")
+        Path | None, typer.Option(metavar="FILE", help="The PNG file; scene-I.png here by default.")
     ] = None,
     json: AsJson = False,
 ) -> None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from risexp.cli.options import AsJson, SpaceName, SpaceNames
+from risexp.cli.options import AsJson, OtherSpaceName, SpaceName, SpaceNames
 from risexp.cli.output import emit, say, table
 from risexp.config.run import describe
 from risexp.config.space import SearchSpace
@@ -70,7 +70,7 @@ def show(name: SpaceName, json: AsJson = False) -> None:
 
 
 @app.command("diff")
-def diff(one: SpaceName, two: SpaceName, json: AsJson = False) -> None:
+def diff(one: SpaceName, two: OtherSpaceName, json: AsJson = False) -> None:
     """Print what differs between two spaces."""
     rows = diff_spaces(load_space(one), load_space(two))
     if json:

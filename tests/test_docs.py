@@ -1,0 +1,75 @@
+import re
+import runpy
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+from risexp.config.layers import preset_names
+from risexp.config.space_files import load_space, space_paths
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_readme_tree_is_the_tree() -> None:
+    tree = next(block for block in blocks("text") if block.startswith("risexp/"))
+    listed = {line.split()[0].rstrip("/") for line in tree.splitlines() if not line.startswith(" ")}
+    rooms = {line.split()[0].rstrip("/") for line in tree.splitlines() if line.startswith("  ")}
+
+    folders = {
+        path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")
+    }
+    package = ROOT / "risexp"
+    parts = {path.name for path in package.iterdir() if (path / "__init__.py").exists()}
+
+    assert folders - {"build", "dist", "data"} == listed
+    assert parts | {"errors.py"} == rooms
+
+
+def test_readme_python_example_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    example = tmp_path / "example.py"
+    example.write_text(blocks("python")[0], encoding="utf-8")
+
+    runpy.run_path(str(example))
+
+    assert capsys.readouterr().out.startswith("tensor([")
+
+
+def test_readme_names_every_preset() -> None:
+    sentence = re.search(r"Presets are (.*?)\.", README, flags=re.DOTALL)
+
+    assert sentence is not None
+    assert set(preset_names()) == set(re.findall(r"`([a-z-]+)`", sentence[1]))
+
+
+def test_every_shipped_space_says_what_it_is_for() -> None:
+    about = {name: load_space(name).about for name in space_paths()}
+
+    assert [] == [name for name, said in about.items() if not said]
+
+
+def test_commands_page_is_what_the_commands_say() -> None:
+    path = ROOT / "docs" / "write_commands.py"
+    spec = spec_from_file_location("write_commands", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    assert module.page() == module.PAGE.read_text(encoding="utf-8")
+
+
+def test_every_decision_has_its_number_and_three_parts() -> None:
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+
+    for number, page in enumerate(pages, start=1):
+        text = page.read_text(encoding="utf-8")
+        assert page.name.startswith(f"{number:04d}-")
+        assert text.startswith(f"# {number}. ")
+        assert all(f"**{part}.**" in text for part in ("Context", "Choice", "Consequences"))
+
+
+def blocks(language: str) -> list[str]:
+    """The README's code blocks of one language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from risexp.covariance.gram import gram
+from risexp.covariance.subspace import Eigenbasis, turning
 
-ORTHONORMAL_TOLERANCE = 1e-6
 _CHUNK = 256
 """Grid columns handled at once: what stays in cache, and what bounds the memory."""
 _CANCELLED = 0.03
@@ -42,7 +42,10 @@ class FactoredCovariance:
             steering: Steering vectors, (B, K, N) complex.
             powers: (B, K) real; zero for absent sources.
         """
-        return cls.from_factor((steering * powers.sqrt().unsqueeze(-1)).mT)
+        # The square root of a zero has no slope; a source without power has no gradient either.
+        heard = powers > 0
+        amplitude = torch.where(heard, powers, 1.0).sqrt() * heard
+        return cls.from_factor((steering * amplitude.unsqueeze(-1)).mT)
 
     @property
     def elements(self) -> int:
@@ -126,27 +129,18 @@ class FactoredCovariance:
         largest: Tensor = values[:, : self.elements] + diagonal.unsqueeze(-1)
         return largest
 
-    def signal_subspace(self, count: int | Tensor, most: int | None = None) -> Tensor:
-        """Orthonormal eigenvectors of the `count` largest eigenvalues, (B, N, most) complex.
+    def signal_subspace(self, count: int | Tensor) -> Tensor:
+        """Orthonormal eigenvectors of the `count` largest eigenvalues, (B, N, min(q, N)) complex.
 
-        Columns beyond a scene's count, and beyond the rank of its factor, are zero.
+        Columns beyond a scene's count, and beyond the rank of its factor, are zero. They are
+        constants: what must carry a gradient goes through `music`.
 
         Args:
             count: One number for all scenes, or (B,) int.
-            most: Number of columns; by default the rank bound q.
         """
-        factor, _ = _double(self)
-        values, vectors = torch.linalg.eigh(gram(factor))
-        _assert_orthonormal(vectors)
-        values, vectors = values.flip(-1), vectors.flip(-1)
-        columns = min(vectors.shape[-1], self.elements, most or self.elements)
-        values, vectors = values[:, :columns], vectors[..., :columns]
-        rank = values > 1e-12 * values[:, :1].clamp(min=1e-300)
-        wanted = torch.as_tensor(count, device=values.device).expand(len(values)).unsqueeze(-1)
-        keep = rank & (torch.arange(columns, device=values.device) < wanted)
-        length = torch.where(keep, values, 1.0).rsqrt() * keep
-        basis: Tensor = factor @ (vectors * length.unsqueeze(-2))
-        return basis.to(self.factor.dtype)
+        basis = Eigenbasis.of(self.factor)
+        kept = basis.vectors * basis.strongest(count).unsqueeze(-2)
+        return kept.to(self.factor.dtype)
 
     def music(self, steering: Tensor, count: int | Tensor) -> Tensor:
         """Null spectrum |a - U U^H a|^2, whose minima are sources, (B, G) real.
@@ -155,15 +149,17 @@ class FactoredCovariance:
             steering: a, (N, G) or (B, N, G) complex.
             count: Dimension of the signal subspace, one for all or (B,).
         """
-        most = int(torch.as_tensor(count).max())
-        basis = self.signal_subspace(count, most)
-        return torch.cat(
-            [
-                (part - basis @ (basis.mH @ part)).abs().square().sum(-2)
-                for part in torch.split(steering, _CHUNK, dim=-1)
-            ],
-            dim=-1,
-        )
+        basis = Eigenbasis.of(self.factor)
+        signal = basis.strongest(count)
+        most = int(signal.sum(-1).max())
+        kept = (basis.vectors * signal.unsqueeze(-2))[..., :most].to(self.factor.dtype)
+        spectrum = []
+        for part in torch.split(steering, _CHUNK, dim=-1):
+            residual = part - kept @ (kept.mH @ part)
+            if self.factor.requires_grad:
+                residual = residual - turning(basis, signal, self.factor, part)
+            spectrum.append(torch.view_as_real(residual).square().sum((-3, -1)))
+        return torch.cat(spectrum, dim=-1)
 
     def mvdr(self, steering: Tensor) -> Tensor:
         """Capon spectrum 1 / (a^H R^-1 a), whose maxima are sources, (B, G) float64.
@@ -231,12 +227,3 @@ def _apply(rows: Tensor, columns: Tensor) -> Tensor:
 def _gather(steering: Tensor, scene: Tensor, point: Tensor) -> Tensor:
     """The steering vectors of single grid points, (P, N)."""
     return steering.mT[point] if steering.ndim == 2 else steering.mT[scene, point]
-
-
-def _assert_orthonormal(vectors: Tensor) -> None:
-    """Batched complex `eigh` has been known to return other vectors than it should, silently."""
-    eye = torch.eye(vectors.shape[-1], dtype=vectors.dtype, device=vectors.device)
-    worst = (vectors.mH @ vectors - eye).abs().max() if vectors.numel() else torch.zeros(())
-    if not float(worst) < ORTHONORMAL_TOLERANCE:
-        message = f"eigenvectors are not orthonormal: |V^H V - I| reaches {float(worst):.1e}"
-        raise ArithmeticError(message)

@@ -71,11 +71,14 @@ class PhysicsConfig(Section):
 
     @property
     def distinct_codes(self) -> int:
-        """How many different codes the snapshots see: a DFT pool may hold fewer than L."""
-        of_pool = self.pool[0] * self.pool[1]
-        return (
-            min(of_pool, self.snapshots) if self.codebook in ("dft", "balanced") else self.snapshots
-        )
+        """How many different codes there can be among L, before their phases are quantised."""
+        match self.codebook:
+            case "dft" | "balanced":
+                return min(self.pool[0] * self.pool[1], self.snapshots)
+            case "hadamard":
+                return min(1 << (self.elements - 1).bit_length(), self.snapshots)
+            case "random":
+                return self.snapshots
 
     @property
     def equations(self) -> int:

@@ -151,7 +151,7 @@ class FactoredCovariance:
         """
         basis = Eigenbasis.of(self.factor)
         signal = basis.strongest(count)
-        most = int(signal.sum(-1).max())
+        most = int(signal.any(0).sum())
         kept = (basis.vectors * signal.unsqueeze(-2))[..., :most].to(self.factor.dtype)
         spectrum = []
         for part in torch.split(steering, _CHUNK, dim=-1):
@@ -186,7 +186,9 @@ class FactoredCovariance:
         exact = _gather(steering, scene, point).to(factor.dtype)
         inside = torch.einsum("pqn,pn->pq", explained[scene], exact)
         refined = exact.abs().square().sum(-1) - inside.abs().square().sum(-1)
-        return diagonal.unsqueeze(-1) / gap.index_put((scene, point), refined)
+        # A steering vector of zeros has no gap at all; clamped, it leaves no NaN in a gradient.
+        clear = gap.index_put((scene, point), refined).clamp(min=1e-30)
+        return diagonal.unsqueeze(-1) / clear
 
 
 def _double(covariance: FactoredCovariance) -> tuple[Tensor, Tensor]:

@@ -3,13 +3,13 @@
 Neither estimate subtracts a mean over snapshots: under held symbols that mean is the signal.
 """
 
-from itertools import repeat
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from risexp.covariance.factored import FactoredCovariance
+from risexp.physics.signals import pieces
 
 Method = Literal["joint", "per_snapshot"]
 
@@ -46,13 +46,11 @@ def joint_field(y: Tensor, channel: Tensor, codes: Tensor, ridge: float) -> Tens
 
     (G^H G + a I) x = G^H y,   G^H G = (H^H H) o (C^H C),   a = ridge tr(G^H G) / N
     """
-    size = _scenes_in_cache(channel)
-    per_scene = torch.split(codes, size) if codes.ndim == 3 else repeat(codes)
-    parts = zip(torch.split(y, size), torch.split(channel, size), per_scene, strict=False)
+    parts = pieces(_scenes_in_cache(channel), channel, codes, y)
     return torch.cat([_solve_jointly(*part, ridge) for part in parts])
 
 
-def _solve_jointly(y: Tensor, channel: Tensor, codes: Tensor, ridge: float) -> Tensor:
+def _solve_jointly(channel: Tensor, codes: Tensor, y: Tensor, ridge: float) -> Tensor:
     gram = (channel.mH @ channel) * (codes.mH @ codes)
     seen = (codes.conj() * (y @ channel.conj())).sum(-2)
     root = torch.linalg.cholesky(_loaded(gram, ridge))

@@ -33,8 +33,12 @@ def panel_of(physics: PhysicsConfig) -> Panel:
 
 
 def codes_of(physics: PhysicsConfig) -> Tensor:
-    """The codes a configuration describes, (L, N) complex64."""
-    return codebook(
+    """The codes a configuration describes, (L, N) complex64.
+
+    Raises:
+        ConfigInvalid: Quantised phases leave too few independent codes to solve for the field.
+    """
+    codes = codebook(
         physics.codebook,
         panel_of(physics),
         physics.snapshots,
@@ -42,6 +46,14 @@ def codes_of(physics: PhysicsConfig) -> Tensor:
         phase_bits=physics.phase_bits,
         seed=physics.codebook_seed,
     )
+    independent = int(torch.linalg.matrix_rank(codes.to(torch.complex128), rtol=1e-6))
+    if physics.symbols == "frame" and physics.antennas * independent < physics.elements:
+        raise ConfigInvalid(
+            f"physics.phase_bits = {physics.phase_bits} leaves {independent} independent codes of "
+            f"{physics.snapshots}, {physics.antennas * independent} equations for "
+            f"{physics.elements} elements: raise it, or snapshots or antennas"
+        )
+    return codes
 
 
 def source_steering(panel: Panel, truth: Truth) -> Tensor:

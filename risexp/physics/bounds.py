@@ -110,15 +110,23 @@ def _outer(left: Tensor, right: Tensor) -> Tensor:
     return one_side + one_side.mH
 
 
-def _position_block(information: Tensor, sources: Sources) -> Tensor:
-    """Invert the information, its diagonal scaled to one first; positions in (rad, rad, m)."""
+def _position_block(information: Tensor, sources: Sources, eps: float = 1e-12) -> Tensor:
+    """Invert the information, its diagonal scaled to one first; positions in (rad, rad, m).
+
+    A pivot below `eps` is rounding: nothing tells its parameters apart, and the bound is
+    infinite.
+    """
     diagonal = information.diagonal(dim1=-2, dim2=-1)
     absent = diagonal <= 0.0
     scale = torch.where(absent, 1.0, diagonal).rsqrt()
     scaled = information * scale.unsqueeze(-1) * scale.unsqueeze(-2)
     root, failed = torch.linalg.cholesky_ex(scaled + torch.diag_embed(absent.double()))
-    inverse = torch.cholesky_inverse(root) * scale.unsqueeze(-1) * scale.unsqueeze(-2)
-    inverse = torch.where((failed > 0)[:, None, None], torch.inf, inverse)
+    pivots = root.diagonal(dim1=-2, dim2=-1).square().amin(-1)
+    singular = ((failed > 0) | ~(pivots > eps))[:, None, None]
+    eye = torch.eye(root.shape[-1], dtype=root.dtype, device=root.device)
+    inverse = torch.cholesky_inverse(torch.where(singular, eye, root))
+    inverse = inverse * scale.unsqueeze(-1) * scale.unsqueeze(-2)
+    inverse = torch.where(singular, torch.inf, inverse)
     size = 3 * sources.phi_rad.shape[-1]
     to_metres = torch.cat(
         [torch.ones_like(sources.range_m).repeat(1, 2), -sources.range_m.square()], 1

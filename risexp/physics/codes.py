@@ -66,11 +66,12 @@ def _strided(snapshots: int, pool: tuple[int, int]) -> tuple[Tensor, Tensor]:
 
 
 def _balanced(snapshots: int, pool: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Even steps along v; golden-section steps along h, which never fall into step with them."""
+    """Even steps along v; along h steps near the golden section that meet every frequency."""
     index = torch.arange(snapshots)
-    golden = (math.sqrt(5.0) - 1.0) / 2.0
-    along_h = ((index.double() * golden) % 1.0 * pool[0]).long()
-    return along_h, index * pool[1] // snapshots
+    golden = (math.sqrt(5.0) - 1.0) / 2.0 * pool[0]
+    coprime = (step for step in range(1, pool[0] + 1) if math.gcd(step, pool[0]) == 1)
+    step = min(coprime, key=lambda each: abs(each - golden))
+    return index * step % pool[0], index * pool[1] // snapshots
 
 
 def _dft_phases(panel: Panel, frequencies: tuple[Tensor, Tensor]) -> Tensor:

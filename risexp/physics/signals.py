@@ -4,7 +4,7 @@ y_l = H diag(c_l) x_l + w_l,   x_l = sum_k a_k amplitude_k s_kl
 """
 
 import math
-from itertools import repeat
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -44,9 +44,25 @@ def received(channel: Tensor, codes: Tensor, field: Tensor) -> Tensor:
     Returns:
         (B, L, M) complex.
     """
-    per_scene = torch.split(codes, _SCENES) if codes.ndim == 3 else repeat(codes)
-    parts = zip(torch.split(channel, _SCENES), per_scene, torch.split(field, _SCENES), strict=False)
+    parts = pieces(_SCENES, channel, codes, field)
     return torch.cat([(code * wave) @ part.mT for part, code, wave in parts])
+
+
+def pieces(
+    scenes: int, channel: Tensor, codes: Tensor, waves: Tensor
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Channel, codes and waves of a few scenes at a time; codes of two axes belong to all scenes.
+
+    Raises:
+        ValueError: The three speak of different numbers of scenes.
+    """
+    batches = {len(channel), len(waves), len(codes) if codes.ndim == 3 else len(channel)}
+    if len(batches) > 1:
+        message = f"channel, codes and waves hold {sorted(batches)} scenes: give each the same"
+        raise ValueError(message)
+    parts = torch.split(channel, scenes)
+    per_scene = torch.split(codes, scenes) if codes.ndim == 3 else (codes,) * len(parts)
+    return zip(parts, per_scene, torch.split(waves, scenes), strict=True)
 
 
 def stacked_operator(channel: Tensor, codes: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ s = h u + v v is the element's projection on the direction and p^2 = h^2 + v^2 i
     parabolic   Delta = -s + rho p^2 / 2
 
 The range coordinate is rho = 1 / r, so rho = 0 is the far field. The quotient is the plain
-difference |p - p_n| - r without its cancellation, which in float32 costs 2e-4 rad at 2 m and 1e-3
-at 10 m.
+difference |p - p_n| - r without its cancellation, which in float32 costs 4e-5 rad at 10 m, 4e-4 at
+100 m and 3e-3 at 1 km.
 """
 
 import math

@@ -19,10 +19,9 @@ def plan_set(config: RunConfig, split: Split, scenes: int, device: str) -> tuple
         ConfigInvalid: There is no such device.
         EnvironmentFailed: This machine does not have it.
     """
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        raise ConfigInvalid(f"--device {device!r} is no device: try cpu or cuda") from None
+    kind = device.split(":")[0]
+    if kind not in ("cpu", "cuda"):
+        raise ConfigInvalid(f"--device {device!r} is no device to draw on: try cpu or cuda")
     if kind == "cuda" and not torch.cuda.is_available():
         raise EnvironmentFailed("this machine has no CUDA device: use --device cpu")
     request = scene_request(config, split, scenes, device)

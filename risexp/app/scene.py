@@ -33,7 +33,7 @@ def show_scene(folder: Path, index: int, picture: Path) -> SceneSeen:
         snr_db=round(float(_snr_db(scenes)), 2),
         sources=_sources(frozen.physics, scenes),
     )
-    field = frozen.manifest.config.data
+    field = _with_width(frozen.manifest.config.data)
     image = refocus(frozen.physics, scenes, field)
     panel = panel_of(frozen.physics)
     width = panel.spacing_m * panel.elements_h
@@ -65,6 +65,16 @@ def refocus(physics: PhysicsConfig, scenes: Scenes, field: DataConfig) -> Tensor
         steering = steering_vector(panel, u, v, torch.full_like(u, rho))
         best = torch.maximum(best, (steering.conj() @ factor).abs().square().sum(-1))
     return 10.0 * (best / best.max().clamp(min=1e-30)).clamp(min=1e-6).log10()
+
+
+def _with_width(field: DataConfig) -> DataConfig:
+    """A field of view with some width to draw, where the scenes stand in one direction."""
+    around = {
+        name: (low - 5.0, high + 5.0)
+        for name, (low, high) in (("phi_deg", field.phi_deg), ("theta_deg", field.theta_deg))
+        if low == high
+    }
+    return field.model_copy(update=around)
 
 
 def _snr_db(scenes: Scenes) -> Tensor:

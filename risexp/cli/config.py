@@ -7,7 +7,7 @@ import typer
 
 from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved
 from risexp.cli.output import emit, say, table
-from risexp.config.layers import Loaded, load_config, preset_names
+from risexp.config.layers import DEFAULT, Loaded, load_config, preset_names
 from risexp.config.run import RunConfig, describe
 
 app = typer.Typer(no_args_is_help=True, help="Show, compare and describe configurations.")
@@ -46,7 +46,9 @@ def schema() -> None:
 
 @app.command("diff")
 def diff(
-    one: Annotated[str, typer.Argument(metavar="ONE", help="A preset, or a path to YAML.")],
+    one: Annotated[
+        str, typer.Argument(metavar="ONE", help="A preset, `default`, or a path to YAML.")
+    ],
     two: Annotated[str, typer.Argument(metavar="TWO", help="Likewise.")],
     json: AsJson = False,
 ) -> None:
@@ -62,6 +64,8 @@ def diff(
 
 
 def _named(name: str) -> Loaded:
+    if name == DEFAULT:
+        return load_config()
     if name in preset_names() or not name.endswith((".yaml", ".yml")):
         return load_config(preset=name)
     return load_config(paths=[Path(name)])

@@ -1,6 +1,5 @@
 """The command line: every error one sentence, every exit code with a meaning."""
 
-import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -9,7 +8,7 @@ from typer.exceptions import TyperException
 
 from risexp import __version__
 from risexp.cli import config, data, hpo, show, space
-from risexp.cli.output import note
+from risexp.cli.output import ReaderLeft, note
 from risexp.errors import RisexpError
 
 INTERRUPTED = 130
@@ -72,17 +71,15 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def _explained(error: Exception) -> int:
     """Say what happened in one sentence; its exit code."""
     match error:
+        case ReaderLeft():
+            return 0
         case RisexpError() as known:
             message, code = str(known), known.exit_code
-        case TyperException() as usage if "\n" in usage.format_message():
+        case TyperException() as usage if usage.format_message().startswith("Usage:"):
             note(usage.format_message())  # a group named without a command: its help
             return usage.exit_code
         case TyperException() as usage:
             message, code = usage.format_message().replace("Value error, ", ""), usage.exit_code
-        case BrokenPipeError():
-            # Whoever read the pipe has left; at exit Python would complain to it once more.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
         case OSError() as failed:
             message, code = f"{failed.filename or 'the system'}: {failed.strerror or failed}", 1
         case _:

@@ -1,15 +1,29 @@
 """What is said: results on stdout, everything else on stderr, tables that survive a pipe."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 
 import typer
 
 
+class ReaderLeft(Exception):
+    """Whoever read our output has closed the pipe; there is nobody left to tell."""
+
+
 def say(text: str) -> None:
-    """A line of the result."""
-    typer.echo(text)
+    """A line of the result.
+
+    Raises:
+        ReaderLeft: The other end of the pipe is closed.
+    """
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        # At exit Python would flush what is left, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ReaderLeft from None
 
 
 def note(text: str) -> None:
@@ -19,7 +33,7 @@ def note(text: str) -> None:
 
 def emit(document: object) -> None:
     """One JSON document, and nothing else, on stdout."""
-    typer.echo(json.dumps(document, indent=2, allow_nan=False))
+    say(json.dumps(document, indent=2, allow_nan=False))
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -6,7 +6,7 @@ from risexp.cli.options import AsJson, OtherSpaceName, SpaceName, SpaceNames
 from risexp.cli.output import emit, say, table
 from risexp.config.run import describe
 from risexp.config.space import SearchSpace
-from risexp.config.space_check import SpaceReport, check_space, extent
+from risexp.config.space_check import SpaceReport, check_space, extent, unknown_paths
 from risexp.config.space_diff import diff_spaces
 from risexp.config.space_files import load_space, space_paths
 from risexp.errors import SpaceInvalid
@@ -54,6 +54,8 @@ def show(name: SpaceName, json: AsJson = False) -> None:
     if json:
         emit(space.model_dump(mode="json"))
         return
+    for problem in unknown_paths(space):
+        raise SpaceInvalid(f"space {space.name}: {problem}")
     say(f"{space.name}: {space.about or 'no description'}")
     say(f"base {space.base or 'default'}, {space.trials} trials")
     base = space.trial_zero().config.flat()

@@ -117,6 +117,8 @@ def flatten(tree: Mapping[str, Any], source: str, prefix: str = "") -> dict[str,
             flat[path] = value
         elif isinstance(value, Mapping) and any(key.startswith(f"{path}.") for key in fields()):
             flat |= flatten(value, source, f"{path}.")
+        elif any(key.startswith(f"{path}.") for key in fields()):
+            raise ConfigInvalid(f"{source}: {path} is a section: give it fields, not {value!r}")
         else:
             raise ConfigInvalid(f"{source}: {unknown_field(path)}")
     return flat

@@ -70,9 +70,13 @@ class RunConfig(Section):
 
     def sha(self, *sections: str) -> str:
         """SHA-256 of the canonical JSON of the whole, or of the named sections only."""
-        tree = self.model_dump(mode="json", include=set(sections) or None)
-        canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return canonical_sha(self.model_dump(mode="json", include=set(sections) or None))
+
+
+def canonical_sha(document: object) -> str:
+    """SHA-256 of the one JSON text that a document of plain values has here."""
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 @cache

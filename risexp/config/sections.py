@@ -16,7 +16,7 @@ Codebook = Literal["dft", "balanced", "hadamard", "random"]
 class PhysicsConfig(Section):
     """The panel, the base station that hears through it, and the law of the signals."""
 
-    wavelength_m: float = Field(default=0.3, gt=0.0, le=100.0)
+    wavelength_m: float = Field(default=0.3, ge=1e-6, le=100.0)
     """Carrier wavelength; 0.3 m is 1 GHz."""
     elements_h: int = Field(default=12, ge=2, le=256)
     """Panel elements along the horizontal axis h, which runs fastest in every flattened array."""
@@ -53,7 +53,7 @@ class PhysicsConfig(Section):
     """Line-of-sight over scattered energy of the channel, uniform in dB."""
     station_deg: float = Field(default=60.0, ge=0.0, le=90.0)
     """The base station's azimuth and elevation are each uniform within plus and minus this."""
-    station_range_m: float = Field(default=100.0, gt=0.0)
+    station_range_m: float = Field(default=100.0, ge=1e-3, le=1e6)
     """Distance of the base station from the panel, for the line-of-sight part of the channel."""
 
     @property
@@ -84,6 +84,13 @@ class PhysicsConfig(Section):
     def equations(self) -> int:
         """Independent complex equations of one scene under held symbols, at most L M."""
         return self.antennas * self.distinct_codes
+
+    @model_validator(mode="after")
+    def _channel_is_finite(self) -> Self:
+        if max(map(abs, self.rician_db)) > 100.0:
+            message = f"rician_db = {list(self.rician_db)} is too far out: stay within [-100, 100]"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _codes_exist(self) -> Self:
@@ -141,6 +148,9 @@ class DataConfig(Section):
                 raise ValueError(message)
         if self.range_m[0] <= 0.0:
             message = f"range_m begins at {self.range_m[0]:g}: a source's distance is positive"
+            raise ValueError(message)
+        if self.range_m[0] < 1e-3 or self.range_m[1] > 1e6:
+            message = f"range_m = {list(self.range_m)} is too far out: stay within [1e-3, 1e6]"
             raise ValueError(message)
         if max(map(abs, self.snr_db)) > 100.0:
             message = f"snr_db = {list(self.snr_db)} is too far out: stay within [-100, 100]"

@@ -166,13 +166,10 @@ class SearchSpace(Section):
 
     def ordered(self) -> Iterator[tuple[str, Dimension]]:
         """The dimensions, each after those its condition asks about; circular ones never come."""
-        waiting, done = dict(self.vary), set[str]()
-        while ready := [
-            p for p, d in waiting.items() if not (d.when.keys() & waiting.keys()) - {p}
-        ]:
+        waiting = dict(self.vary)
+        while ready := [path for path, each in waiting.items() if not each.when.keys() & waiting]:
             for path in ready:
                 yield path, waiting.pop(path)
-                done.add(path)
 
     def draw(self, base: RunConfig, source: random.Random) -> dict[str, JsonValue]:
         """Values for every dimension whose condition holds, forbidden or not."""

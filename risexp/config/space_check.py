@@ -34,7 +34,7 @@ def check_space(space: SearchSpace, draws: int = DRAWS) -> SpaceReport:
 
     Later checks rest on earlier ones: the first kind of problem found is the one reported.
     """
-    if unknown := tuple(_unknown_paths(space)):
+    if unknown := tuple(unknown_paths(space)):
         return SpaceReport(space, unknown)
     try:
         base = space.trial_zero().config
@@ -46,7 +46,8 @@ def check_space(space: SearchSpace, draws: int = DRAWS) -> SpaceReport:
     return _drawn(space, base, draws)
 
 
-def _unknown_paths(space: SearchSpace) -> Iterator[str]:
+def unknown_paths(space: SearchSpace) -> Iterator[str]:
+    """Every path a space names that leads to no field."""
     named: dict[str, list[str]] = {
         "fixed": list(space.fixed),
         "vary": list(space.vary),
@@ -64,8 +65,11 @@ def _structure(space: SearchSpace, base: RunConfig) -> Iterator[str]:
     known = base.flat()
     for path in sorted(space.vary.keys() & space.fixed.keys()):
         yield f"{path} is both fixed and varied: keep one"
-    for path in sorted(space.vary.keys() - dict(space.ordered()).keys()):
+    circular = sorted(space.vary.keys() - dict(space.ordered()).keys())
+    for path in circular:
         yield f"the condition of {path} leads back to itself"
+    if circular:
+        return
     for path, dimension in space.vary.items():
         yield from _dimension_problems(space, known, path, dimension)
     if not all(space.forbid):
@@ -78,9 +82,15 @@ def _dimension_problems(
     space: SearchSpace, known: Mapping[str, object], path: str, dimension: Dimension
 ) -> Iterator[str]:
     """A condition that cannot hold, or a default that the search could never propose."""
-    for asked, wanted in dimension.when.items():
-        if not _attainable(space, known, asked, wanted):
-            yield f"{path} is never varied: {asked} cannot be {wanted!r} in this space"
+    alone = [
+        f"{asked} cannot be {wanted!r} in this space"
+        for asked, wanted in dimension.when.items()
+        if not _attainable(space, known, asked, wanted)
+    ]
+    if not alone and next(_enabling(space, path), None) is None:
+        alone = ["its conditions cannot hold together"]
+    for reason in alone:
+        yield f"{path} is never varied: {reason}"
     varied_in_base = all(matches(known[at], wanted) for at, wanted in dimension.when.items())
     if varied_in_base and not dimension.holds(known[path]):
         yield f"the default {path} = {known[path]!r} lies outside {extent(dimension)}"
@@ -102,8 +112,7 @@ def _bounds(space: SearchSpace, base: RunConfig) -> Iterator[str]:
         yield from _bounds_alone(space, base, path, values)
     for one, two in itertools.combinations(corners, 2):
         for left, right in itertools.product(corners[one], corners[two]):
-            contradict = any(right.get(path, value) != value for path, value in left.items())
-            failure = None if contradict else _failure(space, base, left | right)
+            failure = _failure(space, base, left | right) if _agree(left, right) else None
             if failure is not None:
                 yield f"{one} = {left[one]!r} with {two} = {right[two]!r} is no run: {failure}"
 
@@ -122,14 +131,29 @@ def _bounds_alone(
 
 
 def _corners(space: SearchSpace, path: str) -> list[dict[str, JsonValue]]:
-    """A dimension's bounds, each with the values its condition asks for."""
-    enabling: dict[str, JsonValue] = {}
+    """A dimension's bounds, each with values under which it is varied."""
+    enabling = next(_enabling(space, path))
+    return [enabling | {path: end} for end in space.vary[path].ends()]
+
+
+def _enabling(space: SearchSpace, path: str) -> Iterator[dict[str, JsonValue]]:
+    """Every choice of other dimensions' values under which a dimension is varied."""
+    found: list[dict[str, JsonValue]] = [{}]
     for asked, wanted in space.vary[path].when.items():
         if asked in space.vary:
             options = wanted if isinstance(wanted, list) else [wanted]
-            held = next(option for option in options if space.vary[asked].holds(option))
-            enabling |= _corners(space, asked)[0] | {asked: held}
-    return [enabling | {path: end} for end in space.vary[path].ends()]
+            ways = [
+                way | {asked: option}
+                for way in _enabling(space, asked)
+                for option in options
+                if space.vary[asked].holds(option)
+            ]
+            found = [one | way for one in found for way in ways if _agree(one, way)]
+    yield from found
+
+
+def _agree(one: Mapping[str, JsonValue], two: Mapping[str, JsonValue]) -> bool:
+    return all(two.get(path, value) == value for path, value in one.items())
 
 
 def _failure(space: SearchSpace, base: RunConfig, values: Mapping[str, JsonValue]) -> str | None:
@@ -146,17 +170,23 @@ def _failure(space: SearchSpace, base: RunConfig, values: Mapping[str, JsonValue
 def _drawn(space: SearchSpace, base: RunConfig, draws: int) -> SpaceReport:
     source = random.Random(0)  # noqa: S311 - no secret is drawn
     known = base.flat()
-    forbidden = 0
+    forbidden, seen = 0, {path: set[str]() for path in space.vary}
     for _ in range(draws):
         values = space.draw(base, source)
-        forbidden += space.forbids(known | values)
+        if space.forbids(known | values):
+            forbidden += 1
+            continue
         failure = _failure(space, base, values)
         if failure is not None:
             return SpaceReport(space, (f"a draw is no run: {values}: {failure}",))
+        for path, value in values.items():
+            seen[path].add(repr(value))
     share = forbidden / draws
     if share > _MOST_FORBIDDEN:
         return SpaceReport(space, (f"{share:.0%} of all draws are forbidden",), share)
-    return SpaceReport(space, (), share)
+    dead = [path for path, found in seen.items() if len(found) < 2]
+    problems = tuple(f"{path} is dead: what is not forbidden never varies it" for path in dead)
+    return SpaceReport(space, problems, share)
 
 
 def extent(dimension: Dimension) -> str:

@@ -1,11 +1,20 @@
 """YAML 1.2 read strictly: no duplicate keys, no tags, no bombs; `3e-4` a number, `no` a word."""
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+)
 
 from risexp.errors import ConfigInvalid
 
@@ -38,7 +47,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def parse_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - YAML holds any scalar or collection
     """The value of one YAML 1.2 document, `source` naming it in errors."""
     try:
-        _refuse_bombs(text, source)
+        _refuse(text, source)
         return YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
@@ -50,13 +59,49 @@ def parse_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - YAML holds any 
         raise ConfigInvalid(f"{source}: {problem}") from None
 
 
-def _refuse_bombs(text: str, source: str) -> None:
-    """Count before anything is built: aliases of aliases grow exponentially once walked."""
-    aliases = depth = 0
+def _refuse(text: str, source: str) -> None:
+    """Walk the events before anything is built: what is built of them may be huge, or no data."""
+    version = re.search(r"^%YAML\s+(\S+)", text, re.MULTILINE)
+    if version is not None and version[1] != "1.2":
+        raise ConfigInvalid(f"{source} asks for YAML {version[1]}: configurations are YAML 1.2")
+    aliases, open_ = 0, list[_Collection]()
     for event in YAML(typ="safe", pure=True).parse(text):
-        aliases += isinstance(event, AliasEvent)
-        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        match event:
+            case CollectionEndEvent():
+                open_.pop()
+            case AliasEvent() | ScalarEvent() | CollectionStartEvent():
+                aliases += isinstance(event, AliasEvent)
+                is_key = bool(open_) and open_[-1].expects_key()
+                _expect_plain_node(event, source, is_key=is_key)
+                if isinstance(event, CollectionStartEvent):
+                    open_.append(_Collection(isinstance(event, MappingStartEvent)))
         if aliases > MAX_ALIASES:
             raise ConfigInvalid(f"{source} uses more than {MAX_ALIASES} aliases")
-        if depth > MAX_DEPTH:
+        if len(open_) > MAX_DEPTH:
             raise ConfigInvalid(f"{source} nests deeper than {MAX_DEPTH} levels")
+
+
+@dataclass
+class _Collection:
+    """A collection being walked; in a mapping every other node is a key."""
+
+    is_mapping: bool
+    nodes: int = 0
+
+    def expects_key(self) -> bool:
+        """Whether the next node is a key; the node is counted."""
+        self.nodes += 1
+        return self.is_mapping and self.nodes % 2 == 1
+
+
+def _expect_plain_node(event: NodeEvent, source: str, *, is_key: bool) -> None:
+    """No tags, which ask for other types; keys are words, and none merges another mapping."""
+    place = f"{source} line {event.start_mark.line + 1}"
+    if isinstance(event, ScalarEvent | CollectionStartEvent) and event.tag is not None:
+        raise ConfigInvalid(f"{place}: the tag {event.tag} is not allowed: values are plain")
+    if not is_key:
+        return
+    if not isinstance(event, ScalarEvent):
+        raise ConfigInvalid(f"{place}: a key is one word, not a collection or an alias")
+    if event.value == "<<":
+        raise ConfigInvalid(f"{place}: merge keys (<<) are not allowed: write the fields out")

@@ -1,6 +1,7 @@
 """Frozen sets written: shard by shard, each whole or not at all, the manifest last."""
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from risexp.data.manifest import (
     read_model,
 )
 from risexp.data.scenes import SceneGenerator
-from risexp.data.shards import field_shapes, sha256_of, shard_faults
+from risexp.data.shards import content_faults, field_shapes, sha256_of, shard_faults
 from risexp.data.streams import Split
 from risexp.errors import DataInvalid, EnvironmentFailed
 
@@ -33,6 +34,9 @@ SHARD_SCENES = 2048
 GENERATOR = "scenes-1"
 _PROGRESS = "progress.json"
 _LOCK = ".lock"
+_BEGUN = (_LOCK, f"{_PROGRESS}.partial")
+"""What a command may leave that was killed before the folder said whose it is."""
+_NPY_HEADER = 128
 
 
 class Progress(BaseModel):
@@ -56,12 +60,14 @@ def scene_request(config: RunConfig, split: Split, scenes: int, device: str = "c
 
 def planned_bytes(request: Request) -> int:
     """Size of the arrays of a set, headers included."""
-    total = 0
-    for first in range(0, request.scenes, SHARD_SCENES):
-        scenes = min(SHARD_SCENES, request.scenes - first)
-        for shape, dtype in field_shapes(request.config, scenes).values():
-            total += int(np.prod(shape)) * np.dtype(dtype).itemsize + 128
-    return total
+    whole, rest = divmod(request.scenes, SHARD_SCENES)
+    each = _shard_bytes(request, SHARD_SCENES) if whole else 0
+    return whole * each + (_shard_bytes(request, rest) if rest else 0)
+
+
+def _shard_bytes(request: Request, scenes: int) -> int:
+    shapes = field_shapes(request.config, scenes).values()
+    return sum(math.prod(shape) * np.dtype(dtype).itemsize + _NPY_HEADER for shape, dtype in shapes)
 
 
 def freeze(
@@ -82,29 +88,47 @@ def freeze(
         DataInvalid: The folder holds something else.
         EnvironmentFailed: The disk is full or forbidden; whole shards stay for the next call.
     """
-    created = not folder.exists()
     try:
+        whole = _look(folder, request)
+        if whole is not None:
+            return whole, False
+        created = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / _LOCK, timeout=0):
+            whole = _look(folder, request)
+            if whole is not None:
+                return whole, False
             try:
-                if (folder / MANIFEST).exists():
-                    return _same(folder, request), False
                 return _finish(folder, request, device, advance), True
             finally:
                 _sweep(folder, created)
     except Timeout:
         raise EnvironmentFailed(f"another process is writing {folder}: wait for it") from None
     except OSError as error:
+        reason = error.strerror or f"the disk took only part of a file ({error})"
         raise EnvironmentFailed(
-            f"cannot write {folder}: {error.strerror or error}; what is whole was kept, and the "
+            f"cannot write {folder}: {reason}; what is whole was kept, and the "
             "same command continues"
         ) from None
 
 
-def _same(folder: Path, request: Request) -> Manifest:
-    manifest = read_manifest(folder)
-    _expect_same(folder, manifest.request, request)
-    return manifest
+def _look(folder: Path, request: Request) -> Manifest | None:
+    """The set if it is whole; nothing is written, so that what is refused stays as it was.
+
+    Raises:
+        DataInvalid: The folder holds another set, or something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise DataInvalid(f"{folder} is a file: name a folder for the set")
+    if (folder / MANIFEST).exists():
+        manifest = read_manifest(folder)
+        _expect_same(folder, manifest.request, request)
+        return manifest
+    if (folder / _PROGRESS).exists():
+        _expect_same(folder, read_model(folder / _PROGRESS, Progress).request, request)
+    elif folder.is_dir() and any(entry.name not in _BEGUN for entry in folder.iterdir()):
+        raise DataInvalid(f"{folder} is not empty and holds no set: choose another folder")
+    return None
 
 
 def _finish(
@@ -119,14 +143,15 @@ def _finish(
     for index in range(len(shards), _shards_of(request)):
         first = index * SHARD_SCENES
         count = min(SHARD_SCENES, request.scenes - first)
-        shards.append(_write_shard(folder, index, generator.scenes(request.split, first, count)))
+        scenes = generator.scenes(request.split, first, count)
+        shards.append(_write_shard(folder, index, scenes, request.config))
         _commit(folder / _PROGRESS, Progress(request=request, shards=tuple(shards)))
         advance(count)
     answer = tuple(shards)
     manifest = Manifest(
         **{name: getattr(request, name) for name in Request.model_fields},
         shards=answer,
-        digest=digest_of(answer),
+        digest=digest_of(request, answer),
     )
     _commit(folder / MANIFEST, manifest)
     return manifest
@@ -136,13 +161,9 @@ def _resumed(folder: Path, request: Request) -> tuple[ShardRecord, ...]:
     """The shards of an interrupted set, up to the first that is no longer what it was."""
     path = folder / _PROGRESS
     if not path.exists():
-        if any(entry.name != _LOCK and entry.suffix != ".partial" for entry in folder.iterdir()):
-            raise DataInvalid(f"{folder} is not empty and holds no set: choose another folder")
         return ()
-    progress = read_model(path, Progress)
-    _expect_same(folder, progress.request, request)
     sound = []
-    for shard in progress.shards:
+    for shard in read_model(path, Progress).shards:
         if any(shard_faults(folder, shard, request.config)):
             break
         sound.append(shard)
@@ -168,15 +189,18 @@ def _flat(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
     return flat
 
 
-def _write_shard(folder: Path, index: int, scenes: Scenes) -> ShardRecord:
+def _write_shard(folder: Path, index: int, scenes: Scenes, config: SceneConfig) -> ShardRecord:
     """All fields of a shard into a folder that takes its name only when they are safe on disk."""
+    values = {field: value.cpu() for field, value in scenes.frames.items() + scenes.truth.items()}
+    for field, problem in content_faults(values, config):
+        raise DataInvalid(f"shard {index} was not written: its {field} is wrong: {problem}")
     name = f"shard-{index:05d}"
     partial = folder / f"{name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     files = {}
-    for field, value in scenes.frames.items() + scenes.truth.items():
-        array = value.cpu().numpy()
+    for field, value in values.items():
+        array = value.numpy()
         path = partial / f"{field}.npy"
         with path.open("wb") as file:
             np.save(file, array, allow_pickle=False)
@@ -196,7 +220,7 @@ def _write_shard(folder: Path, index: int, scenes: Scenes) -> ShardRecord:
 
 def _commit(path: Path, document: BaseModel) -> None:
     """Replace a JSON file in one step that a crash can only precede or follow."""
-    partial = path.with_suffix(".json.partial")
+    partial = _partial(path)
     with partial.open("w", encoding="utf-8") as file:
         file.write(json.dumps(document.model_dump(mode="json"), indent=1))
         file.flush()
@@ -227,11 +251,20 @@ def _shards_of(request: Request) -> int:
 
 
 def _sweep(folder: Path, created: bool) -> None:
-    """Nothing half-written stays: no partial file, and no trace of a set without a shard."""
-    for partial in folder.glob("*.partial"):
-        shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+    """Nothing half-written of ours stays, and no trace of a set without a shard."""
+    for partial in folder.glob("shard-*.partial"):
+        shutil.rmtree(partial)
+    for name in (MANIFEST, _PROGRESS):
+        _partial(folder / name).unlink(missing_ok=True)
     whole = (folder / MANIFEST).exists()
-    if whole or not any(folder.glob("shard-*")):
+    begun = any(folder.glob("shard-*"))
+    if whole or not begun:
         (folder / _PROGRESS).unlink(missing_ok=True)
-    if created and not whole and not any(folder.glob("shard-*")):
-        shutil.rmtree(folder)
+    if not whole and not begun:
+        (folder / _LOCK).unlink(missing_ok=True)
+        if created:
+            folder.rmdir()
+
+
+def _partial(path: Path) -> Path:
+    return path.with_suffix(f"{path.suffix}.partial")

@@ -1,12 +1,13 @@
 """What a frozen set says about itself: configuration, files, shapes and checksums."""
 
-import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from risexp.config.run import canonical_sha
 from risexp.config.sections import DataConfig, PhysicsConfig
 from risexp.config.words import one_sentence
 from risexp.data.streams import Split
@@ -79,17 +80,18 @@ class Manifest(Request):
         return Request(**{name: getattr(self, name) for name in Request.model_fields})
 
 
-def digest_of(shards: tuple[ShardRecord, ...]) -> str:
-    """The set's identity: SHA-256 over its files' checksums, in order."""
+def digest_of(request: Request, shards: tuple[ShardRecord, ...]) -> str:
+    """The set's identity: what was asked for, and its files' checksums in order."""
     sums = [[name, shard.files[name].sha256] for shard in shards for name in sorted(shard.files)]
-    return hashlib.sha256(json.dumps(sums).encode()).hexdigest()
+    asked = [request.generator, request.config_sha, request.split, request.seed]
+    return canonical_sha([asked, sums])
 
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a whole set.
 
     Raises:
-        DataInvalid: There is none, or it is not a manifest.
+        DataInvalid: There is none, or it is not a manifest, or it was edited.
     """
     if not folder.is_dir():
         raise DataInvalid(f"there is no folder {folder}")
@@ -100,11 +102,24 @@ def read_manifest(folder: Path) -> Manifest:
             "the same `risexp data generate` command finishes it"
         )
     manifest = read_model(path, Manifest)
-    if manifest.digest != digest_of(manifest.shards):
-        raise DataInvalid(f"{path}: the digest does not match the files it lists")
-    if manifest.scenes != sum(shard.scenes for shard in manifest.shards):
-        raise DataInvalid(f"{path}: the shards do not add up to {manifest.scenes} scenes")
+    for problem in _contradictions(manifest, json.loads(path.read_bytes())["config"]):
+        raise DataInvalid(f"{path}: {problem}")
     return manifest
+
+
+def _contradictions(manifest: Manifest, written: object) -> Iterator[str]:
+    """What a manifest says against itself; the configuration counts as it was written.
+
+    Sections gain fields with time, so a hash of the parsed configuration would not be the old one.
+    """
+    if manifest.config_sha != canonical_sha(written):
+        yield "config_sha is not that of the config it lists"
+    if manifest.seed != manifest.config.data.seed:
+        yield f"seed is {manifest.seed}, and {manifest.config.data.seed} in its config"
+    if manifest.digest != digest_of(manifest.request, manifest.shards):
+        yield "the digest does not match the files and the request it lists"
+    if manifest.scenes != sum(shard.scenes for shard in manifest.shards):
+        yield f"the shards do not add up to {manifest.scenes} scenes"
 
 
 def read_model(path: Path, kind: type[Model]) -> Model:

@@ -1,9 +1,11 @@
 """Frozen sets read: every shard checked against its checksums before a scene of it is used."""
 
 import hashlib
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import torch
@@ -130,7 +132,9 @@ def shard_faults(folder: Path, record: ShardRecord, config: SceneConfig) -> Iter
             sound = False
             yield fault
     if sound:
-        yield from _content_faults(folder, record)
+        values = {name: _mapped(folder / file.path) for name, file in record.files.items()}
+        for name, problem in content_faults(values, config):
+            yield Fault(record.files[name].path, problem)
 
 
 def sha256_of(path: Path) -> str:
@@ -150,33 +154,46 @@ def _file_fault(folder: Path, file: FileRecord, shape: tuple[int, ...], dtype: s
     if found != file.sha256:
         return Fault(file.path, f"SHA-256 is {found[:12]}..., not {file.sha256[:12]}... as listed")
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        return Fault(file.path, f"it is no .npy array ({error})")
-    if (array.shape, array.dtype.name) != (shape, dtype):
-        said = f"it holds {array.dtype.name} {list(array.shape)}, not {dtype} {list(shape)}"
+        array = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, EOFError, SyntaxError, TokenError) as error:
+        return Fault(file.path, f"it is no .npy array ({' '.join(str(error).split())})")
+    if (array.shape, array.dtype) != (shape, np.dtype(dtype)):
+        found_dtype = array.dtype.name if array.dtype.isnative else array.dtype.str
+        said = f"it holds {found_dtype} {list(array.shape)}, not {dtype} {list(shape)}"
         return Fault(file.path, said)
     return None
 
 
-def _content_faults(folder: Path, record: ShardRecord) -> Iterator[Fault]:
-    """Values no generator writes: a set made by other hands is held to the same contract."""
-    values = {name: _mapped(folder / file.path) for name, file in record.files.items()}
-    most = values["phi_rad"].shape[1]
-    count = values["count"]
+def content_faults(values: Mapping[str, Tensor], config: SceneConfig) -> Iterator[tuple[str, str]]:
+    """Fields that hold what no scene of this configuration can hold, and why."""
+    most, count = config.data.sources_max, values["count"]
     if int(count.min()) < 1 or int(count.max()) > most:
-        yield Fault(record.files["count"].path, f"counts lie outside 1..{most}")
+        yield "count", f"counts lie outside 1..{most}"
     present = torch.arange(most) < count.unsqueeze(-1)
-    for name in ("phi_rad", "theta_rad", "range_m"):
+    for name, (low, high) in _field_of_view(config).items():
+        found = values[name][present]
         if not torch.equal(values[name].isfinite(), present):
-            yield Fault(record.files[name].path, "it must be finite for sources and NaN elsewhere")
+            yield name, "it must be finite for sources and NaN elsewhere"
+        elif bool(((found < low) | (found > high)).any()):
+            yield name, f"it leaves [{low:.4g}, {high:.4g}], the range of its configuration"
     for name in ("y", "channel", "snr_db", "symbols", "amplitude", "noise_power"):
         if not bool(values[name].isfinite().all()):
-            yield Fault(record.files[name].path, "it holds values that are not finite")
+            yield name, "it holds values that are not finite"
     if not bool(((values["codes"].abs() - 1.0).abs() < 1e-5).all()):
-        yield Fault(record.files["codes"].path, "codes must have modulus 1")
+        yield "codes", "codes must have modulus 1"
+
+
+def _field_of_view(config: SceneConfig) -> dict[str, tuple[float, float]]:
+    """Bounds of the positions as they are stored, a rounding wider."""
+    phi, theta = config.data.phi_deg, config.data.theta_deg
+    low, high = config.data.range_m
+    return {
+        "phi_rad": (math.radians(phi[0]) - 1e-9, math.radians(phi[1]) + 1e-9),
+        "theta_rad": (math.radians(theta[0]) - 1e-9, math.radians(theta[1]) + 1e-9),
+        "range_m": (low * (1 - 1e-9), high * (1 + 1e-9)),
+    }
 
 
 def _mapped(path: Path) -> Tensor:
     """A copy-on-write map: readable as a tensor, and the file cannot be changed through it."""
-    return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+    return torch.from_numpy(np.lib.format.open_memmap(path, mode="c"))

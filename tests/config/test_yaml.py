@@ -1,0 +1,197 @@
+"""YAML as it is read here: version 1.2, and every trick refused in one line."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from risexp.config.yaml import MAX_ALIASES, MAX_BYTES, MAX_DEPTH, parse_yaml, read_yaml
+from risexp.errors import ConfigInvalid
+
+FRAGMENTS = (
+    *("!", "!!", "!!bool ", "!!int ", "!!float ", "!!set ", "!!python/object:os.system ", "!x "),
+    *("&a ", "*a", "<<: ", "? ", ": ", "- ", "[", "]", "{", "}", ", ", "|\n", ">-\n", "'", '"'),
+    *("%YAML 1.1\n", "%YAML 1.3\n", "%TAG ! x\n", "---\n", "...\n", "\n", "  ", "\t", "# "),
+    *("0x", "0o8", "1_0", ".inf", "-.nan", "1e999", "~", "null", "2001-02-30", "\x00", "\ufeff"),
+    *("a", "b", "é", "9" * 40, "0001-01-01T00:00:00+01:00", "=", "@", "`"),
+)
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(ConfigInvalid) as caught:
+        parse_yaml(text, "run.yaml")
+    message = str(caught.value)
+    assert message.startswith("run.yaml")
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3e-4", 3e-4),
+        ("1e3", 1e3),
+        ("-5", -5),
+        ("017", 17),
+        ("0o17", 15),
+        ("0x1F", 31),
+        ("no", "no"),
+        ("off", "off"),
+        ("y", "y"),
+        ("true", True),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        ("1:30", "1:30"),
+        ("'12'", "12"),
+        ("[1, 2.5, a]", [1, 2.5, "a"]),
+        ("{a: {b: 1}}", {"a": {"b": 1}}),
+    ],
+)
+def test_scalars_follow_yaml_1_2(text: str, value: object) -> None:
+    parsed = parse_yaml(text, "run.yaml")
+
+    assert value == parsed
+    assert type(value) is type(parsed)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\na: 2", 'line 2: found duplicate key "a"'),
+        ("{a: {b: 1, b: 2}}", 'duplicate key "b"'),
+        ("a: [1, 2", "line 1"),
+        ("a: 'b", "line 1"),
+        ("a: b: c", "line 1"),
+        ("\t- a", "line 1"),
+        ("a: 1\n---\nb: 2", "another document"),
+        ("a: *nowhere", "undefined alias"),
+        ("a: \x00", "unacceptable character"),
+        ("? {a: 1}\n: 2", "line 1"),
+        ("9" * 5000, "4300 digits"),
+        ("2001-02-30", "day is out of range"),
+    ],
+)
+def test_what_is_no_yaml_is_refused_in_one_line(text: str, said: str) -> None:
+    assert said in refusal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["!!python/object:os.system x", "!!python/object/apply:os.system [id]", "!mine x", "!!merge x"],
+)
+def test_a_tag_that_would_build_an_object_is_refused(text: str) -> None:
+    assert "tag" in refusal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("!!str 3", "!!int '3'", "!!set {a, b}", "!!omap [a: 1]", "!!binary aGVsbG8="),
+        *("!!bool maybe", "!!int ''", "!!float ''", "!<tag:yaml.org,2002:bool> q"),
+    ],
+)
+def test_no_tag_at_all_is_let_through(text: str) -> None:
+    assert "tag" in refusal(text)
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.3"])
+def test_a_file_cannot_ask_for_another_version(version: str) -> None:
+    assert version in refusal(f"%YAML {version}\n---\na: no\n")
+
+
+def test_a_key_that_cannot_be_hashed_is_refused() -> None:
+    assert "key" in refusal("? [{a: 1}]\n: 2\n")
+
+
+def test_a_merge_key_is_refused() -> None:
+    assert "<<" in refusal("a: &x {b: 1}\nc: {<<: *x}\n")
+
+
+def test_aliases_are_allowed_up_to_their_limit() -> None:
+    repeated = ", ".join(["*x"] * MAX_ALIASES)
+
+    assert parse_yaml(f"[&x 7, {repeated}]", "run.yaml") == [7] * (MAX_ALIASES + 1)
+    assert f"more than {MAX_ALIASES} aliases" in refusal(f"[&x 7, {repeated}, *x]")
+
+
+def test_a_billion_laughs_are_refused_before_they_are_built() -> None:
+    levels = ["a0: &a0 [lol, lol]"]
+    levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+
+    assert "aliases" in refusal("\n".join(levels))
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ("{a: ", "}")])
+def test_depth_is_allowed_up_to_its_limit(opening: str, closing: str) -> None:
+    deepest = opening * MAX_DEPTH + "1" + closing * MAX_DEPTH
+
+    assert parse_yaml(deepest, "run.yaml")
+    assert f"deeper than {MAX_DEPTH} levels" in refusal(opening + deepest + closing)
+
+
+def test_the_deepest_bomb_costs_nothing() -> None:
+    assert "deeper" in refusal("[" * (MAX_BYTES - 1))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"- 1\n- 2\n", "holds no mapping"),
+        (b"just words", "holds no mapping"),
+        (b"1: a\n", "holds no mapping"),
+        (b"[1, 2]: a\n", "a key is one word"),
+        (b"\xff\xfe\x00a", "it is not UTF-8 text"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "it is not UTF-8 text"),
+        (b"a: 1 #" + b"x" * MAX_BYTES, f"more than {MAX_BYTES} bytes"),
+    ],
+    ids=["list", "word", "number key", "list key", "utf-16", "png", "huge"],
+)
+def test_a_file_that_is_no_configuration_is_named(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_bytes(content)
+
+    with pytest.raises(ConfigInvalid) as caught:
+        read_yaml(path)
+
+    assert str(path) in str(caught.value)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_just_small_enough_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_bytes(b"a: 1 #" + b"x" * (MAX_BYTES - 6))
+
+    assert read_yaml(path) == {"a": 1}
+
+
+def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid, match=r"none\.yaml: No such file or directory"):
+        read_yaml(tmp_path / "none.yaml")
+    with pytest.raises(ConfigInvalid, match="Is a directory"):
+        read_yaml(tmp_path)
+
+
+@given(st.text())
+def test_random_text_is_a_value_or_invalid_and_nothing_else(text: str) -> None:
+    assert outcome(text) in {"value", "invalid"}
+
+
+@example(["!!bool ", "a"])
+@example(["%YAML 1.3\n", "---\n", "a"])
+@example(["? ", "- ", "? "])
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=12))
+def test_random_yaml_is_a_value_or_invalid_and_nothing_else(fragments: list[str]) -> None:
+    assert outcome("".join(fragments)) in {"value", "invalid"}
+
+
+def outcome(text: str) -> str:
+    try:
+        parse_yaml(text, "run.yaml")
+    except ConfigInvalid as error:
+        return "invalid" if "\n" not in str(error) else "several lines"
+    return "value"

@@ -1,0 +1,186 @@
+"""Frames and truth: shapes held where they enter, batches cut, joined and normalised."""
+
+import dataclasses
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+
+from risexp.data.frames import Frames, Scenes, Truth, join
+from risexp.errors import DataInvalid
+from tests.scenes import gaussian, uniform
+
+BATCH, SNAPSHOTS, ANTENNAS, ELEMENTS, MOST = 4, 3, 2, 6, 3
+
+
+def frames(*, shared: bool = True, snr_db: Tensor | None = None) -> Frames:
+    codes = gaussian(SNAPSHOTS, ELEMENTS, seed=1).sgn()
+    return Frames(
+        y=gaussian(BATCH, SNAPSHOTS, ANTENNAS, seed=2),
+        channel=gaussian(BATCH, ANTENNAS, ELEMENTS, seed=3),
+        codes=codes if shared else gaussian(BATCH, SNAPSHOTS, ELEMENTS, seed=4).sgn(),
+        snr_db=snr_db,
+    )
+
+
+def truth(held: int = 1) -> Truth:
+    count = torch.tensor([1, 3, 2, 1])
+    present = torch.arange(MOST) < count[:, None]
+    return Truth(
+        count=count,
+        phi_rad=uniform(-1.0, 1.0, BATCH, MOST).where(present, torch.nan),
+        theta_rad=uniform(-0.5, 0.5, BATCH, MOST).where(present, torch.nan),
+        range_m=uniform(0.5, 10.0, BATCH, MOST).where(present, torch.nan),
+        symbols=gaussian(BATCH, held, MOST, seed=5) * present[:, None],
+        amplitude=uniform(0.1, 2.0, BATCH, MOST) * present,
+        noise_power=uniform(0.1, 0.2, BATCH),
+    )
+
+
+def equal(one: Scenes, two: Scenes) -> bool:
+    pairs = [
+        (left, right)
+        for a, b in ((one.frames, two.frames), (one.truth, two.truth))
+        for (_, left), (_, right) in zip(a.items(), b.items(), strict=True)
+    ]
+    return all(torch.equal(a.nan_to_num(-9.0), b.nan_to_num(-9.0)) for a, b in pairs)
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("channel", (BATCH, ANTENNAS + 1, ELEMENTS)),
+        ("channel", (BATCH + 1, ANTENNAS, ELEMENTS)),
+        ("codes", (SNAPSHOTS, ELEMENTS + 1)),
+        ("codes", (SNAPSHOTS + 1, ELEMENTS)),
+        ("codes", (BATCH + 1, SNAPSHOTS, ELEMENTS)),
+        ("snr_db", (BATCH, 1)),
+        ("snr_db", (BATCH + 1,)),
+    ],
+)
+def test_frames_of_a_wrong_shape_are_refused_by_name(field: str, wrong: tuple[int, ...]) -> None:
+    with pytest.raises(DataInvalid, match=f"{field} has shape"):
+        dataclasses.replace(frames(), **{field: torch.ones(wrong)})
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("theta_rad", (BATCH, MOST + 1)),
+        ("range_m", (BATCH,)),
+        ("amplitude", (BATCH + 1, MOST)),
+        ("count", (BATCH, 1)),
+        ("noise_power", (BATCH + 1,)),
+        ("symbols", (BATCH, 1, MOST + 1)),
+    ],
+)
+def test_truth_of_a_wrong_shape_is_refused_by_name(field: str, wrong: tuple[int, ...]) -> None:
+    with pytest.raises(DataInvalid, match=f"{field} has shape"):
+        dataclasses.replace(truth(), **{field: torch.ones(wrong)})
+
+
+def test_an_estimator_is_handed_nothing_of_the_truth() -> None:
+    known = {field.name for field in dataclasses.fields(Frames)}
+    true = {field.name for field in dataclasses.fields(Truth)}
+
+    assert known == {"y", "channel", "codes", "snr_db"}
+    assert known.isdisjoint(true)
+    assert not issubclass(Frames, Truth)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("snr_db", [None, uniform(-5.0, 20.0, BATCH)])
+def test_cutting_takes_the_same_scenes_of_every_field(shared: bool, snr_db: Tensor | None) -> None:
+    whole = frames(shared=shared, snr_db=snr_db)
+
+    part = whole[1:3]
+
+    assert len(part) == 2
+    assert torch.equal(whole.y[1:3], part.y)
+    assert torch.equal(whole.channel[1:3], part.channel)
+    assert torch.equal(whole.codes if shared else whole.codes[1:3], part.codes)
+    assert (part.snr_db is None) == (snr_db is None)
+
+
+def test_as_many_scenes_as_snapshots_do_not_cut_shared_codes() -> None:
+    square = frames()[:SNAPSHOTS]
+
+    assert square[:1].codes.shape == (SNAPSHOTS, ELEMENTS)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("cuts", [(0, 1, 4), (0, 2, 3, 4), (0, 4)])
+def test_joining_undoes_cutting(shared: bool, cuts: tuple[int, ...]) -> None:
+    whole = Scenes(frames(shared=shared, snr_db=uniform(-5.0, 20.0, BATCH)), truth())
+    parts = [whole[low:high] for low, high in pairwise(cuts)]
+
+    assert equal(whole, join(parts))
+
+
+def test_moving_keeps_every_value(device: torch.device) -> None:
+    scenes = Scenes(frames(snr_db=uniform(-5.0, 20.0, BATCH)), truth())
+
+    moved = scenes.to(device)
+
+    assert moved.frames.y.device.type == device.type
+    assert moved.truth.count.device.type == device.type
+    assert equal(scenes, moved.to("cpu"))
+
+
+def test_frames_without_snr_move_too(device: torch.device) -> None:
+    assert frames().to(device).snr_db is None
+
+
+def test_normalised_frames_have_unit_rms_and_keep_their_scale(device: torch.device) -> None:
+    scale = torch.tensor([1e-6, 1e-2, 3.0, 50.0], dtype=torch.float64)
+    raw = frames()
+    spread = dataclasses.replace(raw, y=raw.y * scale[:, None, None]).to(device)
+
+    unit, log_rms = spread.normalised()
+
+    rms = unit.y.abs().square().mean((-2, -1)).sqrt()
+    assert pytest.approx([1.0] * BATCH) == rms.tolist()
+    restored = unit.y * torch.pow(10.0, log_rms)[:, None, None]
+    assert (restored - spread.y).abs().max() < 1e-12
+    assert torch.equal(spread.channel, unit.channel)
+
+
+def test_a_silent_frame_stays_silent() -> None:
+    raw = frames()
+    raw.y[2] = 0.0
+
+    unit, log_rms = raw.normalised()
+
+    assert bool(unit.y.isfinite().all())
+    assert float(unit.y[2].abs().max()) == 0.0
+    assert float(log_rms[2]) == 0.0
+
+
+def test_present_marks_the_first_k_slots() -> None:
+    assert truth().present.tolist() == [
+        [True, False, False],
+        [True, True, True],
+        [True, True, False],
+        [True, False, False],
+    ]
+
+
+@pytest.mark.parametrize("held", [1, SNAPSHOTS])
+def test_gains_are_amplitude_times_symbol(held: int) -> None:
+    true = truth(held)
+
+    for scene in range(BATCH):
+        for source in range(MOST):
+            expected = true.amplitude[scene, source] * true.symbols[scene, :, source]
+            assert torch.equal(expected, true.gains[scene, :, source])
+
+
+def test_the_power_of_a_held_symbol_is_its_own_and_of_fresh_ones_their_mean() -> None:
+    held, fresh = truth(1), truth(SNAPSHOTS)
+
+    own = (held.amplitude * held.symbols[:, 0].abs()).square()
+    assert torch.allclose(own, held.powers)
+    assert torch.equal(fresh.amplitude.square(), fresh.powers)
+    assert not math.isclose(float(own[0, 0]), float(held.amplitude[0, 0] ** 2))

@@ -1,6 +1,8 @@
 """The command line: every error one sentence, every exit code with a meaning."""
 
+import signal
 import sys
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -12,6 +14,12 @@ from risexp.cli.output import ReaderLeft, note
 from risexp.errors import RisexpError
 
 INTERRUPTED = 130
+RELEASED = 75
+
+
+class Released(BaseException):
+    """Somebody asked the process to end; like Ctrl-C, it may not be caught as an error."""
+
 
 app = typer.Typer(
     name="risexp",
@@ -57,15 +65,22 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given
     rest = [word for word in given if word != "--debug"]
+    signal.signal(signal.SIGTERM, _release)
     try:
         code = app(rest, prog_name="risexp", standalone_mode=False) or 0
     except Exception as error:
         if debug:
             raise
         code = _explained(error)
-    if code == INTERRUPTED:
+    except Released:
+        code = RELEASED
+    if code in (INTERRUPTED, RELEASED):
         note("risexp: interrupted; what is whole was kept, and the same command continues")
     sys.exit(code)
+
+
+def _release(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Released
 
 
 def _explained(error: Exception) -> int:

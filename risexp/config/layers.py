@@ -114,11 +114,14 @@ def flatten(tree: Mapping[str, Any], source: str, prefix: str = "") -> dict[str,
     for name, value in tree.items():
         path = f"{prefix}{name}"
         if path in fields():
-            flat[path] = value
+            below = {path: value}
         elif isinstance(value, Mapping) and any(key.startswith(f"{path}.") for key in fields()):
-            flat |= flatten(value, source, f"{path}.")
+            below = flatten(value, source, f"{path}.")
         elif any(key.startswith(f"{path}.") for key in fields()):
             raise ConfigInvalid(f"{source}: {path} is a section: give it fields, not {value!r}")
         else:
             raise ConfigInvalid(f"{source}: {unknown_field(path)}")
+        for twice in below.keys() & flat.keys():
+            raise ConfigInvalid(f"{source}: {twice} is set twice, once dotted and once nested")
+        flat |= below
     return flat

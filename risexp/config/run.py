@@ -87,6 +87,8 @@ def fields() -> Mapping[str, FieldInfo]:
 
 def unknown_field(path: str, origin: str = "") -> str:
     """That there is no such field, and which one was probably meant."""
+    if any(known.startswith(f"{path}.") for known in fields()):
+        return f"{path}{origin} is a section, not a field: name a field of it"
     hint = nearest(path, fields()) or "; risexp config show lists all"
     return f"there is no field {path!r}{origin}{hint}"
 

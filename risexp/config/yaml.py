@@ -1,6 +1,5 @@
 """YAML 1.2 read strictly: no duplicate keys, no tags, no bombs; `3e-4` a number, `no` a word."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,9 +60,10 @@ def parse_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - YAML holds any 
 
 def _refuse(text: str, source: str) -> None:
     """Walk the events before anything is built: what is built of them may be huge, or no data."""
-    version = re.search(r"^%YAML\s+(\S+)", text, re.MULTILINE)
-    if version is not None and version[1] != "1.2":
-        raise ConfigInvalid(f"{source} asks for YAML {version[1]}: configurations are YAML 1.2")
+    for line in text.lstrip("\ufeff").splitlines():
+        if line.startswith("%YAML") and line.split()[1:2] != ["1.2"]:
+            asked = line.removeprefix("%YAML").strip()
+            raise ConfigInvalid(f"{source} asks for YAML {asked}: configurations are YAML 1.2")
     aliases, open_ = 0, list[_Collection]()
     for event in YAML(typ="safe", pure=True).parse(text):
         match event:

@@ -5,19 +5,19 @@ computed in double precision, because they square the condition number or cancel
 grids of steering vectors stays in the factor's own precision.
 """
 
+import math
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from risexp.covariance.gram import gram
 from risexp.covariance.subspace import Eigenbasis, turning
+from risexp.covariance.woodbury import unexplained
 
 _CHUNK = 256
 """Grid columns handled at once: what stays in cache, and what bounds the memory."""
-_CANCELLED = 0.03
-"""Below this share of |a|^2 a single-precision difference has lost more digits than we allow."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,17 @@ class FactoredCovariance:
     """F, (B, N, q) complex."""
     diagonal: Tensor
     """d, (B,) real, at least 0."""
+
+    def __post_init__(self) -> None:
+        if self.factor.ndim != 3 or self.diagonal.shape != self.factor.shape[:1]:
+            message = (
+                f"a factor (B, N, q) goes with a diagonal (B,), not {tuple(self.factor.shape)} "
+                f"with {tuple(self.diagonal.shape)}"
+            )
+            raise ValueError(message)
+
+    def __len__(self) -> int:
+        return len(self.factor)
 
     @classmethod
     def from_factor(cls, factor: Tensor) -> Self:
@@ -43,8 +54,9 @@ class FactoredCovariance:
             powers: (B, K) real; zero for absent sources.
         """
         # The square root of a zero has no slope; a source without power has no gradient either.
-        heard = powers > 0
-        amplitude = torch.where(heard, powers, 1.0).sqrt() * heard
+        # Negative powers and NaN go through the root, and stay visible.
+        silent = powers == 0
+        amplitude = torch.where(silent, 1.0, powers).sqrt() * ~silent
         return cls.from_factor((steering * amplitude.unsqueeze(-1)).mT)
 
     @property
@@ -54,6 +66,10 @@ class FactoredCovariance:
 
     def __getitem__(self, scenes: slice) -> Self:
         return replace(self, factor=self.factor[scenes], diagonal=self.diagonal[scenes])
+
+    def to(self, target: torch.device | str) -> Self:
+        """The same covariance on another device."""
+        return replace(self, factor=self.factor.to(target), diagonal=self.diagonal.to(target))
 
     def detach(self) -> Self:
         """The same covariance, as a constant."""
@@ -68,36 +84,48 @@ class FactoredCovariance:
         """|F|^2 + N d, (B,)."""
         return _energy(self.factor) + self.elements * self.diagonal
 
-    def trace_normalize(self, eps: float = 1e-30) -> Self:
-        """Scaled to trace N; a covariance that is zero says nothing, and becomes the identity."""
-        trace = self.trace()
-        empty = trace <= eps
-        scale = self.elements / torch.where(empty, self.elements, trace)
-        diagonal = torch.where(empty, 1.0, self.diagonal * scale)
-        return replace(self, factor=self.factor * _columns(scale.sqrt()), diagonal=diagonal)
+    def trace_normalize(self, eps: float = 1e-18) -> Self:
+        """Scaled to trace N; a covariance that is zero says nothing, and becomes the identity.
+
+        The scale is taken out in two steps, because the gradient divides by the square of the
+        trace: first by the largest entry, a constant, then by what is left of the trace.
+
+        Args:
+            eps: Entries of the factor, and roots of the diagonal, that count as zero.
+        """
+        entries = self.factor.detach().abs().flatten(1).amax(-1)
+        largest = torch.maximum(entries, self.diagonal.detach().clamp(min=0.0).sqrt())
+        empty = largest <= eps
+        unit = torch.where(empty, 1.0, largest.clamp(min=eps)).reciprocal()
+        factor = self.factor * _columns(unit)
+        diagonal = torch.where(empty, 1.0, self.diagonal * unit * unit)
+        trace = torch.where(empty, 0.0, _energy(factor)) + self.elements * diagonal
+        scale = self.elements / trace
+        return replace(self, factor=factor * _columns(scale.sqrt()), diagonal=diagonal * scale)
 
     def blend(self, other: Self, beta: float | Tensor) -> Self:
         """(1 - beta) of this and beta of `other`, through which no gradient passes.
 
         Args:
-            other: The samples.
+            other: The samples, of as many scenes.
             beta: One share for all, or (B,) real.
         """
         constant = other.detach()
-        share = torch.as_tensor(beta, dtype=self.diagonal.dtype, device=self.diagonal.device)
+        _expect_scenes(self, other.diagonal)
+        rest, share = _shares(self, beta)
         factors = [
-            self.factor * _columns((1.0 - share).sqrt()),
-            constant.factor * _columns(share.sqrt()),
+            self.factor * _columns(_root(rest)),
+            constant.factor * _columns(_root(share)),
         ]
-        diagonal = (1.0 - share) * self.diagonal + share * constant.diagonal
+        diagonal = rest * self.diagonal + share * constant.diagonal
         return replace(self, factor=torch.cat(factors, dim=-1), diagonal=diagonal)
 
     def regularise(self, alpha: float | Tensor) -> Self:
         """(1 - alpha) R + alpha (tr R / N) I, alpha one for all or (B,); eigenvectors stay."""
-        share = torch.as_tensor(alpha, dtype=self.diagonal.dtype, device=self.diagonal.device)
+        rest, share = _shares(self, alpha)
         mean = self.trace() / self.elements
-        diagonal = (1.0 - share) * self.diagonal + share * mean
-        return replace(self, factor=self.factor * _columns((1.0 - share).sqrt()), diagonal=diagonal)
+        diagonal = rest * self.diagonal + share * mean
+        return replace(self, factor=self.factor * _columns(_root(rest)), diagonal=diagonal)
 
     def squared_norm(self) -> Tensor:
         """|R|_F^2, (B,) float64."""
@@ -110,6 +138,7 @@ class FactoredCovariance:
 
         |F1^H F1|^2 + |F2^H F2|^2 - 2 |F2^H F1|^2 + 2 (d1 - d2)(|F1|^2 - |F2|^2) + N (d1 - d2)^2
         """
+        _expect_scenes(self, other.diagonal)
         (one, d_one), (two, d_two) = _double(self), _double(other)
         squares = _energy(gram(one)) + _energy(gram(two)) - 2.0 * _energy(two.mH @ one)
         gap = d_one - d_two
@@ -123,7 +152,10 @@ class FactoredCovariance:
         return distance / label.squared_norm()
 
     def eigenvalues(self) -> Tensor:
-        """The min(q, N) largest, descending, (B, .) float64; all others equal the diagonal."""
+        """The min(q, N) largest, descending, (B, .) float64; all others equal the diagonal.
+
+        `eigvalsh` waits for a GPU once; there is no form of it that does not.
+        """
         factor, diagonal = _double(self)
         values = torch.linalg.eigvalsh(gram(factor)).clamp(min=0.0).flip(-1)
         largest: Tensor = values[:, : self.elements] + diagonal.unsqueeze(-1)
@@ -180,15 +212,9 @@ class FactoredCovariance:
         eye = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
         root = torch.linalg.cholesky(gram(factor) + diagonal[:, None, None] * eye)
         explained = torch.linalg.solve_triangular(root, factor.mH, upper=False)
-        gap = _unexplained(explained.to(self.factor.dtype), steering).double()
-        lengths = steering.abs().square().sum(-2).expand_as(gap)
-        scene, point = (gap < _CANCELLED * lengths).nonzero(as_tuple=True)
-        exact = _gather(steering, scene, point).to(factor.dtype)
-        inside = torch.einsum("pqn,pn->pq", explained[scene], exact)
-        refined = exact.abs().square().sum(-1) - inside.abs().square().sum(-1)
+        gaps = [unexplained(explained, part) for part in torch.split(steering, _CHUNK, dim=-1)]
         # A steering vector of zeros has no gap at all; clamped, it leaves no NaN in a gradient.
-        clear = gap.index_put((scene, point), refined).clamp(min=1e-30)
-        return diagonal.unsqueeze(-1) / clear
+        return diagonal.unsqueeze(-1) / torch.cat(gaps, dim=-1).clamp(min=1e-30)
 
 
 def _double(covariance: FactoredCovariance) -> tuple[Tensor, Tensor]:
@@ -200,32 +226,29 @@ def _energy(matrix: Tensor) -> Tensor:
     return torch.view_as_real(matrix).square().sum((-3, -2, -1))
 
 
-def _columns(scale: Tensor) -> Tensor:
-    """A scale for each scene, or one for all, shaped to multiply (B, N, q)."""
-    return scale[..., None, None]
+def _columns(scale: float | Tensor) -> float | Tensor:
+    """A scale for each scene, shaped to multiply (B, N, q); one for all stays as it is."""
+    return scale[:, None, None] if isinstance(scale, Tensor) else scale
 
 
-def _unexplained(explained: Tensor, steering: Tensor) -> Tensor:
-    """|a|^2 - |B a|^2, (B, G) real, by three real products in place of a complex one's four."""
-    real, imag = explained.real.contiguous(), explained.imag.contiguous()
-    both = real + imag
-    gaps = []
-    for part in torch.split(steering, _CHUNK, dim=-1):
-        first, second = _apply(real, part.real), _apply(imag, part.imag)
-        third = _apply(both, part.real + part.imag)
-        inside = (first - second).square() + (third - first - second).square()
-        gaps.append(part.abs().square().sum(-2) - inside.sum(-2))
-    return torch.cat(gaps, dim=-1)
+def _root(share: float | Tensor) -> float | Tensor:
+    return share.sqrt() if isinstance(share, Tensor) else math.sqrt(share)
 
 
-def _apply(rows: Tensor, columns: Tensor) -> Tensor:
-    """(B, q, N) on (N, G) or (B, N, G); a shared grid is met by all scenes' rows in one product."""
-    if columns.ndim == 3:
-        return rows @ columns
-    batch, size, elements = rows.shape
-    return (rows.reshape(-1, elements) @ columns).view(batch, size, -1)
+def _shares(covariance: FactoredCovariance, share: float | Tensor) -> tuple[Any, Any]:
+    """What is left and what is added: numbers stay numbers, which no device has to wait for."""
+    if isinstance(share, Tensor):
+        _expect_scenes(covariance, share)
+        real = share.to(covariance.diagonal)
+        return 1.0 - real, real
+    if not 0.0 <= share <= 1.0:
+        message = f"a share of {share} lies outside [0, 1]"
+        raise ValueError(message)
+    return 1.0 - share, share
 
 
-def _gather(steering: Tensor, scene: Tensor, point: Tensor) -> Tensor:
-    """The steering vectors of single grid points, (P, N)."""
-    return steering.mT[point] if steering.ndim == 2 else steering.mT[scene, point]
+def _expect_scenes(covariance: FactoredCovariance, values: Tensor) -> None:
+    """One value a scene: anything else would broadcast into a plausible wrong answer."""
+    if values.shape != covariance.diagonal.shape:
+        message = f"{tuple(values.shape)} values go with {len(covariance)} scenes"
+        raise ValueError(message)

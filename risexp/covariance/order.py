@@ -28,9 +28,15 @@ def order_scores(
         snapshots: L.
         most: Largest order asked about; orders that leave no noise eigenvalue score infinity.
         eps: Floor of the eigenvalues relative to the largest.
+
+    Raises:
+        ValueError: There is no noise eigenvalue to compare with, or a value is not finite.
     """
     values = eigenvalues.double()
     p = values.shape[-1]
+    if p < 2 or not bool(values.isfinite().all()):
+        message = f"an order needs at least two finite eigenvalues a scene, not {p} of them"
+        raise ValueError(message)
     logs = values.clamp(min=eps * values[:, :1].clamp(min=1e-300)).log()
     scores = torch.full(
         (len(values), most + 1), torch.inf, dtype=torch.float64, device=values.device

@@ -53,7 +53,7 @@ def joint_field(y: Tensor, channel: Tensor, codes: Tensor, ridge: float) -> Tens
 def _solve_jointly(channel: Tensor, codes: Tensor, y: Tensor, ridge: float) -> Tensor:
     gram = (channel.mH @ channel) * (codes.mH @ codes)
     seen = (codes.conj() * (y @ channel.conj())).sum(-2)
-    root = torch.linalg.cholesky(_loaded(gram, ridge))
+    root = _root(gram, ridge)
     return torch.cholesky_solve(seen.unsqueeze(-1), root).squeeze(-1)
 
 
@@ -71,14 +71,18 @@ def snapshot_fields(y: Tensor, channel: Tensor, codes: Tensor, ridge: float) -> 
 
     As |c| = 1, Phi_l Phi_l^H = H H^H: one M x M Cholesky serves all snapshots of a scene.
     """
-    root = torch.linalg.cholesky(_loaded(channel @ channel.mH, ridge))
+    root = _root(channel @ channel.mH, ridge)
     weights = torch.cholesky_solve(y.mT, root).mT
     return codes.conj() * (weights @ channel.conj())
 
 
-def _loaded(gram: Tensor, ridge: float, eps: float = 1e-30) -> Tensor:
-    """The normal matrix with its load; a channel of zeros is loaded too, and solves to zero."""
-    size = gram.shape[-1]
+def _root(gram: Tensor, ridge: float, eps: float = 1e-30) -> Tensor:
+    """Cholesky root of the loaded normal matrix; a channel of zeros is loaded too.
+
+    `cholesky_ex` does not make the host wait; with its load the matrix has a root.
+    """
     mean = gram.diagonal(dim1=-2, dim2=-1).real.mean(-1)
     load = torch.where(mean > eps, ridge * mean, 1.0)
-    return gram + load[:, None, None] * torch.eye(size, dtype=gram.dtype, device=gram.device)
+    eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    root: Tensor = torch.linalg.cholesky_ex(gram + load[:, None, None] * eye).L
+    return root

@@ -28,11 +28,19 @@ class _Batch:
         )
 
     def followed_by(self, others: list[Self]) -> Self:
-        """These scenes and then the others; what all scenes share is taken from here."""
+        """These scenes and then the others.
+
+        Raises:
+            DataInvalid: What all scenes share differs, or only some have a field.
+        """
         joined = {}
         for name, value in self.items():
             rest = [getattr(other, name) for other in others]
-            joined[name] = value if _shared(name, value) else torch.cat([value, *rest])
+            if _shared(name, value):
+                _expect_equal(name, value, rest)
+                joined[name] = value
+            else:
+                joined[name] = torch.cat([value, *rest])
         return type(self)(**joined)
 
     def items(self) -> list[tuple[str, Any]]:
@@ -54,6 +62,8 @@ class Frames(_Batch):
     """(B,) real, or None where it has to be estimated."""
 
     def __post_init__(self) -> None:
+        if self.y.ndim != 3:
+            raise DataInvalid(f"y has shape {tuple(self.y.shape)} where (B, L, M) was expected")
         batch, snapshots, antennas = self.y.shape
         elements = self.channel.shape[-1]
         _expect("channel", self.channel, (batch, antennas, elements))
@@ -63,6 +73,9 @@ class Frames(_Batch):
         )
         if self.snr_db is not None:
             _expect("snr_db", self.snr_db, (batch,))
+        for name, value in (("y", self.y), ("channel", self.channel), ("codes", self.codes)):
+            if not value.is_complex():
+                raise DataInvalid(f"{name} is {value.dtype}: complex values were expected")
 
     def __len__(self) -> int:
         return self.y.shape[0]
@@ -70,12 +83,11 @@ class Frames(_Batch):
     def normalised(self) -> tuple[Self, Tensor]:
         """The frames at unit RMS, and the log10 RMS (B,) that was taken out of each.
 
-        Raw measurements span 96 dB. A silent frame stays as it is.
+        Raw measurements span 96 dB. A silent frame stays silent, at a log RMS of -30.
         """
-        rms = self.y.abs().square().mean((-2, -1)).sqrt()
-        safe = torch.where(rms > 0, rms, 1.0)
-        y = self.y / safe[:, None, None]
-        return type(self)(y, self.channel, self.codes, self.snr_db), safe.log10()
+        rms = self.y.abs().square().mean((-2, -1)).sqrt().clamp(min=1e-30)
+        y = self.y / rms[:, None, None]
+        return type(self)(y, self.channel, self.codes, self.snr_db), rms.log10()
 
 
 @dataclass(frozen=True)
@@ -98,6 +110,8 @@ class Truth(_Batch):
     """(B,) real: sigma^2."""
 
     def __post_init__(self) -> None:
+        if self.phi_rad.ndim != 2 or self.symbols.ndim != 3:
+            raise DataInvalid("positions have 2 axes, scenes and sources, and symbols have 3")
         batch, most = self.phi_rad.shape
         for name in ("theta_rad", "range_m", "amplitude"):
             _expect(name, getattr(self, name), (batch, most))
@@ -156,6 +170,15 @@ def join(parts: list[Scenes]) -> Scenes:
 def _shared(name: str, value: Tensor | None) -> bool:
     """Codes of two axes belong to all scenes; they have no scene axis to cut or to join along."""
     return value is None or (name == "codes" and value.ndim == 2)
+
+
+def _expect_equal(name: str, value: Tensor | None, others: list[Tensor | None]) -> None:
+    for other in others:
+        same = other is value or (
+            value is not None and other is not None and torch.equal(value, other)
+        )
+        if not same:
+            raise DataInvalid(f"the scenes to join do not share their {name}")
 
 
 def _expect(name: str, value: Tensor, shape: tuple[int, ...]) -> None:

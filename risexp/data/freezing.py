@@ -106,10 +106,9 @@ def freeze(
         raise EnvironmentFailed(f"another process is writing {folder}: wait for it") from None
     except OSError as error:
         reason = error.strerror or f"the disk took only part of a file ({error})"
-        raise EnvironmentFailed(
-            f"cannot write {folder}: {reason}; what is whole was kept, and the "
-            "same command continues"
-        ) from None
+        kept = "; what is whole was kept, and the same command continues"
+        begun = (folder / _PROGRESS).exists()
+        raise EnvironmentFailed(f"cannot write {folder}: {reason}{kept if begun else ''}") from None
 
 
 def _look(folder: Path, request: Request) -> Manifest | None:
@@ -123,6 +122,9 @@ def _look(folder: Path, request: Request) -> Manifest | None:
     if (folder / MANIFEST).exists():
         manifest = read_manifest(folder)
         _expect_same(folder, manifest.request, request)
+        for shard in manifest.shards:
+            for fault in shard_faults(folder, shard, manifest.config):
+                raise DataInvalid(f"{folder} holds these scenes, damaged: {fault}; remove it first")
         return manifest
     if (folder / _PROGRESS).exists():
         _expect_same(folder, read_model(folder / _PROGRESS, Progress).request, request)
@@ -212,6 +214,7 @@ def _write_shard(folder: Path, index: int, scenes: Scenes, config: SceneConfig) 
             dtype=array.dtype.name,
             sha256=sha256_of(path),
         )
+    _sync(partial)
     shutil.rmtree(folder / name, ignore_errors=True)
     partial.rename(folder / name)
     _sync(folder)
@@ -262,7 +265,7 @@ def _sweep(folder: Path, created: bool) -> None:
         (folder / _PROGRESS).unlink(missing_ok=True)
     if not whole and not begun:
         (folder / _LOCK).unlink(missing_ok=True)
-        if created:
+        if created and not any(folder.iterdir()):
             folder.rmdir()
 
 

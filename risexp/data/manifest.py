@@ -116,6 +116,9 @@ def _contradictions(manifest: Manifest, written: object) -> Iterator[str]:
         yield "config_sha is not that of the config it lists"
     if manifest.seed != manifest.config.data.seed:
         yield f"seed is {manifest.seed}, and {manifest.config.data.seed} in its config"
+    paths = [file.path for shard in manifest.shards for file in shard.files.values()]
+    if len(set(paths)) < len(paths):
+        yield "one file is listed twice"
     if manifest.digest != digest_of(manifest.request, manifest.shards):
         yield "the digest does not match the files and the request it lists"
     if manifest.scenes != sum(shard.scenes for shard in manifest.shards):

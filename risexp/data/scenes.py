@@ -49,9 +49,9 @@ def codes_of(physics: PhysicsConfig) -> Tensor:
     independent = int(torch.linalg.matrix_rank(codes.to(torch.complex128), rtol=1e-6))
     if physics.symbols == "frame" and physics.antennas * independent < physics.elements:
         raise ConfigInvalid(
-            f"physics.phase_bits = {physics.phase_bits} leaves {independent} independent codes of "
-            f"{physics.snapshots}, {physics.antennas * independent} equations for "
-            f"{physics.elements} elements: raise it, or snapshots or antennas"
+            f"the codebook {physics.codebook} at physics.phase_bits = {physics.phase_bits} holds "
+            f"{independent} independent codes, {physics.antennas * independent} equations for "
+            f"{physics.elements} elements: raise physics.phase_bits, snapshots or antennas"
         )
     return codes
 
@@ -105,9 +105,10 @@ class SceneGenerator:
     def scenes(self, split: Split, start: int, count: int) -> Scenes:
         """Scenes start .. start + count - 1 of a split, whatever blocks they lie in."""
         stop = start + count
+        last = max(-(-stop // BLOCK), start // BLOCK + 1)
         parts = [
             self.block(split, block)[max(start - block * BLOCK, 0) : stop - block * BLOCK]
-            for block in range(start // BLOCK, -(-stop // BLOCK))
+            for block in range(start // BLOCK, last)
         ]
         return join(parts)
 
@@ -135,21 +136,26 @@ class SceneGenerator:
         held = 1 if self.physics.symbols == "frame" else self.physics.snapshots
         symbols = draw_symbols(self.physics.power, (BLOCK, held, most), generator)
         amplitude = path_amplitude(self.physics.power, range_m, self.physics.wavelength_m)
+        symbols, amplitude = symbols * present.unsqueeze(-2), (amplitude * present).float()
+        steering = self._steering(phi, theta, range_m)
+        field = (amplitude.unsqueeze(-2) * symbols) @ steering
+        clean = received(channel, self.codes, field)
+        noise_power = clean.abs().square().mean((-2, -1)) * torch.pow(10.0, -snr_db / 10.0)
+        noise = noise_power.sqrt()[:, None, None] * self._normal(generator, tuple(clean.shape))
         truth = Truth(
             count=count,
             phi_rad=phi.where(present, torch.nan),
             theta_rad=theta.where(present, torch.nan),
             range_m=range_m.where(present, torch.nan),
-            symbols=symbols * present.unsqueeze(-2),
-            amplitude=(amplitude * present).float(),
-            noise_power=torch.empty(BLOCK, device=self.device),
+            symbols=symbols,
+            amplitude=amplitude,
+            noise_power=noise_power,
         )
-        clean = received(channel, self.codes, truth.gains @ source_steering(self.panel, truth))
-        power = clean.abs().square().mean((-2, -1))
-        torch.mul(power, torch.pow(10.0, -snr_db / 10.0), out=truth.noise_power)
-        noise = self._normal(generator, tuple(clean.shape))
-        y = clean + truth.noise_power.sqrt()[:, None, None] * noise
-        return Scenes(Frames(y, channel, self.codes, snr_db), truth)
+        return Scenes(Frames(clean + noise, channel, self.codes, snr_db), truth)
+
+    def _steering(self, phi: Tensor, theta: Tensor, range_m: Tensor) -> Tensor:
+        u, v = direction_cosines(phi, theta)
+        return steering_vector(self.panel, u.float(), v.float(), range_m.reciprocal().float())
 
     def _place(self, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         """Count, and positions as far apart as the configuration demands."""

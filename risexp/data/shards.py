@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tokenize import TokenError
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from risexp.data.manifest import FileRecord, Manifest, SceneConfig, ShardRecord,
 from risexp.errors import DataInvalid
 
 FRAME_FIELDS = ("y", "channel", "codes", "snr_db")
+_NUMBERS = ("y", "channel", "snr_db", "symbols", "amplitude", "noise_power")
+"""Fields without a single NaN."""
 
 
 @dataclass(frozen=True)
@@ -154,33 +157,71 @@ def _file_fault(folder: Path, file: FileRecord, shape: tuple[int, ...], dtype: s
     if found != file.sha256:
         return Fault(file.path, f"SHA-256 is {found[:12]}..., not {file.sha256[:12]}... as listed")
     try:
-        array = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, EOFError, SyntaxError, TokenError) as error:
-        return Fault(file.path, f"it is no .npy array ({' '.join(str(error).split())})")
-    if (array.shape, array.dtype) != (shape, np.dtype(dtype)):
-        found_dtype = array.dtype.name if array.dtype.isnative else array.dtype.str
-        said = f"it holds {found_dtype} {list(array.shape)}, not {dtype} {list(shape)}"
+        found_shape, found_dtype = _read_header(path)
+    except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
+        return Fault(file.path, f"it is no .npy array ({' '.join(str(error).split())[:80]})")
+    if (found_shape, found_dtype) != (shape, np.dtype(dtype)):
+        kind = found_dtype.name if found_dtype.isnative else found_dtype.str
+        said = f"it holds {kind} {list(found_shape)}, not {dtype} {list(shape)}"
         return Fault(file.path, said)
     return None
+
+
+def _read_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype of a `.npy` file, read before anything is mapped by them.
+
+    Raises:
+        ValueError: It is no such file, or its length is not that of its array.
+    """
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        if version != (1, 0):
+            message = f"format {version[0]}.{version[1]}, not 1.0"
+            raise ValueError(message)
+        shape, in_columns, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=1024)
+        length = file.tell() + math.prod(shape) * dtype.itemsize
+    if in_columns or dtype.hasobject or length != path.stat().st_size:
+        message = "columns first, objects, or another length than its header says"
+        raise ValueError(message)
+    return shape, dtype
 
 
 def content_faults(values: Mapping[str, Tensor], config: SceneConfig) -> Iterator[tuple[str, str]]:
     """Fields that hold what no scene of this configuration can hold, and why."""
     most, count = config.data.sources_max, values["count"]
-    if int(count.min()) < 1 or int(count.max()) > most:
-        yield "count", f"counts lie outside 1..{most}"
     present = torch.arange(most) < count.unsqueeze(-1)
+    rules = {
+        "count": (f"counts lie outside 1..{most}", bool(((count >= 1) & (count <= most)).all())),
+        "codes": ("codes must have modulus 1", _all_close(values["codes"].abs(), 1.0)),
+        "noise_power": ("it must be positive", bool((values["noise_power"] > 0).all())),
+        "amplitude": (
+            "it must be zero where there is no source",
+            bool((values["amplitude"][~present] == 0).all()),
+        ),
+    }
+    for name in _NUMBERS:
+        if not bool(values[name].isfinite().all()):
+            yield name, "it holds values that are not finite"
+    for name, (problem, holds) in rules.items():
+        if not holds:
+            yield name, problem
+    yield from _position_faults(values, config, present)
+
+
+def _position_faults(
+    values: Mapping[str, Tensor], config: SceneConfig, present: Tensor
+) -> Iterator[tuple[str, str]]:
+    """Positions that are missing, too many, or out of the field of view: in degrees, say."""
     for name, (low, high) in _field_of_view(config).items():
         found = values[name][present]
         if not torch.equal(values[name].isfinite(), present):
             yield name, "it must be finite for sources and NaN elsewhere"
         elif bool(((found < low) | (found > high)).any()):
             yield name, f"it leaves [{low:.4g}, {high:.4g}], the range of its configuration"
-    for name in ("y", "channel", "snr_db", "symbols", "amplitude", "noise_power"):
-        if not bool(values[name].isfinite().all()):
-            yield name, "it holds values that are not finite"
-    if not bool(((values["codes"].abs() - 1.0).abs() < 1e-5).all()):
-        yield "codes", "codes must have modulus 1"
+
+
+def _all_close(values: Tensor, to: float) -> bool:
+    return bool(((values - to).abs() < 1e-5).all())
 
 
 def _field_of_view(config: SceneConfig) -> dict[str, tuple[float, float]]:

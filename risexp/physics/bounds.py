@@ -8,7 +8,9 @@
 
     FIM_ij = sum_l tr(Sigma_l^-1 D_i Sigma_l Sigma_l^-1 D_j Sigma_l),
 
-over positions and powers, sigma^2 known. (S. M. Kay, Fundamentals of Statistical Signal Processing:
+over positions and powers, sigma^2 known. (Symbols of modulus 1, as under the power law `equal`, are
+not Gaussian; the bound is then that of a receiver which does not use it.)
+(S. M. Kay, Fundamentals of Statistical Signal Processing:
 Estimation Theory, 1993, sections 3.9 and 15.7.) The position block of the inverse is the bound;
 range comes from rho by dr = -r^2 d rho.
 """
@@ -25,7 +27,7 @@ from risexp.physics.steering import steering_slopes
 
 @dataclass(frozen=True)
 class Sources:
-    """True positions, padded to K_MAX with anything finite; `present` says which are sources."""
+    """True positions, padded to K_MAX with anything, NaN too; `present` says which are sources."""
 
     phi_rad: Tensor
     """(B, K) float64"""
@@ -95,9 +97,11 @@ def snapshot_bound(
 
 def _columns(panel: Panel, sources: Sources) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Steering and its derivatives along phi, theta and rho, each (B, K, N)."""
-    phi, theta = sources.phi_rad.double(), sources.theta_rad.double()
+    phi = torch.where(sources.present, sources.phi_rad, 0.0).double()
+    theta = torch.where(sources.present, sources.theta_rad, 0.0).double()
+    rho = torch.where(sources.present, sources.range_m, 1.0).double().reciprocal()
     u, v = direction_cosines(phi, theta)
-    a, along_u, along_v, along_rho = steering_slopes(panel, u, v, 1.0 / sources.range_m.double())
+    a, along_u, along_v, along_rho = steering_slopes(panel, u, v, rho)
     turn_u = (phi.cos() * theta.cos()).unsqueeze(-1)
     tilt_u = (-phi.sin() * theta.sin()).unsqueeze(-1)
     tilt_v = theta.cos().unsqueeze(-1)
@@ -117,8 +121,8 @@ def _position_block(information: Tensor, sources: Sources, eps: float = 1e-12) -
     infinite.
     """
     diagonal = information.diagonal(dim1=-2, dim2=-1)
-    absent = diagonal <= 0.0
-    scale = torch.where(absent, 1.0, diagonal).rsqrt()
+    absent = ~sources.present.repeat(1, diagonal.shape[-1] // sources.present.shape[-1])
+    scale = torch.where(diagonal > 0.0, diagonal, 1.0).rsqrt()
     scaled = information * scale.unsqueeze(-1) * scale.unsqueeze(-2)
     root, failed = torch.linalg.cholesky_ex(scaled + torch.diag_embed(absent.double()))
     pivots = root.diagonal(dim1=-2, dim2=-1).square().amin(-1)

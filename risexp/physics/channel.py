@@ -2,8 +2,9 @@
 
     H = sqrt(k / (k + 1)) H_los + sqrt(1 / (k + 1)) H_nlos,   E |H|_F^2 = N for every k
 
-H_los = sqrt(N) a_station a_panel^H with unit vectors, so its energy is N like that of H_nlos, whose
-entries are CN(0, 1/M).
+H_los = sqrt(N) a_station a_panel^T with unit vectors, so its energy is N like that of H_nlos, whose
+entries are CN(0, 1/M). No conjugate: an element's path to the station turns the phase as the path
+from a source there would.
 """
 
 import math
@@ -18,7 +19,7 @@ from risexp.physics.steering import steering_vector
 def line_of_sight(
     panel: Panel, antennas: int, phi_rad: Tensor, theta_rad: Tensor, range_m: float
 ) -> tuple[Tensor, Tensor]:
-    """Both sides of H_los = station panel^H: (..., M) of norm sqrt(N), and (..., N) of norm 1.
+    """Both sides of H_los = station panel^T: (..., M) of norm sqrt(N), and (..., N) of norm 1.
 
     The station's line has the panel's element spacing and sees the panel in its far field.
     """
@@ -47,4 +48,4 @@ def rician_channel(
     antennas = scattered.shape[-2]
     scattered *= (1.0 / ((factor + 1.0) * antennas)).sqrt()[:, None, None]
     direct = (factor / (factor + 1.0)).sqrt()[:, None] * station
-    return scattered.baddbmm_(direct.unsqueeze(-1), panel_side.conj().unsqueeze(-2))
+    return scattered.baddbmm_(direct.unsqueeze(-1), panel_side.unsqueeze(-2))

@@ -28,7 +28,11 @@ def draw_symbols(law: PowerLaw, shape: tuple[int, ...], generator: torch.Generat
     """Symbols of mean power 1, complex64: CN(0, 1), or of modulus 1 and any phase under `equal`."""
     device = generator.device
     if law == "equal":
-        phase = 2.0 * math.pi * torch.rand(shape, generator=generator, device=device)
+        phase = (
+            2.0
+            * math.pi
+            * torch.rand(shape, dtype=torch.float32, generator=generator, device=device)
+        )
         return torch.polar(torch.ones_like(phase), phase)
     return torch.randn(shape, dtype=torch.complex64, generator=generator, device=device)
 

@@ -101,6 +101,19 @@ def test_a_file_cannot_ask_for_another_version(version: str) -> None:
     assert version in refusal(f"%YAML {version}\n---\na: no\n")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff%YAML 1.1\n---\na: no\n",
+        "# c\r%YAML 1.1\r---\ra: no",
+        "%YAML 1.2\n---\n1\n...\n%YAML 1.3\n",
+    ],
+    ids=["byte order mark", "carriage return", "second document"],
+)
+def test_another_version_cannot_hide(text: str) -> None:
+    assert "YAML 1." in refusal(text)
+
+
 def test_a_key_that_cannot_be_hashed_is_refused() -> None:
     assert "key" in refusal("? [{a: 1}]\n: 2\n")
 

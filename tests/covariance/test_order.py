@@ -84,12 +84,15 @@ def test_the_count_does_not_depend_on_the_scale(criterion: Criterion) -> None:
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
-def test_a_single_eigenvalue_counts_as_one_source(
+def test_what_shows_no_noise_or_no_number_has_no_order(
     device: torch.device, criterion: Criterion
 ) -> None:
-    eigenvalues = torch.tensor([[3.7], [0.0]], device=device)
+    alone = torch.tensor([[3.7], [0.0]], device=device)
+    unknown = torch.tensor([[3.7, torch.nan]], device=device)
 
-    assert order(criterion, eigenvalues, snapshots=1, most=5).tolist() == [1, 1]
+    for eigenvalues in (alone, unknown):
+        with pytest.raises(ValueError, match="at least two finite eigenvalues"):
+            order(criterion, eigenvalues, snapshots=1, most=5)
 
 
 def test_orders_that_leave_no_noise_eigenvalue_score_infinity() -> None:

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from risexp.app.verify import verify_set
 from risexp.config.layers import load_config
+from risexp.config.sections import DataConfig
 from risexp.data.freezing import freeze, scene_request
-from risexp.data.manifest import Manifest, digest_of
+from risexp.data.manifest import FileRecord, Manifest, SceneConfig, ShardRecord, digest_of
 from risexp.data.scenes import SceneGenerator
-from risexp.data.shards import FrozenSet, sha256_of
+from risexp.data.shards import FrozenSet, sha256_of, shard_faults
 from risexp.errors import DataInvalid
 from tests.scenes import any_device
 
@@ -247,6 +248,44 @@ def test_a_file_that_is_no_array_is_named_though_its_checksum_is_right(
     assert fault.startswith("shard-00001/y.npy: ")
     with pytest.raises(DataInvalid, match=r"shard-00001/y\.npy"):
         FrozenSet.open(folder).shard(1)
+
+
+def headed(said: str) -> bytes:
+    """A `.npy` file of two whole numbers under a header of one's own."""
+    header = said.encode()
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(16)
+
+
+def listing(shape: str, dtype: str = "'<i8'") -> bytes:
+    return headed(f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}}}\n")
+
+
+@example(listing(f"({2**63 - 1}, 4)"))
+@example(listing(f"({2**70},)"))
+@example(listing("(True,)"))
+@example(headed("(" * 9000))
+@example(headed("1" + "+1" * 4000))
+@example(listing("(2,)", "'|O'"))
+@example(listing("(-1,)"))
+@any_device
+@given(
+    st.builds(
+        lambda at, byte: (whole := listing("(2,)"))[:at] + bytes([byte]) + whole[at + 1 :],
+        at=st.integers(0, len(listing("(2,)")) - 17),
+        byte=st.integers(0, 255),
+    )
+)
+def test_a_header_is_right_or_a_fault_whatever_its_bytes(tmp_path: Path, content: bytes) -> None:
+    config = SceneConfig(physics=load_config(preset="smoke").config.physics, data=DataConfig())
+    path = tmp_path / "count.npy"
+    path.write_bytes(content)
+    record = FileRecord(path="count.npy", shape=(2,), dtype="int64", sha256=sha256_of(path))
+
+    found = list(shard_faults(tmp_path, ShardRecord(scenes=2, files={"count": record}), config))
+
+    if [fault for fault in found if fault.path == "count.npy"] == []:
+        array = np.load(path)
+        assert (array.shape, array.dtype) == ((2,), np.dtype("<i8"))
 
 
 def planted(at: int, value: complex) -> Callable[[NDArray[Any]], NDArray[Any]]:

@@ -71,7 +71,7 @@ def test_the_mix_is_what_the_formula_says(device: torch.device) -> None:
     scattered, station, panel_side = parts(device)
     factor = uniform(0.01, 2.0, SCENES).to(device)
     share = (factor / (factor + 1)).sqrt()[:, None, None]
-    direct = torch.einsum("bm,bn->bmn", station, panel_side.conj())
+    direct = torch.einsum("bm,bn->bmn", station, panel_side)
     expected = share * direct + (1 - share.square()).sqrt() * scattered / math.sqrt(ANTENNAS)
 
     mixed = rician_channel(scattered.clone(), station, panel_side, factor)
@@ -87,7 +87,7 @@ def test_generated_channels_carry_the_line_of_sight_share_that_was_configured(
     ones = torch.zeros(1, device=device)
     station, panel_side = line_of_sight(panel(), 16, ones, ones, range_m=100.0)
 
-    direct = (station.conj() @ channel @ panel_side.mT).squeeze() / math.sqrt(144)
+    direct = (station.conj() @ channel @ panel_side.mH).squeeze() / math.sqrt(144)
 
     assert pytest.approx(144.0, rel=0.01) == float(energy(channel).mean())
     # sqrt(10 / 11 N), and CN(0, 1 / (11 M)) about it.

@@ -160,4 +160,4 @@ def test_the_joint_operator_has_full_column_rank_and_is_well_conditioned(
     condition = values[:, 0] / values[:, -1]
     assert values.shape == (8, 144)
     assert float(condition.max()) < 12.0
-    assert pytest.approx(7.0, abs=0.6) == float(condition.median())
+    assert pytest.approx(7.0, abs=1.0) == float(condition.median())

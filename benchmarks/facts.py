@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
@@ -102,7 +103,9 @@ def mdl(scenes: Scenes, most: int) -> dict[str, dict[str, object]]:
     answer: dict[str, dict[str, object]] = {}
     for name, covariance in covariances(scenes.frames).items():
         if name != "mean_subtracted":
-            found = order("mdl", covariance.eigenvalues(), snapshots, most)
+            values = covariance.eigenvalues()
+            padded = pad(values, (0, snapshots - values.shape[-1]))  # min(N, L) of them
+            found = order("mdl", padded, snapshots, most)
             accuracy = round(float((found == count).double().mean()), 4)
             answer[name] = {"k_acc": accuracy, "confusion": confusion(found, count, most)}
     return answer

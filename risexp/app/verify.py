@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from risexp.data.manifest import Manifest
-from risexp.data.shards import Fault, FrozenSet, shard_faults
+from risexp.data.shards import Fault, FrozenSet, set_faults
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def verify_set(folder: Path, advance: Callable[[int], None]) -> Verification:
     """
     manifest = FrozenSet.open(folder).manifest
     faults: list[Fault] = []
-    for shard in manifest.shards:
-        faults += shard_faults(folder, shard, manifest.config)
-        advance(shard.scenes)
+    for scenes, found in set_faults(folder, manifest):
+        faults += found
+        advance(scenes)
     return Verification(manifest, tuple(faults))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from risexp.cli.options import AsJson
+from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved
 from risexp.cli.output import emit, say, table
 
 app = typer.Typer(no_args_is_help=True, help="Look at one thing: a scene.")
@@ -26,13 +26,20 @@ def scene(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The PNG file; scene-I.png here by default.")
     ] = None,
+    preset: Preset = None,
+    config: Files = None,
+    set_: Overrides = None,
     json: AsJson = False,
 ) -> None:
-    """Draw a scene: where the sources stand, how loud each is, what the panel resolves."""
+    """Draw a scene: where the sources stand, how loud each is, what the panel resolves.
+
+    The set brings its own physics; `--set sampled.ridge=...` and the like change the image.
+    """
+    loaded = resolved(preset, config, set_)
     from risexp.app.scene import show_scene
 
     picture = out or Path(f"scene-{index}.png")
-    seen = show_scene(folder, index, picture)
+    seen = show_scene(folder, index, picture, loaded.config)
     if json:
         emit(asdict(seen) | {"picture": str(picture)})
         return

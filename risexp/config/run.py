@@ -40,6 +40,22 @@ class RunConfig(Section):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _samples_fit_the_symbols(self) -> Self:
+        if self.physics.symbols == "snapshot" and self.sampled.method == "joint":
+            message = (
+                "sampled.method = 'joint' solves for one vector, and physics.symbols = 'snapshot' "
+                "sends another in each snapshot: use per_snapshot"
+            )
+            raise ValueError(message)
+        return self
+
+    def canonical(self) -> Self:
+        """The same run with every default that follows from another field written out."""
+        method = self.sampled.method_for(self.physics.symbols)
+        sampled = self.sampled.model_copy(update={"method": method})
+        return self.model_copy(update={"physics": self.physics.canonical(), "sampled": sampled})
+
     def replace(
         self, changes: Mapping[str, object], origins: Mapping[str, str] | None = None
     ) -> Self:
@@ -69,8 +85,13 @@ class RunConfig(Section):
         return {path: _at(tree, path) for path in fields()}
 
     def sha(self, *sections: str) -> str:
-        """SHA-256 of the canonical JSON of the whole, or of the named sections only."""
-        return canonical_sha(self.model_dump(mode="json", include=set(sections) or None))
+        """SHA-256 of the canonical JSON of the whole, or of the named sections only.
+
+        Two configurations that make the same run have one hash, however they were written.
+        """
+        return canonical_sha(
+            self.canonical().model_dump(mode="json", include=set(sections) or None)
+        )
 
 
 def canonical_sha(document: object) -> str:

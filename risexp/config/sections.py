@@ -11,6 +11,7 @@ Wavefront = Literal["spherical", "fresnel", "parabolic"]
 Symbols = Literal["frame", "snapshot"]
 PowerLaw = Literal["free_space", "equal"]
 Codebook = Literal["dft", "balanced", "hadamard", "random"]
+SampledMethod = Literal["joint", "per_snapshot"]
 
 
 class PhysicsConfig(Section):
@@ -68,6 +69,18 @@ class PhysicsConfig(Section):
         if shares[0] * shares[1] < self.snapshots:
             shares = self.elements_h, self.elements_v
         return self.pool_h or shares[0], self.pool_v or shares[1]
+
+    def canonical(self) -> Self:
+        """The same panel with defaults resolved, and without what its codebook does not use."""
+        pooled = self.codebook in ("dft", "balanced")
+        return self.model_copy(
+            update={
+                "pool_h": self.pool[0] if pooled else None,
+                "pool_v": self.pool[1] if pooled else None,
+                "codebook_seed": self.codebook_seed if self.codebook == "random" else 0,
+                "phase_bits": None if self.codebook == "hadamard" else self.phase_bits,
+            }
+        )
 
     @property
     def distinct_codes(self) -> int:
@@ -161,11 +174,15 @@ class DataConfig(Section):
 class SampledConfig(Section):
     """How the sampled covariance is estimated from the measurements."""
 
-    method: Literal["joint", "per_snapshot"] = "joint"
+    method: SampledMethod | None = None
     """`joint` solves all L M equations for one vector, as held symbols allow; `per_snapshot` solves
-    M equations for each snapshot."""
+    M equations for each snapshot. Null: `joint` for held symbols, `per_snapshot` for fresh ones."""
     ridge: float = Field(default=1e-3, gt=0.0, le=1e3)
     """Tikhonov load of the solve, relative to the mean eigenvalue of its normal matrix."""
+
+    def method_for(self, symbols: Symbols) -> SampledMethod:
+        """The method under a law of the symbols, the default resolved."""
+        return self.method or ("joint" if symbols == "frame" else "per_snapshot")
 
 
 class CovarianceConfig(Section):

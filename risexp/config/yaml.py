@@ -60,17 +60,16 @@ def parse_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - YAML holds any 
 
 def _refuse(text: str, source: str) -> None:
     """Walk the events before anything is built: what is built of them may be huge, or no data."""
-    for line in text.lstrip("\ufeff").splitlines():
-        if line.startswith("%YAML") and line.split()[1:2] != ["1.2"]:
-            asked = line.removeprefix("%YAML").strip()
-            raise ConfigInvalid(f"{source} asks for YAML {asked}: configurations are YAML 1.2")
-    aliases, open_ = 0, list[_Collection]()
+    _refuse_other_versions(text, source)
+    aliases, open_, anchors = 0, list[_Collection](), set[str]()
     for event in YAML(typ="safe", pure=True).parse(text):
         match event:
             case CollectionEndEvent():
                 open_.pop()
             case AliasEvent() | ScalarEvent() | CollectionStartEvent():
                 aliases += isinstance(event, AliasEvent)
+                if not isinstance(event, AliasEvent) and event.anchor is not None:
+                    _expect_new(event.anchor, anchors, source)
                 is_key = bool(open_) and open_[-1].expects_key()
                 _expect_plain_node(event, source, is_key=is_key)
                 if isinstance(event, CollectionStartEvent):
@@ -79,6 +78,13 @@ def _refuse(text: str, source: str) -> None:
             raise ConfigInvalid(f"{source} uses more than {MAX_ALIASES} aliases")
         if len(open_) > MAX_DEPTH:
             raise ConfigInvalid(f"{source} nests deeper than {MAX_DEPTH} levels")
+
+
+def _refuse_other_versions(text: str, source: str) -> None:
+    for line in text.lstrip("\ufeff").splitlines():
+        if line.startswith("%YAML") and line.split()[1:2] != ["1.2"]:
+            asked = line.removeprefix("%YAML").strip()
+            raise ConfigInvalid(f"{source} asks for YAML {asked}: configurations are YAML 1.2")
 
 
 @dataclass
@@ -92,6 +98,12 @@ class _Collection:
         """Whether the next node is a key; the node is counted."""
         self.nodes += 1
         return self.is_mapping and self.nodes % 2 == 1
+
+
+def _expect_new(anchor: str, anchors: set[str], source: str) -> None:
+    if anchor in anchors:
+        raise ConfigInvalid(f"{source}: the anchor &{anchor} is set twice")
+    anchors.add(anchor)
 
 
 def _expect_plain_node(event: NodeEvent, source: str, *, is_key: bool) -> None:

@@ -26,7 +26,7 @@ from risexp.data.manifest import (
     read_model,
 )
 from risexp.data.scenes import SceneGenerator
-from risexp.data.shards import content_faults, field_shapes, sha256_of, shard_faults
+from risexp.data.shards import content_faults, field_shapes, set_faults, sha256_of, shard_faults
 from risexp.data.streams import Split
 from risexp.errors import DataInvalid, EnvironmentFailed
 
@@ -48,9 +48,10 @@ class Progress(BaseModel):
 
 def scene_request(config: RunConfig, split: Split, scenes: int, device: str = "cpu") -> Request:
     """What a command asks for, with all that decides its bits."""
+    resolved = config.canonical()
     return Request(
         generator=f"{GENERATOR} torch-{torch.__version__} {torch.device(device).type}",
-        config=SceneConfig(physics=config.physics, data=config.data),
+        config=SceneConfig(physics=resolved.physics, data=resolved.data),
         config_sha=config.sha("physics", "data"),
         split=split,
         seed=config.data.seed,
@@ -122,8 +123,8 @@ def _look(folder: Path, request: Request) -> Manifest | None:
     if (folder / MANIFEST).exists():
         manifest = read_manifest(folder)
         _expect_same(folder, manifest.request, request)
-        for shard in manifest.shards:
-            for fault in shard_faults(folder, shard, manifest.config):
+        for _, faults in set_faults(folder, manifest):
+            for fault in faults:
                 raise DataInvalid(f"{folder} holds these scenes, damaged: {fault}; remove it first")
         return manifest
     if (folder / _PROGRESS).exists():

@@ -15,11 +15,15 @@ from torch import Tensor
 from risexp.config.sections import PhysicsConfig
 from risexp.data.frames import Frames, Scenes, Truth, join
 from risexp.data.manifest import FileRecord, Manifest, SceneConfig, ShardRecord, read_manifest
+from risexp.data.scenes import panel_of, source_steering
 from risexp.errors import DataInvalid
+from risexp.physics.signals import received
 
 FRAME_FIELDS = ("y", "channel", "codes", "snr_db")
 _NUMBERS = ("y", "channel", "snr_db", "symbols", "amplitude", "noise_power")
 """Fields without a single NaN."""
+_SIGMAS = 10.0
+"""How far the noise of a scene may lie from its power, in its standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,8 @@ class FrozenSet:
             for fault in shard_faults(self.folder, record, self.manifest.config):
                 raise DataInvalid(str(fault))
             self._sound.add(index)
-        arrays = {name: _mapped(self.folder / file.path) for name, file in record.files.items()}
-        frames = {name: arrays.pop(name) for name in FRAME_FIELDS}
-        return Scenes(Frames(**frames), Truth(**arrays))
+        files = record.files.items()
+        return _scenes_of({name: _mapped(self.folder / file.path) for name, file in files})
 
     def scenes(self, start: int, count: int) -> Scenes:
         """Scenes start .. start + count - 1.
@@ -122,6 +125,9 @@ def field_shapes(config: SceneConfig, scenes: int) -> dict[str, tuple[tuple[int,
 def shard_faults(folder: Path, record: ShardRecord, config: SceneConfig) -> Iterator[Fault]:
     """Everything that is wrong with a shard, file by file, then in what the files say together."""
     expected = field_shapes(config, record.scenes)
+    codes = record.files.get("codes")
+    if codes is not None and len(codes.shape) == 3:  # codes of their own for every scene
+        expected["codes"] = ((record.scenes, *expected["codes"][0]), expected["codes"][1])
     missing = sorted(expected.keys() - record.files.keys())
     unknown = sorted(record.files.keys() - expected.keys())
     for name in missing:
@@ -138,6 +144,19 @@ def shard_faults(folder: Path, record: ShardRecord, config: SceneConfig) -> Iter
         values = {name: _mapped(folder / file.path) for name, file in record.files.items()}
         for name, problem in content_faults(values, config):
             yield Fault(record.files[name].path, problem)
+
+
+def set_faults(folder: Path, manifest: Manifest) -> Iterator[tuple[int, list[Fault]]]:
+    """The faults of each shard in turn, with its number of scenes."""
+    first: FileRecord | None = None
+    for record in manifest.shards:
+        faults = list(shard_faults(folder, record, manifest.config))
+        codes = record.files.get("codes")
+        if codes is not None and len(codes.shape) == 2:
+            first = first or codes
+            if codes.sha256 != first.sha256:
+                faults.append(Fault(codes.path, f"these codes are not those of {first.path}"))
+        yield record.scenes, faults
 
 
 def sha256_of(path: Path) -> str:
@@ -186,8 +205,13 @@ def _read_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return shape, dtype
 
 
-def content_faults(values: Mapping[str, Tensor], config: SceneConfig) -> Iterator[tuple[str, str]]:
+def content_faults(values: Mapping[str, Tensor], config: SceneConfig) -> list[tuple[str, str]]:
     """Fields that hold what no scene of this configuration can hold, and why."""
+    return list(_value_faults(values, config)) or list(_model_faults(values, config))
+
+
+def _value_faults(values: Mapping[str, Tensor], config: SceneConfig) -> Iterator[tuple[str, str]]:
+    """What can be said of each field alone."""
     most, count = config.data.sources_max, values["count"]
     present = torch.arange(most) < count.unsqueeze(-1)
     rules = {
@@ -206,6 +230,27 @@ def content_faults(values: Mapping[str, Tensor], config: SceneConfig) -> Iterato
         if not holds:
             yield name, problem
     yield from _position_faults(values, config, present)
+
+
+def _model_faults(values: Mapping[str, Tensor], config: SceneConfig) -> Iterator[tuple[str, str]]:
+    """Whether y is what the other fields say: H diag(c) A s, and noise of its power and SNR."""
+    scenes = _scenes_of(values)
+    frames, truth = scenes.frames, scenes.truth
+    steering = source_steering(panel_of(config.physics), truth)
+    clean = received(frames.channel, frames.codes, truth.gains @ steering)
+    noise = (frames.y - clean).abs().square().mean((-2, -1)) / truth.noise_power
+    spread = _SIGMAS / math.sqrt(clean[0].numel())
+    if bool(((noise < 1.0 - spread) | (noise > 1.0 + spread)).any()):
+        yield "y", "it is not what channel, codes, sources and noise_power make of it"
+    label = 10.0 * (clean.abs().square().mean((-2, -1)) / truth.noise_power).log10()
+    if not bool(((label - values["snr_db"]).abs() < 0.01).all()):
+        yield "snr_db", "it is not the SNR of the scenes"
+
+
+def _scenes_of(values: Mapping[str, Tensor]) -> Scenes:
+    frames = {name: values[name] for name in FRAME_FIELDS}
+    truth = {name: value for name, value in values.items() if name not in FRAME_FIELDS}
+    return Scenes(Frames(**frames), Truth(**truth))
 
 
 def _position_faults(

@@ -295,7 +295,10 @@ def test_space_show_prints_what_varies_and_when(capsys: Capture) -> None:
     assert (code, err) == (0, "")
     pool = next(line for line in out.splitlines() if line.startswith("physics.pool_h"))
     assert "physics.codebook = ['dft', 'balanced']" in pool
-    assert "forbid  physics.codebook = dft and physics.phase_bits = 1" in out.splitlines()
+    assert (
+        "forbid  physics.codebook = ['dft', 'balanced'] and physics.phase_bits = 1"
+        in out.splitlines()
+    )
     assert set(said["vary"]) == {
         *("physics.codebook", "physics.phase_bits", "physics.pool_h", "physics.pool_v"),
     }

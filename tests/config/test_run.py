@@ -48,6 +48,10 @@ ANOTHER: dict[str, object] = {
     "covariance.alpha_base": 1e-2,
 }
 """Another valid value for every field."""
+MATTERS_UNDER: Mapping[str, Mapping[str, object]] = {
+    "physics.codebook_seed": {"physics.codebook": "random"}
+}
+"""What else must be set for a field to change the run."""
 
 NUMBERS = ("physics.wavelength_m", "physics.station_deg", "data.separation_deg", "sampled.ridge")
 INTERVALS = ("physics.rician_db", "data.phi_deg", "data.theta_deg", "data.range_m", "data.snr_db")
@@ -68,10 +72,12 @@ def test_the_other_values_cover_every_field() -> None:
 
 @pytest.mark.parametrize("path", ANOTHER)
 def test_the_hash_changes_with_every_single_field(path: str) -> None:
-    other = RunConfig().replace({path: ANOTHER[path]})
+    base = RunConfig().replace(MATTERS_UNDER.get(path, {}))
 
-    assert RunConfig().flat()[path] != other.flat()[path]
-    assert RunConfig().sha() != other.sha()
+    other = base.replace({path: ANOTHER[path]})
+
+    assert base.flat()[path] != other.flat()[path]
+    assert base.sha() != other.sha()
 
 
 @pytest.mark.parametrize("path", ANOTHER)
@@ -79,10 +85,41 @@ def test_the_hash_of_a_section_sees_that_section_only(path: str) -> None:
     section = path.split(".")[0]
     others = {name.split(".")[0] for name in ANOTHER} - {section}
 
-    other = RunConfig().replace({path: ANOTHER[path]})
+    base = RunConfig().replace(MATTERS_UNDER.get(path, {"sampled.method": "per_snapshot"}))
 
-    assert RunConfig().sha(section) != other.sha(section)
-    assert RunConfig().sha(*others) == other.sha(*others)
+    other = base.replace({path: ANOTHER[path] if path != "sampled.method" else "joint"})
+
+    assert base.sha(section) != other.sha(section)
+    assert base.sha(*others) == other.sha(*others)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ({}, {"physics.pool_h": 8, "physics.pool_v": 8}),
+        ({}, {"physics.codebook_seed": 7}),
+        ({}, {"sampled.method": "joint"}),
+        ({"physics.codebook": "hadamard"}, {"physics.codebook": "hadamard", "physics.pool_h": 3}),
+        (
+            {"physics.codebook": "hadamard"},
+            {"physics.codebook": "hadamard", "physics.phase_bits": 1},
+        ),
+        (
+            {"physics.symbols": "snapshot"},
+            {"physics.symbols": "snapshot", "sampled.method": "per_snapshot"},
+        ),
+    ],
+)
+def test_two_ways_to_write_one_run_have_one_hash(
+    one: Mapping[str, object], two: Mapping[str, object]
+) -> None:
+    assert RunConfig().replace(one).sha() == RunConfig().replace(two).sha()
+
+
+def test_one_vector_is_not_solved_for_where_every_snapshot_has_its_own() -> None:
+    said = refusal({"physics.symbols": "snapshot", "sampled.method": "joint"})
+
+    assert "use per_snapshot" in said
 
 
 def test_the_hash_does_not_depend_on_the_order_in_which_fields_were_set() -> None:
@@ -94,7 +131,7 @@ def test_the_hash_does_not_depend_on_the_order_in_which_fields_were_set() -> Non
 def test_the_hash_is_that_of_the_canonical_json() -> None:
     config = RunConfig()
 
-    canonical = canonical_json(config.model_dump(mode="json"))
+    canonical = canonical_json(config.canonical().model_dump(mode="json"))
 
     assert canonical.startswith(
         '{"covariance":{"alpha_base":0.001},"data":{"phi_deg":[-60.0,60.0],'

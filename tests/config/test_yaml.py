@@ -114,6 +114,10 @@ def test_another_version_cannot_hide(text: str) -> None:
     assert "YAML 1." in refusal(text)
 
 
+def test_an_anchor_set_twice_is_refused() -> None:
+    assert "anchor" in refusal("[&a 1, &a 2]")
+
+
 def test_a_key_that_cannot_be_hashed_is_refused() -> None:
     assert "key" in refusal("? [{a: 1}]\n: 2\n")
 

@@ -26,7 +26,7 @@ from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import sampled_covariance
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator, source_steering
-from risexp.physics.geometry import Panel
+from risexp.physics.geometry import Panel, direction_cosines
 from risexp.physics.steering import steering_vector
 
 BATCH = 64
@@ -45,6 +45,8 @@ class Problem:
     label: FactoredCovariance
     steering: Tensor
     """(N, G) complex64"""
+    near: Tensor
+    """(N, 441) complex64, round the first scene's first source"""
 
 
 def problem(elements: int, batch: int) -> Problem:
@@ -64,7 +66,8 @@ def problem(elements: int, batch: int) -> Problem:
     estimate = effective(predicted, snr_db, sampled, BETA)
     if estimate.factor.shape[-1] != RANK:
         raise SystemExit(f"q is {estimate.factor.shape[-1]}, not {RANK}")
-    return Problem(estimate, effective(label, snr_db), _grid(generator.panel, scenes))
+    grid, near = _grid(generator.panel, scenes), _near(generator.panel, scenes)
+    return Problem(estimate, effective(label, snr_db), grid, near)
 
 
 def _label(panel: Panel, scenes: Scenes) -> FactoredCovariance:
@@ -92,6 +95,16 @@ def _grid(panel: Panel, scenes: Scenes) -> Tensor:
     sources = int(scenes.truth.count[0])
     steering[:sources] = source_steering(panel, scenes.truth)[0, :sources]
     return steering.mT.contiguous()
+
+
+def _near(panel: Panel, scenes: Scenes) -> Tensor:
+    """21 x 21 directions within a degree of a true source, at its range."""
+    truth = scenes.truth
+    u, v = direction_cosines(truth.phi_rad[0, 0], truth.theta_rad[0, 0])
+    offsets = torch.linspace(-0.017, 0.017, 21)
+    grid_u, grid_v = torch.meshgrid(u.float() + offsets, v.float() + offsets, indexing="ij")
+    rho = torch.full((441,), float(1.0 / truth.range_m[0, 0]))
+    return steering_vector(panel, grid_u.flatten(), grid_v.flatten(), rho).mT.contiguous()
 
 
 def dense(covariance: FactoredCovariance, dtype: torch.dtype = torch.complex64) -> Tensor:
@@ -213,6 +226,20 @@ def mvdr(given: Problem, rounds: int) -> dict[str, float]:
     return figures | {"ratio_to_explicit_inverse": round(other_ms / figures["factored_ms"], 2)}
 
 
+def mvdr_near_sources(given: Problem, rounds: int) -> dict[str, float]:
+    """Capon spectrum on 441 points within a degree of a true source: nearly all of them cancel."""
+    estimate = given.label
+    near = given.near
+    wide = dense(estimate, torch.complex128)
+    exact = dense_mvdr(wide, near.to(torch.complex128))
+    return compare(
+        lambda: estimate.mvdr(near),
+        lambda: dense_mvdr(dense(estimate), near),
+        lambda found: worst(found, exact),
+        rounds,
+    )
+
+
 def nmse(given: Problem, rounds: int) -> dict[str, float]:
     """Normalised squared distance to the label."""
     estimate, label = given.estimate, given.label
@@ -231,6 +258,7 @@ OPERATIONS = {
     "eigenvalues": eigenvalues,
     "eigenvalues_backward": eigenvalues_backward,
     "mvdr": mvdr,
+    "mvdr_near_sources": mvdr_near_sources,
     "nmse": nmse,
 }
 

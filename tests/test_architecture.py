@@ -1,6 +1,7 @@
 """The shape of the code: small files and functions, everything typed, and no circle of imports."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,3 +128,23 @@ def test_every_preset_is_a_run_of_its_own(name: str) -> None:
 @pytest.mark.parametrize("path", SPACES, ids=lambda path: str(path.stem))
 def test_every_shipped_space_is_sound(path: Path) -> None:
     assert check_space(load_space(str(path))).problems == ()
+
+
+SOURCE = "\n".join(
+    path.read_text("utf-8") for path in FILES if path.parent.name != "config" or "run" in path.stem
+)
+
+
+@pytest.mark.parametrize("path", fields())
+def test_every_config_field_is_read_by_some_code(path: str) -> None:
+    """A knob that nothing reads would be searched over in vain."""
+    section, name = path.rsplit(".", 1)
+    through_a_property = {"elements_h", "elements_v", "pool_h", "pool_v", "method"}
+
+    readers = re.findall(rf"\.{name}\b", SOURCE)
+
+    assert readers or name in through_a_property, f"{section}.{name}"
+
+
+def test_a_field_that_nothing_reads_would_be_seen() -> None:
+    assert re.findall(r"\.dropout\b", SOURCE) == []

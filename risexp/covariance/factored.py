@@ -138,18 +138,23 @@ class FactoredCovariance:
 
         |F1^H F1|^2 + |F2^H F2|^2 - 2 |F2^H F1|^2 + 2 (d1 - d2)(|F1|^2 - |F2|^2) + N (d1 - d2)^2
         """
-        _expect_scenes(self, other.diagonal)
-        (one, d_one), (two, d_two) = _double(self), _double(other)
-        squares = _energy(gram(one)) + _energy(gram(two)) - 2.0 * _energy(two.mH @ one)
-        gap = d_one - d_two
-        traces = 2.0 * gap * (_energy(one) - _energy(two))
-        distance: Tensor = squares + traces + self.elements * gap.square()
-        return distance
+        return self._compared(other)[0]
 
     def nmse(self, label: Self) -> Tensor:
         """|R - label|_F^2 / |label|_F^2, (B,) float64."""
-        distance: Tensor = self.squared_distance(label)
-        return distance / label.squared_norm()
+        distance, norm = self._compared(label)
+        return distance / norm
+
+    def _compared(self, other: Self) -> tuple[Tensor, Tensor]:
+        """Squared distance to the other and the other's squared norm, which share their blocks."""
+        _expect_scenes(self, other.diagonal)
+        (one, d_one), (two, d_two) = _double(self), _double(other)
+        power_one, power_two, own = _energy(one), _energy(two), _energy(gram(two))
+        gap = d_one - d_two
+        squares = _energy(gram(one)) + own - 2.0 * _energy(two.mH @ one)
+        traces = 2.0 * gap * (power_one - power_two) + self.elements * gap.square()
+        norm = own + 2.0 * d_two * power_two + self.elements * d_two.square()
+        return squares + traces, norm
 
     def eigenvalues(self) -> Tensor:
         """The min(q, N) largest, descending, (B, .) float64; all others equal the diagonal.
@@ -212,9 +217,8 @@ class FactoredCovariance:
         eye = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
         root = torch.linalg.cholesky(gram(factor) + diagonal[:, None, None] * eye)
         explained = torch.linalg.solve_triangular(root, factor.mH, upper=False)
-        gaps = [unexplained(explained, part) for part in torch.split(steering, _CHUNK, dim=-1)]
         # A steering vector of zeros has no gap at all; clamped, it leaves no NaN in a gradient.
-        return diagonal.unsqueeze(-1) / torch.cat(gaps, dim=-1).clamp(min=1e-30)
+        return diagonal.unsqueeze(-1) / unexplained(explained, steering).clamp(min=1e-30)
 
 
 def _double(covariance: FactoredCovariance) -> tuple[Tensor, Tensor]:

@@ -1,12 +1,17 @@
 """|a|^2 - |B a|^2 over grids of steering vectors: fast where it can be, exact where it must be."""
 
+from dataclasses import dataclass
+from typing import Self
+
 import torch
 from torch import Tensor
 
 CANCELLED = 0.03
 """Below this share of |a|^2 a single-precision difference has lost more digits than we allow."""
 _MANY = 0.02
-"""Share of points beyond which taking all of them again costs less than picking them out."""
+"""Share of a chunk's points beyond which all of them are taken in double precision."""
+_CHUNK = 256
+"""Columns handled at once: what stays in cache, and what bounds the memory."""
 
 
 def unexplained(explained: Tensor, steering: Tensor) -> Tensor:
@@ -14,40 +19,51 @@ def unexplained(explained: Tensor, steering: Tensor) -> Tensor:
 
     Args:
         explained: B, (B, q, N) complex128.
-        steering: a, (N, G) or (B, N, G) complex; few enough columns to stay in cache.
+        steering: a, (N, G) or (B, N, G) complex.
     """
-    lengths = _energy(steering)
-    if steering.dtype == torch.complex128:
-        return lengths - _energy(_apply(explained, steering))
-    fast = _by_three_products(explained.to(steering.dtype), steering)
-    cancelled = fast < CANCELLED * lengths
-    found = int(cancelled.sum())
-    if found > _MANY * fast.numel():
-        wide = steering.to(explained.dtype)
+    rows = Rows.of(explained) if steering.dtype == torch.complex64 else None
+    parts = torch.split(steering, _CHUNK, dim=-1)
+    return torch.cat([_difference(explained, rows, part) for part in parts], dim=-1)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """B in single precision, as the three real factors of a complex product."""
+
+    real: Tensor
+    imag: Tensor
+    both: Tensor
+
+    @classmethod
+    def of(cls, explained: Tensor) -> Self:
+        """Real part, imaginary part and their sum."""
+        real, imag = explained.real.float().contiguous(), explained.imag.float().contiguous()
+        return cls(real, imag, real + imag)
+
+    def energy(self, steering: Tensor) -> Tensor:
+        """|B a|^2 by three real products in place of a complex one's four."""
+        first, second = _apply(self.real, steering.real), _apply(self.imag, steering.imag)
+        third = _apply(self.both, steering.real + steering.imag)
+        return ((first - second).square() + (third - first - second).square()).sum(-2)
+
+
+def _difference(explained: Tensor, rows: Rows | None, steering: Tensor) -> Tensor:
+    """In single precision where that holds, again in double for the few points where it does not.
+
+    Where many do not, taking all of them in double costs less than picking them out.
+    """
+    wide = steering.to(explained.dtype)
+    if rows is None:
         return _energy(wide) - _energy(_apply(explained, wide))
-    gap = fast.double()
-    return _taken_again(gap, explained, steering, cancelled) if found else gap
-
-
-def _by_three_products(explained: Tensor, steering: Tensor) -> Tensor:
-    """In single precision, by three real products in place of a complex one's four."""
-    real, imag = explained.real.contiguous(), explained.imag.contiguous()
-    first, second = _apply(real, steering.real), _apply(imag, steering.imag)
-    third = _apply(real + imag, steering.real + steering.imag)
-    inside = (first - second).square() + (third - first - second).square()
-    return _energy(steering) - inside.sum(-2)
-
-
-def _taken_again(gap: Tensor, explained: Tensor, steering: Tensor, cancelled: Tensor) -> Tensor:
-    """The few points that have cancelled, scene by scene, in double precision."""
-    rows = []
-    for scene, points in enumerate(cancelled):
-        (where,) = points.nonzero(as_tuple=True)
-        own = steering if steering.ndim == 2 else steering[scene]
-        wide = own[:, where].to(explained.dtype)
-        exact = _energy(wide) - _energy(explained[scene] @ wide)
-        rows.append(gap[scene].index_put((where,), exact))
-    return torch.stack(rows)
+    lengths = _energy(steering)
+    gap = lengths - rows.energy(steering)
+    scene, point = (gap < CANCELLED * lengths).nonzero(as_tuple=True)
+    if len(scene) > _MANY * gap.numel():
+        return _energy(wide) - _energy(_apply(explained, wide))
+    picked = wide.mT[point] if wide.ndim == 2 else wide.mT[scene, point]
+    inside = torch.einsum("pqn,pn->pq", explained[scene], picked)
+    exact = picked.abs().square().sum(-1) - inside.abs().square().sum(-1)
+    return gap.double().index_put((scene, point), exact)
 
 
 def _energy(columns: Tensor) -> Tensor:

@@ -517,3 +517,21 @@ def test_a_table_that_is_piped_has_no_ornaments(capsys: Capture) -> None:
     assert out.isascii()
     assert "\x1b" not in out
     assert not any(line.endswith(" ") for line in out.splitlines())
+
+
+def test_a_process_that_is_asked_to_end_says_so_and_can_be_continued(tmp_path: Path) -> None:
+    program = """
+import os, signal
+from risexp.cli import main, space
+space.space_paths = lambda: os.kill(os.getpid(), signal.SIGTERM)
+main.main(["space", "list"])
+"""
+
+    ended = subprocess.run(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+
+    assert ended.returncode == 75
+    assert ended.stderr == (
+        "risexp: interrupted; what is whole was kept, and the same command continues\n"
+    )

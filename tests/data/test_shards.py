@@ -471,3 +471,85 @@ def test_writing_into_what_was_read_does_not_change_the_file(
     assert float(scenes.frames.y.real.min()) == 7.0
     assert before == {path: path.read_bytes() for path in folder.rglob("*.npy")}
     assert faults(folder) == []
+
+
+def test_codes_that_differ_between_shards_are_named_and_never_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = frozen(tmp_path / "set", monkeypatch)
+    # Turning all codes by one phase turns the field's as well: only the comparison can tell.
+    changed(folder, "codes", lambda codes: (codes * 1j).astype(codes.dtype))
+    changed(folder, "symbols", lambda symbols: (symbols / 1j).astype(symbols.dtype))
+
+    assert faults(folder) == [
+        "shard-00001/codes.npy: these codes are not those of shard-00000/codes.npy"
+    ]
+    with pytest.raises(DataInvalid, match="do not share their codes"):
+        FrozenSet.open(folder).scenes(3, 2)
+
+
+def test_codes_of_their_own_for_every_scene_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = frozen(tmp_path / "set", monkeypatch, shard=6)
+    path = folder / "shard-00000" / "codes.npy"
+    np.save(path, np.repeat(np.load(path)[None], SCENES, axis=0))
+
+    def listed(said: Json) -> None:
+        record = said["shards"][0]["files"]["codes"]
+        record |= {"sha256": sha256_of(path), "shape": [SCENES, *record["shape"]]}
+        said["digest"] = sealed(said)
+
+    edited(folder, listed)
+
+    assert faults(folder) == []
+    assert FrozenSet.open(folder).scenes(1, 2).frames.codes.shape == (2, 16, 36)
+
+
+@pytest.mark.parametrize(
+    ("field", "change", "named"),
+    [
+        ("y", lambda y: y[::-1], "y"),
+        ("channel", lambda channel: channel.conj(), "y"),
+        ("theta_rad", lambda theta: -theta, "y"),
+        ("noise_power", lambda power: power * 4, "y"),
+        ("snr_db", lambda snr: snr + 1, "snr_db"),
+    ],
+)
+def test_fields_that_do_not_belong_together_are_found(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    field: str,
+    change: Callable[[NDArray[Any]], NDArray[Any]],
+    named: str,
+) -> None:
+    folder = frozen(tmp_path / "set", monkeypatch)
+    changed(folder, field, lambda array: np.ascontiguousarray(change(array)))
+
+    found = faults(folder)
+
+    assert any(fault.startswith(f"shard-00001/{named}.npy: it is not ") for fault in found)
+
+
+def test_a_file_listed_twice_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = frozen(tmp_path / "set", monkeypatch)
+
+    def doubled(said: Json) -> None:
+        said["shards"].append(said["shards"][0])
+        said["scenes"] = 10
+        said["digest"] = sealed(said)
+
+    edited(folder, doubled)
+
+    with pytest.raises(DataInvalid, match="one file is listed twice"):
+        FrozenSet.open(folder)
+
+
+def test_a_whole_set_that_was_damaged_is_not_called_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = frozen(tmp_path / "set", monkeypatch)
+    (folder / "shard-00001" / "y.npy").unlink()
+
+    with pytest.raises(DataInvalid, match=r"damaged: shard-00001/y\.npy: the file is missing"):
+        frozen(folder, monkeypatch)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from risexp.physics.bounds import Sources, frame_bound, snapshot_bound
 from risexp.physics.geometry import Panel, Wavefront
-from tests.scenes import field_of_view, gaussian, panel, slope, uniform, worst
+from tests.scenes import field_of_view, gaussian, panel, slope, tiny_scenes, uniform, worst
 
 ANTENNAS, SNAPSHOTS, NOISE_POWER = 6, 5, 0.02
 Model = Callable[[Tensor], Tensor]
@@ -203,3 +203,37 @@ def test_scenes_of_a_batch_have_the_bounds_they_have_alone() -> None:
     for bound, alone in ((frame, bound_of_frames), (snapshot, bound_of_snapshots)):
         assert worst(alone(one), bound[:1]) < 1e-9
         assert worst(alone(swapped, 7 * NOISE), bound[1:]) < 1e-9
+
+
+def test_positions_padded_with_nan_are_as_good_as_any(device: torch.device) -> None:
+    scenes = tiny_scenes(40, device=device)
+    truth, frames = scenes.truth, scenes.frames
+    padded = Sources(truth.phi_rad, truth.theta_rad, truth.range_m, truth.present)
+    filled = Sources(
+        truth.phi_rad.nan_to_num(0.3),
+        truth.theta_rad.nan_to_num(0.1),
+        truth.range_m.nan_to_num(2.0),
+        truth.present,
+    )
+
+    one, two = (
+        frame_bound(
+            panel(), frames.channel, frames.codes, each, truth.gains[:, 0], truth.noise_power
+        )
+        for each in (padded, filled)
+    )
+
+    assert torch.equal(one.nan_to_num(-7.0), two.nan_to_num(-7.0))
+    assert bool(one[:, 0, 0].isfinite().all())
+
+
+def test_a_source_that_is_there_and_silent_has_a_boundless_bound(device: torch.device) -> None:
+    scenes = tiny_scenes(40, device=device)
+    truth, frames = scenes.truth, scenes.frames
+    sources = Sources(truth.phi_rad, truth.theta_rad, truth.range_m, truth.present)
+    gains = truth.gains[:, 0].clone()
+    gains[:, 0] = 0.0
+
+    bound = frame_bound(panel(), frames.channel, frames.codes, sources, gains, truth.noise_power)
+
+    assert bool(bound[:, 0, 0].isposinf().all())

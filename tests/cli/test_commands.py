@@ -4,14 +4,16 @@ import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from risexp import __version__
@@ -133,6 +135,47 @@ def test_an_interrupt_leaves_with_130(
     assert (code, out) == (130, "")
     assert err.splitlines()[-1].startswith("risexp: interrupted")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_termination_leaves_with_75_and_the_same_command_continues(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    save, handler = np.save, signal.getsignal(signal.SIGTERM)
+    calls = iter(range(1, 1000))
+
+    def terminated(file: BinaryIO, array: NDArray[Any], *, allow_pickle: bool) -> None:
+        if next(calls) == 5:
+            file.write(b"half an arr")
+            os.kill(os.getpid(), signal.SIGTERM)
+        save(file, array, allow_pickle=allow_pickle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "save", terminated)
+        code, out, err = run(capsys, GENERATE)
+    signal.signal(signal.SIGTERM, handler)
+    left = list(tmp_path.iterdir())
+
+    assert (code, out) == (75, "")
+    assert err.splitlines()[-1].startswith("risexp: ")
+    assert left == []
+    assert run(capsys, GENERATE)[0] == 0
+
+
+@pytest.mark.xfail(strict=True, reason="torch's own words for a device that is none of its names")
+@pytest.mark.parametrize("device", ["cpu:x", "cpu:", "cpu:-1"])
+def test_a_device_with_no_number_is_invalid(capsys: Capture, device: str) -> None:
+    code, _, err = run(capsys, f"{GENERATE} --device {device}")
+
+    assert code == 2
+    assert f"--device '{device}'" in err
+
+
+@pytest.mark.xfail(strict=True, reason="help is shown by raising, and --debug lets it through")
+def test_debug_alone_shows_the_help(capsys: Capture) -> None:
+    code, out, err = run(capsys, "--debug")
+
+    assert code == 2
+    assert "Usage: risexp" in out + err
 
 
 def test_an_unforeseen_error_is_one_sentence_that_says_how_to_see_more(

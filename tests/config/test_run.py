@@ -334,6 +334,30 @@ def test_as_many_equations_as_elements_are_enough() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({}, 9),
+        ({"physics.pool_h": 4}, 12),
+        ({"physics.codebook": "balanced"}, 9),
+        ({"physics.codebook": "random"}, 40),
+        # Nine elements see no more than the sixteen Walsh rows of their length.
+        ({"physics.codebook": "hadamard", **SMALL, "physics.elements_h": 3}, 16),
+        ({"physics.codebook": "hadamard"}, 40),
+    ],
+)
+def test_snapshots_beyond_the_codebook_are_counted_once(
+    changes: Mapping[str, object], codes: int
+) -> None:
+    repeated = {"physics.snapshots": 40, "physics.pool_h": 3, "physics.pool_v": 3}
+    few = {"data.sources_max": 1, "physics.antennas": 20}
+
+    physics = RunConfig().replace({**repeated, **few, **changes}).physics
+
+    assert codes == physics.distinct_codes
+    assert physics.equations == 20 * codes
+
+
+@pytest.mark.parametrize(
     ("changes", "pool"),
     [
         ({}, (8, 8)),

@@ -234,6 +234,13 @@ def test_a_set_that_is_there_is_left_alone(tmp_path: Path) -> None:
     assert before == contents(tmp_path / "set")
 
 
+def test_a_whole_set_is_its_manifest_and_its_shards(tmp_path: Path) -> None:
+    frozen(tmp_path / "set")
+
+    shown = {path.name for path in (tmp_path / "set").iterdir() if path.name[0] != "."}
+    assert shown == {"manifest.json", "shard-00000", "shard-00001", "shard-00002"}
+
+
 def test_two_sets_of_one_request_are_one_set(tmp_path: Path) -> None:
     one, two = frozen(tmp_path / "one"), frozen(tmp_path / "two")
 
@@ -409,6 +416,17 @@ def killed_early(folder: Path) -> None:
     (folder / ".lock").touch()
     promise = freezing.Progress(request=request_of()).model_dump_json()
     (folder / "progress.json").write_text(promise, encoding="utf-8")
+
+
+def test_a_set_killed_before_it_said_whose_it_is_is_finished(tmp_path: Path) -> None:
+    frozen(tmp_path / "at once")
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / ".lock").touch()
+    (tmp_path / "killed" / "progress.json.partial").write_text('{"request', encoding="utf-8")
+
+    frozen(tmp_path / "killed")
+
+    assert contents(tmp_path / "at once") == contents(tmp_path / "killed")
 
 
 def test_a_set_killed_in_its_first_shard_is_finished(tmp_path: Path) -> None:

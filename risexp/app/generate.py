@@ -1,5 +1,6 @@
 """Freeze a set of scenes, from a resolved configuration to a manifest."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,11 +20,11 @@ def plan_set(config: RunConfig, split: Split, scenes: int, device: str) -> tuple
         ConfigInvalid: There is no such device.
         EnvironmentFailed: This machine does not have it.
     """
-    kind = device.split(":")[0]
-    if kind not in ("cpu", "cuda"):
+    named = re.fullmatch(r"cpu|cuda(?::(\d+))?", device)
+    if named is None:
         raise ConfigInvalid(f"--device {device!r} is no device to draw on: try cpu or cuda")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise EnvironmentFailed("this machine has no CUDA device: use --device cpu")
+    if device != "cpu" and int(named[1] or 0) >= torch.cuda.device_count():
+        raise EnvironmentFailed(f"this machine has no device {device}: use --device cpu")
     request = scene_request(config, split, scenes, device)
     return request, planned_bytes(request)
 

@@ -65,17 +65,19 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given
     rest = [word for word in given if word != "--debug"]
-    signal.signal(signal.SIGTERM, _release)
+    before = signal.signal(signal.SIGTERM, _release)
     try:
         code = app(rest, prog_name="risexp", standalone_mode=False) or 0
     except Exception as error:
-        if debug:
+        if debug and not isinstance(error, TyperException):
             raise
         code = _explained(error)
     except Released:
         code = RELEASED
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if code in (INTERRUPTED, RELEASED):
-        note("risexp: interrupted; what is whole was kept, and the same command continues")
+        note("risexp: interrupted; nothing half-written was left")
     sys.exit(code)
 
 

@@ -80,7 +80,7 @@ def diff(one: SpaceName, two: OtherSpaceName, json: AsJson = False) -> None:
     elif rows:
         table(["what", one, two], rows)
     else:
-        say(f"{one} and {two} are one space under two names")
+        say(f"{one} and {two} search the same")
 
 
 def _report(report: SpaceReport) -> dict[str, object]:
@@ -105,7 +105,9 @@ def _say_report(report: SpaceReport) -> None:
         dropped = (
             f", {report.forbidden_share:.0%} of draws forbidden" if report.space.forbid else ""
         )
-        said = f"{len(report.space.vary)} dimensions, {report.space.trials} trials{dropped}"
+        width = len(report.space.vary)
+        dimensions = f"{width} dimension{'s' if width > 1 else ''}"
+        said = f"{dimensions}, {report.space.trials} trials{dropped}"
         say(f"ok      {report.space.name}: {said}")
     for problem in report.problems:
         say(f"broken  {report.space.name}: {problem}")

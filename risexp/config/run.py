@@ -88,7 +88,13 @@ class RunConfig(Section):
         """SHA-256 of the canonical JSON of the whole, or of the named sections only.
 
         Two configurations that make the same run have one hash, however they were written.
+
+        Raises:
+            ValueError: There is no such section.
         """
+        if unknown := set(sections) - type(self).model_fields.keys():
+            message = f"there is no section {min(unknown)!r} to hash"
+            raise ValueError(message)
         return canonical_sha(
             self.canonical().model_dump(mode="json", include=set(sections) or None)
         )

@@ -13,6 +13,8 @@ from risexp.errors import ConfigInvalid
 
 DRAWS = 1000
 _MOST_FORBIDDEN = 0.9
+_ENOUGH = 20
+"""Draws in which a dimension was active, before it can be said that nothing varies it."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def _failure(space: SearchSpace, base: RunConfig, values: Mapping[str, JsonValue
 def _drawn(space: SearchSpace, base: RunConfig, draws: int) -> SpaceReport:
     source = random.Random(0)  # noqa: S311 - no secret is drawn
     known = base.flat()
-    forbidden, seen = 0, {path: set[str]() for path in space.vary}
+    forbidden, seen = 0, {path: list[str]() for path in space.vary}
     for _ in range(draws):
         values = space.draw(base, source)
         if space.forbids(known | values):
@@ -180,11 +182,11 @@ def _drawn(space: SearchSpace, base: RunConfig, draws: int) -> SpaceReport:
         if failure is not None:
             return SpaceReport(space, (f"a draw is no run: {values}: {failure}",))
         for path, value in values.items():
-            seen[path].add(repr(value))
+            seen[path].append(repr(value))
     share = forbidden / draws
     if share > _MOST_FORBIDDEN:
         return SpaceReport(space, (f"{share:.0%} of all draws are forbidden",), share)
-    dead = [path for path, found in seen.items() if len(found) < 2]
+    dead = [path for path, found in seen.items() if len(found) >= _ENOUGH and len(set(found)) < 2]
     problems = tuple(f"{path} is dead: what is not forbidden never varies it" for path in dead)
     return SpaceReport(space, problems, share)
 

@@ -245,7 +245,7 @@ def _expect_room(folder: Path, needed: float) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise EnvironmentFailed(
-            f"{folder} needs {needed / 1e6:.0f} MB and its disk has {free / 1e6:.0f} MB free: "
+            f"{folder} needs {needed / 1e6:,.1f} MB and its disk has {free / 1e6:,.1f} MB free: "
             "make room or ask for fewer scenes"
         )
 

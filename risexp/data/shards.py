@@ -88,9 +88,8 @@ class FrozenSet:
         """
         stop = start + count
         if not 0 <= start < stop <= len(self):
-            raise DataInvalid(
-                f"{self.folder} holds scenes 0..{len(self) - 1}; {start}..{stop - 1} was asked for"
-            )
+            asked = f"{start}..{stop - 1}" if count > 1 else f"{start}"
+            raise DataInvalid(f"{self.folder} holds scenes 0..{len(self) - 1}, not {asked}")
         parts, first = [], 0
         for index, record in enumerate(self.manifest.shards):
             low, high = max(start - first, 0), min(stop - first, record.scenes)

@@ -39,7 +39,7 @@ test: $(READY) ## the tests of `make check`
 	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist worksteal
 
 nightly: check ## what does not fit into `make check`
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest --hypothesis-profile nightly --numprocesses 2 --dist worksteal --timeout 900
 	$(BIN)/python benchmarks/covariance.py
 	$(BIN)/python benchmarks/scenes.py
 	$(BIN)/python benchmarks/facts.py

@@ -11,6 +11,7 @@ torch.set_warn_always(True)
 settings.register_profile(
     "risexp", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
 )
+settings.register_profile("nightly", settings.get_profile("risexp"), max_examples=400)
 settings.load_profile("risexp")
 
 

@@ -51,7 +51,8 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for place, heading in enumerate(headings):
-        grid.add_column(heading, overflow="fold", no_wrap=place == 0)
+        last = place == len(headings) - 1
+        grid.add_column(heading, overflow="fold", no_wrap=place == 0, ratio=1 if last else None)
     for row in cells:
         grid.add_row(*row)
     Console(highlight=False, markup=False).print(grid)

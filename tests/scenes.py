@@ -1,11 +1,13 @@
 """Panels, scenes and covariances as the tests need them: small, seeded, on any device."""
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from hypothesis import HealthCheck, settings
 from torch import Tensor
 
+from risexp.config.layers import load_config
 from risexp.config.sections import DataConfig, PhysicsConfig
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
@@ -17,6 +19,9 @@ from risexp.physics.signals import received
 
 DEFAULT_PHYSICS = PhysicsConfig()
 DEFAULT_DATA = DataConfig()
+MANY = 4096
+SMALL = load_config(preset="smoke").config.physics
+"""A 6 x 6 panel: where statistics do not matter, its scenes are quick."""
 
 any_device = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
@@ -45,6 +50,13 @@ def field_of_view(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Directions of the default law, (count,) azimuth and elevation in rad, float64."""
     phi_rad = uniform(-60.0, 60.0, count, seed=seed).deg2rad()
     return phi_rad, uniform(-30.0, 30.0, count, seed=seed + 1).deg2rad()
+
+
+@cache
+def drawn(device: torch.device, *overrides: str, count: int = MANY) -> Scenes:
+    """Scenes of the default configuration with some fields changed, drawn once."""
+    config = load_config(overrides=overrides).config
+    return SceneGenerator(config.physics, config.data, device).scenes("test", 0, count)
 
 
 def tiny_scenes(

@@ -10,8 +10,7 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from risexp.cli.main import main
-from risexp.config.layers import load_config
-from risexp.data.freezing import freeze, scene_request
+from tests.sets import contents, frozen, request_of
 
 GENERATE = "data generate --split test --scenes 3 -p smoke"
 
@@ -47,11 +46,6 @@ FILES: dict[str, str | bytes] = {
 }
 
 
-def frozen(folder: Path) -> None:
-    request = scene_request(load_config(preset="smoke").config, "test", 3)
-    freeze(folder, request, "cpu", lambda _count: None)
-
-
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with everything the cases speak of; each case gets a copy."""
@@ -61,7 +55,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     for name in ("set", "flipped", "missing", "listed", "outside"):
-        frozen(folder / name)
+        frozen(folder / name, request_of(scenes=3))
     flipped = folder / "flipped" / "shard-00000" / "y.npy"
     flipped.write_bytes(flipped.read_bytes()[:-1] + b"\x55")
     (folder / "missing" / "shard-00000" / "codes.npy").unlink()
@@ -85,13 +79,6 @@ def folder(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         if name.startswith("RISEXP__"):
             monkeypatch.delenv(name)
     return copy
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): b"" if path.is_dir() else path.read_bytes()
-        for path in folder.rglob("*")
-    }
 
 
 CASES: tuple[tuple[str, int, str], ...] = (

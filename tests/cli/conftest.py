@@ -1,0 +1,16 @@
+"""What every command of the tests runs in."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command runs in an empty folder and an environment that says nothing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RISEXP_HOME", raising=False)
+    for name in os.environ:
+        if name.startswith("RISEXP__"):
+            monkeypatch.delenv(name)

@@ -1,0 +1,27 @@
+"""Commands as the tests give them: what they leave with and what they say."""
+
+import json
+from typing import Any
+
+import pytest
+
+from risexp.cli.main import main
+
+Capture = pytest.CaptureFixture[str]
+GENERATE = "data generate --out set --split test --scenes 6 --preset smoke"
+
+
+def run(capsys: Capture, command: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of one command."""
+    with pytest.raises(SystemExit) as left:
+        main(command.split())
+    said = capsys.readouterr()
+    assert isinstance(left.value.code, int)
+    return left.value.code, said.out, said.err
+
+
+def document(capsys: Capture, command: str) -> Any:  # noqa: ANN401 - any JSON document
+    """The one JSON document of a command that succeeds."""
+    code, out, _ = run(capsys, f"{command} --json")
+    assert code == 0
+    return json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))

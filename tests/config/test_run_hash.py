@@ -1,0 +1,114 @@
+"""What the hash of a configuration stands for: the run, however it is written."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import pytest
+
+from risexp.config.run import RunConfig, fields
+from tests.runs import ANOTHER
+
+MATTERS_UNDER: Mapping[str, Mapping[str, object]] = {
+    "physics.codebook_seed": {"physics.codebook": "random"}
+}
+"""What else must be set for a field to change the run."""
+
+
+def test_the_other_values_cover_every_field() -> None:
+    assert list(ANOTHER) == list(fields())
+
+
+@pytest.mark.parametrize("path", ANOTHER)
+def test_the_hash_changes_with_every_single_field(path: str) -> None:
+    base = RunConfig().replace(MATTERS_UNDER.get(path, {}))
+
+    other = base.replace({path: ANOTHER[path]})
+
+    assert base.flat()[path] != other.flat()[path]
+    assert base.sha() != other.sha()
+
+
+@pytest.mark.parametrize("path", ANOTHER)
+def test_the_hash_of_a_section_sees_that_section_only(path: str) -> None:
+    section = path.split(".")[0]
+    others = {name.split(".")[0] for name in ANOTHER} - {section}
+
+    base = RunConfig().replace(MATTERS_UNDER.get(path, {"sampled.method": "per_snapshot"}))
+
+    other = base.replace({path: ANOTHER[path] if path != "sampled.method" else "joint"})
+
+    assert base.sha(section) != other.sha(section)
+    assert base.sha(*others) == other.sha(*others)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ({}, {"physics.pool_h": 8, "physics.pool_v": 8}),
+        ({}, {"physics.codebook_seed": 7}),
+        ({}, {"sampled.method": "joint"}),
+        ({"physics.codebook": "hadamard"}, {"physics.codebook": "hadamard", "physics.pool_h": 3}),
+        (
+            {"physics.codebook": "hadamard"},
+            {"physics.codebook": "hadamard", "physics.phase_bits": 1},
+        ),
+        (
+            {"physics.symbols": "snapshot"},
+            {"physics.symbols": "snapshot", "sampled.method": "per_snapshot"},
+        ),
+    ],
+)
+def test_two_ways_to_write_one_run_have_one_hash(
+    one: Mapping[str, object], two: Mapping[str, object]
+) -> None:
+    assert RunConfig().replace(one).sha() == RunConfig().replace(two).sha()
+
+
+def test_the_hash_does_not_depend_on_the_order_in_which_fields_were_set() -> None:
+    backwards = dict(reversed(ANOTHER.items()))
+
+    assert RunConfig().replace(ANOTHER).sha() == RunConfig().replace(backwards).sha()
+
+
+def test_the_hash_is_that_of_the_canonical_json() -> None:
+    config = RunConfig()
+
+    canonical = canonical_json(config.canonical().model_dump(mode="json"))
+
+    assert canonical.startswith(
+        '{"covariance":{"alpha_base":0.001},"data":{"phi_deg":[-60.0,60.0],'
+    )
+    assert hashlib.sha256(canonical.encode()).hexdigest() == config.sha()
+
+
+def canonical_json(value: object) -> str:
+    """Names in alphabetical order at every depth, and no space."""
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(name)}:{canonical_json(value[name])}" for name in sorted(value))
+        return f"{{{','.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(canonical_json, value))}]"
+    return json.dumps(value)
+
+
+def test_the_hash_does_not_depend_on_how_a_number_is_written() -> None:
+    written = RunConfig().replace({"data.snr_db": [-5, 20], "physics.wavelength_m": 3e-1})
+
+    assert RunConfig().sha() == written.sha()
+
+
+def test_the_hash_is_the_same_in_another_process() -> None:
+    program = (
+        "from risexp.config.run import RunConfig; import sys; sys.stdout.write(RunConfig().sha())"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "12345"}
+
+    said = subprocess.run(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert RunConfig().sha() == said.stdout

@@ -1,0 +1,189 @@
+"""A configuration cannot be wrong: what it refuses, and with which reason."""
+
+import math
+from collections.abc import Mapping
+
+import pytest
+
+from risexp.config.run import RunConfig
+from tests.runs import refusal
+
+NUMBERS = ("physics.wavelength_m", "physics.station_deg", "data.separation_deg", "sampled.ridge")
+INTERVALS = ("physics.rician_db", "data.phi_deg", "data.theta_deg", "data.range_m", "data.snr_db")
+
+
+def test_one_vector_is_not_solved_for_where_every_snapshot_has_its_own() -> None:
+    said = refusal({"physics.symbols": "snapshot", "sampled.method": "joint"})
+
+    assert "use per_snapshot" in said
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("physics.elements_h", "12"),
+        ("physics.elements_h", 12.0),
+        ("physics.elements_h", 12.5),
+        ("physics.elements_h", True),
+        ("physics.elements_h", None),
+        ("physics.elements_h", [12]),
+        ("physics.wavelength_m", "0.3"),
+        ("physics.wavelength_m", True),
+        ("physics.wavelength_m", {"m": 0.3}),
+        ("physics.codebook", 3),
+        ("physics.codebook", "dft "),
+        ("physics.phase_bits", "3"),
+        ("data.seed", -1),
+        ("data.seed", 2**63),
+        ("data.snr_db", 5.0),
+        ("data.snr_db", "-5, 20"),
+        ("data.snr_db", [5.0]),
+        ("data.snr_db", [-5.0, 5.0, 20.0]),
+        ("data.snr_db", ["-5", "20"]),
+        ("data.snr_db", [False, True]),
+    ],
+)
+def test_nothing_is_coerced_into_the_right_type(path: str, value: object) -> None:
+    assert path in refusal({path: value})
+
+
+@pytest.mark.parametrize("path", NUMBERS)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_no_number_is_nan_or_infinite(path: str, value: float) -> None:
+    assert path in refusal({path: value})
+
+
+@pytest.mark.parametrize("path", INTERVALS)
+@pytest.mark.parametrize("bounds", [(math.nan, 1.0), (1.0, math.nan), (1.0, math.inf)])
+def test_no_bound_of_an_interval_is_nan_or_infinite(path: str, bounds: tuple[float, float]) -> None:
+    assert "finite" in refusal({path: list(bounds)})
+
+
+@pytest.mark.parametrize("path", INTERVALS)
+def test_an_interval_is_not_reversed(path: str) -> None:
+    said = refusal({path: [4.0, 2.0]})
+
+    assert said == f"{path} = [4.0, 2.0]: the lower bound 4 lies above the upper bound 2"
+
+
+@pytest.mark.parametrize("path", INTERVALS)
+def test_an_interval_of_one_value_is_a_constant(path: str) -> None:
+    assert RunConfig().replace({path: [2.0, 2.0]}).flat()[path] == [2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"physics.elements_h": 2, "physics.elements_v": 2}, "2 x 2 panel"),
+        ({"physics.elements_h": 1}, "physics.elements_h"),
+        ({"physics.elements_h": 257}, "physics.elements_h"),
+        ({"physics.antennas": 0}, "physics.antennas"),
+        ({"physics.snapshots": 0}, "physics.snapshots"),
+        ({"physics.antennas": 8}, "8 antennas x 16 distinct codes give 128 equations for 144"),
+        ({"physics.snapshots": 8}, "16 antennas x 8 distinct codes give 128 equations for 144"),
+        ({"physics.pool_h": 2, "physics.pool_v": 4}, "8 distinct codes"),
+        ({"physics.pool_h": 2, "physics.pool_v": 4, "physics.codebook": "balanced"}, "8 distinct"),
+        ({"physics.pool_h": 13}, "pool_h = 13 exceeds elements_h = 12"),
+        ({"physics.pool_v": 13, "physics.codebook": "random"}, "pool_v = 13 exceeds"),
+        ({"physics.wavelength_m": 0.0}, "physics.wavelength_m"),
+        ({"physics.spacing_wavelengths": -0.5}, "physics.spacing_wavelengths"),
+        ({"physics.phase_bits": 0}, "physics.phase_bits"),
+        ({"physics.station_deg": 91.0}, "physics.station_deg"),
+        ({"physics.station_range_m": 0.0}, "physics.station_range_m"),
+        ({"data.sources_max": 0}, "data.sources_max"),
+        ({"data.sources_max": 33}, "data.sources_max"),
+        ({"data.phi_deg": [-90.0, 0.0]}, "half space"),
+        ({"data.theta_deg": [0.0, 120.0]}, "half space"),
+        ({"data.range_m": [0.0, 1.0]}, "a source's distance is positive"),
+        ({"data.range_m": [-1.0, 1.0]}, "a source's distance is positive"),
+        ({"data.snr_db": [-5.0, 101.0]}, "snr_db"),
+        ({"data.separation_deg": -1.0}, "data.separation_deg"),
+        ({"sampled.ridge": 0.0}, "sampled.ridge"),
+        ({"covariance.alpha_base": 1.5}, "covariance.alpha_base"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_its_reason(
+    changes: Mapping[str, object], reason: str
+) -> None:
+    assert reason in refusal(changes)
+
+
+SMALL: Mapping[str, object] = {"physics.elements_h": 4, "physics.elements_v": 3}
+
+
+@pytest.mark.parametrize(
+    ("symbols", "most"),
+    # Held symbols: five real unknowns a source against 2 N = 24; fresh ones: K < N.
+    [("frame", 4), ("snapshot", 11)],
+)
+def test_the_panel_limits_the_sources(symbols: str, most: int) -> None:
+    panel = {**SMALL, "physics.symbols": symbols}
+
+    largest = RunConfig().replace({**panel, "data.sources_max": most})
+
+    assert largest.data.sources_max == most
+    assert f"more than {most} sources" in refusal({**panel, "data.sources_max": most + 1})
+
+
+@pytest.mark.parametrize("changes", [{"physics.antennas": 8}, {"physics.snapshots": 4}])
+def test_too_few_equations_are_refused_for_held_symbols_only(changes: Mapping[str, object]) -> None:
+    fresh = RunConfig().replace({**changes, "physics.symbols": "snapshot"})
+
+    assert "equations" in refusal(changes)
+    assert fresh.physics.equations < fresh.physics.elements
+
+
+def test_as_many_equations_as_elements_are_enough() -> None:
+    assert RunConfig().replace({"physics.antennas": 9}).physics.equations == 144
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({}, 9),
+        ({"physics.pool_h": 4}, 12),
+        ({"physics.codebook": "balanced"}, 9),
+        ({"physics.codebook": "random"}, 40),
+        # Nine elements see no more than the sixteen Walsh rows of their length.
+        ({"physics.codebook": "hadamard", **SMALL, "physics.elements_h": 3}, 16),
+        ({"physics.codebook": "hadamard"}, 40),
+    ],
+)
+def test_snapshots_beyond_the_codebook_are_counted_once(
+    changes: Mapping[str, object], codes: int
+) -> None:
+    repeated = {"physics.snapshots": 40, "physics.pool_h": 3, "physics.pool_v": 3}
+    few = {"data.sources_max": 1, "physics.antennas": 20}
+
+    physics = RunConfig().replace({**repeated, **few, **changes}).physics
+
+    assert codes == physics.distinct_codes
+    assert physics.equations == 20 * codes
+
+
+@pytest.mark.parametrize(
+    ("changes", "pool"),
+    [
+        ({}, (8, 8)),
+        ({"physics.elements_h": 10}, (7, 8)),
+        ({"physics.pool_h": 5}, (5, 8)),
+        # Two thirds would give 2 x 4 = 8 codes for 16 snapshots.
+        ({"physics.elements_h": 3, "physics.elements_v": 6}, (3, 6)),
+    ],
+)
+def test_the_pool_is_two_thirds_of_each_axis_unless_said_or_too_small(
+    changes: Mapping[str, object], pool: tuple[int, int]
+) -> None:
+    assert RunConfig().replace(changes).physics.pool == pool
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"physics.rician_db": [5000.0, 5000.0]},
+        {"data.range_m": [1e-40, 1e-40]},
+        {"data.range_m": [1e25, 1e25]},
+    ],
+)
+def test_what_leaves_single_precision_is_refused(changes: Mapping[str, object]) -> None:
+    assert refusal(changes)

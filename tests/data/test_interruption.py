@@ -1,0 +1,191 @@
+"""Frozen sets interrupted: never taken for whole, and finished to the same bits."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from risexp.data.shards import FrozenSet
+from risexp.errors import DataInvalid, EnvironmentFailed
+from tests.sets import (
+    FULL,
+    SECOND_SHARD,
+    arrays,
+    contents,
+    failing_save,
+    frozen,
+    interrupted,
+    killed_early,
+)
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), FULL], ids=["interrupt", "full disk"])
+def test_an_interrupted_set_is_no_set_and_holds_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    failing_save(monkeypatch, SECOND_SHARD, failure)
+
+    with pytest.raises((KeyboardInterrupt, EnvironmentFailed)):
+        frozen(tmp_path / "set")
+
+    left = contents(tmp_path / "set")
+    assert "manifest.json" not in left
+    assert [name for name in left if "partial" in name or "shard-00001" in name] == []
+    assert len(arrays(tmp_path / "set")) == 11
+    with pytest.raises(DataInvalid, match="or one that was interrupted; the same"):
+        FrozenSet.open(tmp_path / "set")
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), FULL], ids=["interrupt", "full disk"])
+@pytest.mark.parametrize("call", [1, 11, 12, SECOND_SHARD, 33])
+def test_an_interrupted_set_is_finished_to_the_same_bits(
+    tmp_path: Path, call: int, failure: BaseException
+) -> None:
+    frozen(tmp_path / "at once")
+    with pytest.MonkeyPatch.context() as patch:
+        failing_save(patch, call, failure)
+        with pytest.raises((KeyboardInterrupt, EnvironmentFailed)):
+            frozen(tmp_path / "twice")
+
+    frozen(tmp_path / "twice")
+
+    assert contents(tmp_path / "at once") == contents(tmp_path / "twice")
+
+
+def test_what_was_whole_is_not_written_again(tmp_path: Path) -> None:
+    interrupted(tmp_path / "set")
+    kept = tmp_path / "set" / "shard-00000" / "y.npy"
+    written_ns = kept.stat().st_mtime_ns
+
+    frozen(tmp_path / "set")
+
+    assert written_ns == kept.stat().st_mtime_ns
+
+
+@pytest.mark.parametrize("document", range(1, 6))
+def test_a_failure_between_shards_and_documents_is_resumed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, document: int
+) -> None:
+    """Progress is written four times and the manifest once; any of the five may fail."""
+    frozen(tmp_path / "at once")
+    replace, calls = Path.replace, iter(range(1, 100))
+
+    def full(path: Path, target: Path) -> Path:
+        if next(calls) == document:
+            raise FULL
+        return replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        with pytest.raises(EnvironmentFailed):
+            frozen(tmp_path / "twice")
+    manifest_was_there = (tmp_path / "twice" / "manifest.json").exists()
+
+    frozen(tmp_path / "twice")
+
+    assert not manifest_was_there
+    assert contents(tmp_path / "at once") == contents(tmp_path / "twice")
+
+
+def test_a_set_interrupted_before_its_first_shard_leaves_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing_save(monkeypatch, 5, KeyboardInterrupt())
+
+    with pytest.raises(KeyboardInterrupt):
+        frozen(tmp_path / "set")
+
+    assert contents(tmp_path) == {}
+
+
+def test_a_folder_that_was_there_stays_when_its_set_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "set").mkdir()
+    failing_save(monkeypatch, 5, KeyboardInterrupt())
+
+    with pytest.raises(KeyboardInterrupt):
+        frozen(tmp_path / "set")
+
+    assert (tmp_path / "set").is_dir()
+    assert arrays(tmp_path / "set") == {}
+
+
+def test_a_shard_that_rotted_while_the_set_was_unfinished_is_drawn_again(tmp_path: Path) -> None:
+    frozen(tmp_path / "at once")
+    interrupted(tmp_path / "twice")
+    rotten = tmp_path / "twice" / "shard-00000" / "y.npy"
+    rotten.write_bytes(rotten.read_bytes()[:-1] + b"\x07")
+
+    frozen(tmp_path / "twice")
+
+    assert contents(tmp_path / "at once") == contents(tmp_path / "twice")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from risexp.config.layers import load_config
+from risexp.data import freezing
+
+save, calls = np.save, iter(range(1, 1000))
+
+def killed(file, array, **options):
+    if next(calls) == 15:
+        file.write(b"half an arr")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(file, array, **options)
+
+np.save, freezing.SHARD_SCENES = killed, 4
+request = freezing.scene_request(load_config(preset="smoke").config, "test", 10)
+freezing.freeze(Path(sys.argv[1]), request, "cpu", lambda count: None)
+"""
+
+
+def test_a_killed_process_leaves_a_set_that_the_next_one_finishes(tmp_path: Path) -> None:
+    frozen(tmp_path / "at once")
+    dead = subprocess.run(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-c", KILLED, str(tmp_path / "killed")], check=False
+    )
+    torn = set(contents(tmp_path / "killed"))
+
+    frozen(tmp_path / "killed")
+
+    assert dead.returncode == -signal.SIGKILL
+    assert "manifest.json" not in torn
+    assert "shard-00000/y.npy" in torn
+    assert any("shard-00001.partial" in name for name in torn)
+    assert contents(tmp_path / "at once") == contents(tmp_path / "killed")
+
+
+def test_a_killed_process_leaves_nothing_that_is_opened_as_a_set(tmp_path: Path) -> None:
+    interrupted(tmp_path / "set")
+    # What a kill leaves and an exception does not: a half-written manifest under its partial name.
+    (tmp_path / "set" / "manifest.json.partial").write_text('{"format": "risexp-', "utf-8")
+
+    with pytest.raises(DataInvalid, match=r"holds no manifest\.json"):
+        FrozenSet.open(tmp_path / "set")
+
+
+def test_a_set_killed_before_it_said_whose_it_is_is_finished(tmp_path: Path) -> None:
+    frozen(tmp_path / "at once")
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / ".lock").touch()
+    (tmp_path / "killed" / "progress.json.partial").write_text('{"request', encoding="utf-8")
+
+    frozen(tmp_path / "killed")
+
+    assert contents(tmp_path / "at once") == contents(tmp_path / "killed")
+
+
+def test_a_set_killed_in_its_first_shard_is_finished(tmp_path: Path) -> None:
+    frozen(tmp_path / "at once")
+    killed_early(tmp_path / "killed")
+
+    frozen(tmp_path / "killed")
+
+    assert contents(tmp_path / "at once") == contents(tmp_path / "killed")

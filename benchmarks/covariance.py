@@ -208,19 +208,11 @@ def eigenvalues_backward(given: Problem, rounds: int) -> dict[str, float]:
 
 def mvdr(given: Problem, rounds: int) -> dict[str, float]:
     """Capon spectrum on 61 x 41 points, true sources among them."""
-    estimate, steering = given.estimate, given.steering
-    wide = dense(estimate, torch.complex128)
-    exact = dense_mvdr(wide, steering.to(torch.complex128))
-    figures = compare(
-        lambda: estimate.mvdr(steering),
-        lambda: dense_mvdr(dense(estimate), steering),
-        lambda found: worst(found, exact),
-        rounds,
-    )
+    figures = _spectra(given.estimate, given.steering, rounds)
 
     def by_inverse() -> Tensor:
-        solved: Tensor = torch.linalg.inv(dense(estimate)) @ steering
-        return (solved * steering.conj()).sum(-2).real.reciprocal()
+        solved: Tensor = torch.linalg.inv(dense(given.estimate)) @ given.steering
+        return (solved * given.steering.conj()).sum(-2).real.reciprocal()
 
     other_ms = milliseconds(by_inverse, 1)
     return figures | {"ratio_to_explicit_inverse": round(other_ms / figures["factored_ms"], 2)}
@@ -228,13 +220,14 @@ def mvdr(given: Problem, rounds: int) -> dict[str, float]:
 
 def mvdr_near_sources(given: Problem, rounds: int) -> dict[str, float]:
     """Capon spectrum on 441 points within a degree of a true source: nearly all of them cancel."""
-    estimate = given.label
-    near = given.near
-    wide = dense(estimate, torch.complex128)
-    exact = dense_mvdr(wide, near.to(torch.complex128))
+    return _spectra(given.label, given.near, rounds)
+
+
+def _spectra(estimate: FactoredCovariance, steering: Tensor, rounds: int) -> dict[str, float]:
+    exact = dense_mvdr(dense(estimate, torch.complex128), steering.to(torch.complex128))
     return compare(
-        lambda: estimate.mvdr(near),
-        lambda: dense_mvdr(dense(estimate), near),
+        lambda: estimate.mvdr(steering),
+        lambda: dense_mvdr(dense(estimate), steering),
         lambda found: worst(found, exact),
         rounds,
     )

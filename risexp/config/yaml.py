@@ -1,5 +1,6 @@
 """YAML 1.2 read strictly: no duplicate keys, no tags, no bombs; `3e-4` a number, `no` a word."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from risexp.errors import ConfigInvalid
 MAX_BYTES = 1_000_000
 MAX_ALIASES = 16
 MAX_DEPTH = 20
+_GROUPED = re.compile(r"[-+]?[0-9][0-9.eE+-]*(_[0-9.eE+-]*)+")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -111,6 +113,8 @@ def _expect_plain_node(event: NodeEvent, source: str, *, is_key: bool) -> None:
     place = f"{source} line {event.start_mark.line + 1}"
     if isinstance(event, ScalarEvent | CollectionStartEvent) and event.tag is not None:
         raise ConfigInvalid(f"{place}: the tag {event.tag} is not allowed: values are plain")
+    if isinstance(event, ScalarEvent) and event.style is None and _GROUPED.fullmatch(event.value):
+        raise ConfigInvalid(f"{place}: {event.value} is no number in YAML 1.2: leave out the _")
     if not is_key:
         return
     if not isinstance(event, ScalarEvent):

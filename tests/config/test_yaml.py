@@ -122,6 +122,17 @@ def test_a_key_that_cannot_be_hashed_is_refused() -> None:
     assert "key" in refusal("? [{a: 1}]\n: 2\n")
 
 
+@pytest.mark.parametrize("text", ["a: 1_000", "a: [-1_0.5]", "a: 1_0e3"])
+def test_a_number_in_groups_is_refused(text: str) -> None:
+    assert "leave out the _" in refusal(text)
+
+
+def test_words_with_an_underscore_are_words() -> None:
+    said = "{a: free_space, b: '1_000', c: _1, d: x_1}"
+
+    assert parse_yaml(said, "run.yaml") == {"a": "free_space", "b": "1_000", "c": "_1", "d": "x_1"}
+
+
 def test_a_merge_key_is_refused() -> None:
     assert "<<" in refusal("a: &x {b: 1}\nc: {<<: *x}\n")
 

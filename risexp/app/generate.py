@@ -1,14 +1,12 @@
-"""Freeze a set of scenes, from a resolved configuration to a manifest."""
+"""What a set of scenes will be, decided before the first of them is drawn."""
 
 import re
-from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
 from risexp.config.run import RunConfig
-from risexp.data.freezing import freeze, planned_bytes, scene_request
-from risexp.data.manifest import Manifest, Request
+from risexp.data.freezing import planned_bytes, scene_request
+from risexp.data.manifest import Request
 from risexp.data.streams import Split
 from risexp.errors import ConfigInvalid, EnvironmentFailed
 
@@ -27,10 +25,3 @@ def plan_set(config: RunConfig, split: Split, scenes: int, device: str) -> tuple
         raise EnvironmentFailed(f"this machine has no device {device}: use --device cpu")
     request = scene_request(config, split, scenes, device)
     return request, planned_bytes(request)
-
-
-def generate_set(
-    folder: Path, request: Request, device: str, advance: Callable[[int], None]
-) -> tuple[Manifest, bool]:
-    """Write the set; True with its manifest if anything had to be drawn."""
-    return freeze(folder, request, device, advance)

@@ -41,13 +41,14 @@ def generate(
 ) -> None:
     """Draw scenes into a frozen set; the same command finishes an interrupted one."""
     loaded = resolved(preset, config, set_)
-    from risexp.app.generate import generate_set, plan_set
+    from risexp.app.generate import plan_set
+    from risexp.data.freezing import freeze
 
     request, planned = plan_set(loaded.config, split.value, scenes, device)
     note(f"{scenes} {split.value} scenes, {size(planned)}, config {request.config_sha[:12]}")
     started = monotonic()
     with progress("scenes", scenes) as advance:
-        manifest, drawn = generate_set(out, request, device, advance)
+        manifest, drawn = freeze(out, request, device, advance)
     seconds = monotonic() - started
     if json:
         emit(

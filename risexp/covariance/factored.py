@@ -210,15 +210,24 @@ class FactoredCovariance:
         Raises:
             ValueError: A diagonal is zero, so that R has no inverse: regularise first.
         """
+        explained, diagonal = self.whitening(), self.diagonal.double()
+        # A steering vector of zeros has no gap at all; clamped, it leaves no NaN in a gradient.
+        return diagonal.unsqueeze(-1) / unexplained(explained, steering).clamp(min=1e-30)
+
+    def whitening(self) -> Tensor:
+        """B = L^-1 F^H with L L^H = F^H F + d I, (B, q, N) complex128: d R^-1 = I - B^H B.
+
+        Raises:
+            ValueError: A diagonal is zero, so that R has no inverse: regularise first.
+        """
         if not bool((self.diagonal > 0).all()):
             message = "mvdr needs an invertible covariance: regularise it first"
             raise ValueError(message)
         factor, diagonal = _double(self)
         eye = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
         root = torch.linalg.cholesky(gram(factor) + diagonal[:, None, None] * eye)
-        explained = torch.linalg.solve_triangular(root, factor.mH, upper=False)
-        # A steering vector of zeros has no gap at all; clamped, it leaves no NaN in a gradient.
-        return diagonal.unsqueeze(-1) / unexplained(explained, steering).clamp(min=1e-30)
+        rows: Tensor = torch.linalg.solve_triangular(root, factor.mH, upper=False)
+        return rows
 
 
 def _double(covariance: FactoredCovariance) -> tuple[Tensor, Tensor]:

@@ -80,6 +80,18 @@ class Frames(_Batch):
     def __len__(self) -> int:
         return self.y.shape[0]
 
+    def checked(self) -> Self:
+        """These frames, once every value is known to be finite.
+
+        Raises:
+            DataInvalid: A value is not; it would make an answer that means nothing.
+        """
+        for name, value in self.items():
+            if value is not None and not bool(torch.isfinite(value).all()):
+                place = "" if _shared(name, value) else f" of scene {_first_unsound(value)}"
+                raise DataInvalid(f"{name}{place} holds a value that is not a finite number")
+        return self
+
     def normalised(self) -> tuple[Self, Tensor]:
         """The frames at unit RMS, and the log10 RMS (B,) that was taken out of each.
 
@@ -170,6 +182,11 @@ def join(parts: list[Scenes]) -> Scenes:
 def _shared(name: str, value: Tensor | None) -> bool:
     """Codes of two axes belong to all scenes; they have no scene axis to cut or to join along."""
     return value is None or (name == "codes" and value.ndim == 2)
+
+
+def _first_unsound(value: Tensor) -> int:
+    sound = torch.isfinite(value).flatten(1).all(-1) if value.ndim > 1 else torch.isfinite(value)
+    return int((~sound).nonzero()[0])
 
 
 def _expect_equal(name: str, value: Tensor | None, others: list[Tensor | None]) -> None:

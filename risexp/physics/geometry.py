@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -36,10 +37,8 @@ class Panel:
     def positions(
         self, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
     ) -> tuple[Tensor, Tensor]:
-        """Offsets of every element from the centre: h_m (N,), v_m (N,)."""
-        h = _centred(self.elements_h, dtype, device) * self.spacing_m
-        v = _centred(self.elements_v, dtype, device) * self.spacing_m
-        return h.repeat(self.elements_v), v.repeat_interleave(self.elements_h)
+        """Offsets of every element from the centre: h_m (N,), v_m (N,); not to be written to."""
+        return _positions(self, dtype, torch.device(device))
 
 
 def direction_cosines(phi_rad: Tensor, theta_rad: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,5 +52,15 @@ def angles(u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     return torch.atan2(u, (1.0 - u.square() - v.square()).clamp(min=0.0).sqrt()), theta
 
 
-def _centred(count: int, dtype: torch.dtype, device: torch.device | str) -> Tensor:
+@lru_cache(maxsize=32)
+def _positions(panel: Panel, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Computed once a panel: estimators ask thousands of times a second."""
+    # What is kept must be usable under autograd, whatever mode the first caller was in.
+    with torch.inference_mode(mode=False):
+        h = _centred(panel.elements_h, dtype, device) * panel.spacing_m
+        v = _centred(panel.elements_v, dtype, device) * panel.spacing_m
+        return h.repeat(panel.elements_v), v.repeat_interleave(panel.elements_h)
+
+
+def _centred(count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.arange(count, dtype=dtype, device=device) - (count - 1) / 2

@@ -52,6 +52,18 @@ def received(channel: Tensor, codes: Tensor, field: Tensor) -> Tensor:
     return torch.cat([(code * wave) @ part.mT for part, code, wave in parts])
 
 
+def coded(channel: Tensor, codes: Tensor, waves: Tensor) -> Tensor:
+    """H diag(c_l) x_k of several waves under every code, (B, L, k, M) complex.
+
+    Args:
+        channel: H, (B, M, N) complex.
+        codes: c_l, (L, N) or (B, L, N) complex.
+        waves: x_k, (B, k, N) complex.
+    """
+    masked = codes.unsqueeze(-2) * waves.unsqueeze(-3)
+    return masked @ channel.mT.unsqueeze(-3)
+
+
 def pieces(
     scenes: int, channel: Tensor, codes: Tensor, waves: Tensor
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

@@ -1,0 +1,1 @@
+"""Frames in, positions out: what validation, evaluation, baselines and serving share."""

@@ -1,0 +1,74 @@
+"""Eigenvalues for the count and a spectrum for the positions: what sampled covariances allow."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from risexp.covariance.effective import effective
+from risexp.covariance.factored import FactoredCovariance
+from risexp.covariance.order import Criterion, order_scores
+from risexp.covariance.sampled import Method, sampled_covariance
+from risexp.data.frames import Frames
+from risexp.errors import DataInvalid
+from risexp.inference.estimate import Estimate
+from risexp.inference.noise import noise_power
+from risexp.inference.spectral import Spectral
+from risexp.physics.signals import Symbols
+
+
+@dataclass(frozen=True)
+class Classical:
+    """MUSIC or MVDR on the sampled covariance, its count by an information criterion or given."""
+
+    spectral: Spectral
+    method: Method
+    """How the covariance under the spectrum is sampled."""
+    ridge: float
+    alpha_base: float
+    criterion: Criterion = "mdl"
+
+    def __call__(self, frames: Frames) -> Estimate:
+        """Count by the eigenvalues of the per-snapshot samples, then localise.
+
+        Under held symbols joint samples have rank one: no criterion could count on them.
+        """
+        scores = self._scores(frames.checked())
+        probabilities = (-scores).softmax(-1)
+        found = self.spectral.locate(self._seen(frames), scores.argmin(-1) + 1)
+        slots = found.phi_rad, found.theta_rad, found.range_m
+        return Estimate(found.count, probabilities, *slots)
+
+    def locate(self, frames: Frames, count: Tensor) -> Estimate:
+        """Localise as many sources as somebody who knows the count says, (B,) int64."""
+        return self.spectral.locate(self._seen(frames.checked()), count)
+
+    def _scores(self, frames: Frames) -> Tensor:
+        """Half of -2 log likelihood + penalty of 1 .. K_MAX, (B, K_MAX)."""
+        snapshots = frames.y.shape[1]
+        if snapshots < 2:
+            message = f"{self.criterion} compares eigenvalues: it needs at least 2 snapshots, not 1"
+            raise DataInvalid(message)
+        samples = self._samples("per_snapshot", frames)
+        most = self.spectral.setting.view.sources_max
+        scores = order_scores(self.criterion, samples.eigenvalues(), snapshots, most)[:, 1:]
+        return scores if self.criterion == "mdl" else 0.5 * scores
+
+    def _seen(self, frames: Frames) -> FactoredCovariance:
+        """The effective covariance of the samples."""
+        samples = self._samples(self.method, frames)
+        return effective(
+            samples, snr_db_of(frames, self.spectral.setting.symbols), alpha_base=self.alpha_base
+        )
+
+    def _samples(self, method: Method, frames: Frames) -> FactoredCovariance:
+        return sampled_covariance(method, frames.y, frames.channel, frames.codes, self.ridge)
+
+
+def snr_db_of(frames: Frames, symbols: Symbols) -> Tensor:
+    """The SNR that came with the frames, or the one their noise power stands for, (B,)."""
+    if frames.snr_db is not None:
+        return frames.snr_db
+    power = torch.view_as_real(frames.y).double().square().sum(-1).mean((-2, -1))
+    noise = noise_power(frames, symbols)
+    return (10.0 * (power / noise - 1.0).clamp(min=1e-3).log10()).to(frames.y.real.dtype)

@@ -1,0 +1,168 @@
+"""A grid over the field of view, fine enough that every source has a point on its slope."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+import torch
+from torch import Tensor
+
+from risexp.inference.view import View
+from risexp.physics.geometry import Panel
+from risexp.physics.steering import steering_vector
+
+_POINTS_A_BEAM = 2.0
+"""Grid points along an axis for each beam width lambda / aperture."""
+_TURN_RAD = 1.15
+"""Spread of phase over the panel, between two neighbouring planes of rho."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Points on planes of constant rho, and the panel's response to each."""
+
+    points: Tensor
+    """(R, V, U, 3) float32: u, v, rho."""
+    inside: Tensor
+    """(R, V, U) bool: not beyond the view's azimuth."""
+    panel: Panel
+    view: View
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Planes, rows and columns."""
+        planes, rows, columns = self.inside.shape
+        return planes, rows, columns
+
+    @cached_property
+    def prior(self) -> Tensor:
+        """Log probability of each candidate, where ranges and angles are uniform, (G,) float64."""
+        direction = self.view.log_direction_density(self.candidates.double())
+        rho = self.points[:, 0, 0, 2].double()
+        edges = torch.cat([rho[:1], 0.5 * (rho[1:] + rho[:-1]), rho[-1:]]).reciprocal()
+        # Between its edges a plane stands for very different ranges: they are counted, not sampled.
+        depth = (edges[:-1] - edges[1:]).clamp(min=1e-9).log()
+        laid = depth[:, None, None].expand(self.shape)[self.inside]
+        return (direction + laid).log_softmax(-1)
+
+    def energies(self, rows: Tensor) -> Tensor:
+        """Sum over k of |row_k a|^2 at every candidate a, for rows (B, k, N): (B, G)."""
+        return summed_energy(self.responses(rows))
+
+    def responses(self, rows: Tensor) -> Tensor:
+        """row_k a at every candidate a, for rows (B, k, N): (B, k, G).
+
+        A parabolic wave is a product of one along h and one along v, so two short products replace
+        a long one.
+        """
+        if self.panel.wavefront == "parabolic":
+            return self._separably(rows)
+        batch, count, elements = rows.shape
+        seen = rows.reshape(batch * count, elements) @ self.steering
+        return seen.view(batch, count, seen.shape[-1])
+
+    def _separably(self, rows: Tensor) -> Tensor:
+        across, upward = self._factors
+        batch, count = rows.shape[:2]
+        planes, high, wide = self.shape
+        sheet = rows.reshape(batch * count * self.panel.elements_v, self.panel.elements_h)
+        seen = sheet @ across.movedim(0, 1).flatten(1)
+        seen = seen.view(batch * count, self.panel.elements_v, planes, wide).permute(2, 0, 3, 1)
+        laid = seen.reshape(planes, batch * count * wide, self.panel.elements_v) @ upward
+        laid = laid.view(planes, batch * count, wide, high).permute(1, 0, 3, 2)
+        return laid.reshape(batch, count, planes * high * wide).index_select(-1, self._places)
+
+    @cached_property
+    def _places(self) -> Tensor:
+        return self.inside.flatten().nonzero().squeeze(-1)
+
+    @cached_property
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        """Waves along h (R, elements_h, U) and along v (R, elements_v, V); their product is a."""
+        rho, v, u = self.points[:, 0, 0, 2], self.points[0, :, 0, 1], self.points[0, 0, :, 0]
+        panel = self.panel
+        return (
+            _line(replace(panel, elements_v=1), rho, u, torch.zeros_like(u)),
+            _line(replace(panel, elements_h=1), rho, torch.zeros_like(v), v),
+        )
+
+    @cached_property
+    def steering(self) -> Tensor:
+        """Responses to all points inside, (N, G) complex64."""
+        u, v, rho = self.candidates.unbind(-1)
+        return steering_vector(self.panel, u, v, rho).mT.contiguous()
+
+    @cached_property
+    def candidates(self) -> Tensor:
+        """The points inside, (G, 3)."""
+        return self.points[self.inside]
+
+    def unfold(self, values: Tensor, outside: float) -> Tensor:
+        """Values of the points inside (B, G), laid on the whole grid (B, R, V, U)."""
+        laid = values.new_full((len(values), *self.shape), outside)
+        laid[:, self.inside] = values
+        return laid
+
+    @property
+    def steps(self) -> Tensor:
+        """Distances of neighbours along u, v and rho, (3,) float32."""
+        ends = self.points[-1, -1, -1] - self.points[0, 0, 0]
+        planes, rows, columns = self.shape
+        gaps = torch.tensor([columns - 1, rows - 1, planes - 1]).clamp(min=1).to(ends)
+        return (ends / gaps).clamp(min=1e-6)
+
+
+@lru_cache(maxsize=8)
+def search_grid(panel: Panel, view: View, device: torch.device) -> Grid:
+    """The grid that suits a panel's resolution in this view; made once."""
+    wavelengths = panel.spacing_m / panel.wavelength_m
+    steps = (
+        _axis_step(panel.elements_h * wavelengths),
+        _axis_step(panel.elements_v * wavelengths),
+        _plane_step(panel),
+    )
+    # What is kept must be usable under autograd, whatever mode the first caller was in.
+    with torch.inference_mode(mode=False):
+        u, v, rho = (
+            _axis(limits, step, device)
+            for limits, step in zip((view.u, view.v, view.rho), steps, strict=True)
+        )
+        planes, rows, columns = torch.meshgrid(rho, v, u, indexing="ij")
+        points = torch.stack([columns, rows, planes], dim=-1)
+        inside = (view.clamp(points) - points)[..., 0].abs() <= steps[0]
+        return Grid(points, inside, panel, view)
+
+
+def _line(panel: Panel, rho: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """Responses of one row or column of elements, (R, elements, directions)."""
+    shape = len(rho), len(u)
+    wave = steering_vector(panel, u.expand(shape), v.expand(shape), rho.unsqueeze(-1).expand(shape))
+    return wave.mT.contiguous()
+
+
+def summed_energy(responses: Tensor) -> Tensor:
+    """|x|^2 over the rows, (B, k, G) complex to (B, G).
+
+    Rows first, parts after: the other order walks through memory in strides, ten times as slowly.
+    """
+    parts = torch.view_as_real(responses).square().sum(1)
+    return parts[..., 0] + parts[..., 1]
+
+
+def _axis_step(aperture: float) -> float:
+    return 1.0 / (_POINTS_A_BEAM * aperture)
+
+
+def _plane_step(panel: Panel) -> float:
+    """A plane's phase is k0 rho p^2 / 2: its spread over the panel decides how many are needed."""
+    h_m, v_m = panel.positions()
+    spread = float((h_m.square() + v_m.square()).std(correction=0))
+    return _TURN_RAD / (0.5 * panel.wavenumber * max(spread, 1e-9))
+
+
+def _axis(limits: tuple[float, float], step: float, device: torch.device) -> Tensor:
+    low, high = limits
+    if high - low <= 1e-9:
+        return torch.tensor([low], dtype=torch.float32, device=device)
+    count = math.ceil((high - low) / step) + 1
+    return torch.linspace(low, high, count, dtype=torch.float32, device=device)

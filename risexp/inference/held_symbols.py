@@ -1,0 +1,159 @@
+"""The likelihood of a frame whose symbols are held over its snapshots.
+
+y = G A(p) g + w with one unknown gain a source: all L M equations are of one vector, and the
+profile likelihood is a projection, -log p(y | p) = misfit(p) / sigma^2.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from risexp.data.frames import Frames
+from risexp.inference.grid import Grid
+from risexp.inference.laplace import Gaussian, log_diagonal
+from risexp.inference.law import Fit, Scan
+from risexp.inference.noise import noise_power
+from risexp.inference.projection import Equations, Projection, loaded_root, project, refine
+from risexp.inference.setting import Setting
+from risexp.physics.steering import steering_vector
+
+_SETTLED = 3e-2
+"""Promised gain in log likelihood below which a fit has settled."""
+_EXACT = 1e-12
+"""The same as a share of the frame's energy, where there is no noise."""
+_QUIETEST = 10.0**-4.5
+"""Least noise over the frame's power."""
+_RESOLVED = 0.3
+"""Least share of a grid point's energy that the sources already found must leave unexplained."""
+
+
+@dataclass(frozen=True)
+class HeldSymbols:
+    """The likelihood of B frames under held symbols."""
+
+    setting: Setting
+    equations: Equations
+    noise_power: Tensor
+    """sigma^2, (B,) float64."""
+    tolerance: Tensor
+    """Promised gain, as misfit, below which a fit has settled, (B,) float64."""
+    samples: int
+    """L M"""
+    freedom: int = 5
+
+    @classmethod
+    def of(cls, setting: Setting, frames: Frames, noise: Tensor | None = None) -> Self:
+        """Condense frames into normal equations: (H^H H) o (C^H C), and the codes' echo.
+
+        Args:
+            setting: What is known beforehand.
+            frames: B scenes.
+            noise: sigma^2 (B,) where it is not what the frames say of it. Single precision cannot
+                tell apart what lies 45 dB under a frame's power, and takes that for noise.
+        """
+        channel, codes, y = (
+            part.to(torch.complex64) for part in (frames.channel, frames.codes, frames.y)
+        )
+        gram = (channel.mH @ channel) * (codes.mH @ codes)
+        matched = (codes.conj() * (y @ channel.conj())).sum(-2)
+        energy = torch.view_as_real(y).double().square().sum((-3, -2, -1))
+        equations = Equations(gram, matched.unsqueeze(-1), energy)
+        samples = y.shape[-2] * y.shape[-1]
+        given = noise_power(frames, "frame") if noise is None else noise
+        floor = _QUIETEST * energy / samples
+        tolerance = (_SETTLED * given).maximum(_EXACT * energy)
+        return cls(setting, equations, given.maximum(floor).clamp(min=1e-30), tolerance, samples)
+
+    def noise_left(self, fit: Fit) -> Tensor:
+        """The misfit of a fit, over the samples that its parameters leave."""
+        misfit = self.samples * (-fit.profile / self.samples).exp()
+        return misfit / max(self.samples - 0.5 * self.freedom * fit.count, 1.0)
+
+    def silence(self) -> Fit:
+        """The fit of no source at all."""
+        batch = len(self.equations.energy)
+        points = self.equations.energy.new_zeros((batch, 0, 3), dtype=torch.float32)
+        return self._fit(project(self.setting.panel, self.equations, points))
+
+    def extended(self, fit: Fit, points: Tensor) -> Fit:
+        """The fit with one more source a scene, started at points (B, 3), all moved jointly."""
+        started = torch.cat([fit.points, points.unsqueeze(1)], dim=1)
+        return self._fit(refine(self.setting, self.equations, started, self.tolerance))
+
+    def scan(self, fit: Fit, grid: Grid) -> Scan:
+        """Matched filter of the residual, over the energy that is not yet explained."""
+        explained, residual = self._explained(fit)
+        noise = self.noise_power.float().unsqueeze(-1)
+        matched = grid.energies(residual.unsqueeze(1).conj())
+        mean = self.equations.strength().unsqueeze(-1)
+        left = mean - grid.energies(explained)
+        resolved = left > _RESOLVED * mean
+        left = left.clamp(min=1e-30).maximum(_RESOLVED * mean)
+        gain = matched / (left * noise)
+        ratio = self.setting.mean_power(grid.candidates[:, 2].reciprocal()) * left / noise
+        odds = gain * ratio / (1.0 + ratio) - torch.log1p(ratio)
+        return Scan(gain, odds.masked_fill(~resolved, -torch.inf))
+
+    def gains(self, fit: Fit, points: Tensor) -> Tensor:
+        """Matched filter over the energy each point leaves unexplained, (B, T)."""
+        explained, residual = self._explained(fit)
+        columns = steering_vector(self.setting.panel, *points.unbind(-1))
+        strength = (self.equations.through(columns) * columns).real.sum(-1)
+        left = strength - (explained @ columns.mT).abs().square().sum(1)
+        matched = (columns.conj() @ residual.unsqueeze(-1)).squeeze(-1).abs().square()
+        noise = self.noise_power.to(matched.dtype).unsqueeze(-1)
+        return matched / (left.maximum(_RESOLVED * strength) * noise)
+
+    def power_log_likelihood(self, fit: Fit, mean_power: Tensor) -> Tensor:
+        """CN(gain; 0, mean power + variance of the gain)."""
+        total = mean_power + fit.power_spread.unsqueeze(-1)
+        return -(math.pi * total).log() - fit.powers.unsqueeze(-1) / total
+
+    def _explained(self, fit: Fit) -> tuple[Tensor, Tensor]:
+        """Rows whose energy at a point is what the sources explain of it; b without them."""
+        columns = steering_vector(self.setting.panel, *fit.points.unbind(-1))
+        seen = self.equations.through(columns)
+        root = loaded_root((seen @ columns.mT).to(torch.complex128))
+        sides = torch.cat([seen, columns.conj() @ self.equations.matched], dim=-1)
+        white = torch.linalg.solve_triangular(root, sides.to(torch.complex128), upper=False)
+        rows, answer = white[..., :-1], white[..., -1:]
+        residual = self.equations.matched - (rows.mH @ answer).to(torch.complex64)
+        return rows.to(torch.complex64), residual.squeeze(-1)
+
+    def _marginal(self, found: Projection) -> Tensor:
+        """Log CN(y; 0, sigma^2 I + B P B^H), less the log of (pi sigma^2)^m.
+
+        With a = P^1/2 / sigma, L L^H = I + a B^H B a and b = a B^H y / sigma it is
+        |L^-1 b|^2 - log det(L L^H) - |y|^2 / sigma^2.
+        """
+        noise = self.noise_power[:, None]
+        scale = (self.setting.mean_power(found.points[..., 2].double().reciprocal()) / noise).sqrt()
+        eye = torch.eye(scale.shape[-1], dtype=torch.complex128, device=scale.device)
+        root = loaded_root(eye + found.overlap * scale.unsqueeze(-1) * scale.unsqueeze(-2))
+        matched = scale.unsqueeze(-1) * (found.overlap @ found.gains) / noise.sqrt().unsqueeze(-1)
+        inside = torch.linalg.solve_triangular(root, matched, upper=False)
+        explained = torch.view_as_real(inside).square().sum((-3, -2, -1))
+        return explained - self.equations.energy / self.noise_power - 2.0 * log_diagonal(root)
+
+    def _fit(self, found: Projection) -> Fit:
+        noise = self.noise_power[:, None]
+        inverse = torch.cholesky_inverse(loaded_root(found.overlap)).diagonal(dim1=-2, dim2=-1).real
+        shape = Gaussian.of(
+            2.0 / noise.unsqueeze(-1) * found.curvature,
+            2.0 / noise * found.slope,
+            found.points[..., 2],
+            self.setting.view.extent,
+        )
+        misfit = found.misfit.maximum(_QUIETEST * self.equations.energy + 1e-300)
+        return Fit(
+            points=found.points,
+            powers=found.gains[..., 0].abs().square(),
+            power_spread=noise * inverse,
+            profile=-self.samples * (misfit / self.samples).log(),
+            log_marginal=self._marginal(found) + shape.log_volume,
+            rho_mean=shape.rho_mean,
+            rho_spread=shape.rho_spread,
+        )

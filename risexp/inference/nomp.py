@@ -1,0 +1,92 @@
+"""The classical localiser: greedy maximum likelihood on the measurements, under either law."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from risexp.data.frames import Frames
+from risexp.inference.count_rule import CountRule, counted
+from risexp.inference.estimate import Estimate, joined
+from risexp.inference.fresh_symbols import FreshSymbols
+from risexp.inference.grid import search_grid
+from risexp.inference.held_symbols import HeldSymbols
+from risexp.inference.law import Law
+from risexp.inference.noise import noise_power
+from risexp.inference.pursuit import Pursuit, pursue
+from risexp.inference.ranging import RangePosterior
+from risexp.inference.setting import Setting
+from risexp.physics.geometry import angles
+
+_SCENES = 128
+"""Scenes searched at once: on a CPU, what its cache holds."""
+_WRONG = 1.3
+"""Noise left over noise expected that no good fit reaches: the spread is about 1 / sqrt(L M)."""
+
+
+@dataclass(frozen=True)
+class Nomp:
+    """Newtonised orthogonal matching pursuit, with a rule for the count and believed ranges.
+
+    The evidence and the ranges use the power law, so frames must be in its units: not normalised.
+    """
+
+    setting: Setting
+    rule: CountRule = "evidence"
+
+    def __call__(self, frames: Frames) -> Estimate:
+        """Count and localise.
+
+        Raises:
+            DataInvalid: A value of the frames is not finite.
+        """
+        frames = frames.checked()
+        noise = noise_power(frames, self.setting.symbols)
+        parts = []
+        for start in range(0, max(len(frames), 1), _SCENES):
+            scenes = slice(start, start + _SCENES)
+            parts.append(self._localise(frames[scenes], noise[scenes]))
+        return joined(parts)
+
+    def _localise(self, frames: Frames, noise: Tensor) -> Estimate:
+        """Search; where even K_MAX sources leave far more than the noise, search with what is left.
+
+        The model is then wrong somewhere (a label, a phase, a wavefront), and what it cannot
+        explain would be taken for sources.
+        """
+        law = self._law(frames, noise)
+        pursuit = self._pursuit(law)
+        left = law.noise_left(pursuit.fits[-1])
+        wrong = left > _WRONG * noise
+        if bool(wrong.any()):
+            law = self._law(frames, torch.where(wrong, left, noise))
+            pursuit = self._pursuit(law)
+        ranges = [RangePosterior.of(law, fit) for fit in pursuit.fits]
+        count, probabilities = counted(self.rule, pursuit, law, ranges)
+        return answered(pursuit, [each.answer() for each in ranges], count, probabilities)
+
+    def _pursuit(self, law: Law) -> Pursuit:
+        setting = self.setting
+        grid = search_grid(setting.panel, setting.view, law.noise_power.device)
+        return pursue(law, grid, setting.view.sources_max)
+
+    def _law(self, frames: Frames, noise: Tensor) -> Law:
+        match self.setting.symbols:
+            case "frame":
+                return HeldSymbols.of(self.setting, frames, noise)
+            case "snapshot":
+                return FreshSymbols.of(self.setting, frames, noise)
+
+
+def answered(
+    pursuit: Pursuit, ranges: list[Tensor], count: Tensor, probabilities: Tensor
+) -> Estimate:
+    """The positions of the fit whose count was chosen, at ranges (B, k) given for each fit."""
+    most = len(pursuit.fits) - 1
+    slots = torch.full((3, len(count), most), torch.nan, dtype=torch.float64, device=count.device)
+    for fit, range_m in zip(pursuit.fits[1:], ranges[1:], strict=True):
+        chosen = (count == fit.count).unsqueeze(-1)
+        phi, theta = angles(*fit.points[..., :2].double().unbind(-1))
+        found = torch.stack([phi, theta, range_m])
+        slots[..., : fit.count] = torch.where(chosen, found, slots[..., : fit.count])
+    return Estimate(count, probabilities, *slots)

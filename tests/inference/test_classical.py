@@ -1,0 +1,99 @@
+"""Localisers on sampled covariances: their counts, and that every knob of theirs turns."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from risexp.covariance.order import Criterion, order_scores
+from risexp.covariance.sampled import Method, sampled_covariance
+from risexp.data.frames import Scenes
+from risexp.errors import DataInvalid
+from risexp.inference.classical import Classical, snr_db_of
+from risexp.inference.setting import Setting
+from risexp.inference.spectral import Spectral
+from tests.localisation import at_snr, config_of, scenes_of, with_frames
+
+CLEAR = (at_snr(30.0), "physics.power=equal", "data.sources_max=1")
+
+
+def music(*overrides: str, method: Method = "joint", criterion: Criterion = "mdl") -> Classical:
+    setting = Setting.of(config_of(*overrides))
+    return Classical(Spectral(setting), method, ridge=1e-3, alpha_base=1e-3, criterion=criterion)
+
+
+def test_one_clear_source_is_located_by_its_samples(device: torch.device) -> None:
+    scenes = scenes_of(config_of(*CLEAR), 32, device)
+
+    found = music(*CLEAR).locate(scenes.frames, scenes.truth.count)
+
+    off = (found.phi_rad - scenes.truth.phi_rad).abs().rad2deg()
+    assert float(off.max()) < 0.5
+    assert float((found.range_m - scenes.truth.range_m).abs().median()) < 0.2
+
+
+@pytest.mark.parametrize("criterion", ["mdl", "aic"])
+def test_the_count_is_the_criterion_s_on_samples_of_each_snapshot(
+    device: torch.device, criterion: Criterion
+) -> None:
+    frames = scenes_of(config_of(), 16, device).frames
+    samples = sampled_covariance("per_snapshot", frames.y, frames.channel, frames.codes, 1e-3)
+    scores = order_scores(criterion, samples.eigenvalues(), 16, 5)[:, 1:]
+
+    found = music(criterion=criterion)(frames)
+
+    assert (scores.argmin(-1) + 1).tolist() == found.count.tolist()
+    weight = scores if criterion == "mdl" else 0.5 * scores
+    assert torch.allclose((-weight).log_softmax(-1), found.count_probabilities.log(), rtol=1e-6)
+    assert torch.equal(found.count_probabilities.argmax(-1) + 1, found.count)
+
+
+def moved(scenes: Scenes, one: Classical, two: Classical) -> bool:
+    """Whether two localisers ever answer differently."""
+    answers = [each.locate(scenes.frames, scenes.truth.count) for each in (one, two)]
+    return not torch.equal(answers[0].phi_rad.nan_to_num(), answers[1].phi_rad.nan_to_num())
+
+
+def test_every_knob_turns_something(device: torch.device) -> None:
+    scenes = scenes_of(config_of(at_snr(10.0)), 16, device)
+    base = music()
+    capon = replace(base, spectral=Spectral(base.spectral.setting, "mvdr"))
+
+    assert moved(scenes, base, replace(base, ridge=0.1))
+    assert moved(scenes, base, replace(base, method="per_snapshot"))
+    assert moved(scenes, base, capon)
+    assert moved(scenes, capon, replace(capon, alpha_base=0.5))
+
+
+def test_one_snapshot_has_no_eigenvalues_to_compare(device: torch.device) -> None:
+    config = config_of("physics.snapshots=1", "physics.antennas=160")
+    frames = scenes_of(config, 2, device).frames
+
+    with pytest.raises(DataInvalid, match=r"^mdl [^\n]*at least 2 snapshots, not 1$"):
+        music("physics.snapshots=1", "physics.antennas=160")(frames)
+
+
+def test_two_snapshots_show_one_source(device: torch.device) -> None:
+    overrides = ("physics.snapshots=2", "physics.antennas=80")
+    frames = scenes_of(config_of(*overrides), 4, device).frames
+
+    found = music(*overrides)(frames)
+
+    assert [1, 1, 1, 1] == found.count.tolist()
+    assert torch.allclose(torch.ones(4).double(), found.confidence.cpu())
+
+
+def test_an_snr_is_passed_on_as_it_came(device: torch.device) -> None:
+    frames = scenes_of(config_of(), 8, device).frames
+
+    assert frames.snr_db is snr_db_of(frames, "frame")
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 10.0, 25.0])
+def test_an_snr_that_did_not_come_is_estimated(device: torch.device, snr_db: float) -> None:
+    scenes = scenes_of(config_of(at_snr(snr_db)), 64, device)
+
+    estimated = snr_db_of(with_frames(scenes, snr_db=None).frames, "frame")
+
+    assert pytest.approx(snr_db, abs=0.5) == float(estimated.median())
+    assert estimated.dtype == torch.float32

@@ -1,0 +1,323 @@
+"""Input that holds no answer: a defined one is given, or one clear error, and never a NaN."""
+
+import math
+
+import pytest
+import torch
+
+from risexp.covariance.factored import FactoredCovariance
+from risexp.errors import DataInvalid
+from risexp.inference.nomp import Nomp
+from risexp.inference.setting import Setting
+from risexp.inference.spectral import Spectral, Spectrum
+from tests.estimates import truth_of
+from tests.localisation import (
+    NOISELESS,
+    at_snr,
+    config_of,
+    echoes,
+    localiser,
+    scenes_of,
+    sound,
+    with_frames,
+)
+from tests.runs import refusal
+
+LAWS = ("frame", "snapshot")
+METHODS = ("nomp", "nomp:bic", "nomp:aic", "music", "mvdr", "mdl", "aic")
+BLIND = (*METHODS, "music:true-k", "mvdr:true-k")
+"""Methods that look at measurements alone."""
+SPECTRA: tuple[Spectrum, ...] = ("music", "mvdr")
+
+
+@pytest.mark.parametrize("method", BLIND)
+@pytest.mark.parametrize("symbols", LAWS)
+def test_silence_is_answered_with_some_source(
+    device: torch.device, symbols: str, method: str
+) -> None:
+    config = config_of(f"physics.symbols={symbols}")
+    scenes = scenes_of(config, 2, device)
+    silent = with_frames(scenes, y=torch.zeros_like(scenes.frames.y))
+
+    found = localiser(method, config)(silent)
+
+    assert sound(found)
+
+
+@pytest.mark.parametrize("method", BLIND)
+@pytest.mark.parametrize("symbols", LAWS)
+def test_a_channel_that_carries_nothing_is_answered_with_some_source(
+    device: torch.device, symbols: str, method: str
+) -> None:
+    config = config_of(f"physics.symbols={symbols}")
+    scenes = scenes_of(config, 2, device)
+
+    deaf = with_frames(scenes, channel=torch.zeros_like(scenes.frames.channel))
+
+    found = localiser(method, config)(deaf)
+
+    assert sound(found)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+@pytest.mark.parametrize("field", ["y", "channel", "snr_db"])
+@pytest.mark.parametrize("method", ["nomp", "nomp:bic", "music", "mdl", "mvdr:true-k"])
+@pytest.mark.parametrize("symbols", LAWS)
+def test_a_number_that_is_none_is_refused_by_scene_and_field(
+    device: torch.device, symbols: str, method: str, field: str, wrong: float
+) -> None:
+    config = config_of(f"physics.symbols={symbols}")
+    scenes = scenes_of(config, 3, device)
+    value = dict(scenes.frames.items())[field].clone()
+    value[1].view(-1)[-1] = wrong
+
+    with pytest.raises(DataInvalid, match=rf"^{field} of scene 1 [^\n]*$"):
+        localiser(method, config)(with_frames(scenes, **{field: value}))
+
+
+@pytest.mark.parametrize("method", BLIND)
+@pytest.mark.parametrize("symbols", LAWS)
+def test_no_scene_is_answered_with_no_estimate(
+    device: torch.device, symbols: str, method: str
+) -> None:
+    config = config_of(f"physics.symbols={symbols}")
+
+    found = localiser(method, config)(scenes_of(config, 2, device)[:0])
+
+    assert (0, 5) == tuple(found.phi_rad.shape)
+
+
+@pytest.mark.parametrize("spectrum", SPECTRA)
+@pytest.mark.parametrize("columns", [1, 5, 12])
+def test_a_covariance_of_rank_zero_has_some_sources(
+    device: torch.device, spectrum: Spectrum, columns: int
+) -> None:
+    nothing = torch.zeros(3, 144, columns, dtype=torch.complex64, device=device)
+    seen = FactoredCovariance.from_factor(nothing).trace_normalize()
+    count = torch.tensor([0, 1, 5], device=device)
+
+    found = Spectral(Setting.of(config_of()), spectrum).locate(seen, count)
+
+    assert [0, 1, 5] == found.count.tolist()
+    assert sound(found)
+
+
+@pytest.mark.parametrize("snr_db", [-5.0, 90.0])
+@pytest.mark.parametrize("method", ["nomp", "nomp:aic", "music on label"])
+@pytest.mark.parametrize("symbols", LAWS)
+def test_as_many_sources_as_can_be_at_one_place_are_answered(
+    device: torch.device, symbols: str, method: str, snr_db: float
+) -> None:
+    config = config_of(f"physics.symbols={symbols}", "physics.power=equal")
+    truth = truth_of([(7.3, -4.1, 2.2)] * 5, [(-31.7, 12.9, 8.0)] * 5, device=device)
+
+    found = localiser(method, config)(echoes(config, truth, snr_db))
+
+    assert sound(found)
+
+
+CROWDED = {
+    "a narrow view": ("data.phi_deg=[0,3]", "data.theta_deg=[0,3]", "data.range_m=[3,10]"),
+    "more sources than beams": ("data.sources_max=10",),
+    "a tiny panel": (
+        "physics.elements_h=3",
+        "physics.elements_v=3",
+        "data.sources_max=3",
+    ),
+}
+
+
+@pytest.mark.parametrize(("rule", "snr_db"), [("nomp", -5.0), ("nomp:bic", 20.0), ("nomp", 60.0)])
+@pytest.mark.parametrize("crowd", CROWDED)
+def test_held_symbols_of_sources_nobody_resolves_are_answered(
+    device: torch.device, crowd: str, rule: str, snr_db: float
+) -> None:
+    config = config_of(at_snr(snr_db), *CROWDED[crowd], preset="smoke")
+
+    found = localiser(rule, config)(scenes_of(config, 128, device))
+
+    assert sound(found)
+
+
+@pytest.mark.parametrize("crowd", CROWDED)
+def test_fresh_symbols_of_sources_nobody_resolves_are_answered(
+    device: torch.device, crowd: str
+) -> None:
+    config = config_of("physics.symbols=snapshot", *CROWDED[crowd], preset="smoke")
+
+    found = localiser("nomp", config)(scenes_of(config, 3, device))
+
+    assert sound(found)
+
+
+FIXED = {
+    "phi": ("data.phi_deg=[10,10]",),
+    "theta": ("data.theta_deg=[10,10]",),
+    "range": ("data.range_m=[3,3]",),
+    "direction": ("data.phi_deg=[10,10]", "data.theta_deg=[10,10]"),
+    "all": ("data.phi_deg=[10,10]", "data.theta_deg=[10,10]", "data.range_m=[3,3]"),
+}
+
+
+@pytest.mark.parametrize("fixed", FIXED)
+@pytest.mark.parametrize("method", ["nomp", "nomp:bic", "music on label", "mvdr on label"])
+@pytest.mark.parametrize("symbols", LAWS)
+def test_a_view_of_no_width_is_answered_within_it(
+    device: torch.device, symbols: str, method: str, fixed: str
+) -> None:
+    config = config_of(f"physics.symbols={symbols}", at_snr(20.0), *FIXED[fixed], preset="smoke")
+
+    found = localiser(method, config)(scenes_of(config, 4, device))
+
+    assert sound(found)
+
+
+@pytest.mark.parametrize("fixed", FIXED)
+@pytest.mark.parametrize("method", ["nomp", "music on label", "mvdr on label"])
+def test_one_source_in_a_view_of_no_width_is_found(
+    device: torch.device, method: str, fixed: str
+) -> None:
+    config = config_of("data.sources_max=1", NOISELESS, *FIXED[fixed])
+    scenes = scenes_of(config, 16, device)
+
+    found = localiser(method, config)(scenes)
+
+    assert torch.allclose(scenes.truth.phi_rad, found.phi_rad, atol=1e-4)
+    assert torch.allclose(scenes.truth.theta_rad, found.theta_rad, atol=1e-4)
+    assert torch.allclose(scenes.truth.range_m, found.range_m, rtol=1e-3)
+
+
+def test_a_panel_of_two_by_two_is_refused_where_it_is_configured() -> None:
+    said = refusal({"physics.elements_h": 2, "physics.elements_v": 2})
+
+    assert "2 x 2 panel cannot tell range" in said
+
+
+@pytest.mark.parametrize("method", ["nomp", "nomp:bic", "music:true-k", "mvdr:true-k"])
+@pytest.mark.parametrize("symbols", LAWS)
+@pytest.mark.parametrize("shape", [(3, 2), (2, 3)])
+def test_the_smallest_panel_answers_one_source_and_two(
+    device: torch.device, shape: tuple[int, int], symbols: str, method: str
+) -> None:
+    config = config_of(
+        f"physics.elements_h={shape[0]}",
+        f"physics.elements_v={shape[1]}",
+        f"physics.symbols={symbols}",
+        "data.sources_max=2",
+    )
+
+    found = localiser(method, config)(scenes_of(config, 16, device))
+
+    assert sound(found)
+
+
+def test_the_smallest_panel_finds_one_source(device: torch.device) -> None:
+    config = config_of(
+        "physics.elements_h=3", "physics.elements_v=2", "data.sources_max=1", NOISELESS
+    )
+    scenes = scenes_of(config, 16, device)
+
+    found = localiser("nomp", config)(scenes)
+
+    assert torch.allclose(scenes.truth.phi_rad, found.phi_rad, atol=1e-3)
+    assert torch.allclose(scenes.truth.theta_rad, found.theta_rad, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("physics.snapshots=1", "physics.antennas=160"),
+        ("physics.snapshots=1", "physics.symbols=snapshot"),
+    ],
+)
+@pytest.mark.parametrize("method", BLIND)
+def test_one_snapshot_is_answered_or_refused_in_one_sentence(
+    device: torch.device, method: str, overrides: tuple[str, str]
+) -> None:
+    config = config_of(*overrides, "data.sources_max=2")
+    scenes = scenes_of(config, 4, device)
+
+    if method in {"music", "mvdr", "mdl", "aic"}:
+        with pytest.raises(DataInvalid, match=r"^[^\n]*needs at least 2 snapshots, not 1$"):
+            localiser(method, config)(scenes)
+    else:
+        assert sound(localiser(method, config)(scenes))
+
+
+@pytest.mark.parametrize("symbols", LAWS)
+def test_where_one_source_is_the_most_the_count_is_one_for_certain(
+    device: torch.device, symbols: str
+) -> None:
+    config = config_of(f"physics.symbols={symbols}", "data.sources_max=1", at_snr(-5.0))
+
+    for method in METHODS:
+        found = localiser(method, config)(scenes_of(config, 4, device))
+
+        assert [1, 1, 1, 1] == found.count.tolist()
+        assert torch.allclose(torch.ones_like(found.confidence), found.confidence)
+
+
+def test_fresh_symbols_without_an_snr_are_refused_in_one_sentence(device: torch.device) -> None:
+    config = config_of("physics.symbols=snapshot")
+    unknown = with_frames(scenes_of(config, 2, device), snr_db=None)
+
+    with pytest.raises(DataInvalid, match=r"^[^\n]*give snr_db with the frames$"):
+        Nomp(Setting.of(config))(unknown.frames)
+
+
+def test_as_many_samples_as_elements_without_an_snr_are_refused(device: torch.device) -> None:
+    config = config_of("physics.antennas=12", "physics.snapshots=12")
+    unknown = with_frames(scenes_of(config, 2, device), snr_db=None)
+
+    for method in ("nomp", "mvdr:true-k"):
+        with pytest.raises(DataInvalid, match=r"^[^\n]*give snr_db with the frames$"):
+            localiser(method, config)(unknown)
+
+
+@pytest.mark.parametrize("method", ["music", "mvdr:true-k"])
+def test_spectra_of_fresh_symbols_without_an_snr_are_refused_too(
+    device: torch.device, method: str
+) -> None:
+    """What no held vector explains is no noise here: under fresh symbols it is signal as well."""
+    config = config_of("physics.symbols=snapshot")
+    unknown = with_frames(scenes_of(config, 2, device), snr_db=None)
+
+    with pytest.raises(DataInvalid, match="snr_db"):
+        localiser(method, config)(unknown)
+
+
+EXTREMES: dict[str, tuple[str, ...]] = {
+    "as loud as can be": (at_snr(100.0),),
+    "as quiet as can be": (at_snr(-100.0),),
+    "far away": ("data.range_m=[1e5,1e6]",),
+    "elements packed": ("physics.spacing_wavelengths=0.01",),
+    "twelve at once": ("data.sources_max=12",),
+}
+
+
+@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("method", ["nomp", "music", "mvdr"])
+@pytest.mark.parametrize("symbols", LAWS)
+def test_extreme_scenes_are_answered(
+    device: torch.device, symbols: str, method: str, extreme: str
+) -> None:
+    config = config_of(f"physics.symbols={symbols}", *EXTREMES[extreme], preset="smoke")
+
+    found = localiser(method, config)(scenes_of(config, 2, device))
+
+    assert sound(found)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+@pytest.mark.parametrize("method", BLIND)
+@pytest.mark.parametrize("symbols", LAWS)
+def test_measurements_in_an_absurd_unit_are_answered(
+    device: torch.device, symbols: str, method: str, scale: float
+) -> None:
+    config = config_of(f"physics.symbols={symbols}", preset="smoke")
+    scenes = scenes_of(config, 4, device)
+    scaled = with_frames(scenes, y=scenes.frames.y * scale)
+
+    found = localiser(method, config)(scaled)
+
+    assert sound(found)

@@ -1,0 +1,72 @@
+"""An answer: cut, joined, moved, and refused where it contradicts itself."""
+
+import math
+
+import pytest
+import torch
+
+from risexp.errors import DataInvalid
+from risexp.inference.estimate import Estimate, joined
+from tests.estimates import drawn_case
+
+PROBABILITIES = torch.tensor(
+    [[0.1, 0.2, 0.7], [0.5, 0.25, 0.25], [0.6, 0.3, 0.1]], dtype=torch.float64
+)
+
+
+def answer(count: list[int], slots: int = 4) -> Estimate:
+    counts = torch.tensor(count)
+    rows = torch.arange(len(count) * slots, dtype=torch.float64).view(len(count), slots)
+    absent = torch.arange(slots) >= counts.unsqueeze(-1)
+    place = rows.masked_fill(absent, math.nan)
+    return Estimate(counts, PROBABILITIES[: len(count)], place, place + 100.0, place + 200.0)
+
+
+def test_present_slots_are_the_first_ones_and_they_hold_numbers() -> None:
+    found = answer([2, 0, 4])
+
+    expected = [[True, True, False, False], [False] * 4, [True] * 4]
+    assert expected == found.present.tolist()
+    assert expected == found.phi_rad.isfinite().tolist()
+
+
+def test_confidence_is_the_probability_of_the_answered_count_or_zero() -> None:
+    assert pytest.approx([0.2, 0.0, 0.1]) == answer([2, 0, 3]).confidence.tolist()
+
+
+def test_a_slice_is_an_answer_to_those_scenes(device: torch.device) -> None:
+    found = answer([2, 0, 4]).to(device)
+
+    part = found[1:]
+
+    assert 2 == len(part)
+    assert [0, 4] == part.count.tolist()
+    for name, value in vars(part).items():
+        assert torch.equal(getattr(found, name)[1:].nan_to_num(-1.0), value.nan_to_num(-1.0))
+        assert device.type == value.device.type
+
+
+def test_joined_parts_are_the_whole() -> None:
+    whole, _ = drawn_case(3, scenes=7)
+
+    again = joined([whole[:3], whole[3:3], whole[3:6], whole[6:]])
+
+    for name, value in vars(again).items():
+        assert torch.equal(getattr(whole, name).nan_to_num(-1.0), value.nan_to_num(-1.0))
+
+
+def test_probabilities_that_are_no_numbers_are_refused() -> None:
+    fields = dict(vars(answer([2, 0, 4])))
+    fields["count_probabilities"] = torch.full((3, 3), math.nan)
+
+    with pytest.raises(DataInvalid, match="no number"):
+        Estimate(**fields)
+
+
+@pytest.mark.parametrize("field", ["count", "count_probabilities", "theta_rad", "range_m"])
+def test_fields_of_other_scenes_are_refused(field: str) -> None:
+    fields = dict(vars(answer([2, 0, 4])))
+    fields[field] = fields[field][:2]
+
+    with pytest.raises(DataInvalid, match="positions of one shape"):
+        Estimate(**fields)

@@ -1,0 +1,193 @@
+"""What is believed of a range, against sums over a fine ladder of ranges."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import cast
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from risexp.inference.law import Fit, Law
+from risexp.inference.ranging import TOLERANCE_M, RangePosterior
+from risexp.inference.setting import Setting
+from tests.localisation import config_of
+
+SETTING = Setting.of(config_of())
+EQUAL = Setting.of(config_of("physics.power=equal"))
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """The part of a law that is asked here: log power normal around the law's, by its spread."""
+
+    setting: Setting
+
+    def power_log_likelihood(self, fit: Fit, mean_power: Tensor) -> Tensor:
+        gap = fit.powers.log().unsqueeze(-1) - mean_power.log()
+        return -0.5 * gap.square() / fit.power_spread.unsqueeze(-1).square()
+
+
+def known(setting: Setting) -> Law:
+    return cast(Law, PowerLaw(setting))
+
+
+def fit_of(rho: list[float], spread: list[float], power: float = 1e-4, width: float = 1.0) -> Fit:
+    """Sources of one scene whose rho is known so well; only what ranges need is filled in."""
+    mean = torch.tensor([rho], dtype=torch.float64)
+    points = torch.stack([torch.zeros_like(mean)] * 2 + [mean.clamp(0.1, 2.0)], dim=-1).float()
+    return Fit(
+        points=points,
+        powers=torch.full_like(mean, power),
+        power_spread=torch.full_like(mean, width),
+        profile=torch.zeros(1),
+        log_marginal=torch.zeros(1),
+        rho_mean=mean,
+        rho_spread=torch.tensor([spread], dtype=torch.float64),
+    )
+
+
+def ladder(
+    setting: Setting, fit: Fit, source: int = 0, steps: int = 200_000
+) -> tuple[Tensor, Tensor]:
+    """Ranges on a fine ladder, and the weight of each, power and wave and range together."""
+    near, far = setting.view.range_m
+    range_m = near + (far - near) * (torch.arange(steps, dtype=torch.float64) + 0.5) / steps
+    mean, spread = fit.rho_mean[0, source], fit.rho_spread[0, source]
+    gap = (range_m.reciprocal() - mean) / spread
+    wave = -0.5 * gap.square() - (math.sqrt(2.0 * math.pi) * spread).log()
+    law = PowerLaw(setting)
+    here = setting.mean_power(fit.points[:, source : source + 1, 2:].double().reciprocal())
+    one = replace(
+        fit,
+        points=fit.points[:, source : source + 1],
+        powers=fit.powers[:, source : source + 1],
+        power_spread=fit.power_spread[:, source : source + 1],
+    )
+    power = law.power_log_likelihood(one, setting.mean_power(range_m))
+    power = power - law.power_log_likelihood(one, here)
+    return range_m, (wave + power[0, 0]).exp() / steps
+
+
+CASES = [
+    ([1.0], [0.01]),
+    ([0.3], [0.05]),
+    ([0.5], [0.5]),
+    ([0.2], [2.0]),
+    ([1.9], [0.3]),
+    ([0.12], [0.004]),
+]
+
+
+@pytest.mark.parametrize("setting", [SETTING, EQUAL], ids=["free space", "equal"])
+@pytest.mark.parametrize(("rho", "spread"), CASES)
+def test_the_evidence_is_the_integral_over_all_ranges(
+    setting: Setting, rho: list[float], spread: list[float]
+) -> None:
+    fit = fit_of(rho, spread)
+
+    believed = RangePosterior.of(known(setting), fit)
+
+    _, weight = ladder(setting, fit)
+    assert pytest.approx(math.log(float(weight.sum())), abs=0.05) == float(believed.log_evidence())
+
+
+@pytest.mark.parametrize("setting", [SETTING, EQUAL], ids=["free space", "equal"])
+@pytest.mark.parametrize(("rho", "spread"), CASES)
+def test_no_range_is_more_probably_within_a_metre_than_the_answer(
+    setting: Setting, rho: list[float], spread: list[float]
+) -> None:
+    fit = fit_of(rho, spread)
+    range_m, weight = ladder(setting, fit, steps=20_000)
+    mass = torch.cat([torch.zeros(1).double(), (weight / weight.sum()).cumsum(0)])
+
+    def hit(centre: Tensor) -> Tensor:
+        ends = torch.stack([centre - TOLERANCE_M, centre + TOLERANCE_M])
+        below, upto = mass[torch.searchsorted(range_m, ends)].unbind(0)
+        return torch.sub(upto, below)
+
+    answer = RangePosterior.of(known(setting), fit).answer()[0, 0]
+
+    assert float(hit(answer)) > float(hit(range_m).max()) - 0.02
+
+
+def test_a_range_that_is_well_known_is_answered_as_it_is() -> None:
+    fit = fit_of([1.25, 0.4], [1e-4, 1e-4])
+
+    answer = RangePosterior.of(known(EQUAL), fit).answer()
+
+    assert pytest.approx([0.8, 2.5], abs=2e-3) == answer[0].tolist()
+
+
+@pytest.mark.parametrize("setting", [SETTING, EQUAL], ids=["free space", "equal"])
+def test_where_every_window_holds_all_of_it_the_median_is_answered(setting: Setting) -> None:
+    fit = fit_of([1.25], [0.1])
+    range_m, weight = ladder(setting, fit)
+    median = range_m[(weight.cumsum(0) / weight.sum() < 0.5).sum()]
+
+    answer = RangePosterior.of(known(setting), fit).answer()
+
+    assert pytest.approx(float(median), abs=0.02) == float(answer)
+
+
+@pytest.mark.parametrize(("power", "expected"), [(1e-2, 0.5), (1e-6, 10.0)])
+def test_where_the_wave_says_nothing_the_power_decides(power: float, expected: float) -> None:
+    fit = fit_of([1.0], [50.0], power, width=0.3)
+
+    answer = RangePosterior.of(known(SETTING), fit).answer()
+
+    assert abs(float(answer) - expected) < 1.5
+
+
+def test_where_nothing_is_known_the_middle_of_the_ranges_is_answered() -> None:
+    fit = fit_of([1.0], [1e3])
+
+    answer = RangePosterior.of(known(EQUAL), fit).answer()
+
+    assert pytest.approx(5.25, abs=1.1) == float(answer)
+
+
+@given(
+    rho=st.floats(-3.0, 5.0),
+    spread=st.floats(1e-9, 1e3),
+    power=st.floats(1e-12, 1e3),
+)
+def test_every_answer_lies_in_the_view_and_every_evidence_is_a_number(
+    rho: float, spread: float, power: float
+) -> None:
+    believed = RangePosterior.of(known(SETTING), fit_of([rho], [spread], power))
+
+    answer = float(believed.answer())
+
+    assert 0.5 - 1e-5 <= answer <= 10.0 + 1e-3
+    assert math.isfinite(float(believed.log_evidence()))
+
+
+@pytest.mark.parametrize("at", [0.7, 4.0, 9.0])
+def test_a_view_without_depth_is_the_limit_of_shallow_ones(at: float) -> None:
+    """The evidence of a source whose range everyone knows does not jump where the width is zero."""
+
+    def setting(half: float) -> Setting:
+        return Setting.of(config_of(f"data.range_m=[{at - half},{at + half}]"))
+
+    fit = fit_of([1.0 / at], [0.02])
+
+    flat, shallow = (
+        float(RangePosterior.of(known(setting(half)), fit).log_evidence()) for half in (0.0, 1e-3)
+    )
+
+    assert pytest.approx(shallow, abs=0.05) == flat
+
+
+def test_sources_are_believed_each_by_itself() -> None:
+    both = RangePosterior.of(known(SETTING), fit_of([1.25, 0.4], [0.05, 0.01]))
+    alone = [
+        RangePosterior.of(known(SETTING), fit_of([r], [s])) for r, s in ((1.25, 0.05), (0.4, 0.01))
+    ]
+
+    assert torch.allclose(torch.cat([each.answer() for each in alone], -1), both.answer())
+    assert torch.allclose(
+        torch.cat([each.log_evidence() for each in alone], -1), both.log_evidence()
+    )

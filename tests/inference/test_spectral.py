@@ -1,0 +1,234 @@
+"""MUSIC and MVDR on covariances that are known."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from risexp.covariance.effective import effective
+from risexp.covariance.factored import FactoredCovariance
+from risexp.data.frames import Truth
+from risexp.data.scenes import panel_of, source_steering
+from risexp.evaluation.scene_scores import score_scenes
+from risexp.inference.grid import search_grid
+from risexp.inference.recursive_music import recursive_music
+from risexp.inference.setting import Setting
+from risexp.inference.spectral import Spectral, Spectrum, placed
+from risexp.physics.steering import steering_vector
+from tests.estimates import truth_of
+from tests.localisation import (
+    apart,
+    at_snr,
+    config_of,
+    found_exactly,
+    label,
+    localiser,
+    points_of,
+    scenes_of,
+)
+from tests.scenes import gaussian, uniform, worst
+
+SPECTRA: tuple[Spectrum, ...] = ("music", "mvdr")
+SETTING = Setting.of(config_of())
+
+
+def covariance_of(truth: Truth, *powers: float) -> FactoredCovariance:
+    """Incoherent sources of these powers, trace normal."""
+    steering = source_steering(SETTING.panel, truth)
+    weight = torch.zeros(truth.phi_rad.shape[1], dtype=torch.float64)
+    weight[: len(powers)] = torch.tensor(powers, dtype=torch.float64)
+    each = weight.to(steering.device).expand(len(truth), -1) * truth.present
+    return FactoredCovariance.from_sources(steering, each).trace_normalize()
+
+
+def three(device: torch.device) -> Truth:
+    rows = [
+        [(-31.3, 11.7, 1.3), (4.9, -13.1, 6.3), (38.7, 2.3, 2.7)],
+        [(-52.1, -8.3, 4.1), (-17.7, 22.9, 0.9), (21.3, -3.7, 8.7)],
+    ]
+    return truth_of(*rows, device=device)
+
+
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_as_many_sources_are_answered_as_are_asked_for(
+    device: torch.device, spectrum: Spectrum
+) -> None:
+    seen = covariance_of(three(device), 1.0, 1.0, 1.0).regularise(1e-3)
+    count = torch.tensor([1, 5], device=device)
+
+    found = Spectral(SETTING, spectrum).locate(seen, count)
+
+    assert [1, 5] == found.count.tolist()
+    assert [[1, 0, 0, 0, 0], [0, 0, 0, 0, 1]] == found.count_probabilities.tolist()
+    assert found.present.tolist() == found.range_m.isfinite().tolist()
+    assert [1.0, 1.0] == found.confidence.tolist()
+
+
+@pytest.mark.parametrize("alpha", [1e-4, 1e-2, 0.25])
+def test_regularising_moves_no_source_of_music(device: torch.device, alpha: float) -> None:
+    truth = three(device)
+    bare = covariance_of(truth, 1.0, 0.3, 0.05)
+    locate = Spectral(SETTING).locate
+
+    gap = apart(locate(bare, truth.count), locate(bare.regularise(alpha), truth.count))
+
+    assert gap[0] < 1e-4
+    assert gap[1] < 1e-3
+
+
+@pytest.mark.parametrize("spectrum", SPECTRA)
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_the_scale_of_a_covariance_means_nothing(
+    device: torch.device, spectrum: Spectrum, scale: float
+) -> None:
+    truth = three(device)
+    seen = covariance_of(truth, 1.0, 0.3, 0.1).regularise(1e-2)
+    scaled = replace(seen, factor=seen.factor * math.sqrt(scale), diagonal=seen.diagonal * scale)
+    locate = Spectral(SETTING, spectrum).locate
+
+    gap = apart(locate(seen, truth.count), locate(scaled, truth.count))
+
+    assert gap[0] < 1e-3
+    assert gap[1] < 1e-2
+
+
+def test_mvdr_of_a_covariance_without_a_diagonal_is_refused(device: torch.device) -> None:
+    truth = three(device)
+
+    with pytest.raises(ValueError, match="regularise"):
+        Spectral(SETTING, "mvdr").locate(covariance_of(truth, 1.0, 1.0, 1.0), truth.count)
+
+
+def test_music_is_blind_to_powers_down_to_a_ten_thousandth(device: torch.device) -> None:
+    truth = three(device)
+
+    found = Spectral(SETTING).locate(covariance_of(truth, 1.0, 1e-2, 1e-4), truth.count)
+
+    assert bool(found_exactly(found, truth).all())
+
+
+def test_mvdr_finds_the_strongest_first(device: torch.device) -> None:
+    truth = three(device)
+    seen = covariance_of(truth, 0.05, 1.0, 0.3).regularise(1e-3)
+
+    found = Spectral(SETTING, "mvdr").locate(seen, torch.tensor([1, 1], device=device))
+
+    assert torch.allclose(truth.phi_rad[:, 1], found.phi_rad[:, 0], atol=1e-3)
+    assert torch.allclose(truth.range_m[:, 1], found.range_m[:, 0], atol=0.05)
+
+
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_a_factor_turned_by_a_unitary_matrix_is_the_same_covariance(
+    device: torch.device, spectrum: Spectrum
+) -> None:
+    truth = three(device)
+    seen = covariance_of(truth, 1.0, 0.5, 0.2).regularise(1e-2)
+    size = seen.factor.shape[-1]
+    unitary = torch.linalg.qr(gaussian(size, size)).Q.to(seen.factor)
+    turned = replace(seen, factor=seen.factor @ unitary)
+    locate = Spectral(SETTING, spectrum).locate
+
+    gap = apart(locate(seen, truth.count), locate(turned, truth.count))
+
+    assert gap[0] < 1e-3
+    assert gap[1] < 1e-2
+
+
+@pytest.mark.parametrize("count", [100, 129])
+def test_many_scenes_are_answered_piece_by_piece_alike(device: torch.device, count: int) -> None:
+    config = config_of("data.sources_max=1")
+    scenes = scenes_of(config, count, device)
+
+    for spectrum in SPECTRA:
+        locate = Spectral(Setting.of(config), spectrum).locate
+        seen = label(config, scenes)
+        whole, last = locate(seen, scenes.truth.count), locate(seen[-3:], scenes.truth.count[-3:])
+
+        assert apart(whole[-3:], last)[0] < 1e-3
+
+
+def subspace_of(points: Tensor) -> Tensor:
+    """Orthonormal columns that span the waves of points (B, k, 3), padded to five."""
+    waves = steering_vector(SETTING.panel, *points.double().unbind(-1)).mT
+    basis = torch.linalg.qr(waves).Q
+    return torch.nn.functional.pad(basis, (0, 5 - basis.shape[-1])).to(torch.complex64)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_recursive_music_finds_whatever_spans_a_subspace(device: torch.device, count: int) -> None:
+    """Random sources, as close as chance puts them; a subspace of waves has no other root."""
+    scenes = 32
+    u = torch.linspace(-0.6, 0.6, count).double().unsqueeze(0) + uniform(-0.05, 0.05, scenes, count)
+    v = uniform(-0.4, 0.4, scenes, count, seed=1)
+    rho = uniform(0.12, 1.9, scenes, count, seed=2)
+    true = torch.stack([u, v, rho], dim=-1).to(device)
+    counts = torch.full((scenes,), count, device=device)
+    grid = search_grid(SETTING.panel, SETTING.view, device)
+
+    found = recursive_music(SETTING, grid, subspace_of(true), counts)[:, :count].double()
+
+    assert worst(subspace_projector(true), subspace_projector(found)) < 1e-3
+    gaps = (found.unsqueeze(2) - true.unsqueeze(1)).abs().amax(-1)
+    assert float(gaps.amin(1).max()) < 1e-3
+    assert float(gaps.amin(2).max()) < 1e-3
+
+
+def subspace_projector(points: Tensor) -> Tensor:
+    basis: Tensor = torch.linalg.qr(steering_vector(SETTING.panel, *points.unbind(-1)).mT).Q
+    return basis @ basis.mH
+
+
+def test_recursive_music_resolves_what_a_plain_spectrum_shows_as_one_peak(
+    device: torch.device,
+) -> None:
+    """Four degrees apart in pairs, twenty scenes, without noise."""
+    phi = uniform(-50.0, 50.0, 20, seed=3).tolist()
+    theta = uniform(-25.0, 25.0, 20, seed=4).tolist()
+    truth = truth_of(
+        *[[(p, t, 2.0), (p + 4.0, t, 2.0)] for p, t in zip(phi, theta, strict=True)],
+        device=device,
+    )
+    seen = effective(covariance_of(truth, 1.0, 1.0), torch.full((20,), 60.0, device=device))
+
+    found = Spectral(SETTING).locate(seen, truth.count)
+
+    errors = score_scenes(found, truth).matching.errors[truth.present].abs().amax(0)
+    assert float(errors[:2].max()) < 1e-2
+    assert float(errors[2]) < 1e-2
+
+
+def test_points_become_angles_and_metres(device: torch.device) -> None:
+    truth = three(device)
+    points = points_of(truth).nan_to_num(0.5)
+
+    found = placed(points, truth.count, 5)
+
+    for name in ("phi_rad", "theta_rad", "range_m"):
+        expected, actual = getattr(truth, name), getattr(found, name)
+        assert torch.allclose(expected, actual, equal_nan=True)
+
+
+def test_the_setting_is_what_the_configuration_says() -> None:
+    config = config_of("physics.wavefront=fresnel", "physics.power=equal", preset="smoke")
+
+    setting = Setting.of(config)
+
+    assert panel_of(config.physics) == setting.panel
+    assert ("frame", "equal") == (setting.symbols, setting.power)
+    assert 3 == setting.view.sources_max
+    ranges = torch.tensor([0.5, 5.0], dtype=torch.float64)
+    assert [1.0, 1.0] == setting.mean_power(ranges).tolist()
+    free = Setting.of(config_of()).mean_power(ranges)
+    assert pytest.approx([(0.3 / (4 * math.pi * r)) ** 2 for r in (0.5, 5.0)]) == free.tolist()
+
+
+def test_mvdr_of_a_label_is_off_by_little_more_than_its_load(device: torch.device) -> None:
+    config = config_of("physics.power=equal", "data.separation_deg=15", at_snr(20.0))
+    scenes = scenes_of(config, 32, device)
+
+    found = localiser("mvdr on label", config)(scenes)
+
+    off = score_scenes(found, scenes.truth).matching.errors[scenes.truth.present].abs()
+    assert float(off[:, :2].max()) < 0.02

@@ -1,0 +1,235 @@
+"""The likelihood of fresh symbols against dense Gaussians in double precision."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from risexp.config.run import RunConfig
+from risexp.data.scenes import panel_of
+from risexp.inference.noise import noise_power
+from risexp.inference.setting import Setting
+from risexp.inference.stochastic import Gaussians, Recorded, bounded, score, weigh
+from risexp.physics.bounds import Sources, snapshot_bound
+from risexp.physics.geometry import Wavefront, angles
+from risexp.physics.steering import steering_vector
+from tests.inference.turning import turning
+from tests.localisation import WAVEFRONTS, anywhere, at_snr, config_of, points_of, scenes_of
+from tests.scenes import slope, uniform, worst
+
+COUNT = 2
+
+
+def small(wavefront: Wavefront = "spherical", snr_db: float = 10.0) -> RunConfig:
+    return config_of(
+        "physics.symbols=snapshot",
+        f"physics.wavefront={wavefront}",
+        at_snr(snr_db),
+        "physics.antennas=4",
+        "physics.snapshots=5",
+        preset="smoke",
+    )
+
+
+def recorded(config: RunConfig, scenes: int = 3) -> Recorded:
+    """The scenes in double precision."""
+    frames = scenes_of(config, scenes).frames
+    y, channel, codes = (x.to(torch.complex128) for x in (frames.y, frames.channel, frames.codes))
+    return Recorded(y, channel, codes, noise_power(frames, "snapshot"))
+
+
+def case(config: RunConfig, frames: Recorded, count: int = COUNT) -> tuple[Tensor, Tensor]:
+    """Points and log powers around the noise's that are nobody's best."""
+    scenes = len(frames.y)
+    points = anywhere(config, scenes * count, seed=8).view(scenes, count, 3)
+    louder = uniform(1.0, 5.0, scenes, count, seed=9)
+    return points, frames.noise_power.log().unsqueeze(-1) + louder
+
+
+def dense_log_likelihood(
+    config: RunConfig, frames: Recorded, points: Tensor, log_powers: Tensor
+) -> Tensor:
+    """Sum over l of log CN(y_l; 0, Sigma_l), the constant pi^-M left out, (B,)."""
+    waves = steering_vector(panel_of(config.physics), *points.unbind(-1))
+    eye = torch.eye(frames.y.shape[-1], dtype=torch.complex128)
+    total = torch.zeros(len(points), dtype=torch.float64)
+    for snapshot, code in enumerate(frames.codes):
+        seen = (frames.channel * code) @ waves.mT
+        covariance = (seen * log_powers.exp().unsqueeze(-2)) @ seen.mH
+        covariance = covariance + frames.noise_power[:, None, None] * eye
+        y = frames.y[:, snapshot].unsqueeze(-1)
+        quadratic = (y.mH @ torch.linalg.solve(covariance, y)).real.squeeze((-2, -1))
+        total = total - torch.linalg.slogdet(covariance).logabsdet - quadratic
+    return total
+
+
+def numerical_slope(
+    function: Callable[[Tensor, Tensor], Tensor], points: Tensor, log: Tensor
+) -> Tensor:
+    """Over u of all sources, then v, rho and log power, (B, 4 k)."""
+    columns = []
+    for parameter in range(4 * points.shape[1]):
+        axis, source = divmod(parameter, points.shape[1])
+        place, power = torch.zeros_like(points), torch.zeros_like(log)
+        (place[..., axis] if axis < 3 else power)[:, source] = 1.0
+
+        def along(step: float, place: Tensor = place, power: Tensor = power) -> Tensor:
+            return function(points + step * place, log + step * power)
+
+        columns.append(slope(along))
+    return torch.stack(columns, dim=-1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("wavefront", WAVEFRONTS)
+def test_likelihood_and_slope_are_those_of_dense_gaussians(
+    wavefront: Wavefront, count: int
+) -> None:
+    config = small(wavefront)
+    frames = recorded(config)
+    points, log_powers = case(config, frames, count)
+
+    found = weigh(Setting.of(config), frames, points, log_powers)
+
+    def dense(where: Tensor, powers: Tensor) -> Tensor:
+        return dense_log_likelihood(config, frames, where, powers)
+
+    assert worst(dense(points, log_powers), found.log_likelihood) < 1e-12
+    assert worst(numerical_slope(dense, points, log_powers), found.slope) < 1e-6
+
+
+@pytest.mark.parametrize("wavefront", ["spherical", "parabolic"])
+def test_information_inverts_to_the_cramer_rao_bound(wavefront: Wavefront) -> None:
+    config = small(wavefront)
+    frames = recorded(config)
+    points, log_powers = case(config, frames)
+    phi, theta = angles(points[..., 0], points[..., 1])
+    range_m = points[..., 2].reciprocal()
+    present = torch.ones_like(phi, dtype=torch.bool)
+    expected = snapshot_bound(
+        panel_of(config.physics),
+        frames.channel,
+        frames.codes,
+        Sources(phi, theta, range_m, present),
+        log_powers.exp(),
+        frames.noise_power,
+    )
+
+    found = weigh(Setting.of(config), frames, points, log_powers)
+
+    inverse = torch.linalg.inv(found.information)[:, : 3 * COUNT, : 3 * COUNT]
+    turned = torch.linalg.inv(turning(phi, theta, range_m))
+    actual = turned @ inverse @ turned.mT
+    assert worst(torch.ones_like(expected), actual / expected) < 1e-5
+
+
+def test_information_is_the_mean_square_of_the_slope() -> None:
+    """Fisher's two forms agree over measurements drawn from the very model."""
+    config = small()
+    frames = recorded(config, scenes=1)
+    points, log_powers = case(config, frames)
+    draws = 4000
+    waves = steering_vector(panel_of(config.physics), *points[0].unbind(-1))
+    seen = torch.stack([(frames.channel[0] * code) @ waves.mT for code in frames.codes])
+    generator = torch.Generator().manual_seed(1)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, dtype=torch.complex128, generator=generator)
+
+    sent = normal(draws, 5, COUNT) * (0.5 * log_powers[0]).exp()
+    noise = normal(draws, 5, 4) * frames.noise_power.sqrt()
+    many = Recorded(
+        torch.einsum("lmk,dlk->dlm", seen, sent) + noise,
+        frames.channel.expand(draws, -1, -1),
+        frames.codes,
+        frames.noise_power.expand(draws),
+    )
+
+    found = weigh(
+        Setting.of(config), many, points.expand(draws, -1, -1), log_powers.expand(draws, -1)
+    )
+
+    scale = found.information[0].diagonal().rsqrt()
+    square = found.slope.mT @ found.slope / draws
+    assert worst(*(scale[:, None] * x * scale for x in (found.information[0], square))) < 0.1
+    assert float((found.slope.mean(0) * scale).abs().max()) < 4.0 / math.sqrt(draws)
+
+
+def test_matched_and_strength_are_what_an_unheard_source_would_meet() -> None:
+    config = small()
+    frames = recorded(config)
+    points, log_powers = case(config, frames, count=1)
+    silent = torch.full_like(log_powers, -200.0)
+    waves = steering_vector(panel_of(config.physics), *points.unbind(-1)).unsqueeze(1)
+    seen = torch.stack([(frames.channel * code) @ waves[:, 0].mT for code in frames.codes], dim=1)
+
+    found = weigh(Setting.of(config), frames, points, silent)
+
+    noise = frames.noise_power[:, None, None]
+    expected = (seen.squeeze(-1).conj() * frames.y).sum(-1, keepdim=True) / noise
+    assert worst(expected, found.matched) < 1e-12
+    assert worst(seen.abs().square().sum(-2) / noise, found.strength) < 1e-12
+
+
+def single(frames: Recorded, device: torch.device) -> Recorded:
+    return Recorded(
+        frames.y.to(device, torch.complex64),
+        frames.channel.to(device, torch.complex64),
+        frames.codes.to(device, torch.complex64),
+        frames.noise_power.to(device),
+    )
+
+
+def started(config: RunConfig, seed: int, count: int, device: torch.device) -> Gaussians:
+    frames = single(recorded(config, 6), device)
+    points = anywhere(config, 6 * count, seed).view(6, count, 3).float().to(device)
+    log_powers = frames.noise_power.log().unsqueeze(-1) + torch.zeros(1, count).to(device)
+    return weigh(Setting.of(config), frames, points, bounded(log_powers, frames.noise_power))
+
+
+@given(seed=st.integers(0, 1000), count=st.integers(1, 3))
+def test_climbing_never_lowers_the_likelihood_and_stays_in_view(seed: int, count: int) -> None:
+    config, device = small(), torch.device("cpu")
+    setting = Setting.of(config)
+    frames = single(recorded(config, 6), device)
+    start = started(config, seed, count, device)
+
+    end = score(setting, frames, start.points, start.log_powers)
+
+    assert bool((end.log_likelihood >= start.log_likelihood).all())
+    assert torch.allclose(end.points, setting.view.clamp(end.points), atol=1e-6)
+    again = weigh(setting, frames, end.points, end.log_powers)
+    assert worst(again.log_likelihood, end.log_likelihood) < 1e-9
+
+
+def test_climbing_ends_where_the_likelihood_is_flat(device: torch.device) -> None:
+    config = config_of("physics.symbols=snapshot", at_snr(20.0), "data.sources_max=1")
+    scenes = scenes_of(config, 24, device)
+    frames, setting = scenes.frames, Setting.of(config)
+    heard = Recorded(frames.y, frames.channel, frames.codes, noise_power(frames, "snapshot"))
+    true = points_of(scenes.truth)
+    start = setting.view.clamp((true + 0.01).float())
+
+    end = score(setting, heard, start, scenes.truth.powers.double().log())
+
+    inner = (setting.view.clamp(end.points + 1e-3) - end.points > 5e-4).all(-1).squeeze(-1)
+    inner &= (setting.view.clamp(end.points - 1e-3) - end.points < -5e-4).all(-1).squeeze(-1)
+    promised = end.slope * torch.linalg.solve(end.information, end.slope)
+    assert int(inner.sum()) > 12
+    assert float(promised.sum(-1)[inner].max()) < 0.05
+    assert float((end.points - true)[..., :2].abs().max()) < 0.02
+
+
+def test_powers_stay_within_reach_of_the_noise() -> None:
+    noise = torch.tensor([1e-6, 1.0], dtype=torch.float64)
+    wild = torch.tensor([[-1e3, 0.0, 1e3]] * 2, dtype=torch.float64)
+
+    held = bounded(wild, noise) - noise.log().unsqueeze(-1)
+
+    assert bool((held.abs() <= 25.0 + 1e-9).all())
+    assert pytest.approx([-25.0, 25.0]) == [float(held[0, 0]), float(held[0, 2])]
+    assert 0.0 == float(held[1, 1])

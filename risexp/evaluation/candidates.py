@@ -1,0 +1,69 @@
+"""Candidate positions of a scene and what the base station would receive from each.
+
+The true sources come first; dummies drawn from the scenes' own law fill the slots after them.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from risexp.config.sections import DataConfig
+from risexp.data.frames import Frames, Truth
+from risexp.evaluation.streams import scene_uniforms
+from risexp.physics.geometry import Panel, direction_cosines
+from risexp.physics.signals import Symbols
+from risexp.physics.steering import steering_vector
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """K_MAX positions a scene, every one of them inside the field of view."""
+
+    phi_rad: Tensor
+    """(B, K_MAX) float64"""
+    theta_rad: Tensor
+    """(B, K_MAX) float64"""
+    range_m: Tensor
+    """(B, K_MAX) float64"""
+
+
+def candidates(data: DataConfig, truth: Truth) -> Candidates:
+    """The true positions, and dummies in the slots beyond the count.
+
+    Dummies are uniform over the field of view; `data.separation_deg` does not move them.
+    """
+    share = scene_uniforms(truth, "dummies", (3, truth.phi_rad.shape[1]))
+    phi_deg, theta_deg, range_m = (
+        low + (high - low) * share[:, axis]
+        for axis, (low, high) in enumerate((data.phi_deg, data.theta_deg, data.range_m))
+    )
+    return Candidates(
+        truth.phi_rad.where(truth.present, phi_deg.deg2rad()),
+        truth.theta_rad.where(truth.present, theta_deg.deg2rad()),
+        truth.range_m.where(truth.present, range_m),
+    )
+
+
+def responses(symbols: Symbols, panel: Panel, frames: Frames, where: Candidates) -> Tensor:
+    """What the base station receives of a unit wave from each candidate, in looks at one gain.
+
+    A look is what one draw of the symbols explains: under `frame` the whole scene, T = 1 and
+    S = L M; under `snapshot` each snapshot by itself, T = L and S = M.
+
+    Returns:
+        (B, T, S, K_MAX) complex128.
+    """
+    u, v = direction_cosines(where.phi_rad, where.theta_rad)
+    steering = steering_vector(panel, u, v, where.range_m.reciprocal())
+    coded = frames.codes.to(steering.dtype).unsqueeze(-2) * steering.unsqueeze(1)
+    echo = coded.flatten(1, 2) @ frames.channel.to(steering.dtype).mT
+    batch, snapshots, antennas = frames.y.shape
+    echo = echo.view(batch, snapshots, steering.shape[1], antennas).mT
+    return echo.flatten(1, 2).unsqueeze(1) if symbols == "frame" else echo
+
+
+def measured(symbols: Symbols, frames: Frames) -> Tensor:
+    """The measurements in the same looks, (B, T, S) complex128."""
+    y = frames.y.to(torch.complex128)
+    return y.flatten(1, 2).unsqueeze(1) if symbols == "frame" else y

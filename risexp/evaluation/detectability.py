@@ -1,0 +1,74 @@
+"""Whether a scene's weakest source would survive BIC, judged at the true positions.
+
+P projects out the responses of the other sources, and m = L M is the number of samples.
+
+`frame`: leaving out source k of response b_k and gain g_k costs twice the log-likelihood
+2 |P b_k g_k|^2 / sigma^2; BIC charges five real parameters, so k stands out where
+
+    |P b_k g_k|^2 / sigma^2 > (5/2) ln(2 m).
+
+`snapshot`: the same projection in every snapshot l. With q_l = p_k |P_l b_kl|^2 / sigma^2 of the
+power p_k and e_l = |P_l b_kl g_kl|^2 / sigma^2 of the symbol that was sent, P_l y_l has the
+covariance sigma^2 P_l with or without p_k P_l b_kl b_kl^H P_l. The expectation over the noise of
+twice the log of their likelihood ratio is charged with four real parameters:
+
+    2 sum_l [q_l (1 + e_l) / (1 + q_l) - ln(1 + q_l)] > 4 ln(2 m).
+
+Averaged over Gaussian symbols (e_l -> q_l) the left side is twice a Kullback-Leibler divergence.
+Projected data hold no more of it than the whole, whatever powers the others are given, so this
+falls short of what refitting them would leave; with K > M it says that nothing is detectable.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from risexp.data.frames import Truth
+from risexp.physics.signals import Symbols
+
+
+def detectable(symbols: Symbols, response: Tensor, truth: Truth) -> Tensor:
+    """Whether every source of a scene stands out, (B,) bool.
+
+    Args:
+        symbols: The law of the symbols.
+        response: Of the candidates, the true sources first, (B, T, S, K_MAX) complex.
+        truth: What is true of the scenes.
+    """
+    samples = response.shape[1] * response.shape[2]
+    freedom = 5.0 if symbols == "frame" else 4.0
+    stands_out = likelihood_gain(symbols, response, truth) > freedom * math.log(2 * samples)
+    return (stands_out | ~truth.present).all(-1)
+
+
+def likelihood_gain(symbols: Symbols, response: Tensor, truth: Truth) -> Tensor:
+    """Twice the expected log-likelihood that each source is worth, (B, K_MAX); absent zero."""
+    unit = residual_energy(response, truth.present) / truth.noise_power.double()[:, None, None]
+    sent = unit * truth.gains.abs().double().square()
+    if symbols == "frame":
+        return 2.0 * sent.sum(1)
+    mean = unit * truth.powers.double().unsqueeze(1)
+    return 2.0 * (mean * (1.0 + sent) / (1.0 + mean) - mean.log1p()).sum(1)
+
+
+def residual_energy(response: Tensor, present: Tensor) -> Tensor:
+    """|P b_k|^2, what is left of each response once the other sources' are projected out.
+
+    It is the inverse of a diagonal entry of the inverse Gram matrix.
+
+    Args:
+        response: (B, T, S, K) complex.
+        present: (B, K) bool; an absent column is left out, and gets 1.
+
+    Returns:
+        (B, T, K) real; zero throughout a look whose responses depend on one another.
+    """
+    columns = response * present[:, None, None, :]
+    absent = torch.diag_embed((~present).to(columns.dtype)).unsqueeze(1)
+    root, failed = torch.linalg.cholesky_ex(columns.mH @ columns + absent)
+    dependent = (failed > 0)[..., None, None]
+    eye = torch.eye(root.shape[-1], dtype=root.dtype, device=root.device).expand_as(root)
+    inverse = torch.linalg.solve_triangular(root.where(~dependent, eye), eye, upper=False)
+    energy: Tensor = inverse.abs().square().sum(-2).reciprocal()
+    return energy.where(~dependent.squeeze(-1), 0.0)

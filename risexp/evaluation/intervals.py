@@ -1,0 +1,136 @@
+"""How sure the scores are: percentile intervals of a bootstrap over scenes.
+
+Scenes are drawn with replacement and every score, the percentiles too, is computed anew from those
+drawn: what is nonlinear in sums over scenes needs no approximation. (B. Efron, R. Tibshirani, An
+Introduction to the Bootstrap, 1993, chapter 13.) A resample in which a score is undefined is left
+out of that score's interval. A rate of exactly 0 or 1 gets an interval of no width: no resample
+can show what no scene did.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from risexp.errors import DataInvalid
+from risexp.evaluation.scene_scores import SceneScores
+from risexp.evaluation.scores import Scores, summarise, weighted
+
+_CHUNK: Final = 4_000_000
+"""Weights of matched errors held at once."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where the scores lie, or the differences of two answers' scores."""
+
+    value: Scores
+    """Of the scenes themselves."""
+    low: Scores
+    """Lower ends."""
+    high: Scores
+    """Upper ends."""
+
+    def as_json(self) -> dict[str, list[float | None]]:
+        """Lower and upper end by score, with null for what is undefined."""
+        low, high = self.low.as_json(), self.high.as_json()
+        return {name: [low[name], high[name]] for name in low}
+
+
+def bootstrap(
+    table: SceneScores, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
+) -> Interval:
+    """The scores of these scenes with intervals.
+
+    Args:
+        table: The scenes.
+        resamples: How often as many scenes are drawn anew.
+        level: Share of resamples inside the interval.
+        seed: Same seed, same intervals, on every device.
+    """
+    (alone,), _ = bootstrap_jointly((table,), resamples=resamples, level=level, seed=seed)
+    return alone
+
+
+def bootstrap_jointly(
+    tables: Sequence[SceneScores], *, resamples: int = 1000, level: float = 0.95, seed: int = 0
+) -> tuple[tuple[Interval, ...], Interval]:
+    """Intervals of each table of the same scenes, heard at several SNRs, and of their mean.
+
+    A scene that is hard at one SNR is hard at the next: what is drawn are scenes, each with its
+    answers at all SNRs. Drawn apart, the mean would look surer than it is.
+
+    Raises:
+        DataInvalid: The tables are not of the same scenes.
+    """
+    samples, values = _resampled(tables, resamples, seed), _values(tables)
+    each = tuple(
+        _interval(value, drawn, level) for value, drawn in zip(values, samples, strict=True)
+    )
+    return each, _interval(values.mean(0), samples.mean(0), level)
+
+
+def paired(
+    ours: SceneScores,
+    theirs: SceneScores,
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Our scores minus theirs on the same scenes, with intervals of the differences.
+
+    Both answers are scored on the same resamples, so what makes a scene hard for both cancels.
+
+    Raises:
+        DataInvalid: The two tables are not of the same scenes.
+    """
+    (mine, other), values = _resampled((ours, theirs), resamples, seed), _values((ours, theirs))
+    return _interval(values[0] - values[1], mine - other, level)
+
+
+def _values(tables: Sequence[SceneScores]) -> Tensor:
+    """Every score of every table, (tables, scores)."""
+    rows = [[value for _, value in summarise(table).items()] for table in tables]
+    return torch.tensor(rows, dtype=torch.float64, device=tables[0].hit.device)
+
+
+def _resampled(tables: Sequence[SceneScores], resamples: int, seed: int) -> Tensor:
+    """Every score of every table under the same resamples of scenes, (tables, scores, W)."""
+    first, *others = (table.matching.true_count for table in tables)
+    for other in others:
+        if not torch.equal(first, other):
+            raise DataInvalid(
+                f"the tables of {len(first)} and {len(other)} scenes differ in their true counts: "
+                "a paired comparison needs both answers to the same scenes"
+            )
+    parts = [
+        torch.stack([_stacked(weighted(table, weights)) for table in tables])
+        for weights in _weights(tables[0], resamples, seed)
+    ]
+    return torch.cat(parts, dim=-1)
+
+
+def _stacked(scores: dict[str, Tensor]) -> Tensor:
+    return torch.stack([scores[field.name] for field in fields(Scores)])
+
+
+def _weights(table: SceneScores, resamples: int, seed: int) -> Iterator[Tensor]:
+    """How often each scene is drawn, (W, B) float64, until all resamples are through."""
+    scenes = len(table)
+    generator = torch.Generator().manual_seed(seed)
+    held = max(1, _CHUNK // max(1, 2 * table.matching.partner.numel()))
+    for start in range(0, resamples, held):
+        count = min(held, resamples - start)
+        chosen = torch.randint(max(scenes, 1), (count, scenes), generator=generator)
+        ones = torch.ones(chosen.shape, dtype=torch.float64)
+        yield torch.zeros_like(ones).scatter_add_(1, chosen, ones).to(table.hit.device)
+
+
+def _interval(value: Tensor, samples: Tensor, level: float) -> Interval:
+    """From the scores (S,) and their resamples (S, W)."""
+    tail = (1.0 - level) / 2.0
+    low, high = samples.nanquantile(samples.new_tensor([tail, 1.0 - tail]), dim=-1)
+    return Interval(*(Scores(*each.tolist()) for each in (value, low, high)))

@@ -1,0 +1,153 @@
+"""Which estimated source answers which true one, and by how much it is off.
+
+    cost = sqrt(min(|dphi| / 5 deg, c)^2 + min(|dtheta| / 5 deg, c)^2 + min(|dr| / 1 m, c)^2), c = 3
+
+The cap makes pairs that are far apart indifferent, so a far extra estimate never costs a true
+match. Where the cap leaves a tie, the nearer pairing is taken: errors do not depend on the order
+of the sources. All directions lie in the half space before the panel, so no angle ever wraps.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final, Self
+
+import torch
+from torch import Tensor
+
+from risexp.data.frames import Truth
+from risexp.errors import DataInvalid
+from risexp.evaluation.assignment import assign, paired_values
+from risexp.inference.estimate import Estimate
+
+CAP: Final = 3.0
+"""Tolerances beyond which an error is as bad as a source that was not found."""
+TOLERANCE: Final = (5.0, 5.0, 1.0)
+"""Errors of phi (deg), theta (deg) and range (m) within which a source counts as located."""
+STRICT_TOLERANCE: Final = (3.0, 3.0, 0.5)
+"""The same for the strict rate of success."""
+_TIE_BREAK: Final = 1e-9
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Who answers whom in B scenes, with the raw errors; what is missing is counted, not charged.
+
+    Errors are estimated minus true, one for each true source, NaN where none was matched to it.
+    """
+
+    true_count: Tensor
+    """(B,) int64: K."""
+    estimated_count: Tensor
+    """(B,) int64: K^."""
+    partner: Tensor
+    """(B, K_MAX) int64: slot of the estimate matched to each true source; -1 for none."""
+    phi_deg: Tensor
+    """(B, K_MAX) float64"""
+    theta_deg: Tensor
+    """(B, K_MAX) float64"""
+    range_m: Tensor
+    """(B, K_MAX) float64"""
+
+    def __len__(self) -> int:
+        return len(self.true_count)
+
+    def __getitem__(self, scenes: slice | Tensor) -> Self:
+        return type(self)(**{name: value[scenes] for name, value in vars(self).items()})
+
+    @property
+    def matched(self) -> Tensor:
+        """(B, K_MAX) bool: which true sources have a partner."""
+        return self.partner >= 0
+
+    @property
+    def pairs(self) -> Tensor:
+        """(B,) int64: matched pairs, min(K, K^)."""
+        return self.matched.sum(-1)
+
+    @property
+    def missed(self) -> Tensor:
+        """(B,) int64: true sources without a partner."""
+        return self.true_count - self.pairs
+
+    @property
+    def surplus(self) -> Tensor:
+        """(B,) int64: estimated sources without a partner."""
+        return self.estimated_count - self.pairs
+
+    @property
+    def errors(self) -> Tensor:
+        """Signed errors of phi (deg), theta (deg) and range (m), (B, K_MAX, 3); NaN unmatched."""
+        return torch.stack([self.phi_deg, self.theta_deg, self.range_m], dim=-1)
+
+    @property
+    def relative(self) -> Tensor:
+        """Sizes of the errors in tolerances, (B, K_MAX, 3); NaN unmatched."""
+        return self.errors.abs() / self.errors.new_tensor(TOLERANCE)
+
+    def within(self, tolerance: tuple[float, float, float]) -> Tensor:
+        """(B,) bool: the count is right and every source lies within (deg, deg, m)."""
+        near = (self.errors.abs() <= self.errors.new_tensor(tolerance)).all(-1)
+        return (self.true_count == self.estimated_count) & (near.sum(-1) == self.true_count)
+
+
+def match(estimate: Estimate, truth: Truth) -> Matching:
+    """Pair estimated with true sources, scene by scene, at the least total cost.
+
+    Raises:
+        DataInvalid: A present source has no finite position, or the scenes are not the same.
+    """
+    check_answer(estimate, truth)
+    offset = torch.stack(
+        [
+            _offset(estimate.phi_rad, truth.phi_rad).rad2deg(),
+            _offset(estimate.theta_rad, truth.theta_rad).rad2deg(),
+            _offset(estimate.range_m, truth.range_m),
+        ],
+        dim=-1,
+    )
+    relative = offset.abs() / offset.new_tensor(TOLERANCE)
+    capped = relative.clamp(max=CAP).square().sum(-1).sqrt()
+    cost = capped + _TIE_BREAK * relative.sum(-1).log1p()
+    partner = assign(cost, truth.present, estimate.present)
+    errors = [paired_values(each, partner, alone=math.nan) for each in offset.unbind(-1)]
+    return Matching(truth.count, estimate.count, partner, *errors)
+
+
+def check_answer(estimate: Estimate, truth: Truth) -> None:
+    """Refuse what cannot be scored before it turns into a score.
+
+    Raises:
+        DataInvalid: A present source has no finite position, or the scenes are not the same.
+    """
+    if len(estimate) != len(truth):
+        raise DataInvalid(
+            f"the estimate is of {len(estimate)} scenes and the truth of {len(truth)}: "
+            "score the scenes that were localised"
+        )
+    slots = estimate.phi_rad.shape[1]
+    impossible = (estimate.count < 0) | (estimate.count > slots)
+    if bool(impossible.any()):
+        scene = int(impossible.nonzero()[0])
+        raise DataInvalid(
+            f"count of scene {scene} is {int(estimate.count[scene])} where the estimate has "
+            f"{slots} slots: keep it within 0 .. {slots}"
+        )
+    _check_finite("estimate", estimate)
+    _check_finite("truth", truth)
+
+
+def _check_finite(side: str, positions: Estimate | Truth) -> None:
+    for name in ("phi_rad", "theta_rad", "range_m"):
+        value = getattr(positions, name)
+        wrong = positions.present & ~value.isfinite()
+        if bool(wrong.any()):
+            scene, slot = (int(place) for place in wrong.nonzero()[0])
+            raise DataInvalid(
+                f"{name} of source {slot} in scene {scene} of the {side} is "
+                f"{float(value[scene, slot])}: a source that is counted needs a finite position"
+            )
+
+
+def _offset(estimated: Tensor, true: Tensor) -> Tensor:
+    """Estimated minus true for every pair, (B, K_MAX, S) float64."""
+    return estimated.double().unsqueeze(-2) - true.double().unsqueeze(-1)

@@ -1,0 +1,90 @@
+"""Groups of scenes: every scene in one, on the side of an edge that is said."""
+
+import pytest
+import torch
+
+from risexp.data.scenes import panel_of, source_snr_db
+from risexp.errors import DataInvalid
+from risexp.evaluation.groups import by_count, by_snr, by_weakest
+from risexp.evaluation.scene_scores import SceneScores, score_scenes
+from risexp.evaluation.scores import summarise
+from tests.estimates import drawn_case, perfect
+from tests.scenes import SMALL, tiny_scenes, uniform
+
+
+def table_of(scenes: int, device: torch.device) -> SceneScores:
+    return score_scenes(*drawn_case(1, scenes=scenes, device=device))
+
+
+def test_bins_begin_at_their_lower_edge_and_the_last_holds_its_upper_one(
+    device: torch.device,
+) -> None:
+    snr_db = torch.tensor([-5.0, -0.01, 0.0, 9.99, 10.0, 20.0, 20.01], device=device)
+    table = table_of(7, device)
+
+    groups = by_snr(table, snr_db)
+
+    sizes = {name: len(group) for name, group in groups.items()}
+    assert {"below 0": 2, "0 to 10": 2, "10 to 20": 2, "above 20": 1} == sizes
+    assert torch.equal(table.matching.true_count[2:4], groups["0 to 10"].matching.true_count)
+
+
+def test_groups_without_a_scene_are_left_out(device: torch.device) -> None:
+    groups = by_snr(table_of(3, device), torch.full((3,), 20.0, device=device))
+
+    assert ["10 to 20"] == list(groups)
+
+
+def test_edges_are_free(device: torch.device) -> None:
+    snr_db = torch.tensor([-20.0, -7.0, 30.0], device=device)
+
+    groups = by_snr(table_of(3, device), snr_db, edges_db=(-10.0, -5.0))
+
+    assert ["below -10", "-10 to -5", "above -5"] == list(groups)
+
+
+def test_a_rate_over_all_is_the_mean_of_its_groups(device: torch.device) -> None:
+    table = table_of(300, device)
+    groups = by_snr(table, uniform(-5.0, 20.0, 300).to(device))
+
+    pooled = sum(len(group) * summarise(group).k_acc for group in groups.values()) / 300
+
+    assert 300 == sum(map(len, groups.values()))
+    assert pytest.approx(pooled) == summarise(table).k_acc
+
+
+@pytest.mark.parametrize("snr_db", [torch.tensor([1.0, torch.nan]), torch.ones(3)])
+def test_scenes_without_an_snr_are_refused(snr_db: torch.Tensor) -> None:
+    with pytest.raises(DataInvalid, match="2 scenes need one number each"):
+        by_snr(table_of(2, torch.device("cpu")), snr_db)
+
+
+def test_counts_are_groups_of_their_own(device: torch.device) -> None:
+    estimate, truth = drawn_case(2, scenes=200, device=device)
+
+    groups = by_count(score_scenes(estimate, truth))
+
+    assert [1, 2, 3, 4, 5] == list(groups)
+    for count, group in groups.items():
+        assert int((truth.count == count).sum()) == len(group)
+        assert {count} == set(group.matching.true_count.tolist())
+
+
+def test_the_weakest_source_decides(device: torch.device) -> None:
+    source_snr = torch.tensor([[5.0, -3.0, torch.nan], [15.0, torch.nan, torch.nan]], device=device)
+
+    groups = by_weakest(table_of(2, device), source_snr)
+
+    assert ["below 0", "10 to 20"] == list(groups)
+
+
+def test_the_weakest_source_of_generated_scenes_is_never_louder_than_the_scene(
+    device: torch.device,
+) -> None:
+    scenes = tiny_scenes(64, physics=SMALL, device=device)
+    table = score_scenes(perfect(scenes.truth), scenes.truth)
+
+    groups = by_weakest(table, source_snr_db(panel_of(SMALL), scenes))
+
+    assert 64 == sum(map(len, groups.values()))
+    assert {1.0} == {summarise(group).k_acc for group in groups.values()}

@@ -1,0 +1,1 @@
+"""Probes: objects in, a report with verdict, evidence and advice out."""

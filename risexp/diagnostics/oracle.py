@@ -1,0 +1,215 @@
+"""Labels in place of answers: whatever is not perfect now is a fault of code, not of learning."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, Self
+
+import torch
+from torch import Tensor
+
+from risexp.config.run import RunConfig
+from risexp.covariance.effective import effective
+from risexp.covariance.factored import FactoredCovariance
+from risexp.data.frames import Scenes, Truth
+from risexp.diagnostics.blending import BlendedLabels, floor_table, on_floor
+from risexp.diagnostics.checks import Check, check_table
+from risexp.diagnostics.draws import drawn, known_snr_db
+from risexp.diagnostics.labels import label_covariance, label_estimate
+from risexp.diagnostics.report import Number, Rate, Report, Table
+from risexp.errors import ConfigInvalid
+from risexp.evaluation.metrics import METRICS
+from risexp.evaluation.scene_scores import SceneScores, score_scenes
+from risexp.evaluation.scores import Scores, summarise
+from risexp.inference.estimate import Estimate
+from risexp.inference.setting import Setting
+from risexp.inference.spectral import Spectral
+
+LIMIT: Final = 1e-9
+"""What rounding may leave of an error that is zero."""
+ROUNDING: Final = 1e-5
+"""What single precision may change in the error of a blend."""
+NOTICED: Final = 0.1
+"""Error that a prediction without content scores at least; it is next to 1 on most panels."""
+SEPARATED: Final = {"physics.power": "equal", "data.separation_deg": 10.0}
+"""The law of scenes whose label every sound localiser resolves."""
+
+CovarianceError = Callable[[FactoredCovariance, FactoredCovariance, Tensor], Tensor]
+"""Prediction, label and SNR (B,) in dB to an error (B,)."""
+Locate = Callable[[FactoredCovariance, Tensor], Estimate]
+"""Effective covariance and count (B,) to positions."""
+Score = Callable[[Estimate, Truth], SceneScores]
+
+
+def effective_error(
+    predicted: FactoredCovariance, label: FactoredCovariance, snr_db: Tensor, *, alpha_base: float
+) -> Tensor:
+    """NMSE of the effective covariances, both sides treated alike, (B,) float64."""
+    ours, theirs = (effective(each, snr_db, alpha_base=alpha_base) for each in (predicted, label))
+    return ours.nmse(theirs)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """The code that labels are fed to."""
+
+    error: CovarianceError
+    locate: Locate
+    score: Score = score_scenes
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Self:
+        """What this configuration is validated with."""
+        error = partial(effective_error, alpha_base=config.covariance.alpha_base)
+        return cls(error, Spectral(Setting.of(config)).locate)
+
+
+def probe_oracle(
+    config: RunConfig, scenes: int, beta: float, levels: Sequence[float], tried: Tried
+) -> Report:
+    """Feed labels to errors, scores and localiser, and measure the floor under a blend.
+
+    Args:
+        config: The law of the scenes.
+        scenes: How many of each kind.
+        beta: Share of the samples whose floor is measured.
+        levels: SNR in dB at which the floor is listed.
+        tried: The code under test.
+
+    Raises:
+        ConfigInvalid: The field of view has no room for sources 10 deg apart.
+    """
+    ours, separated = drawn(config, scenes), config.replace(SEPARATED)
+    resolved = located(separated, _apart(separated, scenes), tried)
+    scores = summarise(tried.score(label_estimate(ours.truth), ours.truth))
+    blend = BlendedLabels.of(config, ours, beta)
+    floor = float(blend.blended.mean())
+    checks = (
+        *_error_checks(config, ours, tried.error),
+        _blend_check(blend, beta),
+        _score_check(scores),
+        _location_check(resolved),
+    )
+    anyhow = located(config, ours, tried)
+    evidence = (
+        check_table(checks),
+        _score_table(scores),
+        Number("success on labels of the configured law", Rate.of(anyhow.success)),
+        Number(f"floor of the NMSE at beta {beta:g}", floor),
+        floor_table(config, scenes, beta, levels),
+    )
+    failed = [each.advice for each in checks if not each.passed]
+    said = failed or ["Labels as answers are perfect: what a run loses, this code does not lose."]
+    advice = (*said, *_on_configured(anyhow), on_floor(beta, floor))
+    return Report("oracle", "fail" if failed else "pass", evidence, advice)
+
+
+def located(config: RunConfig, scenes: Scenes, tried: Tried) -> SceneScores:
+    """How the localiser fares that is given the label covariance and the true count."""
+    label = label_covariance(config.physics, scenes.truth)
+    base = config.covariance.alpha_base
+    seen = effective(label, known_snr_db(scenes.frames), alpha_base=base)
+    return tried.score(tried.locate(seen, scenes.truth.count), scenes.truth)
+
+
+def _apart(separated: RunConfig, scenes: int) -> Scenes:
+    try:
+        return drawn(separated, scenes)
+    except ConfigInvalid as error:
+        raise ConfigInvalid(f"the oracle keeps sources 10 deg apart: {error}") from None
+
+
+def _error_checks(config: RunConfig, scenes: Scenes, error: CovarianceError) -> tuple[Check, ...]:
+    """Labels score nothing at any scale, and what says nothing does not."""
+    label = label_covariance(config.physics, scenes.truth)
+    snr_db = known_snr_db(scenes.frames)
+    twice = replace(label, factor=2.0 * label.factor)
+    nothing = replace(label, factor=torch.zeros_like(label.factor))
+    one_sided = (
+        "Labels fed as predictions do not score 0: send prediction and label through the same "
+        "effective(), regularised alike."
+    )
+    scaled = "The score depends on a prediction's scale: trace-normalise before comparing."
+    blind = "The score does not notice a prediction that says nothing: it measures something else."
+    similar = "nmse() is no error, or a similarity: nmse(R, R) = 0 and nmse(0, R) = 1 are due."
+    return (
+        Check.at_most("cov of labels", _worst(error(label, label, snr_db)), LIMIT, one_sided),
+        Check.at_most(
+            "cov of labels at twice the amplitude",
+            _worst(error(twice, label, snr_db)),
+            LIMIT,
+            scaled,
+        ),
+        Check.at_least(
+            "cov of predictions that say nothing",
+            float(error(nothing, label, snr_db).mean()),
+            NOTICED,
+            blind,
+        ),
+        Check.at_most("nmse(R, R)", _worst(label.nmse(label)), LIMIT, similar),
+        Check.at_most("|nmse(0, R) - 1|", _worst(nothing.nmse(label) - 1.0), LIMIT, similar),
+    )
+
+
+def _blend_check(blend: BlendedLabels, beta: float) -> Check:
+    """A blend moves a covariance of trace N by beta of its distance to the samples, no more."""
+    return Check.at_most(
+        "cov of blended labels, off beta^2 of the samples' own",
+        _worst(blend.blended - beta**2 * blend.samples),
+        ROUNDING,
+        "The blend is not (1 - beta) of the prediction and beta of the samples: look whether beta "
+        "reaches effective(), and whether both have trace N before they meet.",
+    )
+
+
+def _worst(errors: Tensor) -> float:
+    return float(errors.abs().max())
+
+
+def perfect_score(name: str) -> float:
+    """What a perfect answer scores: all rates of what is wanted 1, all errors 0, `k_loc` -1."""
+    if name == "k_loc":
+        return -1.0
+    return 1.0 if METRICS[name].direction == "max" else 0.0
+
+
+def _score_check(scores: Scores) -> Check:
+    off = {name: value - perfect_score(name) for name, value in scores.items()}
+    # NaN compares with nothing; it has to come out as the worst.
+    worst = max(off, key=lambda name: math.inf if math.isnan(off[name]) else abs(off[name]))
+    return Check.at_most(
+        "scores of perfect estimates, worst deviation",
+        abs(off[worst]),
+        LIMIT,
+        f"{worst} is off by {off[worst]:.3g} where the estimate is the truth: compare its "
+        "matching, its count and its units with their definitions.",
+    )
+
+
+def _score_table(scores: Scores) -> Table:
+    rows = tuple((name, value, perfect_score(name)) for name, value in scores.items())
+    return Table("scores of perfect estimates", ("score", "measured", "perfect"), rows)
+
+
+def _location_check(resolved: SceneScores) -> Check:
+    missed = int((~resolved.success).sum())
+    return Check.at_least(
+        "success on labels, equal powers, 10 deg apart",
+        float(resolved.success.double().mean()),
+        1.0,
+        f"The localiser misses {missed} of {len(resolved)} scenes whose label and count it is "
+        "given: compare its steering, its conjugates and its axes with those of the generator.",
+    )
+
+
+def _on_configured(anyhow: SceneScores) -> list[str]:
+    """How far labels alone take the localiser on the configured law."""
+    missed = int((~anyhow.success).sum())
+    if missed == 0:
+        return ["On the configured law, too, labels and counts alone locate every scene."]
+    said = (
+        f"On the configured law {missed} of {len(anyhow)} scenes are missed with label and count "
+        "given: close or weak sources that a perfect covariance does not resolve."
+    )
+    return [said]

@@ -1,0 +1,56 @@
+"""Data on which an information criterion has to be right."""
+
+import pytest
+import torch
+
+from risexp.config.layers import load_config
+from risexp.diagnostics.ideal import far_power, ideal_eigenvalues, orthogonal_beams
+from risexp.diagnostics.spectra import effective_rank
+from tests.references import smoke
+
+COUNT = torch.tensor([1, 2, 3, 3])
+
+
+def test_beams_are_orthonormal_and_as_many_as_are_counted() -> None:
+    beams = orthogonal_beams(smoke(), COUNT)
+
+    gram = beams @ beams.mH
+    wanted = torch.diag_embed((torch.arange(3) < COUNT.unsqueeze(-1)).to(gram.dtype))
+    assert (4, 3, 36) == beams.shape
+    torch.testing.assert_close(gram, wanted, atol=1e-5, rtol=0.0)
+
+
+@pytest.mark.parametrize(("snapshots", "expected"), [(16, 16), (36, 36), (200, 36)])
+def test_there_are_as_many_eigenvalues_as_can_differ_from_zero(
+    snapshots: int, expected: int
+) -> None:
+    beams = orthogonal_beams(smoke(), COUNT)
+
+    values = ideal_eigenvalues(beams, power=1.0, snapshots=snapshots)
+
+    assert (4, expected) == values.shape
+    assert bool((values[:, -1] > 0).all())
+
+
+def test_eigenvalues_are_the_powers_of_the_sources_and_of_the_noise() -> None:
+    beams = orthogonal_beams(smoke(), COUNT)
+
+    values = ideal_eigenvalues(beams, power=2.0, snapshots=20_000)
+
+    for scene, count in enumerate(COUNT.tolist()):
+        assert pytest.approx([2.0] * count, rel=0.1) == values[scene, :count].tolist()
+        assert pytest.approx(2.0 * 0.1 / 36, rel=0.02) == float(values[scene, count:].mean())
+
+
+def test_ideal_data_are_as_quiet_as_the_farthest_source() -> None:
+    config = load_config().config
+    equal = config.replace({"physics.power": "equal"})
+
+    assert pytest.approx((0.3 / (4 * torch.pi * 10.0)) ** 2, rel=1e-5) == far_power(config)
+    assert 1.0 == far_power(equal)
+
+
+def test_equal_eigenvalues_are_as_many_as_the_effective_rank() -> None:
+    values = torch.tensor([[4.0, 4.0, 4.0, 0.0], [7.0, 0.0, 0.0, 0.0], [0.0] * 4])
+
+    assert pytest.approx([3.0, 1.0, 0.0]) == effective_rank(values).tolist()

@@ -1,0 +1,129 @@
+"""The probe that asks whether eigenvalues show the number of sources."""
+
+import math
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor
+
+from risexp.covariance.order import Criterion, order
+from risexp.diagnostics.draws import drawn
+from risexp.diagnostics.mdl import majority_share, median_ranks, probe_mdl
+from risexp.diagnostics.orders import Answers, OrderRule
+from risexp.diagnostics.report import Rate, Report
+from risexp.physics.signals import Symbols
+from tests.diagnostics.reports import number, table
+from tests.references import LAWS, smoke
+
+SCENES = 100
+LEVELS = (0.0, 20.0)
+
+
+@cache
+def probed(symbols: Symbols, rule: OrderRule = order) -> Report:
+    return probe_mdl(smoke(symbols), SCENES, LEVELS, rule)
+
+
+def always_one(_criterion: Criterion, eigenvalues: Tensor, _snapshots: int, _most: int) -> Tensor:
+    return torch.ones(len(eigenvalues), dtype=torch.int64)
+
+
+def all_knowing(_criterion: Criterion, _values: Tensor, _snapshots: int, _most: int) -> Tensor:
+    return drawn(smoke(), SCENES).truth.count
+
+
+@pytest.mark.parametrize("symbols", LAWS)
+def test_mdl_counts_ideal_data_and_no_covariance_of_the_configured_law(symbols: Symbols) -> None:
+    report = probed(symbols)
+
+    majority = number(report, "always answering")
+    rows = table(report, "K accuracy").rows
+    assert ("mdl", "info") == (report.name, report.verdict)
+    assert number(report, "MDL on ideal data") > 0.95
+    assert number(report, "MDL on these sources seen directly") > 0.95
+    assert majority >= 1 / 3 == number(report, "by chance")
+    assert ["0", "20", "mean"] == [row[0] for row in rows]
+    means = [cell for cell in rows[-1] if isinstance(cell, Rate)]
+    assert [True] * 4 == [mean.low <= majority for mean in means]
+    assert 2 == sum("does not let MDL or AIC count" in said for said in report.advice)
+    assert "Give a count head y, H and the codes" in " ".join(report.advice)
+
+
+def test_no_order_is_asked_of_the_one_eigenvalue_of_the_joint_covariance() -> None:
+    held, fresh = probed("frame"), probed("snapshot")
+
+    said = "The joint covariance has one eigenvalue whatever K is: no order can be asked of it."
+    assert (True, False) == (said in held.advice, said in fresh.advice)
+    assert ("joint", 1.0, 1.0, 1.0) == table(held, "effective rank").rows[2]
+    assert ["received", "per_snapshot", "label"] == [
+        row[0] for row in table(fresh, "effective rank").rows
+    ]
+    for report in (held, fresh):
+        assert not any("joint" in heading for heading in table(report, "K accuracy").headings)
+
+
+def test_without_noise_only_the_label_follows_the_count() -> None:
+    config = smoke("frame", "physics.power=equal", "data.separation_deg=10")
+
+    ranks = median_ranks(config, 300)
+
+    assert pytest.approx([1.0, 2.0, 3.0], rel=0.1) == ranks["label"]
+    assert pytest.approx([1.0, 1.0, 1.0]) == ranks["joint"]
+    for name in ("received", "per_snapshot"):
+        assert pytest.approx(ranks[name][0], rel=0.1) == ranks[name][2]
+
+
+def test_a_count_without_scenes_has_no_rank_and_no_advice_from_it() -> None:
+    config = smoke()
+    one_scene = int(drawn(config, 1).truth.count[0])
+
+    ranks = median_ranks(config, 1)["label"]
+    report = probe_mdl(config, 1, (10.0,))
+
+    assert [one_scene] == [count for count, rank in enumerate(ranks, 1) if not math.isnan(rank)]
+    assert not any("effective rank of the received" in said for said in report.advice)
+
+
+@pytest.mark.parametrize(
+    ("label", "scenes"), [("MDL on ideal data: scenes", SCENES), ("AIC per_snapshot: scenes", 200)]
+)
+def test_every_confusion_matrix_holds_every_scene_of_every_level(label: str, scenes: int) -> None:
+    rows = table(probed("frame"), label).rows
+
+    assert [1, 2, 3] == [row[0] for row in rows]
+    assert scenes == sum(cell for row in rows for cell in row[1:] if isinstance(cell, int))
+
+
+def test_a_criterion_that_fails_ideal_data_fails_the_probe_and_nothing_else_is_read() -> None:
+    report = probed("frame", always_one)
+
+    (only,) = report.advice
+    assert "fail" == report.verdict
+    assert number(report, "MDL on ideal data") < 0.5
+    assert "the criterion itself is broken" in only
+
+
+def test_what_would_show_the_count_is_said_to_show_it() -> None:
+    report = probed("frame", all_knowing)
+
+    assert "info" == report.verdict
+    assert 2 == sum("shows something of K" in said for said in report.advice)
+    assert "Give a count head" not in " ".join(report.advice)
+
+
+def test_where_all_scenes_hold_one_source_there_is_nothing_to_count() -> None:
+    report = probe_mdl(smoke("frame", "data.sources_max=1"), 20, LEVELS)
+
+    assert ("info", 1.0) == (report.verdict, number(report, "always answering"))
+    assert "nothing to count" in report.advice[1]
+    assert "Give a count head" not in " ".join(report.advice)
+
+
+def test_a_scene_seen_at_many_levels_counts_once() -> None:
+    truth = torch.tensor([1, 2, 2, 3])
+    answers = Answers("mdl", "received", torch.tensor([[1, 2, 1, 1]] * 50), truth)
+
+    assert Rate.of(torch.tensor([1.0, 1.0, 0.0, 0.0])) == answers.rate
+    assert 0.5 == majority_share(answers)
+    assert "MDL received" == answers.label

@@ -1,0 +1,257 @@
+"""The probe that feeds labels where answers are expected, and what it finds if code is broken."""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from risexp.covariance.effective import alpha, effective
+from risexp.covariance.factored import FactoredCovariance
+from risexp.data.frames import Truth
+from risexp.diagnostics.draws import drawn
+from risexp.diagnostics.labels import label_estimate
+from risexp.diagnostics.oracle import CovarianceError, Locate, Tried, perfect_score, probe_oracle
+from risexp.diagnostics.report import Cell, Report, Row
+from risexp.evaluation.metrics import METRICS
+from risexp.evaluation.scene_scores import SceneScores, score_scenes
+from risexp.evaluation.scores import summarise
+from risexp.inference.estimate import Estimate
+from risexp.physics.signals import Symbols
+from tests.diagnostics.reports import number, table
+from tests.references import LAWS, smoke
+
+SCENES = 64
+TRUTH = drawn(smoke(), 8).truth
+BASE = smoke().covariance.alpha_base
+
+
+def probed(tried: Tried | None = None, *, symbols: Symbols = "frame", beta: float = 0.3) -> Report:
+    config = smoke(symbols)
+    return probe_oracle(config, SCENES, beta, (0.0, 20.0), tried or Tried.of(config))
+
+
+def failed(report: Report) -> list[object]:
+    assert "fail" == report.verdict
+    return [row[0] for row in table(report, "checks").rows if row[-1] == "FAIL"]
+
+
+def prediction_loaded(
+    predicted: FactoredCovariance, label: FactoredCovariance, snr_db: Tensor
+) -> Tensor:
+    return effective(predicted, snr_db).nmse(label.trace_normalize())
+
+
+def never_normalised(
+    predicted: FactoredCovariance, label: FactoredCovariance, snr_db: Tensor
+) -> Tensor:
+    share = alpha(snr_db, BASE)
+    return predicted.regularise(share).nmse(label.regularise(share))
+
+
+def label_at_its_raw_power(
+    predicted: FactoredCovariance, label: FactoredCovariance, snr_db: Tensor
+) -> Tensor:
+    return effective(predicted, snr_db).nmse(label.regularise(alpha(snr_db, BASE)))
+
+
+def blind(_predicted: FactoredCovariance, label: FactoredCovariance, _snr_db: Tensor) -> Tensor:
+    return torch.zeros(len(label))
+
+
+def undefined(_predicted: FactoredCovariance, label: FactoredCovariance, _db: Tensor) -> Tensor:
+    return torch.full((len(label),), math.nan)
+
+
+def bent(by: Callable[[Estimate], Estimate]) -> Locate:
+    """The localiser, its answers bent."""
+    locate = Tried.of(smoke()).locate
+    return lambda covariance, count: by(locate(covariance, count))
+
+
+def mirrored_in_u(found: Estimate) -> Estimate:
+    return replace(found, phi_rad=-found.phi_rad)
+
+
+def transposed(covariance: FactoredCovariance, count: Tensor) -> Estimate:
+    """Steering a^T R a* in place of a^H R a."""
+    conjugate = replace(covariance, factor=covariance.factor.conj().resolve_conj())
+    return Tried.of(smoke()).locate(conjugate, count)
+
+
+def one_short(covariance: FactoredCovariance, count: Tensor) -> Estimate:
+    return Tried.of(smoke()).locate(covariance, (count - 1).clamp(min=1))
+
+
+def in_degrees(found: Estimate) -> Estimate:
+    return replace(found, phi_rad=found.phi_rad.rad2deg(), theta_rad=found.theta_rad.rad2deg())
+
+
+def scored_in_another_unit(estimate: Estimate, truth: Truth) -> SceneScores:
+    return score_scenes(replace(estimate, range_m=estimate.range_m * 1.001), truth)
+
+
+def floors(rows: tuple[Row, ...]) -> list[tuple[Cell, float, float]]:
+    return [(row[0], float(str(row[1])), float(str(row[2]))) for row in rows]
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("symbols", LAWS)
+def test_labels_are_perfect_answers(symbols: Symbols, beta: float) -> None:
+    report = probed(symbols=symbols, beta=beta)
+
+    assert ("oracle", "pass") == (report.name, report.verdict)
+    assert {"pass"} == {row[-1] for row in table(report, "checks").rows}
+    assert "Labels as answers are perfect" in report.advice[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "checks", "advice"),
+    [
+        (prediction_loaded, {"cov of labels"}, "through the same effective()"),
+        (label_at_its_raw_power, {"cov of labels"}, "through the same effective()"),
+        (never_normalised, {"cov of labels at twice the amplitude"}, "trace-normalise"),
+        (blind, {"cov of predictions that say nothing"}, "does not notice"),
+        (undefined, {"cov of labels", "cov of predictions that say nothing"}, "effective()"),
+    ],
+)
+def test_a_wrong_error_fails_with_what_to_do(
+    error: CovarianceError, checks: set[object], advice: str
+) -> None:
+    report = probed(replace(Tried.of(smoke()), error=error))
+
+    assert checks <= set(failed(report))
+    assert advice in report.advice[0]
+
+
+def test_a_load_left_out_of_the_label_leaves_the_floor_of_old(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Museum 11: half the identity on one side of a rank-one label is (1 - 1 / N) / 4."""
+    monkeypatch.setattr(
+        "risexp.covariance.effective.alpha", lambda snr_db, _base: torch.full_like(snr_db, 0.5)
+    )
+
+    report = probed(replace(Tried.of(smoke()), error=prediction_loaded))
+
+    (measured,) = (row[1] for row in table(report, "checks").rows if row[0] == "cov of labels")
+    assert pytest.approx((1 - 1 / 36) / 4, abs=1e-4) == measured
+    assert "pass" == probed().verdict
+
+
+def test_a_similarity_in_place_of_an_error_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    nmse = FactoredCovariance.nmse
+    monkeypatch.setattr(FactoredCovariance, "nmse", lambda one, other: 1.0 - nmse(one, other))
+
+    report = probed()
+
+    assert {"nmse(R, R)", "|nmse(0, R) - 1|"} <= set(failed(report))
+
+
+def test_a_blend_that_ignores_beta_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    blend = FactoredCovariance.blend
+    monkeypatch.setattr(
+        FactoredCovariance,
+        "blend",
+        lambda one, other, beta: blend(one, other, beta if beta == 1.0 else 0.0),
+    )
+
+    assert ["cov of blended labels, off beta^2 of the samples' own"] == failed(probed())
+
+
+@pytest.mark.parametrize(
+    "locate",
+    [bent(mirrored_in_u), bent(in_degrees), transposed, one_short],
+    ids=["mirrored", "in degrees", "transposed", "one short"],
+)
+def test_a_localiser_that_is_wrong_about_labels_fails(locate: Locate) -> None:
+    report = probed(replace(Tried.of(smoke()), locate=locate))
+
+    assert ["success on labels, equal powers, 10 deg apart"] == failed(report)
+    assert "whose label and count it is given" in report.advice[0]
+
+
+def test_scores_that_differ_from_perfect_fail_and_name_the_worst() -> None:
+    report = probed(replace(Tried.of(smoke()), score=scored_in_another_unit))
+
+    assert ["scores of perfect estimates, worst deviation"] == failed(report)
+    assert "gospa is off" in report.advice[0] or "range_" in report.advice[0]
+
+
+def test_a_score_that_is_undefined_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    perfect = summarise(score_scenes(label_estimate(TRUTH), TRUTH))
+    monkeypatch.setattr(
+        "risexp.diagnostics.oracle.summarise", lambda _: replace(perfect, range_p95=math.nan)
+    )
+
+    report = probed()
+
+    assert ["scores of perfect estimates, worst deviation"] == failed(report)
+    assert "range_p95 is off by nan" in report.advice[0]
+
+
+def test_every_score_has_a_perfect_value() -> None:
+    assert {-1.0} == {perfect_score("k_loc")}
+    assert {name for name, metric in METRICS.items() if metric.direction == "max"} == {
+        name for name in METRICS if perfect_score(name) == 1.0
+    }
+    assert list(METRICS) == [row[0] for row in table(probed(), "scores of perfect").rows]
+
+
+def test_the_floor_is_that_of_the_samples_and_none_without_them() -> None:
+    blended, unblended = probed(), probed(beta=0.0)
+
+    rows = table(blended, "blended with joint").rows
+    assert ["0", "20"] == [row[0] for row in rows]
+    assert all(pytest.approx(0.3**2 * alone, rel=1e-4) == floor for _, floor, alone in floors(rows))
+    (_, noisy, _), (_, clear, _) = floors(rows)
+    assert noisy > 1.2 * clear
+    assert pytest.approx(0.0, abs=1e-9) == number(unblended, "floor")
+    assert "Blending is off" in unblended.advice[-1]
+
+
+def test_the_beta_that_is_advised_leaves_little_floor() -> None:
+    said = probed().advice[-1]
+
+    found = re.search(r"stay below beta ([0-9.]+), where the floor is 0.01", said)
+    assert found is not None
+    advised = probed(beta=0.95 * float(found[1]))
+    assert pytest.approx(0.009, rel=0.1) == number(advised, "floor")
+    assert "little enough to blend" in advised.advice[-1]
+
+
+def test_the_localiser_is_given_what_inference_would_see() -> None:
+    seen: list[FactoredCovariance] = []
+    tried = Tried.of(smoke())
+
+    def watched(covariance: FactoredCovariance, count: Tensor) -> Estimate:
+        seen.append(covariance)
+        return tried.locate(covariance, count)
+
+    probed(replace(tried, locate=watched))
+
+    assert len(seen) == 2
+    for covariance in seen:
+        torch.testing.assert_close(covariance.trace(), torch.full((SCENES,), 36.0))
+        assert bool((covariance.diagonal > 0).all())
+
+
+def test_what_is_missed_on_the_configured_law_is_reported_and_fails_nothing() -> None:
+    config = smoke()
+    tried = Tried.of(config)
+    powers: list[bool] = []
+
+    def half_blind(covariance: FactoredCovariance, count: Tensor) -> Estimate:
+        """Right on the first law it is given, the separated one, wrong on the second."""
+        powers.append(True)
+        found = tried.locate(covariance, count)
+        return found if len(powers) == 1 else mirrored_in_u(found)
+
+    report = probed(replace(tried, locate=half_blind))
+
+    assert "pass" == report.verdict
+    assert number(report, "configured law") < 0.5
+    assert "are missed with label and count given" in report.advice[1]

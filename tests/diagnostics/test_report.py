@@ -1,0 +1,97 @@
+"""What probes hand back: plain, frozen, and honest about what is not known."""
+
+import json
+import math
+from dataclasses import FrozenInstanceError
+
+import pytest
+import torch
+
+from risexp.diagnostics.checks import Check, check_table
+from risexp.diagnostics.report import Number, Rate, Report, Table
+
+
+@pytest.mark.parametrize(
+    ("hits", "scenes", "low", "high"),
+    [
+        (0, 10, 0.0, 0.2775),
+        (5, 10, 0.2366, 0.7634),
+        (10, 10, 0.7225, 1.0),
+        (170, 1000, 0.148, 0.195),
+    ],
+)
+def test_a_rate_has_its_wilson_interval(hits: int, scenes: int, low: float, high: float) -> None:
+    rate = Rate.of(torch.arange(scenes) < hits)
+
+    assert pytest.approx((hits / scenes, low, high), abs=5e-4) == (rate.value, rate.low, rate.high)
+
+
+def test_the_interval_of_a_rate_holds_the_true_share_as_often_as_it_says() -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.rand(2000, 60, generator=generator) < 0.3
+
+    held = [rate.low <= 0.3 <= rate.high for rate in map(Rate.of, drawn)]
+
+    assert pytest.approx(0.95, abs=0.02) == sum(held) / len(held)
+
+
+def test_a_surer_interval_is_wider_and_more_scenes_make_it_narrower() -> None:
+    few, many = torch.arange(40) < 10, torch.arange(400) < 100
+
+    widths = [rate.high - rate.low for rate in (Rate.of(few, 0.99), Rate.of(few), Rate.of(many))]
+
+    assert sorted(widths, reverse=True) == widths
+    assert widths[1] > 2.5 * widths[2]
+
+
+def test_of_no_scene_nothing_is_known() -> None:
+    rate = Rate.of(torch.zeros(0))
+
+    assert {"value": None, "low": 0.0, "high": 1.0} == rate.as_json()
+
+
+def test_a_report_is_one_json_document_with_null_for_what_is_undefined() -> None:
+    rate = Rate(0.5, 0.25, 0.75)
+    table = Table("ranks", ("name", "K = 1"), (("label", math.nan), ("joint", None), ("y", rate)))
+    report = Report("mdl", "info", (Number("floor", math.inf, "dB"), table), ("Look.",))
+
+    said = json.loads(json.dumps(report.as_json(), allow_nan=False))
+
+    assert said == {
+        "name": "mdl",
+        "verdict": "info",
+        "evidence": [
+            {"label": "floor", "value": None, "unit": "dB"},
+            {
+                "label": "ranks",
+                "headings": ["name", "K = 1"],
+                "rows": [
+                    ["label", None],
+                    ["joint", None],
+                    ["y", {"value": 0.5, "low": 0.25, "high": 0.75}],
+                ],
+            },
+        ],
+        "advice": ["Look."],
+    }
+
+
+def test_a_report_cannot_be_changed_after_the_fact() -> None:
+    report = Report("oracle", "fail", (), ())
+
+    with pytest.raises(FrozenInstanceError):
+        report.verdict = "pass"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("value", "passes"), [(0.0, (True, False)), (2.0, (False, True)), (math.nan, (False, False))]
+)
+def test_a_check_is_met_by_numbers_on_its_side_and_never_by_nan(
+    value: float, passes: tuple[bool, bool]
+) -> None:
+    checks = (Check.at_most("low", value, 1.0, ""), Check.at_least("high", value, 1.0, ""))
+
+    assert passes == tuple(check.passed for check in checks)
+    assert ["pass" if met else "FAIL" for met in passes] == [
+        row[-1] for row in check_table(checks).rows
+    ]

@@ -9,7 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from risexp import __version__
-from risexp.cli import config, data, hpo, show, space
+from risexp.cli import bench, config, data, diagnose, hpo, show, space
 from risexp.cli.output import ReaderLeft, note
 from risexp.errors import RisexpError
 
@@ -33,7 +33,9 @@ app = typer.Typer(
     "failed; 4 a guard or verification failed; 75 released by a signal; 130 interrupted.",
 )
 app.command("hpo")(hpo.search)
+app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
+app.add_typer(diagnose.app, name="diagnose")
 app.add_typer(space.app, name="space")
 app.add_typer(config.app, name="config")
 app.add_typer(show.app, name="show")

@@ -1,0 +1,34 @@
+"""How every figure here looks: for a paper, and told apart by everybody."""
+
+from typing import Any, Final
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+Line = dict[str, Any]
+"""How matplotlib is to draw a line."""
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Of Okabe and Ito, told apart by everybody; black and grey are what is no method."""
+MARKERS = "os^Dvp"
+STYLE: Final[dict[Any, Any]] = {
+    "font.size": 8.0,
+    "axes.linewidth": 0.6,
+    "grid.color": "#e0e0e0",
+    "grid.linewidth": 0.5,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.columnspacing": 1.4,
+    "legend.handlelength": 1.8,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+}
+_WIDTH_IN = 7.16
+"""Two columns of a paper."""
+
+
+def new_figure(height_in: float, width_in: float = _WIDTH_IN) -> Figure:
+    """An empty figure that belongs to no window."""
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure

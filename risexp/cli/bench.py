@@ -1,0 +1,154 @@
+"""`risexp bench`: what is measured to be compared."""
+
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from risexp.cli.data import SplitName
+from risexp.cli.levels import snr_levels
+from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved
+from risexp.cli.output import emit, note, say, table
+from risexp.cli.progress import progress
+from risexp.config.layers import Loaded
+from risexp.errors import ConfigInvalid
+
+if TYPE_CHECKING:
+    from risexp.app.accuracy_tables import TextTable
+
+app = typer.Typer(
+    no_args_is_help=True, help="Measure methods on common ground: accuracy, robustness."
+)
+
+Scenes = Annotated[int, typer.Option(min=1, metavar="N", help="How many scenes at each SNR.")]
+Snr = Annotated[
+    str,
+    typer.Option(metavar="DB", help="First:last:step, both ends included; or numbers with commas."),
+]
+Methods = Annotated[
+    str,
+    typer.Option(
+        metavar="NAMES",
+        help="With commas between them: nomp, nomp:bic, nomp:aic; music, mvdr (count by MDL); "
+        "music:true-k, mvdr:true-k; mdl, aic (count and MUSIC on per-snapshot samples); oracle.",
+    ),
+]
+Split = Annotated[SplitName, typer.Option(help="Whose stream the scenes are drawn from.")]
+Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="A new folder for the table and its figures.")
+]
+
+Scenarios = Annotated[
+    str, typer.Option(metavar="NAMES", help="All, or some with commas between them.")
+]
+
+
+@app.command("accuracy")
+def accuracy(
+    scenes: Scenes = 2000,
+    snr: Snr = "-5:20:5",
+    methods: Methods = "nomp,music,mvdr,mdl",
+    preset: Preset = None,
+    config: Files = None,
+    set_: Overrides = None,
+    split: Split = SplitName.test,
+    out: Out = None,
+    json: AsJson = False,
+) -> None:
+    """Count and localise the same scenes by every method, beside references, bound and chance.
+
+    Scenes of different SNRs differ in the power of their noise only. Times are of this machine;
+    the dense form of MUSIC is timed in the same run.
+    """
+    levels = snr_levels(snr)
+    loaded = resolved(preset, config, set_)
+    _expect_no_other_snr(loaded)
+    from risexp.app.accuracy import chosen_methods, measure_accuracy
+    from risexp.app.accuracy_document import document
+    from risexp.app.accuracy_files import new_folder, write_files
+    from risexp.app.accuracy_tables import text_tables
+
+    chosen = chosen_methods(_names(methods), loaded.config)
+    total = len(levels) * scenes * (len(chosen) + 1)
+    with nullcontext() if out is None else new_folder(out) as folder:
+        with progress("answers", total) as advance:
+            found = measure_accuracy(loaded.config, chosen, levels, scenes, split.value, advance)
+        if json:
+            emit(document(found))
+        else:
+            say(f"{scenes} {split.value} scenes at each SNR, config {loaded.config.sha()[:12]}")
+            _say_tables(text_tables(found))
+        _write(folder, out, partial(write_files, found))
+
+
+@app.command("robustness")
+def robustness(
+    scenes: Scenes = 500,
+    snr: Snr = "10",
+    methods: Methods = "nomp,nomp:bic,music:true-k",
+    scenarios: Scenarios = "all",
+    preset: Preset = None,
+    config: Files = None,
+    set_: Overrides = None,
+    out: Out = None,
+    json: AsJson = False,
+) -> None:
+    """Disturb the same scenes by degrees, unknown to the methods, and see what they lose.
+
+    Scenarios: wavefront, amplitude, amplitude-near, phase, dead, coherent, power, pairs, label.
+    `lost` is the success rate of the undisturbed level minus this one's, paired by scene.
+    """
+    levels = snr_levels(snr)
+    loaded = resolved(preset, config, set_)
+    _expect_no_other_snr(loaded)
+    from risexp.app.accuracy import chosen_methods
+    from risexp.app.accuracy_files import new_folder
+    from risexp.app.robustness import measure_robustness
+    from risexp.app.robustness_document import document
+    from risexp.app.robustness_files import write_files
+    from risexp.app.robustness_scenarios import chosen_scenarios
+    from risexp.app.robustness_tables import LEGEND, text_tables
+
+    build = partial(chosen_methods, _names(methods))
+    chosen = chosen_scenarios(_names(scenarios), loaded.config)
+    heard = scenes * len(levels) * sum(len(scenario.levels) for scenario in chosen.values())
+    total = heard * len(build(loaded.config))
+    with nullcontext() if out is None else new_folder(out) as folder:
+        with progress("answers", total) as advance:
+            found = measure_robustness(loaded.config, build, chosen, levels, scenes, advance)
+        if json:
+            emit(document(found))
+        else:
+            config_sha = loaded.config.sha()[:12]
+            say(f"{scenes} test scenes at each SNR, config {config_sha}; 95 % intervals;")
+            say(LEGEND)
+            _say_tables(text_tables(found))
+        _write(folder, out, partial(write_files, found))
+
+
+def _say_tables(blocks: Iterable["TextTable"]) -> None:
+    for block in blocks:
+        say(f"\n{block.title}")
+        table(block.headings, block.rows)
+
+
+def _write(folder: Path | None, out: Path | None, write: Callable[[Path], None]) -> None:
+    """Files come last: what was measured has been said by then, whatever becomes of a figure."""
+    if folder is not None:
+        write(folder)
+        note(f"tables and figures go to {out}")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _expect_no_other_snr(loaded: Loaded) -> None:
+    origin = loaded.origins["data.snr_db"]
+    if not origin.startswith(("default", "preset")):
+        raise ConfigInvalid(
+            f"data.snr_db (from {origin}) has no effect here: --snr decides the SNRs"
+        )

@@ -1,0 +1,125 @@
+"""The commands that ask what is wrong: verdict, evidence and advice, as text or as JSON."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from risexp.covariance.factored import FactoredCovariance
+from tests.cli.test_startup import HEAVY, imported
+from tests.commands import Capture, document, run
+
+PROBES = ("mdl", "references", "oracle")
+SMOKE = "--preset smoke --scenes 30"
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_a_probe_says_verdict_evidence_and_advice(capsys: Capture, probe: str) -> None:
+    code, out, err = run(capsys, f"diagnose {probe} {SMOKE}")
+
+    first, *rest = out.splitlines()
+    assert (0, "") == (code, err)
+    assert first == f"{probe}: {'pass' if probe == 'oracle' else 'info'}"
+    advice = rest[rest.index("advice") + 1 :]
+    assert len(advice) >= 3
+    assert all(line.startswith("- ") and line.endswith(".") for line in advice)
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_a_probe_says_the_same_as_json(capsys: Capture, probe: str) -> None:
+    said = document(capsys, f"diagnose {probe} {SMOKE}")
+    _, out, _ = run(capsys, f"diagnose {probe} {SMOKE}")
+
+    assert {"name", "verdict", "evidence", "advice"} == set(said)
+    assert probe == said["name"]
+    for evidence in said["evidence"]:
+        assert evidence["label"] in out
+        for row in evidence.get("rows", []):
+            assert len(evidence["headings"]) == len(row)
+    assert all(f"- {sentence}" in out for sentence in said["advice"])
+
+
+def levels(said: dict[str, Any]) -> list[object]:
+    """The first column of the table by SNR."""
+    tables = [each for each in said["evidence"] if "headings" in each]
+    (rows,) = (each["rows"] for each in tables if each["headings"][0] == "SNR (dB)")
+    return [row[0] for row in rows]
+
+
+@pytest.mark.parametrize("probe", ["mdl", "references"])
+def test_a_probe_looks_at_the_snrs_it_is_given_or_at_the_configured_ones(
+    capsys: Capture, probe: str
+) -> None:
+    given = document(capsys, f"diagnose {probe} {SMOKE} --snr 0:20:10")
+    configured = document(capsys, f"diagnose {probe} {SMOKE} --set data.snr_db=[3,9]")
+
+    assert ["0", "10", "20", "mean"] == levels(given)
+    assert ["3", "8", "mean"] == levels(configured)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("mdl --snr loud", "--snr 'loud'"),
+        ("references --snr 0,10 --set data.snr_db=[0,10]", "give one of them"),
+        ("oracle --beta 1.5", "beta"),
+        ("mdl --scenes 0", "scenes"),
+        ("oracle --preset nowhere", "nowhere"),
+        (
+            "oracle --preset smoke --set data.theta_deg=[0,1] --set data.phi_deg=[0,1]",
+            "10 deg apart",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_one_sentence(
+    capsys: Capture, options: str, said: str
+) -> None:
+    code, out, err = run(capsys, f"diagnose {options}")
+
+    assert (2, "") == (code, out)
+    assert said in err
+    assert 1 == len(err.splitlines())
+
+
+@pytest.mark.parametrize("json", ["", " --json"])
+def test_a_failing_probe_shows_its_evidence_and_leaves_with_four(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, json: str
+) -> None:
+    """Planted: an error that is blind to what it compares."""
+    monkeypatch.setattr(
+        FactoredCovariance, "nmse", lambda one, _: torch.zeros(len(one), dtype=torch.float64)
+    )
+
+    code, out, err = run(capsys, f"diagnose oracle {SMOKE}{json}")
+
+    assert 4 == code
+    assert "FAIL" in out
+    assert ('"verdict": "fail"' if json else "oracle: fail") in out
+    assert err.startswith("risexp: oracle failed: ")
+    assert 1 == len(err.splitlines())
+
+
+def test_what_is_undefined_is_a_dash(capsys: Capture) -> None:
+    _, out, _ = run(capsys, "diagnose mdl --preset smoke --scenes 1 --snr 5")
+
+    (label,) = (line.split() for line in out.splitlines() if line.startswith("label"))
+    assert 2 == label.count("-")
+
+
+def test_the_floor_is_that_of_the_asked_beta(capsys: Capture) -> None:
+    said = {beta: document(capsys, f"diagnose oracle {SMOKE} --beta {beta}") for beta in (0.1, 0.2)}
+
+    floors = {
+        beta: next(each["value"] for each in found["evidence"] if each["label"].startswith("floor"))
+        for beta, found in said.items()
+    }
+    assert pytest.approx(4.0 * floors[0.1], rel=1e-4) == floors[0.2]
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_the_help_of_a_probe_imports_nothing_heavy(tmp_path: Path, probe: str) -> None:
+    code, modules = imported(tmp_path, f"diagnose {probe} --help")
+
+    assert 0 == code
+    assert modules & HEAVY == set()

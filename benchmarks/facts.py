@@ -22,40 +22,17 @@ from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.order import order
-from risexp.covariance.sampled import sampled_covariance
-from risexp.data.frames import Frames, Scenes
-from risexp.data.scenes import SceneGenerator, source_steering
+from risexp.data.frames import Scenes
+from risexp.data.scenes import panel_of, source_steering
+from risexp.diagnostics.draws import noiseless, scenes_at
+from risexp.diagnostics.ideal import ideal_eigenvalues
+from risexp.diagnostics.mdl import median_ranks
+from risexp.diagnostics.spectra import covariances
+from risexp.evaluation.counting import confusion
 from risexp.physics.geometry import Panel
-from risexp.physics.signals import received, stacked_operator
+from risexp.physics.signals import stacked_operator
 
 RIDGE = 1e-3
-
-
-def scenes_at(config: RunConfig, snr_db: float | None, count: int) -> tuple[Panel, Scenes]:
-    """Test scenes at one SNR, or without noise."""
-    level = [snr_db, snr_db] if snr_db is not None else [0.0, 0.0]
-    drawn = config.replace({"data.snr_db": level})
-    generator = SceneGenerator(drawn.physics, drawn.data)
-    scenes = generator.scenes("test", 0, count)
-    if snr_db is None:
-        frames, truth = scenes.frames, scenes.truth
-        field = truth.gains @ source_steering(generator.panel, truth)
-        clean = received(frames.channel, frames.codes, field)
-        scenes = Scenes(Frames(clean, frames.channel, frames.codes, frames.snr_db), truth)
-    return generator.panel, scenes
-
-
-def covariances(frames: Frames) -> dict[str, FactoredCovariance]:
-    """The three covariances people take MDL of, and the seeds' mean-subtracted one."""
-    joint = sampled_covariance("joint", frames.y, frames.channel, frames.codes, RIDGE)
-    each = sampled_covariance("per_snapshot", frames.y, frames.channel, frames.codes, RIDGE)
-    centred = each.factor - each.factor.mean(-1, keepdim=True)
-    return {
-        "joint": joint,
-        "per_snapshot": each,
-        "mean_subtracted": FactoredCovariance.from_factor(centred),
-        "received": FactoredCovariance.from_factor(frames.y.mT / frames.y.shape[1] ** 0.5),
-    }
 
 
 def subspace_energy(panel: Panel, scenes: Scenes) -> dict[str, float]:
@@ -63,11 +40,14 @@ def subspace_energy(panel: Panel, scenes: Scenes) -> dict[str, float]:
     truth = scenes.truth
     label = FactoredCovariance.from_sources(source_steering(panel, truth), truth.powers)
     basis = label.signal_subspace(truth.count)
-    found = covariances(scenes.frames)
-    return {
-        name: round(float(_share(basis, found[name].factor).mean()), 4)
-        for name in ("joint", "per_snapshot", "mean_subtracted")
+    found = covariances("frame", scenes.frames, RIDGE)
+    each = found["per_snapshot"].factor
+    factors = {
+        "joint": found["joint"].factor,
+        "per_snapshot": each,
+        "mean_subtracted": each - each.mean(-1, keepdim=True),
     }
+    return {name: round(float(_share(basis, factor).mean()), 4) for name, factor in factors.items()}
 
 
 def _share(basis: Tensor, factor: Tensor) -> Tensor:
@@ -75,59 +55,28 @@ def _share(basis: Tensor, factor: Tensor) -> Tensor:
     return inside / factor.abs().square().sum((-2, -1))
 
 
-def effective_rank(eigenvalues: Tensor) -> Tensor:
-    """(tr R)^2 / |R|^2: how many equal eigenvalues would spread the power as much."""
-    return eigenvalues.sum(-1).square() / eigenvalues.square().sum(-1)
-
-
-def ranks_by_count(scenes: Scenes, most: int) -> dict[str, list[float]]:
-    """Median effective rank of each noiseless covariance for K = 1 .. K_MAX."""
-    found = covariances(scenes.frames)
-    answer = {}
-    for name in ("joint", "per_snapshot", "received"):
-        rank = effective_rank(found[name].eigenvalues())
-        medians = [rank[scenes.truth.count == k].median() for k in range(1, most + 1)]
-        answer[name] = [round(float(median), 2) for median in medians]
-    return answer
-
-
-def confusion(found: Tensor, true: Tensor, most: int) -> list[list[int]]:
-    """Counts, rows true and columns found, both from 1."""
-    cells = torch.bincount((true - 1) * most + found - 1, minlength=most * most)
-    return [[int(cell) for cell in row] for row in cells.view(most, most)]
-
-
 def mdl(scenes: Scenes, most: int) -> dict[str, dict[str, object]]:
-    """Accuracy and confusion of MDL on each covariance."""
-    snapshots, count = scenes.frames.y.shape[1], scenes.truth.count
-    answer: dict[str, dict[str, object]] = {}
-    for name, covariance in covariances(scenes.frames).items():
-        if name != "mean_subtracted":
-            values = covariance.eigenvalues()
-            padded = pad(values, (0, snapshots - values.shape[-1]))  # min(N, L) of them
-            found = order("mdl", padded, snapshots, most)
-            accuracy = round(float((found == count).double().mean()), 4)
-            answer[name] = {"k_acc": accuracy, "confusion": confusion(found, count, most)}
+    """Accuracy and confusion of MDL on each covariance, on all its min(N, L) eigenvalues."""
+    snapshots, answer = scenes.frames.y.shape[1], {}
+    for name, covariance in covariances("frame", scenes.frames, RIDGE).items():
+        values = covariance.eigenvalues()
+        padded = pad(values, (0, snapshots - values.shape[-1]))
+        answer[name] = counted(padded, snapshots, scenes.truth.count, most)
     return answer
 
 
 def mdl_on_ideal_data(panel: Panel, scenes: Scenes) -> dict[str, object]:
     """The same criterion where it must work: a panel seen directly, fresh symbols, equal power."""
     truth, snapshots = scenes.truth, scenes.frames.y.shape[1]
-    generator = torch.Generator().manual_seed(0)
-    most = truth.phi_rad.shape[1]
+    eigenvalues = ideal_eigenvalues(source_steering(panel, truth), 1.0, snapshots)
+    return counted(eigenvalues, snapshots, truth.count, truth.phi_rad.shape[1])
 
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, dtype=torch.complex64, generator=generator)
 
-    steering = source_steering(panel, truth)
-    symbols = normal(len(truth), snapshots, most)
-    noise = normal(len(truth), snapshots, panel.elements)
-    seen = symbols @ steering * panel.elements**0.5 + noise / 10.0**0.5
-    eigenvalues = FactoredCovariance.from_factor(seen.mT / snapshots**0.5).eigenvalues()
+def counted(eigenvalues: Tensor, snapshots: int, true: Tensor, most: int) -> dict[str, object]:
+    """Accuracy and confusion of MDL, rows true and columns found, both from 1."""
     found = order("mdl", eigenvalues, snapshots, most)
-    accuracy = round(float((found == truth.count).double().mean()), 4)
-    return {"k_acc": accuracy, "confusion": confusion(found, truth.count, most)}
+    accuracy = round(float((found == true).double().mean()), 4)
+    return {"k_acc": accuracy, "confusion": confusion(true, found, most).matrix.tolist()}
 
 
 def conditioning(scenes: Scenes) -> dict[str, float]:
@@ -143,17 +92,20 @@ def conditioning(scenes: Scenes) -> dict[str, float]:
 
 def measure(config: RunConfig, count: int) -> dict[str, object]:
     """All three facts."""
-    most = config.data.sources_max
-    levels = (0.0, 10.0, 20.0)
-    at = {f"{level:g}": scenes_at(config, level, count) for level in levels}
-    panel, clean = scenes_at(config, None, count)
+    most, panel = config.data.sources_max, panel_of(config.physics)
+    at = {f"{level:g}": scenes_at(config, level, count) for level in (0.0, 10.0, 20.0)}
+    clean = noiseless(config, count)
+    ranks = {
+        name: [round(median, 2) for median in medians]
+        for name, medians in median_ranks(config, count).items()
+    }
     return {
         "config_sha": config.sha("physics", "data"),
         "scenes": count,
         "operator": conditioning(clean),
-        "subspace_energy": {snr: subspace_energy(*given) for snr, given in at.items()},
-        "effective_rank": ranks_by_count(clean, most),
-        "mdl": {snr: mdl(given[1], most) for snr, given in at.items()},
+        "subspace_energy": {snr: subspace_energy(panel, scenes) for snr, scenes in at.items()},
+        "effective_rank": ranks,
+        "mdl": {snr: mdl(scenes, most) for snr, scenes in at.items()},
         "mdl_on_ideal_data": mdl_on_ideal_data(panel, clean),
         "share_of_one_source": round(float((clean.truth.count == 1).double().mean()), 4),
     }

@@ -147,6 +147,15 @@ def apart(one: Estimate, two: Estimate) -> tuple[float, float]:
     return float(torch.cat(angle).max()), float(distance.max())
 
 
+def share_apart(one: Estimate, two: Estimate, degrees: float, metres: float) -> float:
+    """Share of scenes, counted alike, of which some source is answered further apart."""
+    assert one.count.tolist() == two.count.tolist()
+    angle = torch.stack([one.phi_rad - two.phi_rad, one.theta_rad - two.theta_rad]).abs().rad2deg()
+    distance = (one.range_m - two.range_m).abs()
+    far = (angle > degrees).any(0) | (distance > metres)
+    return float((far & one.present).any(-1).double().mean())
+
+
 def sound(found: Estimate) -> bool:
     """Whether every source that is counted has a place, and the probabilities are some."""
     slots = found.phi_rad.shape[1]

@@ -32,6 +32,8 @@ _ROUNDING = 1e-6
 """Share of the energy that counts as no change of the misfit in single precision."""
 _CROWD = 0.5
 """Share of scenes still moving below which it pays to leave the settled ones behind."""
+_DAMPING = 1e-3
+"""Damping of the first step."""
 _TRUST = 0.45
 """Longest step of a coordinate, in grid-like units of the panel's resolution."""
 
@@ -177,7 +179,8 @@ def refine(
         steps: How many at most.
     """
     start = project(setting.panel, equations, setting.view.clamp(points), present)
-    return _descend(setting, Task(equations, tolerance, present), start, steps)
+    damping = torch.full_like(start.misfit, _DAMPING)
+    return _descend(setting, Task(equations, tolerance, present), start, damping, steps)
 
 
 @dataclass(frozen=True)
@@ -193,26 +196,30 @@ class Task:
         return Task(self.equations[scenes], self.tolerance[scenes], present)
 
 
-def _descend(setting: Setting, task: Task, best: Projection, steps: int) -> Projection:
-    """Levenberg-Marquardt steps; once most scenes are settled, the rest go on alone."""
+def _descend(
+    setting: Setting, task: Task, best: Projection, damping: Tensor, steps: int
+) -> Projection:
+    """Levenberg-Marquardt steps; once most scenes are settled, the rest go on alone.
+
+    A scene's way is its own: once settled it stays, and who goes on keeps its damping, so that no
+    answer depends on which scenes are searched beside it.
+    """
     panel, view = setting.panel, setting.view
-    damping = torch.full_like(best.misfit, 1e-3)
+    moving = torch.ones_like(damping, dtype=torch.bool)
     for taken in range(steps):
         step = damped_step(best.slope, best.curvature, damping, held(view, best))
-        moving = (best.slope * step).sum(-1) > task.tolerance
+        moving &= (best.slope * step).sum(-1) > task.tolerance
         left = int(moving.sum())
         if left == 0:
             break
         if left < _CROWD * len(moving):
             scenes = moving.nonzero().squeeze(-1)
-            return best.replaced(
-                scenes, _descend(setting, task[scenes], best[scenes], steps - taken)
-            )
+            rest = _descend(setting, task[scenes], best[scenes], damping[scenes], steps - taken)
+            return best.replaced(scenes, rest)
         there = moved(setting, best.points, step)
         tried = project(panel, task.equations, there, task.present)
         rounding = _ROUNDING * task.equations.energy
         better = (tried.misfit < best.misfit + rounding) & (tried.misfit > -rounding)
-        # A settled scene stays: no answer may depend on which scenes are searched beside it.
         best = tried.where(better & moving, best)
         damping = torch.where(better, 0.2 * damping, 8.0 * damping).clamp(1e-6, 1e6)
     return best

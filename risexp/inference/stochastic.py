@@ -144,10 +144,11 @@ def score(setting: Setting, frames: Recorded, points: Tensor, log_powers: Tensor
     count = points.shape[1]
     best = weigh(setting, frames, setting.view.clamp(points), log_powers)
     damping = torch.full_like(best.log_likelihood, 1e-3)
+    moving = torch.ones_like(damping, dtype=torch.bool)
     for _ in range(_STEPS):
         still = _still(setting, best)
         step = damped_step(best.slope, best.information, damping, still)
-        moving = (best.slope * step).sum(-1) > _SETTLED
+        moving &= (best.slope * step).sum(-1) > _SETTLED
         if not bool(moving.any()):
             break
         place, power = step[:, : 3 * count], step[:, 3 * count :]

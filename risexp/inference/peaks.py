@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool3d
 
 from risexp.inference.grid import Grid
 
@@ -22,8 +21,7 @@ def highest_peaks(grid: Grid, heights: Tensor, count: int) -> Tensor:
         (B, count, 3) points.
     """
     laid = grid.unfold(heights, -torch.inf)
-    around = max_pool3d(laid.unsqueeze(1), kernel_size=3, stride=1, padding=1).squeeze(1)
-    flat, top = laid.flatten(1), around.flatten(1)
+    flat, top = laid.flatten(1), _highest_around(laid).flatten(1)
     ranked = torch.where(flat == top, flat, flat - 2.0 * _span(heights))
     best = ranked.topk(min(count, flat.shape[1]), dim=-1).indices
     return grid.points.flatten(0, 2)[best]
@@ -45,6 +43,18 @@ def distinct(grid: Grid, points: Tensor, heights: Tensor, count: int) -> Tensor:
         left = left - near.to(left) * 2.0 * _span(heights)
         left = left.scatter(1, best, -torch.inf)
     return torch.cat(chosen, dim=-1)
+
+
+def _highest_around(laid: Tensor) -> Tensor:
+    """The highest of each point (B, R, V, U) and its 26 neighbours, one axis after the other."""
+    for axis in (1, 2, 3):
+        size = laid.shape[axis]
+        if size > 1:
+            pairs = torch.maximum(laid.narrow(axis, 0, size - 1), laid.narrow(axis, 1, size - 1))
+            first, last = laid.narrow(axis, 0, 1), laid.narrow(axis, size - 1, 1)
+            lower, upper = torch.cat([first, pairs], axis), torch.cat([pairs, last], axis)
+            laid = torch.maximum(lower, upper)
+    return laid
 
 
 def _span(heights: Tensor) -> Tensor:

@@ -8,12 +8,7 @@ import pytest
 import torch
 
 from risexp.app.methods import Method
-from risexp.app.robustness import (
-    Outcome,
-    RobustnessTable,
-    measure_robustness,
-    without_broken,
-)
+from risexp.app.robustness import Outcome, RobustnessTable, measure_robustness, without_broken
 from risexp.app.robustness_tables import text_tables
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes

@@ -6,11 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from risexp.data.disturbed import (
-    mislabelled,
-    seen_through,
-    wave_amplitude,
-)
+from risexp.data.disturbed import mislabelled, seen_through, wave_amplitude
 from risexp.data.frames import Scenes
 from risexp.errors import DataInvalid
 from tests.disturbances import PANEL, clean, noise

@@ -12,12 +12,7 @@ from risexp.inference.count_rule import CountRule, counted, log_evidence, log_jo
 from risexp.inference.nomp import Nomp
 from risexp.inference.setting import Setting
 from tests.inference.pursuits import Found, pursued
-from tests.localisation import (
-    at_snr,
-    config_of,
-    plain_misfit,
-    scenes_of,
-)
+from tests.localisation import at_snr, config_of, plain_misfit, scenes_of
 
 RULES: tuple[CountRule, ...] = ("evidence", "bic", "aic")
 

@@ -10,14 +10,7 @@ from risexp.errors import DataInvalid
 from risexp.inference.nomp import Nomp
 from risexp.inference.setting import Setting
 from risexp.inference.spectral import Spectral, Spectrum
-from tests.localisation import (
-    at_snr,
-    config_of,
-    localiser,
-    scenes_of,
-    sound,
-    with_frames,
-)
+from tests.localisation import at_snr, config_of, localiser, scenes_of, sound, with_frames
 
 LAWS = ("frame", "snapshot")
 METHODS = ("nomp", "nomp:bic", "nomp:aic", "music", "mvdr", "mdl", "aic")

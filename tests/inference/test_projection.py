@@ -11,12 +11,7 @@ from torch import Tensor
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
 from risexp.data.scenes import panel_of
-from risexp.inference.projection import (
-    Equations,
-    loaded_root,
-    project,
-    refine,
-)
+from risexp.inference.projection import Equations, loaded_root, project, refine
 from risexp.inference.setting import Setting
 from risexp.physics.bounds import Sources, frame_bound
 from risexp.physics.geometry import Wavefront, angles, direction_cosines

@@ -1,0 +1,22 @@
+"""What a pursuit through frames leaves: its law, its fits, and their ranges."""
+
+from risexp.config.run import RunConfig
+from risexp.data.frames import Frames
+from risexp.inference.fresh_symbols import FreshSymbols
+from risexp.inference.grid import search_grid
+from risexp.inference.held_symbols import HeldSymbols
+from risexp.inference.law import Law
+from risexp.inference.pursuit import Pursuit, pursue
+from risexp.inference.ranging import RangePosterior
+from risexp.inference.setting import Setting
+
+Found = tuple[Law, Pursuit, list[RangePosterior]]
+
+
+def pursued(config: RunConfig, frames: Frames) -> Found:
+    setting = Setting.of(config)
+    grid = search_grid(setting.panel, setting.view, frames.y.device)
+    held = setting.symbols == "frame"
+    law: Law = HeldSymbols.of(setting, frames) if held else FreshSymbols.of(setting, frames)
+    pursuit = pursue(law, grid, setting.view.sources_max)
+    return law, pursuit, [RangePosterior.of(law, fit) for fit in pursuit.fits]

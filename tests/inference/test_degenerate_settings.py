@@ -1,0 +1,153 @@
+"""Sources, views and panels at their limits: an answer is given all the same, and never a NaN."""
+
+import pytest
+import torch
+
+from tests.estimates import truth_of
+from tests.localisation import NOISELESS, at_snr, config_of, echoes, localiser, scenes_of, sound
+from tests.runs import refusal
+
+LAWS = ("frame", "snapshot")
+
+
+@pytest.mark.parametrize("snr_db", [-5.0, 90.0])
+@pytest.mark.parametrize("method", ["nomp", "nomp:aic", "music on label"])
+@pytest.mark.parametrize("symbols", LAWS)
+def test_as_many_sources_as_can_be_at_one_place_are_answered(
+    device: torch.device, symbols: str, method: str, snr_db: float
+) -> None:
+    config = config_of(f"physics.symbols={symbols}", "physics.power=equal")
+    truth = truth_of([(7.3, -4.1, 2.2)] * 5, [(-31.7, 12.9, 8.0)] * 5, device=device)
+
+    found = localiser(method, config)(echoes(config, truth, snr_db))
+
+    assert sound(found)
+
+
+CROWDED = {
+    "a narrow view": ("data.phi_deg=[0,3]", "data.theta_deg=[0,3]", "data.range_m=[3,10]"),
+    "more sources than beams": ("data.sources_max=10",),
+    "a tiny panel": (
+        "physics.elements_h=3",
+        "physics.elements_v=3",
+        "data.sources_max=3",
+    ),
+}
+
+
+@pytest.mark.parametrize(("rule", "snr_db"), [("nomp", -5.0), ("nomp:bic", 20.0), ("nomp", 60.0)])
+@pytest.mark.parametrize("crowd", CROWDED)
+def test_held_symbols_of_sources_nobody_resolves_are_answered(
+    device: torch.device, crowd: str, rule: str, snr_db: float
+) -> None:
+    config = config_of(at_snr(snr_db), *CROWDED[crowd], preset="smoke")
+
+    found = localiser(rule, config)(scenes_of(config, 128, device))
+
+    assert sound(found)
+
+
+@pytest.mark.parametrize("crowd", CROWDED)
+def test_fresh_symbols_of_sources_nobody_resolves_are_answered(
+    device: torch.device, crowd: str
+) -> None:
+    config = config_of("physics.symbols=snapshot", *CROWDED[crowd], preset="smoke")
+
+    found = localiser("nomp", config)(scenes_of(config, 3, device))
+
+    assert sound(found)
+
+
+FIXED = {
+    "phi": ("data.phi_deg=[10,10]",),
+    "theta": ("data.theta_deg=[10,10]",),
+    "range": ("data.range_m=[3,3]",),
+    "direction": ("data.phi_deg=[10,10]", "data.theta_deg=[10,10]"),
+    "all": ("data.phi_deg=[10,10]", "data.theta_deg=[10,10]", "data.range_m=[3,3]"),
+}
+
+
+@pytest.mark.parametrize("fixed", FIXED)
+@pytest.mark.parametrize("method", ["nomp", "nomp:bic", "music on label", "mvdr on label"])
+@pytest.mark.parametrize("symbols", LAWS)
+def test_a_view_of_no_width_is_answered_within_it(
+    device: torch.device, symbols: str, method: str, fixed: str
+) -> None:
+    config = config_of(f"physics.symbols={symbols}", at_snr(20.0), *FIXED[fixed], preset="smoke")
+
+    found = localiser(method, config)(scenes_of(config, 4, device))
+
+    assert sound(found)
+
+
+@pytest.mark.parametrize("fixed", FIXED)
+@pytest.mark.parametrize("method", ["nomp", "music on label", "mvdr on label"])
+def test_one_source_in_a_view_of_no_width_is_found(
+    device: torch.device, method: str, fixed: str
+) -> None:
+    config = config_of("data.sources_max=1", NOISELESS, *FIXED[fixed])
+    scenes = scenes_of(config, 16, device)
+
+    found = localiser(method, config)(scenes)
+
+    assert torch.allclose(scenes.truth.phi_rad, found.phi_rad, atol=1e-4)
+    assert torch.allclose(scenes.truth.theta_rad, found.theta_rad, atol=1e-4)
+    assert torch.allclose(scenes.truth.range_m, found.range_m, rtol=1e-3)
+
+
+def test_a_panel_of_two_by_two_is_refused_where_it_is_configured() -> None:
+    said = refusal({"physics.elements_h": 2, "physics.elements_v": 2})
+
+    assert "2 x 2 panel cannot tell range" in said
+
+
+@pytest.mark.parametrize("method", ["nomp", "nomp:bic", "music:true-k", "mvdr:true-k"])
+@pytest.mark.parametrize("symbols", LAWS)
+@pytest.mark.parametrize("shape", [(3, 2), (2, 3)])
+def test_the_smallest_panel_answers_one_source_and_two(
+    device: torch.device, shape: tuple[int, int], symbols: str, method: str
+) -> None:
+    config = config_of(
+        f"physics.elements_h={shape[0]}",
+        f"physics.elements_v={shape[1]}",
+        f"physics.symbols={symbols}",
+        "data.sources_max=2",
+    )
+
+    found = localiser(method, config)(scenes_of(config, 16, device))
+
+    assert sound(found)
+
+
+def test_the_smallest_panel_finds_one_source(device: torch.device) -> None:
+    config = config_of(
+        "physics.elements_h=3", "physics.elements_v=2", "data.sources_max=1", NOISELESS
+    )
+    scenes = scenes_of(config, 16, device)
+
+    found = localiser("nomp", config)(scenes)
+
+    assert torch.allclose(scenes.truth.phi_rad, found.phi_rad, atol=1e-3)
+    assert torch.allclose(scenes.truth.theta_rad, found.theta_rad, atol=1e-3)
+
+
+EXTREMES: dict[str, tuple[str, ...]] = {
+    "as loud as can be": (at_snr(100.0),),
+    "as quiet as can be": (at_snr(-100.0),),
+    "far away": ("data.range_m=[1e5,1e6]",),
+    "elements packed": ("physics.spacing_wavelengths=0.01",),
+    "twelve at once": ("data.sources_max=12",),
+}
+
+
+@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("method", ["nomp", "music", "mvdr"])
+@pytest.mark.parametrize("symbols", LAWS)
+def test_extreme_scenes_are_answered(
+    device: torch.device, symbols: str, method: str, extreme: str
+) -> None:
+    config = config_of(f"physics.symbols={symbols}", *EXTREMES[extreme], preset="smoke")
+
+    found = localiser(method, config)(scenes_of(config, 2, device))
+
+    assert sound(found)

@@ -14,16 +14,16 @@ from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
+from risexp.estimation.count_rule import counted
+from risexp.estimation.grid import search_grid
+from risexp.estimation.held_symbols import HeldSymbols
+from risexp.estimation.pursuit import Pursuit, pursue
+from risexp.estimation.ranging import RangePosterior
+from risexp.estimation.setting import Setting
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
-from risexp.inference.count_rule import counted
 from risexp.inference.estimate import Estimate, joined
-from risexp.inference.grid import search_grid
-from risexp.inference.held_symbols import HeldSymbols
 from risexp.inference.nomp import Nomp, answered
-from risexp.inference.pursuit import Pursuit, pursue
-from risexp.inference.ranging import RangePosterior
-from risexp.inference.setting import Setting
 
 LEVELS_DB = (-5, 0, 5, 10, 15, 20)
 BATCH = 128

@@ -15,10 +15,10 @@ from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.data.frames import Frames, Scenes, Truth, join
 from risexp.data.scenes import SceneGenerator, panel_of, source_steering
+from risexp.estimation.grid import search_grid
+from risexp.estimation.setting import Setting
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.inference.estimate import Estimate
-from risexp.inference.grid import search_grid
-from risexp.inference.setting import Setting
 from risexp.inference.spectral import Spectral, Spectrum
 from risexp.physics.geometry import Wavefront, direction_cosines
 from risexp.physics.signals import received, stacked_operator

@@ -10,8 +10,8 @@ from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import sampled_covariance
 from risexp.data.frames import Scenes
-from risexp.inference.grid import search_grid, summed_energy
-from risexp.inference.setting import Setting
+from risexp.estimation.grid import search_grid, summed_energy
+from risexp.estimation.setting import Setting
 
 _ENTRIES = 64 * 144**2
 """Entries of the matrices of a batch: 64 scenes of a 12 x 12 panel."""

@@ -12,11 +12,11 @@ from risexp.covariance.sampled import Method as SampledMethod
 from risexp.data.frames import Scenes
 from risexp.data.scenes import source_steering
 from risexp.errors import ConfigInvalid
+from risexp.estimation.count_rule import CountRule
+from risexp.estimation.setting import Setting
 from risexp.inference.classical import Classical, snr_db_of
-from risexp.inference.count_rule import CountRule
 from risexp.inference.estimate import Estimate
 from risexp.inference.nomp import Nomp
-from risexp.inference.setting import Setting
 from risexp.inference.spectral import Spectral, Spectrum
 
 Method = Callable[[Scenes], Estimate]

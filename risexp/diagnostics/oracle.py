@@ -19,11 +19,11 @@ from risexp.diagnostics.draws import drawn, known_snr_db
 from risexp.diagnostics.labels import label_covariance, label_estimate
 from risexp.diagnostics.report import Number, Rate, Report, Table
 from risexp.errors import ConfigInvalid
+from risexp.estimation.setting import Setting
 from risexp.evaluation.metrics import METRICS
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.evaluation.scores import Scores, summarise
 from risexp.inference.estimate import Estimate
-from risexp.inference.setting import Setting
 from risexp.inference.spectral import Spectral
 
 LIMIT: Final = 1e-9

@@ -11,8 +11,8 @@ from risexp.covariance.order import Criterion, order_scores
 from risexp.covariance.sampled import Method, sampled_covariance
 from risexp.data.frames import Frames
 from risexp.errors import DataInvalid
+from risexp.estimation.noise import noise_power
 from risexp.inference.estimate import Estimate
-from risexp.inference.noise import noise_power
 from risexp.inference.spectral import Spectral
 from risexp.physics.signals import Symbols
 

@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Frames
-from risexp.inference.count_rule import CountRule, counted
+from risexp.estimation.count_rule import CountRule, counted
+from risexp.estimation.fresh_symbols import FreshSymbols
+from risexp.estimation.grid import search_grid
+from risexp.estimation.held_symbols import HeldSymbols
+from risexp.estimation.law import Law
+from risexp.estimation.noise import noise_power
+from risexp.estimation.pursuit import Pursuit, pursue
+from risexp.estimation.ranging import RangePosterior
+from risexp.estimation.setting import Setting
 from risexp.inference.estimate import Estimate, joined
-from risexp.inference.fresh_symbols import FreshSymbols
-from risexp.inference.grid import search_grid
-from risexp.inference.held_symbols import HeldSymbols
-from risexp.inference.law import Law
-from risexp.inference.noise import noise_power
-from risexp.inference.pursuit import Pursuit, pursue
-from risexp.inference.ranging import RangePosterior
-from risexp.inference.setting import Setting
 from risexp.physics.geometry import angles
 
 _SCENES = 128

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from risexp.covariance.factored import FactoredCovariance
+from risexp.estimation.grid import search_grid
+from risexp.estimation.peaks import distinct, highest_peaks
+from risexp.estimation.projection import Equations, refine
+from risexp.estimation.setting import Setting
 from risexp.inference.estimate import Estimate, joined
-from risexp.inference.grid import search_grid
-from risexp.inference.peaks import distinct, highest_peaks
-from risexp.inference.projection import Equations, refine
 from risexp.inference.recursive_music import recursive_music
-from risexp.inference.setting import Setting
 from risexp.physics.geometry import angles
 
 Spectrum = Literal["music", "mvdr"]

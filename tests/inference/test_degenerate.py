@@ -7,8 +7,8 @@ import torch
 
 from risexp.covariance.factored import FactoredCovariance
 from risexp.errors import DataInvalid
+from risexp.estimation.setting import Setting
 from risexp.inference.nomp import Nomp
-from risexp.inference.setting import Setting
 from risexp.inference.spectral import Spectral, Spectrum
 from tests.localisation import at_snr, config_of, localiser, scenes_of, sound, with_frames
 

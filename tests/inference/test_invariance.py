@@ -8,9 +8,9 @@ from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
+from risexp.estimation.setting import Setting
 from risexp.inference.estimate import Estimate, joined
 from risexp.inference.nomp import Nomp
-from risexp.inference.setting import Setting
 from tests.localisation import (
     Localiser,
     apart,

@@ -5,13 +5,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risexp.inference.count_rule import CountRule
+from risexp.estimation.count_rule import CountRule
+from risexp.estimation.grid import search_grid
+from risexp.estimation.held_symbols import HeldSymbols
+from risexp.estimation.pursuit import pursue
+from risexp.estimation.setting import Setting
 from risexp.inference.estimate import joined
-from risexp.inference.grid import search_grid
-from risexp.inference.held_symbols import HeldSymbols
 from risexp.inference.nomp import Nomp
-from risexp.inference.pursuit import pursue
-from risexp.inference.setting import Setting
 from tests.localisation import (
     at_snr,
     config_of,

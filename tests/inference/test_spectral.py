@@ -11,10 +11,10 @@ from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.data.frames import Truth
 from risexp.data.scenes import panel_of, source_steering
+from risexp.estimation.grid import search_grid
+from risexp.estimation.setting import Setting
 from risexp.evaluation.scene_scores import score_scenes
-from risexp.inference.grid import search_grid
 from risexp.inference.recursive_music import recursive_music
-from risexp.inference.setting import Setting
 from risexp.inference.spectral import Spectral, Spectrum, placed
 from risexp.physics.steering import steering_vector
 from tests.estimates import truth_of

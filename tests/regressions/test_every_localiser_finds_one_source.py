@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Scenes
+from risexp.estimation.setting import Setting
 from risexp.inference.estimate import Estimate
 from risexp.inference.nomp import Nomp
-from risexp.inference.setting import Setting
 from risexp.inference.spectral import Spectral
 from risexp.physics.geometry import Panel, Wavefront
 from tests.localisation import (

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Scenes
+from risexp.estimation.grid import search_grid
+from risexp.estimation.held_symbols import HeldSymbols
+from risexp.estimation.pursuit import Pursuit, pursue
+from risexp.estimation.ranging import RangePosterior
+from risexp.estimation.setting import Setting
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import Scores, summarise
-from risexp.inference.grid import search_grid
-from risexp.inference.held_symbols import HeldSymbols
 from risexp.inference.nomp import answered
-from risexp.inference.pursuit import Pursuit, pursue
-from risexp.inference.ranging import RangePosterior
-from risexp.inference.setting import Setting
 from tests.localisation import at_snr, config_of, scenes_of
 
 SCENES = 300

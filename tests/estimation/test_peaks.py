@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from risexp.inference.grid import Grid, search_grid
-from risexp.inference.peaks import distinct, highest_peaks
-from risexp.inference.setting import Setting
+from risexp.estimation.grid import Grid, search_grid
+from risexp.estimation.peaks import distinct, highest_peaks
+from risexp.estimation.setting import Setting
 from tests.localisation import config_of
 from tests.scenes import any_device, uniform
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from risexp.inference.grid import Grid, search_grid, summed_energy
-from risexp.inference.setting import Setting
+from risexp.estimation.grid import Grid, search_grid, summed_energy
+from risexp.estimation.setting import Setting
 from risexp.physics.geometry import Wavefront
 from risexp.physics.steering import steering_vector
 from tests.localisation import WAVEFRONTS, anywhere, config_of

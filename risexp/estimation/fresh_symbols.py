@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Frames
-from risexp.inference.grid import Grid
-from risexp.inference.laplace import Gaussian
-from risexp.inference.law import Fit, Scan
-from risexp.inference.noise import noise_power
-from risexp.inference.projection import loaded_root
-from risexp.inference.setting import Setting
-from risexp.inference.stochastic import (
+from risexp.estimation.grid import Grid
+from risexp.estimation.laplace import Gaussian
+from risexp.estimation.law import Fit, Scan
+from risexp.estimation.noise import noise_power
+from risexp.estimation.projection import loaded_root
+from risexp.estimation.setting import Setting
+from risexp.estimation.stochastic import (
     Gaussians,
     Recorded,
     bounded,

@@ -7,11 +7,11 @@ from torch import Tensor
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
 from risexp.errors import DataInvalid
-from risexp.inference.fresh_symbols import FreshSymbols
-from risexp.inference.grid import search_grid
-from risexp.inference.law import Fit
-from risexp.inference.setting import Setting
-from risexp.inference.stochastic import weigh
+from risexp.estimation.fresh_symbols import FreshSymbols
+from risexp.estimation.grid import search_grid
+from risexp.estimation.law import Fit
+from risexp.estimation.setting import Setting
+from risexp.estimation.stochastic import weigh
 from risexp.physics.signals import coded
 from risexp.physics.steering import steering_vector
 from tests.localisation import anywhere, at_snr, config_of, isometric, scenes_of, with_frames

@@ -5,10 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risexp.inference.projection import damped_step, project, refine
-from risexp.inference.setting import Setting
+from risexp.estimation.projection import damped_step, project, refine
+from risexp.estimation.setting import Setting
 from risexp.physics.geometry import Wavefront
-from tests.inference.equations import plain_equations, single
+from tests.estimation.equations import plain_equations, single
 from tests.localisation import NOISELESS, WAVEFRONTS, anywhere, config_of, points_of, scenes_of
 from tests.scenes import any_device, gaussian, uniform, worst
 

@@ -19,8 +19,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from risexp.inference.projection import by_coordinate, by_source, damped_step, moved
-from risexp.inference.setting import Setting
+from risexp.estimation.projection import by_coordinate, by_source, damped_step, moved
+from risexp.estimation.setting import Setting
 from risexp.physics.signals import coded
 from risexp.physics.steering import steering_slopes
 

@@ -18,8 +18,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from risexp.inference.setting import Setting
-from risexp.inference.view import View
+from risexp.estimation.setting import Setting
+from risexp.estimation.view import View
 from risexp.physics.geometry import Panel
 from risexp.physics.steering import steering_slopes
 

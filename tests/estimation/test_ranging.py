@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from risexp.inference.law import Fit, Law
-from risexp.inference.ranging import TOLERANCE_M, RangePosterior
-from risexp.inference.setting import Setting
+from risexp.estimation.law import Fit, Law
+from risexp.estimation.ranging import TOLERANCE_M, RangePosterior
+from risexp.estimation.setting import Setting
 from tests.localisation import config_of
 
 SETTING = Setting.of(config_of())

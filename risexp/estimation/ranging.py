@@ -12,7 +12,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from risexp.inference.law import Fit, Law
+from risexp.estimation.law import Fit, Law
 
 _NODES = 97
 _REACH = 6.0

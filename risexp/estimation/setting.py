@@ -7,7 +7,7 @@ from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.data.scenes import panel_of
-from risexp.inference.view import View
+from risexp.estimation.view import View
 from risexp.physics.geometry import Panel
 from risexp.physics.signals import PowerLaw, Symbols, path_amplitude
 

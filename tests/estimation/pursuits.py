@@ -2,13 +2,13 @@
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
-from risexp.inference.fresh_symbols import FreshSymbols
-from risexp.inference.grid import search_grid
-from risexp.inference.held_symbols import HeldSymbols
-from risexp.inference.law import Law
-from risexp.inference.pursuit import Pursuit, pursue
-from risexp.inference.ranging import RangePosterior
-from risexp.inference.setting import Setting
+from risexp.estimation.fresh_symbols import FreshSymbols
+from risexp.estimation.grid import search_grid
+from risexp.estimation.held_symbols import HeldSymbols
+from risexp.estimation.law import Law
+from risexp.estimation.pursuit import Pursuit, pursue
+from risexp.estimation.ranging import RangePosterior
+from risexp.estimation.setting import Setting
 
 Found = tuple[Law, Pursuit, list[RangePosterior]]
 

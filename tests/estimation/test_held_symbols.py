@@ -9,12 +9,12 @@ from torch import Tensor
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
 from risexp.data.scenes import panel_of
-from risexp.inference.grid import search_grid
-from risexp.inference.held_symbols import HeldSymbols
-from risexp.inference.laplace import Gaussian
-from risexp.inference.law import Fit
-from risexp.inference.projection import Equations, project
-from risexp.inference.setting import Setting
+from risexp.estimation.grid import search_grid
+from risexp.estimation.held_symbols import HeldSymbols
+from risexp.estimation.laplace import Gaussian
+from risexp.estimation.law import Fit
+from risexp.estimation.projection import Equations, project
+from risexp.estimation.setting import Setting
 from risexp.physics.steering import steering_vector
 from tests.localisation import (
     anywhere,

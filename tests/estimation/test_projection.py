@@ -11,13 +11,13 @@ from torch import Tensor
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
 from risexp.data.scenes import panel_of
-from risexp.inference.projection import Equations, loaded_root, project, refine
-from risexp.inference.setting import Setting
+from risexp.estimation.projection import Equations, loaded_root, project, refine
+from risexp.estimation.setting import Setting
 from risexp.physics.bounds import Sources, frame_bound
 from risexp.physics.geometry import Wavefront, angles, direction_cosines
 from risexp.physics.steering import steering_vector
-from tests.inference.equations import plain_equations, single
-from tests.inference.turning import turning
+from tests.estimation.equations import plain_equations, single
+from tests.estimation.turning import turning
 from tests.localisation import (
     NOISELESS,
     WAVEFRONTS,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from risexp.config.sections import DataConfig
+from risexp.estimation.view import View
 from risexp.inference.estimate import Estimate
-from risexp.inference.view import View
 from risexp.physics.geometry import direction_cosines
 from tests.localisation import NOISELESS, anywhere, config_of, localiser, scenes_of
 from tests.scenes import uniform

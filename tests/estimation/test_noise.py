@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from risexp.errors import DataInvalid
-from risexp.inference.noise import noise_power
+from risexp.estimation.noise import noise_power
 from tests.localisation import at_snr, config_of, plain_operator, scenes_of, with_frames
 from tests.scenes import worst
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Scenes
-from risexp.inference.count_rule import CountRule, counted, log_evidence, log_joint
+from risexp.estimation.count_rule import CountRule, counted, log_evidence, log_joint
+from risexp.estimation.setting import Setting
 from risexp.inference.nomp import Nomp
-from risexp.inference.setting import Setting
-from tests.inference.pursuits import Found, pursued
+from tests.estimation.pursuits import Found, pursued
 from tests.localisation import at_snr, config_of, plain_misfit, scenes_of
 
 RULES: tuple[CountRule, ...] = ("evidence", "bic", "aic")

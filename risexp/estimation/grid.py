@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
-from risexp.inference.view import View
+from risexp.estimation.view import View
 from risexp.physics.geometry import Panel
 from risexp.physics.steering import steering_vector
 

@@ -18,11 +18,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from risexp.inference.law import Fit, Law
-from risexp.inference.pursuit import Pursuit
-from risexp.inference.ranging import RangePosterior
-from risexp.inference.setting import Setting
-from risexp.inference.view import View
+from risexp.estimation.law import Fit, Law
+from risexp.estimation.pursuit import Pursuit
+from risexp.estimation.ranging import RangePosterior
+from risexp.estimation.setting import Setting
+from risexp.estimation.view import View
 
 CountRule = Literal["evidence", "bic", "aic"]
 

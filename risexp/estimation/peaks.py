@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from risexp.inference.grid import Grid
+from risexp.estimation.grid import Grid
 
 _DISTINCT = 0.3
 """Points closer than this share of the grid's steps are one peak."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from risexp.inference.grid import Grid
-from risexp.inference.law import Fit, Law, Scan
-from risexp.inference.peaks import highest_peaks
+from risexp.estimation.grid import Grid
+from risexp.estimation.law import Fit, Law, Scan
+from risexp.estimation.peaks import highest_peaks
 
 _WEIGHED = 4
 """Peaks of a scan that are weighed exactly before one is chosen."""

@@ -9,16 +9,16 @@ from torch import Tensor
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames, Scenes
 from risexp.data.scenes import panel_of
-from risexp.inference.count_rule import log_evidence
-from risexp.inference.held_symbols import HeldSymbols
-from risexp.inference.law import Fit
-from risexp.inference.noise import noise_power
-from risexp.inference.ranging import RangePosterior
-from risexp.inference.setting import Setting
+from risexp.estimation.count_rule import log_evidence
+from risexp.estimation.held_symbols import HeldSymbols
+from risexp.estimation.law import Fit
+from risexp.estimation.noise import noise_power
+from risexp.estimation.ranging import RangePosterior
+from risexp.estimation.setting import Setting
 from risexp.physics.bounds import Sources, frame_bound, snapshot_bound
 from risexp.physics.geometry import angles, direction_cosines
 from risexp.physics.steering import steering_vector
-from tests.inference.pursuits import pursued
+from tests.estimation.pursuits import pursued
 from tests.localisation import (
     anywhere,
     at_snr,

@@ -3,7 +3,7 @@
 import torch
 
 from risexp.data.frames import Frames
-from risexp.inference.projection import Equations
+from risexp.estimation.projection import Equations
 from tests.localisation import plain_measured, plain_operator
 
 

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from risexp.inference.grid import Grid
-from risexp.inference.setting import Setting
+from risexp.estimation.grid import Grid
+from risexp.estimation.setting import Setting
 
 
 @dataclass(frozen=True)

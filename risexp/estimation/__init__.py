@@ -1,0 +1,1 @@
+"""Sources from measurements: grids, likelihoods, greedy search, ranges, and rules for the count."""

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from risexp.covariance.gram import gram
 
-ORTHONORMAL_TOLERANCE = 1e-6
+ORTHONORMAL_TOLERANCE = 1e-5
 RANK_TOLERANCE = 1e-10
 GAP_FLOOR = 1e-6
 """Smallest gap between eigenvalues that a gradient divides by, relative to the largest."""

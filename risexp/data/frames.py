@@ -13,7 +13,7 @@ from risexp.errors import DataInvalid
 class _Batch:
     """Tensors with scenes along their first axis, cut and moved together."""
 
-    def __getitem__(self, scenes: slice) -> Self:
+    def __getitem__(self, scenes: slice | Tensor) -> Self:
         return type(self)(
             **{
                 name: value if _shared(name, value) else value[scenes]

@@ -70,6 +70,13 @@ class FreshSymbols:
         points = empty.unsqueeze(-1).expand(-1, -1, 3).float()
         return self._fit(weigh(self.setting, self.recorded, points, empty))
 
+    def fitted(self, points: Tensor) -> Fit:
+        """The fit of sources started at points (B, k, 3), one by one: each needs a power."""
+        fit = self.silence()
+        for point in points.unbind(1):
+            fit = self.extended(fit, point)
+        return fit
+
     def extended(self, fit: Fit, points: Tensor) -> Fit:
         """The fit with one more source a scene, started at points (B, 3), all moved jointly."""
         started = torch.cat([fit.points, points.unsqueeze(1)], dim=1)

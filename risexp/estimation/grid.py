@@ -99,9 +99,8 @@ class Grid:
 
     def unfold(self, values: Tensor, outside: float) -> Tensor:
         """Values of the points inside (B, G), laid on the whole grid (B, R, V, U)."""
-        laid = values.new_full((len(values), *self.shape), outside)
-        laid[:, self.inside] = values
-        return laid
+        laid = values.new_full((len(values), self.inside.numel()), outside)
+        return laid.index_copy(1, self._places, values).view(len(values), *self.shape)
 
     @property
     def steps(self) -> Tensor:

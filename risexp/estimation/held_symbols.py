@@ -16,7 +16,14 @@ from risexp.estimation.grid import Grid
 from risexp.estimation.laplace import Gaussian, log_diagonal
 from risexp.estimation.law import Fit, Scan
 from risexp.estimation.noise import noise_power
-from risexp.estimation.projection import Equations, Projection, loaded_root, project, refine
+from risexp.estimation.projection import (
+    Equations,
+    Projection,
+    advance,
+    loaded_root,
+    project,
+    refine,
+)
 from risexp.estimation.setting import Setting
 from risexp.physics.steering import steering_vector
 
@@ -26,6 +33,8 @@ _EXACT = 1e-12
 """The same as a share of the frame's energy, where there is no noise."""
 _QUIETEST = 10.0**-4.5
 """Least noise over the frame's power."""
+_LAST_STEPS = 3
+"""Steps from points that are nearly there; twice as many were never worth .001 of success."""
 _RESOLVED = 0.3
 """Least share of a grid point's energy that the sources already found must leave unexplained."""
 
@@ -82,6 +91,10 @@ class HeldSymbols:
         """The fit with one more source a scene, started at points (B, 3), all moved jointly."""
         started = torch.cat([fit.points, points.unsqueeze(1)], dim=1)
         return self._fit(refine(self.setting, self.equations, started, self.tolerance))
+
+    def fitted(self, points: Tensor) -> Fit:
+        """The fit of sources near points (B, k, 3), all moved jointly the last few steps."""
+        return self._fit(advance(self.setting, self.equations, points, self.tolerance, _LAST_STEPS))
 
     def scan(self, fit: Fit, grid: Grid) -> Scan:
         """Matched filter of the residual, over the energy that is not yet explained."""

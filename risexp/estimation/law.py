@@ -80,6 +80,10 @@ class Law(Protocol):
         """The fit with one more source a scene, started at points (B, 3), all moved jointly."""
         ...
 
+    def fitted(self, points: Tensor) -> Fit:
+        """The fit of sources near points (B, k, 3), all moved jointly."""
+        ...
+
     def scan(self, fit: Fit, grid: Grid) -> Scan:
         """What one more source would explain."""
         ...

@@ -35,6 +35,15 @@ def noise_power(frames: Frames, symbols: Symbols) -> Tensor:
     return power.maximum(1e-9 * energy / samples).clamp(min=1e-30)
 
 
+def snr_db_of(frames: Frames, symbols: Symbols) -> Tensor:
+    """The SNR that came with the frames, or the one their noise power stands for, (B,)."""
+    if frames.snr_db is not None:
+        return frames.snr_db
+    power = torch.view_as_real(frames.y).double().square().sum(-1).mean((-2, -1))
+    noise = noise_power(frames, symbols)
+    return (10.0 * (power / noise - 1.0).clamp(min=1e-3).log10()).to(frames.y.real.dtype)
+
+
 def _outside(frames: Frames) -> Tensor:
     """|y|^2 - |projection of y on the span of G|^2, from the normal equations."""
     channel, codes = (x.to(torch.complex128) for x in (frames.channel, frames.codes))

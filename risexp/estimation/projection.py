@@ -196,6 +196,21 @@ class Task:
         return Task(self.equations[scenes], self.tolerance[scenes], present)
 
 
+def advance(
+    setting: Setting, equations: Equations, points: Tensor, tolerance: Tensor, steps: int
+) -> Projection:
+    """Move the points as `refine` does, by so many steps, without waiting for the device."""
+    task = Task(equations, tolerance, None)
+    best = project(setting.panel, equations, setting.view.clamp(points))
+    damping = torch.full_like(best.misfit, _DAMPING)
+    going = torch.ones_like(damping, dtype=torch.bool)
+    for _ in range(steps):
+        step = damped_step(best.slope, best.curvature, damping, held(setting.view, best))
+        going &= (best.slope * step).sum(-1) > tolerance
+        best, damping = _stepped(setting, task, best, damping, (step, going))
+    return best
+
+
 def _descend(
     setting: Setting, task: Task, best: Projection, damping: Tensor, steps: int
 ) -> Projection:
@@ -204,25 +219,31 @@ def _descend(
     A scene's way is its own: once settled it stays, and who goes on keeps its damping, so that no
     answer depends on which scenes are searched beside it.
     """
-    panel, view = setting.panel, setting.view
-    moving = torch.ones_like(damping, dtype=torch.bool)
+    going = torch.ones_like(damping, dtype=torch.bool)
     for taken in range(steps):
-        step = damped_step(best.slope, best.curvature, damping, held(view, best))
-        moving &= (best.slope * step).sum(-1) > task.tolerance
-        left = int(moving.sum())
+        step = damped_step(best.slope, best.curvature, damping, held(setting.view, best))
+        going &= (best.slope * step).sum(-1) > task.tolerance
+        left = int(going.sum())
         if left == 0:
             break
-        if left < _CROWD * len(moving):
-            scenes = moving.nonzero().squeeze(-1)
+        if left < _CROWD * len(going):
+            scenes = going.nonzero().squeeze(-1)
             rest = _descend(setting, task[scenes], best[scenes], damping[scenes], steps - taken)
             return best.replaced(scenes, rest)
-        there = moved(setting, best.points, step)
-        tried = project(panel, task.equations, there, task.present)
-        rounding = _ROUNDING * task.equations.energy
-        better = (tried.misfit < best.misfit + rounding) & (tried.misfit > -rounding)
-        best = tried.where(better & moving, best)
-        damping = torch.where(better, 0.2 * damping, 8.0 * damping).clamp(1e-6, 1e6)
+        best, damping = _stepped(setting, task, best, damping, (step, going))
     return best
+
+
+def _stepped(
+    setting: Setting, task: Task, best: Projection, damping: Tensor, move: tuple[Tensor, Tensor]
+) -> tuple[Projection, Tensor]:
+    """The fit after a step (B, 3 k) of scenes that go on (B,), kept where it is a better one."""
+    step, going = move
+    tried = project(setting.panel, task.equations, moved(setting, best.points, step), task.present)
+    rounding = _ROUNDING * task.equations.energy
+    better = (tried.misfit < best.misfit + rounding) & (tried.misfit > -rounding)
+    damping = torch.where(better, 0.2 * damping, 8.0 * damping).clamp(1e-6, 1e6)
+    return tried.where(better & going, best), damping
 
 
 def held(view: View, fit: Projection) -> Tensor:

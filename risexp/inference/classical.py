@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from risexp.covariance.effective import effective
@@ -11,10 +10,9 @@ from risexp.covariance.order import Criterion, order_scores
 from risexp.covariance.sampled import Method, sampled_covariance
 from risexp.data.frames import Frames
 from risexp.errors import DataInvalid
-from risexp.estimation.noise import noise_power
+from risexp.estimation.noise import snr_db_of
 from risexp.inference.estimate import Estimate
 from risexp.inference.spectral import Spectral
-from risexp.physics.signals import Symbols
 
 
 @dataclass(frozen=True)
@@ -63,12 +61,3 @@ class Classical:
 
     def _samples(self, method: Method, frames: Frames) -> FactoredCovariance:
         return sampled_covariance(method, frames.y, frames.channel, frames.codes, self.ridge)
-
-
-def snr_db_of(frames: Frames, symbols: Symbols) -> Tensor:
-    """The SNR that came with the frames, or the one their noise power stands for, (B,)."""
-    if frames.snr_db is not None:
-        return frames.snr_db
-    power = torch.view_as_real(frames.y).double().square().sum(-1).mean((-2, -1))
-    noise = noise_power(frames, symbols)
-    return (10.0 * (power / noise - 1.0).clamp(min=1e-3).log10()).to(frames.y.real.dtype)

@@ -54,12 +54,12 @@ class Nomp:
         The model is then wrong somewhere (a label, a phase, a wavefront), and what it cannot
         explain would be taken for sources.
         """
-        law = self._law(frames, noise)
+        law = law_of(self.setting, frames, noise)
         pursuit = self._pursuit(law)
         left = law.noise_left(pursuit.fits[-1])
         wrong = left > _WRONG * noise
         if bool(wrong.any()):
-            law = self._law(frames, torch.where(wrong, left, noise))
+            law = law_of(self.setting, frames, torch.where(wrong, left, noise))
             pursuit = self._pursuit(law)
         ranges = [RangePosterior.of(law, fit) for fit in pursuit.fits]
         count, probabilities = counted(self.rule, pursuit, law, ranges)
@@ -70,12 +70,14 @@ class Nomp:
         grid = search_grid(setting.panel, setting.view, law.noise_power.device)
         return pursue(law, grid, setting.view.sources_max)
 
-    def _law(self, frames: Frames, noise: Tensor) -> Law:
-        match self.setting.symbols:
-            case "frame":
-                return HeldSymbols.of(self.setting, frames, noise)
-            case "snapshot":
-                return FreshSymbols.of(self.setting, frames, noise)
+
+def law_of(setting: Setting, frames: Frames, noise: Tensor) -> Law:
+    """The likelihood of frames under the law of the symbols that is configured."""
+    match setting.symbols:
+        case "frame":
+            return HeldSymbols.of(setting, frames, noise)
+        case "snapshot":
+            return FreshSymbols.of(setting, frames, noise)
 
 
 def answered(

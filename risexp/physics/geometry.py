@@ -49,7 +49,8 @@ def direction_cosines(phi_rad: Tensor, theta_rad: Tensor) -> tuple[Tensor, Tenso
 def angles(u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """The inverse of `direction_cosines`, for the half space in front of the panel."""
     theta = v.clamp(-1.0, 1.0).asin()
-    return torch.atan2(u, (1.0 - u.square() - v.square()).clamp(min=0.0).sqrt()), theta
+    # At the edge of the half space the root has no slope; clamped, its gradient stays a number.
+    return torch.atan2(u, (1.0 - u.square() - v.square()).clamp(min=1e-14).sqrt()), theta
 
 
 @lru_cache(maxsize=32)

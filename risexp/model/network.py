@@ -1,0 +1,106 @@
+"""The network: a front that looks, factors that explain, a head that counts."""
+
+from dataclasses import replace
+from typing import Final, Literal
+
+import torch
+from torch import nn
+
+from risexp.config.run import RunConfig
+from risexp.covariance.effective import effective
+from risexp.estimation.setting import Setting
+from risexp.model.aperture_front import ApertureFront
+from risexp.model.blocks import perceptron
+from risexp.model.count_head import CountHead
+from risexp.model.counting import CountLaw
+from risexp.model.factors import FactorHead
+from risexp.model.features import Features
+from risexp.model.image_front import ImageFront
+from risexp.model.observation import Observation
+from risexp.model.prediction import Prediction, predicted
+from risexp.model.pursuit_front import PursuitFront
+
+Part = Literal["backbone", "heads"]
+AnyFront = PursuitFront | ImageFront | ApertureFront
+_BACKBONE: Final = "front."
+
+
+class Network(nn.Module):
+    """Observations in, predictions out: the front is the backbone, all else are heads."""
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__()
+        setting, width = Setting.of(config), config.network.width
+        most, count = config.data.sources_max, config.count
+        self.law = CountLaw(count.kind, most, count.threshold, count.decision)
+        self.lambda_range = config.factors.lambda_range
+        self.alpha_base = config.covariance.alpha_base
+        self.precision = config.training.precision
+        self.front = _front(config, setting)
+        self.factors = FactorHead(setting, config.factors.kind, width, self.front.reach)
+        name = config.network.front_for(config.physics.symbols)
+        self.found = perceptron(width, width, most)
+        self.count = CountHead(config.count, self.law, width, name)
+        if config.training.compile:
+            self.front.trunk.compile()
+
+    def forward(self, observation: Observation, beta: float) -> Prediction:
+        """Answer B scenes, with a share of the samples blended into the covariance."""
+        features = self._look(observation)
+        factors = self.factors(features)
+        seen = effective(
+            predicted(factors.angle, factors.range, self.lambda_range),
+            observation.snr_db,
+            observation.sampled if beta > 0.0 else None,
+            beta,
+            alpha_base=self.alpha_base,
+        )
+        logits = self.count(observation, features.context, factors.pointers.existence, seen)
+        return Prediction(
+            angle_factor=factors.angle,
+            range_factor=factors.range,
+            lambda_range=self.lambda_range,
+            effective=seen,
+            count_logits=logits,
+            count_law=self.law,
+            found_logits=self.found(features.context),
+            pointers=factors.pointers,
+            heat=features.heat,
+        )
+
+    def calibrated(self, temperature: float) -> None:
+        """Read the count's logits at this temperature from now on."""
+        self.law = replace(self.law, temperature=temperature)
+
+    def _look(self, observation: Observation) -> Features:
+        """The front in half precision where that is asked for; what follows is in single."""
+        if self.precision == "fp32":
+            plain: Features = self.front(observation)
+            return plain
+        with torch.autocast(observation.snr_db.device.type, torch.bfloat16):
+            seen: Features = self.front(observation)
+        return replace(
+            seen,
+            context=seen.context.float(),
+            slots=seen.slots.float(),
+            anchors=seen.anchors.float(),
+            log_power=seen.log_power.float(),
+            heat=None if seen.heat is None else replace(seen.heat, logits=seen.heat.logits.float()),
+        )
+
+
+def part_of(name: str) -> Part:
+    """Which part of a network a parameter belongs to, by its name."""
+    return "backbone" if name.startswith(_BACKBONE) else "heads"
+
+
+def _front(config: RunConfig, setting: Setting) -> AnyFront:
+    method = config.sampled.method_for(config.physics.symbols)
+    columns = 1 if method == "joint" else config.physics.snapshots
+    match config.network.front_for(config.physics.symbols):
+        case "pursuit":
+            return PursuitFront(setting, config.network)
+        case "image":
+            return ImageFront(setting, config.network, columns)
+        case "aperture":
+            return ApertureFront(setting, config.network, columns)

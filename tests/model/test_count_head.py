@@ -1,0 +1,156 @@
+"""The count head: its two paths, and what it reads of eigenvalues."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from risexp.config.learning import CountKind, Front
+from risexp.covariance.factored import FactoredCovariance
+from risexp.model.count_head import falling, spectral_features, spectral_width
+from tests.localisation import scenes_of
+from tests.networks import FRONTS, KINDS, answer, awake, network_config, observed, untrained
+from tests.scenes import gaussian, matrix, worst
+
+
+def covariance(columns: int = 4, loads: tuple[float, ...] = (1e-3, 1e-1)) -> FactoredCovariance:
+    factor = gaussian(len(loads), 6, columns, seed=1).to(torch.complex64)
+    return FactoredCovariance(factor, torch.tensor(loads)).trace_normalize()
+
+
+def plain_features(dense: Tensor, most: int) -> Tensor:
+    """The same numbers from the eigenvalues of whole matrices."""
+    values = torch.linalg.eigvalsh(dense).flip(-1)[:, : most + 1] / dense.shape[-1]
+    logs = values.log()
+    tails = [logs[:, k:].mean(-1) - values[:, k:].mean(-1).log() for k in range(most)]
+    shares = values.cumsum(-1)[:, :most] / values.sum(-1, keepdim=True)
+    return torch.cat(
+        [logs / 4, (logs[:, :-1] - logs[:, 1:]) / 4, shares, torch.stack(tails, -1) / 4], dim=-1
+    )
+
+
+@given(raw=st.lists(st.floats(-1e6, 1e6, width=32), min_size=0, max_size=8))
+def test_ordinal_logits_never_rise(raw: list[float]) -> None:
+    logits = falling(torch.tensor([raw]))
+
+    assert (1, len(raw)) == tuple(logits.shape)
+    assert bool((logits.diff(dim=-1) <= 0.0).all())
+    assert bool(logits.isfinite().all())
+
+
+def test_ordinal_logits_fall_by_positive_steps() -> None:
+    raw = gaussian(64, 4, seed=2).real.float() * 4.0
+
+    logits = falling(raw)
+
+    assert torch.equal(raw[:, 0], logits[:, 0])
+    steps = logits[:, :-1] - logits[:, 1:]
+    assert worst(torch.nn.functional.softplus(raw[:, 1:]), steps) < 1e-5
+    assert bool((steps > 0.0).all())
+
+
+@pytest.mark.parametrize("most", [1, 3, 5])
+def test_spectral_features_are_those_of_the_dense_eigenvalues(most: int) -> None:
+    seen = covariance()
+
+    features = spectral_features(seen, most)
+
+    assert torch.float32 == features.dtype
+    assert (2, spectral_width(most)) == tuple(features.shape)
+    assert worst(plain_features(matrix(seen), most), features.double()) < 1e-5
+
+
+def test_eigenvalues_beyond_the_columns_are_the_diagonal() -> None:
+    seen = covariance(columns=1)
+
+    assert worst(plain_features(matrix(seen), 4), spectral_features(seen, 4).double()) < 1e-5
+
+
+def test_spectral_features_do_not_know_the_scale_or_the_basis() -> None:
+    seen = covariance()
+    turn = torch.linalg.qr(gaussian(6, 6, seed=5)).Q.to(torch.complex64)
+    scaled = FactoredCovariance(turn @ seen.factor * 3.0, seen.diagonal * 9.0).trace_normalize()
+
+    assert worst(spectral_features(seen, 3), spectral_features(scaled, 3)) < 1e-5
+
+
+@pytest.mark.parametrize("factor", [0.0, 1e-20, 1e15])
+def test_spectral_features_of_any_covariance_are_numbers_with_gradients(factor: float) -> None:
+    columns = (factor * torch.ones(2, 6, 4, dtype=torch.complex64)).requires_grad_()
+    seen = FactoredCovariance.from_factor(columns).trace_normalize()
+
+    features = spectral_features(seen, 3)
+    torch.autograd.backward(features.sum())
+
+    assert bool(features.isfinite().all())
+    assert columns.grad is not None
+    assert bool(torch.view_as_real(columns.grad).isfinite().all())
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_both_paths_start_with_half_a_say(front: Front) -> None:
+    network = untrained(network_config("count.kind=softmax", front=front))
+    observation = observed(network_config(front=front))
+    mixture = network.count.mixture
+    with torch.no_grad():
+        mixed = network(observation, 0.0).count_logits
+        mixture.fill_(40.0)
+        spectral = network(observation, 0.0).count_logits
+        mixture.fill_(-40.0)
+        direct = network(observation, 0.0).count_logits
+        read = network.count.direct(network.front(observation).context)
+
+    assert worst(read, direct) < 1e-5
+    assert worst(0.5 * (spectral + direct), mixed) < 1e-5
+    assert worst(spectral, direct) > 0.1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_path_that_is_not_taken_has_no_weights(kind: CountKind) -> None:
+    names = {
+        path: {
+            name.split(".")[0]
+            for name, _ in awake(
+                network_config(f"count.kind={kind}", f"count.path={path}")
+            ).count.named_parameters()
+        }
+        for path in ("both", "spectral", "direct")
+    }
+
+    assert {"both": {"spectral", "direct", "mixture"}, "spectral": {"spectral"}} | {
+        "direct": {"direct"}
+    } == names
+
+
+@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_one_source_is_the_most_no_head_hinders_it(kind: CountKind, front: Front) -> None:
+    config = network_config("data.sources_max=1", f"count.kind={kind}", front=front)
+
+    said = answer(config, scenes_of(config, 3).frames)
+
+    assert [1, 1, 1] == said.count.tolist()
+    assert torch.equal(torch.ones(3, 1, dtype=torch.float64), said.count_probabilities)
+
+
+def test_an_ordinal_head_of_one_source_has_nothing_to_learn() -> None:
+    network = untrained(network_config("data.sources_max=1"))
+
+    assert [] == list(network.count.parameters())
+
+
+def test_the_number_of_slots_that_exist_is_the_count() -> None:
+    """Existence is shared: what a slot says of itself is what is counted."""
+    config = network_config("count.kind=slots")
+    network = awake(config)
+    with torch.no_grad():
+        before = network(observed(config), 0.0)
+        last = network.factors.existence[-1]
+        assert isinstance(last, torch.nn.Linear)
+        last.bias.add_(2.0)
+        after = network(observed(config), 0.0)
+
+    moved = after.pointers.existence - before.pointers.existence
+    assert worst(torch.full_like(moved, 2.0), moved) < 1e-5
+    assert bool((after.count_logits > before.count_logits + 1.0).all())

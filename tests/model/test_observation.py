@@ -1,0 +1,163 @@
+"""What a network is given of a scene, and what it is not."""
+
+import ast
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from risexp import model
+from risexp.config.learning import Front
+from risexp.covariance.sampled import sampled_covariance
+from risexp.data.frames import Frames
+from risexp.errors import DataInvalid
+from risexp.model.observation import Observer
+from tests.localisation import scenes_of, with_frames
+from tests.networks import FRONTS, network_config, observed
+from tests.scenes import worst
+
+FILES = sorted(Path(model.__path__[0]).glob("*.py"))
+SECRETS = {"Truth", "Scenes", "SceneGenerator", "truth", "scenes", "Target"}
+
+
+def names(source: str) -> set[str]:
+    """Every name that code uses, gives or imports; what is said in words does not count."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Name(id=name) | ast.arg(arg=name) | ast.Attribute(attr=name):
+                found.add(name)
+            case ast.alias(name=name):
+                found.add(name.rsplit(".", 1)[-1])
+    return found
+
+
+def double(frames: Frames) -> Frames:
+    """The same frames in double precision."""
+    wide = {name: getattr(frames, name).to(torch.complex128) for name in ("y", "channel", "codes")}
+    assert frames.snr_db is not None
+    return replace(frames, **wide, snr_db=frames.snr_db.double())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.stem))
+def test_nothing_in_a_network_takes_or_names_the_truth(path: Path) -> None:
+    assert set() == names(path.read_text("utf-8")) & SECRETS
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "from risexp.data.frames import Truth as Known",
+        "def forward(self, observation, truth): ...",
+        "def forward(self, scenes: Scenes): return scenes.truth.count",
+    ],
+)
+def test_a_network_that_did_would_be_seen(fault: str) -> None:
+    assert set() != names(fault) & SECRETS
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_only_the_front_that_judges_a_search_makes_one(front: Front) -> None:
+    observation = observed(network_config(front=front))
+
+    assert (front == "pursuit") == (observation.glance is not None)
+    assert 4 == len(observation)
+
+
+def test_frames_are_seen_at_unit_rms_and_their_level_apart(device: torch.device) -> None:
+    config = network_config()
+    scenes = scenes_of(config, 4, device)
+    louder = with_frames(scenes, y=scenes.frames.y * 1000.0)
+
+    one, two = (Observer.of(config)(each.frames) for each in (scenes, louder))
+
+    rms = one.frames.y.abs().square().mean((-2, -1)).sqrt()
+    assert worst(torch.ones_like(rms), rms) < 1e-6
+    assert worst(one.frames.y, two.frames.y) < 1e-6
+    assert worst(one.log_rms + 3.0, two.log_rms) < 1e-6
+
+
+@pytest.mark.parametrize("method", ["joint", "per_snapshot"])
+def test_samples_are_those_of_the_frames_at_trace_n(device: torch.device, method: str) -> None:
+    config = network_config(f"sampled.method={method}", "sampled.ridge=0.01")
+    observation = observed(config, 4, device)
+
+    sampled = observation.sampled
+
+    seen = scenes_of(config, 4, device).frames
+    expected = sampled_covariance(
+        observation.method, seen.y, seen.channel, seen.codes, 0.01
+    ).trace_normalize()
+    assert method == observation.method
+    assert worst(expected.dense(), sampled.dense()) < 1e-4
+    assert worst(torch.full_like(sampled.diagonal, 36.0), sampled.trace()) < 1e-5
+
+
+def test_samples_are_computed_when_looked_at_and_once() -> None:
+    observation = observed(network_config())
+    unseen = "sampled" in vars(observation)
+
+    first = observation.sampled
+
+    assert not unseen
+    assert first is observation.sampled
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_an_observation_is_a_constant_in_single_precision(front: Front) -> None:
+    config = network_config(front=front)
+    frames = scenes_of(config, 4).frames
+
+    plain, wide = (Observer.of(config)(each) for each in (frames, double(frames)))
+
+    assert torch.complex64 == wide.sampled.factor.dtype
+    assert not wide.sampled.factor.requires_grad
+    for name in ("snr_db", "log_rms"):
+        assert torch.float32 == getattr(wide, name).dtype
+        assert worst(getattr(plain, name), getattr(wide, name)) < 1e-5
+    assert worst(plain.sampled.dense(), wide.sampled.dense()) < 1e-3
+
+
+def test_scenes_keep_their_own_snr() -> None:
+    config = network_config()
+    frames = scenes_of(config, 4).frames
+
+    assert frames.snr_db is not None
+    assert frames.snr_db.tolist() == Observer.of(config)(frames).snr_db.tolist()
+
+
+def test_an_snr_that_is_not_given_is_measured(device: torch.device) -> None:
+    config = network_config()
+    scenes = scenes_of(config, 16, device)
+
+    measured = Observer.of(config)(with_frames(scenes, snr_db=None).frames).snr_db
+
+    given = scenes.frames.snr_db
+    assert given is not None
+    loud = given > 5.0
+    assert torch.float32 == measured.dtype
+    assert int(loud.sum()) > 4
+    assert float((measured - given)[loud].abs().max()) < 1.5
+
+
+def test_fresh_symbols_without_an_snr_are_refused_in_one_sentence() -> None:
+    config = network_config("physics.symbols=snapshot")
+
+    with pytest.raises(DataInvalid, match=r"^[^\n]*give snr_db with the frames$"):
+        Observer.of(config)(with_frames(scenes_of(config, 2), snr_db=None).frames)
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_a_silent_frame_has_finite_numbers(front: Front) -> None:
+    config = network_config(front=front)
+    scenes = scenes_of(config, 2)
+    silent = with_frames(scenes, y=torch.zeros_like(scenes.frames.y))
+
+    seen = Observer.of(config)(silent.frames)
+
+    assert [-30.0, -30.0] == seen.log_rms.tolist()
+    assert bool(seen.sampled.dense().isfinite().all())
+    if seen.glance is not None:
+        found = [value for value in vars(seen.glance).values() if isinstance(value, torch.Tensor)]
+        assert all(bool(value.isfinite().all()) for value in found)

@@ -1,0 +1,100 @@
+"""The labels: at which scale, in which units, and without a NaN for what is absent."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from risexp.config.learning import LabelPower
+from risexp.covariance.effective import effective
+from risexp.covariance.factored import FactoredCovariance
+from risexp.data.scenes import panel_of, source_steering
+from tests.predictions import ALPHA_BASE, reordered, small_scenes, target_of
+from tests.scenes import SMALL, label_covariance, matrix, worst
+
+
+def test_the_label_has_a_trace_of_as_many_as_there_are_elements(device: torch.device) -> None:
+    target = target_of(small_scenes(device=device))
+
+    torch.testing.assert_close(torch.full_like(target.snr_db, 36.0), target.covariance.trace())
+    torch.testing.assert_close(torch.full_like(target.snr_db, 36.0), target.effective.trace())
+
+
+def test_the_label_is_that_of_the_true_powers(device: torch.device) -> None:
+    scenes = small_scenes(device=device)
+
+    expected = label_covariance(scenes, SMALL).trace_normalize()
+
+    assert worst(matrix(expected), matrix(target_of(scenes).covariance)) < 1e-6
+
+
+def test_a_compressed_label_holds_the_square_roots_of_the_powers(device: torch.device) -> None:
+    scenes = small_scenes(device=device)
+    steering = source_steering(panel_of(SMALL), scenes.truth)
+
+    target = target_of(scenes, "compressed")
+
+    rooted = FactoredCovariance.from_sources(steering, scenes.truth.powers.sqrt())
+    assert worst(matrix(rooted.trace_normalize()), matrix(target.covariance)) < 1e-6
+    assert worst(matrix(target_of(scenes).covariance), matrix(target.covariance)) > 0.01
+
+
+def test_the_effective_label_is_regularised_by_the_scene_s_own_snr(device: torch.device) -> None:
+    scenes = small_scenes(device=device)
+    target = target_of(scenes)
+
+    expected = effective(label_covariance(scenes, SMALL), target.snr_db, alpha_base=ALPHA_BASE)
+
+    torch.testing.assert_close(expected.diagonal, target.effective.diagonal)
+    assert len(set(target.effective.diagonal.tolist())) == len(scenes)
+
+
+def test_positions_are_those_of_the_truth_in_rad_and_per_metre(device: torch.device) -> None:
+    scenes = small_scenes(device=device)
+    truth, target = scenes.truth, target_of(scenes)
+    kept = truth.present
+
+    assert {torch.float32} == {each.dtype for each in target.points}
+    torch.testing.assert_close(truth.phi_rad[kept].float(), target.phi_rad[kept])
+    torch.testing.assert_close(truth.theta_rad[kept].float(), target.theta_rad[kept])
+    torch.testing.assert_close(1.0 / truth.range_m[kept].float(), target.rho[kept])
+    assert torch.equal(truth.count, target.count)
+
+
+@pytest.mark.parametrize("label_power", ["true", "compressed"])
+def test_absent_sources_are_zero_and_never_nan(
+    device: torch.device, label_power: LabelPower
+) -> None:
+    target = target_of(small_scenes(device=device), label_power)
+
+    absent = ~target.present
+    assert bool(absent.any())
+    for value in (*target.points, target.steering.abs().sum(-1)):
+        assert bool(value.isfinite().all())
+        assert float(value[absent].abs().max()) == 0.0
+    assert bool(target.covariance.factor.abs().isfinite().all())
+
+
+def test_a_mean_over_sources_leaves_absent_ones_out(device: torch.device) -> None:
+    target = target_of(small_scenes(device=device))
+    values = torch.where(target.present, 3.0, torch.nan)
+
+    torch.testing.assert_close(torch.full_like(target.snr_db, 3.0), target.over_sources(values))
+
+
+def test_the_spectrum_of_a_label_is_that_of_its_matrix(device: torch.device) -> None:
+    target = target_of(small_scenes(device=device))
+
+    expected = torch.linalg.eigvalsh(matrix(target.effective)).flip(-1)[:, :6]
+
+    assert worst(expected, target.spectrum) < 1e-5
+
+
+def test_a_reordered_truth_is_the_same_label(device: torch.device) -> None:
+    scenes = small_scenes(device=device)
+    moved = replace(scenes, truth=reordered(scenes.truth, seed=3))
+
+    one, other = target_of(scenes), target_of(moved)
+
+    assert not torch.equal(one.phi_rad, other.phi_rad)
+    assert worst(matrix(one.effective), matrix(other.effective)) < 1e-6

@@ -1,0 +1,146 @@
+"""A run kept: tensors as safetensors, everything else as JSON, and nothing that could be code."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from torch import Tensor
+
+from risexp.config.run import RunConfig, canonical_sha
+from risexp.config.words import one_sentence
+from risexp.errors import CheckpointDamaged
+from risexp.training.plan import Plan
+from risexp.training.progress import Progress
+from risexp.training.state import State
+
+FORMAT: Literal["risexp-checkpoint-1"] = "risexp-checkpoint-1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run after one of its epochs: enough to go on from, to judge, and to serve."""
+
+    run_id: str
+    config: Mapping[str, Any]
+    """The canonical configuration as plain values."""
+    plan: Plan
+    """The epoch's plan: its beta is the one to evaluate and to serve with."""
+    scores: Mapping[str, float]
+    """What the validation found after it."""
+    state: State
+    temperature: float | None = None
+    """What the count's logits are divided by, once it was fitted on these very weights."""
+
+    @property
+    def config_sha(self) -> str:
+        """The hash of the configuration, as it was written."""
+        return canonical_sha(self.config)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs the run had behind it."""
+        return self.state.progress.epoch
+
+    @property
+    def beta(self) -> float:
+        """Share of the samples the weights were judged with."""
+        return self.plan.beta
+
+
+class _Header(BaseModel):
+    """The checkpoint without its tensors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    format: Literal["risexp-checkpoint-1"] = FORMAT
+    run_id: str
+    config: dict[str, Any]
+    plan: Plan
+    scores: dict[str, float | None]
+    progress: Progress
+    seed: int
+    temperature: float | None
+    torch: str
+    """Version that computed it; another one may not continue bit for bit."""
+    threads: int
+    """Threads that computed it; another number does not continue bit for bit."""
+
+
+def config_tree(config: RunConfig) -> dict[str, Any]:
+    """A configuration as a checkpoint holds it."""
+    return config.canonical().model_dump(mode="json")
+
+
+def encode(checkpoint: Checkpoint) -> tuple[bytes, bytes]:
+    """The checkpoint as the bytes of a JSON header and of a safetensors file."""
+    state = checkpoint.state
+    header = _Header(
+        run_id=checkpoint.run_id,
+        config=dict(checkpoint.config),
+        plan=checkpoint.plan,
+        scores={
+            name: value if math.isfinite(value) else None
+            for name, value in checkpoint.scores.items()
+        },
+        progress=state.progress,
+        seed=state.seed,
+        temperature=checkpoint.temperature,
+        torch=torch.__version__,
+        threads=torch.get_num_threads(),
+    )
+    named = {
+        f"{group}/{name}": tensor
+        for group, tensors in _groups(state).items()
+        for name, tensor in tensors.items()
+    }
+    text = json.dumps(header.model_dump(mode="json"), indent=1, allow_nan=False)
+    return text.encode(), safetensors.torch.save(named)
+
+
+def decode(header: bytes, tensors: bytes) -> Checkpoint:
+    """The checkpoint that `encode` wrote.
+
+    Raises:
+        CheckpointDamaged: The bytes are something else.
+    """
+    try:
+        read = _Header.model_validate_json(header)
+        named = safetensors.torch.load(tensors)
+    except ValidationError as error:
+        raise CheckpointDamaged(f"the header is none: {one_sentence(error)}") from None
+    except SafetensorError as error:
+        raise CheckpointDamaged(f"the tensors cannot be read: {error}") from None
+    state = State(
+        weights=_of_group(named, "weights"),
+        averaged=_of_group(named, "averaged"),
+        balance=_of_group(named, "balance"),
+        optimizer=_of_group(named, "optimizer"),
+        progress=read.progress,
+        seed=read.seed,
+    )
+    scores = {name: math.nan if value is None else value for name, value in read.scores.items()}
+    return Checkpoint(read.run_id, read.config, read.plan, scores, state, read.temperature)
+
+
+def _groups(state: State) -> dict[str, Mapping[str, Tensor]]:
+    return {
+        "weights": state.weights,
+        "averaged": state.averaged,
+        "balance": state.balance,
+        "optimizer": state.optimizer,
+    }
+
+
+def _of_group(named: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
+    prefix = f"{group}/"
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in named.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,137 @@
+"""The table of epochs, made before the run, so that nothing is decided on the way.
+
+beta(e) = start + (final - start) (e - 1) / (ramp - 1)   up to e = ramp, then final
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+from risexp.config.learning import LossWeights
+from risexp.config.run import RunConfig
+from risexp.config.training import BetaConfig, CurriculumConfig, Phase
+from risexp.errors import ConfigInvalid
+from risexp.training.plan import Part, Plan
+
+STRUCTURE: Final = (
+    "eigengap",
+    "subspace",
+    "peak_contrast",
+    "orthogonality",
+    "cross",
+    "margin",
+)
+"""The terms that shape a covariance beyond its error; they may come in by a ramp."""
+
+_FULL_BLEND: Final = 0.999
+_CARRIED: Final = 0.2
+_FIRST_COUNT_SHARE: Final = 0.1
+
+
+def curriculum(config: RunConfig) -> tuple[Plan, ...]:
+    """One plan an epoch.
+
+    Raises:
+        ConfigInvalid: A run of three phases has fewer than three epochs.
+    """
+    epochs = config.training.epochs
+    settled = min(_settled(config), epochs)
+    plans = []
+    for epoch, phase in enumerate(phases(config.curriculum, epochs), start=1):
+        beta = beta_at(config.beta, epoch, epochs) + _jitter(config, epoch)
+        beta = min(max(beta, 0.0), 1.0)
+        plans.append(
+            Plan(
+                epoch=epoch,
+                phase=phase,
+                beta=beta,
+                weights=_weights(config, phase, epoch, beta),
+                rates=_rates(config.curriculum, phase),
+                judged=epoch >= settled,
+            )
+        )
+    return tuple(plans)
+
+
+def phases(curriculum: CurriculumConfig, epochs: int) -> tuple[Phase, ...]:
+    """The phase of every epoch.
+
+    Raises:
+        ConfigInvalid: Three phases do not fit into the epochs.
+    """
+    if curriculum.phase != "three-phase":
+        return (curriculum.phase,) * epochs
+    if epochs < 3:
+        raise ConfigInvalid(
+            f"training.epochs = {epochs} leave a phase of curriculum.phase = 'three-phase' "
+            "without an epoch: ask for three or more"
+        )
+    geometry = min(max(1, round(curriculum.geometry_share * epochs)), epochs - 2)
+    count = min(max(1, round(curriculum.count_share * epochs)), epochs - geometry - 1)
+    lengths: tuple[tuple[Phase, int], ...] = (
+        ("geometry", geometry),
+        ("count", count),
+        ("joint", epochs - geometry - count),
+    )
+    return tuple(phase for phase, length in lengths for _ in range(length))
+
+
+def beta_ramp(beta: BetaConfig, epochs: int) -> int:
+    """The epoch at which beta has its final value: a share of all epochs, at least two."""
+    # 0.29 * 100 lies just under 29 in binary.
+    return max(2, int(beta.ramp_share * epochs + 1e-9))
+
+
+def beta_at(beta: BetaConfig, epoch: int, epochs: int) -> float:
+    """Beta of an epoch, before its jitter."""
+    return _ramp(beta.start, beta.final, epoch, beta_ramp(beta, epochs))
+
+
+def _ramp(start: float, final: float, epoch: int, length: int) -> float:
+    """From start at epoch 1 to exactly final at epoch `length`; final at once where it is short."""
+    if epoch >= length:
+        return final
+    return start + (final - start) * (epoch - 1) / (length - 1)
+
+
+def _settled(config: RunConfig) -> int:
+    """The first epoch that no ramp changes any more."""
+    moving = config.beta.start != config.beta.final
+    ramp = beta_ramp(config.beta, config.training.epochs) if moving else 1
+    return max(1, ramp, config.curriculum.count_ramp, config.curriculum.structure_ramp)
+
+
+def _jitter(config: RunConfig, epoch: int) -> float:
+    """Uniform within plus and minus `beta.jitter`: a function of (seed, epoch) alone."""
+    name = f"risexp beta {config.training.seed} {epoch}"
+    digest = hashlib.sha256(name.encode()).digest()
+    unit = int.from_bytes(digest[:8], "little") / 2.0**64
+    return config.beta.jitter * (2.0 * unit - 1.0)
+
+
+def _weights(config: RunConfig, phase: Phase, epoch: int, beta: float) -> Mapping[str, float]:
+    source = _source(config, phase)
+    weights: dict[str, float] = source.model_dump(include=set(LossWeights.model_fields))
+    count_share = _ramp(_FIRST_COUNT_SHARE, 1.0, epoch, config.curriculum.count_ramp)
+    structure_share = _ramp(0.0, 1.0, epoch, config.curriculum.structure_ramp)
+    weights["count"] *= count_share
+    for name in STRUCTURE:
+        weights[name] *= structure_share
+    if beta >= _FULL_BLEND:
+        weights["cov_pred"] = max(weights["cov_pred"], _CARRIED * weights["cov"])
+    return weights
+
+
+def _source(config: RunConfig, phase: Phase) -> LossWeights:
+    match phase:
+        case "geometry":
+            return config.curriculum.geometry
+        case "count":
+            return config.curriculum.count
+        case "joint":
+            return config.loss
+
+
+def _rates(curriculum: CurriculumConfig, phase: Phase) -> Mapping[Part, float]:
+    backbone = curriculum.count_backbone_lr if phase == "count" else 1.0
+    return {"backbone": backbone, "heads": 1.0}

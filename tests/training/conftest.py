@@ -1,0 +1,11 @@
+"""The run whose checkpoints the tests of vaults save."""
+
+import pytest
+
+from risexp.training.checkpoint import Checkpoint
+from tests.vaults import five_epochs
+
+
+@pytest.fixture
+def run() -> tuple[Checkpoint, ...]:
+    return five_epochs()

@@ -1,0 +1,71 @@
+"""Batches by name: the same from any side, none twice, all of the training stream."""
+
+import pytest
+import torch
+
+from risexp.data.frames import Scenes, join
+from risexp.data.scenes import SceneGenerator
+from risexp.training.batches import Batches, KeyedBatches, RepeatedBatches
+from risexp.training.setup import batches_of
+from tests.runs_of_training import small_config
+
+
+def generator(device: torch.device) -> SceneGenerator:
+    config = small_config()
+    return SceneGenerator(config.physics, config.data, device)
+
+
+def equal(one: Scenes, other: Scenes) -> bool:
+    return torch.equal(one.frames.y, other.frames.y) and torch.equal(
+        one.truth.count, other.truth.count
+    )
+
+
+@pytest.mark.parametrize("size", [7, 64, 100, 256, 300])
+def test_the_walk_and_the_name_give_the_same_bits(device: torch.device, size: int) -> None:
+    batches = Batches(generator(device), size, 3)
+
+    for epoch in (1, 2, 5):
+        walked = list(batches.epoch(epoch))
+        assert 3 == len(walked) == len(batches)
+        for batch, scenes in enumerate(walked):
+            assert equal(batches.scenes(epoch, batch), scenes)
+
+
+def test_epochs_follow_one_another_in_the_training_stream(device: torch.device) -> None:
+    source = generator(device)
+    batches = Batches(source, 50, 4)
+
+    walked = join([scenes for epoch in (1, 2, 3) for scenes in batches.epoch(epoch)])
+
+    assert equal(source.scenes("train", 0, 600), walked)
+
+
+def test_an_epoch_begins_wherever_one_resumes(device: torch.device) -> None:
+    batches = Batches(generator(device), 50, 4)
+
+    alone = list(batches.epoch(3))
+
+    assert equal(batches.generator.scenes("train", 400, 200), join(alone))
+
+
+def kinds(device: torch.device) -> tuple[KeyedBatches, Batches]:
+    fresh = Batches(generator(device), 16, 4)
+    return RepeatedBatches(fresh), fresh
+
+
+def test_repeated_epochs_are_the_first(device: torch.device) -> None:
+    repeated, fresh = kinds(device)
+
+    for one, other in zip(repeated.epoch(9), fresh.epoch(1), strict=True):
+        assert equal(one, other)
+    assert equal(fresh.scenes(1, 2), repeated.scenes(9, 2))
+    assert 4 == len(repeated)
+
+
+def test_a_configuration_makes_its_batches(device: torch.device) -> None:
+    training = small_config(training__scenes_per_epoch=70).training
+    repeat = small_config(training__repeat=True).training
+
+    assert Batches(generator(device), 16, 4) == batches_of(training, generator(device))
+    assert isinstance(batches_of(repeat, generator(device)), RepeatedBatches)

@@ -1,0 +1,181 @@
+"""The table of epochs: beta, phases, weights and ramps, as they are configured."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from risexp.config.learning import LossConfig, LossWeights
+from risexp.config.run import RunConfig
+from risexp.errors import ConfigInvalid
+from risexp.loss.terms import MAIN, TERMS
+from risexp.training.curriculum import STRUCTURE, curriculum
+from risexp.training.plan import Plan
+from tests.runs_of_training import small_config
+
+SECTION: dict[str, float] = LossConfig().model_dump(include=set(LossWeights.model_fields))
+
+
+def table(epochs: int, **changes: object) -> tuple[Plan, ...]:
+    return curriculum(small_config(training__epochs=epochs, **changes))
+
+
+def test_beta_rises_from_zero_to_its_final_value_in_a_fifth_of_the_epochs() -> None:
+    plans = table(30, beta__final=0.3)
+
+    betas = [plan.beta for plan in plans]
+
+    assert [0.0, 0.06, 0.12, 0.18, 0.24, 0.3] == pytest.approx(betas[:6], abs=1e-15)
+    assert [0.3] * 25 == betas[5:]
+
+
+def test_the_ramp_takes_two_epochs_at_least() -> None:
+    assert [0.1, 0.4, 0.4] == [plan.beta for plan in table(3, beta__start=0.1, beta__final=0.4)]
+
+
+def test_a_ramp_share_that_binary_numbers_miss_is_not_rounded_down() -> None:
+    plans = table(100, beta__final=1.0, beta__ramp_share=0.29)
+
+    assert [28 / 28, 27 / 28] == [plans[28].beta, plans[27].beta]
+
+
+def test_jitter_stays_within_its_width_and_the_unit_interval() -> None:
+    plans = table(200, beta__final=0.3, beta__jitter=0.05, beta__ramp_share=0.0)
+
+    betas = [plan.beta for plan in plans[2:]]
+
+    assert all(0.25 <= beta <= 0.35 for beta in betas)
+    assert min(betas) < 0.26
+    assert max(betas) > 0.34
+    assert len(set(betas)) == len(betas)
+    assert all(plan.beta >= 0.0 for plan in table(50, beta__jitter=0.5))
+
+
+def test_jitter_depends_on_seed_and_epoch_alone() -> None:
+    short, long = (
+        table(9, beta__jitter=0.05, beta__start=0.5, beta__final=0.5),
+        table(20, beta__jitter=0.05, beta__start=0.5, beta__final=0.5),
+    )
+    other = table(9, beta__jitter=0.05, beta__start=0.5, beta__final=0.5, training__seed=1)
+
+    assert [plan.beta for plan in short] == [plan.beta for plan in long[:9]]
+    assert [plan.beta for plan in short] != [plan.beta for plan in other]
+
+
+@pytest.mark.parametrize(
+    ("phase", "weights"),
+    [
+        ("geometry", {"cov": 0.5, "subspace": 0.5, "pointers": 1.0, "count": 0.1}),
+        ("count", {"cov": 0.1, "pointers": 0.5, "count": 1.5}),
+        ("joint", {name: weight for name, weight in SECTION.items() if weight}),
+    ],
+)
+def test_a_phase_has_the_weights_of_its_own_section(phase: str, weights: dict[str, float]) -> None:
+    changes = {"curriculum.phase": phase, "curriculum.count_backbone_lr": 0.1}
+    (plan,) = curriculum(small_config(training__epochs=1).replace(changes))
+
+    assert weights == plan.active
+    assert set(LossWeights.model_fields) == set(plan.weights)
+
+
+def test_three_phases_follow_one_another_by_their_shares() -> None:
+    plans = table(10, curriculum__phase="three-phase")
+
+    assert ["geometry"] * 3 + ["count"] * 3 + ["joint"] * 4 == [plan.phase for plan in plans]
+    assert list(range(1, 11)) == [plan.epoch for plan in plans]
+
+
+@given(
+    epochs=st.integers(3, 60),
+    geometry=st.floats(0.01, 0.6),
+    count=st.floats(0.01, 0.39),
+)
+def test_every_phase_of_three_has_an_epoch(epochs: int, geometry: float, count: float) -> None:
+    plans = table(
+        epochs,
+        curriculum__phase="three-phase",
+        curriculum__geometry_share=geometry,
+        curriculum__count_share=count,
+    )
+
+    assert ["geometry", "count", "joint"] == list(dict.fromkeys(plan.phase for plan in plans))
+    assert epochs == len(plans)
+
+
+def test_three_phases_in_two_epochs_are_refused() -> None:
+    with pytest.raises(ConfigInvalid, match="three or more"):
+        table(2, curriculum__phase="three-phase")
+
+
+def test_only_the_count_phase_freezes_the_backbone() -> None:
+    plans = table(3, curriculum__phase="three-phase")
+    slow = table(3, curriculum__phase="three-phase", curriculum__count_backbone_lr=0.1)
+
+    assert [(), ("backbone",), ()] == [plan.frozen for plan in plans]
+    assert [1.0, 0.1, 1.0] == [plan.rates["backbone"] for plan in slow]
+    assert {1.0} == {plan.rates["heads"] for plan in (*plans, *slow)}
+
+
+def test_the_count_comes_in_from_a_tenth() -> None:
+    plans = table(6, curriculum__count_ramp=4, loss__count=2.0)
+
+    weights = [plan.weights["count"] for plan in plans]
+
+    assert [0.2, 0.8, 1.4, 2.0, 2.0, 2.0] == pytest.approx(weights)
+
+
+def test_structure_comes_in_from_nothing_and_main_terms_at_once() -> None:
+    changes = {f"loss.{name}": 0.4 for name in STRUCTURE}
+    plans = curriculum(
+        small_config(training__epochs=5, curriculum__structure_ramp=3).replace(changes)
+    )
+
+    for name in STRUCTURE:
+        assert [0.0, 0.2, 0.4, 0.4, 0.4] == [plan.weights[name] for plan in plans]
+    for name in MAIN:
+        assert 1 == len({plan.weights[name] for plan in plans})
+
+
+def test_structure_is_what_the_loss_does_not_call_main() -> None:
+    assert set(TERMS) - MAIN == set(STRUCTURE)
+
+
+def test_a_full_blend_makes_the_prediction_carry_a_fifth() -> None:
+    full = table(2, beta__start=1.0, beta__final=1.0, loss__cov=0.5)
+    nearly = table(2, beta__start=0.99, beta__final=0.99, loss__cov=0.5)
+    heavier = table(2, beta__start=1.0, beta__final=1.0, loss__cov=0.5, loss__cov_pred=0.3)
+
+    assert [0.1, 0.05, 0.3] == [plans[-1].weights["cov_pred"] for plans in (full, nearly, heavier)]
+
+
+def test_epochs_are_judged_once_all_ramps_are_over() -> None:
+    def first_judged(**changes: object) -> int:
+        return next(plan.epoch for plan in table(20, **changes) if plan.judged)
+
+    assert 1 == first_judged()
+    assert 4 == first_judged(beta__final=0.3)
+    assert 1 == first_judged(beta__start=0.3, beta__final=0.3)
+    assert 6 == first_judged(beta__final=0.3, curriculum__count_ramp=6)
+    assert 7 == first_judged(curriculum__count_ramp=6, curriculum__structure_ramp=7)
+
+
+@given(
+    epochs=st.integers(1, 12),
+    count_ramp=st.integers(0, 30),
+    final=st.sampled_from([0.0, 0.3]),
+)
+def test_every_run_has_a_judged_epoch_and_none_before_it_ends(
+    epochs: int, count_ramp: int, final: float
+) -> None:
+    plans = table(epochs, curriculum__count_ramp=count_ramp, beta__final=final)
+
+    judged = [plan.judged for plan in plans]
+
+    assert judged[-1]
+    assert sorted(judged) == judged
+
+
+def test_the_default_run_has_a_table() -> None:
+    plans = curriculum(RunConfig())
+
+    assert RunConfig().training.epochs == len(plans)
+    assert {0.0} == {plan.beta for plan in plans}

@@ -1,0 +1,57 @@
+"""One epoch's plan: plain values that survive being written down."""
+
+import json
+from typing import Any
+
+import pytest
+
+from risexp.errors import DataInvalid
+from risexp.training.curriculum import curriculum
+from risexp.training.plan import Plan
+from tests.runs_of_training import small_config
+
+SOME = Plan(
+    epoch=7,
+    phase="count",
+    beta=0.1 + 0.2,
+    weights={"cov": 0.1, "count": 1.5, "margin": 0.0},
+    rates={"backbone": 0.0, "heads": 1.0},
+    judged=True,
+)
+
+
+def test_a_plan_survives_json_bit_for_bit() -> None:
+    text = json.dumps(SOME.as_json())
+
+    assert SOME == Plan.from_json(json.loads(text))
+
+
+def test_a_whole_curriculum_survives_json() -> None:
+    config = small_config(curriculum__phase="three-phase", training__epochs=9, beta__jitter=0.1)
+    plans = curriculum(config)
+
+    assert plans == tuple(Plan.from_json(plan.as_json()) for plan in plans)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"phase": "warm"}, "phase"),
+        ({"epoch": "7"}, "epoch"),
+        ({"beta": float("nan")}, "beta"),
+        ({"weights": {"cov": None}}, "weights"),
+        ({"rates": {"neck": 1.0}}, "rates"),
+        ({"temperature": 1.0}, "temperature"),
+    ],
+)
+def test_what_is_no_plan_is_refused_by_its_field(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataInvalid, match=said):
+        Plan.from_json(SOME.as_json() | change)
+
+
+def test_a_part_at_rate_zero_is_frozen() -> None:
+    assert ("backbone",) == SOME.frozen
+
+
+def test_a_term_of_weight_zero_is_not_active() -> None:
+    assert {"cov": 0.1, "count": 1.5} == SOME.active

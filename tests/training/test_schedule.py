@@ -1,0 +1,68 @@
+"""The learning rate over the steps of a run: start, middle, end, and beyond."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from risexp.config.training import OptimizerConfig
+from risexp.training.schedule import Schedule
+
+
+def curve(schedule: Schedule) -> list[float]:
+    """The factor of every step of a run."""
+    return [float(schedule.factor(torch.tensor(step + 1))) for step in range(schedule.steps)]
+
+
+def test_the_curve_at_start_middle_and_end(device: torch.device) -> None:
+    schedule = Schedule(steps=101, warmup=11, final_share=0.1)
+
+    factors = schedule.factor(torch.tensor([1, 6, 11, 56, 101], device=device))
+
+    assert [1 / 11, 6 / 11, 1.0, 0.55, 0.1] == pytest.approx(factors.tolist(), abs=1e-12)
+
+
+def test_the_fall_is_half_a_cosine() -> None:
+    schedule = Schedule(steps=40, warmup=0, final_share=0.0)
+
+    expected = [(1 + math.cos(math.pi * step / 39)) / 2 for step in range(40)]
+
+    assert expected == pytest.approx(curve(schedule), abs=1e-12)
+
+
+@given(
+    steps=st.integers(1, 200),
+    warmup=st.floats(0.0, 0.99),
+    final=st.floats(0.0, 1.0),
+)
+def test_no_rate_of_a_run_is_zero_or_above_the_largest(
+    steps: int, warmup: float, final: float
+) -> None:
+    optimizer = OptimizerConfig(warmup_share=warmup, final_share=max(final, 1e-3))
+
+    factors = curve(Schedule.of(optimizer, steps))
+
+    assert all(0.0 < factor <= 1.0 for factor in factors)
+    assert 1.0 == max(factors)
+
+
+@given(steps=st.integers(3, 200), warmup=st.floats(0.0, 0.9))
+def test_the_rate_rises_once_and_then_falls(steps: int, warmup: float) -> None:
+    factors = curve(Schedule.of(OptimizerConfig(warmup_share=warmup), steps))
+
+    top = factors.index(max(factors))
+
+    assert sorted(factors[: top + 1]) == factors[: top + 1]
+    assert sorted(factors[top:], reverse=True) == factors[top:]
+
+
+def test_a_run_of_one_step_takes_it_at_full_rate() -> None:
+    assert [1.0] == curve(Schedule(steps=1, warmup=1, final_share=0.01))
+
+
+def test_beyond_the_last_step_the_rate_stays() -> None:
+    schedule = Schedule(steps=10, warmup=2, final_share=0.05)
+
+    assert 0.05 == pytest.approx(float(schedule.factor(torch.tensor(500))))

@@ -1,0 +1,267 @@
+"""The loop: its events, its steps, its silence towards the device, and its resumption."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from risexp.data.frames import Scenes
+from risexp.errors import TrainingAborted
+from risexp.training.curriculum import curriculum
+from risexp.training.events import BatchEnded, EpochEnded, EpochStarted
+from risexp.training.plan import Plan
+from risexp.training.trainer import Trainer
+from tests.runs_of_training import (
+    EVENTFUL,
+    SmallLoss,
+    ended,
+    epochs_of,
+    scored,
+    small_config,
+    small_loss,
+    small_network,
+    small_trainer,
+    summed,
+)
+
+WAITS = ("item", "tolist", "__bool__", "__float__", "__int__", "__index__", "cpu", "numpy")
+
+
+def sequence(trainer: Trainer) -> list[str]:
+    return [type(event).__name__ for event in trainer.run()]
+
+
+def test_a_run_tells_of_every_epoch_and_every_batch(device: torch.device) -> None:
+    epoch = ["EpochStarted", *["BatchEnded"] * 4, "EpochEnded"]
+
+    assert epoch * 3 == sequence(small_trainer(device=device))
+
+
+def test_batches_are_numbered_within_their_epoch() -> None:
+    batches = [each for each in small_trainer().run() if isinstance(each, BatchEnded)]
+
+    assert [(epoch, batch) for epoch in (1, 2, 3) for batch in range(4)] == [
+        (each.epoch, each.batch) for each in batches
+    ]
+    assert {4} == {each.batches for each in batches}
+
+
+def test_training_learns(device: torch.device) -> None:
+    config = small_config(training__epochs=10, training__repeat=True, training__batch=64)
+
+    epochs = epochs_of(small_trainer(config, device=device))
+
+    assert epochs[-1].losses.total < 0.5 * epochs[0].losses.total
+
+
+def test_the_averaged_network_is_validated_in_evaluation_mode_without_gradients() -> None:
+    seen: list[nn.Module] = []
+
+    def validate(network: nn.Module, plan: Plan) -> Mapping[str, float]:
+        assert not network.training
+        assert not torch.is_grad_enabled()
+        seen.append(network)
+        return scored(network, plan)
+
+    trainer = small_trainer(validate=validate)
+    epochs_of(trainer)
+
+    assert [trainer.stepper.average.module] * 3 == seen
+    assert trainer.network.training
+
+
+def test_listeners_may_compute_gradients_of_their_own() -> None:
+    for _ in small_trainer().run():
+        assert torch.is_grad_enabled()
+
+
+@contextmanager
+def waits(
+    monkeypatch: pytest.MonkeyPatch, found: list[str], device: torch.device
+) -> Iterator[None]:
+    """Note whatever makes the host wait for a tensor's value."""
+
+    def noted(name: str) -> object:
+        original = getattr(Tensor, name)
+
+        def wait(tensor: Tensor, *arguments: object) -> object:
+            found.append(name)
+            return original(tensor, *arguments)
+
+        return wait
+
+    with monkeypatch.context() as patch:
+        for name in WAITS:
+            patch.setattr(Tensor, name, noted(name))
+        if device.type == "cuda":
+            torch.cuda.set_sync_debug_mode("error")
+        try:
+            yield
+        finally:
+            if device.type == "cuda":
+                torch.cuda.set_sync_debug_mode("default")
+
+
+def test_the_host_never_waits_within_an_epoch(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+    config = small_config(training__accumulation=2, training__scenes_per_epoch=256)
+    run = small_trainer(config, device=device).run()
+    assert isinstance(next(run), EpochStarted)
+    assert isinstance(next(run), BatchEnded)
+
+    with waits(monkeypatch, found, device):
+        events = [next(run) for _ in range(15)]
+
+    assert {BatchEnded} == {type(event) for event in events}
+    assert [] == found
+    assert isinstance(next(run), EpochEnded)
+
+
+def test_a_wait_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def waiting(network: nn.Module, scenes: Scenes, plan: Plan) -> SmallLoss:
+        loss = small_loss(network, scenes, plan)
+        assert loss.total.isfinite()
+        return loss
+
+    found: list[str] = []
+    run = small_trainer(objective=waiting).run()
+    assert isinstance(next(run), EpochStarted)
+    assert isinstance(next(run), BatchEnded)
+
+    with waits(monkeypatch, found, torch.device("cpu")):
+        next(run)
+
+    assert ["__bool__"] == found
+
+
+@pytest.mark.parametrize("pieces", [2, 16])
+def test_pieces_add_up_to_the_whole_batch(device: torch.device, pieces: int) -> None:
+    network = small_network(device)
+    network.left_out.p = 0.0
+    other = small_network(device)
+    other.left_out.p = 0.0
+
+    whole = epochs_of(small_trainer(network=network, device=device))
+    cut = epochs_of(
+        small_trainer(small_config(training__accumulation=pieces), network=other, device=device)
+    )
+
+    for one, two in zip(whole, cut, strict=True):
+        assert one.losses.total == pytest.approx(two.losses.total, rel=1e-4)
+        assert one.steps.grad_norm == pytest.approx(two.steps.grad_norm, rel=1e-4)
+        assert two.steps.taken == 4
+
+
+def test_pieces_of_unequal_size_count_by_their_scenes() -> None:
+    networks = small_network(), small_network()
+    for network in networks:
+        network.left_out.p = 0.0
+    whole, cut = (
+        small_trainer(small_config(training__epochs=1), network=each) for each in networks
+    )
+    cut.recipe = replace(cut.recipe, pieces=3)
+
+    one, two = epochs_of(whole)[0], epochs_of(cut)[0]
+
+    assert one.losses.total == pytest.approx(two.losses.total, rel=1e-5)
+    assert one.steps.grad_norm == pytest.approx(two.steps.grad_norm, rel=1e-5)
+
+
+def test_a_failing_validation_is_no_score() -> None:
+    def failing(_: nn.Module, __: Plan) -> Mapping[str, float]:
+        raise FloatingPointError
+
+    with pytest.raises(FloatingPointError):
+        epochs_of(small_trainer(validate=failing))
+
+
+@pytest.mark.parametrize("scores", [{}, {"loss": 1.0}, {"k_loc": math.nan}])
+def test_a_validation_without_the_selected_score_ends_the_run(scores: dict[str, float]) -> None:
+    trainer = small_trainer(validate=lambda _, __: scores)
+
+    with pytest.raises(TrainingAborted, match=r"epoch 1: the validation gave .*k_loc") as caught:
+        epochs_of(trainer)
+
+    assert "validation" == caught.value.guard
+    with pytest.raises(RuntimeError):
+        trainer.state()
+
+
+def test_a_loss_of_other_terms_than_the_plans_ends_the_run() -> None:
+    def other(network: nn.Module, scenes: Scenes, plan: Plan) -> SmallLoss:
+        loss = small_loss(network, scenes, plan)
+        return summed({**loss.terms, "heat": loss.total}, {**plan.active, "heat": 0.07})
+
+    with pytest.raises(TrainingAborted, match="heat, pointers, and the plan weighs") as caught:
+        epochs_of(small_trainer(objective=other))
+
+    assert "plan" == caught.value.guard
+
+
+def test_a_decomposition_that_fails_is_one_refused_step(device: torch.device) -> None:
+    looked: list[int] = []
+
+    def failing(network: nn.Module, scenes: Scenes, plan: Plan) -> SmallLoss:
+        looked.append(1)
+        loss = small_loss(network, scenes, plan)
+        if len(looked) == 3:
+            torch.linalg.cholesky(torch.zeros(2, 2, device=device))
+        return loss
+
+    trainer = small_trainer(small_config(training__epochs=1), objective=failing, device=device)
+    trainer.recipe = replace(trainer.recipe, limits=replace(trainer.recipe.limits, refused_share=1))
+
+    (epoch,) = epochs_of(trainer)
+
+    assert (2,) == epoch.steps.refused
+    assert ["not again"] == [each.reason for each in epoch.refused]
+    assert math.isfinite(epoch.losses.total)
+
+
+def test_a_fault_is_raised_after_its_epoch_was_told() -> None:
+    def nothing(network: nn.Module, scenes: Scenes, plan: Plan) -> SmallLoss:
+        loss = small_loss(network, scenes, plan)
+        return summed({name: term * 0.0 for name, term in loss.terms.items()}, plan.active)
+
+    told: list[EpochEnded] = []
+    with pytest.raises(TrainingAborted, match="none of 4 steps was taken"):
+        told.extend(ended(small_trainer(objective=nothing).run()))
+
+    assert [(0, 1, 2, 3)] == [each.steps.refused for each in told]
+
+
+def test_what_the_loss_learns_is_trained_and_kept() -> None:
+    class Log(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.variance = nn.Parameter(torch.tensor(0.5))
+
+    balance = Log()
+
+    def learned(network: nn.Module, scenes: Scenes, plan: Plan) -> SmallLoss:
+        loss = small_loss(network, scenes, plan)
+        weighted = {
+            name: each * (-balance.variance).exp() + balance.variance
+            for name, each in loss.weighted.items()
+        }
+        return SmallLoss(torch.stack(list(weighted.values())).sum(), loss.terms, weighted)
+
+    config = small_config(loss__balance="uncertainty")
+    trainer = small_trainer(config, objective=learned, balance=balance)
+    epochs_of(trainer)
+    kept = float(trainer.state().balance["variance"])
+
+    assert kept == float(balance.variance.detach()) != 0.5
+    assert "exp_avg.balance.variance" in trainer.state().optimizer
+
+
+def test_plans_are_handed_on_as_they_are() -> None:
+    config = small_config(**EVENTFUL)
+
+    assert curriculum(config) == tuple(each.plan for each in epochs_of(small_trainer(config)))

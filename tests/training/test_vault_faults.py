@@ -1,0 +1,236 @@
+"""Checkpoints under damage, death and full disks: a sound one is always left, and found."""
+
+import errno
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from risexp.errors import CheckpointDamaged, EnvironmentFailed
+from risexp.training.checkpoint import Checkpoint
+from risexp.training.manifest import committed, unpacked
+from risexp.training.vault import Vault, best, newest
+from tests.runs_of_training import same_state
+from tests.vaults import OWNER, epoch_found, filled, names
+
+DAMAGE = ("flip", "truncate", "delete", "lengthen", "empty")
+
+
+def damage(path: Path, kind: str, place: float) -> None:
+    content = bytearray(path.read_bytes())
+    at = int(place * len(content))
+    match kind:
+        case "flip":
+            content[at] ^= 1 << int(place * 1e6) % 8
+        case "truncate":
+            del content[at:]
+        case "lengthen":
+            content += b" "
+        case "empty":
+            content.clear()
+    path.unlink()
+    if kind != "delete":
+        path.write_bytes(content)
+
+
+def assert_damage_is_seen(folder: Path, run: tuple[Checkpoint, ...], rng: random.Random) -> None:
+    """Damage one file of the newest checkpoint: the one before it must be what is found."""
+    vault = filled(folder, run[:2])
+    files = sorted(vault.folder.glob("epoch-000002*"))
+    assert 3 == len(files)
+    kind, path = rng.choice(DAMAGE), rng.choice(files)
+    damage(path, kind, rng.random())
+
+    found = newest([vault.folder], OWNER)
+
+    assert found.checkpoint is not None, (kind, path.name)
+    assert same_state(run[0].state, found.checkpoint.state), (kind, path.name)
+    assert 1 == len(found.damaged), (kind, path.name)
+    assert (1,) == committed(vault.folder)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_damage_to_any_file_is_seen_and_the_one_before_is_used(
+    tmp_path: Path, run: tuple[Checkpoint, ...], seed: int
+) -> None:
+    assert_damage_is_seen(tmp_path, run, random.Random(seed))  # noqa: S311 - places of damage
+
+
+@pytest.mark.slow
+def test_a_thousand_damages_are_seen(tmp_path: Path, run: tuple[Checkpoint, ...]) -> None:
+    rng = random.Random(1000)  # noqa: S311
+    for index in range(1000):
+        assert_damage_is_seen(tmp_path / str(index), run, rng)
+
+
+@pytest.mark.parametrize("file", ["manifest.json", ".json", ".safetensors"])
+def test_ten_flipped_bits_in_each_file_are_seen(
+    tmp_path: Path, run: tuple[Checkpoint, ...], file: str
+) -> None:
+    folder = filled(tmp_path, run[:1]).folder
+    path = next(path for path in sorted(folder.iterdir(), reverse=True) if path.name.endswith(file))
+    sound = path.read_bytes()
+    for index in range(10):
+        path.write_bytes(sound)
+        damage(path, "flip", (index + 0.37) / 10)
+        with pytest.raises(CheckpointDamaged):
+            unpacked(folder, 1)
+    path.write_bytes(sound)
+
+    assert 1 == unpacked(folder, 1).epoch
+
+
+def test_what_is_damaged_is_renamed_and_never_deleted(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    vault = filled(tmp_path, run[:2])
+    tensors = next(vault.folder.glob("epoch-000002-*.safetensors"))
+    for place in (0.5, 0.25):
+        damage(tensors, "truncate", place)
+        assert 1 == epoch_found(vault.folder)
+        vault.save(run[1])
+
+    corrupt = sorted(path.name for path in vault.folder.glob(f"{tensors.name}.corrupt*"))
+
+    assert [f"{tensors.name}.corrupt", f"{tensors.name}.corrupt-2"] == corrupt
+    sizes = [(vault.folder / name).stat().st_size for name in corrupt]
+    assert sizes[0] == pytest.approx(2 * sizes[1], abs=2)
+    assert 2 == epoch_found(vault.folder)
+
+
+def test_pruning_leaves_a_damaged_manifest_and_its_files(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    vault = filled(tmp_path, run[:2])
+    manifest = vault.folder / "epoch-000002.manifest.json"
+    damage(manifest, "flip", 0.5)
+    before = {path for path in names(vault.folder) if "000002" in path}
+
+    vault.save(run[2])
+
+    assert before <= set(names(vault.folder))
+
+
+def test_a_manifest_of_another_checkpoint_is_damage(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    folder = filled(tmp_path, run[:2]).folder
+    text = (folder / "epoch-000001.manifest.json").read_bytes()
+    (folder / "epoch-000002.manifest.json").write_bytes(text)
+
+    with pytest.raises(CheckpointDamaged, match="that of another checkpoint"):
+        unpacked(folder, 2)
+
+
+def test_the_best_is_found_beside_a_damaged_last_one(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    folder = filled(tmp_path, run).folder
+    damage(next(folder.glob("epoch-000005-*.safetensors")), "flip", 0.9)
+
+    assert 2 == best([folder], OWNER).epoch
+    damage(folder / "epoch-000005.manifest.json", "flip", 0.5)
+    with pytest.raises(CheckpointDamaged, match="epoch-000005"):
+        best([folder], OWNER)
+
+
+def test_a_damaged_best_is_replaced_by_no_other(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    folder = filled(tmp_path, run).folder
+    damage(next(folder.glob("epoch-000002-*.safetensors")), "flip", 0.9)
+
+    with pytest.raises(CheckpointDamaged, match="checksum"):
+        best([folder], OWNER)
+
+
+class Died(BaseException):
+    """The process is gone: no handler runs."""
+
+
+def dying_at(call: int, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> list[int]:
+    """Raise at the n-th operation on the disk; the list counts them."""
+    calls: list[int] = []
+
+    def counted(original: object) -> object:
+        def operation(*arguments: object, **named: object) -> object:
+            calls.append(1)
+            if len(calls) == call:
+                raise error
+            return original(*arguments, **named)  # type: ignore[operator]
+
+        return operation
+
+    monkeypatch.setattr(os, "open", counted(os.open))
+    monkeypatch.setattr(os, "fsync", counted(os.fsync))
+    monkeypatch.setattr(Path, "replace", counted(Path.replace))
+    monkeypatch.setattr(Path, "unlink", counted(Path.unlink))
+    return calls
+
+
+def operations_of_a_save(tmp_path: Path, run: tuple[Checkpoint, ...]) -> int:
+    vault = filled(tmp_path / "count", run[:4])
+    with pytest.MonkeyPatch.context() as patch:
+        calls = dying_at(10**6, patch, Died())
+        vault.save(run[4])
+        return len(calls)
+
+
+def test_a_death_at_any_operation_leaves_a_sound_checkpoint(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    total = operations_of_a_save(tmp_path, run)
+    before = filled(tmp_path, run[:4])
+    found = []
+    for call in range(1, total + 1):
+        vault = Vault(tmp_path / str(call), OWNER)
+        shutil.copytree(before.folder, vault.folder)
+        with pytest.MonkeyPatch.context() as patch:
+            dying_at(call, patch, Died())
+            with pytest.raises(Died):
+                vault.save(run[4])
+        state = newest([vault.folder], OWNER)
+        assert all("its save was interrupted" in each for each in state.damaged)
+        assert state.checkpoint is not None
+        assert same_state(run[state.checkpoint.epoch - 1].state, state.checkpoint.state)
+        assert 2 == best([vault.folder], OWNER).epoch
+        found.append(state.checkpoint.epoch)
+        vault.save(run[4])
+        assert (5, 4, 2) == committed(vault.folder)
+        assert 9 == len(names(vault.folder))
+
+    assert total > 15
+    assert {4, 5} == set(found)
+    assert sorted(found) == found
+
+
+@pytest.mark.parametrize("call", [1, 4, 9])
+def test_a_full_disk_is_said_in_one_sentence_and_harms_nothing(
+    tmp_path: Path, run: tuple[Checkpoint, ...], call: int
+) -> None:
+    vault = filled(tmp_path, run[:4])
+    with pytest.MonkeyPatch.context() as patch:
+        dying_at(call, patch, OSError(errno.ENOSPC, "No space left on device"))
+        with pytest.raises(EnvironmentFailed, match=r"epoch 5 .*No space left") as caught:
+            vault.save(run[4])
+
+    assert "\n" not in str(caught.value)
+    assert 4 == epoch_found(vault.folder)
+    assert not list(vault.folder.glob("*.partial"))
+
+
+def test_a_file_that_cannot_be_read_is_not_called_damaged(
+    tmp_path: Path, run: tuple[Checkpoint, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = filled(tmp_path, run[:1])
+
+    def forbidden(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", forbidden)
+
+    with pytest.raises(EnvironmentFailed, match="Permission denied"):
+        newest([vault.folder], OWNER)
+    assert (1,) == committed(vault.folder)

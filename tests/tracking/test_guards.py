@@ -1,0 +1,184 @@
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from risexp.errors import TrainingAborted
+from risexp.tracking.guards import Accounts, Blend, Gradients, Planned, never_touched
+from risexp.tracking.watch import Guard, Watch
+from risexp.training.accounts import Limits
+from risexp.training.events import BatchEnded, EpochStarted, Event
+from risexp.training.plan import Part, Plan
+from risexp.training.replay import Refusal
+from tests.runs_followed import (
+    SCORES,
+    ended_of,
+    joint,
+    plan_of,
+    plans_of,
+    started_of,
+    steps_of,
+)
+from tests.runs_of_training import epochs_of, small_trainer
+
+ACCOUNTS = Accounts(Limits())
+QUIET: tuple[Event, ...] = (
+    started_of(joint(1)),
+    EpochStarted(plan_of(1)),
+    BatchEnded(1, 0, 4),
+)
+
+
+def values(guard: Guard, event: Event) -> dict[str, float]:
+    return {each.guard: each.value for each in guard.look(event)}
+
+
+def sentence(guard: Guard, event: Event) -> str:
+    """The first fault, which has to be one sentence."""
+    watch = Watch([guard])
+    watch(event)
+    with pytest.raises(TrainingAborted) as caught:
+        watch.enforce(event)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_sound_epoch_has_no_fault_of_any_kind() -> None:
+    found = values(ACCOUNTS, ended_of(plan_of(1)))
+
+    assert (
+        dict.fromkeys(("steps", "refused", "moved", "weights", "average", "loss", "plan"), 0)
+        == found
+    )
+
+
+def test_the_accounts_look_at_the_ends_of_epochs_only() -> None:
+    assert [{}, {}, {}] == [values(ACCOUNTS, event) for event in QUIET]
+
+
+def test_refused_steps_are_explained_with_the_first_that_was_replayed() -> None:
+    refusal = Refusal(2, "value", ("eigengap",), ("backbone.weight",), ())
+    steps = replace(steps_of(1), taken=3, refused=(2,))
+    ended = replace(ended_of(plan_of(1)), steps=steps, refused=(refusal,))
+
+    said = sentence(ACCOUNTS, ended)
+
+    assert "1 of 4 steps were refused, more than 5%" in said
+    assert "batch 2: value in eigengap at backbone.weight; lower training.optimizer.lr" in said
+
+
+def test_a_fault_without_advice_is_told_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("risexp.tracking.guards._ADVICE", {})
+    ended = replace(ended_of(plan_of(1)), steps=replace(steps_of(1), taken=0))
+
+    assert "epoch 1: 0 of 4 batches" in sentence(ACCOUNTS, ended)
+
+
+def test_a_plan_as_made_has_no_field_apart() -> None:
+    plans = plans_of("geometry", "joint")
+    guard = Planned(plans)
+
+    seen = [values(guard, event) for event in (EpochStarted(plans[1]), ended_of(plans[1]))]
+
+    assert [{"curriculum": 0}] * 2 == seen
+    assert {} == values(guard, started_of(joint(1)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (plan_of(2, weights={**plan_of(1).weights, "count": 0.05}), r"weights\.count = 0\.05"),
+        (plan_of(2, beta=0.1), r"beta = 0\.1, and the plan made before the run says 0\.0"),
+        (plan_of(2, phase="count"), "phase = 'count'"),
+        (plan_of(2, weights={**plan_of(1).weights, "new": 1.0}), r"weights\.new = 1\.0"),
+        (replace(plan_of(2), rates={"backbone": 0.0, "heads": 1.0}), r"rates\.backbone = 0\.0"),
+    ],
+)
+def test_a_plan_that_was_changed_on_the_way_is_seen_before_its_epoch(
+    changed: Plan, said: str
+) -> None:
+    found = sentence(Planned(plans_of("joint", "joint")), EpochStarted(changed))
+
+    assert re.search(said, found)
+
+
+class Probe:
+    """Answers which parameters received no gradient, and counts how often it is asked."""
+
+    def __init__(self, untouched: Mapping[Part, Sequence[str]]) -> None:
+        self.untouched = untouched
+        self.asked = 0
+
+    def __call__(self) -> Mapping[Part, Sequence[str]]:
+        self.asked += 1
+        return self.untouched
+
+
+def test_parameters_without_a_gradient_are_named() -> None:
+    probe = Probe({"backbone": ["a.weight", "a.bias"], "heads": ["b.weight", "b.bias"]})
+
+    said = sentence(Gradients(probe, "joint"), ended_of(plan_of(1)))
+
+    assert "a.weight, a.bias, b.weight and 1 more never received a gradient" in said
+
+
+def test_frozen_parts_need_no_gradient() -> None:
+    probe = Probe({"backbone": ["a.weight"], "heads": []})
+    plan = replace(plan_of(1), rates={"backbone": 0.0, "heads": 1.0})
+
+    assert {"gradient": 0} == values(Gradients(probe, "joint"), ended_of(plan))
+
+
+def test_gradients_are_asked_for_in_the_last_phase_until_all_is_well() -> None:
+    probe = Probe({"backbone": [], "heads": []})
+    guard = Gradients(probe, "joint")
+
+    found = [values(guard, ended_of(plan)) for plan in plans_of("geometry", "joint", "joint")]
+
+    assert [{}, {"gradient": 0}, {"gradient": 0}] == found
+    assert 1 == probe.asked
+
+
+def test_the_probe_of_a_trainer_names_exactly_what_no_term_depends_on() -> None:
+    trainer = small_trainer()
+    before = never_touched(trainer.stepper)
+
+    epochs_of(trainer)
+
+    assert {"backbone", "heads"} == before.keys()
+    assert ["backbone.weight", "backbone.bias"] == before["backbone"]
+    assert {"backbone": [], "heads": []} == never_touched(trainer.stepper)
+
+
+def test_a_blend_is_measured_over_beta() -> None:
+    ended = ended_of(plan_of(1, beta=0.2), {**SCORES, "blend_effect": 9.0})
+
+    assert {"blend": pytest.approx(45.0)} == values(Blend(), ended)
+
+
+def test_without_beta_there_is_no_blend_to_measure() -> None:
+    assert {} == values(Blend(), ended_of(plan_of(1)))
+
+
+@pytest.mark.parametrize("effect", [0.0, 1e-5, math.nan])
+def test_a_blend_that_moves_nothing_is_a_fault(effect: float) -> None:
+    ended = ended_of(plan_of(1, beta=0.2), {**SCORES, "blend_effect": effect})
+
+    assert "the samples are not used" in sentence(Blend(), ended)
+
+
+def test_a_validation_that_does_not_measure_the_blend_is_a_fault() -> None:
+    assert "gave no blend_effect" in sentence(Blend(), ended_of(plan_of(1, beta=0.2)))
+
+
+def test_batches_leave_the_readings_alone() -> None:
+    watch = Watch([ACCOUNTS])
+    watch(ended_of(plan_of(1)))
+    before = watch.values()
+
+    watch(BatchEnded(2, 0, 4))
+
+    assert before == watch.values()
+    assert "steps" in before

@@ -9,8 +9,9 @@ from risexp.covariance.order import Criterion, order_scores
 from risexp.covariance.sampled import Method, sampled_covariance
 from risexp.data.frames import Scenes
 from risexp.errors import DataInvalid
+from risexp.estimation.noise import snr_db_of
 from risexp.estimation.setting import Setting
-from risexp.inference.classical import Classical, snr_db_of
+from risexp.inference.classical import Classical
 from risexp.inference.spectral import Spectral
 from tests.localisation import at_snr, config_of, scenes_of, with_frames
 

@@ -1,0 +1,109 @@
+"""How an epoch is judged, and beside what its scores stand."""
+
+import math
+
+import pytest
+import torch
+
+from risexp.config.run import RunConfig
+from risexp.data.frames import Scenes
+from risexp.data.scenes import SceneGenerator
+from risexp.evaluation.scene_scores import score_scenes
+from risexp.evaluation.scores import summarise
+from risexp.evaluation.validation import Validator
+from risexp.evaluation.yardsticks import Yardsticks, frequencies
+from risexp.inference.localise import Localiser
+from risexp.inference.predictor import Predictor
+from risexp.model.network import Network
+from risexp.model.observation import Observation, Observer
+from risexp.model.prediction import Prediction
+from tests.localisation import config_of
+
+SCENES = 48
+
+
+def small(*more: str) -> RunConfig:
+    return config_of("network.width=16", "network.depth=1", *more, preset="smoke")
+
+
+def judged(config: RunConfig, device: torch.device) -> Validator:
+    generator = SceneGenerator(config.physics, config.data, device)
+    return Validator.of(config, generator.scenes("validation", 0, SCENES))
+
+
+def newborn(config: RunConfig, device: torch.device) -> Network:
+    torch.manual_seed(3)
+    return Network(config).to(device)
+
+
+def half_of_the_count(answer: Prediction, _: Observation, scenes: Scenes) -> torch.Tensor:
+    return 0.5 * scenes.truth.count.double().mean() + 0.0 * answer.count_logits.sum()
+
+
+def test_a_network_that_has_learned_nothing_looks_so(device: torch.device) -> None:
+    config = small()
+    validator, network = judged(config, device), newborn(config, device)
+
+    scores = validator(network, 0.0, half_of_the_count)
+
+    assert scores["k_acc"] < scores["k_majority"] + 0.2
+    assert scores["count_nll"] > scores["count_nll_chance"] - 0.1
+    assert scores["k_nomp"] > scores["k_acc"] + 0.1
+
+
+def test_scores_are_those_of_the_path_that_serves(device: torch.device) -> None:
+    config = small()
+    validator, network = judged(config, device), newborn(config, device)
+    scenes = validator.groups[0].scenes
+    serves = Predictor(network, Observer.of(config), Localiser.of(config), beta=0.0)
+
+    scores = validator(network, 0.0, half_of_the_count)
+
+    expected = dict(summarise(score_scenes(serves(scenes.frames), scenes.truth)).items())
+    assert expected == {name: scores[name] for name in expected}
+
+
+def test_the_loss_is_the_mean_over_all_scenes(device: torch.device) -> None:
+    config = small()
+    validator, network = judged(config, device), newborn(config, device)
+
+    scores = validator(network, 0.0, half_of_the_count)
+
+    counts = torch.cat([group.scenes.truth.count for group in validator.groups]).double()
+    assert math.isclose(0.5 * float(counts.mean()), scores["loss"])
+
+
+def test_judging_leaves_a_network_as_it_was(device: torch.device) -> None:
+    config = small("network.dropout=0.5")
+    validator, network = judged(config, device), newborn(config, device).train()
+
+    once, again = (validator(network, 0.0, half_of_the_count) for _ in range(2))
+
+    assert network.training
+    assert once == again
+
+
+@pytest.mark.parametrize(("beta", "told"), [(0.0, False), (0.3, True)])
+def test_the_effect_of_a_blend_is_told_where_there_is_one(
+    device: torch.device, beta: float, told: bool
+) -> None:
+    config = small()
+    validator, network = judged(config, device), newborn(config, device)
+
+    scores = validator(network, beta, half_of_the_count)
+
+    assert told == ("blend_effect" in scores)
+    assert not told or scores["blend_effect"] > 0.01
+
+
+def test_yardsticks_know_chance(device: torch.device) -> None:
+    config = small()
+    scenes = SceneGenerator(config.physics, config.data, device).scenes("validation", 0, 300)
+
+    known = Yardsticks.of(config, scenes)
+
+    shares = frequencies(scenes.truth)
+    assert math.isclose(1.0, sum(shares))
+    assert max(shares) == known.k_majority
+    assert math.isclose(math.log(3.0), known.count_nll_chance, abs_tol=0.02)
+    assert known.k_majority < known.k_reference < known.k_nomp + 0.1

@@ -1,0 +1,73 @@
+import math
+from typing import get_args
+
+import pytest
+import torch
+
+from risexp.config.learning import CountKind
+from risexp.inference.calibration import Calibration, calibration_error, nll
+from risexp.model.counting import CountLaw
+from tests.scenes import uniform
+
+KINDS: tuple[CountKind, ...] = get_args(CountKind)
+
+
+def sampled(law: CountLaw, scenes: int = 20_000) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits, and counts drawn from what a law of temperature one says of them."""
+    logits = uniform(-3.0, 3.0, scenes, law.width, seed=3)
+    if law.kind == "ordinal":
+        logits = logits.sort(dim=-1, descending=True).values
+    chosen = torch.multinomial(
+        law.probabilities(logits), 1, generator=torch.Generator().manual_seed(1)
+    )
+    return logits, chosen.squeeze(-1) + 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_temperature_that_was_taken_away_is_found_again(kind: CountKind) -> None:
+    law = CountLaw(kind, sources_max=5)
+    logits, count = sampled(law)
+
+    found = Calibration.of(law, 2.5 * logits, count)
+
+    assert math.isclose(2.5, found.temperature, rel_tol=0.06)
+    assert found.nll_after < found.nll_before
+    assert found.ece_after < 0.02 < found.ece_before
+    assert len(count) == found.scenes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_head_that_is_right_about_itself_is_left_alone(kind: CountKind) -> None:
+    law = CountLaw(kind, sources_max=5)
+    logits, count = sampled(law)
+
+    found = Calibration.of(law, logits, count)
+
+    assert math.isclose(1.0, found.temperature, rel_tol=0.05)
+    assert found.nll_before - found.nll_after < 1e-3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_temperature_changes_no_most_probable_count_of_two(kind: CountKind) -> None:
+    law = CountLaw(kind, sources_max=2, temperature=3.0)
+    logits = uniform(-2.0, 2.0, 256, law.width, seed=5)
+
+    cooler = CountLaw(kind, sources_max=2)
+
+    if kind != "slots":
+        assert torch.equal(law.count(logits), cooler.count(logits))
+
+
+def test_the_error_is_the_gap_between_confidence_and_hits() -> None:
+    sure = torch.tensor([[0.9, 0.1]]).repeat(10, 1)
+    count = torch.tensor([1] * 6 + [2] * 4)
+
+    assert math.isclose(0.3, calibration_error(sure, count), abs_tol=1e-6)
+
+
+def test_the_likelihood_of_a_sure_and_right_head_is_perfect() -> None:
+    law = CountLaw("softmax", sources_max=3)
+    logits = 50.0 * torch.eye(3)
+
+    assert nll(law, logits, torch.tensor([1, 2, 3])) < 1e-6
+    assert nll(law, logits, torch.tensor([2, 3, 1])) > 20.0

@@ -1,0 +1,221 @@
+"""From predictions to positions: whose count it is, and where the sources are found."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from risexp.config.learning import CountKind, FactorKind, Front
+from risexp.config.training import LocalisationSpectrum
+from risexp.errors import DataInvalid
+from risexp.estimation.count_rule import CountRule
+from risexp.estimation.setting import Setting
+from risexp.inference import localise
+from risexp.inference.localise import Localiser, pointed
+from risexp.inference.nomp import Nomp
+from risexp.model.observation import Observer
+from tests.localisation import (
+    NOISELESS,
+    SEPARATED,
+    at_snr,
+    config_of,
+    missed_scenes,
+    scenes_of,
+    sound,
+)
+from tests.networks import (
+    KINDS,
+    MAKES,
+    answer,
+    awake,
+    localised,
+    network_config,
+    saying,
+    truthful,
+    untrained,
+)
+from tests.scenes import gaussian, worst
+
+SPECTRA: tuple[LocalisationSpectrum, ...] = ("music", "mvdr", "pointers")
+SMALL = config_of(preset="smoke")
+UNSURE = torch.zeros(1)
+
+
+@pytest.mark.parametrize("symbols", ["frame", "snapshot"])
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_a_perfect_prediction_is_located_exactly(
+    spectrum: LocalisationSpectrum, symbols: str
+) -> None:
+    config = config_of(*SEPARATED, NOISELESS, f"physics.symbols={symbols}")
+    scenes = scenes_of(config, 32)
+
+    found = localised(config, truthful(config, scenes), scenes.frames, spectrum)
+
+    assert [] == missed_scenes(found, scenes.truth)
+    assert sound(found)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_the_count_is_the_head_s_whatever_is_seen(
+    spectrum: LocalisationSpectrum, kind: CountKind
+) -> None:
+    """Museum 41: nobody else is asked, however unsure the head is."""
+    scenes = scenes_of(SMALL, 24)
+    said = truthful(SMALL, scenes, kind)
+    guessed = saying(said, 2.0 * gaussian(*said.count_logits.shape, seed=3).real.float())
+
+    found = localised(SMALL, guessed, scenes.frames, spectrum)
+
+    assert guessed.count.tolist() == found.count.tolist()
+    assert torch.equal(guessed.count_probabilities, found.count_probabilities)
+    assert found.count.tolist() != scenes.truth.count.tolist()
+    assert sound(found)
+
+
+def test_without_a_fallback_no_criterion_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[CountRule] = []
+
+    def noting(setting: Setting, rule: CountRule) -> Nomp:
+        asked.append(rule)
+        return Nomp(setting, rule)
+
+    monkeypatch.setattr(localise, "Nomp", noting)
+    scenes = scenes_of(SMALL, 8)
+    unsure = saying(truthful(SMALL, scenes), UNSURE.expand(8, 2))
+
+    Localiser(Setting.of(SMALL), "pointers")(unsure, scenes.frames)
+    before = list(asked)
+    Localiser(Setting.of(SMALL), "pointers", fallback="bic")(unsure, scenes.frames)
+
+    assert [] == before
+    assert ["bic"] == asked
+
+
+def test_a_fallback_counts_only_where_the_head_is_unsure() -> None:
+    scenes = scenes_of(SMALL, 32)
+    probabilities = torch.tensor([[0.2, 0.45, 0.35], [0.1, 0.2, 0.7]]).log().repeat(16, 1)
+    said = saying(truthful(SMALL, scenes, "softmax"), probabilities)
+
+    found = Localiser(Setting.of(SMALL), "pointers", fallback="bic")(said, scenes.frames)
+
+    bic = Nomp(Setting.of(SMALL), "bic")(scenes.frames).count
+    assert bic[::2].tolist() == found.count[::2].tolist()
+    assert [3] * 16 == found.count[1::2].tolist()
+    assert [2] * 16 != bic[::2].tolist()
+    assert bic[1::2].tolist() != [3] * 16
+    assert sound(found)
+
+
+def test_a_head_is_unsure_of_the_count_it_answers_not_of_another() -> None:
+    """A step that must be all but certain: two are answered where three are probable."""
+    scenes = scenes_of(SMALL, 16)
+    said = saying(truthful(SMALL, scenes), torch.tensor([0.95, 0.8]).logit().expand(16, 2))
+    careful = replace(said, count_law=replace(said.count_law, threshold=0.9))
+
+    found = Localiser(Setting.of(SMALL), "pointers", fallback="bic")(careful, scenes.frames)
+
+    assert [2] * 16 == careful.count.tolist()
+    assert Nomp(Setting.of(SMALL), "bic")(scenes.frames).count.tolist() == found.count.tolist()
+
+
+def test_slots_that_likely_hold_a_source_are_taken_first() -> None:
+    scenes = scenes_of(SMALL, 4)
+    said = truthful(SMALL, scenes)
+    existence = torch.tensor([[0.0, 3.0, 2.0]]).expand(4, 3)
+    ranked = replace(said, pointers=replace(said.pointers, existence=existence))
+
+    found = pointed(ranked, torch.tensor([1, 2, 3, 2]))
+
+    for slot, place in enumerate([1, 2, 0]):
+        asked = found.present[:, slot]
+        expected = said.pointers.theta_rad[asked, place].double()
+        assert worst(expected, found.theta_rad[asked, slot]) < 1e-6
+    assert [1, 2, 3, 2] == found.present.sum(-1).tolist()
+
+
+def test_slots_that_exist_alike_are_taken_in_their_order() -> None:
+    scenes = scenes_of(SMALL, 4)
+    said = truthful(SMALL, scenes)
+    alike = replace(said, pointers=replace(said.pointers, existence=UNSURE.expand(4, 3)))
+
+    found = pointed(alike, torch.tensor([3, 3, 3, 3]))
+
+    assert worst(said.pointers.phi_rad.double(), found.phi_rad) < 1e-6
+
+
+@pytest.mark.parametrize("spectrum", SPECTRA)
+@pytest.mark.parametrize(("front", "factors"), MAKES)
+def test_every_network_is_located_soundly(
+    device: torch.device, front: Front, factors: FactorKind, spectrum: LocalisationSpectrum
+) -> None:
+    config = network_config(
+        f"factors.kind={factors}", f"localisation.spectrum={spectrum}", front=front
+    )
+    frames = scenes_of(config, 6, device).frames
+    prediction = awake(config, device)(Observer.of(config)(frames), 0.3)
+
+    found = Localiser.of(config)(prediction, frames)
+
+    assert sound(found)
+    assert (6, 3) == tuple(found.phi_rad.shape)
+    assert not found.phi_rad.requires_grad
+    assert not found.count_probabilities.requires_grad
+
+
+def test_a_localiser_is_what_its_configuration_asks_for() -> None:
+    config = network_config(
+        "localisation.spectrum=mvdr",
+        "localisation.refine=measurement",
+        "localisation.fallback=bic",
+    )
+
+    expected = Localiser(Setting.of(config), "mvdr", "measurement", "bic")
+    assert expected == Localiser.of(config)
+    assert Localiser(Setting.of(config)) == Localiser.of(network_config())
+
+
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_a_scene_is_located_alike_alone_and_in_any_company(spectrum: LocalisationSpectrum) -> None:
+    config = network_config(*SEPARATED, at_snr(20.0))
+    scenes = scenes_of(config, 12)
+    frames, order = scenes.frames, torch.arange(12).flip(0)
+    localiser = Localiser(Setting.of(config), spectrum, "measurement")
+
+    whole = localiser(truthful(config, scenes), frames)
+
+    each = [scenes[place : place + 1] for place in order.tolist()]
+    alone = [localiser(truthful(config, scene), scene.frames) for scene in each]
+    turned = torch.cat([found.theta_rad for found in alone])
+    assert worst(whole.theta_rad[order].nan_to_num(), turned.nan_to_num()) < 1e-3
+
+
+def test_an_untrained_network_counts_by_chance() -> None:
+    """And with a fallback it would not look dead: museum 41."""
+    config = network_config("physics.power=equal", "data.separation_deg=30", at_snr(15.0))
+    scenes = scenes_of(config, 120)
+    observation, localiser = Observer.of(config)(scenes.frames), Localiser.of(config)
+    helped = replace(localiser, fallback="bic")
+
+    hits: dict[str, list[float]] = {"alone": [], "helped": []}
+    for seed in range(4):
+        said = untrained(config, seed=seed)(observation, 0.0)
+        unsure = saying(said, said.count_logits * 0.0)
+        for name, found in (
+            ("alone", localiser(said, scenes.frames)),
+            ("helped", helped(unsure, scenes.frames)),
+        ):
+            hits[name].append(float((found.count == scenes.truth.count).double().mean()))
+
+    assert sum(hits["alone"]) / 4 < 0.5
+    assert sum(hits["helped"]) / 4 > 0.7
+
+
+def test_an_answer_that_is_no_number_is_refused() -> None:
+    config = network_config()
+    frames = scenes_of(config, 3).frames
+    said = answer(config, frames)
+    broken = saying(said, said.count_logits * torch.nan)
+
+    with pytest.raises(DataInvalid, match="no number"):
+        localised(config, broken, frames)

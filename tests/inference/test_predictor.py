@@ -1,0 +1,90 @@
+"""A network put to use."""
+
+import pytest
+import torch
+
+from risexp.app.network_methods import network_methods
+from risexp.config.run import RunConfig
+from risexp.errors import DataInvalid
+from risexp.estimation.held_symbols import HeldSymbols
+from risexp.estimation.projection import project
+from risexp.inference.estimate import Estimate
+from risexp.inference.localise import Localiser, points_of
+from risexp.inference.predictor import Predictor
+from risexp.model.network import Network
+from risexp.model.observation import Observer
+from tests.localisation import config_of, scenes_of, with_frames
+
+METHODS = {"network", "network:pointers", "network+measurement", "network+bic", "network:true-k"}
+
+
+def small() -> RunConfig:
+    return config_of("network.width=16", "network.depth=1", preset="smoke")
+
+
+def predictor(config: RunConfig, device: torch.device) -> Predictor:
+    torch.manual_seed(2)
+    network = Network(config).to(device)
+    return Predictor(network, Observer.of(config), Localiser.of(config), beta=0.0)
+
+
+def misfit(config: RunConfig, found: Estimate, device: torch.device) -> torch.Tensor:
+    """What each scene's estimate leaves of the measurements' energy, (B,)."""
+    scenes = scenes_of(config, len(found), device)
+    left = torch.zeros(len(found), dtype=torch.float64, device=device)
+    for count in range(1, config.data.sources_max + 1):
+        chosen = (found.count == count).nonzero().squeeze(-1)
+        if len(chosen):
+            observed = Observer.of(config).setting
+            law = HeldSymbols.of(observed, scenes.frames[chosen])
+            points = points_of(found, chosen, count)
+            left[chosen] = project(observed.panel, law.equations, points).misfit
+    return left
+
+
+def test_every_way_to_use_a_network_gives_the_count_of_its_head(device: torch.device) -> None:
+    config = small()
+    scenes = scenes_of(config, 40, device)
+    methods = network_methods(predictor(config, device))
+
+    counts = {name: method(scenes).count for name, method in methods.items()}
+
+    assert set(counts) == METHODS
+    assert torch.equal(counts["network"], counts["network+measurement"])
+    assert torch.equal(counts["network"], counts["network:pointers"])
+    assert torch.equal(scenes.truth.count, counts["network:true-k"])
+
+
+def test_measurements_are_fitted_no_worse_after_moving_on(device: torch.device) -> None:
+    config = small()
+    scenes = scenes_of(config, 40, device)
+    methods = network_methods(predictor(config, device))
+
+    before = misfit(config, methods["network:pointers"](scenes), device)
+    fitted = methods["network+measurement"](scenes)
+
+    # Ranges are answered where sources are believed, not where the misfit is least.
+    share = (misfit(config, fitted, device) <= 1.05 * before).double().mean()
+    assert float(share) > 0.9
+
+
+def test_only_those_told_look_beyond_the_frames(device: torch.device) -> None:
+    config = small()
+    scenes = scenes_of(config, 24, device)
+    methods = network_methods(predictor(config, device))
+    lied = type(scenes)(scenes.frames, scenes_of(config, 48, device)[24:].truth)
+
+    for name in METHODS - {"network:true-k"}:
+        one, other = methods[name](scenes), methods[name](lied)
+        assert torch.equal(one.count, other.count)
+        assert torch.equal(one.phi_rad.nan_to_num(), other.phi_rad.nan_to_num())
+
+
+def test_a_value_that_is_no_number_is_refused(device: torch.device) -> None:
+    config = small()
+    scenes = scenes_of(config, 3, device)
+    y = scenes.frames.y.clone()
+    y[1, 0, 0] = torch.nan
+
+    with pytest.raises(DataInvalid, match="scene 1"):
+        predictor(config, device)(with_frames(scenes, y=y).frames)

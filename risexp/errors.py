@@ -41,3 +41,23 @@ class VerificationFailed(RisexpError):
     """A check was made and found the thing wanting."""
 
     exit_code = 4
+
+
+class CheckpointDamaged(DataInvalid):
+    """A checkpoint's files are not, byte for byte, what was committed."""
+
+
+class CheckpointRefused(InvalidInput):
+    """A sound checkpoint that belongs to another run, another configuration or another network."""
+
+
+class TrainingAborted(RisexpError):
+    """A guard found that a run does not learn what it was told to."""
+
+    exit_code = 4
+
+    def __init__(self, reason: str, *, guard: str) -> None:
+        """Name the guard that fired, and say in one sentence what it saw."""
+        super().__init__(reason)
+        self.reason = reason
+        self.guard = guard

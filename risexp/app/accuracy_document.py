@@ -22,7 +22,7 @@ def document(table: AccuracyTable) -> dict[str, Any]:
     """Everything that was measured, by method, score and SNR."""
     keys = [level.key for level in table.levels]
     return {
-        "config_sha": table.config.sha(),
+        "config_sha": table.config.law_sha(),
         "split": table.split,
         "seed": table.config.data.seed,
         "scenes_per_snr": table.scenes_per_snr,

@@ -13,8 +13,9 @@ from risexp.data.frames import Scenes
 from risexp.data.scenes import source_steering
 from risexp.errors import ConfigInvalid
 from risexp.estimation.count_rule import CountRule
+from risexp.estimation.noise import snr_db_of
 from risexp.estimation.setting import Setting
-from risexp.inference.classical import Classical, snr_db_of
+from risexp.inference.classical import Classical
 from risexp.inference.estimate import Estimate
 from risexp.inference.nomp import Nomp
 from risexp.inference.spectral import Spectral, Spectrum

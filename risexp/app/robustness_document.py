@@ -21,7 +21,7 @@ def document(table: RobustnessTable) -> dict[str, Any]:
         found = scenarios.setdefault(outcome.name, _scenario(outcome))
         found["snr"][f"{outcome.snr_db:g}"] = _levels(outcome)
     return {
-        "config_sha": table.config.sha(),
+        "config_sha": table.config.law_sha(),
         "split": SPLIT,
         "seed": table.config.data.seed,
         "scenes_per_snr": table.scenes,
@@ -53,9 +53,9 @@ def _scenario(outcome: Outcome) -> dict[str, Any]:
     return {
         "about": scenario.about,
         "axis": scenario.axis,
-        "config_sha": scenario.config.sha(),
+        "config_sha": scenario.config.law_sha(),
         "levels": [level.name for level in scenario.levels],
-        "receiver_sha": {level.name: level.receiver.sha() for level in scenario.levels},
+        "receiver_sha": {level.name: level.receiver.law_sha() for level in scenario.levels},
         "undisturbed": scenario.undisturbed,
         "sources_min": scenario.sources_min,
         "snr": {},

@@ -1,23 +1,20 @@
 """`risexp bench`: what is measured to be compared."""
 
-from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from risexp.cli.data import SplitName
 from risexp.cli.levels import snr_levels
 from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved
-from risexp.cli.output import emit, note, say, table
+from risexp.cli.output import emit, say
 from risexp.cli.progress import progress
+from risexp.cli.tables import names_in, say_tables, write_last
 from risexp.config.layers import Loaded
 from risexp.errors import ConfigInvalid
-
-if TYPE_CHECKING:
-    from risexp.app.accuracy_tables import TextTable
 
 app = typer.Typer(
     no_args_is_help=True, help="Measure methods on common ground: accuracy, robustness."
@@ -71,7 +68,7 @@ def accuracy(
     from risexp.app.accuracy_files import new_folder, write_files
     from risexp.app.accuracy_tables import text_tables
 
-    chosen = chosen_methods(_names(methods), loaded.config)
+    chosen = chosen_methods(names_in(methods), loaded.config)
     total = len(levels) * scenes * (len(chosen) + 1)
     with nullcontext() if out is None else new_folder(out) as folder:
         with progress("answers", total) as advance:
@@ -79,9 +76,9 @@ def accuracy(
         if json:
             emit(document(found))
         else:
-            say(f"{scenes} {split.value} scenes at each SNR, config {loaded.config.sha()[:12]}")
-            _say_tables(text_tables(found))
-        _write(folder, out, partial(write_files, found))
+            say(f"{scenes} {split.value} scenes at each SNR, config {loaded.config.law_sha()[:12]}")
+            say_tables(text_tables(found))
+        write_last(folder, out, partial(write_files, found))
 
 
 @app.command("robustness")
@@ -112,8 +109,8 @@ def robustness(
     from risexp.app.robustness_scenarios import chosen_scenarios
     from risexp.app.robustness_tables import LEGEND, text_tables
 
-    build = partial(chosen_methods, _names(methods))
-    chosen = chosen_scenarios(_names(scenarios), loaded.config)
+    build = partial(chosen_methods, names_in(methods))
+    chosen = chosen_scenarios(names_in(scenarios), loaded.config)
     heard = scenes * len(levels) * sum(len(scenario.levels) for scenario in chosen.values())
     total = heard * len(build(loaded.config))
     with nullcontext() if out is None else new_folder(out) as folder:
@@ -122,28 +119,11 @@ def robustness(
         if json:
             emit(document(found))
         else:
-            config_sha = loaded.config.sha()[:12]
+            config_sha = loaded.config.law_sha()[:12]
             say(f"{scenes} test scenes at each SNR, config {config_sha}; 95 % intervals;")
             say(LEGEND)
-            _say_tables(text_tables(found))
-        _write(folder, out, partial(write_files, found))
-
-
-def _say_tables(blocks: Iterable["TextTable"]) -> None:
-    for block in blocks:
-        say(f"\n{block.title}")
-        table(block.headings, block.rows)
-
-
-def _write(folder: Path | None, out: Path | None, write: Callable[[Path], None]) -> None:
-    """Files come last: what was measured has been said by then, whatever becomes of a figure."""
-    if folder is not None:
-        write(folder)
-        note(f"tables and figures go to {out}")
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+            say_tables(text_tables(found))
+        write_last(folder, out, partial(write_files, found))
 
 
 def _expect_no_other_snr(loaded: Loaded) -> None:

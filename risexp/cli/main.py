@@ -9,7 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from risexp import __version__
-from risexp.cli import bench, config, data, diagnose, hpo, show, space
+from risexp.cli import bench, config, data, diagnose, evaluate, hpo, show, space, train
 from risexp.cli.output import ReaderLeft, note
 from risexp.errors import RisexpError
 
@@ -32,6 +32,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 done; 1 the environment failed; 2 what was given is invalid; 3 a gate "
     "failed; 4 a guard or verification failed; 75 released by a signal; 130 interrupted.",
 )
+app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
 app.command("hpo")(hpo.search)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")

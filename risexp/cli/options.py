@@ -42,6 +42,15 @@ Overrides = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")
 ]
+Device = Annotated[
+    str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1; auto takes a GPU where one is.")
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Threads of torch; all cores by default.")
+]
+RunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run, by its name or by the path of its folder.")
+]
 SpaceName = Annotated[
     str,
     typer.Argument(

@@ -34,7 +34,7 @@ def written(table: AccuracyTable, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_the_document_has_the_names_others_rely_on(table: AccuracyTable) -> None:
     found = document(table)
 
-    assert SMOKE.sha() == found["config_sha"]
+    assert SMOKE.law_sha() == found["config_sha"]
     assert (SCENES, [-5.0, 10.0]) == (found["scenes_per_snr"], found["snr_db"])
     for name in ("k_reference", "k_bound", "success_reference", "k_chance"):
         assert ["-5", "10"] == list(found["references"][name])

@@ -105,7 +105,7 @@ CASES: tuple[tuple[str, int, str], ...] = (
     ("config show --set data.seed", 2, "section.field=value"),
     ("config show --set =3", 2, "section.field=value"),
     ("config show --set data.sede=3", 2, "did you mean data.seed?"),
-    ("config show --set loss.cov=3", 2, "there is no field 'loss.cov'"),
+    ("config show --set loss.covs=3", 2, "there is no field 'loss.covs'"),
     ("config show --set data=3", 2, "data (from --set) is a section, not a field"),
     ("config show --set physics.elements_h=12.5", 2, "physics.elements_h = 12.5 (from --set)"),
     ("config show --set physics.elements_h=true", 2, "physics.elements_h = True (from --set)"),

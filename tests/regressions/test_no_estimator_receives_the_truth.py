@@ -20,8 +20,10 @@ from risexp.diagnostics.labels import label_estimate
 from risexp.inference.estimate import Estimate
 from tests.references import smoke
 
-INFERENCE = Path(__file__).parents[2] / "risexp" / "inference"
-FILES = sorted(INFERENCE.rglob("*.py"))
+PACKAGE = Path(__file__).parents[2] / "risexp"
+FILES = sorted(
+    path for room in ("estimation", "model", "inference") for path in (PACKAGE / room).rglob("*.py")
+)
 FORBIDDEN = re.compile(r"[Tt]ruth|\bScenes\b|SceneGenerator")
 
 
@@ -107,10 +109,10 @@ def scenes_of(count: int) -> Scenes:
 
 
 def test_there_are_estimators_to_look_at() -> None:
-    assert {"nomp.py", "estimate.py", "setting.py"} <= {path.name for path in FILES}
+    assert {"nomp.py", "estimate.py", "setting.py", "network.py"} <= {path.name for path in FILES}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.stem))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_no_estimator_takes_or_names_the_truth(path: Path) -> None:
     assert set() == mentions(path.read_text(encoding="utf-8"))
 

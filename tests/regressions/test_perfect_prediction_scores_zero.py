@@ -8,6 +8,8 @@ from torch import Tensor
 
 from risexp.covariance.effective import alpha, effective
 from risexp.covariance.factored import FactoredCovariance
+from risexp.loss.terms import TERMS
+from tests.predictions import best_prediction, scored, small_target
 from tests.scenes import label_covariance, tiny_scenes
 
 Score = Callable[[FactoredCovariance, FactoredCovariance, Tensor], Tensor]
@@ -61,3 +63,20 @@ def test_a_load_left_out_of_the_label_leaves_its_square_as_the_floor(
     # Rank one: |R - (R + I) / 2|^2 / |R|^2 = (1 - 1 / N) / 4, the 0.248 of old.
     assert pytest.approx((1 - 1 / 144) / 4, abs=1e-4) == oracle_floor(prediction_loaded, device)
     assert oracle_floor(scored_alike, device) <= 1e-9
+
+
+@pytest.mark.parametrize("name", ["cov", "cov_pred"])
+def test_the_terms_of_the_loss_score_labels_zero(device: torch.device, name: str) -> None:
+    target = small_target(device=device)
+
+    assert float(scored(TERMS[name], best_prediction(target), target).abs().max()) <= 1e-9
+
+
+@pytest.mark.parametrize("name", ["cov", "cov_pred"])
+def test_a_load_left_out_of_the_label_is_caught_by_the_terms_of_the_loss(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("risexp.loss.target.effective", lambda label, *_, **__: label)
+    target = small_target(device=device)
+
+    assert float(scored(TERMS[name], best_prediction(target), target).max()) > 1e-7

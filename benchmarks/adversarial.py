@@ -1,0 +1,153 @@
+"""Twenty thousand steps with poisoned batches among them: nothing may break, all must be named.
+
+    python benchmarks/adversarial.py [--steps 20000] [--every 40]
+
+One batch in `--every` is poisoned, in turn: a value that is no number, an infinite one, silence,
+powers beyond single precision's range, a dead channel, all sources in one place.
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+from risexp.config.layers import load_config
+from risexp.config.run import RunConfig
+from risexp.data.frames import Frames, Scenes, Truth
+from risexp.data.scenes import SceneGenerator
+from risexp.model.network import Network, part_of
+from risexp.training.batches import KeyedBatches
+from risexp.training.events import EpochEnded
+from risexp.training.plan import Plan
+from risexp.training.setup import Lesson, trainer_of
+from risexp.training.teacher import Teacher
+
+BATCH, EPOCHS = 8, 20
+
+
+def spoiled(frames: Frames, value: float) -> Frames:
+    """One value of the first scene replaced."""
+    y = frames.y.clone()
+    y[0, 0, 0] = value
+    return replace(frames, y=y)
+
+
+def together(truth: Truth) -> Truth:
+    """Every source where the first one is."""
+    places = {
+        name: getattr(truth, name)[:, :1].where(truth.present, torch.nan)
+        for name in ("phi_rad", "theta_rad", "range_m")
+    }
+    return replace(truth, **places)
+
+
+POISONS: Mapping[str, Callable[[Scenes], Scenes]] = {
+    "no number": lambda scenes: Scenes(spoiled(scenes.frames, torch.nan), scenes.truth),
+    "infinite": lambda scenes: Scenes(spoiled(scenes.frames, torch.inf), scenes.truth),
+    "silent": lambda scenes: Scenes(
+        replace(scenes.frames, y=torch.zeros_like(scenes.frames.y)), scenes.truth
+    ),
+    "too loud": lambda scenes: Scenes(
+        replace(scenes.frames, y=scenes.frames.y * 1e25), scenes.truth
+    ),
+    "dead channel": lambda scenes: Scenes(
+        replace(scenes.frames, channel=torch.zeros_like(scenes.frames.channel)), scenes.truth
+    ),
+    "in one place": lambda scenes: Scenes(scenes.frames, together(scenes.truth)),
+}
+
+
+@dataclass(frozen=True)
+class Poisoned:
+    """Batches of which every so manyth is poisoned, each kind in its turn."""
+
+    sound: KeyedBatches
+    every: int
+
+    def __len__(self) -> int:
+        return len(self.sound)
+
+    def epoch(self, epoch: int) -> Iterator[Scenes]:
+        """All batches of an epoch."""
+        return (
+            self.treated(epoch, batch, scenes)
+            for batch, scenes in enumerate(self.sound.epoch(epoch))
+        )
+
+    def scenes(self, epoch: int, batch: int) -> Scenes:
+        """One batch of an epoch."""
+        return self.treated(epoch, batch, self.sound.scenes(epoch, batch))
+
+    def poison(self, epoch: int, batch: int) -> str | None:
+        """What is wrong with a batch, if anything."""
+        turn, rest = divmod((epoch - 1) * len(self) + batch, self.every)
+        return [*POISONS][turn % len(POISONS)] if rest == self.every - 1 else None
+
+    def treated(self, epoch: int, batch: int, scenes: Scenes) -> Scenes:
+        """A batch, poisoned if it is its turn."""
+        poison = self.poison(epoch, batch)
+        return scenes if poison is None else POISONS[poison](scenes)
+
+
+def unjudged(_network: Module, _plan: Plan) -> Mapping[str, float]:
+    """No validation: only the steps are looked at."""
+    return {"k_loc": 0.0}
+
+
+def main() -> None:
+    """Print what was refused, why, and whether every weight is still a number."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--every", type=int, default=40)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    config = configured(given.steps)
+    generator = SceneGenerator(config.physics, config.data)
+    torch.manual_seed(config.training.seed)
+    network, teacher = Network(config), Teacher.of(config)
+    trainer = trainer_of(config, Lesson(network, part_of, teacher, unjudged), generator)
+    batches = Poisoned(trainer.batches, given.every)
+    trainer.batches = batches
+    trainer.recipe = replace(trainer.recipe, replays=given.steps)
+    refused: Counter[str] = Counter()
+    taken = 0
+    for event in trainer.run():
+        if isinstance(event, EpochEnded):
+            taken += event.steps.taken
+            for each in event.refused:
+                poison = batches.poison(event.plan.epoch, each.batch)
+                refused[f"{poison}: {', '.join(each.terms) or each.reason}"] += 1
+    print(f"config {config.sha()[:12]}: {taken} steps taken, {refused.total()} refused")
+    for what, times in sorted(refused.items()):
+        print(f"{times:6}  {what}")
+    print(f"{unsound(network)} weights are no finite numbers")
+
+
+def configured(steps: int) -> RunConfig:
+    """A small network and few scenes a step: it is the steps that count."""
+    scenes = BATCH * (steps // EPOCHS)
+    return load_config(preset="smoke").config.replace(
+        {
+            "training.epochs": EPOCHS,
+            "training.batch": BATCH,
+            "training.scenes_per_epoch": scenes,
+            "beta.final": 0.3,
+            "loss.subspace": 0.1,
+            "loss.eigengap": 0.1,
+            "loss.peak_contrast": 0.1,
+        }
+    )
+
+
+def unsound(network: Module) -> int:
+    """How many weights are no finite numbers."""
+    weights: list[Tensor] = list(network.parameters())
+    return sum(int((~weight.isfinite()).sum()) for weight in weights)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""`risexp eval`: a trained network beside other methods, on the same scenes."""
+
+from contextlib import nullcontext
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from risexp.cli.bench import Out, Scenes, Snr, Split
+from risexp.cli.data import SplitName
+from risexp.cli.levels import snr_levels
+from risexp.cli.options import AsJson, Device, Overrides, RunName, Threads
+from risexp.cli.output import emit, say
+from risexp.cli.progress import progress
+from risexp.cli.tables import names_in, say_tables, write_last
+
+if TYPE_CHECKING:
+    from risexp.app.accuracy import AccuracyTable
+    from risexp.training.checkpoint import Checkpoint
+
+Against = Annotated[
+    str,
+    typer.Option(
+        metavar="NAMES",
+        help="Methods of `bench accuracy`, with commas between them; and of the network's own: "
+        "network:pointers, network+bic, network:true-k.",
+    ),
+]
+
+
+class RefineName(StrEnum):
+    """Where positions come from."""
+
+    none = "none"
+    measurement = "measurement"
+
+
+Refine = Annotated[
+    RefineName,
+    typer.Option(help="measurement: also show the network moved on to fit the measurements."),
+]
+
+
+def evaluate(
+    run: RunName,
+    against: Against = "nomp,music,mdl",
+    refine: Refine = RefineName.none,
+    scenes: Scenes = 2000,
+    snr: Snr = "-5:20:5",
+    set_: Overrides = None,
+    split: Split = SplitName.test,
+    device: Device = "auto",
+    threads: Threads = 1,
+    out: Out = None,
+    json: AsJson = False,
+) -> None:
+    """Count and localise the same scenes by a trained network and by other methods.
+
+    The network is that of the run's best epoch: its averaged weights, its beta, its temperature.
+    The scenes are of its own law; --set changes them, not the network.
+    """
+    levels = snr_levels(snr)
+    import torch
+
+    from risexp.app.accuracy import measure_accuracy
+    from risexp.app.accuracy_files import new_folder, write_files
+    from risexp.app.devices import device_named
+    from risexp.app.evaluate import compared
+    from risexp.app.trained import trained
+    from risexp.config.layers import changed
+
+    torch.set_num_threads(threads or 1)
+    found = trained(run, device_named(device))
+    config = changed(found.config, set_ or ())
+    chosen = compared(found, config, names_in(against), refine.value)
+    total = len(levels) * scenes * (len(chosen) + 1)
+    with nullcontext() if out is None else new_folder(out) as folder:
+        with progress("answers", total) as advance:
+            measured = measure_accuracy(config, chosen, levels, scenes, split.value, advance)
+        _tell(found.checkpoint, measured, json=json)
+        write_last(folder, out, partial(write_files, measured))
+
+
+def _tell(checkpoint: "Checkpoint", measured: "AccuracyTable", *, json: bool) -> None:
+    """The table, and which network is in it."""
+    from risexp.app.accuracy_document import document
+    from risexp.app.accuracy_tables import text_tables
+
+    if json:
+        source = {"run": checkpoint.run_id, "epoch": checkpoint.epoch}
+        emit(document(measured) | source | {"network_sha": checkpoint.config_sha})
+        return
+    say(
+        f"run {checkpoint.run_id}, epoch {checkpoint.epoch}; {measured.scenes_per_snr} "
+        f"{measured.split} scenes at each SNR, config {measured.config.law_sha()[:12]}"
+    )
+    say_tables(text_tables(measured))

@@ -1,0 +1,122 @@
+"""`risexp train`: one run, watched while it learns, kept whatever happens."""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from risexp.cli.options import AsJson, Device, Files, Overrides, Preset, Threads, resolved
+from risexp.cli.output import emit, note, say, table
+from risexp.errors import ConfigInvalid, TrainingAborted
+
+if TYPE_CHECKING:
+    from risexp.app.train import Finished, Machine
+
+Resume = Annotated[
+    str | None, typer.Option(metavar="RUN", help="Go on with this run from its last epoch.")
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(min=0.0, metavar="MINUTES", help="End with the epoch that passes this time."),
+]
+
+
+def train(
+    preset: Preset = None,
+    config: Files = None,
+    set_: Overrides = None,
+    resume: Resume = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    time_limit: TimeLimit = None,
+    json: AsJson = False,
+) -> None:
+    """Train a network on fresh scenes, and calibrate and keep its best epoch.
+
+    Every epoch is validated with real localisation, beside chance, NOMP and the references of the
+    same scenes. A run that does not learn is ended by a guard (exit code 4). After Ctrl-C or a
+    signal the run goes on with --resume.
+    """
+    if resume is not None and (preset or config or set_):
+        raise ConfigInvalid("--resume goes on with a run as it was configured: leave out the rest")
+    loaded = None if resume is not None else resolved(preset, config, set_)
+    from rich.console import Console
+
+    from risexp.app import train as app
+
+    machine = _machine(device, threads, time_limit)
+    console = Console(stderr=True, quiet=json, highlight=False)
+    if loaded is None:
+        finished = app.resume(str(resume), machine, console)
+    else:
+        finished = app.train(loaded.config, machine, console)
+    if json:
+        emit(_document(finished))
+    else:
+        _say(finished)
+    _leave(finished)
+
+
+def _machine(device: str, threads: int | None, time_limit: float | None) -> "Machine":
+    from risexp.app.devices import device_named
+    from risexp.app.train import Machine
+
+    seconds = None if time_limit is None else 60.0 * time_limit
+    return Machine(device_named(device), threads or os.cpu_count() or 1, seconds)
+
+
+def _say(finished: "Finished") -> None:
+    for sentence in finished.damaged:
+        note(f"set aside: {sentence}")
+    say(f"run {finished.folder.run_id}: {finished.outcome.sentence}")
+    if finished.best is not None:
+        scores = finished.best.scores
+        say(f"best epoch {finished.best.epoch}, on its {scores['scenes']:.0f} validation scenes:")
+        rows = [
+            ("K accuracy", *_rates(scores, "k_acc", "k_majority", "k_nomp", "k_reference")),
+            ("success", *_rates(scores, "success_rate", None, "success_nomp", "success_reference")),
+        ]
+        table(["", "network", "chance", "nomp", "reference"], rows)
+    if finished.calibration is not None:
+        fitted = finished.calibration
+        say(
+            f"count calibrated on {fitted.scenes} scenes: temperature {fitted.temperature:.3f}, "
+            f"calibration error {fitted.ece_before:.3f} before and {fitted.ece_after:.3f} after"
+        )
+    if finished.outcome.resumable:
+        say(f"go on: risexp train --resume {finished.folder.run_id}")
+    elif finished.best is not None:
+        say(f"next: risexp eval {finished.folder.run_id} --against nomp")
+
+
+def _rates(scores: Mapping[str, float], *names: str | None) -> list[str]:
+    """Scores as people read them; chance locates nothing."""
+    return [f"{0.0 if name is None else scores[name]:.3f}" for name in names]
+
+
+def _document(finished: "Finished") -> dict[str, object]:
+    best, fitted = finished.best, finished.calibration
+    return {
+        "run": finished.folder.run_id,
+        "folder": str(finished.folder.path),
+        "config_sha": finished.folder.config_sha,
+        "outcome": finished.outcome.as_json(),
+        "best": None if best is None else {"epoch": best.epoch, "scores": dict(best.scores)},
+        "calibration": None if fitted is None else dict(vars(fitted)),
+        "damaged": list(finished.damaged),
+    }
+
+
+def _leave(finished: "Finished") -> None:
+    """Leave with the outcome's exit code.
+
+    Raises:
+        TrainingAborted: A guard ended the run.
+        Exit: A signal did.
+    """
+    outcome = finished.outcome
+    if outcome.status == "aborted":
+        raise TrainingAborted(outcome.sentence, guard=outcome.reason)
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)

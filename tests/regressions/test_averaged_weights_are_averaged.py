@@ -1,0 +1,123 @@
+"""Once: averaged weights were the plain ones, or the initial ones, and were served as averages.
+
+A prefix loaded without strictness left them plain; 60 steps at a decay of .999 left them initial.
+"""
+
+from collections.abc import Mapping
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from risexp.errors import CheckpointRefused, TrainingAborted
+from risexp.training.average import Average
+from risexp.training.plan import Plan
+from risexp.training.state import copied, restore
+from tests.runs_of_training import (
+    CPU,
+    epochs_of,
+    scored,
+    small_config,
+    small_network,
+    small_trainer,
+)
+
+SIXTY = small_config(
+    training__epochs=1, training__scenes_per_epoch=16 * 60, training__ema_decay=0.999
+)
+
+
+def flat(network: nn.Module) -> Tensor:
+    return torch.cat([each.detach().flatten() for each in network.parameters()])
+
+
+def test_sixty_steps_leave_nothing_of_the_initial_weights(device: torch.device) -> None:
+    initial = flat(small_network(device))
+    trainer = small_trainer(SIXTY, device=device)
+
+    (epoch,) = epochs_of(trainer)
+    averaged, plain = flat(trainer.stepper.average.module), flat(trainer.network)
+
+    assert 60 == epoch.steps.taken
+    assert float((averaged - plain).norm()) < 0.7 * float((initial - plain).norm())
+    assert float((averaged - initial).norm()) > 0.3 * float((initial - plain).norm())
+
+
+def test_an_uncorrected_average_would_be_the_initial_one() -> None:
+    """What the bias does without its correction, for comparison."""
+    network = small_network()
+    average = Average(network, 0.999)
+    initial = flat(average.module).clone()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(1.0)
+    for _ in range(60):
+        with torch.no_grad():
+            for mean, weight in zip(average.module.parameters(), network.parameters(), strict=True):
+                mean.lerp_(weight, 0.001)
+
+    assert float((flat(average.module) - initial).mean()) < 0.06
+
+
+def test_an_average_that_stays_where_it_began_ends_the_run(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Average, "add", lambda *_: None)
+
+    with pytest.raises(TrainingAborted, match="the averaged weights did not move") as caught:
+        epochs_of(small_trainer(device=device))
+
+    assert "average" == caught.value.guard
+
+
+def test_an_average_that_is_the_plain_weights_ends_the_run(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plain(average: Average, _: Tensor, __: Tensor) -> None:
+        average.module.load_state_dict(average._network.state_dict())
+
+    monkeypatch.setattr(Average, "add", plain)
+
+    with pytest.raises(TrainingAborted, match="are the plain ones after 4 steps") as caught:
+        epochs_of(small_trainer(device=device))
+
+    assert "average" == caught.value.guard
+
+
+def test_every_epoch_tells_how_far_the_average_is(device: torch.device) -> None:
+    trainer = small_trainer(device=device)
+
+    for epoch in epochs_of(trainer):
+        assert epoch.steps.average_distance is not None
+        assert epoch.steps.average_distance > 0.0
+    last = float((flat(trainer.stepper.average.module) - flat(trainer.network)).double().norm())
+    assert last == pytest.approx(epoch.steps.average_distance, rel=1e-5)
+
+
+def test_the_averaged_weights_are_the_ones_validated_and_kept() -> None:
+    seen: list[Tensor] = []
+
+    def validate(network: nn.Module, plan: Plan) -> Mapping[str, float]:
+        seen.append(flat(network).clone())
+        return scored(network, plan)
+
+    trainer = small_trainer(validate=validate)
+
+    epochs_of(trainer)
+
+    kept = trainer.state().averaged
+    module = small_network(CPU)
+    restore(module.state_dict(), kept, "averaged weights")
+    assert torch.equal(seen[-1], flat(module))
+    assert not torch.equal(seen[-1], flat(trainer.network))
+
+
+def test_a_prefix_is_an_error_and_leaves_everything_as_it_was() -> None:
+    network = small_network()
+    before = flat(network).clone()
+    prefixed = {f"module.{name}": each * 0.0 for name, each in copied(network.state_dict()).items()}
+
+    with pytest.raises(CheckpointRefused, match="averaged weights"):
+        restore(network.state_dict(), prefixed, "averaged weights")
+
+    assert torch.equal(before, flat(network))

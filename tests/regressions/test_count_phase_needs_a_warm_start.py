@@ -1,0 +1,62 @@
+"""Once: the count phase began from random weights, its backbone frozen, and a warning said so."""
+
+import pytest
+import torch
+
+from risexp.errors import CheckpointRefused
+from risexp.training.state import State
+from tests.runs import refusal
+from tests.runs_of_training import epochs_of, same, small_config, small_network, small_trainer
+
+COUNT = {"curriculum__phase": "count", "curriculum__warm_start": "geometry-run"}
+
+
+def geometry(device: torch.device) -> State:
+    """What the geometry phase has learned."""
+    trainer = small_trainer(small_config(curriculum__phase="geometry"), device=device)
+    epochs_of(trainer)
+    return trainer.state()
+
+
+def test_a_frozen_backbone_that_learned_nothing_is_refused_by_the_configuration() -> None:
+    said = refusal({"curriculum.phase": "count"})
+
+    assert "freezes a backbone that has learned nothing: name a warm_start" in said
+
+
+def test_a_warm_start_that_is_named_and_missing_is_an_error(device: torch.device) -> None:
+    with pytest.raises(CheckpointRefused, match="would start from random weights"):
+        small_trainer(small_config(**COUNT), device=device)
+
+
+def test_a_warm_start_of_another_shape_is_an_error(device: torch.device) -> None:
+    warm = geometry(device)
+    wider = small_network(device)
+    wider.backbone = torch.nn.Linear(256, 9).to(device)
+
+    with pytest.raises(CheckpointRefused, match=r"'backbone\.weight' are float32 \[8, "):
+        small_trainer(small_config(**COUNT), warm=warm, network=wider, device=device)
+
+
+def test_the_count_phase_keeps_the_backbone_it_was_given(device: torch.device) -> None:
+    warm = geometry(device)
+    trainer = small_trainer(small_config(**COUNT), warm=warm, device=device)
+
+    epochs = epochs_of(trainer)
+    weights = trainer.state().weights
+    backbone = {name for name in weights if name.startswith("backbone")}
+
+    assert same(
+        {name: warm.averaged[name] for name in backbone}, {name: weights[name] for name in backbone}
+    )
+    assert {0.0} == {each.steps.moved["backbone"] for each in epochs}
+    assert all(each.steps.moved["heads"] > 0.0 for each in epochs)
+
+
+def test_three_phases_need_no_warm_start(device: torch.device) -> None:
+    config = small_config(curriculum__phase="three-phase")
+
+    epochs = epochs_of(small_trainer(config, device=device))
+
+    assert ["geometry", "count", "joint"] == [each.plan.phase for each in epochs]
+    assert [False, True, False] == [each.steps.moved["backbone"] == 0.0 for each in epochs]

@@ -1,0 +1,61 @@
+"""Once: weights stood still for 30 epochs, and half of them never received a gradient at all."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from risexp.data.frames import Frames
+from risexp.tracking.follow import follow
+from risexp.tracking.guards import Accounts, Gradients, never_touched
+from risexp.tracking.outcome import Outcome
+from risexp.tracking.watch import Watch
+from risexp.training.accounts import Limits
+from risexp.training.schedule import Schedule
+from risexp.training.trainer import Trainer
+from tests.runs_of_training import Small, small_trainer
+
+
+class Deaf(Small):
+    """Plant the fault: one output is computed and used by no term; one layer is never asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads_unused = nn.Linear(8, 5)
+        self.forgotten = nn.Linear(3, 2)
+
+    def forward(self, frames: Frames) -> Tensor:
+        answer = super().forward(frames)
+        self.heads_unused(answer[:, :8])
+        return answer
+
+
+def guarded(trainer: Trainer) -> Outcome:
+    watch = Watch([Accounts(Limits()), Gradients(partial(never_touched, trainer.stepper), "joint")])
+    return follow(trainer, (watch, watch.enforce), "run-1", lambda _: None)
+
+
+def test_a_warm_up_that_never_leaves_zero_is_noticed(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Schedule, "factor", lambda _, step: torch.zeros_like(step).double())
+
+    outcome = guarded(small_trainer(device=device))
+
+    assert ("moved", 4) == (outcome.reason, outcome.exit_code)
+    assert "epoch 1: no weight of the backbone moved in 4 steps" in outcome.sentence
+
+
+def test_parameters_that_no_term_depends_on_are_noticed_and_named(device: torch.device) -> None:
+    outcome = guarded(small_trainer(device=device, network=Deaf().to(device)))
+
+    assert ("gradient", 4) == (outcome.reason, outcome.exit_code)
+    assert outcome.sentence.startswith("epoch 1: ")
+    for name in ("forgotten.weight", "forgotten.bias", "heads_unused.weight"):
+        assert name in outcome.sentence
+    assert "and 1 more never received a gradient" in outcome.sentence
+
+
+def test_a_network_that_is_used_whole_ends_nothing(device: torch.device) -> None:
+    assert "finished" == guarded(small_trainer(device=device)).reason

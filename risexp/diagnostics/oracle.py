@@ -16,6 +16,7 @@ from risexp.data.frames import Scenes, Truth
 from risexp.diagnostics.blending import BlendedLabels, floor_table, on_floor
 from risexp.diagnostics.checks import Check, check_table
 from risexp.diagnostics.draws import drawn, known_snr_db
+from risexp.diagnostics.label_terms import LIMIT, term_checks
 from risexp.diagnostics.labels import label_covariance, label_estimate
 from risexp.diagnostics.report import Number, Rate, Report, Table
 from risexp.errors import ConfigInvalid
@@ -25,9 +26,8 @@ from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.evaluation.scores import Scores, summarise
 from risexp.inference.estimate import Estimate
 from risexp.inference.spectral import Spectral
+from risexp.training.teacher import Teacher
 
-LIMIT: Final = 1e-9
-"""What rounding may leave of an error that is zero."""
 ROUNDING: Final = 1e-5
 """What single precision may change in the error of a blend."""
 NOTICED: Final = 0.1
@@ -56,19 +56,21 @@ class Tried:
 
     error: CovarianceError
     locate: Locate
+    teacher: Teacher
+    """Marks answers as it does in training."""
     score: Score = score_scenes
 
     @classmethod
     def of(cls, config: RunConfig) -> Self:
-        """What this configuration is validated with."""
+        """What this configuration is trained and validated with."""
         error = partial(effective_error, alpha_base=config.covariance.alpha_base)
-        return cls(error, Spectral(Setting.of(config)).locate)
+        return cls(error, Spectral(Setting.of(config)).locate, Teacher.of(config))
 
 
 def probe_oracle(
     config: RunConfig, scenes: int, beta: float, levels: Sequence[float], tried: Tried
 ) -> Report:
-    """Feed labels to errors, scores and localiser, and measure the floor under a blend.
+    """Feed labels to errors, loss, scores and localiser; measure the floor under a blend.
 
     Args:
         config: The law of the scenes.
@@ -87,6 +89,7 @@ def probe_oracle(
     floor = float(blend.blended.mean())
     checks = (
         *_error_checks(config, ours, tried.error),
+        *term_checks(config, tried.teacher, ours),
         _blend_check(blend, beta),
         _score_check(scores),
         _location_check(resolved),

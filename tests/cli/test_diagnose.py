@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 import torch
 
+from risexp.config.run import RunConfig
 from risexp.covariance.factored import FactoredCovariance
+from risexp.diagnostics.k_head import Amount
+from risexp.diagnostics.report import Report
+from risexp.diagnostics.school import School
+from risexp.tracking.folder import find_run
+from risexp.training.vault import best
 from tests.cli.test_startup import HEAVY, imported
 from tests.commands import Capture, document, run
 
@@ -117,7 +123,92 @@ def test_the_floor_is_that_of_the_asked_beta(capsys: Capture) -> None:
     assert pytest.approx(4.0 * floors[0.1], rel=1e-4) == floors[0.2]
 
 
-@pytest.mark.parametrize("probe", PROBES)
+LEARNING = {
+    "litmus": "--preset smoke",
+    "overfit": "--preset smoke --scenes 8 --epochs 30",
+    "k-head": "--preset smoke --set data.sources_max=2 --fresh 1024",
+    "gradients": "--preset smoke --scenes 1",
+    "l-ablation": "--preset smoke --scenes 20 --train-scenes 64",
+}
+
+
+@pytest.mark.parametrize("probe", LEARNING)
+def test_a_probe_of_learning_says_verdict_evidence_and_advice(capsys: Capture, probe: str) -> None:
+    code, out, err = run(capsys, f"diagnose {probe} {LEARNING[probe]}")
+
+    first, *rest = out.splitlines()
+    assert (0, "") == (code, err)
+    assert first == f"{probe}: {'info' if probe == 'l-ablation' else 'pass'}"
+    advice = rest[rest.index("advice") + 1 :]
+    assert advice
+    assert all(line.startswith("- ") and line.endswith(".") for line in advice)
+
+
+@pytest.mark.parametrize("probe", ["litmus", "overfit"])
+def test_a_probe_of_learning_says_the_same_as_json(capsys: Capture, probe: str) -> None:
+    said = document(capsys, f"diagnose {probe} {LEARNING[probe]}")
+
+    assert (probe, "pass") == (said["name"], said["verdict"])
+    assert "checks" in {each["label"] for each in said["evidence"]}
+
+
+def test_a_network_that_does_not_learn_leaves_with_four(capsys: Capture) -> None:
+    """Planted: the count term has no weight, so nothing reaches the count head."""
+    code, out, err = run(capsys, "diagnose litmus --preset smoke --set loss.count=0")
+
+    assert 4 == code
+    assert "litmus: fail" in out
+    assert "litmus failed: No term that has a weight reaches count.mixture, " in err
+
+
+def test_a_count_head_is_asked_with_the_weights_and_the_beta_of_a_run(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = "--set training.epochs=1 --set training.scenes_per_epoch=128 --set beta.start=0.2"
+    finished = document(
+        capsys, f"train --preset smoke {short} --set beta.final=0.2 --device cpu --threads 1"
+    )
+    kept = best(find_run(finished["run"]).attempts())
+    given: list[tuple[RunConfig, Amount, float, School]] = []
+
+    def watched(config: RunConfig, amount: Amount, beta: float, school: School) -> Report:
+        given.append((config, amount, beta, school))
+        return Report("k-head", "pass", (), ("Well.",))
+
+    monkeypatch.setattr("risexp.app.diagnose.probe_k_head", watched)
+
+    code, _, _ = run(capsys, f"diagnose k-head --checkpoint {finished['run']} --fresh 7")
+
+    ((config, amount, beta, school),) = given
+    assert (0, 7, 0.2) == (code, amount.fresh, beta)
+    assert finished["config_sha"] == config.sha()
+    weights = school.begun(config).state_dict()
+    assert kept.state.averaged.keys() == weights.keys()
+    assert all(torch.equal(value, weights[name]) for name, value in kept.state.averaged.items())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("k-head --checkpoint nowhere", "nowhere"),
+        ("k-head --checkpoint run-1 --preset smoke", "leave out the rest"),
+        ("k-head --beta 2", "beta"),
+        ("overfit --scenes 0", "scenes"),
+        ("l-ablation --preset smoke --set physics.snapshots=20", "16, 32 and 64 are compared"),
+        ("gradients --set loss.cov=soon", "loss.cov"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused_in_one_sentence(
+    capsys: Capture, options: str, said: str
+) -> None:
+    code, out, err = run(capsys, f"diagnose {options}")
+
+    assert (2, "") == (code, out)
+    assert said in err
+    assert 1 == len(err.splitlines())
+
+
+@pytest.mark.parametrize("probe", [*PROBES, *LEARNING])
 def test_the_help_of_a_probe_imports_nothing_heavy(tmp_path: Path, probe: str) -> None:
     code, modules = imported(tmp_path, f"diagnose {probe} --help")
 

@@ -1,0 +1,40 @@
+"""`risexp preflight`: a minute that may save a night."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from risexp.cli.diagnose import deliver
+from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved
+from risexp.cli.output import note
+
+if TYPE_CHECKING:
+    from risexp.diagnostics.preflight import Stage
+
+
+def preflight(
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Ask again, though this code was asked before.")
+    ] = False,
+    preset: Preset = None,
+    config: Files = None,
+    set_: Overrides = None,
+    json: AsJson = False,
+) -> None:
+    """Run the quick probes of learning: oracle, litmus, overfit and k-head; exit code 4 on failure.
+
+    The verdict is kept under mlruns/preflight until the configuration or the code changes.
+    """
+    loaded = resolved(preset, config, set_)
+    from risexp.app import preflight as app
+
+    found = app.preflight(loaded.config, fresh=fresh, tell=_tell)
+    if found.remembered:
+        note("remembered from an earlier preflight of this configuration and code")
+    if found.unkept is not None:
+        note(found.unkept)
+    deliver(found.report, json, found.as_json())
+
+
+def _tell(stage: "Stage") -> None:
+    note(f"{stage.report.name}: {stage.report.verdict} after {stage.seconds:.1f} s")

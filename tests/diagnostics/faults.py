@@ -1,0 +1,165 @@
+"""Faults as the past had them, in the parts that probes are handed."""
+
+from collections.abc import Callable, Generator
+from dataclasses import fields, replace
+
+import torch
+from torch import nn
+
+from risexp.config.run import RunConfig
+from risexp.data.frames import Scenes
+from risexp.data.scenes import SceneGenerator
+from risexp.loss.guess import Guess
+from risexp.loss.target import Target
+from risexp.loss.weighted import Loss, weighted_loss
+from risexp.model.network import Network
+from risexp.model.observation import Observation
+from risexp.model.prediction import Prediction
+from risexp.training.events import BatchEnded
+from risexp.training.means import Means
+from risexp.training.plan import Plan
+from risexp.training.setup import Lesson, trainer_of
+from risexp.training.teacher import Teacher
+from risexp.training.trainer import Trainer
+
+
+class OneSided(Teacher):
+    """Compares what was regularised with a label that was not."""
+
+    def mark(
+        self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
+    ) -> Loss:
+        target = _target(self, observation, scenes)
+        bare = replace(target, effective=target.covariance)
+        return weighted_loss(Guess(answer, bare, self.settings), plan.weights, self.balance)
+
+
+class IndexWise(Teacher):
+    """Compares the first slot with the first source, the second with the second."""
+
+    def mark(
+        self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
+    ) -> Loss:
+        guess = Guess(answer, _target(self, observation, scenes), self.settings)
+        most = answer.count_law.sources_max
+        guess.__dict__["slots"] = torch.arange(most).expand(len(answer), most)
+        return weighted_loss(guess, plan.weights, self.balance)
+
+
+class Undefined(Teacher):
+    """The slope of a square root at zero, in one of the terms."""
+
+    def mark(
+        self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
+    ) -> Loss:
+        loss = super().mark(answer, observation, scenes, plan)
+        if "pointers" not in plan.active:
+            return loss
+        return replace(loss, total=loss.total + (0.0 * answer.pointers.rho.sum()).sqrt())
+
+
+class Uphill(Teacher):
+    """The sign of the total was lost."""
+
+    def mark(
+        self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
+    ) -> Loss:
+        loss = super().mark(answer, observation, scenes, plan)
+        weighted = {name: -part for name, part in loss.weighted.items()}
+        return replace(loss, total=-loss.total, weighted=weighted)
+
+
+class Detached(Teacher):
+    """Scores a covariance through which no gradient passes."""
+
+    def mark(
+        self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
+    ) -> Loss:
+        seen = replace(answer, effective=answer.effective.detach())
+        return super().mark(seen, observation, scenes, plan)
+
+
+class WithUnused(Network):
+    """Has an output that nobody looks at."""
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__(config)
+        self.spare = nn.Linear(3, 3)
+
+
+class WithoutHeads(Network):
+    """Draws its count from elsewhere, and leaves the head that was made for it alone."""
+
+    def forward(self, observation: Observation, beta: float) -> Prediction:
+        answer = super().forward(observation, beta)
+        guessed = answer.pointers.existence[:, : answer.count_logits.shape[1]]
+        return replace(answer, count_logits=guessed)
+
+
+class Blind(Network):
+    """Counts without looking: the same logits for every scene."""
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__(config)
+        self.guess = nn.Parameter(torch.zeros(self.law.width))
+
+    def forward(self, observation: Observation, beta: float) -> Prediction:
+        answer = super().forward(observation, beta)
+        return replace(answer, count_logits=self.guess + 0.0 * answer.count_logits)
+
+
+class Shuffled(Network):
+    """Gives each scene the count of another one."""
+
+    def forward(self, observation: Observation, beta: float) -> Prediction:
+        answer = super().forward(observation, beta)
+        order = torch.randperm(len(answer))
+        return replace(answer, count_logits=answer.count_logits[order])
+
+
+class OutsideTheLoop(Trainer):
+    """One step an epoch: loss, backward and step were indented too little."""
+
+    def _teach(self, plan: Plan) -> Generator[BatchEnded, None, Means]:
+        means = Means(plan.active, self.stepper.device)
+        self.network.train()
+        batches = list(self.batches.epoch(plan.epoch))
+        for batch in range(len(batches)):
+            yield BatchEnded(plan.epoch, batch, len(batches))
+        values = self._gradients(plan, len(batches) - 1, batches[-1], means)
+        taken = self.stepper.step(values[0], len(batches) - 1)
+        means.add(values, len(batches[-1]), taken)
+        return means
+
+
+class WithoutSteps(Trainer):
+    """Gradients are computed, and nothing is done with them."""
+
+    def _teach(self, plan: Plan) -> Generator[BatchEnded, None, Means]:
+        means = Means(plan.active, self.stepper.device)
+        for batch, scenes in enumerate(self.batches.epoch(plan.epoch)):
+            values = self._gradients(plan, batch, scenes, means)
+            means.add(values, len(scenes), torch.tensor(True))
+            yield BatchEnded(plan.epoch, batch, len(self.batches))
+        return means
+
+
+def trained_by(kind: type[Trainer]) -> Callable[[RunConfig, Lesson, SceneGenerator], Trainer]:
+    """Trainers of another kind, from the parts of the right one."""
+
+    def build(config: RunConfig, lesson: Lesson, generator: SceneGenerator) -> Trainer:
+        sound = trainer_of(config, lesson, generator)
+        given = {field.name: getattr(sound, field.name) for field in fields(sound) if field.init}
+        return kind(**given)
+
+    return build
+
+
+def _target(teacher: Teacher, observation: Observation, scenes: Scenes) -> Target:
+    return Target.of(
+        teacher.panel,
+        scenes.truth,
+        observation.snr_db,
+        teacher.alpha_base,
+        teacher.label_power,
+    )

@@ -1,0 +1,100 @@
+"""Labels through the real loss: no term says anything of them, in any order of the slots."""
+
+from dataclasses import replace
+
+import pytest
+
+from risexp.config.learning import CountKind, LabelPower
+from risexp.config.run import RunConfig
+from risexp.diagnostics.draws import drawn
+from risexp.diagnostics.label_terms import (
+    ALWAYS,
+    LABELS_ARE_BEST,
+    perfect_answer,
+    slots_turned,
+    term_checks,
+)
+from risexp.loss.terms import TERMS
+from risexp.physics.signals import Symbols
+from risexp.training.teacher import Teacher
+from tests.diagnostics.faults import IndexWise, OneSided
+from tests.references import LAWS, smoke
+
+SCENES = 64
+
+
+def failed(config: RunConfig, teacher: Teacher | None = None) -> list[str]:
+    checks = term_checks(config, teacher or Teacher.of(config), drawn(config, SCENES))
+    return [check.label for check in checks if not check.passed]
+
+
+def asked(config: RunConfig) -> set[str]:
+    checks = term_checks(config, Teacher.of(config), drawn(config, SCENES))
+    return {check.label.split()[1] for check in checks if check.label.startswith("term ")}
+
+
+@pytest.mark.parametrize("power", ["linear", "compressed"])
+@pytest.mark.parametrize("kind", ["ordinal", "softmax", "slots"])
+@pytest.mark.parametrize("symbols", LAWS)
+def test_no_term_says_anything_of_labels(
+    symbols: Symbols, kind: CountKind, power: LabelPower
+) -> None:
+    config = smoke(
+        symbols,
+        f"count.kind={kind}",
+        f"loss.label_power='{power}'",
+        *(f"loss.{name}=0.5" for name in LABELS_ARE_BEST),
+    )
+
+    assert [] == failed(config)
+    assert set(LABELS_ARE_BEST) == asked(config)
+
+
+def test_what_is_asked_are_the_terms_of_the_oracle_and_those_with_a_weight() -> None:
+    weightless = smoke(
+        "frame", "loss.existence=0", "loss.found=0", "loss.orthogonality=0.1", "loss.margin=0.1"
+    )
+
+    assert {*ALWAYS, "margin"} == asked(weightless)
+    assert set(LABELS_ARE_BEST) <= set(TERMS)
+
+
+def test_a_balance_that_learns_changes_nothing() -> None:
+    assert [] == failed(smoke("frame", "loss.balance=uncertainty"))
+
+
+def test_a_label_that_is_regularised_on_one_side_only_is_told_by_its_terms() -> None:
+    """Museum 11."""
+    config = smoke("frame", "covariance.alpha_base=0.1")
+
+    checks = term_checks(config, OneSided.of(config), drawn(config, SCENES))
+
+    wrong = [check for check in checks if not check.passed]
+    assert {"term cov of labels", "term cov_pred of labels"} <= {each.label for each in wrong}
+    assert "regularised alike" in wrong[0].advice
+
+
+def test_slots_that_are_compared_by_their_index_are_told_by_another_order_alone() -> None:
+    """Museum 36."""
+    config = smoke()
+
+    checks = term_checks(config, IndexWise.of(config), drawn(config, SCENES))
+
+    (wrong,) = (check for check in checks if not check.passed)
+    assert "terms that say something once the slots are in another order" == wrong.label
+    assert "by pointers, existence, found:" in wrong.advice
+
+
+def test_slots_are_turned_with_all_that_belongs_to_them() -> None:
+    config = smoke("frame", "count.kind=slots")
+    teacher = Teacher.of(config)
+    scenes = drawn(config, 4)
+    observation = replace(teacher.observe, search_steps=None)(scenes.frames)
+
+    answer = perfect_answer(config, teacher, observation, scenes)
+    turned = slots_turned(answer)
+
+    assert (turned.count == answer.count).all()
+    assert (turned.pointers.phi_rad[:, 0] == answer.pointers.phi_rad[:, -1]).all()
+    assert (turned.angle_factor[..., 0] == answer.angle_factor[..., -1]).all()
+    assert (turned.count_logits[:, 0] == answer.count_logits[:, -1]).all()

@@ -1,0 +1,158 @@
+"""One batch and five steps: what learns passes, and what does not is told why."""
+
+import math
+from functools import cache
+
+import pytest
+import torch
+
+from risexp.diagnostics.litmus import LEFT, RATES, probe_litmus
+from risexp.diagnostics.report import Cell, Report
+from risexp.diagnostics.school import School
+from risexp.training.teacher import Teacher
+from tests.diagnostics.faults import (
+    Undefined,
+    Uphill,
+    WithoutHeads,
+    WithoutSteps,
+    WithUnused,
+    trained_by,
+)
+from tests.diagnostics.reports import number, table
+from tests.references import smoke
+
+
+@cache
+def probed(*overrides: str) -> Report:
+    return probe_litmus(smoke("frame", *overrides))
+
+
+def measured(report: Report) -> dict[Cell, Cell]:
+    return {row[0]: row[1] for row in table(report, "checks").rows}
+
+
+def failed(report: Report) -> list[Cell]:
+    assert "fail" == report.verdict
+    return [row[0] for row in table(report, "checks").rows if row[-1] == "FAIL"]
+
+
+def test_a_network_learns_its_batch() -> None:
+    report = probed()
+
+    assert ("litmus", "pass") == (report.name, report.verdict)
+    assert {
+        "parameters with an undefined gradient": 0.0,
+        "optimizer steps taken": 5,
+        "parameters without a gradient": 0.0,
+    }.items() <= measured(report).items()
+    assert measured(report)["share of the loss left"] == pytest.approx(0.7, abs=0.11)
+    assert number(report, "trainable parameters") > 20
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("curriculum.phase=three-phase",),
+        ("loss.balance=uncertainty",),
+        ("count.kind=slots", "count.path=direct"),
+        ("count.kind=softmax",),
+        ("factors.kind=free",),
+        ("beta.final=0.9", "training.optimizer.lr=1e-7"),
+        ("network.front=aperture", "network.dropout=0.2", "training.precision=bf16"),
+        ("loss.subspace=0.5", "loss.eigengap=0.1", "loss.structure_share=0.1"),
+        ("curriculum.structure_ramp=50", "curriculum.count_ramp=50", "loss.margin=0.1"),
+        ("training.seed=5", "data.seed=5"),
+    ],
+)
+def test_every_sound_network_learns_its_batch(overrides: tuple[str, ...]) -> None:
+    assert "pass" == probed(*overrides).verdict
+
+
+def test_networks_for_fresh_symbols_learn_theirs() -> None:
+    config = smoke("snapshot", "network.front=image", "loss.heat=0.1")
+
+    assert "pass" == probe_litmus(config).verdict
+
+
+def test_rates_are_tried_until_one_is_enough() -> None:
+    rows = table(probed("training.seed=2", "data.seed=2"), "loss of the batch").rows
+
+    tried = [float(str(row[0])) for row in rows]
+    left = [float(str(row[-1])) / float(str(row[1])) for row in rows]
+    assert list(RATES[: len(tried)]) == tried
+    assert [True] * (len(left) - 1) + [False] == [share > LEFT for share in left]
+
+
+def test_the_balance_learns_too() -> None:
+    plain = number(probed(), "trainable parameters")
+    balanced = number(probed("loss.balance=uncertainty"), "trainable parameters")
+
+    config = smoke("frame", "loss.balance=uncertainty")
+    assert balanced - plain == len(list(Teacher.of(config).balance.parameters())) > 3
+
+
+def test_an_output_that_nobody_looks_at_is_listed() -> None:
+    """Museum 9."""
+    report = probe_litmus(smoke(), School(network=WithUnused))
+
+    assert ["parameters without a gradient"] == failed(report)
+    assert "reaches spare.weight, spare.bias: give" in report.advice[0]
+
+
+def test_a_head_that_was_bypassed_is_listed_and_long_lists_are_cut() -> None:
+    report = probe_litmus(smoke(), School(network=WithoutHeads))
+
+    assert "parameters without a gradient" in failed(report)
+    assert "count.mixture" in report.advice[0]
+    assert "and 3 more" in report.advice[0]
+
+
+def test_an_undefined_gradient_is_told_with_its_term_and_place() -> None:
+    """Museum 4."""
+    report = probe_litmus(smoke(), School(teacher=Undefined.of))
+
+    assert {"parameters with an undefined gradient", "optimizer steps taken"} <= set(failed(report))
+    assert "is not finite (batch 0: gradient in pointers at " in report.advice[0]
+    assert "risexp diagnose gradients" in report.advice[0]
+    assert "0 of 5 optimizer steps were taken" in report.advice[1]
+    assert 1 == len(table(report, "loss of the batch").rows)
+
+
+def test_a_loop_without_steps_fails() -> None:
+    """Museum 1."""
+    report = probe_litmus(smoke(), School(trainer=trained_by(WithoutSteps)))
+
+    assert ["optimizer steps taken", "share of the loss left"] == failed(report)
+    assert "0 of 5 optimizer steps were taken (steps: " in report.advice[0]
+
+
+def test_a_gradient_that_points_elsewhere_fails_at_every_rate() -> None:
+    report = probe_litmus(smoke("frame", "loss.balance=uncertainty"), School(teacher=Uphill.of))
+
+    assert ["share of the loss left"] == failed(report)
+    assert len(RATES) == len(table(report, "loss of the batch").rows)
+    assert "at every rate tried" in report.advice[0]
+
+
+def test_a_frozen_phase_is_thawed_for_the_probe() -> None:
+    config = smoke().replace(
+        {
+            "curriculum.phase": "count",
+            "curriculum.warm_start": "train-1",
+            "curriculum.count.found": 0.2,
+        }
+    )
+
+    report = probe_litmus(config)
+
+    assert "pass" == report.verdict
+
+
+def test_nothing_of_the_random_state_is_used_up() -> None:
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+
+    probe_litmus(smoke())
+
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert math.isfinite(float(torch.rand(())))

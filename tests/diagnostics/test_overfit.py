@@ -1,0 +1,79 @@
+"""Scenes learned by heart: each count has its own verdict."""
+
+from functools import cache
+
+import pytest
+import torch
+
+from risexp.data.scenes import SceneGenerator
+from risexp.diagnostics.overfit import LIMIT, ByCount, probe_overfit
+from risexp.diagnostics.report import Report
+from risexp.diagnostics.school import School
+from risexp.training.curriculum import curriculum
+from risexp.training.teacher import Teacher
+from tests.diagnostics.faults import Detached, OutsideTheLoop, trained_by
+from tests.diagnostics.reports import table
+from tests.references import smoke
+
+
+@cache
+def probed() -> Report:
+    return probe_overfit(smoke(), scenes=24, epochs=20)
+
+
+def test_scenes_are_learned_by_heart_for_each_count() -> None:
+    report = probed()
+
+    curve = table(report, "NMSE")
+    assert ("overfit", "pass") == (report.name, report.verdict)
+    assert ("epoch", "K = 1", "K = 2", "K = 3", "all") == curve.headings
+    assert all(float(str(cell)) <= LIMIT for cell in curve.rows[-1][1:])
+    assert float(str(curve.rows[-1][-1])) < float(str(curve.rows[0][-1]))
+
+
+def test_what_is_near_from_the_start_still_takes_some_steps() -> None:
+    (steps, error) = table(probed(), "checks").rows
+
+    assert 16 <= float(str(steps[1])) < 80
+    assert float(str(error[1])) <= LIMIT / 2
+
+
+def test_counts_that_fail_are_named() -> None:
+    config = smoke("frame", "network.front=aperture", "factors.kind=free")
+
+    report = probe_overfit(config, scenes=24, epochs=2)
+
+    assert "fail" == report.verdict
+    assert "stays above 0.1 for K = 1 at " in report.advice[0]
+    assert "K = 3 at " in report.advice[0]
+    assert "--epochs" in report.advice[0]
+
+
+def test_a_loop_that_steps_once_an_epoch_fails() -> None:
+    """Museum 1."""
+    report = probe_overfit(smoke(), 24, 20, School(trainer=trained_by(OutsideTheLoop)))
+
+    assert "fail" == report.verdict
+    assert "1 of 4 optimizer steps were taken (steps: " in report.advice[0]
+
+
+def test_a_covariance_without_a_gradient_fails() -> None:
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        probe_overfit(smoke(), 24, 20, School(teacher=Detached.of))
+
+
+def test_scenes_are_judged_apart_by_their_count() -> None:
+    config = smoke()
+    teacher, network = Teacher.of(config), School().begun(config)
+    scenes = SceneGenerator(config.physics, config.data).scenes("train", 0, 20)
+    plan = curriculum(config)[0]
+    judge = ByCount.of(teacher, scenes)
+
+    found = judge(network, plan)
+
+    with torch.no_grad():
+        together = teacher(network, scenes, plan).terms["cov"]
+    assert pytest.approx(float(together), rel=1e-5) == found["loss"]
+    assert {"loss", "cov_k1", "cov_k2", "cov_k3"} == set(found)
+    assert 20 == sum(len(group) for group in judge.groups.values())
+    assert all((group.truth.count == count).all() for count, group in judge.groups.items())

@@ -1,0 +1,140 @@
+"""A preflight passes what can learn, and fails what the past did wrong with the right words."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
+
+import pytest
+
+from risexp.config.run import RunConfig
+from risexp.data.scenes import SceneGenerator
+from risexp.diagnostics.k_head import Amount, probe_k_head
+from risexp.diagnostics.oracle import Tried
+from risexp.diagnostics.preflight import Stage, probe_preflight, probes_of
+from risexp.diagnostics.report import Report
+from risexp.diagnostics.school import School
+from risexp.inference.estimate import Estimate
+from risexp.training.setup import Lesson
+from risexp.training.trainer import Trainer
+from tests.diagnostics.faults import (
+    Blind,
+    OneSided,
+    OutsideTheLoop,
+    Undefined,
+    WithoutSteps,
+    WithUnused,
+    trained_by,
+)
+from tests.diagnostics.reports import table
+from tests.references import smoke
+
+
+def flown(
+    names: str,
+    *,
+    tried: Tried | None = None,
+    school: School | None = None,
+    config: RunConfig | None = None,
+) -> Report:
+    """The named probes of a preflight on the small panel."""
+    probes = probes_of(config or smoke(), tried, school)
+    return probe_preflight({name: probes[name] for name in names.split()})
+
+
+@cache
+def clear() -> tuple[Report, list[Stage]]:
+    told: list[Stage] = []
+    return probe_preflight(probes_of(smoke()), told.append), told
+
+
+def failed(report: Report) -> set[object]:
+    assert ("preflight", "fail") == (report.name, report.verdict)
+    return {row[0] for row in table(report, "probes").rows if row[1] == "fail"}
+
+
+def mirrored(tried: Tried) -> Tried:
+    """Steering of the other sign along h."""
+
+    def locate(*given: object) -> Estimate:
+        found = tried.locate(*given)  # type: ignore[arg-type]
+        return replace(found, phi_rad=-found.phi_rad)
+
+    return replace(tried, locate=locate)
+
+
+def test_what_can_learn_passes_and_every_probe_has_its_seconds() -> None:
+    report, told = clear()
+
+    assert ("preflight", "pass") == (report.name, report.verdict)
+    rows = table(report, "probes").rows
+    assert ["oracle", "litmus", "overfit", "k-head"] == [row[0] for row in rows]
+    assert all(row[1] == "pass" and 0.0 < float(str(row[2])) < 60.0 for row in rows)
+    assert [row[0] for row in rows] == [stage.report.name for stage in told]
+    assert {"pass"} == {row[-1] for row in table(report, "checks").rows}
+    assert {row[0] for row in rows} == {row[0] for row in table(report, "checks").rows}
+    assert "this run can learn" in report.advice[0]
+
+
+def test_a_label_regularised_on_one_side_is_found() -> None:
+    config = smoke("frame", "covariance.alpha_base=0.1")
+    tried = replace(Tried.of(config), teacher=OneSided.of(config))
+
+    report = flown("oracle", tried=tried, config=config)
+
+    assert {"oracle"} == failed(report)
+    assert "oracle: Labels fed as predictions do not score 0 by the term cov:" in report.advice[0]
+
+
+def test_another_steering_in_the_localiser_is_found() -> None:
+    report = flown("oracle", tried=mirrored(Tried.of(smoke())))
+
+    assert {"oracle"} == failed(report)
+    assert "oracle: The localiser misses" in report.advice[0]
+
+
+Factory = Callable[[RunConfig, Lesson, SceneGenerator], Trainer]
+
+
+@pytest.mark.parametrize(
+    ("trainer", "found", "words"),
+    [
+        (trained_by(WithoutSteps), {"litmus", "overfit"}, "0 of 5 optimizer steps were taken"),
+        (trained_by(OutsideTheLoop), {"overfit"}, "1 of 4 optimizer steps were taken (steps: "),
+    ],
+    ids=["no step", "one step an epoch"],
+)
+def test_a_step_outside_the_loop_is_found(trainer: Factory, found: set[object], words: str) -> None:
+    report = flown("litmus overfit", school=School(trainer=trainer))
+
+    assert found == failed(report)
+    assert words in report.advice[0]
+
+
+def test_an_output_without_use_is_found_by_name() -> None:
+    report = flown("litmus", school=School(network=WithUnused))
+
+    assert {"litmus"} == failed(report)
+    assert "reaches spare.weight, spare.bias" in report.advice[0]
+
+
+def test_an_undefined_gradient_is_found_with_its_term() -> None:
+    report = flown("litmus k-head", school=School(teacher=Undefined.of))
+
+    assert {"litmus", "k-head"} == failed(report)
+    assert "gradient in pointers at " in report.advice[0]
+    assert any("k-head: 0 of 4 optimizer steps" in said for said in report.advice)
+
+
+def test_a_count_that_does_not_look_is_found() -> None:
+    probe = partial(probe_k_head, smoke(), Amount(16, 6, judged=0), school=School(network=Blind))
+
+    report = probe_preflight({"k-head": probe})
+
+    assert {"k-head"} == failed(report)
+    assert "k-head: The count head does not learn 16 scenes by heart" in report.advice[0]
+
+
+def test_later_probes_are_asked_whatever_the_first_says() -> None:
+    report = flown("oracle litmus", tried=mirrored(Tried.of(smoke())))
+
+    assert ["fail", "pass"] == [row[1] for row in table(report, "probes").rows]

@@ -32,19 +32,18 @@ BASE = ("physics.wavefront=parabolic", "training.scenes_per_epoch=16384")
 VARIANTS: Mapping[str, Sequence[str]] = {
     "pursuit": (),
     "image": ("network.front=image", "network.width=48"),
-    "image, map": ("network.front=image", "network.width=48", "loss.heat=0.01"),
+    "image map": ("network.front=image", "network.width=48", "loss.heat=0.01"),
     "aperture": ("network.front=aperture", "network.depth=4"),
-    "aperture, free": ("network.front=aperture", "network.depth=4", "factors.kind=free"),
+    "aperture free": ("network.front=aperture", "network.depth=4", "factors.kind=free"),
     "beta 0.3": ("beta.final=0.3",),
     "softmax": ("count.kind=softmax",),
     "slots": ("count.kind=slots",),
     "spectral": ("count.path=spectral",),
     "direct": ("count.path=direct",),
     "probable": ("count.decision=probable",),
-    "under 2, over 1": ("count.under_weight=2",),
+    "under 2 over 1": ("count.under_weight=2",),
     "prediction only": ("beta.final=0.3", "loss.cov=0", "loss.cov_pred=0.15"),
     "compressed": ("loss.label_power=compressed",),
-    "no covariance": ("loss.cov=0", "loss.cov_pred=0"),
     "subspace": ("loss.subspace=0.5",),
     "eigengap": ("loss.eigengap=0.1",),
     "peak_contrast": ("loss.peak_contrast=0.1",),
@@ -92,6 +91,8 @@ def scored(config: RunConfig, scenes: int) -> dict[str, float]:
     finished = (
         resume(begun[0].run_id, machine, console) if begun else train(config, machine, console)
     )
+    if finished.outcome.status != "complete":
+        raise SystemExit(finished.outcome.sentence)
     found = trained(finished.folder.run_id, CPU)
     rows = compared(found, config, ["network:true-k"], "measurement")
     table = measure_accuracy(config, rows, LEVELS_DB, scenes, "test", lambda _: None)

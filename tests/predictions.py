@@ -36,7 +36,7 @@ def small_scenes(
     return tiny_scenes(count, physics=SMALL, data=data, device=device)
 
 
-def target_of(scenes: Scenes, label_power: LabelPower = "true") -> Target:
+def target_of(scenes: Scenes, label_power: LabelPower = "linear") -> Target:
     """The labels of scenes of the small panel."""
     snr_db = scenes.frames.snr_db
     assert snr_db is not None

@@ -1,5 +1,6 @@
 """A trained network as rows of a table: alone, moved on to the measurements, and told the count."""
 
+from functools import partial
 from typing import Final
 
 from risexp.app.methods import Method
@@ -19,19 +20,28 @@ def network_methods(predictor: Predictor) -> dict[str, Method]:
     measurements; in `network+bic` a criterion counts where the head is unsure; `network:true-k` is
     told the count, and shows what the learned covariance is worth.
     """
-    pointed = predictor.changed(spectrum="pointers")
-    refined = predictor.changed(spectrum="pointers", refine="measurement")
+    alone = predictor.changed(fallback="none")
+    pointed = alone.changed(spectrum="pointers", refine="none")
+    refined = alone.changed(spectrum="pointers", refine="measurement")
     unsure = predictor.changed(fallback="bic")
     return {
-        NETWORK: lambda scenes: predictor(scenes.frames),
-        f"{NETWORK}:pointers": lambda scenes: pointed(scenes.frames),
-        f"{NETWORK}+measurement": lambda scenes: refined(scenes.frames),
-        f"{NETWORK}+bic": lambda scenes: unsure(scenes.frames),
+        NETWORK: partial(_answered, alone),
+        f"{NETWORK}:pointers": partial(_answered, pointed),
+        f"{NETWORK}+measurement": partial(_answered, refined),
+        f"{NETWORK}+bic": partial(_answered, unsure),
         f"{NETWORK}:true-k": lambda scenes: _told(predictor, scenes),
     }
 
 
+def _answered(predictor: Predictor, scenes: Scenes) -> Estimate:
+    """The answer, computed where the network is and brought back to the scenes."""
+    frames = scenes.frames
+    return predictor(frames.to(predictor.device)).to(frames.y.device)
+
+
 def _told(predictor: Predictor, scenes: Scenes) -> Estimate:
     """MUSIC on the learned covariance with the true count and nothing else of the truth."""
-    seen = predictor.predict(scenes.frames).effective
-    return Spectral(predictor.localise.setting).locate(seen, scenes.truth.count)
+    here = scenes.to(predictor.device)
+    seen = predictor.predict(here.frames).effective
+    found = Spectral(predictor.localise.setting).locate(seen, here.truth.count)
+    return found.to(scenes.frames.y.device)

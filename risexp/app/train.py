@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 
 import torch
 from rich.console import Console
 
+from risexp.app.devices import device_named
 from risexp.app.trained import network_of
 from risexp.config.run import RunConfig
+from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
+from risexp.diagnostics.labels import label_covariance
 from risexp.evaluation.validation import Validator
 from risexp.inference.calibration import Calibration
+from risexp.loss.self_test import nmse_self_test
 from risexp.model.network import Network, part_of
 from risexp.model.observation import Observer
 from risexp.tracking.console import view
@@ -21,7 +26,7 @@ from risexp.tracking.follow import Observer as Listener
 from risexp.tracking.follow import follow
 from risexp.tracking.journal import Journal
 from risexp.tracking.keeping import Keeper
-from risexp.tracking.leak import Leak, stream_marks
+from risexp.tracking.leak import Leak, scene_marks
 from risexp.tracking.listeners import in_order, standard_guards
 from risexp.tracking.outcome import Outcome, complete
 from risexp.tracking.recorder import Recorder
@@ -65,18 +70,20 @@ class Finished:
 
 
 def train(config: RunConfig, machine: Machine, console: Console) -> Finished:
-    """Train a new run.
+    """Train a new run; whatever cannot begin leaves no folder behind.
 
     Raises:
         RisexpError: It cannot begin, or the machine failed.
     """
-    warm = warm_state(config)
+    torch.set_num_threads(machine.threads)
+    run = Run.of(config, machine.device, warm=warm_state(config))
     folder = create_run(new_run_id(), config, curriculum(config))
-    return _attempt(folder, config, machine, console, warm=warm)
+    with folder.held():
+        return _finished(folder, run, machine, console)
 
 
 def resume(name: str, machine: Machine, console: Console) -> Finished:
-    """Go on with a run from its newest sound checkpoint.
+    """Go on with a run from its newest sound checkpoint, on the device it began on.
 
     Raises:
         RisexpError: There is no such run, somebody else trains it, or the machine failed.
@@ -85,9 +92,16 @@ def resume(name: str, machine: Machine, console: Console) -> Finished:
     config = folder.config()
     before = folder.environments()
     if before:
-        # Another number of threads sums in another order, and would not go on bit for bit.
-        machine = replace(machine, threads=int(before[0]["threads"]))
-    return _attempt(folder, config, machine, console, warm=warm_state(config))
+        # Another device draws other scenes, and another number of threads sums in another order.
+        device = device_named(str(before[0]["device"]))
+        machine = replace(machine, device=device, threads=int(before[0]["threads"]))
+    torch.set_num_threads(machine.threads)
+    with folder.held():
+        found = newest(folder.attempts(), Owner(folder.run_id, folder.config_sha))
+        resumed = None if found.checkpoint is None else found.checkpoint.state
+        warm = None if resumed is not None else warm_state(config)
+        run = Run.of(config, machine.device, warm=warm, resumed=resumed)
+        return replace(_finished(folder, run, machine, console), damaged=found.damaged)
 
 
 def warm_state(config: RunConfig) -> State | None:
@@ -100,32 +114,22 @@ def warm_state(config: RunConfig) -> State | None:
     return None if name is None else best(find_run(name).attempts()).state
 
 
-def _attempt(
-    folder: RunFolder,
-    config: RunConfig,
-    machine: Machine,
-    console: Console,
-    *,
-    warm: State | None,
-) -> Finished:
+def _finished(folder: RunFolder, run: "Run", machine: Machine, console: Console) -> Finished:
+    """Train what is left, and calibrate the best epoch once that was all."""
     owner = Owner(folder.run_id, folder.config_sha)
-    torch.set_num_threads(machine.threads)
-    with folder.held():
-        found = newest(folder.attempts(), owner)
-        resumed = None if found.checkpoint is None else found.checkpoint.state
-        run = Run.of(config, machine.device, warm=warm, resumed=resumed)
-        outcome = _ended(folder, run.trainer)
-        if outcome is not None:
-            vault = Vault(folder.attempts()[-1], owner)
-        else:
-            vault = Vault(folder.begin(environment(machine.device)), owner)
-            outcome = run.followed(folder, vault, machine, console)
-        kept = _best(folder, owner)
-        if kept is None or outcome.status != "complete":
-            return Finished(folder, outcome, kept, None, found.damaged)
-        calibrated, calibration = calibrate(kept, config, machine.device)
-        vault.save(calibrated)
-        return Finished(folder, outcome, calibrated, calibration, found.damaged)
+    outcome = _ended(run)
+    if outcome is not None:
+        vault = Vault(folder.attempts()[-1], owner)
+    else:
+        vault = Vault(folder.begin(environment(machine.device)), owner)
+        outcome = run.followed(folder, vault, machine, console)
+    kept = _best(folder, owner)
+    if kept is None or outcome.status != "complete" or kept.temperature is not None:
+        return Finished(folder, outcome, kept, None)
+    calibrated, calibration = calibrate(kept, run.config, machine.device)
+    Journal(folder.journal, folder.run_id).note(kept.epoch, "calibrated", vars(calibration))
+    vault.save(calibrated)
+    return Finished(folder, outcome, calibrated, calibration)
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,8 @@ class Run:
 
     config: RunConfig
     trainer: Trainer
+    judges: Scenes
+    """What it is validated on."""
 
     @classmethod
     def of(
@@ -149,6 +155,7 @@ class Run:
         torch.manual_seed(config.training.seed)
         network, teacher = Network(config).to(device), Teacher.of(config, device)
         judges = generator.scenes("validation", 0, config.validation.scenes)
+        nmse_self_test(label_covariance(config.physics, judges.truth))
         validator = Validator.of(config, judges)
         lesson = Lesson(
             network,
@@ -157,7 +164,8 @@ class Run:
             lambda network, plan: validator(network, plan.beta, Marking(teacher, plan)),
             teacher.balance,
         )
-        return cls(config, trainer_of(config, lesson, generator, warm=warm, resumed=resumed))
+        trainer = trainer_of(config, lesson, generator, warm=warm, resumed=resumed)
+        return cls(config, trainer, judges)
 
     def followed(
         self, folder: RunFolder, vault: Vault, machine: Machine, console: Console
@@ -165,7 +173,7 @@ class Run:
         """Train to the end, recorded, guarded and kept."""
         trainer, plans = self.trainer, folder.plans()
         journal = Journal(folder.journal, folder.run_id)
-        watch = Watch((*standard_guards(trainer, plans, journal), self._leak()))
+        watch = Watch((*standard_guards(trainer, plans, journal, self._idle()), self._leak()))
         recorders = (
             Recorder(journal, watch.values),
             view(console, plans, self.config.data.sources_max),
@@ -176,13 +184,29 @@ class Run:
             observers = in_order(watch, recorders, keeper, [*enders, signals])
             return follow(trainer, observers, folder.run_id, folder.close)
 
+    def _idle(self) -> tuple[str, ...]:
+        """Parameters that this configuration gives nothing to do, by how their names begin."""
+        last = self.trainer.plans[-1].active
+        found = "found" in last
+        shaped = bool(last.keys() - {"count", "pointers", "existence", "found", "heat"})
+        ranged = shaped and self.config.factors.lambda_range > 0.0
+        located = shaped or "existence" in last
+        counted = self.config.data.sources_max > 1
+        idle = {
+            "found.": found,
+            "factors.doubt.": ranged,
+            "factors.power.": shaped,
+            "factors.columns.": shaped,
+            "factors.existence.": located,
+            "count.": counted,
+        }
+        return tuple(name for name, used in idle.items() if not used)
+
     def _leak(self) -> Guard:
-        """Streams of training and validation, compared before the first step."""
-        data, training = self.config.data, self.config.training
-        shown = training.scenes_per_epoch * (1 if training.repeat else training.epochs)
+        """The scenes of the first epoch against those of the validation, as both are drawn."""
         return Leak(
-            partial(stream_marks, data.seed, "train", shown),
-            partial(stream_marks, data.seed, "validation", self.config.validation.scenes),
+            lambda: chain.from_iterable(map(scene_marks, self.trainer.batches.epoch(1))),
+            partial(scene_marks, self.judges),
         )
 
     def _enders(self, machine: Machine, plans: Sequence[Plan], spent_s: float) -> list[Listener]:
@@ -211,12 +235,18 @@ def calibrate(
     return replace(checkpoint, temperature=found.temperature), found
 
 
-def _ended(folder: RunFolder, trainer: Trainer) -> Outcome | None:
+def _ended(run: "Run") -> Outcome | None:
     """How a run ended that has no more to do; None where it has to go on."""
-    before, done = folder.outcome(), trainer.progress.epoch
-    if before is not None and before.status == "complete" and before.reason == "early-stop":
-        return before
-    return complete("finished", done) if done == len(trainer.plans) else None
+    progress, plans = run.trainer.progress, run.trainer.plans
+    if progress.epoch == len(plans):
+        return complete("finished", progress.epoch)
+    patience = run.config.training.patience
+    if progress.epoch == 0 or patience is None:
+        return None
+    # Its outcome may not have been written: what was kept says it as well.
+    last = plans[progress.epoch - 1]
+    stopped = last.judged and last.phase == plans[-1].phase and progress.since_best >= patience
+    return complete("early-stop", progress.epoch) if stopped else None
 
 
 def _best(folder: RunFolder, owner: Owner) -> Checkpoint | None:

@@ -88,11 +88,15 @@ def _tell(checkpoint: "Checkpoint", measured: "AccuracyTable", *, json: bool) ->
     from risexp.app.accuracy_tables import text_tables
 
     if json:
-        source = {"run": checkpoint.run_id, "epoch": checkpoint.epoch}
-        emit(document(measured) | source | {"network_sha": checkpoint.config_sha})
+        emit(
+            document(measured)
+            | {"run": checkpoint.run_id, "epoch": checkpoint.epoch}
+            | {"network_sha": checkpoint.config_sha, "temperature": checkpoint.temperature}
+        )
         return
     say(
-        f"run {checkpoint.run_id}, epoch {checkpoint.epoch}; {measured.scenes_per_snr} "
+        f"run {checkpoint.run_id}, epoch {checkpoint.epoch}"
+        f"{'' if checkpoint.temperature else ', not calibrated'}; {measured.scenes_per_snr} "
         f"{measured.split} scenes at each SNR, config {measured.config.law_sha()[:12]}"
     )
     say_tables(text_tables(measured))

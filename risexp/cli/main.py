@@ -9,7 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from risexp import __version__
-from risexp.cli import bench, config, data, diagnose, evaluate, hpo, show, space, train
+from risexp.cli import bench, config, data, diagnose, evaluate, hpo, preflight, show, space, train
 from risexp.cli.output import ReaderLeft, note
 from risexp.errors import RisexpError
 
@@ -35,6 +35,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("hpo")(hpo.search)
+app.command("preflight")(preflight.preflight)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
 app.add_typer(diagnose.app, name="diagnose")

@@ -12,7 +12,7 @@ FactorKind = Literal["pointers", "free", "spectrum"]
 CountKind = Literal["ordinal", "softmax", "slots"]
 CountDecision = Literal["useful", "probable"]
 CountPath = Literal["both", "spectral", "direct"]
-LabelPower = Literal["true", "compressed"]
+LabelPower = Literal["linear", "compressed"]
 Balance = Literal["fixed", "uncertainty"]
 
 Weight = Field(default=0.0, ge=0.0, le=1e3)
@@ -139,7 +139,7 @@ class LossConfig(LossWeights):
     """Weights as given (`fixed`), or scaled by learned log-variances (`uncertainty`)."""
     structure_share: float | None = Field(default=None, gt=0.0, le=0.5)
     """Share of the total that each structure term is scaled to; null leaves their weights alone."""
-    label_power: LabelPower = "true"
+    label_power: LabelPower = "linear"
     """Powers in the label covariance: as they are, or their square roots (`compressed`)."""
 
 
@@ -154,6 +154,8 @@ class GeometryWeights(LossWeights):
     """Error of azimuth, elevation and inverse range under the best order of the sources."""
     count: float = Field(default=0.1, ge=0.0, le=1e3)
     """Error of the count head, by its kind."""
+    found: float = Field(default=0.2, ge=0.0, le=1e3)
+    """Whether the head knows that all sources are found, which decides a `useful` count."""
 
 
 class CountWeights(LossWeights):
@@ -165,3 +167,5 @@ class CountWeights(LossWeights):
     """Error of azimuth, elevation and inverse range under the best order of the sources."""
     count: float = Field(default=1.5, ge=0.0, le=1e3)
     """Error of the count head, by its kind."""
+    found: float = Field(default=0.2, ge=0.0, le=1e3)
+    """Whether the head knows that all sources are found, which decides a `useful` count."""

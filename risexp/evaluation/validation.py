@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -50,7 +50,9 @@ class Validator:
         observe, base = Observer.of(config), config.covariance.alpha_base
         parts = [scenes[start : start + _SCENES] for start in range(0, len(scenes), _SCENES)]
         groups = [Group(observe(part.frames), part) for part in parts]
-        return cls(groups, Localiser.of(config), Yardsticks.of(config, scenes), base)
+        # A fallback would let a dead network score the criterion's count.
+        localise = replace(Localiser.of(config), fallback="none")
+        return cls(groups, localise, Yardsticks.of(config, scenes), base)
 
     @torch.no_grad()
     def __call__(self, network: Module, beta: float, criterion: Criterion) -> dict[str, float]:

@@ -27,6 +27,11 @@ class Predictor:
     beta: float
     """Share of the samples in the covariance, as it was when the weights were judged."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
     def __call__(self, frames: Frames) -> Estimate:
         """Count and localise.
 

@@ -50,7 +50,7 @@ class Target:
         truth: Truth,
         snr_db: Tensor,
         alpha_base: float,
-        label_power: LabelPower = "true",
+        label_power: LabelPower = "linear",
     ) -> Self:
         """The labels of a truth.
 
@@ -62,7 +62,7 @@ class Target:
             label_power: Powers as they are, or their square roots (`compressed`).
         """
         steering, present = source_steering(panel, truth), truth.present
-        powers = truth.powers if label_power == "true" else truth.powers.sqrt()
+        powers = truth.powers if label_power == "linear" else truth.powers.sqrt()
         label = FactoredCovariance.from_sources(steering, powers).trace_normalize()
         return cls(
             panel=panel,

@@ -6,7 +6,7 @@ slots      each slot holds a source with sigmoid(l_s / T), all independent; K is
 given that it is at least one (a Poisson-binomial law, renormalised)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -47,13 +47,16 @@ class CountLaw:
     def decided(self, logits: Tensor, found_logits: Tensor) -> Tensor:
         """The one count (B,) int64 that is answered, given how surely all sources are found.
 
+        The temperature has no say: what was validated is what is answered.
+
         Args:
             logits: Of the count, (B, C).
             found_logits: Of P(all are found | K) for K = 1 .. K_MAX, (B, K_MAX).
         """
         if self.decision == "probable":
             return self.count(logits)
-        worth = self.probabilities(logits) * (1.0 + found_logits.double().sigmoid())
+        likely = replace(self, temperature=1.0).probabilities(logits)
+        worth = likely * (1.0 + found_logits.double().sigmoid())
         return worth.argmax(-1) + 1
 
     def _raw(self, scaled: Tensor) -> Tensor:
@@ -68,11 +71,10 @@ class CountLaw:
                 return some / some.sum(-1, keepdim=True)
 
     def count(self, logits: Tensor) -> Tensor:
-        """The one count (B,) int64 that is answered."""
+        """The most probable count (B,) int64, before any temperature."""
         if self.kind == "ordinal":
-            above = (logits.double() / self.temperature).sigmoid() > self.threshold
-            return 1 + above.sum(-1)
-        return self.probabilities(logits).argmax(-1) + 1
+            return 1 + (logits.double().sigmoid() > self.threshold).sum(-1)
+        return replace(self, temperature=1.0).probabilities(logits).argmax(-1) + 1
 
 
 def poisson_binomial(chances: Tensor) -> Tensor:

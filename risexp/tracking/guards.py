@@ -107,15 +107,22 @@ class Gradients:
         return [name for part in parts if part not in plan.frozen for name in parts[part]]
 
 
-def never_touched(stepper: Stepper) -> Mapping[Part, Sequence[str]]:
-    """Parameters whose gradient was zero in every step: their second moment is zero throughout."""
+def never_touched(stepper: Stepper, idle: tuple[str, ...] = ()) -> Mapping[Part, Sequence[str]]:
+    """Parameters whose gradient was zero in every step: their second moment is zero throughout.
+
+    Args:
+        stepper: Of the run.
+        idle: How names begin that are left out.
+    """
     names = {id(parameter): name for name, parameter in stepper.parameters.items()}
     optimizer = stepper.optimizer
     found: dict[Part, list[str]] = {part: [] for part in optimizer.group_parts}
     for part, group in zip(optimizer.group_parts, optimizer.param_groups, strict=True):
         for parameter in group["params"]:
-            if not bool(optimizer.state[parameter]["exp_avg_sq"].any()):
-                found[part].append(names[id(parameter)])
+            name = names[id(parameter)]
+            touched = bool(optimizer.state[parameter]["exp_avg_sq"].any())
+            if not touched and not name.startswith(idle):
+                found[part].append(name)
     return found
 
 

@@ -12,20 +12,23 @@ from risexp.training.plan import Plan
 from risexp.training.trainer import Trainer
 
 
-def standard_guards(trainer: Trainer, plans: Sequence[Plan], journal: Journal) -> tuple[Guard, ...]:
+def standard_guards(
+    trainer: Trainer, plans: Sequence[Plan], journal: Journal, idle: Sequence[str] = ()
+) -> tuple[Guard, ...]:
     """The guards of an ordinary run; `Leak` is added where the scenes are known.
 
     Args:
         trainer: As it stands before it is driven.
         plans: As the run's folder holds them.
         journal: Of the run, with what an earlier attempt wrote.
+        idle: How the names of parameters begin that this configuration gives nothing to do.
     """
     done = trainer.progress.epoch
     row = journal.value(done, "guard/chance")
     return (
         Accounts(trainer.recipe.limits),
         Planned(plans),
-        Gradients(partial(never_touched, trainer.stepper), plans[-1].phase),
+        Gradients(partial(never_touched, trainer.stepper, tuple(idle)), plans[-1].phase),
         Blend(),
         Chance(row=0 if row is None else int(row), phase=trainer.progress.phase),
     )

@@ -70,7 +70,8 @@ class StopNow(KeyboardInterrupt):
 
 def complete(reason: str, epochs: int) -> Outcome:
     """The run has gone as far as it should."""
-    return Outcome("complete", reason, f"the run ended after epoch {epochs}: {reason}", 0)
+    sentence = f"the run ended after epoch {epochs}: {reason}"
+    return Outcome("complete", reason, sentence, 0, resumable=reason == "time-limit")
 
 
 def pruned(sentence: str) -> Outcome:

@@ -29,7 +29,8 @@ def test_what_is_found_is_what_counts_as_success(device: torch.device) -> None:
     tolerance = torch.tensor([ANGLE_RAD, ANGLE_RAD]).rad2deg().tolist()
 
     assert pytest.approx([*tolerance, RANGE_M]) == list(TOLERANCE)
-    assert bool(found(small_target(device=device), best_prediction(small_target())).all())
+    target = small_target(device=device)
+    assert bool(found(target, best_prediction(target)).all())
 
 
 @pytest.mark.parametrize("name", ["phi_rad", "theta_rad"])

@@ -22,7 +22,7 @@ from tests.predictions import (
 ZERO = ("cov", "cov_pred", "pointers", "count", "existence", "subspace")
 
 
-@pytest.mark.parametrize("label_power", ["true", "compressed"])
+@pytest.mark.parametrize("label_power", ["linear", "compressed"])
 @pytest.mark.parametrize("kind", ["ordinal", "softmax", "slots"])
 @pytest.mark.parametrize("name", ZERO)
 def test_labels_as_predictions_score_nothing(

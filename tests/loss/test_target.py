@@ -61,7 +61,7 @@ def test_positions_are_those_of_the_truth_in_rad_and_per_metre(device: torch.dev
     assert torch.equal(truth.count, target.count)
 
 
-@pytest.mark.parametrize("label_power", ["true", "compressed"])
+@pytest.mark.parametrize("label_power", ["linear", "compressed"])
 def test_absent_sources_are_zero_and_never_nan(
     device: torch.device, label_power: LabelPower
 ) -> None:

@@ -95,8 +95,11 @@ def test_an_unknown_term_is_an_error(device: torch.device) -> None:
                 "found": 0.2,
             },
         ),
-        (GeometryWeights(), {"cov": 0.5, "subspace": 0.5, "pointers": 1, "count": 0.1}),
-        (CountWeights(), {"cov": 0.1, "pointers": 0.5, "count": 1.5}),
+        (
+            GeometryWeights(),
+            {"cov": 0.5, "subspace": 0.5, "pointers": 1, "count": 0.1, "found": 0.2},
+        ),
+        (CountWeights(), {"cov": 0.1, "pointers": 0.5, "count": 1.5, "found": 0.2}),
     ],
 )
 def test_the_weights_of_a_section_are_its_terms_alone(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from risexp.config.learning import CountKind
+from risexp.config.learning import CountDecision, CountKind
 from risexp.model.counting import CountLaw, poisson_binomial
 from tests.networks import KINDS
 from tests.scenes import gaussian, uniform, worst
@@ -170,7 +170,18 @@ def test_a_temperature_divides_the_logits(kind: CountKind) -> None:
 
     expected = plain.probabilities(logits / 2.5)
     assert worst(expected, tempered.probabilities(logits)) < 1e-9
-    assert torch.equal(plain.count(logits / 2.5), tempered.count(logits))
+
+
+@pytest.mark.parametrize("decision", ["probable", "useful"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_temperature_has_no_say_in_the_count(kind: CountKind, decision: CountDecision) -> None:
+    """What was validated at temperature one is what is answered after the calibration."""
+    logits, found = drawn(kind), uniform(-3.0, 3.0, len(drawn(kind)), law(kind).sources_max)
+    plain = replace(law(kind), threshold=0.8, decision=decision)
+
+    tempered = replace(plain, temperature=2.5)
+
+    assert torch.equal(plain.decided(logits, found), tempered.decided(logits, found))
 
 
 @pytest.mark.parametrize("kind", KINDS)

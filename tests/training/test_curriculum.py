@@ -64,8 +64,8 @@ def test_jitter_depends_on_seed_and_epoch_alone() -> None:
 @pytest.mark.parametrize(
     ("phase", "weights"),
     [
-        ("geometry", {"cov": 0.5, "subspace": 0.5, "pointers": 1.0, "count": 0.1}),
-        ("count", {"cov": 0.1, "pointers": 0.5, "count": 1.5}),
+        ("geometry", {"cov": 0.5, "subspace": 0.5, "pointers": 1.0, "count": 0.1, "found": 0.2}),
+        ("count", {"cov": 0.1, "pointers": 0.5, "count": 1.5, "found": 0.2}),
         ("joint", {name: weight for name, weight in SECTION.items() if weight}),
     ],
 )

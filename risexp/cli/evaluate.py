@@ -70,7 +70,7 @@ def evaluate(
     from risexp.app.trained import trained
     from risexp.config.layers import changed
 
-    torch.set_num_threads(threads or 1)
+    torch.set_num_threads(threads)
     found = trained(run, device_named(device))
     config = changed(found.config, set_ or ())
     chosen = compared(found, config, names_in(against), refine.value)

@@ -1,6 +1,5 @@
 """`risexp train`: one run, watched while it learns, kept whatever happens."""
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +27,7 @@ def train(
     set_: Overrides = None,
     resume: Resume = None,
     device: Device = "auto",
-    threads: Threads = None,
+    threads: Threads = 1,
     time_limit: TimeLimit = None,
     json: AsJson = False,
 ) -> None:
@@ -58,12 +57,12 @@ def train(
     _leave(finished)
 
 
-def _machine(device: str, threads: int | None, time_limit: float | None) -> "Machine":
+def _machine(device: str, threads: int, time_limit: float | None) -> "Machine":
     from risexp.app.devices import device_named
     from risexp.app.train import Machine
 
     seconds = None if time_limit is None else 60.0 * time_limit
-    return Machine(device_named(device), threads or os.cpu_count() or 1, seconds)
+    return Machine(device_named(device), threads, seconds)
 
 
 def _say(finished: "Finished") -> None:

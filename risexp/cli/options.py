@@ -45,9 +45,7 @@ AsJson = Annotated[
 Device = Annotated[
     str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1; auto takes a GPU where one is.")
 ]
-Threads = Annotated[
-    int, typer.Option(min=1, metavar="N", help="Threads of torch.")
-]
+Threads = Annotated[int, typer.Option(min=1, metavar="N", help="Threads of torch.")]
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="A run, by its name or by the path of its folder.")
 ]

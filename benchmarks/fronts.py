@@ -31,6 +31,8 @@ BASE = ("physics.wavefront=parabolic", "training.scenes_per_epoch=16384")
 
 VARIANTS: Mapping[str, Sequence[str]] = {
     "pursuit": (),
+    "seed 1": ("training.seed=1",),
+    "seed 2": ("training.seed=2",),
     "image": ("network.front=image", "network.width=48"),
     "image map": ("network.front=image", "network.width=48", "loss.heat=0.01"),
     "aperture": ("network.front=aperture", "network.depth=4"),
@@ -50,6 +52,8 @@ VARIANTS: Mapping[str, Sequence[str]] = {
     "orthogonality": ("loss.orthogonality=0.1",),
     "cross": ("loss.cross=0.1",),
     "margin": ("loss.margin=0.1",),
+    "subspace and contrast": ("loss.subspace=0.5", "loss.peak_contrast=0.1"),
+    "softmax direct": ("count.kind=softmax", "count.path=direct"),
 }
 
 

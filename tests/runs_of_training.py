@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from risexp.config.layers import load_config
 from risexp.config.learning import LossWeights
 from risexp.config.run import RunConfig
+from risexp.config.training import Part
 from risexp.data.frames import Frames, Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.training.batches import KeyedBatches
 from risexp.training.checkpoint import Checkpoint, config_tree
 from risexp.training.events import EpochEnded, Event
-from risexp.training.plan import Part, Plan
+from risexp.training.plan import Plan
 from risexp.training.replay import Objective
 from risexp.training.setup import Lesson, trainer_of
 from risexp.training.state import State

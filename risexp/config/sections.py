@@ -1,4 +1,4 @@
-"""The sections that exist so far: the panel and its signal law, the scenes, the covariances."""
+"""The sections that decide a scene: the panel and its signal law, the scenes, the covariances."""
 
 import math
 from typing import Literal, Self

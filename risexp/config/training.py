@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from risexp.config.learning import CountWeights, GeometryWeights
 from risexp.config.section import Section
 
+Part = Literal["backbone", "heads"]
 Phase = Literal["geometry", "count", "joint"]
 PhaseChoice = Literal["geometry", "count", "joint", "three-phase"]
 Selection = Literal["k_loc", "success", "loss"]

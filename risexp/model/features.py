@@ -1,11 +1,9 @@
 """What a front makes of an observation, whatever it is: a context, and a slot for each source."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from torch import Tensor
 
-from risexp.model.observation import Observation
 from risexp.model.prediction import Heat
 
 
@@ -23,16 +21,3 @@ class Features:
     """(B, K_MAX) float32: log of the power that a slot starts from."""
     heat: Heat | None = None
     """The map the anchors were taken from, of a front that draws one."""
-
-
-class Front(Protocol):
-    """The part of a network that looks."""
-
-    @property
-    def reach(self) -> float:
-        """How far from its anchor a slot may point, as a share of the view."""
-        ...
-
-    def __call__(self, observation: Observation) -> Features:
-        """Look at B scenes."""
-        ...

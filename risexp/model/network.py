@@ -1,12 +1,13 @@
 """The network: a front that looks, factors that explain, a head that counts."""
 
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final
 
 import torch
 from torch import nn
 
 from risexp.config.run import RunConfig
+from risexp.config.training import Part
 from risexp.covariance.effective import effective
 from risexp.estimation.setting import Setting
 from risexp.model.aperture_front import ApertureFront
@@ -20,7 +21,6 @@ from risexp.model.observation import Observation
 from risexp.model.prediction import Prediction, predicted
 from risexp.model.pursuit_front import PursuitFront
 
-Part = Literal["backbone", "heads"]
 AnyFront = PursuitFront | ImageFront | ApertureFront
 _BACKBONE: Final = "front."
 

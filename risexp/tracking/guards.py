@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from risexp.config.training import Phase
+from risexp.config.training import Part, Phase
 from risexp.tracking.watch import Reading
 from risexp.training.accounts import Limits, faults
 from risexp.training.events import EpochEnded, EpochStarted, Event
-from risexp.training.plan import Part, Plan
+from risexp.training.plan import Plan
 from risexp.training.stepper import Stepper
 
 _ADVICE: Final[Mapping[str, str]] = {

@@ -9,9 +9,9 @@ from typing import Final
 
 from risexp.config.learning import LossWeights
 from risexp.config.run import RunConfig
-from risexp.config.training import BetaConfig, CurriculumConfig, Phase
+from risexp.config.training import BetaConfig, CurriculumConfig, Part, Phase
 from risexp.errors import ConfigInvalid
-from risexp.training.plan import Part, Plan
+from risexp.training.plan import Plan
 
 STRUCTURE: Final = (
     "eigengap",

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
-from risexp.config.training import OptimizerConfig
+from risexp.config.training import OptimizerConfig, Part
 from risexp.training.parts import Parts
-from risexp.training.plan import Part
 
 _MOMENTS: Final = ("step", "exp_avg", "exp_avg_sq")
 

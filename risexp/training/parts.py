@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from torch.nn import Module, Parameter
 
-from risexp.training.plan import PARTS, Part
+from risexp.config.training import Part
+from risexp.training.plan import PARTS
 
 Parts = Mapping[Part, Mapping[str, Parameter]]
 """Trainable parameters by part and name."""

@@ -3,15 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, Self, get_args
+from typing import Any, ClassVar, Final, Self, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from risexp.config.training import Phase
+from risexp.config.training import Part, Phase
 from risexp.config.words import one_sentence
 from risexp.errors import DataInvalid
 
-Part = Literal["backbone", "heads"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
 
 

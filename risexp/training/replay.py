@@ -17,7 +17,6 @@ _GRAVEST: Final[tuple[Reason, ...]] = ("failed", "value", "gradient")
 
 UNDECOMPOSED = (torch.linalg.LinAlgError, ArithmeticError)  # type: ignore[attr-defined]
 """What a decomposition raises that found no answer, or not the one it had to find."""
-"""A decomposition that does not converge, as on values that are not finite."""
 
 
 class Objective(Protocol):

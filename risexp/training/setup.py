@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from torch.nn import Identity, Module
 
 from risexp.config.run import RunConfig
-from risexp.config.training import TrainingConfig
+from risexp.config.training import Part, TrainingConfig
 from risexp.data.scenes import SceneGenerator
 from risexp.errors import CheckpointRefused
 from risexp.training.accounts import Limits
@@ -15,7 +15,6 @@ from risexp.training.batches import Batches, KeyedBatches, RepeatedBatches
 from risexp.training.curriculum import curriculum
 from risexp.training.optimizer import StepRule
 from risexp.training.parts import parts_of
-from risexp.training.plan import Part
 from risexp.training.replay import Objective
 from risexp.training.schedule import Schedule
 from risexp.training.state import State, restore

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from risexp.training.plan import Part
+from risexp.config.training import Part
 
 
 @dataclass(frozen=True)

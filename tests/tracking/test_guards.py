@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from risexp.config.training import Part
 from risexp.errors import TrainingAborted
 from risexp.tracking.guards import Accounts, Blend, Gradients, Planned, never_touched
 from risexp.tracking.watch import Guard, Watch
 from risexp.training.accounts import Limits
 from risexp.training.events import BatchEnded, EpochStarted, Event
-from risexp.training.plan import Part, Plan
+from risexp.training.plan import Plan
 from risexp.training.replay import Refusal
 from tests.runs_followed import (
     SCORES,

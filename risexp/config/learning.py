@@ -1,6 +1,7 @@
 """The sections that decide what learns: the network, its loss, its curriculum and its training."""
 
-from typing import Literal, Self
+from collections.abc import Collection, Container
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,6 +15,18 @@ CountDecision = Literal["useful", "probable"]
 CountPath = Literal["both", "spectral", "direct"]
 LabelPower = Literal["linear", "compressed"]
 Balance = Literal["fixed", "uncertainty"]
+
+STRUCTURE: Final = (
+    "eigengap",
+    "subspace",
+    "peak_contrast",
+    "orthogonality",
+    "cross",
+    "margin",
+)
+"""The terms that shape a covariance beyond its error; they may come in by a ramp."""
+LABELLED: Final = frozenset({"cov", "cov_pred", "eigengap", "margin"})
+"""The terms that compare with the covariance of the label, and so with the powers in it."""
 
 Weight = Field(default=0.0, ge=0.0, le=1e3)
 
@@ -40,12 +53,11 @@ class NetworkConfig(Section):
         """The front under a law of the symbols, the default resolved."""
         return self.front or ("pursuit" if symbols == "frame" else "image")
 
-    @model_validator(mode="after")
-    def _heads_share_the_width(self) -> Self:
-        if self.width % self.heads:
-            message = f"width = {self.width} cannot be shared by heads = {self.heads}"
-            raise ValueError(message)
-        return self
+    def canonical(self, symbols: Symbols) -> Self:
+        """The same network with its front written out, without what that front does not use."""
+        front = self.front_for(symbols)
+        idle = {"heads": front == "image", "search_steps": front != "pursuit"}
+        return self.resting(idle).model_copy(update={"front": front})
 
 
 class FactorsConfig(Section):
@@ -80,6 +92,28 @@ class CountConfig(Section):
     P(K and all K sources are found), the expected hits and successes (`useful`)."""
     threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
     """Probability from which an `ordinal` step counts, where the `probable` count is answered."""
+
+    def canonical(self, sources_max: int, weighed: Container[str]) -> Self:
+        """The same head without what its kind, its path and the weight of its loss switch off.
+
+        Args:
+            sources_max: Largest count; ordinal logits of one source are none.
+            weighed: The terms of the loss that have a weight.
+        """
+        lone = sources_max == 1
+        untold = lone and self.kind == "ordinal"
+        untaught = untold or "count" not in weighed
+        return self.resting(
+            {
+                "path": untold,
+                "detach_spectral": untaught or self.path == "direct",
+                "under_weight": untaught,
+                "over_weight": untaught,
+                "smoothing": untaught or self.kind != "softmax",
+                "decision": lone,
+                "threshold": lone or self.kind != "ordinal" or self.decision != "probable",
+            }
+        )
 
 
 class LossWeights(Section):
@@ -119,53 +153,64 @@ class LossWeights(Section):
             raise ValueError(message)
         return self
 
+    @property
+    def weighed(self) -> frozenset[str]:
+        """The terms that have a weight."""
+        weights = self.model_dump(include=set(LossWeights.model_fields))
+        return frozenset(name for name, weight in weights.items() if weight > 0.0)
+
+
+def _weight(term: str, default: float) -> float:
+    """The weight of a term by another default, and in the same words."""
+    said = LossWeights.model_fields[term].description
+    field: float = Field(default=default, ge=0.0, le=1e3, description=said)
+    return field
+
 
 class LossConfig(LossWeights):
     """The loss of the joint phase, and how terms are weighed against each other."""
 
-    cov: float = Field(default=0.1, ge=0.0, le=1e3)
-    """NMSE of the effective covariance, blend included, against the label's."""
-    cov_pred: float = Field(default=0.05, ge=0.0, le=1e3)
-    """NMSE of the predicted part alone."""
-    count: float = Field(default=1.0, ge=0.0, le=1e3)
-    """Error of the count head, by its kind."""
-    pointers: float = Field(default=1.0, ge=0.0, le=1e3)
-    """Error of azimuth, elevation and inverse range under the best order of the sources."""
-    existence: float = Field(default=0.2, ge=0.0, le=1e3)
-    """Whether a slot holds a source, under the same order."""
-    found: float = Field(default=0.2, ge=0.0, le=1e3)
-    """Whether the head knows that all sources are found, which decides a `useful` count."""
+    cov: float = _weight("cov", 0.1)
+    cov_pred: float = _weight("cov_pred", 0.05)
+    count: float = _weight("count", 1.0)
+    pointers: float = _weight("pointers", 1.0)
+    existence: float = _weight("existence", 0.2)
+    found: float = _weight("found", 0.2)
     balance: Balance = "fixed"
     """Weights as given (`fixed`), or scaled by learned log-variances (`uncertainty`)."""
     structure_share: float | None = Field(default=None, gt=0.0, le=0.5)
-    """Share of the total that each structure term is scaled to; null leaves their weights alone."""
+    """Share of the total that a structure term of weight one is scaled to, and one of weight w to
+    w times as much: their weights are relative, and ramps work on them. Null takes weights as they
+    are."""
     label_power: LabelPower = "linear"
     """Powers in the label covariance: as they are, or their square roots (`compressed`)."""
+
+    def canonical(self, phases: Container[str], weighed: Collection[str]) -> Self:
+        """The same loss without what no phase uses.
+
+        Args:
+            phases: Those that are run.
+            weighed: The terms that have a weight in one of them.
+        """
+        idle = dict.fromkeys(LossWeights.model_fields, "joint" not in phases)
+        shaped, labelled = (not terms.isdisjoint(weighed) for terms in (set(STRUCTURE), LABELLED))
+        return self.resting(idle | {"structure_share": not shaped, "label_power": not labelled})
 
 
 class GeometryWeights(LossWeights):
     """The loss while only the geometry is learned."""
 
-    cov: float = Field(default=0.5, ge=0.0, le=1e3)
-    """NMSE of the effective covariance, blend included, against the label's."""
-    subspace: float = Field(default=0.5, ge=0.0, le=1e3)
-    """Share of the true waves that the predicted columns do not span."""
-    pointers: float = Field(default=1.0, ge=0.0, le=1e3)
-    """Error of azimuth, elevation and inverse range under the best order of the sources."""
-    count: float = Field(default=0.1, ge=0.0, le=1e3)
-    """Error of the count head, by its kind."""
-    found: float = Field(default=0.2, ge=0.0, le=1e3)
-    """Whether the head knows that all sources are found, which decides a `useful` count."""
+    cov: float = _weight("cov", 0.5)
+    subspace: float = _weight("subspace", 0.5)
+    pointers: float = _weight("pointers", 1.0)
+    count: float = _weight("count", 0.1)
+    found: float = _weight("found", 0.2)
 
 
 class CountWeights(LossWeights):
     """The loss while only the count is learned."""
 
-    cov: float = Field(default=0.1, ge=0.0, le=1e3)
-    """NMSE of the effective covariance, blend included, against the label's."""
-    pointers: float = Field(default=0.5, ge=0.0, le=1e3)
-    """Error of azimuth, elevation and inverse range under the best order of the sources."""
-    count: float = Field(default=1.5, ge=0.0, le=1e3)
-    """Error of the count head, by its kind."""
-    found: float = Field(default=0.2, ge=0.0, le=1e3)
-    """Whether the head knows that all sources are found, which decides a `useful` count."""
+    cov: float = _weight("cov", 0.1)
+    pointers: float = _weight("pointers", 0.5)
+    count: float = _weight("count", 1.5)
+    found: float = _weight("found", 0.2)

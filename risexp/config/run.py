@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Self
@@ -9,13 +10,21 @@ from typing import Any, Self
 from pydantic import ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from risexp.config.learning import CountConfig, FactorsConfig, LossConfig, NetworkConfig
+from risexp.config.learning import (
+    STRUCTURE,
+    CountConfig,
+    FactorsConfig,
+    LossConfig,
+    LossWeights,
+    NetworkConfig,
+)
 from risexp.config.section import Section
 from risexp.config.sections import CovarianceConfig, DataConfig, PhysicsConfig, SampledConfig
 from risexp.config.training import (
     BetaConfig,
     CurriculumConfig,
     LocalisationConfig,
+    Phase,
     TrainingConfig,
     ValidationConfig,
 )
@@ -85,6 +94,10 @@ class RunConfig(Section):
             )
             raise ValueError(message)
         front = self.network.front_for(self.physics.symbols)
+        width, heads = self.network.width, self.network.heads
+        if front != "image" and width % heads:
+            message = f"network.width = {width} cannot be shared by network.heads = {heads}"
+            raise ValueError(message)
         losses = (self.loss, self.curriculum.geometry, self.curriculum.count)
         mapped = self.factors.kind == "spectrum" or any(each.heat > 0.0 for each in losses)
         if mapped and front != "image":
@@ -95,16 +108,51 @@ class RunConfig(Section):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _shares_leave_room(self) -> Self:
+        share = self.loss.structure_share or 0.0
+        for phase in self.curriculum.phases:
+            weights = self.loss_of(phase).model_dump(include=set(STRUCTURE))
+            asked = share * math.fsum(weights.values())
+            if asked >= 1.0:
+                message = (
+                    f"loss.structure_share = {share:g} with the structure weights of the {phase} "
+                    f"phase asks for {asked:g} of the total: leave room for the main terms"
+                )
+                raise ValueError(message)
+        return self
+
+    def loss_of(self, phase: Phase) -> LossWeights:
+        """The weights of a phase."""
+        match phase:
+            case "geometry":
+                return self.curriculum.geometry
+            case "count":
+                return self.curriculum.count
+            case "joint":
+                return self.loss
+
+    @property
+    def weighed(self) -> frozenset[str]:
+        """The terms of the loss that have a weight in a phase that is run."""
+        return frozenset().union(*(self.loss_of(each).weighed for each in self.curriculum.phases))
+
     def canonical(self) -> Self:
-        """The same run with every default that follows from another field written out."""
-        symbols = self.physics.symbols
-        sampled = {"method": self.sampled.method_for(symbols)}
-        network = {"front": self.network.front_for(symbols)}
+        """The same run: what follows from other fields written out, what they switch off at rest.
+
+        A field at rest has its default, whatever it was given.
+        """
+        symbols, weighed = self.physics.symbols, self.weighed
         return self.model_copy(
             update={
                 "physics": self.physics.canonical(),
-                "sampled": self.sampled.model_copy(update=sampled),
-                "network": self.network.model_copy(update=network),
+                "sampled": self.sampled.canonical(symbols),
+                "network": self.network.canonical(symbols),
+                "count": self.count.canonical(self.data.sources_max, weighed),
+                "loss": self.loss.canonical(self.curriculum.phases, weighed),
+                "beta": self.beta.canonical(),
+                "curriculum": self.curriculum.canonical(weighed),
+                "training": self.training.canonical(),
             }
         )
 
@@ -143,7 +191,7 @@ class RunConfig(Section):
     def sha(self, *sections: str) -> str:
         """SHA-256 of the canonical JSON of the whole, or of the named sections only.
 
-        Two configurations that make the same run have one hash, however they were written.
+        How a configuration was written is not in it, nor what other fields switch off.
 
         Raises:
             ValueError: There is no such section.

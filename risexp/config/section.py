@@ -1,7 +1,7 @@
 """The base of every configuration section: frozen, closed, and finite."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
@@ -21,6 +21,17 @@ class Section(BaseModel):
         use_attribute_docstrings=True,
         validate_default=True,
     )
+
+    def resting(self, idle: Mapping[str, bool]) -> Self:
+        """The same section with its idle fields as they are by default.
+
+        Args:
+            idle: Whether a field is without effect, by its name.
+        """
+        known = type(self).model_fields
+        return self.model_copy(
+            update={name: known[name].default for name, off in idle.items() if off}
+        )
 
 
 def _as_pair(value: object) -> object:

@@ -184,6 +184,10 @@ class SampledConfig(Section):
         """The method under a law of the symbols, the default resolved."""
         return self.method or ("joint" if symbols == "frame" else "per_snapshot")
 
+    def canonical(self, symbols: Symbols) -> Self:
+        """The same samples with the method written out."""
+        return self.model_copy(update={"method": self.method_for(symbols)})
+
 
 class CovarianceConfig(Section):
     """How an effective covariance is regularised, prediction and label alike."""

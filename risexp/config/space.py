@@ -1,140 +1,31 @@
 """Search spaces: which fields vary, over what, when, and which combinations are not runs."""
 
-import math
 import random
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal, Self
+from collections.abc import Callable, Iterator, Mapping
+from typing import Self
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from risexp.config.layers import Layer, Loaded, preset_layer, resolve
 from risexp.config.run import RunConfig
 from risexp.config.section import Section
+from risexp.config.space_dimensions import Dimension, matches
+from risexp.config.space_pruners import Median, Pruner
+from risexp.config.space_samplers import Sampler, Tpe
+
+Pick = Callable[[str, Dimension], JsonValue]
+"""A value for the dimension of this path."""
 
 
-class _Dimension(Section):
-    """What all kinds of dimensions share: the condition under which they exist."""
+class Keep(Section):
+    """How much worse the best trial of a stage may score than its first one, and still be kept."""
 
-    when: dict[str, JsonValue] = Field(default_factory=dict)
-    """Fields and the value, or list of values, they must have for this dimension to be varied."""
-
-
-class _Range(_Dimension):
-    low: float
-    """Smallest value."""
-    high: float
-    """Largest value."""
-
-    @model_validator(mode="after")
-    def _has_width(self) -> Self:
-        if not self.low < self.high:
-            message = f"low = {self.low:g} must lie below high = {self.high:g}"
-            raise ValueError(message)
-        return self
-
-    def ends(self) -> list[JsonValue]:
-        """The values whose validity stands for all between them."""
-        return [self.low, self.high]
-
-    def holds(self, value: object) -> bool:
-        """Whether the value lies inside."""
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and self.low <= float(str(value)) <= self.high
-
-
-class Uniform(_Range):
-    """Evenly between two numbers."""
-
-    kind: Literal["uniform"]
-    """How the values are spread."""
-
-    def draw(self, source: random.Random) -> JsonValue:
-        """One value."""
-        return source.uniform(self.low, self.high)
-
-
-class Log(_Range):
-    """Evenly in the logarithm between two positive numbers."""
-
-    kind: Literal["log"]
-    """How the values are spread."""
-
-    @model_validator(mode="after")
-    def _is_positive(self) -> Self:
-        if self.low <= 0.0:
-            message = f"low = {self.low:g} must be positive on a logarithmic scale"
-            raise ValueError(message)
-        return self
-
-    def draw(self, source: random.Random) -> JsonValue:
-        """One value."""
-        drawn = math.exp(source.uniform(math.log(self.low), math.log(self.high)))
-        return min(max(drawn, self.low), self.high)
-
-
-class Integer(_Dimension):
-    """Evenly over whole numbers."""
-
-    kind: Literal["int"]
-    """How the values are spread."""
-    low: int
-    """Smallest value."""
-    high: int
-    """Largest value, included."""
-    step: int = Field(default=1, ge=1)
-    """Distance of neighbouring values."""
-
-    @model_validator(mode="after")
-    def _has_width(self) -> Self:
-        if not self.low < self.high or (self.high - self.low) % self.step:
-            message = f"step = {self.step} must lead from low = {self.low} to high = {self.high}"
-            raise ValueError(message)
-        return self
-
-    def ends(self) -> list[JsonValue]:
-        """The values whose validity stands for all between them."""
-        return [self.low, self.high]
-
-    def holds(self, value: object) -> bool:
-        """Whether the value lies inside, on a step."""
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        return whole and value in range(self.low, self.high + 1, self.step)
-
-    def draw(self, source: random.Random) -> JsonValue:
-        """One value."""
-        return source.randrange(self.low, self.high + 1, self.step)
-
-
-class Choice(_Dimension):
-    """One of a few values."""
-
-    kind: Literal["choice"]
-    """How the values are spread."""
-    options: list[JsonValue] = Field(min_length=2)
-    """The values."""
-
-    @field_validator("options")
-    @classmethod
-    def _differ(cls, options: list[JsonValue]) -> list[JsonValue]:
-        if any(option in options[:place] for place, option in enumerate(options)):
-            message = f"{options} names one option twice"
-            raise ValueError(message)
-        return options
-
-    def ends(self) -> list[JsonValue]:
-        """Every option."""
-        return self.options
-
-    def holds(self, value: object) -> bool:
-        """Whether the value is an option."""
-        return value in self.options
-
-    def draw(self, source: random.Random) -> JsonValue:
-        """One value."""
-        return source.choice(self.options)
-
-
-Dimension = Annotated[Uniform | Log | Integer | Choice, Field(discriminator="kind")]
+    k_loc: float = Field(default=0.05, ge=0.0, le=10.0)
+    """By how much k_loc may grow."""
+    k_acc: float = Field(default=0.01, ge=0.0, le=1.0)
+    """How much K accuracy may be lost."""
+    success_rate: float = Field(default=0.01, ge=0.0, le=1.0)
+    """How much success may be lost."""
 
 
 class SearchSpace(Section):
@@ -147,22 +38,58 @@ class SearchSpace(Section):
     base: str | None = None
     """The preset under everything; null is the default configuration."""
     trials: int = Field(ge=1)
-    """How many runs a search of this space makes unless told otherwise."""
+    """How many runs a search makes unless told otherwise; with stages, in each of them."""
     fixed: dict[str, JsonValue] = Field(default_factory=dict)
     """Fields set for every trial."""
-    vary: dict[str, Dimension] = Field(min_length=1)
+    start: dict[str, JsonValue] = Field(default_factory=dict)
+    """What varied fields are in trial 0, where that is not what the base says."""
+    vary: dict[str, Dimension] = Field(default_factory=dict)
     """Fields that vary, and how."""
+    stages: dict[str, dict[str, Dimension]] = Field(default_factory=dict)
+    """In place of `vary`: searches one after another, each with what it varies by its name. What
+    the best trial of a stage has is fixed in those after it, if its scores hold."""
+    keep: Keep = Keep()
+    """When the scores of a stage hold."""
     forbid: list[dict[str, JsonValue]] = Field(default_factory=list)
     """Combinations that are no runs: a draw that has all the values of one is drawn again."""
+    sampler: Sampler = Tpe()
+    """What proposes trials."""
+    pruner: Pruner = Median()
+    """What ends trials early."""
 
-    def trial_zero(self) -> Loaded:
+    @model_validator(mode="after")
+    def _something_varies(self) -> Self:
+        if not self.vary and not self.stages:
+            message = "nothing varies: give vary a field, or stages a stage"
+            raise ValueError(message)
+        if self.vary and self.stages:
+            message = "vary and stages are two ways to say what varies: keep one"
+            raise ValueError(message)
+        if empty := [name for name, vary in self.stages.items() if not vary]:
+            message = f"the stage {empty[0]} varies nothing"
+            raise ValueError(message)
+        varied = self.vary.keys() | {path for vary in self.stages.values() for path in vary}
+        if still := [path for path in self.start if path not in varied]:
+            message = f"start names {still[0]}, which does not vary: put it under fixed"
+            raise ValueError(message)
+        return self
+
+    def trial_zero(self, over: tuple[Layer, ...] = ()) -> Loaded:
         """The base configuration itself, which every search runs first.
 
+        Args:
+            over: What a search sets on top of its space.
+
         Raises:
-            ConfigInvalid: The base or a fixed field is unknown or invalid.
+            ConfigInvalid: The base or a field set on it is unknown or invalid.
         """
+        return resolve([*self.layers(), *over])
+
+    def layers(self) -> list[Layer]:
+        """What the space itself says about trial 0."""
         layers = [] if self.base is None else [preset_layer(self.base)]
-        return resolve([*layers, Layer(f"space {self.name}: fixed", self.fixed)])
+        layers.append(Layer(f"space {self.name}: fixed", self.fixed))
+        return [*layers, Layer(f"space {self.name}: start", self.start)]
 
     def ordered(self) -> Iterator[tuple[str, Dimension]]:
         """The dimensions, each after those its condition asks about; circular ones never come."""
@@ -173,11 +100,19 @@ class SearchSpace(Section):
 
     def draw(self, base: RunConfig, source: random.Random) -> dict[str, JsonValue]:
         """Values for every dimension whose condition holds, forbidden or not."""
+        return self.picked(base.flat(), lambda _, dimension: dimension.draw(source))
+
+    def picked(self, known: Mapping[str, object], pick: Pick) -> dict[str, JsonValue]:
+        """Values for every dimension whose condition holds, each as it is picked.
+
+        Args:
+            known: Every field of the base.
+            pick: Asked in an order in which conditions come before what they decide.
+        """
         values: dict[str, JsonValue] = {}
-        known = base.flat()
         for path, dimension in self.ordered():
-            if self.active(dimension, known | values, values):
-                values[path] = dimension.draw(source)
+            if self.active(dimension, {**known, **values}, values):
+                values[path] = pick(path, dimension)
         return values
 
     def active(
@@ -195,10 +130,3 @@ class SearchSpace(Section):
             all(matches(known.get(path), wanted) for path, wanted in combination.items())
             for combination in self.forbid
         )
-
-
-def matches(value: object, wanted: JsonValue) -> bool:
-    """Equal, or one of a list; a field that is itself a list equals a list."""
-    if value == wanted:
-        return True
-    return isinstance(wanted, list) and value in wanted

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from risexp.config.layers import Layer
 from risexp.config.run import RunConfig, fields, unknown_field
-from risexp.config.space import Dimension, SearchSpace, matches
+from risexp.config.space import SearchSpace
+from risexp.config.space_dimensions import Dimension, matches
+from risexp.config.space_stages import stage_spaces
 from risexp.errors import ConfigInvalid
 
 DRAWS = 1000
@@ -31,15 +34,30 @@ class SpaceReport:
         return not self.problems
 
 
-def check_space(space: SearchSpace, draws: int = DRAWS) -> SpaceReport:
+def check_space(
+    space: SearchSpace, draws: int = DRAWS, over: tuple[Layer, ...] = ()
+) -> SpaceReport:
     """Check paths, base, conditions, bounds alone and in pairs, effects, and random draws.
 
     Later checks rest on earlier ones: the first kind of problem found is the one reported.
+
+    Args:
+        space: With stages, each of them is checked alone, and after all those before it.
+        draws: How many, in all stages together.
+        over: What a search sets on top of the space.
     """
+    parts = list(stage_spaces(space))
+    reports = [(stage, _checked(part, draws // len(parts), over)) for stage, part in parts]
+    problems = [f"{stage}{problem}" for stage, report in reports for problem in report.problems]
+    share = max(report.forbidden_share for _, report in reports)
+    return SpaceReport(space, tuple(problems), share)
+
+
+def _checked(space: SearchSpace, draws: int, over: tuple[Layer, ...]) -> SpaceReport:
     if unknown := tuple(unknown_paths(space)):
         return SpaceReport(space, unknown)
     try:
-        base = space.trial_zero().config
+        base = space.trial_zero(over).config
     except ConfigInvalid as error:
         return SpaceReport(space, (f"its base is no run: {error}",))
     problems = tuple(_structure(space, base)) or tuple(_bounds(space, base))
@@ -56,6 +74,7 @@ def unknown_paths(space: SearchSpace) -> Iterator[str]:
         "forbid": [path for combination in space.forbid for path in combination],
     }
     named |= {f"vary.{path}.when": list(dim.when) for path, dim in space.vary.items()}
+    named |= {f"stages.{stage}": list(vary) for stage, vary in space.stages.items()}
     for place, paths in named.items():
         for path in paths:
             if path not in fields():
@@ -109,11 +128,11 @@ def _attainable(
 
 def _bounds(space: SearchSpace, base: RunConfig) -> Iterator[str]:
     """Every bound alone, what it changes, and every pair of bounds."""
-    corners = {path: _corners(space, path) for path in space.vary}
-    for path, values in corners.items():
+    found = {path: corners(space, path) for path in space.vary}
+    for path, values in found.items():
         yield from _bounds_alone(space, base, path, values)
-    for one, two in itertools.combinations(corners, 2):
-        for left, right in itertools.product(corners[one], corners[two]):
+    for one, two in itertools.combinations(found, 2):
+        for left, right in itertools.product(found[one], found[two]):
             failure = _failure(space, base, left | right) if _agree(left, right) else None
             if failure is not None:
                 yield f"{one} = {left[one]!r} with {two} = {right[two]!r} is no run: {failure}"
@@ -128,11 +147,32 @@ def _bounds_alone(
     broken = [(end, failure) for end, failure in failures if failure is not None]
     for end, failure in broken:
         yield f"{path} = {end!r} is no run: {failure}"
-    if not broken and len({base.replace(corner).sha() for corner in allowed}) < len(allowed):
+    if not broken and not _differ(base, allowed) and not _differ_in_draws(space, base, path):
         yield f"{path} is dead: different values give the same configuration"
 
 
-def _corners(space: SearchSpace, path: str) -> list[dict[str, JsonValue]]:
+def _differ(base: RunConfig, values: list[dict[str, JsonValue]]) -> bool:
+    return len({base.replace(each).sha() for each in values}) == len(values)
+
+
+def _differ_in_draws(space: SearchSpace, base: RunConfig, path: str) -> bool:
+    """Whether a dimension that is dead in the base is alive in every draw.
+
+    A ramp of a weight that is zero in the base and nowhere else is; a dimension that lives under
+    some choices of another one alone needs a condition.
+    """
+    source, known = random.Random(0), base.flat()  # noqa: S311 - no secret is drawn
+    seen: list[bool] = []
+    for _ in range(_ENOUGH):
+        values = space.draw(base, source)
+        ends = [values | {path: end} for end in space.vary[path].ends()] if path in values else []
+        allowed = [each for each in ends if not space.forbids(known | each)]
+        if len(allowed) > 1 and all(_failure(space, base, each) is None for each in allowed):
+            seen.append(_differ(base, allowed))
+    return bool(seen) and all(seen)
+
+
+def corners(space: SearchSpace, path: str) -> list[dict[str, JsonValue]]:
     """A dimension's bounds, each with values under which it is varied."""
     enabling = next(_enabling(space, path))
     return [enabling | {path: end} for end in space.vary[path].ends()]

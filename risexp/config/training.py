@@ -1,10 +1,11 @@
 """The sections that decide how it is learned: beta, phases, steps, and how an epoch is judged."""
 
-from typing import Literal, Self
+from collections.abc import Collection
+from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from risexp.config.learning import CountWeights, GeometryWeights
+from risexp.config.learning import STRUCTURE, CountWeights, GeometryWeights
 from risexp.config.section import Section
 
 Part = Literal["backbone", "heads"]
@@ -28,6 +29,15 @@ class BetaConfig(Section):
     jitter: float = Field(default=0.0, ge=0.0, le=0.5)
     """Half the width of the uniform noise on an epoch's beta, drawn before the run."""
 
+    @property
+    def moves(self) -> bool:
+        """Whether there is a ramp from one value to another."""
+        return self.start != self.final
+
+    def canonical(self) -> Self:
+        """The same course of beta; where it does not move, how long it would take is nothing."""
+        return self.resting({"ramp_share": not self.moves})
+
 
 class CurriculumConfig(Section):
     """Which phase an epoch belongs to, and what is weighed in it."""
@@ -39,9 +49,11 @@ class CurriculumConfig(Section):
     count_share: float = Field(default=0.3, gt=0.0, lt=1.0)
     """Share of the epochs of a three-phase run given to the count."""
     count_ramp: int = Field(default=0, ge=0, le=1000)
-    """Epochs over which the weight of the count rises from a tenth to its full value."""
+    """Epochs over which the weight of the count rises from a tenth to its full value; with 0 or 1
+    it has that from the first."""
     structure_ramp: int = Field(default=0, ge=0, le=1000)
-    """Epochs over which the weights of structure terms rise from zero."""
+    """Epochs over which the weights of structure terms rise from zero; with 0 or 1 they have their
+    full value from the first."""
     count_backbone_lr: float = Field(default=0.0, ge=0.0, le=1.0)
     """Learning-rate factor of the backbone in the count phase; zero freezes it."""
     geometry: GeometryWeights = GeometryWeights()
@@ -49,7 +61,46 @@ class CurriculumConfig(Section):
     count: CountWeights = CountWeights()
     """The loss of the count phase."""
     warm_start: str | None = None
-    """A checkpoint, or a run whose best one is taken, to start the weights from."""
+    """What to start the weights from: a run, by name or folder, whose best checkpoint is taken; or
+    a checkpoint, by one of its files or by the folder whose best one is taken."""
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases that are run, one after another."""
+        every: tuple[Phase, ...] = get_args(Phase)
+        return every if self.phase == "three-phase" else (self.phase,)
+
+    def ramps(self, weighed: Collection[str]) -> dict[str, int]:
+        """How many epochs each ramp takes, by its field; without those that change nothing.
+
+        Args:
+            weighed: The terms of the loss that have a weight.
+        """
+        shaped = not set(STRUCTURE).isdisjoint(weighed)
+        wanted = {
+            "count_ramp": self.count_ramp if "count" in weighed else 0,
+            "structure_ramp": self.structure_ramp if shaped else 0,
+        }
+        return {name: length for name, length in wanted.items() if length > 1}
+
+    def canonical(self, weighed: Collection[str]) -> Self:
+        """The same phases without what belongs to others, or rises from nothing to nothing.
+
+        Args:
+            weighed: The terms of the loss that have a weight.
+        """
+        phases, ramps = self.phases, self.ramps(weighed)
+        return self.resting(
+            {
+                "geometry_share": self.phase != "three-phase",
+                "count_share": self.phase != "three-phase",
+                "count_ramp": "count_ramp" not in ramps,
+                "structure_ramp": "structure_ramp" not in ramps,
+                "count_backbone_lr": "count" not in phases,
+                "geometry": "geometry" not in phases,
+                "count": "count" not in phases,
+            }
+        )
 
     @model_validator(mode="after")
     def _phases_leave_room(self) -> Self:
@@ -110,6 +161,12 @@ class TrainingConfig(Section):
     """Judged epochs without a better one after which a run ends; null never ends it early."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """How a step is taken."""
+
+    def canonical(self) -> Self:
+        """The same training in whole batches; what is repeated in one epoch is nothing."""
+        whole = self.scenes_per_epoch // self.batch * self.batch
+        resting = self.resting({"repeat": self.epochs == 1})
+        return resting.model_copy(update={"scenes_per_epoch": whole})
 
     @model_validator(mode="after")
     def _pieces_fit(self) -> Self:

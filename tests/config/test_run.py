@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from risexp.config.learning import LossWeights
 from risexp.config.run import RunConfig, describe, fields
 from risexp.config.section import Section
 from tests.runs import ANOTHER, refusal
@@ -78,6 +79,12 @@ def test_every_field_has_a_description(path: str) -> None:
     assert len(said.split()) >= 3
     assert said.endswith(".")
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("section", ["loss", "curriculum.geometry", "curriculum.count"])
+@pytest.mark.parametrize("term", LossWeights.model_fields)
+def test_a_term_is_described_in_the_same_words_in_every_phase(section: str, term: str) -> None:
+    assert LossWeights.model_fields[term].description == fields()[f"{section}.{term}"].description
 
 
 def test_the_json_schema_describes_every_field() -> None:

@@ -12,11 +12,21 @@ import pytest
 from risexp.config.run import RunConfig, fields
 from tests.runs import ANOTHER
 
+PHASES = {"curriculum.phase": "three-phase"}
+SHAPED = {"loss.subspace": 0.2}
 MATTERS_UNDER: Mapping[str, Mapping[str, object]] = {
     "physics.codebook_seed": {"physics.codebook": "random"},
+    "network.heads": {"network.front": "aperture"},
+    "network.search_steps": {"network.front": "pursuit"},
+    "count.smoothing": {"count.kind": "softmax"},
+    "count.threshold": {"count.decision": "probable"},
     "loss.heat": {"network.front": "image"},
-    "curriculum.geometry.heat": {"network.front": "image"},
-    "curriculum.count.heat": {"network.front": "image"},
+    "loss.structure_share": SHAPED,
+    "beta.ramp_share": {"beta.final": 0.3},
+    "curriculum.structure_ramp": SHAPED,
+    **{path: PHASES for path in ANOTHER if path.startswith(("curriculum.geo", "curriculum.count"))},
+    "curriculum.geometry.heat": PHASES | {"network.front": "image"},
+    "curriculum.count.heat": PHASES | {"network.front": "image"},
 }
 """What else must be set for a field to change the run."""
 
@@ -56,6 +66,8 @@ def test_the_hash_of_a_section_sees_that_section_only(path: str) -> None:
         ({}, {"physics.pool_h": 8, "physics.pool_v": 8}),
         ({}, {"physics.codebook_seed": 7}),
         ({}, {"sampled.method": "joint"}),
+        ({}, {"training.scenes_per_epoch": 16_384 + 255}),
+        ({}, {"curriculum.count_ramp": 1}),
         ({"physics.codebook": "hadamard"}, {"physics.codebook": "hadamard", "physics.pool_h": 3}),
         (
             {"physics.codebook": "hadamard"},

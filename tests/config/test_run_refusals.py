@@ -187,3 +187,30 @@ def test_the_pool_is_two_thirds_of_each_axis_unless_said_or_too_small(
 )
 def test_what_leaves_single_precision_is_refused(changes: Mapping[str, object]) -> None:
     assert refusal(changes)
+
+
+@pytest.mark.parametrize("front", ["pursuit", "aperture"])
+def test_heads_that_cannot_share_the_width_are_refused_where_there_are_any(front: str) -> None:
+    odd = {"network.width": 30, "network.heads": 4}
+
+    said = refusal({"network.front": front, **odd})
+    image = RunConfig().replace({"network.front": "image", **odd})
+
+    assert said == "network.width = 30 cannot be shared by network.heads = 4"
+    assert image.canonical() == RunConfig.model_validate_json(image.canonical().model_dump_json())
+
+
+def test_shares_of_structure_leave_room_for_the_main_terms() -> None:
+    half = {"loss.structure_share": 0.5, "loss.subspace": 1.5}
+
+    said = refusal({**half, "loss.cross": 0.5})
+
+    assert "structure_share = 0.5 with the structure weights of the joint phase asks for 1 " in said
+    assert RunConfig().replace(half).loss.structure_share == 0.5
+
+
+def test_shares_of_a_phase_that_is_not_run_are_not_asked_for() -> None:
+    much = {"loss.structure_share": 0.5, "curriculum.geometry.subspace": 3.0}
+
+    assert RunConfig().replace(much).curriculum.geometry.subspace == 3.0
+    assert "of the geometry phase" in refusal({**much, "curriculum.phase": "geometry"})

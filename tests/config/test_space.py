@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from risexp.config.run import RunConfig
-from risexp.config.space import Dimension, SearchSpace, matches
+from risexp.config.space import SearchSpace
+from risexp.config.space_dimensions import Dimension, matches
 from risexp.errors import ConfigInvalid
 
 DIMENSION: TypeAdapter[Dimension] = TypeAdapter(Dimension)

@@ -62,8 +62,8 @@ def test_a_narrower_range_is_a_difference() -> None:
     assert rows == [
         (
             "vary sampled.ridge",
-            "low 1e-05, high 0.1, kind log",
-            "low 0.0001, high 0.01, kind log",
+            "kind log, low 1e-05, high 0.1",
+            "kind log, low 0.0001, high 0.01",
         )
     ]
 
@@ -95,6 +95,15 @@ def test_a_narrower_range_is_a_difference() -> None:
                 "kind choice, options [None, 4]",
             ),
         ),
+        (space(start={"sampled.ridge": 1e-2}), ("start sampled.ridge", "-", "0.01")),
+        (
+            space(sampler={"kind": "gp", "startup": 4}),
+            ("sampler", "kind tpe", "kind gp, startup 4"),
+        ),
+        (
+            space(pruner={"kind": "median", "warmup": 6}),
+            ("pruner", "kind median", "kind median, warmup 6"),
+        ),
     ],
 )
 def test_one_change_is_one_row(other: SearchSpace, row: tuple[str, str, str]) -> None:
@@ -113,3 +122,15 @@ def test_a_dimension_more_is_a_difference_seen_from_both_sides() -> None:
     assert {what for what, _, _ in forth} == {"vary physics.phase_bits", "vary physics.pool_h"}
     assert all(after == "-" for _, _, after in forth)
     assert {(what, after, before) for what, before, after in forth} == set(back)
+
+
+def test_stages_and_what_they_keep_are_compared() -> None:
+    stages = {"ridge": {"sampled.ridge": WIDE["vary"]["sampled.ridge"]}}
+    other = {"bits": {"physics.phase_bits": WIDE["vary"]["physics.phase_bits"]}}
+    staged = space(vary={}, stages=stages, keep={"k_acc": 0.05})
+
+    renamed = diff_spaces(staged, space(vary={}, stages=stages, keep={"k_acc": 0.02}))
+    moved = diff_spaces(staged, space(vary={}, stages=stages | other, keep={"k_acc": 0.05}))
+
+    assert [("keep k_acc", "0.05", "0.02")] == renamed
+    assert [("stage bits: physics.phase_bits", "-", "kind int, low 1, high 6")] == moved

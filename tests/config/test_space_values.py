@@ -129,6 +129,29 @@ def test_a_dimension_that_changes_nothing_is_found(monkeypatch: pytest.MonkeyPat
     assert said == "sampled.ridge is dead: different values give the same configuration"
 
 
+def test_a_ramp_of_a_weight_that_only_the_base_leaves_out_is_no_dead_dimension() -> None:
+    ramp = {"kind": "int", "low": 0, "high": 6}
+    weight = {"kind": "uniform", "low": 0.0, "high": 0.5}
+
+    alone = problem({"curriculum.structure_ramp": ramp})
+
+    assert "curriculum.structure_ramp is dead" in alone
+    assert checked({"curriculum.structure_ramp": ramp, "loss.subspace": weight}).sound
+
+
+def test_a_dimension_that_lives_under_one_choice_needs_a_condition() -> None:
+    kinds = {"kind": "choice", "options": ["ordinal", "softmax"]}
+    smoothing = {"kind": "uniform", "low": 0.01, "high": 0.2}
+
+    said = problem({"count.kind": kinds, "count.smoothing": smoothing})
+    told = checked(
+        {"count.kind": kinds, "count.smoothing": only_when(smoothing, count__kind="softmax")}
+    )
+
+    assert said == "count.smoothing is dead: different values give the same configuration"
+    assert told.sound
+
+
 def test_a_dimension_that_forbid_leaves_one_value_is_dead() -> None:
     two = {"kind": "choice", "options": ["dft", "balanced"]}
 

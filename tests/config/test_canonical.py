@@ -1,0 +1,201 @@
+"""What other fields switch off: it is not in the hash, and it changes nothing in a run."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from risexp.app.run import Machine, Run
+from risexp.app.train import resume, train
+from risexp.config.layers import load_config
+from risexp.config.run import RunConfig, fields
+from risexp.errors import ConfigInvalid
+from risexp.training.curriculum import curriculum
+from risexp.training.state import State
+from tests.runs import ANOTHER
+from tests.runs_of_training import epochs_of, same_state
+
+Changes = dict[str, object]
+
+
+class Knob(NamedTuple):
+    """A field that something else switches off."""
+
+    path: str
+    value: object
+    off: Sequence[Changes]
+    """Under each of these it is without effect."""
+    on: Changes
+    """Under this it is not."""
+
+
+SHORT: Changes = {
+    "training.epochs": 3,
+    "training.scenes_per_epoch": 16,
+    "training.batch": 8,
+    "validation.scenes": 6,
+    "localisation.spectrum": "pointers",
+}
+IMAGE: Changes = {"network.front": "image"}
+APERTURE: Changes = {"network.front": "aperture"}
+HADAMARD: Changes = {"physics.codebook": "hadamard"}
+RANDOM: Changes = {"physics.codebook": "random"}
+LONE: Changes = {"data.sources_max": 1}
+UNTAUGHT: Changes = {"loss.count": 0.0}
+PROBABLE: Changes = {"count.decision": "probable"}
+GEOMETRY: Changes = {"curriculum.phase": "geometry"}
+PHASES: Changes = {"curriculum.phase": "three-phase"}
+PLAIN: Changes = GEOMETRY | {"curriculum.geometry.subspace": 0.0}
+SHAPED: Changes = {"loss.subspace": 0.2}
+UNLABELLED: Changes = {"loss.cov": 0.0, "loss.cov_pred": 0.0, "loss.subspace": 0.2}
+
+KNOBS = (
+    Knob("physics.codebook_seed", 7, [{}, HADAMARD], RANDOM),
+    Knob("physics.phase_bits", 1, [HADAMARD], {}),
+    Knob("physics.pool_h", 6, [HADAMARD, RANDOM], {}),
+    Knob("physics.pool_v", 6, [HADAMARD, RANDOM], {}),
+    Knob("network.heads", 2, [IMAGE], {}),
+    Knob("network.search_steps", 3, [IMAGE, APERTURE], {}),
+    Knob("count.path", "direct", [LONE], LONE | {"count.kind": "slots"}),
+    Knob("count.detach_spectral", False, [LONE, UNTAUGHT, {"count.path": "direct"}], {}),
+    Knob("count.under_weight", 2.0, [LONE, UNTAUGHT], {}),
+    Knob("count.over_weight", 2.0, [LONE, UNTAUGHT], {}),
+    Knob(
+        "count.smoothing",
+        0.2,
+        [{}, {"count.kind": "slots"}, UNTAUGHT | {"count.kind": "softmax"}],
+        {"count.kind": "softmax"},
+    ),
+    Knob("count.decision", "probable", [LONE], {}),
+    Knob(
+        "count.threshold", 0.9, [{}, PROBABLE | LONE, PROBABLE | {"count.kind": "slots"}], PROBABLE
+    ),
+    Knob("loss.cov", 0.7, [GEOMETRY], PHASES),
+    Knob("loss.margin", 0.7, [GEOMETRY], PHASES),
+    Knob("loss.structure_share", 0.2, [{}, PLAIN | SHAPED], SHAPED),
+    Knob("loss.label_power", "compressed", [UNLABELLED], {}),
+    Knob("beta.ramp_share", 1.0, [{}, {"beta.start": 0.3, "beta.final": 0.3}], {"beta.final": 0.3}),
+    Knob("curriculum.geometry_share", 0.5, [{}, GEOMETRY], PHASES),
+    Knob("curriculum.count_share", 0.5, [{}, GEOMETRY], PHASES),
+    Knob("curriculum.count_ramp", 3, [UNTAUGHT], {}),
+    Knob("curriculum.structure_ramp", 3, [{}, PLAIN], SHAPED),
+    Knob("curriculum.count_backbone_lr", 0.5, [{}, GEOMETRY], PHASES),
+    Knob("curriculum.geometry.pointers", 0.7, [{}], GEOMETRY),
+    Knob("curriculum.geometry.margin", 0.7, [{}], PHASES),
+    Knob("curriculum.count.pointers", 0.7, [{}, GEOMETRY], PHASES),
+    Knob("curriculum.count.margin", 0.7, [{}, GEOMETRY], PHASES),
+    Knob("training.repeat", True, [{"training.epochs": 1}], {}),
+)
+WRITTEN_OUT = {"sampled.method", "network.front", "training.scenes_per_epoch"}
+"""What a canonical configuration says in its own words, without switching it off."""
+
+TOO_FINE = {"curriculum.geometry_share", "curriculum.count_share", "count.decision"}
+"""What a run of a moment does not show: shares of three epochs, decisions that agree."""
+
+OFF = [(knob, off) for knob in KNOBS for off in knob.off]
+
+
+def short(*changes: Changes) -> RunConfig:
+    """A run of a moment."""
+    merged = {path: value for each in changes for path, value in each.items()}
+    return load_config(preset="smoke").config.replace({**SHORT, **merged})
+
+
+@cache
+def course(config: RunConfig) -> tuple[State, str]:
+    """Where a run ends, and all that it told on the way."""
+    trainer = Run.of(config, Machine(torch.device("cpu"), 1)).trainer
+    told = [(each.plan, each.losses, each.scores, each.best) for each in epochs_of(trainer)]
+    return trainer.state(), repr(told)
+
+
+@pytest.mark.parametrize(("knob", "off"), OFF, ids=lambda each: getattr(each, "path", ""))
+def test_a_knob_that_is_switched_off_changes_neither_hash_nor_run(knob: Knob, off: Changes) -> None:
+    base, turned = short(off), short(off, {knob.path: knob.value})
+
+    assert base.flat()[knob.path] != turned.flat()[knob.path]
+    assert base.sha() == turned.sha()
+    assert course(base)[1] == course(turned)[1]
+    assert same_state(course(base)[0], course(turned)[0])
+
+
+@pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: knob.path)
+def test_a_knob_that_is_switched_on_changes_the_hash(knob: Knob) -> None:
+    assert short(knob.on).sha() != short(knob.on, {knob.path: knob.value}).sha()
+
+
+@pytest.mark.parametrize(
+    "knob", [knob for knob in KNOBS if knob.path not in TOO_FINE], ids=lambda knob: knob.path
+)
+def test_a_knob_that_is_switched_on_is_seen_in_a_run_as_short_as_these(knob: Knob) -> None:
+    base, turned = short(knob.on), short(knob.on, {knob.path: knob.value})
+
+    assert course(base)[1] != course(turned)[1]
+
+
+def drawn(paths: set[str]) -> RunConfig:
+    """A run with other values in some fields, of those that the rest allows."""
+    base = RunConfig().replace({"network.front": "image"})
+    for path in sorted(paths):
+        try:
+            base = base.replace({path: ANOTHER[path]})
+        except ConfigInvalid:
+            continue
+    return base
+
+
+@given(st.sets(st.sampled_from(sorted(ANOTHER))))
+def test_a_canonical_configuration_is_a_configuration_and_its_own_canonical_one(
+    paths: set[str],
+) -> None:
+    canonical = drawn(paths).canonical()
+
+    assert canonical == canonical.canonical()
+    assert canonical == RunConfig.model_validate_json(canonical.model_dump_json())
+
+
+@given(st.sets(st.sampled_from(sorted(ANOTHER))))
+def test_nothing_is_switched_off_but_the_knobs(paths: set[str]) -> None:
+    config = drawn(paths)
+    before, after = config.flat(), config.canonical().flat()
+
+    changed = {path for path in fields() if before[path] != after[path]}
+
+    families = ("loss.", "curriculum.geometry.", "curriculum.count.")
+    known = {knob.path for knob in KNOBS} | WRITTEN_OUT
+    assert {path for path in changed - known if not path.startswith(families)} == set()
+
+
+@given(st.sets(st.sampled_from(sorted(ANOTHER))))
+def test_the_plans_are_those_of_the_canonical_configuration(paths: set[str]) -> None:
+    config = drawn(paths)
+
+    assert curriculum(config) == curriculum(config.canonical())
+
+
+def test_a_run_is_made_of_what_its_hash_stands_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    made: list[RunConfig] = []
+    of = Run.of
+
+    def noted(config: RunConfig, machine: Machine, **started: Any) -> Run:  # noqa: ANN401 - handed on
+        made.append(config)
+        return of(config, machine, **started)
+
+    monkeypatch.setattr(Run, "of", noted)
+    given = short({"count.threshold": 0.9, "validation.calibration_scenes": 8})
+    machine, console = Machine(torch.device("cpu"), 1, time_limit_s=0.0), Console(quiet=True)
+
+    begun = train(given, machine, console)
+    resume(begun.folder.run_id, machine, console)
+
+    assert [given.canonical()] * 2 == made
+    assert given == begun.folder.config()

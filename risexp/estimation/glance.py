@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Frames
+from risexp.estimation.descent import approach
 from risexp.estimation.grid import Grid, search_grid
 from risexp.estimation.held_symbols import HeldSymbols
-from risexp.estimation.projection import Projection, advance, loaded_root, project
+from risexp.estimation.projection import Solution, loaded_root, solve
 from risexp.estimation.setting import Setting
 
 _SCENES = 128
@@ -59,11 +60,11 @@ def _few(setting: Setting, frames: Frames, steps: int) -> Glance:
     grid = search_grid(setting.panel, setting.view, law.noise_power.device)
     equations, panel = law.equations, setting.panel
     points = equations.energy.new_zeros((len(frames), 0, 3), dtype=torch.float32)
-    fit = project(panel, equations, points)
+    fit = solve(panel, equations, points)
     misfit = [fit.misfit]
     for _ in range(setting.view.sources_max):
         started = torch.cat([fit.points, _next(law, fit, grid).unsqueeze(1)], dim=1)
-        fit = advance(setting, equations, started, law.tolerance, steps)
+        fit = approach(setting, equations, started, law.tolerance, steps)
         misfit.append(fit.misfit)
     inverse = torch.cholesky_inverse(loaded_root(fit.overlap)).diagonal(dim1=-2, dim2=-1).real
     return Glance(
@@ -76,7 +77,7 @@ def _few(setting: Setting, frames: Frames, steps: int) -> Glance:
     )
 
 
-def _next(law: HeldSymbols, fit: Projection, grid: Grid) -> Tensor:
+def _next(law: HeldSymbols, fit: Solution, grid: Grid) -> Tensor:
     """The grid point (B, 3) whose wave matches best what the fit leaves."""
     residual = law.equations.matched - fit.seen.mH @ fit.gains.to(torch.complex64)
     return grid.candidates[grid.energies(residual.mH).argmax(-1)]

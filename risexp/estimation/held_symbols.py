@@ -12,18 +12,12 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Frames
+from risexp.estimation.descent import advance, refine
 from risexp.estimation.grid import Grid
 from risexp.estimation.laplace import Gaussian, log_diagonal
 from risexp.estimation.law import Fit, Scan
 from risexp.estimation.noise import noise_power
-from risexp.estimation.projection import (
-    Equations,
-    Projection,
-    advance,
-    loaded_root,
-    project,
-    refine,
-)
+from risexp.estimation.projection import Equations, Projection, loaded_root, project
 from risexp.estimation.setting import Setting
 from risexp.physics.steering import steering_vector
 

@@ -12,30 +12,19 @@ rho.
 """
 
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from typing import Self
 
 import torch
 from torch import Tensor
 
-from risexp.estimation.setting import Setting
-from risexp.estimation.view import View
 from risexp.physics.geometry import Panel
-from risexp.physics.steering import steering_slopes
+from risexp.physics.steering import steering_slopes, steering_vector
 
 _LOAD = 1e-9
 """Relative load of A^H W A: coincident sources share a gain rather than have none."""
 _LOST = 1e-6
 _HEAVY = 8e-6
 """Relative pivots that single precision cannot tell from zero, and the load that lifts them."""
-_ROUNDING = 1e-6
-"""Share of the energy that counts as no change of the misfit in single precision."""
-_CROWD = 0.5
-"""Share of scenes still moving below which it pays to leave the settled ones behind."""
-_DAMPING = 1e-3
-"""Damping of the first step."""
-_TRUST = 0.45
-"""Longest step of a coordinate, in grid-like units of the panel's resolution."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +55,8 @@ class Equations:
 
 
 @dataclass(frozen=True)
-class Projection:
-    """Sources at points, their best gains, and how the misfit turns as the points move."""
+class Solution:
+    """Sources at points, and their best gains."""
 
     points: Tensor
     """(B, k, 3) float32: u, v, rho."""
@@ -75,10 +64,6 @@ class Projection:
     """S, (B, k, q) complex128."""
     misfit: Tensor
     """|Y - G A S|^2, (B,) float64."""
-    slope: Tensor
-    """(B, 3 k): minus half the gradient of the misfit."""
-    curvature: Tensor
-    """(B, 3 k, 3 k): half the Gauss-Newton Hessian of the misfit."""
     overlap: Tensor
     """A^H W A, (B, k, k) complex128."""
     seen: Tensor
@@ -109,6 +94,20 @@ class Projection:
         return loaded_root(self.overlap)
 
 
+@dataclass(frozen=True)
+class Projection(Solution):
+    """A solution, and how its misfit turns as the points move."""
+
+    slope: Tensor
+    """(B, 3 k): minus half the gradient of the misfit."""
+    curvature: Tensor
+    """(B, 3 k, 3 k): half the Gauss-Newton Hessian of the misfit."""
+
+    def solution(self) -> Solution:
+        """The same without slopes."""
+        return Solution(self.points, self.gains, self.misfit, self.overlap, self.seen)
+
+
 def loaded_root(overlap: Tensor) -> Tensor:
     """Cholesky root of Hermitian overlaps (B, k, k), of coincident sources too.
 
@@ -123,6 +122,23 @@ def loaded_root(overlap: Tensor) -> Tensor:
     lost = (failed > 0) | ((pivots.square() < _LOST * mean[..., 0]) & (own > 0.0)).any(-1)
     heavy = torch.linalg.cholesky_ex(overlap + _HEAVY * mean * eye).L
     return torch.where(lost[:, None, None], heavy, root)
+
+
+def solve(panel: Panel, equations: Equations, points: Tensor) -> Solution:
+    """The best gains of sources at these points (B, k, 3): a third of what `project` takes."""
+    columns = steering_vector(panel, *points.unbind(-1))
+    seen = equations.through(columns)
+    overlap = (seen @ columns.mT).to(torch.complex128)
+    matched = (columns.conj() @ equations.matched).to(torch.complex128)
+    root = loaded_root(overlap)
+    answers = torch.linalg.solve_triangular(root, matched, upper=False)
+    return Solution(
+        points=points,
+        gains=torch.linalg.solve_triangular(root.mH, answers, upper=True),
+        misfit=equations.energy - torch.view_as_real(answers).square().sum((-3, -2, -1)),
+        overlap=overlap,
+        seen=seen,
+    )
 
 
 def project(
@@ -158,133 +174,3 @@ def project(
         overlap=overlap,
         seen=through[:, :count],
     )
-
-
-def refine(
-    setting: Setting,
-    equations: Equations,
-    points: Tensor,
-    tolerance: Tensor,
-    present: Tensor | None = None,
-    steps: int = 14,
-) -> Projection:
-    """Move the points jointly downhill, inside the view; none raises the misfit beyond rounding.
-
-    Args:
-        setting: Panel and view.
-        equations: What is to be fitted.
-        points: Where to start, (B, k, 3).
-        tolerance: A scene is settled when a full step promises less than this, (B,) float64.
-        present: Which sources take part, (B, k); all by default.
-        steps: How many at most.
-    """
-    start = project(setting.panel, equations, setting.view.clamp(points), present)
-    damping = torch.full_like(start.misfit, _DAMPING)
-    return _descend(setting, Task(equations, tolerance, present), start, damping, steps)
-
-
-@dataclass(frozen=True)
-class Task:
-    """What stays the same from step to step."""
-
-    equations: Equations
-    tolerance: Tensor
-    present: Tensor | None
-
-    def __getitem__(self, scenes: Tensor) -> "Task":
-        present = None if self.present is None else self.present[scenes]
-        return Task(self.equations[scenes], self.tolerance[scenes], present)
-
-
-def advance(
-    setting: Setting, equations: Equations, points: Tensor, tolerance: Tensor, steps: int
-) -> Projection:
-    """Move the points as `refine` does, by so many steps, without waiting for the device."""
-    task = Task(equations, tolerance, None)
-    best = project(setting.panel, equations, setting.view.clamp(points))
-    damping = torch.full_like(best.misfit, _DAMPING)
-    going = torch.ones_like(damping, dtype=torch.bool)
-    for _ in range(steps):
-        step = damped_step(best.slope, best.curvature, damping, held(setting.view, best))
-        going &= (best.slope * step).sum(-1) > tolerance
-        best, damping = _stepped(setting, task, best, damping, (step, going))
-    return best
-
-
-def _descend(
-    setting: Setting, task: Task, best: Projection, damping: Tensor, steps: int
-) -> Projection:
-    """Levenberg-Marquardt steps; once most scenes are settled, the rest go on alone.
-
-    A scene's way is its own: once settled it stays, and who goes on keeps its damping, so that no
-    answer depends on which scenes are searched beside it.
-    """
-    going = torch.ones_like(damping, dtype=torch.bool)
-    for taken in range(steps):
-        step = damped_step(best.slope, best.curvature, damping, held(setting.view, best))
-        going &= (best.slope * step).sum(-1) > task.tolerance
-        left = int(going.sum())
-        if left == 0:
-            break
-        if left < _CROWD * len(going):
-            scenes = going.nonzero().squeeze(-1)
-            rest = _descend(setting, task[scenes], best[scenes], damping[scenes], steps - taken)
-            return best.replaced(scenes, rest)
-        best, damping = _stepped(setting, task, best, damping, (step, going))
-    return best
-
-
-def _stepped(
-    setting: Setting, task: Task, best: Projection, damping: Tensor, move: tuple[Tensor, Tensor]
-) -> tuple[Projection, Tensor]:
-    """The fit after a step (B, 3 k) of scenes that go on (B,), kept where it is a better one."""
-    step, going = move
-    tried = project(setting.panel, task.equations, moved(setting, best.points, step), task.present)
-    rounding = _ROUNDING * task.equations.energy
-    better = (tried.misfit < best.misfit + rounding) & (tried.misfit > -rounding)
-    damping = torch.where(better, 0.2 * damping, 8.0 * damping).clamp(1e-6, 1e6)
-    return tried.where(better & going, best), damping
-
-
-def held(view: View, fit: Projection) -> Tensor:
-    """Coordinates (B, 3 k) that their limit keeps from moving."""
-    push = by_source(fit.slope)
-    return by_coordinate(view.held(fit.points, push))
-
-
-def damped_step(slope: Tensor, curvature: Tensor, damping: Tensor, still: Tensor) -> Tensor:
-    """Solve (curvature + damping diag) step = slope over the coordinates that are free to move."""
-    free = (~still).to(slope)
-    diagonal = curvature.diagonal(dim1=-2, dim2=-1).clamp(min=1e-300)
-    ridge = torch.where(still, diagonal, damping.unsqueeze(-1) * diagonal)
-    system = curvature * free.unsqueeze(-1) * free.unsqueeze(-2) + torch.diag_embed(ridge)
-    step: Tensor = torch.linalg.solve_ex(system, (slope * free).unsqueeze(-1)).result
-    return step.squeeze(-1).nan_to_num(0.0, 0.0, 0.0)
-
-
-def moved(setting: Setting, points: Tensor, step: Tensor) -> Tensor:
-    """Points after a step (B, 3 k), shortened to stay on their lobes and kept inside the view."""
-    view, reach = setting.view, _reach(setting.panel, setting.view, points.device)
-    shift = by_source(step)
-    longest = (shift.abs() / reach).amax((-2, -1), keepdim=True).clamp(min=1.0)
-    return view.clamp(points + (shift / longest).to(points.dtype))
-
-
-@lru_cache(maxsize=8)
-def _reach(panel: Panel, view: View, device: torch.device) -> Tensor:
-    """Longest step along u, v and rho that keeps a source on its own lobe."""
-    wavelengths = panel.spacing_m / panel.wavelength_m
-    u, v = (_TRUST / (count * wavelengths) for count in (panel.elements_h, panel.elements_v))
-    with torch.inference_mode(mode=False):
-        return torch.tensor([u, v, view.extent[2] / 6.0], dtype=torch.float64, device=device)
-
-
-def by_source(values: Tensor) -> Tensor:
-    """(B, 3 k), u of all sources first, as (B, k, 3)."""
-    batch, size = values.shape
-    return values.reshape(batch, 3, size // 3).mT
-
-
-def by_coordinate(points: Tensor) -> Tensor:
-    """(B, k, 3) as (B, 3 k), u of all sources first."""
-    return points.mT.flatten(1)

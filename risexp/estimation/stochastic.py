@@ -19,7 +19,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from risexp.estimation.projection import by_coordinate, by_source, damped_step, moved
+from risexp.estimation.descent import by_coordinate, by_source, damped_step, moved
 from risexp.estimation.setting import Setting
 from risexp.physics.signals import coded
 from risexp.physics.steering import steering_slopes

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Truth
-from risexp.evaluation.assignment import assign, paired_values
+from risexp.estimation.assignment import assign, paired_values
 from risexp.evaluation.matching import check_answer
 from risexp.inference.estimate import Estimate
 from risexp.physics.geometry import direction_cosines

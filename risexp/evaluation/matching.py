@@ -16,7 +16,7 @@ from torch import Tensor
 
 from risexp.data.frames import Truth
 from risexp.errors import DataInvalid
-from risexp.evaluation.assignment import assign, paired_values
+from risexp.estimation.assignment import assign, paired_values
 from risexp.inference.estimate import Estimate
 
 CAP: Final = 3.0

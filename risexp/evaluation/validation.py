@@ -12,6 +12,7 @@ from torch.nn import Module
 from risexp.config.run import RunConfig
 from risexp.covariance.effective import effective
 from risexp.data.frames import Scenes
+from risexp.evaluation.counting import Confusion
 from risexp.evaluation.scene_scores import join, score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.evaluation.yardsticks import Yardsticks
@@ -43,6 +44,8 @@ class Validator:
     yardsticks: Yardsticks
     alpha_base: float
     """Slope of the regularisation over noise amplitude."""
+    tell: Callable[[Confusion], None] = lambda _: None
+    """Told of each validation which counts were taken for which."""
 
     @classmethod
     def of(cls, config: RunConfig, scenes: Scenes) -> Self:
@@ -79,7 +82,9 @@ class Validator:
         sizes = [len(group.scenes) for group in self.groups]
         total = sum(sizes)
         losses = [criterion(guess, group.observation, group.scenes) for guess, group in answers]
-        found = dict(summarise(join(scored)).items())
+        whole = join(scored)
+        self.tell(whole.confusion)
+        found = dict(summarise(whole).items())
         found["loss"] = math.fsum(
             float(loss) * size / total for loss, size in zip(losses, sizes, strict=True)
         )

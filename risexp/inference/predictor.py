@@ -13,7 +13,7 @@ from risexp.model.network import Network
 from risexp.model.observation import Observer
 from risexp.model.prediction import Prediction
 
-_SCENES = 256
+_SCENES = 512
 """Scenes answered at once."""
 
 

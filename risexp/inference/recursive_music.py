@@ -14,8 +14,9 @@ all points move jointly, to where their steering vectors span U best.
 import torch
 from torch import Tensor
 
+from risexp.estimation.descent import refine
 from risexp.estimation.grid import Grid, summed_energy
-from risexp.estimation.projection import Equations, loaded_root, refine
+from risexp.estimation.projection import Equations, loaded_root
 from risexp.estimation.setting import Setting
 from risexp.physics.steering import steering_vector
 

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from risexp.covariance.factored import FactoredCovariance
+from risexp.estimation.descent import refine
 from risexp.estimation.grid import search_grid
 from risexp.estimation.peaks import distinct, highest_peaks
-from risexp.estimation.projection import Equations, refine
+from risexp.estimation.projection import Equations
 from risexp.estimation.setting import Setting
 from risexp.inference.estimate import Estimate, joined
 from risexp.inference.recursive_music import recursive_music

@@ -1,6 +1,7 @@
 """How terms are weighed against each other: as given, by learned variances, or by their shares."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -51,19 +52,23 @@ class Uncertainty(nn.Module):
 
 
 class StructureShare(nn.Module):
-    """Main terms as another balance weighs them; each structure term a share of what they sum to.
+    """Main terms as another balance weighs them; each structure term by its share of the total.
 
-    The factor is a constant to the gradient. It is bounded: a hinge that is nearly met fades out
-    in place of being blown up.
+        w_i term_i min(share T / term_i, largest),   T = (sum of main w term) / (1 - share sum w_i)
+
+    so that a structure term of weight w contributes w times the share of the total, T. What scales
+    a term is a constant to the gradient. It is bounded: a hinge that is nearly met fades out in
+    place of being blown up.
     """
 
     def __init__(self, share: float, main: nn.Module, largest: float = 100.0) -> None:
         """Around the balance of the main terms.
 
         Args:
-            share: Of the weighted sum of the main terms, that each structure term contributes.
+            share: Of the total, that a structure term of weight one contributes. Its weights times
+                this stay below one.
             main: The balance of the main terms.
-            largest: Factor that no structure term is scaled beyond.
+            largest: Factor that no structure term is scaled beyond, its weight apart.
         """
         super().__init__()
         self.share = share
@@ -76,14 +81,16 @@ class StructureShare(nn.Module):
         if not leading:
             return {name: weights[name] * mean for name, mean in means.items()}
         found: dict[str, Tensor] = self.main(leading, weights)
-        due = (
-            self.share
-            * torch.stack(
-                [weights[name] * mean.detach().double() for name, mean in leading.items()]
-            ).sum()
-        )
         shaped = {name: mean for name, mean in means.items() if name not in MAIN}
-        return {**found, **{name: mean * self._factor(due, mean) for name, mean in shaped.items()}}
+        due = self._due(leading, weights, math.fsum(weights[name] for name in shaped))
+        return found | {
+            name: weights[name] * mean * self._factor(due, mean) for name, mean in shaped.items()
+        }
+
+    def _due(self, leading: Means, weights: Weights, asked: float) -> Tensor:
+        """What a structure term of weight one contributes, where weights of `asked` are shared."""
+        main = [weights[name] * mean.detach().double() for name, mean in leading.items()]
+        return torch.stack(main).sum() * (self.share / (1.0 - self.share * asked))
 
     def _factor(self, due: Tensor, mean: Tensor) -> Tensor:
         return (due / mean.detach().clamp(min=1e-30)).clamp(max=self.largest)
@@ -92,14 +99,14 @@ class StructureShare(nn.Module):
 Balance = Fixed | Uncertainty | StructureShare
 
 
-def balance_of(config: LossConfig, names: Iterable[str]) -> Balance:
+def balance_of(config: LossConfig, names: Collection[str]) -> Balance:
     """The balance a configuration asks for.
 
     Args:
         config: The loss.
         names: Every term that has a weight in any epoch.
     """
-    shared = config.structure_share is not None
-    learned = [name for name in names if name in MAIN or not shared]
+    share = None if MAIN.issuperset(names) else config.structure_share
+    learned = [name for name in names if name in MAIN or share is None]
     main = Uncertainty(learned) if config.balance == "uncertainty" else Fixed()
-    return main if config.structure_share is None else StructureShare(config.structure_share, main)
+    return main if share is None else StructureShare(share, main)

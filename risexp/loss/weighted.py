@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from risexp.config.learning import LossWeights
 from risexp.errors import ConfigInvalid
 from risexp.loss.balance import Balance
 from risexp.loss.guess import Guess
@@ -43,11 +42,6 @@ def weighted_loss(guess: Guess, weights: Mapping[str, float], balance: Balance) 
     parts: dict[str, Tensor] = balance(means, active)
     total = torch.stack(list(parts.values())).sum()
     return Loss(total, _constants(means), _constants(parts))
-
-
-def weights_of(section: LossWeights) -> dict[str, float]:
-    """The weights of a section by name, without what else it says."""
-    return section.model_dump(include=set(LossWeights.model_fields))
 
 
 def _constants(values: Mapping[str, Tensor]) -> dict[str, Tensor]:

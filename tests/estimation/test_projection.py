@@ -11,7 +11,8 @@ from torch import Tensor
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
 from risexp.data.scenes import panel_of
-from risexp.estimation.projection import Equations, loaded_root, project, refine
+from risexp.estimation.descent import advance, approach, refine
+from risexp.estimation.projection import Equations, loaded_root, project
 from risexp.estimation.setting import Setting
 from risexp.physics.bounds import Sources, frame_bound
 from risexp.physics.geometry import Wavefront, angles, direction_cosines
@@ -132,6 +133,23 @@ def test_curvature_at_the_truth_inverts_to_the_cramer_rao_bound(wavefront: Wavef
     bound = torch.linalg.inv(turned.mT @ information @ turned)
     ratio = (bound.diagonal(dim1=-2, dim2=-1) / expected.diagonal(dim1=-2, dim2=-1)).log()
     assert float(ratio.abs().max()) < 1e-3
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_an_approach_ends_where_an_advance_does(steps: int) -> None:
+    config, frames, points = small_case("spherical")
+    setting = Setting.of(config)
+    equations = plain_equations(frames)
+    never = torch.zeros_like(equations.energy)
+
+    far = advance(setting, equations, points, never, steps)
+    near = approach(setting, equations, points, never, steps)
+
+    assert not torch.equal(far.points, setting.view.clamp(points))
+    assert worst(near.points, far.points) < 1e-12
+    assert worst(near.gains, far.gains) < 1e-9
+    assert worst(near.misfit, far.misfit) < 1e-9
+    assert worst(near.seen, far.seen) < 1e-9
 
 
 def test_without_a_channel_sources_are_fitted_to_a_subspace_itself() -> None:

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risexp.estimation.projection import damped_step, project, refine
+from risexp.estimation.descent import damped_step, refine
+from risexp.estimation.projection import project
 from risexp.estimation.setting import Setting
 from risexp.physics.geometry import Wavefront
 from tests.estimation.equations import plain_equations, single

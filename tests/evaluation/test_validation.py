@@ -1,6 +1,7 @@
 """How an epoch is judged, and beside what its scores stand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
+from risexp.evaluation.counting import Confusion
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.evaluation.validation import Validator
@@ -18,6 +20,7 @@ from risexp.model.network import Network
 from risexp.model.observation import Observation, Observer
 from risexp.model.prediction import Prediction
 from tests.localisation import config_of
+from tests.networks import awake
 
 SCENES = 48
 
@@ -71,6 +74,39 @@ def test_the_loss_is_the_mean_over_all_scenes(device: torch.device) -> None:
 
     counts = torch.cat([group.scenes.truth.count for group in validator.groups]).double()
     assert math.isclose(0.5 * float(counts.mean()), scores["loss"])
+
+
+def test_a_validation_tells_which_counts_it_took_for_which(device: torch.device) -> None:
+    config, seen = small(), list[Confusion]()
+    validator = replace(judged(config, device), tell=seen.append)
+
+    scores = validator(newborn(config, device), 0.0, half_of_the_count)
+
+    (told,) = seen
+    assert SCENES == int(told.matrix.sum() + told.none.sum() + told.beyond.sum())
+    assert math.isclose(scores["k_acc"], float(told.matrix.diagonal().sum()) / SCENES)
+
+
+def told_apart(answer: Prediction, seen: Observation, scenes: Scenes) -> torch.Tensor:
+    """A loss to which every scene brings its own answer, SNR and count, none of them alike."""
+    return (answer.count_logits.sum(-1) * seen.snr_db * scenes.truth.count).double().mean()
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(20, [20, 20, 8]), (47, [47, 1])])
+def test_scores_are_the_same_however_scenes_are_grouped(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch, size: int, sizes: list[int]
+) -> None:
+    config = small()
+    network = awake(config, device, seed=2)
+    together = judged(config, device)(network, 0.3, told_apart)
+
+    monkeypatch.setattr("risexp.evaluation.validation._SCENES", size)
+    validator = judged(config, device)
+    scores = validator(network, 0.3, told_apart)
+
+    assert sizes == [len(group.scenes) for group in validator.groups]
+    assert {"loss", "k_acc", "blend_effect", "count_entropy"} < scores.keys()
+    assert together == pytest.approx(scores, rel=1e-4, nan_ok=True)
 
 
 def test_judging_leaves_a_network_as_it_was(device: torch.device) -> None:

@@ -13,6 +13,8 @@ from tests.predictions import best_prediction, guess_of, random_prediction, smal
 
 WEIGHTS = {"cov": 0.5, "count": 2.0, "subspace": 0.3, "cross": 1.0}
 MAIN = 0.5 * 0.8 + 2.0 * 1.5
+TOTAL = MAIN / (1.0 - 0.1 * (0.3 + 1.0))
+"""Where a tenth is the share of a structure term of weight one."""
 
 
 def means() -> dict[str, Tensor]:
@@ -78,11 +80,24 @@ def test_a_term_that_vanishes_takes_the_total_only_so_far() -> None:
     assert -5.0 == float(balance({"count": torch.tensor(0.0)}, {"count": 1.0})["count"].detach())
 
 
-def test_each_structure_term_contributes_its_share_of_the_main_ones() -> None:
+def test_each_structure_term_contributes_its_weight_times_the_share_of_the_total() -> None:
     parts = numbers(StructureShare(0.1, Fixed())(means(), WEIGHTS))
 
-    expected = {"cov": 0.4, "count": 3.0, "subspace": 0.1 * MAIN, "cross": 0.1 * MAIN}
+    expected = {"cov": 0.4, "count": 3.0, "subspace": 0.03 * TOTAL, "cross": 0.1 * TOTAL}
     assert pytest.approx(expected) == parts
+    assert pytest.approx(TOTAL) == sum(parts.values())
+
+
+def test_a_structure_term_that_is_ramped_comes_in_under_a_share_too() -> None:
+    shares = []
+    for weight in (0.0, 0.25, 0.5, 1.0):
+        given = {"cov": 0.5, "subspace": weight}
+        parts = numbers(
+            StructureShare(0.2, Fixed())({name: means()[name] for name in given}, given)
+        )
+        shares.append(parts["subspace"] / sum(parts.values()))
+
+    assert [0.0, 0.05, 0.1, 0.2] == pytest.approx(shares)
 
 
 def test_no_gradient_passes_through_the_factor_of_a_share() -> None:
@@ -91,17 +106,24 @@ def test_no_gradient_passes_through_the_factor_of_a_share() -> None:
     torch.stack(list(StructureShare(0.1, Fixed())(given, WEIGHTS).values())).sum().backward()  # type: ignore[no-untyped-call]
 
     slopes = {name: _slope(each) for name, each in given.items()}
-    expected = {"cov": 0.5, "count": 2.0, "subspace": 0.1 * MAIN / 0.4, "cross": 0.1 * MAIN / 0.02}
+    expected = {
+        "cov": 0.5,
+        "count": 2.0,
+        "subspace": 0.03 * TOTAL / 0.4,
+        "cross": 0.1 * TOTAL / 0.02,
+    }
     assert pytest.approx(expected) == slopes
 
 
-def test_a_structure_term_that_is_nearly_met_fades_out() -> None:
+def test_a_structure_term_that_is_nearly_met_fades_out_by_its_weight() -> None:
     balance = StructureShare(0.1, Fixed(), largest=100.0)
 
     parts = balance({**means(), "cross": torch.tensor(1e-6)}, WEIGHTS)
+    half = balance({**means(), "cross": torch.tensor(1e-6)}, {**WEIGHTS, "cross": 0.5})
     nothing = balance({**means(), "cross": torch.tensor(0.0)}, WEIGHTS)
 
     assert pytest.approx(1e-4) == float(parts["cross"])
+    assert pytest.approx(0.5e-4) == float(half["cross"])
     assert 0.0 == float(nothing["cross"])
 
 
@@ -112,7 +134,7 @@ def test_a_share_is_taken_of_the_weighted_terms_and_not_of_learned_variances() -
 
     parts = numbers(StructureShare(0.1, main)(means(), WEIGHTS))
 
-    assert pytest.approx(0.1 * MAIN) == parts["subspace"]
+    assert pytest.approx(0.03 * TOTAL) == parts["subspace"]
     assert pytest.approx(2.0 * (math.exp(-2.0) * 1.5 + 2.0)) == parts["count"]
 
 
@@ -120,6 +142,13 @@ def test_structure_terms_alone_have_their_weights() -> None:
     alone = {name: mean for name, mean in means().items() if name in {"subspace", "cross"}}
 
     assert numbers(Fixed()(alone, WEIGHTS)) == numbers(StructureShare(0.1, Fixed())(alone, WEIGHTS))
+
+
+def test_a_share_without_structure_terms_is_none() -> None:
+    config = LossConfig(balance="uncertainty", structure_share=0.1)
+
+    assert isinstance(balance_of(LossConfig(structure_share=0.1), ["cov", "count"]), Fixed)
+    assert isinstance(balance_of(config, ["cov", "count"]), Uncertainty)
 
 
 def test_the_configuration_names_the_balance() -> None:

@@ -1,4 +1,4 @@
-"""The pairing of slots with sources: the best of all orders, and a fair one where they are many."""
+"""The pairing of slots with sources: the best of all orders, however many sources there are."""
 
 from itertools import permutations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from risexp.loss.pairing import best_slots
+from risexp.loss.pairing import TRIED, best_slots
 from tests.scenes import any_device, uniform
 
 BATCH = 16
@@ -36,7 +36,7 @@ def test_every_source_has_a_slot_of_its_own(device: torch.device, most: int) -> 
     assert [list(range(most))] * BATCH == slots.sort(-1).values.tolist()
 
 
-@pytest.mark.parametrize("most", [1, 2, 3, 5])
+@pytest.mark.parametrize("most", [1, 2, 3, 5, 6, 7])
 def test_no_order_is_cheaper(device: torch.device, most: int) -> None:
     cost, present = drawn(most, 6, device)
 
@@ -67,16 +67,16 @@ def test_a_pairing_without_error_is_found(device: torch.device, most: int) -> No
     assert torch.equal(wanted.expand(BATCH, most)[present], slots[present])
 
 
-def test_many_sources_are_paired_within_reach_of_the_best(device: torch.device) -> None:
-    """Greedy on 9 sources against the best of a thousand orders at random."""
-    cost, present = drawn(9, 10, device)
-    tried = [torch.randperm(9, generator=torch.Generator().manual_seed(k)) for k in range(1000)]
+def test_both_ways_to_find_the_best_order_agree(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cost, present = drawn(TRIED, 10, device)
+    tried = best_slots(cost, present)
 
-    best = torch.stack(
-        [paid(cost, order.to(device).expand(BATCH, 9), present) for order in tried]
-    ).amin(0)
+    monkeypatch.setattr("risexp.loss.pairing.TRIED", TRIED - 1)
+    walked = best_slots(cost, present)
 
-    assert bool((paid(cost, best_slots(cost, present), present) <= best).float().mean() > 0.8)
+    assert torch.equal(tried[present], walked[present])
 
 
 @given(seed=st.integers(0, 10_000), most=st.sampled_from(WIDTHS))

@@ -3,15 +3,16 @@
 import pytest
 import torch
 
-from risexp.config.learning import CountWeights, GeometryWeights, LossConfig, LossWeights
+from risexp.config.learning import LossConfig
 from risexp.errors import ConfigInvalid
 from risexp.loss.balance import Fixed
 from risexp.loss.guess import Guess
 from risexp.loss.terms import TERMS
-from risexp.loss.weighted import weighted_loss, weights_of
+from risexp.loss.weighted import weighted_loss
 from tests.predictions import gradients, guess_of, random_prediction, small_target
 
 ALL = {name: 0.1 * (place + 1) for place, name in enumerate(TERMS)}
+DEFAULT: dict[str, float] = LossConfig().model_dump(include=set(TERMS))
 
 
 def drawn(device: torch.device) -> Guess:
@@ -81,45 +82,15 @@ def test_an_unknown_term_is_an_error(device: torch.device) -> None:
         weighted_loss(drawn(device), {"cov": 1.0, "range": 0.5}, Fixed())
 
 
-@pytest.mark.parametrize(
-    ("section", "expected"),
-    [
-        (
-            LossConfig(),
-            {
-                "cov": 0.1,
-                "cov_pred": 0.05,
-                "count": 1,
-                "pointers": 1,
-                "existence": 0.2,
-                "found": 0.2,
-            },
-        ),
-        (
-            GeometryWeights(),
-            {"cov": 0.5, "subspace": 0.5, "pointers": 1, "count": 0.1, "found": 0.2},
-        ),
-        (CountWeights(), {"cov": 0.1, "pointers": 0.5, "count": 1.5, "found": 0.2}),
-    ],
-)
-def test_the_weights_of_a_section_are_its_terms_alone(
-    section: LossWeights, expected: dict[str, float]
-) -> None:
-    weights = weights_of(section)
-
-    assert TERMS.keys() == weights.keys()
-    assert expected == {name: weight for name, weight in weights.items() if weight}
-
-
-def test_the_default_loss_never_makes_the_host_wait(device: torch.device) -> None:
-    guess = drawn(device)
-    weighted_loss(guess, weights_of(LossConfig()), Fixed())
+@pytest.mark.parametrize("sources_max", [5, 7])
+def test_the_default_loss_never_makes_the_host_wait(device: torch.device, sources_max: int) -> None:
+    target = small_target(sources_max=sources_max, device=device)
+    guess = guess_of(random_prediction(target), target)
+    weighted_loss(guess, DEFAULT, Fixed())
     if device.type == "cuda":
         torch.cuda.set_sync_debug_mode("error")
     try:
-        loss = weighted_loss(
-            guess_of(guess.prediction, guess.target), weights_of(LossConfig()), Fixed()
-        )
+        loss = weighted_loss(guess_of(guess.prediction, guess.target), DEFAULT, Fixed())
         loss.total.backward()  # type: ignore[no-untyped-call]
     finally:
         if device.type == "cuda":

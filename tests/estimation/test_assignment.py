@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from risexp.evaluation.assignment import assign, paired_values
+from risexp.estimation.assignment import assign, cheapest, paired_values
 from tests.scenes import any_device, uniform
 
 SIDES = st.integers(0, 5)
@@ -47,6 +47,17 @@ def test_no_order_is_cheaper(device: torch.device, rows: int, columns: int, seed
         assert not bool((answered & ~here[scene]).any())
         assert bool(there[scene][chosen].all())
         assert pytest.approx(tried(cost[scene][here[scene]][:, there[scene]])) == total
+
+
+@pytest.mark.parametrize("size", [1, 4, 7])
+def test_costs_of_any_sign_are_paired_exactly(device: torch.device, size: int) -> None:
+    cost = (6.0 * uniform(-1.0, 0.5, 6, size, size, seed=11)).round()
+
+    column = cheapest(cost.to(device)).cpu()
+
+    assert [list(range(size))] * 6 == column.sort(-1).values.tolist()
+    paid = cost.gather(-1, column.unsqueeze(-1)).sum((-2, -1))
+    assert [tried(each) for each in cost] == pytest.approx(paid.tolist())
 
 
 def test_as_many_sources_as_a_configuration_allows_are_still_paired_exactly(

@@ -28,7 +28,7 @@ def assign(cost: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     square = F.pad(torch.where(both, cost.double(), 0.0), inside)
     # Dearer than any pair: to leave two present ones alone never pays.
     alone = 1.0 + square.amax((-2, -1), keepdim=True)
-    column = _cheapest(torch.where(F.pad(both, inside), square, alone))[:, : cost.shape[1]]
+    column = cheapest(torch.where(F.pad(both, inside), square, alone))[:, : cost.shape[1]]
     paired = F.pad(both, inside)[:, : cost.shape[1]].gather(-1, column.unsqueeze(-1)).squeeze(-1)
     return torch.where(paired, column, -1)
 
@@ -46,8 +46,13 @@ def paired_values(values: Tensor, partner: Tensor, alone: float) -> Tensor:
     return known.gather(-1, partner.remainder(known.shape[-1]).unsqueeze(-1)).squeeze(-1)
 
 
-def _cheapest(cost: Tensor) -> Tensor:
-    """The column of each row in the cheapest full pairing of (B, n, n) costs, (B, n) int64."""
+def cheapest(cost: Tensor) -> Tensor:
+    """The column of each row in the cheapest full pairing, all different, (B, n) int64.
+
+    Args:
+        cost: (B, n, n) real, of any sign. Where one is not finite the pairing is not the cheapest.
+    """
+    cost = cost.double()
     batch, size, _ = cost.shape
     # Column `size` is where paths start, and row `size` is nobody.
     row_price = cost.new_zeros(batch, size + 1)

@@ -17,6 +17,7 @@ from risexp.diagnostics.school import (
     Course,
     Remembered,
     School,
+    at_once,
     brief,
     lesson_of,
     milestones,
@@ -141,7 +142,8 @@ def counts(network: Module, teacher: Teacher, scenes: Scenes, beta: float) -> Co
 def taught_fresh(config: RunConfig, scenes: int, school: School) -> Module:
     """A network after one pass over scenes that it sees once."""
     batches = max(1, scenes // _BATCH)
-    short = config.replace(brief(1, _BATCH, batches, _RATE) | {"training.repeat": False})
+    changes = brief(1, _BATCH, batches, _RATE) | at_once(config)
+    short = config.replace(changes | {"training.repeat": False})
     network, teacher = school.begun(short), school.teacher(short)
     if scenes == 0:
         return network

@@ -187,6 +187,18 @@ def brief(epochs: int, batch: int, batches: int, rate: float) -> dict[str, Any]:
     }
 
 
+def at_once(config: RunConfig) -> dict[str, Any]:
+    """What is changed of a configuration for a run of one epoch, in which nothing can follow.
+
+    Beta has its final value, with which such a run is judged; three phases become the joint one.
+    """
+    phase = config.curriculum.phase
+    return {
+        "beta.start": config.beta.final,
+        "curriculum.phase": "joint" if phase == "three-phase" else phase,
+    }
+
+
 @contextmanager
 def drawing(seed: int) -> Iterator[None]:
     """Random numbers from a seed for a while; whoever draws afterwards does not notice."""

@@ -3,6 +3,9 @@
 Whoever always answers the most frequent of the counts is right in a share p of n scenes. A count is
 within noise of that where k_acc <= p + z sqrt(p (1 - p) / n). It has learned nothing where besides
 its answers are nearly all the same, or its probabilities tell no more than the frequencies do.
+
+So few scenes that a count of modest skill, q = p + 0.1, would often be within that noise too cannot
+tell: with n >= (z (sqrt(p (1 - p)) + sqrt(q (1 - q))) / (q - p))^2 it seldom is.
 """
 
 import math
@@ -25,6 +28,8 @@ NEEDED: Final = (
 
 _NOISE: Final = 2.326
 """Standard deviations that a guess exceeds once in a hundred validations."""
+_SKILL: Final = 0.1
+"""Share of the scenes in which a count of modest skill is right, beyond a guess."""
 _ENTROPY_NAT: Final = 0.2
 """Below, more than 95 % of all answers are one count."""
 _NEAR: Final = 0.98
@@ -40,6 +45,28 @@ def within_noise(scores: Mapping[str, float]) -> bool:
     return scores["k_acc"] <= guess + _NOISE * deviation
 
 
+def scenes_needed(guess: float) -> int:
+    """Scenes on which a count of modest skill is within noise once in a hundred validations.
+
+    Args:
+        guess: K accuracy of whoever always answers the most frequent count, below one.
+    """
+    skilled = min(guess + _SKILL, 1.0)
+    spread = sum(math.sqrt(share * (1.0 - share)) for share in (guess, skilled))
+    return math.ceil((_NOISE * spread / (skilled - guess)) ** 2)
+
+
+def too_few(scores: Mapping[str, float]) -> str | None:
+    """Why these scenes cannot tell a count that learns from a guess; None where they can."""
+    guess, scenes = scores["k_majority"], scores["scenes"]
+    if guess >= 1.0 or scenes >= scenes_needed(guess):
+        return None
+    return (
+        f"{scenes:.0f} validation scenes are too few to tell a count that learns from a guess, so "
+        f"no run ends at chance: set validation.scenes to {scenes_needed(guess)} for that"
+    )
+
+
 def one_answer(scores: Mapping[str, float]) -> bool:
     """Whether nearly all scenes get the same count."""
     return scores["count_entropy"] < _ENTROPY_NAT
@@ -52,7 +79,10 @@ def near_chance_loss(scores: Mapping[str, float]) -> bool:
 
 
 class Chance:
-    """Ends a run whose count has been at chance for some judged epochs of one phase."""
+    """Ends a run whose count has been at chance for some judged epochs of one phase.
+
+    Where the scenes are too few to tell, the epochs are counted and none ends the run.
+    """
 
     def __init__(self, epochs: int = 5, row: int = 0, phase: Phase | None = None) -> None:
         """Bear some, but not so many in a row.
@@ -85,9 +115,8 @@ class Chance:
             self._row, self._phase = 0, plan.phase
         guess = within_noise(scores) and (one_answer(scores) or near_chance_loss(scores))
         self._row = self._row + 1 if guess else 0
-        yield Reading(
-            "chance", self._row, self._fault(event) if self._row >= self._epochs else None
-        )
+        enough = self._row >= self._epochs and too_few(scores) is None
+        yield Reading("chance", self._row, self._fault(event) if enough else None)
 
     def _fault(self, ended: EpochEnded) -> str:
         scores = ended.scores

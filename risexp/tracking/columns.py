@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from risexp.tracking.chance import one_answer, within_noise
+from risexp.tracking.chance import one_answer, too_few, within_noise
 from risexp.tracking.measures import scenes_per_s
 from risexp.training.events import EpochEnded
 
@@ -43,6 +43,8 @@ class Layout:
         return (*FIRST, *self.terms, *LAST, REMARK)
 
 
+_COUNTED: Final = frozenset({"k_acc", "k_majority", "scenes"})
+"""Scores without which nothing is said of the count."""
 _REMARK_WIDTH: Final = 26
 _GAP: Final = 2
 
@@ -95,12 +97,18 @@ def yardsticks(scores: Mapping[str, float], sources_max: int) -> list[Cells]:
     return found
 
 
+def warning(scores: Mapping[str, float]) -> str | None:
+    """What a person has to know of the validation itself, said once."""
+    return too_few(scores) if scores.keys() >= _COUNTED else None
+
+
 def remarks(ended: EpochEnded) -> list[str]:
     """What a person should not have to read off the numbers."""
     scores = ended.scores
     said = []
-    if {"k_acc", "k_majority", "scenes"} <= scores.keys() and within_noise(scores):
-        said.append(DEAD)
+    if scores.keys() >= _COUNTED and within_noise(scores):
+        if too_few(scores) is None:
+            said.append(DEAD)
         if "count_entropy" in scores and one_answer(scores):
             said.append("one answer")
     if ended.steps.refused:

@@ -6,7 +6,17 @@ from typing import IO
 
 from rich.console import Console
 
-from risexp.tracking.columns import PACE, REMARK, Cells, cells, duration, layout, widths, yardsticks
+from risexp.tracking.columns import (
+    PACE,
+    REMARK,
+    Cells,
+    cells,
+    duration,
+    layout,
+    warning,
+    widths,
+    yardsticks,
+)
 from risexp.tracking.follow import Observer
 from risexp.tracking.live import LiveView
 from risexp.tracking.pace import Pace
@@ -52,12 +62,14 @@ class LineView:
     def _tell(self, ended: EpochEnded) -> None:
         if not self._headed:
             self._headed = True
+            if said := warning(ended.scores):
+                self._say(said)
             self._line({name: name for name in self._headings})
             for line in yardsticks(ended.scores, self.sources_max):
                 self._line(line)
         left = self.pace.left_s()
-        said = {} if left is None else {"left": duration(left)}
-        self._line({**cells(ended), **said})
+        ahead = {} if left is None else {"left": duration(left)}
+        self._line({**cells(ended), **ahead})
 
     @property
     def _headings(self) -> tuple[str, ...]:

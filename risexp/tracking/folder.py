@@ -140,24 +140,29 @@ def new_run_id(now: datetime | None = None) -> str:
     return f"train-{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
+def is_name(run_id: str) -> bool:
+    """Whether a run can be called so."""
+    return _ID.fullmatch(run_id) is not None
+
+
 def create_run(run_id: str, config: RunConfig, plans: Sequence[Plan]) -> RunFolder:
     """A new folder with what the run is told; it is a run once its configuration is there.
+
+    What somebody who died left of such a folder is taken up.
 
     Raises:
         InvalidInput: The name is none, or taken.
         EnvironmentFailed: The disk is full or forbidden.
     """
-    if not _ID.fullmatch(run_id):
+    if not is_name(run_id):
         raise InvalidInput(f"{run_id!r} is no name of a run: use letters, digits, and . _ -")
     path = runs_home() / run_id
     with _explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            path.mkdir(mode=0o700)
-        except FileExistsError:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if (path / _CONFIG).exists():
             raise InvalidInput(
                 f"there is a run {run_id!r} already: go on with it, or name another one"
-            ) from None
+            )
         _write(path / _PLANS, [plan.as_json() for plan in plans])
         told = {"given": config.model_dump(mode="json"), "canonical": config_tree(config)}
         _write(path / _CONFIG, {"sha": config.sha(), **told})
@@ -167,6 +172,11 @@ def create_run(run_id: str, config: RunConfig, plans: Sequence[Plan]) -> RunFold
 def list_runs() -> tuple[RunFolder, ...]:
     """Every run by name."""
     return tuple(RunFolder(path.parent) for path in sorted(runs_home().glob(f"*/{_CONFIG}")))
+
+
+def is_run(run_id: str) -> bool:
+    """Whether there is a run of this name."""
+    return (runs_home() / run_id / _CONFIG).exists()
 
 
 def find_run(name: str) -> RunFolder:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from risexp.config.training import Part, Phase
+from risexp.config.training import Part
 from risexp.tracking.watch import Reading
 from risexp.training.accounts import Limits, faults
 from risexp.training.events import EpochEnded, EpochStarted, Event
@@ -18,6 +18,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     "weights": "go on from the last checkpoint under a lower training.optimizer.lr",
     "average": "look at training.ema_decay",
     "loss": "give a main term of the loss a weight, and nothing but its terms to the total",
+    "covariance": "look at how prediction and label are normalised",
     "plan": "hand the loss the weights of the plan by value",
 }
 """What to do about each kind of fault that the accounts of training know."""
@@ -73,18 +74,27 @@ Untouched = Callable[[], Mapping[Part, Sequence[str]]]
 """Names of the parameters that never received a gradient, by part."""
 
 
-class Gradients:
-    """Every trainable parameter has received a gradient once the last phase was trained a while."""
+_ENOUGH: Final = 10
+"""Steps after which a parameter without a gradient has none to expect."""
 
-    def __init__(self, untouched: Untouched, phase: Phase) -> None:
-        """Ask after the first epoch of the last phase, and until all is well.
+
+class Gradients:
+    """Every trainable parameter has received a gradient once the last phase was trained a while.
+
+    A run is ended after ten steps of that phase, never before: a layer of zeros hides those behind
+    it from the first steps, and the scenes of a step or two may ask no question of some others.
+    """
+
+    def __init__(self, untouched: Untouched, plans: Sequence[Plan]) -> None:
+        """Ask after each epoch of the last phase, until all is well.
 
         Args:
             untouched: See `never_touched`.
-            phase: The last one; in those before, some terms may be without weight.
+            plans: Of the run; in the phases before the last one some terms may be without weight.
         """
         self._untouched = untouched
-        self._phase = phase
+        self._phase = plans[-1].phase
+        self._before = sum(plan.phase != self._phase for plan in plans)
         self._sound = False
 
     def look(self, event: Event) -> Iterator[Reading]:
@@ -93,8 +103,10 @@ class Gradients:
             return
         names = [] if self._sound else self._names(event.plan)
         self._sound = not names
+        # No fewer than these, however many steps of earlier phases were refused.
+        taken = event.steps.total - self._before * event.steps.batches
         fault = None
-        if names:
+        if names and taken >= _ENOUGH:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             fault = (
                 f"epoch {event.plan.epoch}: {', '.join(names[:3])}{more} never received a "

@@ -28,7 +28,7 @@ def standard_guards(
     return (
         Accounts(trainer.recipe.limits),
         Planned(plans),
-        Gradients(partial(never_touched, trainer.stepper, tuple(idle)), plans[-1].phase),
+        Gradients(partial(never_touched, trainer.stepper, tuple(idle)), plans),
         Blend(),
         Chance(row=0 if row is None else int(row), phase=trainer.progress.phase),
     )

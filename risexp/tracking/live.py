@@ -18,6 +18,7 @@ from risexp.tracking.columns import (
     duration,
     layout,
     short,
+    warning,
     yardsticks,
 )
 from risexp.tracking.measures import scenes_per_s
@@ -108,6 +109,8 @@ class LiveView:
             line = cells(ended)
             grid.add_row(*_row(shown.headings, line), style=_style(line, ended))
         yield grid
+        if said := warning(last.scores):
+            yield Text(said, style="dim")
         raw = last.losses.raw
         if others := [f"{name} {short(raw[name])}" for name in shown.others if name in raw]:
             yield Text(

@@ -64,6 +64,7 @@ GUARDS: Final[Mapping[str, Measure]] = _measures(
         "weights": ("faults", "A weight that is no finite number."),
         "average": ("faults", "Averaged weights that are not finite, or are not averaged."),
         "loss": ("faults", "A total of exactly zero, or one that is not the sum of its terms."),
+        "covariance": ("faults", "A mean covariance error that is not between 0 and 100."),
         "plan": ("faults", "Terms that do not weigh what the plan says."),
         "curriculum": ("faults", "Fields of the plan in force that differ from the plan made."),
         "gradient": ("parameters", "Trainable parameters that never received a gradient."),

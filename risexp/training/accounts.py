@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from risexp.errors import TrainingAborted
+from risexp.loss.self_test import covariance_fault
 from risexp.training.means import Losses
 from risexp.training.plan import Plan
 from risexp.training.steps import Steps
@@ -87,6 +88,10 @@ def _loss_faults(plan: Plan, losses: Losses, limits: Limits) -> Iterator[tuple[s
     summed, size = sum(losses.weighted.values()), sum(map(abs, losses.weighted.values()))
     if abs(losses.total - summed) > _TOLERANCE * size:
         yield "loss", f"the total loss is {losses.total:.6g}, and its terms add up to {summed:.6g}"
+    if "cov" in losses.raw and losses.scenes:
+        cov_fault = covariance_fault(losses.raw["cov"])
+        if cov_fault is not None:
+            yield "covariance", cov_fault
     for name, found in losses.weighted.items() if limits.fixed_weights else ():
         due = plan.weights[name] * losses.raw[name]
         if abs(found - due) > _TOLERANCE * abs(due):

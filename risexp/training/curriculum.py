@@ -7,21 +7,11 @@ import hashlib
 from collections.abc import Mapping
 from typing import Final
 
-from risexp.config.learning import LossWeights
+from risexp.config.learning import STRUCTURE, LossWeights
 from risexp.config.run import RunConfig
 from risexp.config.training import BetaConfig, CurriculumConfig, Part, Phase
 from risexp.errors import ConfigInvalid
 from risexp.training.plan import Plan
-
-STRUCTURE: Final = (
-    "eigengap",
-    "subspace",
-    "peak_contrast",
-    "orthogonality",
-    "cross",
-    "margin",
-)
-"""The terms that shape a covariance beyond its error; they may come in by a ramp."""
 
 _FULL_BLEND: Final = 0.999
 _CARRIED: Final = 0.2
@@ -32,10 +22,11 @@ def curriculum(config: RunConfig) -> tuple[Plan, ...]:
     """One plan an epoch.
 
     Raises:
-        ConfigInvalid: A run of three phases has fewer than three epochs.
+        ConfigInvalid: A run of three phases has fewer than three epochs, or a ramp does not come
+            to its end, so that no epoch could be judged.
     """
     epochs = config.training.epochs
-    settled = min(_settled(config), epochs)
+    settled = _settled(config)
     plans = []
     for epoch, phase in enumerate(phases(config.curriculum, epochs), start=1):
         beta = beta_at(config.beta, epoch, epochs) + _jitter(config, epoch)
@@ -96,9 +87,20 @@ def _ramp(start: float, final: float, epoch: int, length: int) -> float:
 
 def _settled(config: RunConfig) -> int:
     """The first epoch that no ramp changes any more."""
-    moving = config.beta.start != config.beta.final
-    ramp = beta_ramp(config.beta, config.training.epochs) if moving else 1
-    return max(1, ramp, config.curriculum.count_ramp, config.curriculum.structure_ramp)
+    epochs = config.training.epochs
+    ramps = {
+        f"curriculum.{name}": length
+        for name, length in config.curriculum.ramps(config.weighed).items()
+    }
+    if config.beta.moves:
+        ramps["beta.ramp_share"] = beta_ramp(config.beta, epochs)
+    for name, length in ramps.items():
+        if length > epochs:
+            raise ConfigInvalid(
+                f"training.epochs = {epochs} end before the {length} epochs of {name}, and no "
+                f"epoch could be judged: ask for {length} epochs or more, or for a shorter ramp"
+            )
+    return max(ramps.values(), default=1)
 
 
 def _jitter(config: RunConfig, epoch: int) -> float:
@@ -110,7 +112,7 @@ def _jitter(config: RunConfig, epoch: int) -> float:
 
 
 def _weights(config: RunConfig, phase: Phase, epoch: int, beta: float) -> Mapping[str, float]:
-    source = _source(config, phase)
+    source = config.loss_of(phase)
     weights: dict[str, float] = source.model_dump(include=set(LossWeights.model_fields))
     count_share = _ramp(_FIRST_COUNT_SHARE, 1.0, epoch, config.curriculum.count_ramp)
     structure_share = _ramp(0.0, 1.0, epoch, config.curriculum.structure_ramp)
@@ -120,16 +122,6 @@ def _weights(config: RunConfig, phase: Phase, epoch: int, beta: float) -> Mappin
     if beta >= _FULL_BLEND:
         weights["cov_pred"] = max(weights["cov_pred"], _CARRIED * weights["cov"])
     return weights
-
-
-def _source(config: RunConfig, phase: Phase) -> LossWeights:
-    match phase:
-        case "geometry":
-            return config.curriculum.geometry
-        case "count":
-            return config.curriculum.count
-        case "joint":
-            return config.loss
 
 
 def _rates(curriculum: CurriculumConfig, phase: Phase) -> Mapping[Part, float]:

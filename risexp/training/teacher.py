@@ -11,8 +11,10 @@ from risexp.config.learning import LabelPower
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import panel_of
+from risexp.errors import TrainingAborted
 from risexp.loss.balance import Balance, balance_of
 from risexp.loss.guess import Guess
+from risexp.loss.self_test import blend_fault
 from risexp.loss.settings import TermSettings
 from risexp.loss.target import Target
 from risexp.loss.weighted import Loss, weighted_loss
@@ -50,9 +52,17 @@ class Teacher:
         )
 
     def __call__(self, network: Module, scenes: Scenes, plan: Plan) -> Loss:
-        """The loss of a network on scenes, under an epoch's plan."""
+        """The loss of a network on scenes, under an epoch's plan.
+
+        Raises:
+            TrainingAborted: What it answers could not be learned from: it has no gradient.
+        """
         observation = self.observe(scenes.frames)
-        return self.mark(network(observation, plan.beta), observation, scenes, plan)
+        answer: Prediction = network(observation, plan.beta)
+        fault = blend_fault(answer.effective) if torch.is_grad_enabled() else None
+        if fault is not None:
+            raise TrainingAborted(f"epoch {plan.epoch}: {fault}", guard="blend")
+        return self.mark(answer, observation, scenes, plan)
 
     def mark(
         self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan

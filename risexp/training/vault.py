@@ -7,7 +7,7 @@ from typing import Final
 
 from risexp.errors import CheckpointDamaged, CheckpointRefused, EnvironmentFailed
 from risexp.training.checkpoint import Checkpoint
-from risexp.training.durable import PARTIAL, set_aside, sync, write_durably
+from risexp.training.durable import PARTIAL, sync, write_durably
 from risexp.training.manifest import (
     Manifest,
     committed,
@@ -17,6 +17,7 @@ from risexp.training.manifest import (
     read_manifest,
     unpacked,
 )
+from risexp.training.search import Search
 
 _KEPT: Final = 2
 
@@ -88,6 +89,16 @@ class Recovered:
     """What is wrong with newer ones, in sentences: to be told to whoever runs it."""
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What was found when somebody asked for a run's best checkpoint."""
+
+    checkpoint: Checkpoint
+    """The best one that is sound."""
+    damaged: tuple[str, ...]
+    """What is wrong with better ones, in sentences: to be told to whoever asked."""
+
+
 def newest(folders: Sequence[Path], owner: Owner | None = None) -> Recovered:
     """The newest sound checkpoint of several attempts; damaged ones are renamed, never deleted.
 
@@ -99,54 +110,54 @@ def newest(folders: Sequence[Path], owner: Owner | None = None) -> Recovered:
         CheckpointRefused: It belongs to another run.
         EnvironmentFailed: A file cannot be read, or not be set aside.
     """
-    damaged = []
-    for epoch, folder in _by_age(folders):
-        try:
-            checkpoint = unpacked(folder, epoch)
-        except CheckpointDamaged as error:
-            damaged.append(str(error))
-            _quarantine(folder, epoch)
-            continue
-        if owner is not None:
-            owner.expect(checkpoint)
-        return Recovered(checkpoint, (*damaged, *_uncommitted(folders, after=epoch)))
-    return Recovered(None, (*damaged, *_uncommitted(folders, after=0)))
+    search = Search(folders)
+    for place in [*search.places]:
+        checkpoint = search.opened(unpacked, place)
+        if checkpoint is not None:
+            if owner is not None:
+                owner.expect(checkpoint)
+            uncommitted = _uncommitted(folders, after=place.epoch)
+            return Recovered(checkpoint, (*search.damaged, *uncommitted))
+    return Recovered(None, (*search.damaged, *_uncommitted(folders, after=0)))
 
 
-def best(folders: Sequence[Path], owner: Owner | None = None) -> Checkpoint:
+def best(folders: Sequence[Path], owner: Owner | None = None) -> Chosen:
     """The checkpoint of the best epoch, or of the last one while none was judged.
+
+    Which one is the best, the newest sound manifest says. Where that checkpoint is damaged it is
+    renamed, never deleted, and the choice of the one before counts; in the end, the newest.
 
     Args:
         folders: Of the attempts, the earliest first.
         owner: Whose it has to be; None for anybody's.
 
     Raises:
-        CheckpointDamaged: There is none, or it is damaged; no other one is taken in its place.
+        CheckpointDamaged: No sound one is left.
         CheckpointRefused: It belongs to another run.
+        EnvironmentFailed: A file cannot be read, or not be set aside.
     """
-    found = _by_age(folders)
-    if not found:
-        raise CheckpointDamaged(f"no checkpoint lies in {', '.join(map(str, folders))}")
-    last, last_folder = found[0]
-    chosen = read_manifest(last_folder, last).best_epoch
-    wanted = last if chosen is None else chosen
-    for epoch, folder in found:
-        if epoch == wanted:
-            checkpoint = unpacked(folder, epoch)
+    search = Search(folders)
+    wanted: list[int] = []
+    for epoch in search.choices():
+        wanted.append(epoch)
+        checkpoint = search.of_epoch(epoch)
+        if checkpoint is not None:
             if owner is not None:
                 owner.expect(checkpoint)
-            return checkpoint
-    raise CheckpointDamaged(f"the checkpoint of the best epoch, {wanted}, is missing")
+            return Chosen(checkpoint, (*search.damaged, *_in_place(epoch, wanted[0])))
+    where = ", ".join(map(str, folders)) or "a run that never began"
+    if search.damaged:
+        raise CheckpointDamaged(
+            f"no sound checkpoint is left in {where}: {search.damaged[-1]}; put a copy of it back, "
+            "or resume the run, which then begins anew"
+        )
+    raise CheckpointDamaged(f"no checkpoint lies in {where}: go on with the run first")
 
 
-def _by_age(folders: Sequence[Path]) -> list[tuple[int, Path]]:
-    """Epoch and folder of all committed checkpoints, the newest first, later attempts before."""
-    found = [
-        (epoch, attempt, folder)
-        for attempt, folder in enumerate(folders)
-        for epoch in committed(folder)
-    ]
-    return [(epoch, folder) for epoch, _, folder in sorted(found, reverse=True)]
+def _in_place(epoch: int, wanted: int) -> list[str]:
+    if epoch == wanted:
+        return []
+    return [f"the checkpoint of epoch {epoch} is used in place of that of epoch {wanted}"]
 
 
 def _uncommitted(folders: Sequence[Path], after: int) -> list[str]:
@@ -163,21 +174,6 @@ def _uncommitted(folders: Sequence[Path], after: int) -> list[str]:
         "manifest was removed"
         for epoch, folder in sorted(found)
     ]
-
-
-def _quarantine(folder: Path, epoch: int) -> None:
-    """Set a checkpoint aside, its manifest first, so that it is none from then on."""
-    try:
-        set_aside(manifest_path(folder, epoch))
-        for owner, path in contents(folder):
-            if owner == epoch:
-                set_aside(path)
-        sync(folder)
-    except OSError as error:
-        raise EnvironmentFailed(
-            f"the checkpoint of epoch {epoch} in {folder} is damaged and cannot be set aside: "
-            f"{error.strerror}"
-        ) from None
 
 
 def _prune(folder: Path) -> None:

@@ -5,20 +5,32 @@ import torch
 from torch.nn import Module
 
 from risexp.data.scenes import SceneGenerator
+from risexp.diagnostics.k_head import taught_fresh
 from risexp.diagnostics.school import (
     Course,
     Remembered,
     School,
+    at_once,
     brief,
     lesson_of,
     milestones,
     pieces,
 )
+from risexp.training.curriculum import curriculum
 from risexp.training.plan import Plan
 from risexp.training.teacher import Teacher
 from risexp.training.trainer import Trainer
 from tests.diagnostics.faults import OutsideTheLoop, WithoutSteps, trained_by
 from tests.references import smoke
+
+RAMPED: dict[str, object] = {
+    "training.epochs": 600,
+    "curriculum.count_ramp": 500,
+    "curriculum.structure_ramp": 500,
+    "loss.subspace": 0.1,
+    "beta.final": 0.3,
+    "beta.ramp_share": 1.0,
+}
 
 
 def course(school: School | None = None, epochs: int = 3, batches: int = 2) -> Course:
@@ -115,3 +127,29 @@ def test_a_curve_is_shown_by_its_first_epochs_and_its_last() -> None:
     shown = milestones(course(epochs=7, batches=1).epochs)
 
     assert [1, 2, 4, 7] == [each.plan.epoch for each in shown]
+
+
+@pytest.mark.parametrize("epochs", [2, 5])
+def test_no_ramp_is_too_long_for_a_short_run(epochs: int) -> None:
+    plans = curriculum(smoke().replace(RAMPED).replace(brief(epochs, 4, 1, 1e-3)))
+
+    assert (0.3, True) == (plans[-1].beta, plans[-1].judged)
+    assert {1.0} == {plan.weights["count"] for plan in plans}
+
+
+@pytest.mark.parametrize("phase", ["joint", "three-phase"])
+def test_in_one_epoch_everything_is_as_it_would_become(phase: str) -> None:
+    config = smoke().replace({**RAMPED, "curriculum.phase": phase})
+
+    (plan,) = curriculum(config.replace(brief(1, 4, 1, 1e-3) | at_once(config)))
+
+    assert ("joint", 0.3, True) == (plan.phase, plan.beta, plan.judged)
+
+
+def test_fresh_scenes_teach_in_one_epoch_whatever_is_ramped() -> None:
+    config = smoke().replace({**RAMPED, "curriculum.phase": "three-phase"})
+    before = School().begun(config).state_dict()
+
+    after = taught_fresh(config, 64, School()).state_dict()
+
+    assert not all(torch.equal(before[name], after[name]) for name in before)

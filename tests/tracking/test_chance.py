@@ -1,12 +1,16 @@
 import math
+from collections.abc import Mapping
 
 import pytest
+import torch
 
 from risexp.tracking.chance import (
     NEEDED,
     Chance,
     near_chance_loss,
     one_answer,
+    scenes_needed,
+    too_few,
     within_noise,
 )
 from risexp.tracking.columns import remarks
@@ -37,6 +41,63 @@ def test_where_all_scenes_hold_as_many_sources_nobody_guesses() -> None:
 
     assert [0] == counts(Chance(), ended_of(plan_of(1), {**alone, "count_nll_chance": 0.0}))
     assert [] == remarks(ended_of(plan_of(1), alone))
+
+
+def share_within_noise(k_acc: float, guess: float, scenes: int) -> float:
+    """In how many of many validations a count that is right so often is within noise."""
+    drawn = torch.Generator().manual_seed(1)
+    counts = torch.full((20_000,), float(scenes), dtype=torch.float64)
+    hits = torch.binomial(counts, torch.full_like(counts, k_acc), generator=drawn)
+    score = {**SCORES, "k_majority": guess, "scenes": float(scenes)}
+    return sum(within_noise({**score, "k_acc": hit / scenes}) for hit in hits.tolist()) / len(hits)
+
+
+@pytest.mark.parametrize("guess", [0.2, 0.36, 0.5])
+def test_on_the_scenes_needed_a_modest_count_is_told_apart_and_on_a_few_dozen_it_is_not(
+    guess: float,
+) -> None:
+    enough = scenes_needed(guess)
+
+    assert share_within_noise(guess + 0.1, guess, enough) < 0.02
+    assert share_within_noise(guess + 0.1, guess, 48) > 0.5
+    assert share_within_noise(guess, guess, enough) > 0.97
+
+
+@pytest.mark.parametrize(("scenes", "said"), [(412, True), (413, False)])
+def test_too_few_scenes_are_said_to_be_with_how_many_would_do(scenes: float, said: bool) -> None:
+    sentence = too_few({**SCORES, "scenes": scenes})
+
+    assert said == (sentence is not None)
+    assert sentence is None or sentence.startswith("412 validation scenes are too few")
+    assert sentence is None or "set validation.scenes to 413" in sentence
+
+
+def test_where_there_is_nothing_to_count_no_number_of_scenes_is_too_small() -> None:
+    assert too_few({**SCORES, "k_majority": 1.0, "scenes": 1.0}) is None
+
+
+@pytest.mark.parametrize(("scenes", "ends"), [(48, False), (412, False), (413, True)])
+def test_too_few_scenes_are_counted_and_end_no_run(scenes: float, ends: bool) -> None:
+    guard, few = Chance(epochs=2), {**DEAD, "scenes": scenes}
+
+    readings = [reading(guard, ended_of(plan_of(epoch), few)) for epoch in (1, 2, 3)]
+
+    assert [1, 2, 3] == [each.value for each in readings]
+    assert [False, ends, ends] == [each.fault is not None for each in readings]
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        (DEAD, ["at chance", "one answer"]),
+        ({**DEAD, "scenes": 48.0}, ["one answer"]),
+        ({**DEAD, "scenes": 48.0, "count_entropy": 1.3}, []),
+    ],
+)
+def test_too_few_scenes_are_not_called_at_chance(
+    scores: Mapping[str, float], expected: list[str]
+) -> None:
+    assert expected == remarks(ended_of(plan_of(1), scores))
 
 
 def test_one_answer_is_nearly_always_the_same_count() -> None:

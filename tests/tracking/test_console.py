@@ -10,7 +10,7 @@ from risexp.tracking.columns import cells, duration, layout, remarks, short
 from risexp.tracking.console import LineView, view
 from risexp.tracking.live import LiveView
 from risexp.tracking.pace import Pace
-from risexp.training.events import Event, RunEnded
+from risexp.training.events import EpochEnded, Event, RunEnded
 from risexp.training.progress import Best
 from tests.runs_followed import (
     DEAD,
@@ -150,6 +150,31 @@ def test_the_columns_of_a_log_stand_under_one_another() -> None:
     assert ["0.200", "0.213", "0.676", "0.668", "0.213", "0.231", "0.612"] == [
         end[-5:] for end in ends
     ]
+
+
+def few(told: Sequence[Event], scenes: float = 48.0) -> list[Event]:
+    """The same events where so many scenes were scored."""
+    return [
+        replace(event, scores={**event.scores, "scenes": scenes})
+        if isinstance(event, EpochEnded)
+        else event
+        for event in told
+    ]
+
+
+def test_a_log_says_once_that_its_scenes_are_too_few_to_tell() -> None:
+    log = lines(few(events(3)))
+
+    assert 1 == sum(line.startswith("48 validation scenes are too few") for line in log)
+    assert not any("at chance" in line.split("  ") for line in log)
+    assert not any("too few" in line for line in lines(events(3)))
+
+
+def test_the_live_view_says_so_beneath_its_table() -> None:
+    shown = " ".join(picture(80, few(events(3))).split())
+
+    assert 1 == shown.count("48 validation scenes are too few")
+    assert "too few" not in picture(80, events(3))
 
 
 def test_a_log_says_what_each_phase_weighs() -> None:

@@ -10,7 +10,7 @@ from risexp.errors import TrainingAborted
 from risexp.tracking.guards import Accounts, Blend, Gradients, Planned, never_touched
 from risexp.tracking.watch import Guard, Watch
 from risexp.training.accounts import Limits
-from risexp.training.events import BatchEnded, EpochStarted, Event
+from risexp.training.events import BatchEnded, EpochEnded, EpochStarted, Event
 from risexp.training.plan import Plan
 from risexp.training.replay import Refusal
 from tests.runs_followed import (
@@ -19,6 +19,7 @@ from tests.runs_followed import (
     joint,
     plan_of,
     plans_of,
+    reading,
     started_of,
     steps_of,
 )
@@ -49,10 +50,8 @@ def sentence(guard: Guard, event: Event) -> str:
 def test_a_sound_epoch_has_no_fault_of_any_kind() -> None:
     found = values(ACCOUNTS, ended_of(plan_of(1)))
 
-    assert (
-        dict.fromkeys(("steps", "refused", "moved", "weights", "average", "loss", "plan"), 0)
-        == found
-    )
+    counted = ("steps", "refused", "moved", "weights", "average", "loss", "covariance", "plan")
+    assert dict.fromkeys(counted, 0) == found
 
 
 def test_the_accounts_look_at_the_ends_of_epochs_only() -> None:
@@ -120,7 +119,7 @@ class Probe:
 def test_parameters_without_a_gradient_are_named() -> None:
     probe = Probe({"backbone": ["a.weight", "a.bias"], "heads": ["b.weight", "b.bias"]})
 
-    said = sentence(Gradients(probe, "joint"), ended_of(plan_of(1)))
+    said = sentence(Gradients(probe, joint(3).plans), ended_of(plan_of(3)))
 
     assert "a.weight, a.bias, b.weight and 1 more never received a gradient" in said
 
@@ -129,17 +128,50 @@ def test_frozen_parts_need_no_gradient() -> None:
     probe = Probe({"backbone": ["a.weight"], "heads": []})
     plan = replace(plan_of(1), rates={"backbone": 0.0, "heads": 1.0})
 
-    assert {"gradient": 0} == values(Gradients(probe, "joint"), ended_of(plan))
+    assert {"gradient": 0} == values(Gradients(probe, [plan]), ended_of(plan))
 
 
 def test_gradients_are_asked_for_in_the_last_phase_until_all_is_well() -> None:
     probe = Probe({"backbone": [], "heads": []})
-    guard = Gradients(probe, "joint")
+    plans = plans_of("geometry", "joint", "joint")
+    guard = Gradients(probe, plans)
 
-    found = [values(guard, ended_of(plan)) for plan in plans_of("geometry", "joint", "joint")]
+    found = [values(guard, ended_of(plan)) for plan in plans]
 
     assert [{}, {"gradient": 0}, {"gradient": 0}] == found
     assert 1 == probe.asked
+
+
+def one_step(epoch: int, refused: int = 0) -> EpochEnded:
+    """The end of an epoch of one step, after as many others and so many that were refused."""
+    steps = replace(steps_of(epoch), batches=1, taken=1, total=epoch - refused)
+    return replace(ended_of(plan_of(epoch)), steps=steps)
+
+
+def test_epochs_of_one_step_are_not_judged_before_the_tenth() -> None:
+    guard = Gradients(Probe({"backbone": ["a.weight"]}), joint(12).plans)
+
+    (ninth,), (tenth,) = (guard.look(one_step(epoch)) for epoch in (9, 10))
+
+    assert (1, None) == (ninth.value, ninth.fault)
+    assert (1, True) == (tenth.value, tenth.fault is not None)
+
+
+def test_steps_that_were_refused_are_none() -> None:
+    guard = Gradients(Probe({"backbone": ["a.weight"]}), joint(12).plans)
+
+    (tenth,), (eleventh,) = (guard.look(one_step(epoch, refused=1)) for epoch in (10, 11))
+
+    assert [False, True] == [each.fault is not None for each in (tenth, eleventh)]
+
+
+def test_steps_of_earlier_phases_are_not_those_of_the_last() -> None:
+    plans = plans_of(*("geometry",) * 5, *("joint",) * 4)
+    guard = Gradients(Probe({"backbone": ["a.weight"]}), plans)
+
+    found = [reading(guard, ended_of(plan)) for plan in plans[5:]]
+
+    assert [False, False, True, True] == [each.fault is not None for each in found]
 
 
 def test_the_probe_of_a_trainer_names_exactly_what_no_term_depends_on() -> None:

@@ -87,11 +87,26 @@ def test_a_batch_without_a_step_is_a_fault() -> None:
 def test_a_total_of_exactly_zero_is_a_fault() -> None:
     zero = Losses(98, 0.0, {"cov": 0.0, "count": 0.0}, {"cov": 0.0, "count": 0.0})
 
-    assert ["loss"] == guards(losses=zero)
+    assert ["loss", "covariance"] == guards(losses=zero)
 
 
 def test_a_total_that_its_terms_do_not_make_is_a_fault() -> None:
     assert ["loss"] == guards(losses=replace(LOSSES, total=2.01))
+
+
+@pytest.mark.parametrize(
+    ("cov", "expected"), [(1e-12, []), (99.0, []), (0.0, ["covariance"]), (100.0, ["covariance"])]
+)
+def test_a_covariance_error_out_of_its_bounds_is_a_fault(cov: float, expected: list[str]) -> None:
+    found = replace(LOSSES, raw={**LOSSES.raw, "cov": cov})
+
+    assert expected == guards(losses=found, limits=Limits(fixed_weights=False))
+
+
+def test_a_covariance_error_that_is_not_weighed_has_no_bounds() -> None:
+    found = replace(LOSSES, raw={"count": 1.0}, weighted={"count": 2.0})
+
+    assert [] == guards(losses=found, limits=Limits(fixed_weights=False))
 
 
 def test_a_weight_other_than_the_plans_is_a_fault_unless_weights_are_learned() -> None:

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risexp.config.learning import LossConfig, LossWeights
+from risexp.config.learning import STRUCTURE, LossConfig, LossWeights
 from risexp.config.run import RunConfig
 from risexp.errors import ConfigInvalid
 from risexp.loss.terms import MAIN, TERMS
-from risexp.training.curriculum import STRUCTURE, curriculum
+from risexp.training.curriculum import curriculum
 from risexp.training.plan import Plan
 from tests.runs_of_training import small_config
 
@@ -155,23 +155,64 @@ def test_epochs_are_judged_once_all_ramps_are_over() -> None:
     assert 4 == first_judged(beta__final=0.3)
     assert 1 == first_judged(beta__start=0.3, beta__final=0.3)
     assert 6 == first_judged(beta__final=0.3, curriculum__count_ramp=6)
-    assert 7 == first_judged(curriculum__count_ramp=6, curriculum__structure_ramp=7)
+    ramps = {"curriculum__count_ramp": 6, "curriculum__structure_ramp": 7}
+    assert 7 == first_judged(**ramps, loss__subspace=0.1)
+    assert 6 == first_judged(**ramps)
 
 
 @given(
-    epochs=st.integers(1, 12),
+    epochs=st.integers(2, 12),
     count_ramp=st.integers(0, 30),
     final=st.sampled_from([0.0, 0.3]),
 )
-def test_every_run_has_a_judged_epoch_and_none_before_it_ends(
+def test_every_run_has_a_judged_epoch_and_none_before_its_ramps_end(
     epochs: int, count_ramp: int, final: float
 ) -> None:
-    plans = table(epochs, curriculum__count_ramp=count_ramp, beta__final=final)
+    plans = table(
+        epochs, curriculum__count_ramp=min(count_ramp, epochs), beta__final=final, loss__count=1.0
+    )
 
     judged = [plan.judged for plan in plans]
+    full = [plan.weights["count"] == 1.0 and plan.beta == final for plan in plans]
 
     assert judged[-1]
     assert sorted(judged) == judged
+    assert judged == full
+
+
+@pytest.mark.parametrize(
+    ("epochs", "changes", "said"),
+    [
+        (5, {"curriculum__count_ramp": 6}, "before the 6 epochs of curriculum.count_ramp"),
+        (
+            5,
+            {"curriculum__structure_ramp": 9, "loss__subspace": 0.1},
+            "before the 9 epochs of curriculum.structure_ramp",
+        ),
+        (1, {"beta__final": 0.3}, "before the 2 epochs of beta.ramp_share"),
+    ],
+)
+def test_a_ramp_that_does_not_come_to_its_end_is_refused(
+    epochs: int, changes: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        table(epochs, **changes)
+
+    message = str(caught.value)
+    assert f"training.epochs = {epochs} end {said}" in message
+    assert "\n" not in message
+
+
+def test_a_ramp_of_what_has_no_weight_delays_nothing() -> None:
+    plans = table(3, curriculum__structure_ramp=9, curriculum__count_ramp=9, loss__count=0.0)
+
+    assert all(plan.judged for plan in plans)
+
+
+def test_a_ramp_as_long_as_the_run_leaves_its_last_epoch_to_be_judged() -> None:
+    judged = [plan.judged for plan in table(4, curriculum__count_ramp=4)]
+
+    assert [False, False, False, True] == judged
 
 
 def test_the_default_run_has_a_table() -> None:

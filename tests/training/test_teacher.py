@@ -1,18 +1,25 @@
 """What a network is trained towards is what it is judged by."""
 
 import math
+from dataclasses import replace
 
+import pytest
 import torch
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
+from risexp.errors import TrainingAborted
 from risexp.evaluation.validation import Validator
 from risexp.model.network import Network
+from risexp.model.observation import Observation
+from risexp.model.prediction import Prediction
 from risexp.training.curriculum import curriculum
 from risexp.training.teacher import Marking, Teacher
 from tests.localisation import config_of
+from tests.waits import Waits, looks
 
+CPU = torch.device("cpu")
 BLENDED = ("beta.start=0.3", "beta.final=0.3")
 
 
@@ -75,3 +82,54 @@ def test_learned_balances_are_part_of_what_is_taught(device: torch.device) -> No
     slopes = torch.autograd.grad(loss.total, list(teacher.balance.parameters()))
     assert 6 == len(slopes)
     assert all(bool(slope != 0.0) for slope in slopes)
+
+
+class Detached(Network):
+    """Its covariance is a constant, while all other answers have their gradient."""
+
+    def forward(self, observation: Observation, beta: float) -> Prediction:
+        answer = super().forward(observation, beta)
+        return replace(answer, effective=answer.effective.detach())
+
+
+def test_a_covariance_without_a_gradient_is_no_answer_to_learn_from() -> None:
+    config = small(*BLENDED)
+    teacher, scenes, plan = Teacher.of(config), drawn(config, CPU), curriculum(config)[0]
+
+    with pytest.raises(
+        TrainingAborted, match="epoch 1: the effective covariance has no gr"
+    ) as caught:
+        teacher(Detached(config), scenes, plan)
+
+    assert "blend" == caught.value.guard
+
+
+def test_where_nothing_is_learned_no_gradient_is_missed() -> None:
+    config = small(*BLENDED)
+    teacher, scenes, plan = Teacher.of(config), drawn(config, CPU), curriculum(config)[0]
+
+    with torch.no_grad():
+        loss = teacher(newborn(config, CPU), scenes, plan)
+
+    assert not loss.total.requires_grad
+
+
+def test_samples_alone_still_have_the_gradient_of_the_prediction() -> None:
+    config = small("beta.start=1", "beta.final=1", "loss.cov_pred=0.1")
+    teacher, scenes, plan = Teacher.of(config), drawn(config, CPU), curriculum(config)[0]
+
+    assert plan.beta == 1.0
+    assert teacher(newborn(config, CPU), scenes, plan).total.requires_grad
+
+
+def test_the_host_never_waits_while_an_answer_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = small(*BLENDED)
+    teacher, scenes, plan = Teacher.of(config), drawn(config, CPU), curriculum(config)[0]
+    network = newborn(config, CPU)
+    teacher(network, scenes, plan)
+
+    with looks(monkeypatch) as seen, Waits() as waits:
+        teacher(network, scenes, plan)
+
+    assert [] == seen
+    assert [] == waits.names

@@ -31,7 +31,7 @@ def test_the_last_two_and_the_best_are_kept(tmp_path: Path, run: tuple[Checkpoin
 
     assert (5, 4, 2) == committed(vault.folder)
     assert 9 == len(names(vault.folder))
-    assert same_state(run[1].state, best([vault.folder], OWNER).state)
+    assert same_state(run[1].state, best([vault.folder], OWNER).checkpoint.state)
 
 
 def test_the_best_of_the_last_but_one_outlives_a_new_best(
@@ -43,7 +43,7 @@ def test_the_best_of_the_last_but_one_outlives_a_new_best(
     vault = filled(tmp_path, (*run[:4], better))
 
     assert (5, 4, 2) == committed(vault.folder)
-    assert 5 == best([vault.folder], OWNER).epoch
+    assert 5 == best([vault.folder], OWNER).checkpoint.epoch
 
 
 def test_before_any_epoch_is_judged_the_last_is_the_best(
@@ -53,7 +53,7 @@ def test_before_any_epoch_is_judged_the_last_is_the_best(
 
     vault = filled(tmp_path, (replace(run[0], state=early),))
 
-    assert 1 == best([vault.folder]).epoch
+    assert 1 == best([vault.folder]).checkpoint.epoch
 
 
 def test_files_and_folder_are_their_owners_alone(
@@ -85,7 +85,7 @@ def test_an_epoch_saved_again_replaces_itself(tmp_path: Path, run: tuple[Checkpo
 
     assert (5, 4, 2) == committed(vault.folder)
     assert 9 == len(names(vault.folder))
-    assert 1.7 == best([vault.folder], OWNER).temperature
+    assert 1.7 == best([vault.folder], OWNER).checkpoint.temperature
     assert 5 == epoch_found(vault.folder)
 
 
@@ -109,7 +109,7 @@ def test_a_later_attempt_goes_on_from_the_newest_of_all(
 
     assert found is not None
     assert (4, 2.0) == (found.epoch, found.temperature)
-    assert 2 == best([one, two, three], OWNER).epoch
+    assert 2 == best([one, two, three], OWNER).checkpoint.epoch
 
 
 def test_another_runs_checkpoint_is_not_taken_in(

@@ -4,6 +4,7 @@ import errno
 import os
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from risexp.errors import CheckpointDamaged, EnvironmentFailed
 from risexp.training.checkpoint import Checkpoint
 from risexp.training.manifest import committed, unpacked
+from risexp.training.progress import Best
 from risexp.training.vault import Vault, best, newest
 from tests.runs_of_training import same_state
 from tests.vaults import OWNER, epoch_found, filled, names
@@ -33,6 +35,12 @@ def damage(path: Path, kind: str, place: float) -> None:
     path.unlink()
     if kind != "delete":
         path.write_bytes(content)
+
+
+def chosen(folder: Path) -> tuple[int, tuple[str, ...]]:
+    """Epoch of the checkpoint that is taken as the best, and what is said of it."""
+    found = best([folder], OWNER)
+    return found.checkpoint.epoch, found.damaged
 
 
 def assert_damage_is_seen(folder: Path, run: tuple[Checkpoint, ...], rng: random.Random) -> None:
@@ -130,20 +138,133 @@ def test_the_best_is_found_beside_a_damaged_last_one(
     folder = filled(tmp_path, run).folder
     damage(next(folder.glob("epoch-000005-*.safetensors")), "flip", 0.9)
 
-    assert 2 == best([folder], OWNER).epoch
+    assert (2, ()) == chosen(folder)
+
+
+def test_the_choice_is_that_of_the_newest_sound_manifest(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    folder = filled(tmp_path, run).folder
     damage(folder / "epoch-000005.manifest.json", "flip", 0.5)
-    with pytest.raises(CheckpointDamaged, match="epoch-000005"):
-        best([folder], OWNER)
+
+    epoch, (said,) = chosen(folder)
+
+    assert 2 == epoch
+    assert "epoch-000005.manifest.json" in said
+    assert said.endswith(": set aside")
+    assert (4, 2) == committed(folder)
 
 
-def test_a_damaged_best_is_replaced_by_no_other(
+def test_a_damaged_best_is_set_aside_and_the_newest_sound_one_used(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    folder = filled(tmp_path, run).folder
+    before = names(folder)
+    damage(next(folder.glob("epoch-000002-*.safetensors")), "flip", 0.9)
+
+    epoch, (damaged, used) = chosen(folder)
+
+    assert 5 == epoch
+    assert "does not have the checksum it was written with: set aside" in damaged
+    assert "the checkpoint of epoch 5 is used in place of that of epoch 2" == used
+    assert (5, 4) == committed(folder)
+    assert before == [name.removesuffix(".corrupt") for name in names(folder)]
+    assert 3 == sum(name.endswith(".corrupt") for name in names(folder))
+
+
+def test_a_best_that_was_set_aside_before_is_said_to_be_missing(
     tmp_path: Path, run: tuple[Checkpoint, ...]
 ) -> None:
     folder = filled(tmp_path, run).folder
     damage(next(folder.glob("epoch-000002-*.safetensors")), "flip", 0.9)
+    chosen(folder)
 
-    with pytest.raises(CheckpointDamaged, match="checksum"):
+    epoch, (missing, used) = chosen(folder)
+
+    assert 5 == epoch
+    assert "the checkpoint of epoch 2 is missing" == missing
+    assert "epoch 5 is used in place of that of epoch 2" in used
+
+
+def test_a_damaged_best_that_is_the_last_gives_way_to_the_best_before_it(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    progress = replace(run[4].state.progress, best=Best(5, "joint", 0.5))
+    better = replace(run[4], state=replace(run[4].state, progress=progress))
+    folder = filled(tmp_path, (*run[:4], better)).folder
+    damage(next(folder.glob("epoch-000005-*.safetensors")), "truncate", 0.5)
+
+    epoch, said = chosen(folder)
+
+    assert 2 == epoch
+    assert "the checkpoint of epoch 2 is used in place of that of epoch 5" == said[-1]
+
+
+def test_the_copy_of_an_earlier_attempt_stands_in_for_a_damaged_one(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    first, second = (filled(tmp_path / name, run).folder for name in ("one", "two"))
+    damage(next(second.glob("epoch-000002-*.json")), "empty", 0.0)
+
+    found = best([first, second], OWNER)
+
+    assert 2 == found.checkpoint.epoch
+    assert 1 == len(found.damaged)
+    assert ((5, 4, 2), (5, 4)) == (committed(first), committed(second))
+
+
+def test_where_none_is_sound_it_is_said_what_to_do(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    folder = filled(tmp_path, run).folder
+    for tensors in folder.glob("*.safetensors"):
+        damage(tensors, "flip", 0.5)
+
+    with pytest.raises(CheckpointDamaged, match="no sound checkpoint is left in") as caught:
         best([folder], OWNER)
+
+    assert "put a copy of it back, or resume the run, which then begins anew" in str(caught.value)
+    assert 9 == sum(name.endswith(".corrupt") for name in names(folder))
+
+
+def test_what_is_replaced_between_two_reads_is_not_damaged(
+    tmp_path: Path, run: tuple[Checkpoint, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever trains the run keeps the best epoch anew, with its temperature."""
+    vault = filled(tmp_path, run)
+    old = next(vault.folder.glob("epoch-000002-*.json"))
+    honest, calls = Path.read_bytes, list[Path]()
+
+    def replaced(path: Path) -> bytes:
+        if path == old and not calls:
+            calls.append(path)
+            vault.save(replace(run[1], temperature=1.7))
+        return honest(path)
+
+    monkeypatch.setattr(Path, "read_bytes", replaced)
+
+    found = best([vault.folder], OWNER)
+
+    assert [old] == calls
+    assert (2, 1.7, ()) == (found.checkpoint.epoch, found.checkpoint.temperature, found.damaged)
+    assert (5, 4, 2) == committed(vault.folder)
+
+
+def test_what_is_pruned_between_two_reads_is_not_damaged(
+    tmp_path: Path, run: tuple[Checkpoint, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = filled(tmp_path, run[:4])
+    manifest = vault.folder / "epoch-000004.manifest.json"
+    honest = Path.read_bytes
+
+    def pruned(path: Path) -> bytes:
+        if path == manifest:
+            manifest.unlink(missing_ok=True)
+        return honest(path)
+
+    monkeypatch.setattr(Path, "read_bytes", pruned)
+
+    assert (2, ()) == chosen(vault.folder)
 
 
 class Died(BaseException):
@@ -195,7 +316,7 @@ def test_a_death_at_any_operation_leaves_a_sound_checkpoint(
         assert all("its save was interrupted" in each for each in state.damaged)
         assert state.checkpoint is not None
         assert same_state(run[state.checkpoint.epoch - 1].state, state.checkpoint.state)
-        assert 2 == best([vault.folder], OWNER).epoch
+        assert (2, ()) == chosen(vault.folder)
         found.append(state.checkpoint.epoch)
         vault.save(run[4])
         assert (5, 4, 2) == committed(vault.folder)

@@ -1,0 +1,58 @@
+"""The files of a run's record, by the names they have in its store."""
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from risexp.tracking.lines import Note
+from risexp.tracking.picture import draw_confusion, picture_files
+from risexp.tracking.redaction import redacted
+from risexp.tracking.spool import Ending
+
+Files = Mapping[str, bytes]
+
+
+def told_files(folder: Path) -> Files:
+    """What a run was told before it began: its plans, and its configuration in two languages."""
+    config = (folder / "config.json").read_bytes()
+    stream = io.StringIO()
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.dump(json.loads(config)["given"], stream)
+    return {
+        "config.json": config,
+        "config.yaml": stream.getvalue().encode(),
+        "plans.json": (folder / "plans.json").read_bytes(),
+    }
+
+
+def attempt_files(folder: Path) -> Files:
+    """What the attempts are computed with: environments, and code that differs from a commit."""
+    names = ["environment.json", "source.json"]
+    paths = [folder / name for name in names] + sorted(folder.glob("source-*.diff"))
+    return {path.name: path.read_bytes() for path in paths if path.exists()}
+
+
+def confusion_files(note: Note, uid: str, *, drawn: bool) -> Files:
+    """Which counts an epoch took for which: the table, and its picture where one is wanted."""
+    matrix, none = note.details["matrix"], note.details["none"]
+    document = {"epoch": note.step, **note.details}
+    files = {f"confusion/epoch-{note.step:06d}.json": json.dumps(document).encode()}
+    if drawn:
+        picture = draw_confusion(matrix, none, note.step)
+        files |= picture_files(picture, uid, note.step)
+    return files
+
+
+def calibration_files(note: Note) -> Files:
+    """What was fitted on the best epoch."""
+    document = {"epoch": note.step, **note.details}
+    return {"calibration.json": json.dumps(document, indent=1).encode()}
+
+
+def outcome_files(ending: Ending) -> Files:
+    """How the run ended, an error with its traceback."""
+    return {"outcome.json": redacted(ending.model_dump_json(indent=1)).encode()}

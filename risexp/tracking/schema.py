@@ -1,0 +1,127 @@
+"""The tables of a store, made once and as a whole, whoever else is about to make them."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from filelock import FileLock, Timeout
+
+from risexp.errors import EnvironmentFailed
+from risexp.tracking.stores import SETTINGS, Store
+from risexp.training.durable import PARTIAL, sync
+
+if TYPE_CHECKING:
+    from risexp.tracking.mlflow import Runs
+
+_PATIENCE_S: Final = 300.0
+"""How long another process may take to make the tables."""
+_LOCK: Final = 0x7269736578700001
+"""Key of PostgreSQL's advisory lock: `risexp`, and a number."""
+
+
+def opened(store: Store) -> "Runs":
+    """The runs of a store that has its tables, from within `in_environment`.
+
+    MLflow is imported here and not before: it takes seconds.
+    """
+    from risexp.tracking.mlflow import Runs
+
+    prepare(store)
+    return Runs(store)
+
+
+def prepare(store: Store) -> bool:
+    """See to it that a store has its tables.
+
+    Returns:
+        Whether they were made by this call; a server makes its own.
+
+    Raises:
+        EnvironmentFailed: The disk is full or forbidden, or another process makes them for ever.
+    """
+    if store.database is not None:
+        return _prepare_file(store.database)
+    if store.artifacts is not None:
+        return _prepare_database(store)
+    return False
+
+
+def _prepare_file(path: Path) -> bool:
+    """A file is there with all its tables or not at all: a crash leaves none half-made."""
+    if path.exists():
+        return False
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path.with_name(f".{path.name}.lock")):
+            if path.exists():
+                return False
+            partial = path.with_name(path.name + PARTIAL)
+            for left in path.parent.glob(f"{partial.name}*"):
+                left.unlink()
+            os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            artifacts = path.parent / "artifacts"
+            artifacts.mkdir(mode=0o700, exist_ok=True)
+            _make_tables(f"sqlite:///{partial}", artifacts.as_uri())
+            write_ahead(partial)
+            partial.rename(path)
+            sync(path.parent)
+    except OSError as error:
+        raise EnvironmentFailed(f"cannot make the store {path}: {error.strerror}") from None
+    return True
+
+
+def write_ahead(path: Path) -> None:
+    """Let readers and a writer go on at once, from here on and for every process."""
+    with closing(sqlite3.connect(path, timeout=20.0)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _prepare_database(store: Store) -> bool:
+    """A database's own lock keeps machines apart that share no disk."""
+    from sqlalchemy import create_engine, inspect, text
+
+    engine = create_engine(store.uri)
+    try:
+        with engine.connect() as connection:
+            locked = engine.dialect.name == "postgresql"
+            if locked:
+                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+            try:
+                new = not inspect(connection).has_table("experiments")
+                artifacts = "" if store.artifacts is None else store.artifacts.as_uri()
+                _make_tables(store.uri, artifacts)
+            finally:
+                if locked:
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
+    finally:
+        engine.dispose()
+    return new
+
+
+def _make_tables(uri: str, artifacts: str) -> None:
+    os.environ.update(SETTINGS)
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(uri, artifacts)  # type: ignore[no-untyped-call] # MLflow's own
+    store.engine.dispose()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    lock = FileLock(path, timeout=_PATIENCE_S, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise EnvironmentFailed(
+            f"another process has been making the store for {_PATIENCE_S / 60:.0f} minutes: end "
+            f"it and try again ({path})"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

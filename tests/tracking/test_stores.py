@@ -1,0 +1,104 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from risexp.errors import InvalidInput
+from risexp.tracking.stores import (
+    chosen_store,
+    embedded,
+    in_environment,
+    store_again,
+    store_named,
+)
+
+pytestmark = pytest.mark.usefixtures("own_home")
+
+
+def test_the_embedded_store_is_under_the_home(own_home: Path) -> None:
+    store = embedded()
+
+    assert f"sqlite:///{own_home}/mlruns/mlflow.db" == store.uri
+    assert own_home / "mlruns" / "artifacts" == store.artifacts
+
+
+def test_a_servers_password_is_neither_in_its_name_nor_in_its_address() -> None:
+    store = store_named("https://me:planted%40secret@host:5000/mlflow/")
+
+    assert "https://host:5000/mlflow" == store.name == store.uri
+    assert {
+        "MLFLOW_TRACKING_USERNAME": "me",
+        "MLFLOW_TRACKING_PASSWORD": "planted@secret",
+    } == store.credentials
+    assert "planted" not in repr(store)
+
+
+def test_a_databases_password_is_given_to_mlflow_alone() -> None:
+    store = store_named("postgresql://me:planted@host/db")
+
+    assert "postgresql+psycopg://me@host/db" == store.name
+    assert "postgresql+psycopg://me:planted@host/db" == store.uri
+    assert "planted" not in repr(store)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "foo",
+        "file:///mlruns",
+        "ftp://me:planted@host",
+        "http://",
+        "http://host:99999",
+        "sqlite:///relative.db",
+        "postgresql://me:planted@host",
+        "me:planted@host:5000",
+        "http://[host",
+    ],
+)
+def test_what_could_hold_no_runs_is_refused_without_its_secrets(address: str) -> None:
+    with pytest.raises(InvalidInput, match="give the address of a tracking server") as caught:
+        store_named(address)
+
+    assert "planted" not in str(caught.value)
+
+
+def test_an_option_goes_before_the_environment_and_that_before_the_embedded_store() -> None:
+    environment = {"RISEXP_TRACKING_URI": "http://one:1"}
+
+    chosen = [
+        chosen_store("http://two:2", environment),
+        chosen_store(None, environment),
+        chosen_store(None, {}),
+        chosen_store("off", environment),
+        chosen_store(None, {"RISEXP_TRACKING_URI": "off"}),
+    ]
+
+    names = [None if store is None else store.name for store in chosen]
+    assert ["http://two:2", "http://one:1", "embedded", None, None] == names
+
+
+def test_a_store_is_opened_again_with_the_password_of_the_environment() -> None:
+    environment = {"RISEXP_TRACKING_URI": "http://me:planted-secret@host:5000"}
+
+    same = store_again("run-1", "http://host:5000", None, environment)
+    other = store_again("run-1", "http://other:5000", None, environment)
+
+    assert "planted-secret" == same.credentials["MLFLOW_TRACKING_PASSWORD"]
+    assert {} == other.credentials
+
+
+def test_a_run_cannot_be_asked_into_another_store() -> None:
+    with pytest.raises(InvalidInput, match="run run-1 is recorded in embedded and cannot move"):
+        store_again("run-1", "embedded", "http://host:5000", {})
+
+
+def test_no_store_receives_what_opens_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "everywhere")
+
+    with in_environment(store_named("http://me:planted@host")):
+        within = os.environ["MLFLOW_TRACKING_PASSWORD"], os.environ["MLFLOW_TRACKING_USERNAME"]
+
+    assert ("planted", "me") == within
+    assert "MLFLOW_TRACKING_PASSWORD" not in os.environ
+    assert "everywhere" == os.environ["MLFLOW_TRACKING_USERNAME"]

@@ -1,0 +1,44 @@
+"""Named places where a test lets a process die or stall; in service each costs two look-ups."""
+
+import os
+import signal
+from typing import Final, Literal, get_args
+
+Point = Literal[
+    "store.foreign",
+    "store.own",
+    "study.created",
+    "study.described",
+    "study.slot",
+    "claim.leased",
+    "claim.running",
+    "suggest.drawn",
+    "suggest.recorded",
+    "report.renewed",
+    "report.written",
+    "finish.renewed",
+    "finish.noted",
+    "finish.told",
+    "release.renewed",
+    "release.waiting",
+    "reap.adopted",
+    "reap.buried",
+    "reap.noted",
+    "reap.returned",
+]
+"""Between which two writes a process is: the step, and what of it is done."""
+
+POINTS: Final[tuple[Point, ...]] = get_args(Point)
+
+CRASH_AT: Final = "RISEXP_CRASH_AT"
+"""The environment variable that names where the process kills itself."""
+STOP_AT: Final = "RISEXP_STOP_AT"
+"""The one that names where it stops until somebody lets it go on."""
+
+
+def reach(point: Point) -> None:
+    """Pass a point; one that is armed fires once."""
+    for variable, number in ((CRASH_AT, signal.SIGKILL), (STOP_AT, signal.SIGSTOP)):
+        if os.environ.get(variable) == point:
+            del os.environ[variable]
+            os.kill(os.getpid(), number)

@@ -1,0 +1,146 @@
+"""What must be true of every study, whatever was killed: pure functions over what stores say."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+Rule = Literal["I1", "I2", "I3", "I4", "I5", "I6"]
+State = Literal["waiting", "running", "complete", "pruned", "failed"]
+
+FINAL: Final = frozenset({"complete", "pruned", "failed"})
+
+RUN_STATUS: Final[Mapping[State, str]] = {
+    "waiting": "RUNNING",
+    "running": "RUNNING",
+    "complete": "FINISHED",
+    "pruned": "KILLED",
+    "failed": "FAILED",
+}
+"""What the tracking store has to say of a trial's run."""
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial as its study tells it."""
+
+    number: int
+    slot: int | None
+    """None for a trial that the budget does not know."""
+    state: State
+    value: float | None
+    reason: str | None
+    reports: Mapping[int, float]
+    parameters: Mapping[str, Any]
+    tried: Mapping[int, Mapping[str, Any]]
+    """The parameters of each attempt that knew them."""
+    held: bool
+    """Whether an attempt lives."""
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study as its store tells it."""
+
+    name: str
+    wanted: int
+    """Trials of the budget."""
+    trials: tuple[TrialRecord, ...]
+    left: frozenset[int] = frozenset()
+    """Numbers of trials that a limit or a stop left waiting."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as the tracking store tells it."""
+
+    number: int
+    """Of its trial."""
+    status: str
+    rows: Mapping[tuple[str, int], int]
+    """How many rows each (key, step) has."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """What is not as it must be."""
+
+    rule: Rule
+    number: int | None
+    """Of the trial; None where it is the study."""
+    sentence: str
+
+
+def every(study: StudyRecord) -> list[Violation]:
+    """I1 to I4, for a study nobody works on any more."""
+    return [*budget(study), *finality(study), *reporting(study), *constancy(study)]
+
+
+def budget(study: StudyRecord) -> Iterator[Violation]:
+    """I1: as many trials as were asked for, one a slot."""
+    slots = Counter(trial.slot for trial in study.trials if trial.slot is not None)
+    missing = sorted(set(range(study.wanted)) - slots.keys())
+    if missing:
+        yield Violation("I1", None, f"no trial has slot {missing[0]} ({len(missing)} of them)")
+    for slot, trials in slots.items():
+        if trials > 1:
+            yield Violation("I1", None, f"{trials} trials have slot {slot}")
+
+
+def finality(study: StudyRecord) -> Iterator[Violation]:
+    """I2: every trial is final, or waits and is named by what ended the study."""
+    for trial in study.trials:
+        if trial.held:
+            yield Violation("I2", trial.number, f"an attempt at a {trial.state} trial lives")
+        elif trial.state not in FINAL and (trial.state, trial.number in study.left) != (
+            "waiting",
+            True,
+        ):
+            yield Violation("I2", trial.number, f"it is {trial.state}, and nothing says why")
+
+
+def reporting(study: StudyRecord) -> Iterator[Violation]:
+    """I3: a complete trial has reported 1, 2, ... to its last step; one that never did is none."""
+    for trial in study.trials:
+        steps = sorted(trial.reports)
+        if trial.state != "complete":
+            continue
+        if not steps:
+            yield Violation("I3", trial.number, "it never reported, so nothing could be pruned")
+        elif steps != list(range(1, len(steps) + 1)):
+            yield Violation("I3", trial.number, f"it reported steps {steps}")
+
+
+def constancy(study: StudyRecord) -> Iterator[Violation]:
+    """I4: all attempts at a trial tried the same parameters, and the study says these."""
+    for trial in study.trials:
+        for attempt, parameters in trial.tried.items():
+            if parameters != trial.parameters:
+                yield Violation("I4", trial.number, f"attempt {attempt} had other parameters")
+
+
+def one_run_a_trial(study: StudyRecord, runs: tuple[RunRecord, ...]) -> Iterator[Violation]:
+    """I5: every trial that was begun has one run, of the right status, with one row a step."""
+    found = Counter(run.number for run in runs)
+    states = {trial.number: trial.state for trial in study.trials}
+    for trial in study.trials:
+        begun = bool(trial.tried) or trial.state in FINAL
+        if begun and found[trial.number] != 1:
+            yield Violation("I5", trial.number, f"it has {found[trial.number]} runs")
+    for run in runs:
+        state = states.get(run.number)
+        if state is None:
+            yield Violation("I5", run.number, "a run belongs to no trial")
+        elif run.status != RUN_STATUS[state]:
+            yield Violation("I5", run.number, f"a {state} trial's run is {run.status}")
+        for (key, step), rows in run.rows.items():
+            if rows != 1:
+                yield Violation("I5", run.number, f"{key} has {rows} rows at step {step}")
+
+
+def undisturbed(study: StudyRecord, reference: Mapping[int, float]) -> Iterator[Violation]:
+    """I6: the value is, bit for bit, that of the same trial in a run that nothing disturbed."""
+    for trial in study.trials:
+        wanted = reference.get(trial.number)
+        if wanted is not None and trial.value != wanted:
+            yield Violation("I6", trial.number, f"its value is {trial.value}, not {wanted}")

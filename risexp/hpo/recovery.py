@@ -1,0 +1,36 @@
+"""The way back into the queue for a trial whose worker is gone."""
+
+from typing import Final, Literal
+
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
+
+from risexp.hpo.crash import reach
+from risexp.hpo.leases import Leases
+from risexp.hpo.studies import REASON
+
+Became = Literal["waiting", "failed", "finished"]
+
+MOST_DEATHS: Final = 3
+"""Attempts that may die before a trial counts as poison."""
+USED_UP: Final = "attempts"
+"""Reason of a trial that failed because of that."""
+
+
+def put_back(leases: Leases, trial_id: int, most: int) -> Became:
+    """Let a trial without a living attempt wait again, or fail; may be repeated.
+
+    Number, parameters and reports stay.
+    """
+    storage = leases.store.storage
+    try:
+        if leases.deaths(trial_id) >= most:
+            storage.set_trial_user_attr(trial_id, REASON, USED_UP)
+            reach("reap.noted")
+            storage.set_trial_state_values(trial_id, TrialState.FAIL)
+            return "failed"
+        storage.set_trial_state_values(trial_id, TrialState.WAITING)
+    except UpdateFinishedTrialError:
+        return "finished"
+    reach("reap.returned")
+    return "waiting"

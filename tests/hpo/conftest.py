@@ -1,0 +1,81 @@
+"""Stores for the tests of the search: each test that takes one runs on every database there is."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect
+
+from risexp.hpo.store import Store
+from risexp.hpo.studies import StudyRef, open_study
+from tests.databases import Server, postgres
+from tests.trials import opened, plan
+
+KEPT = {"version_info", "alembic_version", "risexp_store"}
+"""Tables that say what the schema is."""
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server."""
+    with postgres() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def file_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """An embedded store: made once, and emptied before each test."""
+    path = tmp_path_factory.mktemp("store") / "optuna.db"
+    with opened(f"sqlite:///{path}") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def server_store(server: Server) -> Iterator[Store]:
+    """A store on a server, likewise."""
+    with opened(server.create("made")) as found:
+        yield found
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def backend(request: pytest.FixtureRequest) -> str:
+    """The kind of database; a server's turn is at night, but for tests that say `ON_BOTH`."""
+    return str(request.param)
+
+
+@pytest.fixture
+def empty_url(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> str:
+    """Of a database that holds nothing."""
+    if backend == "sqlite":
+        return f"sqlite:///{tmp_path / 'optuna.db'}"
+    server: Server = request.getfixturevalue("server")
+    return server.create(f"empty-{tmp_path.name}")
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, backend: str) -> Store:
+    """A store without a study."""
+    name = "file_store" if backend == "sqlite" else "server_store"
+    found: Store = request.getfixturevalue(name)
+    tables = set(inspect(found.engine).get_table_names()) - KEPT
+    with found.engine.begin() as connection:
+        if backend == "sqlite":
+            for table in tables:
+                connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - its own names
+        else:
+            connection.exec_driver_sql(f"TRUNCATE {', '.join(tables)}")
+    # Ids come again: what was read of earlier ones must not.
+    return replace(found, storage=found.storage.under(found.retry))
+
+
+@pytest.fixture
+def url(store: Store) -> str:
+    """Of a database with the schema and no study."""
+    return store.url
+
+
+@pytest.fixture
+def study(store: Store) -> StudyRef:
+    """A study of four trials."""
+    return open_study(store, plan(4))

@@ -1,0 +1,398 @@
+"""A worker with a toy in place of a training: what it claims, and what its study is told."""
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from risexp.config.space_charter import Charter
+from risexp.errors import EnvironmentFailed, TrainingAborted
+from risexp.hpo import worker as module
+from risexp.hpo.breaker import FAILING
+from risexp.hpo.charters import facts_of
+from risexp.hpo.distributions import stored
+from risexp.hpo.fence import fenced
+from risexp.hpo.hearing import HEARING
+from risexp.hpo.invariants import TrialRecord
+from risexp.hpo.leases import Attempt, Leases
+from risexp.hpo.reaper import Reaper
+from risexp.hpo.records import study_record
+from risexp.hpo.store import Store
+from risexp.hpo.studies import Plan, StudyRef, end_of, end_study, open_study
+from risexp.hpo.suggest import zero_parameters
+from risexp.hpo.worker import Job, Result, Train, Worker
+from risexp.tracking.outcome import EndRun, aborted, complete, pruned, signalled
+from risexp.training.events import EpochEnded, RunStarted
+from tests.runs_of_training import epochs_of, small_trainer
+from tests.spaces import charter, learning, planted
+from tests.trials import opened, owner
+
+CHARTER = charter(learning(pruner={"kind": "none"}))
+DONE = complete("finished", 3)
+
+
+@pytest.fixture(params=["sqlite"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """A worker knows nothing of databases: one is enough."""
+    return str(request.param)
+
+
+@pytest.fixture
+def study(store: Store) -> StudyRef:
+    return searched(store, 3)
+
+
+def searched(store: Store, trials: int, of: Charter = CHARTER) -> StudyRef:
+    return open_study(store, Plan("toy", trials, facts_of(of), zero_parameters(of)))
+
+
+@dataclass
+class Toy:
+    """Trains nothing, and ends as it is told to: `Result`, outcome, or error, job by job."""
+
+    endings: Iterator[Any]
+    jobs: list[Job] = field(default_factory=list)
+
+    def __call__(self, job: Job) -> Result:
+        self.jobs.append(job)
+        ending = next(self.endings)
+        if isinstance(ending, BaseException):
+            raise ending
+        return ending if isinstance(ending, Result) else Result(ending, None)
+
+
+def toy(*endings: object) -> Toy:
+    """Ends so, one job after another, and then always well."""
+
+    def all_of_them() -> Iterator[object]:
+        yield from endings
+        while True:
+            yield Result(DONE, 1.5)
+
+    return Toy(all_of_them())
+
+
+def worker(store: Store, study: StudyRef, train: Train) -> Worker:
+    return Worker(store, study, CHARTER, owner(), train)
+
+
+def work(store: Store, study: StudyRef, train: Train) -> tuple[int, list[str]]:
+    """The exit code of one worker, and what it said."""
+    said: list[str] = []
+    code = worker(store, study, train).run(said.append)
+    return code, said
+
+
+def trials(store: Store, study: StudyRef) -> tuple[TrialRecord, ...]:
+    return study_record(store, study).trials
+
+
+def states(store: Store, study: StudyRef) -> list[str]:
+    return [each.state for each in trials(store, study)]
+
+
+def reasons(store: Store, study: StudyRef) -> list[object]:
+    found = store.storage.get_all_trials(study.id)
+    return [each.user_attrs.get("reason") for each in found]
+
+
+def attempts(store: Store, study: StudyRef) -> list[Attempt]:
+    return Leases(store, study.uid).attempts()
+
+
+def test_every_trial_is_trained_once_and_told(store: Store, study: StudyRef) -> None:
+    train = toy()
+
+    code, _ = work(store, study, train)
+
+    assert 0 == code
+    assert [0, 1, 2] == [job.number for job in train.jobs]
+    assert ["toy-000", "toy-001", "toy-002"] == [job.run_id for job in train.jobs]
+    assert ["complete"] * 3 == states(store, study)
+    assert [1.5] * 3 == [each.value for each in trials(store, study)]
+    assert ["finished"] * 3 == [each.ended for each in attempts(store, study)]
+
+
+def test_trial_zero_is_the_base_and_others_are_what_was_drawn(
+    store: Store, study: StudyRef
+) -> None:
+    train = toy()
+
+    work(store, study, train)
+
+    base, *others = (job.loaded.config for job in train.jobs)
+    assert CHARTER.base == base
+    assert CHARTER.base not in others
+    for job in train.jobs:
+        known = job.loaded.config.flat()
+        assert dict(job.values) == {path: known[path] for path in job.values}
+
+
+@pytest.mark.parametrize(
+    ("ending", "state", "reason"),
+    [
+        (Result(complete("early-stop", 2), 0.5), "complete", "early-stop"),
+        (Result(DONE, None), "failed", "no-score"),
+        (Result(DONE, float("nan")), "pruned", "non-finite"),
+        (pruned("it was worse"), "pruned", "pruned"),
+        (aborted(TrainingAborted("it counts nothing", guard="chance")), "pruned", "chance"),
+        (ZeroDivisionError("no scenes"), "failed", "ZeroDivisionError"),
+    ],
+)
+def test_the_study_is_told_how_a_run_ended(
+    store: Store, ending: object, state: str, reason: str
+) -> None:
+    study = searched(store, 1)
+
+    code, _ = work(store, study, toy(ending))
+
+    assert 0 == code
+    assert [state] == states(store, study)
+    assert [reason] == reasons(store, study)
+
+
+def test_a_guard_leaves_a_constraint_and_a_pruner_none(store: Store) -> None:
+    study = searched(store, 2)
+    fault = aborted(TrainingAborted("it counts nothing", guard="chance"))
+
+    work(store, study, toy(pruned("it was worse"), fault))
+
+    found = store.storage.get_all_trials(study.id)
+    assert [{}, {"chance": 1.0}] == [dict(each.constraints) for each in found]
+
+
+def test_an_error_fails_one_trial_and_says_where(store: Store, study: StudyRef) -> None:
+    code, said = work(store, study, toy(ZeroDivisionError("no scenes")))
+
+    assert 0 == code
+    assert ["failed", "complete", "complete"] == states(store, study)
+    assert "trial 0: ZeroDivisionError: no scenes" in said
+    assert any("Traceback" in each for each in said)
+
+
+def test_values_that_are_no_run_fail_their_trial_alone(store: Store) -> None:
+    """Each value is allowed by the space, and together they are no configuration."""
+    clash = {"training.batch": {"kind": "choice", "options": [64, 48]}}
+    odd = charter(planted(clash, base="smoke", fixed={"training.accumulation": 64}))
+    study = searched(store, 1, odd)
+    trial = store.storage.list_trials(study.id)[0].trial_id
+    store.storage.set_trial_system_attr(
+        trial, "fixed_params", stored(odd.space.vary, {"training.batch": 48})
+    )
+
+    code = Worker(store, study, odd, owner(), toy()).run(lambda _: None)
+
+    assert 0 == code
+    assert ["failed"] == states(store, study)
+    assert ["ConfigInvalid"] == reasons(store, study)
+
+
+def test_five_failures_in_a_row_end_the_study(store: Store) -> None:
+    study = searched(store, 8)
+    errors = [ValueError(str(place)) for place in range(8)]
+
+    code, said = work(store, study, toy(errors[0], Result(DONE, 1.0), *errors[1:]))
+
+    end = end_of(store, study)
+    assert 0 == code
+    assert ["failed", "complete", *["failed"] * 5, "waiting"] == states(store, study)
+    assert end is not None
+    assert (FAILING, (7,)) == (end.reason, end.left)
+    assert f"study toy ended: {FAILING}" == said[-1]
+
+
+def test_a_study_that_ended_of_failures_goes_on_when_asked_again(store: Store) -> None:
+    study = searched(store, 7)
+    work(store, study, toy(*(ValueError(str(place)) for place in range(5))))
+    assert ["waiting"] * 2 == states(store, study)[5:]
+
+    work(store, searched(store, 7), toy())
+
+    assert ["complete"] * 2 == states(store, study)[5:]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_signal_gives_the_trial_back_and_ends_the_worker(
+    store: Store, study: StudyRef, number: int, code: int
+) -> None:
+    train = toy(Result(DONE, 1.0), signalled(number))
+
+    left, _ = work(store, study, train)
+
+    assert code == left
+    assert ["complete", "waiting", "waiting"] == states(store, study)
+    assert ["finished", "released"] == [each.ended for each in attempts(store, study)]
+
+
+def test_a_released_trial_goes_on_as_the_next_attempt(store: Store, study: StudyRef) -> None:
+    work(store, study, toy(signalled(signal.SIGTERM)))
+    train = toy()
+
+    work(store, study, train)
+
+    assert [(0, 2), (1, 1), (2, 1)] == [(job.number, job.attempt) for job in train.jobs]
+    assert ["complete"] * 3 == states(store, study)
+
+
+class Leaves(BaseException):
+    """A signal that comes while nothing is trained."""
+
+
+def test_a_signal_between_trainings_is_no_death(store: Store, study: StudyRef) -> None:
+    with pytest.raises(Leaves):
+        work(store, study, toy(Leaves()))
+
+    assert ["waiting"] * 3 == states(store, study)
+    assert ["released"] == [each.ended for each in attempts(store, study)]
+
+
+def test_whoever_lost_its_lease_writes_nothing_and_takes_another_trial(
+    store: Store, study: StudyRef
+) -> None:
+    train = toy(fenced("another worker has it"))
+    before: list[object] = []
+
+    def lose(job: Job) -> Result:
+        if not train.jobs:
+            (held,) = Leases(store, study.uid).look().living
+            Reaper(Leases(store, study.uid), study).abandon(held.lease.owner)
+            before.append(store.storage.get_trial(held.lease.trial_id))
+        return train(job)
+
+    worker_of_it = worker(store, study, lose)
+    code = worker_of_it.run(lambda _: None)
+
+    assert 0 == code
+    assert "died" == attempts(store, study)[0].ended
+    assert [0, 0, 1, 2] == [job.number for job in train.jobs]
+    assert [1, 2] == [job.attempt for job in train.jobs][:2]
+    assert ["complete"] * 3 == states(store, study)
+
+
+def test_a_late_ending_of_a_lost_trial_is_not_told(store: Store, study: StudyRef) -> None:
+    """It says that it is complete, and does not know that somebody else has the trial."""
+    first = True
+
+    def late(_job: Job) -> Result:
+        nonlocal first
+        if first:
+            first = False
+            leases = Leases(store, study.uid)
+            (held,) = leases.look().living
+            Reaper(leases, study).abandon(held.lease.owner)
+            return Result(DONE, 99.0)
+        return Result(DONE, 1.0)
+
+    code, said = work(store, study, late)
+
+    assert 0 == code
+    assert [1.0] * 3 == [each.value for each in trials(store, study)]
+    assert any("another worker goes on" in each for each in said)
+
+
+def test_a_trial_whose_machine_failed_counts_a_death_each_time(store: Store) -> None:
+    study = searched(store, 2)
+    full = EnvironmentFailed("cannot write: no space left on device")
+
+    work(store, study, toy(full, full, full))
+
+    assert ["failed", "complete"] == states(store, study)
+    assert ["attempts", "finished"] == reasons(store, study)
+    assert ["died"] * 3 == [each.ended for each in attempts(store, study)][:3]
+
+
+def test_a_machine_that_fails_every_trial_ends_the_study(store: Store) -> None:
+    study = searched(store, 6)
+    full = EnvironmentFailed("cannot write: no space left on device")
+
+    work(store, study, toy(*[full] * 18))
+
+    assert [*["failed"] * 5, "waiting"] == states(store, study)
+    end = end_of(store, study)
+    assert end is not None
+    assert FAILING == end.reason
+
+
+def test_a_worker_takes_no_trial_of_a_study_that_has_ended(store: Store, study: StudyRef) -> None:
+    end_study(store, study, "stopped by hand")
+    train = toy()
+
+    code, said = work(store, study, train)
+
+    assert (0, []) == (code, train.jobs)
+    assert ["study toy ended: stopped by hand"] == said
+
+
+def test_a_study_that_ends_meanwhile_gets_its_trial_back_at_the_end_of_an_epoch(
+    store: Store, study: StudyRef
+) -> None:
+    epoch = epochs_of(small_trainer())[0]
+
+    def ends(job: Job) -> Result:
+        job.stopping(epoch)
+        end_study(store, study, "12 s are over")
+        job.stopping(RunStarted("toy-000", 3, 0, 4))
+        with pytest.raises(EndRun) as stop:
+            job.stopping(epoch)
+        return Result(stop.value.outcome, None)
+
+    code, said = work(store, study, ends)
+
+    assert 0 == code
+    assert ["waiting"] * 3 == states(store, study)
+    assert ["released"] == [each.ended for each in attempts(store, study)]
+    assert "study toy ended: 12 s are over" == said[-1]
+
+
+def test_how_a_trial_was_heard_is_added_up_over_its_attempts(store: Store) -> None:
+    study = searched(store, 1)
+    first, second, third = epochs_of(small_trainer())
+
+    def heard(job: Job) -> Result:
+        job.hearing(RunStarted(job.run_id, 3, 0, 4))
+        if job.attempt == 1:
+            listen(job, first)
+            listen(job, second)
+            return Result(signalled(signal.SIGTERM), None)
+        listen(job, third)
+        return Result(DONE, third.scores["k_loc"])
+
+    work(store, study, heard)
+    work(store, study, heard)
+
+    (trial,) = store.storage.get_all_trials(study.id)
+    told = trial.user_attrs[HEARING]
+    assert (3, 2) == (told["reports"], told["asked"])
+    assert [1, 2, 3] == sorted(trial.intermediate_values)
+
+
+def listen(job: Job, epoch: EpochEnded) -> None:
+    job.hearing(epoch)
+    job.hearing.enforce(epoch)
+
+
+def test_a_worker_waits_for_a_trial_that_somebody_else_may_give_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_POLL_S", 0.01)
+    study = searched(store, 1)
+    left: list[int] = []
+
+    def waits() -> None:
+        with opened(store.url) as own:
+            left.append(worker(own, study, toy()).run(lambda _: None))
+
+    waiter = Thread(target=waits)
+
+    def given_back_late(_job: Job) -> Result:
+        waiter.start()
+        return Result(signalled(signal.SIGTERM), None)
+
+    code, _ = work(store, study, given_back_late)
+    waiter.join(60.0)
+
+    assert (75, [0]) == (code, left)
+    assert ["complete"] == states(store, study)

@@ -19,7 +19,8 @@ from rich.console import Console
 
 from risexp.app.accuracy import AccuracyTable, measure_accuracy
 from risexp.app.evaluate import compared
-from risexp.app.train import Machine, resume, train
+from risexp.app.run import Machine
+from risexp.app.train import resume, train
 from risexp.app.trained import trained
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
@@ -27,12 +28,17 @@ from risexp.tracking.folder import RunFolder, list_runs
 
 LEVELS_DB = (-5.0, 0.0, 5.0, 10.0, 15.0, 20.0)
 CPU = torch.device("cpu")
-BASE = ("physics.wavefront=parabolic", "training.scenes_per_epoch=16384")
+BASE = (
+    "physics.wavefront=parabolic",
+    "training.scenes_per_epoch=16384",
+    "count.kind=ordinal",
+)
 
 VARIANTS: Mapping[str, Sequence[str]] = {
     "pursuit": (),
     "seed 1": ("training.seed=1",),
     "seed 2": ("training.seed=2",),
+    "one step": ("network.search_steps=1",),
     "image": ("network.front=image", "network.width=48"),
     "image map": ("network.front=image", "network.width=48", "loss.heat=0.01"),
     "aperture": ("network.front=aperture", "network.depth=4"),
@@ -53,6 +59,7 @@ VARIANTS: Mapping[str, Sequence[str]] = {
     "cross": ("loss.cross=0.1",),
     "margin": ("loss.margin=0.1",),
     "subspace and contrast": ("loss.subspace=0.5", "loss.peak_contrast=0.1"),
+    "softmax seed 1": ("count.kind=softmax", "training.seed=1"),
     "softmax direct": ("count.kind=softmax", "count.path=direct"),
 }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from risexp.app.spaces import review
 from risexp.config.layers import preset_names
 from risexp.config.space_files import load_space, space_paths
 
@@ -73,3 +74,17 @@ def test_every_decision_has_its_number_and_three_parts() -> None:
 def blocks(language: str) -> list[str]:
     """The README's code blocks of one language."""
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("name", ["example", "staged"])
+def test_the_spaces_of_the_documentation_are_sound(name: str, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "spaces.md").read_text(encoding="utf-8")
+    text = next(
+        block for block in re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL) if name in block
+    )
+    (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+    found = review(load_space(str(tmp_path / f"{name}.yaml")))
+
+    assert (found.problems, found.notes) == ((), ())
+    assert found.space.about

@@ -1,15 +1,18 @@
 """Probes by the names a person gives them: from a configuration to a report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
-from risexp.app.trained import config_of, network_of
+from risexp.app.evaluate import compared
+from risexp.app.network_methods import NETWORK
+from risexp.app.trained import Trained, config_of, network_of, trained
 from risexp.config.run import RunConfig
 from risexp.diagnostics.draws import configured_levels
 from risexp.diagnostics.gradients import probe_gradients
 from risexp.diagnostics.k_head import Amount, probe_k_head
-from risexp.diagnostics.l_ablation import probe_l_ablation
+from risexp.diagnostics.l_ablation import LENGTHS, Learned, listed, probe_l_ablation
 from risexp.diagnostics.litmus import probe_litmus
 from risexp.diagnostics.mdl import probe_mdl
 from risexp.diagnostics.oracle import Tried, probe_oracle
@@ -17,6 +20,7 @@ from risexp.diagnostics.overfit import probe_overfit
 from risexp.diagnostics.references import probe_references
 from risexp.diagnostics.report import Report
 from risexp.diagnostics.school import School
+from risexp.errors import ConfigInvalid
 from risexp.tracking.folder import find_run
 from risexp.training.vault import best
 
@@ -63,10 +67,12 @@ def diagnose_k_head_of(run: str, amount: Amount, beta: float | None = None) -> R
     Raises:
         RisexpError: There is no such run, or it kept no sound checkpoint.
     """
-    checkpoint = best(find_run(run).attempts())
+    found = best(find_run(run).attempts())
+    checkpoint = found.checkpoint
     school = School(network=lambda config: network_of(checkpoint, config, torch.device("cpu")))
     share = checkpoint.beta if beta is None else beta
-    return probe_k_head(config_of(checkpoint), amount, share, school)
+    report = probe_k_head(config_of(checkpoint), amount, share, school)
+    return replace(report, advice=(*report.advice, *found.damaged))
 
 
 def diagnose_gradients(config: RunConfig, scenes: int) -> Report:
@@ -77,3 +83,68 @@ def diagnose_gradients(config: RunConfig, scenes: int) -> Report:
 def diagnose_l_ablation(config: RunConfig, scenes: int, train_scenes: int) -> Report:
     """What more snapshots buy, and what they cost."""
     return probe_l_ablation(config, scenes, train_scenes)
+
+
+def diagnose_l_ablation_of(runs: Sequence[str], scenes: int, train_scenes: int) -> Report:
+    """The same under the law of trained runs, their networks beside NOMP.
+
+    Args:
+        runs: One for each length, which is that of its own configuration.
+        scenes: How many are counted at each length.
+        train_scenes: How many a network sees that is trained for the occasion.
+
+    Raises:
+        RisexpError: There is no such run, it kept no sound checkpoint, or two do not go together.
+    """
+    found = {name: trained(name, torch.device("cpu")) for name in runs}
+    config = _one_law({name: each.config for name, each in found.items()})
+    report = probe_l_ablation(config, scenes, train_scenes, _by_length(found))
+    damaged = [sentence for each in found.values() for sentence in each.damaged]
+    return replace(report, advice=(*report.advice, *damaged))
+
+
+def _one_law(configs: Mapping[str, RunConfig]) -> RunConfig:
+    """The first configuration of several that differ in their snapshots and in what learns."""
+    first, *others = configs
+    free = {name: _free_pool(config) for name, config in configs.items()}
+    laws = {
+        name: config.replace({"physics.snapshots": LENGTHS[0]}).canonical().flat()
+        for name, config in free.items()
+    }
+    for other in others:
+        for path, value in laws[first].items():
+            if path.startswith(("physics.", "data.")) and laws[other][path] != value:
+                raise ConfigInvalid(
+                    f"run {first} was trained with {path} = {value}, and run {other} with "
+                    f"{laws[other][path]}: give runs of one law"
+                )
+    return free[first]
+
+
+def _free_pool(config: RunConfig) -> RunConfig:
+    """The same configuration, with a pool of codes that follows the snapshots if it did so far."""
+    free = config.replace({"physics.pool_h": None, "physics.pool_v": None})
+    return free if free.physics.canonical() == config.physics.canonical() else config
+
+
+def _by_length(found: Mapping[str, Trained]) -> dict[int, Learned]:
+    """Trained networks by the snapshots of their runs."""
+    runs: dict[int, str] = {}
+    for name, each in found.items():
+        length = each.config.physics.snapshots
+        if length not in LENGTHS:
+            raise ConfigInvalid(
+                f"run {name} was trained with physics.snapshots = {length}: give runs of "
+                f"{listed(LENGTHS)}, which are compared"
+            )
+        if length in runs:
+            raise ConfigInvalid(
+                f"runs {runs[length]} and {name} both have physics.snapshots = {length}: give one"
+            )
+        runs[length] = name
+    return {length: _learned(found[name]) for length, name in runs.items()}
+
+
+def _learned(found: Trained) -> Learned:
+    method = compared(found, found.config, (), "none")[NETWORK]
+    return Learned(found.checkpoint.run_id, lambda scenes: method(scenes).count)

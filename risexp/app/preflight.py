@@ -64,7 +64,8 @@ def preflight(
     """
     if not fresh and (known := remembered(config)) is not None:
         return known
-    report = probe_preflight(probes_of(config), tell)
+    # What is kept under a hash may depend on nothing that is not in it.
+    report = probe_preflight(probes_of(config.canonical()), tell)
     code = code_sha()
     unkept = _keep(report, config.sha(), code)
     return Preflight(report, config.sha(), code, remembered=False, unkept=unkept)
@@ -75,7 +76,7 @@ def cleared(config: RunConfig) -> Report:
     known = remembered(config)
     if known is not None:
         return known.report
-    probes = probes_of(config)
+    probes = probes_of(config.canonical())
     return probe_preflight({name: probes[name] for name in QUICK})
 
 

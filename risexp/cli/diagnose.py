@@ -1,6 +1,9 @@
 """`risexp diagnose`: ask what is wrong before asking for more training."""
 
+import inspect
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +12,7 @@ from risexp.cli.levels import snr_levels
 from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved
 from risexp.cli.output import emit, say, table
 from risexp.config.layers import Loaded
+from risexp.config.run import RunConfig
 from risexp.errors import ConfigInvalid, VerificationFailed
 
 if TYPE_CHECKING:
@@ -22,6 +26,24 @@ app = typer.Typer(
 Scenes = Annotated[
     int, typer.Option(min=1, metavar="N", help="How many scenes, the same ones at each SNR.")
 ]
+LearnedScenes = Annotated[
+    int, typer.Option(min=1, metavar="N", help="How many are learned by heart.")
+]
+ScenesOfAKind = Annotated[
+    int, typer.Option(min=1, metavar="N", help="How many scenes of each kind.")
+]
+ScenesOfALength = Annotated[
+    int, typer.Option(min=1, metavar="N", help="How many scenes at each length.")
+]
+FreshScenes = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Scenes seen once before fresh ones are counted.")
+]
+TrainScenes = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Scenes a network sees once; 0 leaves it out.")
+]
+Epochs = Annotated[
+    int, typer.Option(min=1, metavar="N", help="At most; it ends once all is learned.")
+]
 Snr = Annotated[
     str | None,
     typer.Option(
@@ -29,180 +51,174 @@ Snr = Annotated[
         help="First:last:step, or numbers with commas; by default each 5 dB of the configured law.",
     ),
 ]
+FloorBeta = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="Share of the samples whose floor is measured.")
+]
+LearnedBeta = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0, max=1.0, help="Share of the samples; by default the configured final one."
+    ),
+]
+Start = Annotated[
+    str | None,
+    typer.Option(metavar="RUN", help="Start from the best weights of a run, as it was configured."),
+]
+Runs = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="RUN",
+        help="A trained run to set beside NOMP at the snapshots it was trained with, under its own "
+        "law; may be given again.",
+    ),
+]
 
 
-@app.command("mdl")
-def mdl(
-    scenes: Scenes = 400,
-    snr: Snr = None,
-    preset: Preset = None,
-    config: Files = None,
-    set_: Overrides = None,
-    json: AsJson = False,
-) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """What a probe is asked about."""
+
+    loaded: Loaded
+    """The configuration, and where each value of it comes from."""
+    given: bool
+    """Whether an option of the command said any of it."""
+
+    @property
+    def config(self) -> RunConfig:
+        """The configuration."""
+        return self.loaded.config
+
+    def levels(self, snr: str | None) -> tuple[float, ...] | None:
+        """The SNRs that were asked for, if any were.
+
+        Raises:
+            ConfigInvalid: They are no SNRs, or `--set` asks for others.
+        """
+        if snr is not None and self.loaded.origins["data.snr_db"] == "--set":
+            raise ConfigInvalid(
+                "data.snr_db (from --set) has no effect beside --snr: give one of them"
+            )
+        return None if snr is None else snr_levels(snr)
+
+    def expect_nothing(self, beside: str, whose: str) -> None:
+        """Check that nothing was given beside an option that brings a configuration.
+
+        Raises:
+            ConfigInvalid: Something was.
+        """
+        if self.given:
+            raise ConfigInvalid(f"{beside} brings {whose} own configuration: leave out the rest")
+
+
+Ask = Callable[..., "Report"]
+"""A probe: what it is asked about, then the options that are its own."""
+
+
+def probe(name: str) -> Callable[[Ask], Ask]:
+    """Make a command of a probe: its own options, then those that every probe has."""
+
+    def register(ask: Ask) -> Ask:
+        def command(
+            *,
+            preset: Preset = None,
+            config: Files = None,
+            set_: Overrides = None,
+            json: AsJson = False,
+            **own: object,
+        ) -> None:
+            asked = Asked(resolved(preset, config, set_), bool(preset or config or set_))
+            deliver(ask(asked, **own), json)
+
+        _, *options = inspect.signature(ask).parameters.values()
+        *shared, _ = inspect.signature(command).parameters.values()
+        # Typer reads the options of a command from its signature.
+        command.__signature__ = inspect.Signature([*options, *shared])  # type: ignore[attr-defined]
+        app.command(name, help=ask.__doc__)(command)
+        return ask
+
+    return register
+
+
+@probe("mdl")
+def mdl(asked: Asked, scenes: Scenes = 400, snr: Snr = None) -> "Report":
     """Ask MDL and AIC for the count: on ideal data, then on the covariances of these scenes."""
-    loaded = resolved(preset, config, set_)
-    levels = _levels(snr, loaded)
+    levels = asked.levels(snr)
     from risexp.app.diagnose import diagnose_mdl
 
-    deliver(diagnose_mdl(loaded.config, scenes, levels), json)
+    return diagnose_mdl(asked.config, scenes, levels)
 
 
-@app.command("references")
-def references(
-    scenes: Scenes = 400,
-    snr: Snr = None,
-    preset: Preset = None,
-    config: Files = None,
-    set_: Overrides = None,
-    json: AsJson = False,
-) -> None:
+@probe("references")
+def references(asked: Asked, scenes: Scenes = 400, snr: Snr = None) -> "Report":
     """Compute what a score can at best be, by SNR."""
-    loaded = resolved(preset, config, set_)
-    levels = _levels(snr, loaded)
+    levels = asked.levels(snr)
     from risexp.app.diagnose import diagnose_references
 
-    deliver(diagnose_references(loaded.config, scenes, levels), json)
+    return diagnose_references(asked.config, scenes, levels)
 
 
-@app.command("oracle")
-def oracle(
-    scenes: Scenes = 256,
-    beta: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, help="Share of the samples whose floor is measured."),
-    ] = 0.3,
-    preset: Preset = None,
-    config: Files = None,
-    set_: Overrides = None,
-    json: AsJson = False,
-) -> None:
+@probe("oracle")
+def oracle(asked: Asked, scenes: Scenes = 256, beta: FloorBeta = 0.3) -> "Report":
     """Feed labels as predictions, which must be perfect; exit code 4 if they are not."""
-    loaded = resolved(preset, config, set_)
     from risexp.app.diagnose import diagnose_oracle
 
-    deliver(diagnose_oracle(loaded.config, scenes, beta), json)
+    return diagnose_oracle(asked.config, scenes, beta)
 
 
-@app.command("litmus")
-def litmus(
-    preset: Preset = None,
-    config: Files = None,
-    set_: Overrides = None,
-    json: AsJson = False,
-) -> None:
+@probe("litmus")
+def litmus(asked: Asked) -> "Report":
     """Take five steps on one batch: the loss must fall, and every parameter have a gradient."""
-    loaded = resolved(preset, config, set_)
     from risexp.app.diagnose import diagnose_litmus
 
-    deliver(diagnose_litmus(loaded.config), json)
+    return diagnose_litmus(asked.config)
 
 
-@app.command("overfit")
-def overfit(
-    scenes: Annotated[
-        int, typer.Option(min=1, metavar="N", help="How many are learned by heart.")
-    ] = 512,
-    epochs: Annotated[
-        int, typer.Option(min=1, metavar="N", help="At most; it ends once all is learned.")
-    ] = 100,
-    preset: Preset = None,
-    config: Files = None,
-    set_: Overrides = None,
-    json: AsJson = False,
-) -> None:
+@probe("overfit")
+def overfit(asked: Asked, scenes: LearnedScenes = 512, epochs: Epochs = 100) -> "Report":
     """Learn the covariance of a few scenes by heart; every count must come within 0.1."""
-    loaded = resolved(preset, config, set_)
     from risexp.app.diagnose import diagnose_overfit
 
-    deliver(diagnose_overfit(loaded.config, scenes, epochs), json)
+    return diagnose_overfit(asked.config, scenes, epochs)
 
 
-@app.command("k-head")
+@probe("k-head")
 def k_head(
-    fresh: Annotated[
-        int,
-        typer.Option(min=0, metavar="N", help="Scenes seen once before fresh ones are counted."),
-    ] = 8192,
-    beta: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0, max=1.0, help="Share of the samples; by default the configured final one."
-        ),
-    ] = None,
-    checkpoint: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN", help="Start from the best weights of a run, as it was configured."
-        ),
-    ] = None,
-    preset: Preset = None,
-    config: Files = None,
-    set_: Overrides = None,
-    json: AsJson = False,
-) -> None:
+    asked: Asked, fresh: FreshScenes = 8192, beta: LearnedBeta = None, checkpoint: Start = None
+) -> "Report":
     """Learn the counts of 64 scenes by heart; then count fresh ones, surely better than chance."""
-    if checkpoint is not None and (preset or config or set_):
-        raise ConfigInvalid("--checkpoint brings its run's own configuration: leave out the rest")
-    loaded = None if checkpoint is not None else resolved(preset, config, set_)
+    if checkpoint is not None:
+        asked.expect_nothing("--checkpoint", "its run's")
     from risexp.app.diagnose import diagnose_k_head, diagnose_k_head_of
     from risexp.diagnostics.k_head import Amount
 
     amount = Amount(fresh=fresh)
-    if loaded is None:
-        deliver(diagnose_k_head_of(str(checkpoint), amount, beta), json)
-    else:
-        deliver(diagnose_k_head(loaded.config, amount, beta), json)
+    if checkpoint is None:
+        return diagnose_k_head(asked.config, amount, beta)
+    return diagnose_k_head_of(checkpoint, amount, beta)
 
 
-@app.command("gradients")
-def gradients(
-    scenes: Annotated[
-        int, typer.Option(min=1, metavar="N", help="How many scenes of each kind.")
-    ] = 16,
-    preset: Preset = None,
-    config: Files = None,
-    set_: Overrides = None,
-    json: AsJson = False,
-) -> None:
+@probe("gradients")
+def gradients(asked: Asked, scenes: ScenesOfAKind = 16) -> "Report":
     """Compute every term of the loss and its gradient on degenerate scenes."""
-    loaded = resolved(preset, config, set_)
     from risexp.app.diagnose import diagnose_gradients
 
-    deliver(diagnose_gradients(loaded.config, scenes), json)
+    return diagnose_gradients(asked.config, scenes)
 
 
-@app.command("l-ablation")
+@probe("l-ablation")
 def l_ablation(
-    scenes: Annotated[
-        int, typer.Option(min=1, metavar="N", help="How many scenes at each length.")
-    ] = 400,
-    train_scenes: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Scenes a network sees once; 0 leaves it out.")
-    ] = 0,
-    preset: Preset = None,
-    config: Files = None,
-    set_: Overrides = None,
-    json: AsJson = False,
-) -> None:
+    asked: Asked, scenes: ScenesOfALength = 400, train_scenes: TrainScenes = 0, run: Runs = None
+) -> "Report":
     """Count the same sources with 16, 32 and 64 snapshots, and take the time."""
-    loaded = resolved(preset, config, set_)
-    if not loaded.origins["physics.snapshots"].startswith(("default", "preset")):
+    if run:
+        asked.expect_nothing("--run", "its run's")
+    elif not asked.loaded.origins["physics.snapshots"].startswith(("default", "preset")):
         raise ConfigInvalid("physics.snapshots has no effect here: 16, 32 and 64 are compared")
-    from risexp.app.diagnose import diagnose_l_ablation
+    from risexp.app.diagnose import diagnose_l_ablation, diagnose_l_ablation_of
 
-    deliver(diagnose_l_ablation(loaded.config, scenes, train_scenes), json)
-
-
-def _levels(snr: str | None, loaded: Loaded) -> tuple[float, ...] | None:
-    """The SNRs that were asked for, if any were.
-
-    Raises:
-        ConfigInvalid: They are no SNRs, or `--set` asks for others.
-    """
-    if snr is not None and loaded.origins["data.snr_db"] == "--set":
-        raise ConfigInvalid("data.snr_db (from --set) has no effect beside --snr: give one of them")
-    return None if snr is None else snr_levels(snr)
+    if run:
+        return diagnose_l_ablation_of(run, scenes, train_scenes)
+    return diagnose_l_ablation(asked.config, scenes, train_scenes)
 
 
 def deliver(report: "Report", json: bool, document: object = None) -> None:

@@ -10,8 +10,8 @@ import typer
 from risexp.cli.bench import Out, Scenes, Snr, Split
 from risexp.cli.data import SplitName
 from risexp.cli.levels import snr_levels
-from risexp.cli.options import AsJson, Device, Overrides, RunName, Threads
-from risexp.cli.output import emit, say
+from risexp.cli.options import AsJson, Device, Overrides, Threads
+from risexp.cli.output import emit, note, say
 from risexp.cli.progress import progress
 from risexp.cli.tables import names_in, say_tables, write_last
 
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from risexp.app.accuracy import AccuracyTable
     from risexp.training.checkpoint import Checkpoint
 
+Network = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run, by its name or by the path of its folder; or a checkpoint, by any of its "
+        "files or by its folder.",
+    ),
+]
 Against = Annotated[
     str,
     typer.Option(
@@ -43,7 +51,7 @@ Refine = Annotated[
 
 
 def evaluate(
-    run: RunName,
+    run: Network,
     against: Against = "nomp,music,mdl",
     refine: Refine = RefineName.none,
     scenes: Scenes = 2000,
@@ -58,7 +66,7 @@ def evaluate(
     """Count and localise the same scenes by a trained network and by other methods.
 
     The network is that of the run's best epoch: its averaged weights, its beta, its temperature.
-    The scenes are of its own law; --set changes them, not the network.
+    The scenes are of its own law; --set changes them (fields of physics and data), not the network.
     """
     levels = snr_levels(snr)
     import torch
@@ -66,13 +74,14 @@ def evaluate(
     from risexp.app.accuracy import measure_accuracy
     from risexp.app.accuracy_files import new_folder, write_files
     from risexp.app.devices import device_named
-    from risexp.app.evaluate import compared
+    from risexp.app.evaluate import compared, scenes_law
     from risexp.app.trained import trained
-    from risexp.config.layers import changed
 
     torch.set_num_threads(threads)
     found = trained(run, device_named(device))
-    config = changed(found.config, set_ or ())
+    for sentence in found.damaged:
+        note(sentence)
+    config = scenes_law(found.config, set_ or ())
     chosen = compared(found, config, names_in(against), refine.value)
     total = len(levels) * scenes * (len(chosen) + 1)
     with nullcontext() if out is None else new_folder(out) as folder:

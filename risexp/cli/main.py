@@ -9,7 +9,21 @@ import typer
 from typer.exceptions import TyperException
 
 from risexp import __version__
-from risexp.cli import bench, config, data, diagnose, evaluate, hpo, preflight, show, space, train
+from risexp.cli import (
+    bench,
+    config,
+    data,
+    diagnose,
+    evaluate,
+    hpo,
+    preflight,
+    show,
+    space,
+    store,
+    study,
+    sync,
+    train,
+)
 from risexp.cli.output import ReaderLeft, note
 from risexp.errors import RisexpError
 
@@ -35,13 +49,18 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("hpo")(hpo.search)
+app.command("worker")(hpo.worker)
+app.command("watch")(study.watch)
 app.command("preflight")(preflight.preflight)
+app.command("sync")(sync.sync)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
 app.add_typer(diagnose.app, name="diagnose")
 app.add_typer(space.app, name="space")
 app.add_typer(config.app, name="config")
 app.add_typer(show.app, name="show")
+app.add_typer(study.app, name="study")
+app.add_typer(store.app, name="store")
 
 
 def _print_version(wanted: bool) -> None:

@@ -46,6 +46,15 @@ Device = Annotated[
     str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1; auto takes a GPU where one is.")
 ]
 Threads = Annotated[int, typer.Option(min=1, metavar="N", help="Threads of torch.")]
+TrackingTo = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking",
+        metavar="URI",
+        help="Where runs are recorded: a tracking server or database, embedded, or off; by "
+        "default RISEXP_TRACKING_URI, else embedded.",
+    ),
+]
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="A run, by its name or by the path of its folder.")
 ]

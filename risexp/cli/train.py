@@ -5,12 +5,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from risexp.cli.options import AsJson, Device, Files, Overrides, Preset, Threads, resolved
+from risexp.cli.options import (
+    AsJson,
+    Device,
+    Files,
+    Overrides,
+    Preset,
+    Threads,
+    TrackingTo,
+    resolved,
+)
 from risexp.cli.output import emit, note, say, table
 from risexp.errors import ConfigInvalid, TrainingAborted
 
 if TYPE_CHECKING:
-    from risexp.app.train import Finished, Machine
+    from risexp.app.run import Machine
+    from risexp.app.train import Finished
 
 Resume = Annotated[
     str | None, typer.Option(metavar="RUN", help="Go on with this run from its last epoch.")
@@ -29,13 +39,15 @@ def train(
     device: Device = "auto",
     threads: Threads = 1,
     time_limit: TimeLimit = None,
+    tracking: TrackingTo = None,
     json: AsJson = False,
 ) -> None:
     """Train a network on fresh scenes, and calibrate and keep its best epoch.
 
     Every epoch is validated with real localisation, beside chance, NOMP and the references of the
     same scenes. A run that does not learn is ended by a guard (exit code 4). After Ctrl-C or a
-    signal the run goes on with --resume.
+    signal the run goes on with --resume. The run is recorded in MLflow meanwhile; what a server
+    misses is sent by `risexp sync`.
     """
     if resume is not None and (preset or config or set_):
         raise ConfigInvalid("--resume goes on with a run as it was configured: leave out the rest")
@@ -43,13 +55,16 @@ def train(
     from rich.console import Console
 
     from risexp.app import train as app
+    from risexp.tracking.labels import Labels
+    from risexp.tracking.sending import tracking_of
 
+    told = tracking_of(tracking, Labels(preset=preset))
     machine = _machine(device, threads, time_limit)
     console = Console(stderr=True, quiet=json, highlight=False)
     if loaded is None:
-        finished = app.resume(str(resume), machine, console)
+        finished = app.resume(str(resume), machine, console, told)
     else:
-        finished = app.train(loaded.config, machine, console)
+        finished = app.train(loaded.config, machine, console, told)
     if json:
         emit(_document(finished))
     else:
@@ -59,7 +74,7 @@ def train(
 
 def _machine(device: str, threads: int, time_limit: float | None) -> "Machine":
     from risexp.app.devices import device_named
-    from risexp.app.train import Machine
+    from risexp.app.run import Machine
 
     seconds = None if time_limit is None else 60.0 * time_limit
     return Machine(device_named(device), threads, seconds)
@@ -67,7 +82,7 @@ def _machine(device: str, threads: int, time_limit: float | None) -> "Machine":
 
 def _say(finished: "Finished") -> None:
     for sentence in finished.damaged:
-        note(f"set aside: {sentence}")
+        note(sentence)
     say(f"run {finished.folder.run_id}: {finished.outcome.sentence}")
     if finished.best is not None:
         scores = finished.best.scores
@@ -95,10 +110,13 @@ def _rates(scores: Mapping[str, float], *names: str | None) -> list[str]:
 
 
 def _document(finished: "Finished") -> dict[str, object]:
+    from risexp.tracking.spool import recorded_as
+
     best, fitted = finished.best, finished.calibration
     return {
         "run": finished.folder.run_id,
         "folder": str(finished.folder.path),
+        "mlflow_run": recorded_as(finished.folder.path),
         "config_sha": finished.folder.config_sha,
         "outcome": finished.outcome.as_json(),
         "best": None if best is None else {"epoch": best.epoch, "scores": dict(best.scores)},

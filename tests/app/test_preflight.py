@@ -182,3 +182,24 @@ def test_a_report_without_a_number_survives_being_kept() -> None:
         )
     )
     assert whole.as_json() == record.report.as_json()
+
+
+def test_probes_see_what_the_hash_stands_for_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[RunConfig] = []
+
+    def probes(config: RunConfig) -> Probes:
+        seen.append(config)
+        return {}
+
+    monkeypatch.setattr(app, "probes_of", probes)
+    given = smoke("frame", "count.threshold=0.9")
+
+    app.preflight(given, fresh=True)
+    monkeypatch.setattr(app, "remembered", lambda _: None)
+    monkeypatch.setattr(app, "QUICK", ())
+    app.cleared(given)
+
+    assert [given.canonical()] * 2 == seen
+    assert given.canonical() != given

@@ -11,6 +11,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every command runs in an empty folder and an environment that says nothing."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RISEXP_HOME", raising=False)
+    monkeypatch.setenv("RISEXP_TRACKING_URI", "off")
     for name in os.environ:
         if name.startswith("RISEXP__"):
             monkeypatch.delenv(name)

@@ -149,7 +149,7 @@ CASES: tuple[tuple[str, int, str], ...] = (
     ("config diff smoke nowhere.yaml", 2, "nowhere.yaml: No such file"),
     ("config diff smoke smokey", 2, "did you mean smoke?"),
     # Search spaces.
-    ("space check wide", 2, "there is no search space 'wide'"),
+    ("space check nowhere", 2, "there is no search space 'nowhere'"),
     ("space check nowhere.yaml", 2, "nowhere.yaml: No such file"),
     ("space check no-trials.yaml", 2, "no-trials.yaml: trials is missing"),
     ("space check lgo.yaml", 2, "lgo.yaml: vary.sampled.ridge"),
@@ -163,7 +163,7 @@ CASES: tuple[tuple[str, int, str], ...] = (
     ("space diff smoke", 2, "OTHER"),
     ("space diff smoke lgo.yaml", 2, "lgo.yaml"),
     ("hpo --space smok", 2, "did you mean smoke?"),
-    ("hpo --space smoke", 2, "not built yet"),
+    ("hpo --space smoke --until k_acc", 2, "--until k_acc: give a bound of the score"),
     # Frozen sets.
     (f"{GENERATE} --out new --device cud", 2, "--device 'cud' is no device"),
     (f"{GENERATE} --out new --device meta", 2, "--device"),

@@ -157,14 +157,6 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     assert (left.returncode, left.stderr) == (0, b"")
 
 
-def test_hpo_says_in_one_sentence_that_it_does_not_exist_yet(capsys: Capture) -> None:
-    code, out, err = run(capsys, "hpo --space smoke")
-
-    assert (code, out) == (2, "")
-    assert err.startswith("risexp: the search over 'smoke' is not built yet")
-    assert err.count("\n") == 1
-
-
 def test_a_table_that_is_piped_has_no_ornaments(capsys: Capture) -> None:
     _, out, _ = run(capsys, "space list")
 

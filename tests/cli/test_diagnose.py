@@ -168,7 +168,7 @@ def test_a_count_head_is_asked_with_the_weights_and_the_beta_of_a_run(
     finished = document(
         capsys, f"train --preset smoke {short} --set beta.final=0.2 --device cpu --threads 1"
     )
-    kept = best(find_run(finished["run"]).attempts())
+    kept = best(find_run(finished["run"]).attempts()).checkpoint
     given: list[tuple[RunConfig, Amount, float, School]] = []
 
     def watched(config: RunConfig, amount: Amount, beta: float, school: School) -> Report:
@@ -187,10 +187,27 @@ def test_a_count_head_is_asked_with_the_weights_and_the_beta_of_a_run(
     assert all(torch.equal(value, weights[name]) for name, value in kept.state.averaged.items())
 
 
+def test_a_trained_run_is_compared_at_its_own_snapshots(capsys: Capture) -> None:
+    short = "--set training.epochs=1 --set training.scenes_per_epoch=128"
+    longer = "--set physics.snapshots=32 --set beta.ramp_share=0"
+    run_id = document(capsys, f"train --preset smoke {short} {longer} --device cpu --threads 1")[
+        "run"
+    ]
+
+    said = document(capsys, f"diagnose l-ablation --run {run_id} --scenes 30")
+
+    (table,) = said["evidence"]
+    assert [[16, None], [32, run_id], [64, None]] == [[row[0], row[-1]] for row in table["rows"]]
+    assert [128, 256, 288] == [row[1] for row in table["rows"]]
+    assert "at 16 and 64 snapshots" in said["advice"][-1]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ("k-head --checkpoint nowhere", "nowhere"),
+        ("l-ablation --run nowhere", "nowhere"),
+        ("l-ablation --run run-1 --set physics.snapshots=32", "leave out the rest"),
         ("k-head --checkpoint run-1 --preset smoke", "leave out the rest"),
         ("k-head --beta 2", "beta"),
         ("overfit --scenes 0", "scenes"),

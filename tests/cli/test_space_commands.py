@@ -4,24 +4,41 @@ import json
 import shutil
 from pathlib import Path
 
+import optuna
 import pytest
 
-from risexp.config.space_files import space_paths
+from risexp.app import space_probe
+from risexp.app.space_probe import Trace
+from risexp.config.run import RunConfig
+from risexp.config.space_charter import Charter
+from risexp.config.space_files import load_space, space_paths
+from risexp.hpo.charters import facts_of
+from risexp.hpo.store import open_store
+from risexp.hpo.studies import Plan, open_study
+from risexp.hpo.suggest import zero_parameters
 from tests.commands import Capture, document, run
+from tests.studies import had
 
-BROKEN = "trials: 4\nvary:\n  sampled.rigde: {kind: log, low: 1.0e-4, high: 1.0e-2}\n"
+SOUND = "trials: 4\nvary:\n  sampled.ridge: {kind: log, low: 1.0e-4, high: 1.0e-2}\n"
+BROKEN = SOUND.replace("ridge", "rigde")
 
 
 def test_space_check_proves_every_shipped_space(capsys: Capture) -> None:
     code, out, err = run(capsys, "space check")
-    said = document(capsys, "space check")
 
     assert (code, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines()] == ["ok"] * len(said)
-    assert set(space_paths()) == set(said)
+    assert [("ok", f"{name}:") for name in space_paths()] == [
+        tuple(line.split()[:2]) for line in out.splitlines()
+    ]
+
+
+def test_space_check_says_the_same_in_json(capsys: Capture) -> None:
+    said = document(capsys, "space check smoke codes")
+
+    assert ["smoke", "codes"] == list(said)
     for report in said.values():
         assert report["sound"] is True
-        assert report["problems"] == []
+        assert report["problems"] == report["notes"] == []
         assert 0.0 <= report["forbidden_share"] < 0.9
 
 
@@ -45,7 +62,8 @@ def test_space_list_names_every_space_with_what_it_is_about(capsys: Capture) -> 
     assert (code, err) == (0, "")
     assert set(space_paths()) == set(said) == {line.split()[0] for line in out.splitlines()[1:]}
     assert said["smoke"]["base"] == "smoke"
-    assert said["smoke"]["trials"] == 4
+    assert (said["smoke"]["trials"], said["smoke"]["dimensions"]) == (8, 5)
+    assert (said["structure"]["dimensions"], len(said["structure"]["stages"])) == (6, 6)
     assert said["smoke"]["about"] in out
 
 
@@ -95,12 +113,167 @@ def test_space_diff_of_a_copy_is_empty(capsys: Capture, tmp_path: Path) -> None:
     assert run(capsys, "space diff smoke narrow.yaml") == (0, said, "")
 
 
-def test_space_diff_names_what_differs(capsys: Capture) -> None:
-    said = document(capsys, "space diff smoke covariance")
-    _, out, _ = run(capsys, "space diff smoke covariance")
+def test_space_diff_names_what_differs(capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(SOUND, encoding="utf-8")
+    (tmp_path / "two.yaml").write_text(f"base: smoke\n{SOUND.replace('4', '5', 1)}", "utf-8")
 
-    assert {"what": "base", "smoke": "smoke", "covariance": "default"} in said
-    assert {row["what"] for row in said} == {
-        *("base", "trials", "vary sampled.ridge", "vary sampled.method"),
-    }
+    said = document(capsys, "space diff one.yaml two.yaml")
+    _, out, _ = run(capsys, "space diff one.yaml two.yaml")
+
+    assert {"what": "base", "one.yaml": "default", "two.yaml": "smoke"} in said
+    assert {row["what"] for row in said} == {"base", "trials"}
     assert len(out.splitlines()) == len(said) + 1
+
+
+def test_space_check_says_what_a_search_costs_at_a_stated_rate(capsys: Capture) -> None:
+    _, out, _ = run(capsys, "space check smoke --rate 1024")
+    said = document(capsys, "space check smoke structure --rate 1024")
+
+    # Eight trials of six epochs of 1024 scenes.
+    assert "at most 8 trials of 6 epochs, 49,152 scenes, 48 s at 1024 a second" in out
+    cost = said["smoke"]["cost"]
+    assert (cost["trials"], cost["epochs"], cost["scenes"]) == (8, 6, 49_152)
+    assert (cost["scenes_per_s"], cost["seconds"]) == (1024.0, 48.0)
+    assert said["structure"]["cost"]["trials"] == 24
+
+
+def test_space_check_notes_a_pruner_that_can_end_nothing(capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "few.yaml").write_text(SOUND, encoding="utf-8")
+
+    code, out, _ = run(capsys, "space check few.yaml")
+
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["ok", "note"]
+    assert "the pruner can end no trial: it waits for 5 complete ones, and there are 4" in out
+    assert len(document(capsys, "space check few.yaml")["few"]["notes"]) == 1
+
+
+def test_space_check_refuses_a_warmup_shorter_than_the_ramps(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    hasty = f"{SOUND}fixed: {{beta.final: 0.3}}\npruner: {{kind: median, warmup: 1}}\n"
+    (tmp_path / "hasty.yaml").write_text(hasty, encoding="utf-8")
+
+    code, out, err = run(capsys, "space check hasty.yaml")
+
+    assert code == 2
+    assert out.startswith("broken  hasty: pruner: a warm-up of 1 epochs ends while ramps of beta")
+    assert err.startswith("risexp: space hasty: pruner: a warm-up of 1 epochs")
+
+
+def test_space_check_names_a_sampler_that_optuna_does_not_have(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    odd = f"{SOUND}sampler: {{kind: optuna, name: TPESmapler}}\n"
+    (tmp_path / "odd.yaml").write_text(odd, encoding="utf-8")
+
+    code, _, err = run(capsys, "space check odd.yaml")
+
+    assert code == 2
+    assert "no sampler 'TPESmapler' that can be used here; did you mean TPESampler?" in err
+
+
+def trained(config: RunConfig) -> Trace:
+    """As if only the width moved a weight."""
+    return Trace((), str(config.network.width), (), None)
+
+
+def test_space_check_probe_names_what_is_dead(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(space_probe, "trace", trained)
+
+    code, out, err = run(capsys, "space check smoke --probe")
+    _, json_out, _ = run(capsys, "space check smoke --probe --json")
+
+    said = {each["path"]: each["dead"] for each in json.loads(json_out)["smoke"]["probe"]}
+    assert code == 2
+    assert "alive   smoke: network.width, 16 against 32: weights" in out.splitlines()
+    assert "dead    smoke: loss.count, 0.2 against 2.0" in out.splitlines()
+    assert (False, True) == (said["network.width"], said["loss.count"])
+    assert "risexp: space smoke: training.optimizer.lr is dead: 0.0003 and 0.01 train alike" in err
+    assert "probed  loss.count" in err.splitlines()
+
+
+def test_space_show_prints_stages_start_sampler_and_pruner(capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(f"{SOUND}start: {{sampled.ridge: 2.0e-3}}\n", "utf-8")
+
+    _, of_stages, _ = run(capsys, "space show structure")
+    _, started, _ = run(capsys, "space show mine.yaml")
+
+    assert "base small, 4 trials a stage" in of_stages.splitlines()
+    assert "loss.subspace" in of_stages
+    assert "pruner  kind none" in of_stages.splitlines()
+    assert "start   sampled.ridge = 0.002" in started.splitlines()
+    assert any(line.startswith("sampler seed 0, kind tpe") for line in started.splitlines())
+
+
+@pytest.fixture(scope="module")
+def searched_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose database holds the study `first`, of twelve finished trials."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "one.yaml").write_text(SOUND, encoding="utf-8")
+    given = Charter.of(load_space(str(home / "one.yaml")))
+    store = open_store(f"sqlite:///{home / 'mlruns' / 'optuna.db'}")
+    try:
+        open_study(store, Plan("first", 1, facts_of(given), zero_parameters(given)))
+        study = optuna.load_study(study_name="first", storage=store.storage)
+        ridges = [1e-3, 1.2e-3, 1.5e-3, *[9e-3] * 9]
+        study.add_trials(
+            had(given, {"sampled.ridge": ridge}, value=float(place))
+            for place, ridge in enumerate(ridges)
+        )
+    finally:
+        store.close()
+    return home
+
+
+@pytest.fixture
+def searched(searched_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder is a copy of that home."""
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    monkeypatch.delenv("RISEXP_STORE", raising=False)
+    shutil.copytree(searched_home, tmp_path, dirs_exist_ok=True)
+
+
+@pytest.mark.usefixtures("searched")
+def test_space_shrink_writes_the_next_space(capsys: Capture, tmp_path: Path) -> None:
+    code, out, err = run(capsys, "space shrink --study first -o next.yaml")
+    again, _, refused = run(capsys, "space shrink --study first -o next.yaml")
+
+    assert (code, err) == (0, "")
+    found = load_space(str(tmp_path / "next.yaml"))
+    assert "risexp space check next.yaml" in out
+    assert found.start == {"sampled.ridge": 1e-3}
+    assert found.vary["sampled.ridge"].ends()[0] != 1e-4
+    assert run(capsys, "space check next.yaml")[0] == 0
+    assert (again, "next.yaml is there already: name a new file" in refused) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "url", "said"),
+    [
+        ("--study first -o next.txt", "", "a space is a file that ends in .yaml"),
+        ("--study frist -o next.yaml", "", "there is no study 'frist' in "),
+        ("--study first -o next.yaml", "sqlite:///none.db", "nothing was searched in "),
+        ("--study first -o next.yaml", "mysql://x/y", "a store on mysql is not known"),
+        ("--study first -o nowhere/next.yaml", "", "nowhere/next.yaml: No such file or directory"),
+    ],
+)
+@pytest.mark.usefixtures("searched")
+def test_space_shrink_of_what_is_not_there_writes_nothing(
+    capsys: Capture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    url: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv("RISEXP_STORE", url)
+
+    code, out, err = run(capsys, f"space shrink {command}")
+
+    assert (code, out) == (1 if "nowhere" in command else 2, "")
+    assert said in err
+    assert not list(tmp_path.glob("next.*"))
+    assert not (tmp_path / "none.db").exists()

@@ -51,7 +51,7 @@ def test_a_run_ends_with_a_calibrated_best_epoch(capsys: Capture) -> None:
     told = document(capsys, TRAIN)
 
     folder = the_run()
-    kept = best(folder.attempts())
+    kept = best(folder.attempts()).checkpoint
     assert folder.run_id == told["run"]
     assert "complete" == told["outcome"]["status"]
     assert kept.epoch == told["best"]["epoch"]
@@ -132,7 +132,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(capsys: Capture, tmp_path: Pat
 def test_a_run_that_learns_nothing_is_ended_by_a_guard(capsys: Capture) -> None:
     idle = f"{TRAIN} --set training.epochs=12 --set training.optimizer.lr=1e-7"
 
-    code, _, err = run(capsys, idle)
+    code, _, err = run(capsys, f"{idle} --set validation.scenes=640")
 
     outcome = the_run().outcome()
     assert code == 4
@@ -140,6 +140,50 @@ def test_a_run_that_learns_nothing_is_ended_by_a_guard(capsys: Capture) -> None:
     assert "aborted" == outcome.status
     assert "chance" == outcome.reason
     assert "chance" in err
+
+
+def test_a_run_on_too_few_scenes_to_tell_is_not_ended_and_says_so(capsys: Capture) -> None:
+    idle = f"{TRAIN} --set training.epochs=6 --set training.optimizer.lr=1e-7"
+
+    code, _, err = run(capsys, idle)
+
+    assert code == 0
+    assert 1 == err.count("32 validation scenes are too few to tell a count that learns")
+    assert "at chance," not in err
+
+
+def test_a_network_whose_best_epoch_is_damaged_is_the_next_one_and_says_so(
+    capsys: Capture,
+) -> None:
+    run(capsys, TRAIN)
+    folder = the_run()
+    kept = best(folder.attempts()).checkpoint.epoch
+    tensors = next(folder.attempts()[0].glob(f"epoch-{kept:06d}-*.safetensors"))
+    tensors.write_bytes(tensors.read_bytes()[:-1])
+
+    code, out, err = run(capsys, f"eval {folder.run_id} --scenes 4 --snr 10 --against mdl")
+
+    used = best(folder.attempts()).checkpoint.epoch
+    assert (0, True) == (code, used != kept)
+    assert f"run {folder.run_id}, epoch {used}" in out
+    assert f"{tensors.name} has " in err
+    assert "were written: set aside" in err
+    assert f"the checkpoint of epoch {used} is used in place of that of epoch {kept}" in err
+
+
+def test_a_warm_start_from_a_damaged_best_says_what_it_starts_from(capsys: Capture) -> None:
+    run(capsys, TRAIN)
+    folder = the_run()
+    kept = best(folder.attempts()).checkpoint.epoch
+    next(folder.attempts()[0].glob(f"epoch-{kept:06d}-*.safetensors")).unlink()
+
+    told = document(
+        capsys, f"{TRAIN} --set training.epochs=1 --set curriculum.warm_start={folder.run_id}"
+    )
+
+    missing, used = told["damaged"]
+    assert "is missing: set aside" in missing
+    assert used.endswith(f"is used in place of that of epoch {kept}")
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,6 @@ def test_what_is_kept_as_the_best_is_that_epoch(
     for each in ended(trainer.run()):
         vault.save(checkpoint_of(trainer, each))
 
-    kept = best([tmp_path])
+    kept = best([tmp_path]).checkpoint
 
     assert (expected, VALUES[expected - 1]) == (kept.epoch, kept.scores["loss"])

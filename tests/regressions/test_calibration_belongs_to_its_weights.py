@@ -8,7 +8,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from risexp.app.train import Finished, Machine, calibrate, train
+from risexp.app.calibrate import calibrate
+from risexp.app.run import Machine
+from risexp.app.train import Finished, train
 from risexp.app.trained import config_of, trained
 from risexp.config.layers import load_config
 from risexp.tracking.lines import read_journal
@@ -32,7 +34,7 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Finished:
 
 
 def test_what_serves_is_calibrated_and_on_record(finished: Finished) -> None:
-    kept = best(finished.folder.attempts())
+    kept = best(finished.folder.attempts()).checkpoint
 
     served = trained(finished.folder.run_id, CPU).predictor.network
     (told,) = (
@@ -47,7 +49,7 @@ def test_what_serves_is_calibrated_and_on_record(finished: Finished) -> None:
 
 
 def test_a_temperature_of_other_weights_would_be_another_one(finished: Finished) -> None:
-    kept = best(finished.folder.attempts())
+    kept = best(finished.folder.attempts()).checkpoint
     config = config_of(kept)
     other = replace(kept, state=replace(kept.state, averaged=kept.state.weights))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from risexp.data.frames import Truth
-from risexp.evaluation.assignment import assign, paired_values
+from risexp.estimation.assignment import assign, paired_values
 from risexp.evaluation.matching import CAP, TOLERANCE, match
 from risexp.inference.estimate import Estimate
 from tests.estimates import (

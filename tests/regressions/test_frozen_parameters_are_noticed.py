@@ -12,9 +12,10 @@ from risexp.tracking.guards import Accounts, Gradients, never_touched
 from risexp.tracking.outcome import Outcome
 from risexp.tracking.watch import Watch
 from risexp.training.accounts import Limits
+from risexp.training.events import EpochEnded
 from risexp.training.schedule import Schedule
 from risexp.training.trainer import Trainer
-from tests.runs_of_training import Small, small_trainer
+from tests.runs_of_training import Small, small_config, small_trainer
 
 
 class Deaf(Small):
@@ -32,7 +33,8 @@ class Deaf(Small):
 
 
 def guarded(trainer: Trainer) -> Outcome:
-    watch = Watch([Accounts(Limits()), Gradients(partial(never_touched, trainer.stepper), "joint")])
+    asked = partial(never_touched, trainer.stepper)
+    watch = Watch([Accounts(Limits()), Gradients(asked, trainer.plans)])
     return follow(trainer, (watch, watch.enforce), "run-1", lambda _: None)
 
 
@@ -51,7 +53,7 @@ def test_parameters_that_no_term_depends_on_are_noticed_and_named(device: torch.
     outcome = guarded(small_trainer(device=device, network=Deaf().to(device)))
 
     assert ("gradient", 4) == (outcome.reason, outcome.exit_code)
-    assert outcome.sentence.startswith("epoch 1: ")
+    assert outcome.sentence.startswith("epoch 3: ")
     for name in ("forgotten.weight", "forgotten.bias", "heads_unused.weight"):
         assert name in outcome.sentence
     assert "and 1 more never received a gradient" in outcome.sentence
@@ -59,3 +61,28 @@ def test_parameters_that_no_term_depends_on_are_noticed_and_named(device: torch.
 
 def test_a_network_that_is_used_whole_ends_nothing(device: torch.device) -> None:
     assert "finished" == guarded(small_trainer(device=device)).reason
+
+
+class Hidden(Small):
+    """Its backbone lies behind a layer of zeros, as that of a new network often does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        nn.init.zeros_(self.heads.weight)
+
+
+def test_a_backbone_that_a_layer_of_zeros_hides_at_first_ends_nothing(
+    device: torch.device,
+) -> None:
+    config = small_config(training__scenes_per_epoch=16)
+    trainer = small_trainer(config, device=device, network=Hidden().to(device))
+    asked = partial(never_touched, trainer.stepper)
+
+    first = next(each for each in trainer.run() if isinstance(each, EpochEnded))
+
+    assert 1 == first.steps.taken
+    assert ["backbone.weight", "backbone.bias"] == list(asked()["backbone"])
+    assert (
+        "finished"
+        == guarded(small_trainer(config, device=device, network=Hidden().to(device))).reason
+    )

@@ -48,12 +48,16 @@ def losses(**changes: object) -> EpochEnded:
     return replace(SOUND, losses=replace(SOUND.losses, **changes))  # type: ignore[arg-type]
 
 
+def cov(value: float) -> EpochEnded:
+    return losses(raw={**SOUND.losses.raw, "cov": value})
+
+
 def untouched(*names: str) -> Gradients:
-    return Gradients(lambda: {"backbone": names}, "joint")
+    return Gradients(lambda: {"backbone": names}, plans_of("joint"))
 
 
 def shared(*marks: bytes) -> Leak:
-    return Leak(lambda: marks, lambda: [b"a"])
+    return Leak({"training": lambda: marks, "validation": lambda: [b"a"]})
 
 
 Side = tuple[Callable[[], Guard], Event]
@@ -73,6 +77,7 @@ SIDES: Mapping[str, tuple[Side, Side]] = {
         (lambda: ACCOUNTS, steps(average_distance=0.0)),
     ),
     "loss": ((lambda: ACCOUNTS, SOUND), (lambda: ACCOUNTS, losses(total=0.0))),
+    "covariance": ((lambda: ACCOUNTS, cov(99.9)), (lambda: ACCOUNTS, cov(100.0))),
     "plan": (
         (lambda: ACCOUNTS, SOUND),
         (
@@ -87,7 +92,10 @@ SIDES: Mapping[str, tuple[Side, Side]] = {
         (lambda: Planned(plans_of("joint")), SOUND),
         (lambda: Planned(plans_of("joint")), ended_of(plan_of(1, beta=1e-9), blended(1.0).scores)),
     ),
-    "gradient": ((untouched, SOUND), (lambda: untouched("a.weight"), SOUND)),
+    "gradient": (
+        (lambda: untouched("a.weight"), steps(total=9)),
+        (lambda: untouched("a.weight"), steps(total=10)),
+    ),
     "blend": ((Blend, blended(0.51e-3)), (Blend, blended(0.49e-3))),
     "chance": (
         (lambda: Chance(epochs=1), counted(DEAD, k_acc=0.2428)),

@@ -1,9 +1,16 @@
 """Once: the NMSE of the truth was about 1: it was a similarity."""
 
+import io
+from pathlib import Path
+
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor
 
+from risexp.app.run import Machine
+from risexp.app.train import train
+from risexp.config.layers import load_config
 from risexp.covariance.factored import FactoredCovariance
 from risexp.errors import VerificationFailed
 from risexp.loss.self_test import nmse_self_test
@@ -44,3 +51,17 @@ def test_what_is_no_error_is_reported(
 
     with pytest.raises(VerificationFailed, match=said):
         nmse_self_test(label_covariance(tiny_scenes(8, device=device)))
+
+
+def test_a_run_with_a_similarity_for_its_error_does_not_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    monkeypatch.setattr(FactoredCovariance, "nmse", similarity)
+    config = load_config(preset="smoke").config
+
+    with pytest.raises(VerificationFailed, match=r"nmse\(R, R\) is off by 1") as caught:
+        train(config, Machine(torch.device("cpu"), threads=1), Console(file=io.StringIO()))
+
+    assert 4 == caught.value.exit_code
+    assert [] == list(tmp_path.iterdir())

@@ -2,15 +2,16 @@
 
 import pytest
 import torch
+from torch import nn
 
 from risexp.config.layers import load_config
-from risexp.errors import ConfigInvalid, VerificationFailed
-from risexp.loss import weighted
+from risexp.data.frames import Scenes
+from risexp.errors import ConfigInvalid, TrainingAborted
 from risexp.loss.balance import Fixed
-from risexp.loss.self_test import expect_sound
-from risexp.loss.terms import TERMS
 from risexp.loss.weighted import weighted_loss
+from risexp.training.plan import Plan
 from tests.predictions import guess_of, random_prediction, small_target
+from tests.runs_of_training import SmallLoss, epochs_of, small_loss, small_trainer, summed
 
 MAIN = ("cov", "cov_pred", "count", "pointers")
 
@@ -31,13 +32,12 @@ def test_weights_that_were_lost_on_the_way_are_refused(device: torch.device) -> 
         weighted_loss(guess, {"count": 0.0, "cov": 0.0}, Fixed())
 
 
-def test_a_total_of_zero_is_reported(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = small_target(device=device)
-    guess = guess_of(random_prediction(target), target)
-    nothing = torch.zeros(len(target), device=device)
-    monkeypatch.setattr(weighted, "TERMS", {**TERMS, "count": lambda _: nothing})
+def test_a_total_of_zero_ends_the_run(device: torch.device) -> None:
+    def lost(network: nn.Module, scenes: Scenes, plan: Plan) -> SmallLoss:
+        terms = small_loss(network, scenes, plan).terms
+        return summed({name: 0.0 * term for name, term in terms.items()}, plan.active)
 
-    total = float(weighted_loss(guess, {"count": 1.0}, Fixed()).total)
+    with pytest.raises(TrainingAborted, match="epoch 1: none of 4 steps was taken") as caught:
+        epochs_of(small_trainer(objective=lost, device=device))
 
-    with pytest.raises(VerificationFailed, match="the total loss is 0"):
-        expect_sound(total, {"count": 0.0})
+    assert "steps" == caught.value.guard

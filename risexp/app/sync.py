@@ -1,0 +1,122 @@
+"""Sends what stores do not have of runs: a server was away, or a machine broke down."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from risexp.errors import InvalidInput
+from risexp.tracking.border import Failure, tried
+from risexp.tracking.folder import RunFolder, find_run, list_runs
+from risexp.tracking.labels import read_labels
+from risexp.tracking.schema import opened
+from risexp.tracking.sending import store_for
+from risexp.tracking.spool import Busy, Spool
+from risexp.tracking.stores import OFF, Store, chosen_store, in_environment
+
+if TYPE_CHECKING:
+    from risexp.tracking.mlflow import Runs
+    from risexp.tracking.sender import Sent
+
+State = Literal["sent", "busy", "elsewhere", "failed"]
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What became of one run's record."""
+
+    run: str
+    state: State
+    """`busy`: another process sends it; `elsewhere`: it is recorded in another store."""
+    store: str = ""
+    mlflow_run: str = ""
+    """The store's own id of the run; empty where there is none yet."""
+    lines: int = 0
+    values: int = 0
+    """Sent by this call."""
+    sentence: str = ""
+    """Why it was not sent."""
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def sync(names: Sequence[str], option: str | None) -> list[Synced]:
+    """Send the records of runs, of all that have something to send where none is named.
+
+    Args:
+        names: Runs, by name or path.
+        option: The address of a store, if one was given.
+
+    Raises:
+        InvalidInput: There is no such run, it is in another store, or tracking is off.
+    """
+    if option == OFF:
+        raise InvalidInput("nothing is sent to `off`: name a store, or none")
+    chosen_store(option)
+    if names:
+        folders = [find_run(name) for name in names]
+        pairs = [(folder, _store(folder, option)) for folder in folders]
+        return _all_sent(pairs)
+    waiting = [folder for folder in list_runs() if _waits(folder)]
+    pairs, elsewhere = list[tuple[RunFolder, Store]](), list[Synced]()
+    for folder in waiting:
+        try:
+            pairs.append((folder, _store(folder, option)))
+        except InvalidInput as error:
+            elsewhere.append(Synced(folder.run_id, "elsewhere", sentence=str(error)))
+    return _all_sent(pairs) + elsewhere
+
+
+def _waits(folder: RunFolder) -> bool:
+    """Whether something of a run that is to be recorded is in no store yet."""
+    spool, labels = Spool(folder.path), read_labels(folder.path)
+    never = labels is not None and labels.store == OFF and spool.progress() is None
+    return not never and spool.unsent() > 0
+
+
+def _store(folder: RunFolder, option: str | None) -> Store:
+    store = store_for(folder.path, option) or chosen_store(None)
+    if store is None:
+        raise InvalidInput(
+            f"run {folder.run_id} is recorded nowhere, and RISEXP_TRACKING_URI says off: name a "
+            "store with --tracking"
+        )
+    return store
+
+
+def _all_sent(pairs: Sequence[tuple[RunFolder, Store]]) -> list[Synced]:
+    """One after another; a store that does not answer is not asked again for every run."""
+    stores: dict[str, Runs | Failure] = {}
+    found = []
+    for folder, store in pairs:
+        with in_environment(store):
+            if store.name not in stores:
+                stores[store.name] = tried(partial(_answering, store))
+            found.append(_sent(folder, store, stores[store.name]))
+    return found
+
+
+def _answering(store: Store) -> "Runs":
+    runs = opened(store)
+    runs.answers()
+    return runs
+
+
+def _sent(folder: RunFolder, store: Store, runs: "Runs | Failure") -> Synced:
+    spool = Spool(folder.path)
+    sent = runs if isinstance(runs, Failure) else tried(partial(_drained, spool, store, runs))
+    progress = spool.progress()
+    name = "" if progress is None else progress.run_id
+    if isinstance(sent, Failure):
+        state: State = "busy" if isinstance(sent.error, Busy) else "failed"
+        return Synced(spool.run, state, store.name, name, sentence=sent.sentence)
+    return Synced(spool.run, "sent", store.name, name, sent.lines, sent.points)
+
+
+def _drained(spool: Spool, store: Store, runs: "Runs") -> "Sent":
+    from risexp.tracking.sender import Sender
+
+    with spool.sending():
+        return Sender(spool, store.name, runs).drain(live=False)

@@ -1,0 +1,34 @@
+"""`risexp store`: where runs are recorded."""
+
+import typer
+
+from risexp.cli.options import AsJson, TrackingTo
+from risexp.cli.output import emit, say
+
+app = typer.Typer(no_args_is_help=True, help="Make the store that runs are recorded in.")
+
+
+@app.callback()
+def _group() -> None:
+    """A group, even where it has one command."""
+
+
+@app.command("init")
+def init(tracking: TrackingTo = None, json: AsJson = False) -> None:
+    """Make the tables of a store once, before many processes begin; a second call changes nothing.
+
+    The embedded store is mlruns/mlflow.db under the home, with artifacts beside it.
+    """
+    from risexp.app.stores import init_store
+
+    made = init_store(tracking)
+    store = made.store
+    if json:
+        places = {"database": store.database, "artifacts": store.artifacts}
+        emit(
+            {"store": store.name, "created": made.created, "experiment_id": made.experiment_id}
+            | {name: None if path is None else str(path) for name, path in places.items()}
+        )
+        return
+    where = store.name if store.database is None else str(store.database)
+    say(f"{where} {'is ready' if made.created else 'was ready already'}")

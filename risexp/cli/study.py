@@ -1,0 +1,79 @@
+"""`risexp study` and `risexp watch`: what became of searches, and what becomes of one."""
+
+from typing import Annotated
+
+import typer
+
+from risexp.cli.hpo import study_rows, study_summary
+from risexp.cli.options import AsJson
+from risexp.cli.output import emit, note, say, table
+
+app = typer.Typer(no_args_is_help=True, help="List, show and stop studies.")
+
+StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study, by its name.")]
+
+
+@app.command("list")
+def list_(json: AsJson = False) -> None:
+    """List the studies of this home, or of the store that RISEXP_STORE names."""
+    from risexp.app.studies import list_studies
+
+    found, others = list_studies()
+    for sentence in others:
+        note(sentence)
+    if json:
+        emit([each.as_json() for each in found])
+        return
+    table(
+        ["study", "trials", "complete", "pruned", "failed", "running", "waiting", "best k_loc"],
+        [
+            (
+                each.name,
+                each.wanted,
+                *(
+                    each.count(word)
+                    for word in ("complete", "pruned", "failed", "running", "waiting")
+                ),
+                "" if each.lowest is None else f"{each.lowest:.3f}",
+            )
+            for each in found
+        ],
+    )
+
+
+@app.command("show")
+def show(name: StudyName, json: AsJson = False) -> None:
+    """Show every trial of a study."""
+    from risexp.app.studies import show_study
+
+    found = show_study(name)
+    if json:
+        emit(found.as_json())
+        return
+    study_rows(found.trials)
+    say("")
+    say(study_summary(found))
+
+
+@app.command("stop")
+def stop(name: StudyName) -> None:
+    """End a study: its workers give their trials back after the epoch; `risexp hpo` goes on."""
+    from risexp.app.studies import stop_study
+
+    left = stop_study(name).left
+    say(f"study {name} ends with the epochs that run; {len(left)} trials wait")
+
+
+def watch(name: StudyName, json: AsJson = False) -> None:
+    """Watch a study from another terminal until nothing of it runs; --json shows its end."""
+    from rich.console import Console
+
+    from risexp.app.studies import watch_study
+    from risexp.app.study_view import StudyView
+
+    with StudyView(Console(stderr=True, quiet=json, highlight=False)) as view:
+        found = watch_study(name, view.show)
+    if json:
+        emit(found.as_json())
+        return
+    say(study_summary(found))

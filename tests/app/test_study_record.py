@@ -1,0 +1,79 @@
+"""The record of a search: one sender for all trials, and what it could not send."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from risexp.app.study_record import StudyRecord, study_labels
+from risexp.hpo.studies import StudyRef
+from risexp.tracking.spool import Spool
+from risexp.tracking.stores import Store, embedded
+from tests.records import ask, due, finished, held, place, run_ids
+
+STUDY = StudyRef("toy", 1, "0123456789abcdef", 3, {})
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An embedded store that is there."""
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    return place(embedded())
+
+
+def test_runs_are_filed_under_their_study(store: Store) -> None:
+    labels = study_labels(STUDY, "smoke", store)
+
+    assert ("embedded", "smoke", "toy") == (labels.store, labels.preset, labels.study)
+    assert labels.parent is not None
+    assert (STUDY.name, STUDY.uid) == (labels.parent.name, labels.parent.uid)
+    assert "off" == study_labels(STUDY, None, None).store
+
+
+def test_all_trials_are_in_the_store_when_a_search_has_ended(store: Store) -> None:
+    labels = study_labels(STUDY, "smoke", store)
+    with StudyRecord(STUDY, store) as record:
+        folders = [finished(f"toy-00{number}", labels=labels) for number in (0, 2)]
+
+    assert record.failure is None
+    assert 0 == record.unsent()
+    for folder in folders:
+        assert 1 == len(run_ids(folder, store))
+        assert due(folder) == held(folder, store)
+    parents = ask(
+        store,
+        "SELECT DISTINCT p.value FROM tags p WHERE p.key = 'mlflow.parentRunId'",
+    )
+    assert 1 == len(parents)
+
+
+def test_a_run_of_another_study_is_left_alone(store: Store) -> None:
+    other = finished("toys-000", labels=study_labels(STUDY, None, store))
+    with StudyRecord(STUDY, store) as record:
+        pass
+
+    assert (None, 0) == (record.failure, record.unsent())
+    assert [] == run_ids(other, store)
+
+
+def test_what_a_store_misses_is_counted_and_said(store: Store) -> None:
+    assert store.database is not None
+    shutil.rmtree(store.database.parent)
+    store.database.parent.write_text("no folder", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RISEXP_HOME", str(store.database.parents[1] / "other"))
+        folder = finished("toy-000", labels=study_labels(STUDY, None, store))
+        with StudyRecord(STUDY, store) as record:
+            pass
+
+        assert record.failure is not None
+        assert Spool(folder.path).unsent() == record.unsent() > 0
+
+
+def test_a_study_that_is_not_recorded_misses_nothing(store: Store) -> None:
+    finished("toy-000", labels=study_labels(STUDY, None, None))
+    with StudyRecord(STUDY, None) as record:
+        pass
+
+    assert (None, 0) == (record.failure, record.unsent())
+    assert [] == ask(store, "SELECT run_uuid FROM runs")

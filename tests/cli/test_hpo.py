@@ -1,0 +1,180 @@
+"""`risexp hpo` and `risexp worker`: a search from its space to its table, in real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from risexp.app.studies import show_study
+from risexp.tracking.folder import find_run
+from risexp.training.vault import best
+from tests.commands import Capture, document, run
+from tests.searches import BLINK, RATE
+from tests.trials import until
+
+HPO = "hpo --space tiny --workers 1 --device cpu --unchecked"
+
+
+@pytest.fixture(autouse=True)
+def tiny(tmp_path: Path) -> None:
+    """A space of two trials that take a blink."""
+    folder = tmp_path / "search_spaces"
+    folder.mkdir()
+    space = {"base": "smoke", "trials": 2, "fixed": {**BLINK, "training.epochs": 2}, "vary": RATE}
+    (folder / "tiny.yaml").write_text(json.dumps(space), encoding="utf-8")
+
+
+def test_a_search_trains_its_trials_and_says_which_is_best(capsys: Capture, tmp_path: Path) -> None:
+    code, out, err = run(capsys, HPO)
+
+    table = show_study("tiny")
+    assert 0 == code
+    assert ["complete", "complete"] == [each.state for each in table.trials]
+    for each in table.trials:
+        folder = find_run(f"tiny-{each.number:03d}")
+        assert best(folder.attempts()).checkpoint.scores["k_loc"] == each.value
+        outcome = folder.outcome()
+        assert outcome is not None
+        assert "complete" == outcome.status
+    assert table.best is not None
+    assert f"best: trial {table.best.number}, k_loc {table.lowest:.3f}" in out
+    assert f"next:  risexp eval tiny-{table.best.number:03d}" in out
+    assert "2 complete of 2, 4 epochs" in out
+    assert "pruner: 4 scores were reported; the pruner was asked 2 times" in out
+    assert "risexp sync" not in out
+    lines = [line for line in err.splitlines() if line.startswith("trial")]
+    assert len(set(lines)) == len(lines) > 2
+    assert "trial 0, attempt 1: run tiny-000" in (
+        tmp_path / "mlruns" / "studies" / "tiny" / "worker-0.log"
+    ).read_text("utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_a_search_that_was_ended_goes_on_with_the_same_command(
+    capsys: Capture, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    command = f"{HPO} --trials 1 -s training.epochs=40"
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-m", "risexp", *command.split()],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        until(lambda: bool(list(tmp_path.glob("mlruns/runs/*/*/*/*.manifest.json"))), 100.0)
+        process.send_signal(number)
+
+    assert code == process.returncode
+    until(lambda: show_study("tiny").count("waiting") == 1, 60.0)
+    (before,) = show_study("tiny").trials
+    assert 0 < before.epoch < 40
+
+    told = document(capsys, command)
+
+    (trial,) = told["trials"]
+    assert ("complete", 2, 40) == (trial["state"], trial["attempts"], trial["epoch"])
+    assert 2 == len(find_run("tiny-000").attempts())
+
+
+@pytest.mark.slow
+def test_a_search_grows_ends_at_a_bound_and_refuses_another_space(capsys: Capture) -> None:
+    told = document(capsys, f"{HPO} --trials 4 --until k_loc<99")
+    states = [each["state"] for each in told["trials"]]
+    assert ("complete", "waiting") == (states[0], states[-1])
+    assert "is below 99" in told["ended"]
+
+    code, out, err = run(capsys, f"{HPO} --epochs 3")
+    assert (2, "") == (code, out)
+    assert "study tiny was begun with training.epochs = 2 (now 3)" in err
+    assert 1 == err.count("\n")
+
+    told = document(capsys, f"{HPO} --trials 5")
+    assert ["complete"] * 5 == [each["state"] for each in told["trials"]]
+    assert told["ended"] is None
+
+
+def test_a_worker_of_its_own_does_what_waits(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("risexp.app.lookout.Crew", Nobody)
+    run(capsys, HPO)
+
+    code, _, err = run(capsys, "worker --study tiny --device cpu")
+
+    assert 0 == code
+    assert "trial 1, attempt 1: run tiny-001" in err
+    assert show_study("tiny").over
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("hpo --space smok", "did you mean smoke?"),
+        (f"{HPO} --until k_loc=4", "--until k_loc=4: give a bound of the score"),
+        (f"{HPO} --until k_acc<4", "--until k_acc<4: give a bound of the score"),
+        (f"{HPO} --timeout 2", "--timeout 2: give a number and s, m or h"),
+        (f"{HPO} --timeout 2d", "--timeout 2d: give a number and s, m or h"),
+        (f"{HPO} --study a/b", "'a/b' is no name of a study"),
+        (f"{HPO} --set training.optimizer.lr=0.1", "which space tiny varies"),
+        (f"{HPO} --set training.epochz=1", "did you mean training.epochs?"),
+        ("hpo --space tiny --device tpu", "no device"),
+        ("worker --study tiny --device cpu", "no search has been made"),
+    ],
+)
+def test_what_cannot_begin_is_one_sentence_and_leaves_nothing_behind(
+    capsys: Capture, tmp_path: Path, command: str, said: str
+) -> None:
+    code, out, err = run(capsys, command)
+
+    assert (2, "") == (code, out)
+    assert said in err
+    assert 1 == err.count("\n")
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_a_worker_of_a_study_that_is_not_there_names_those_that_are(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("risexp.app.lookout.Crew", Nobody)
+    run(capsys, HPO)
+
+    code, _, err = run(capsys, "worker --study tyni --device cpu")
+
+    assert 2 == code
+    assert "there is no study 'tyni'" in err
+    assert "there are: tiny" in err
+
+
+class Nobody:
+    """A crew whose workers have all left."""
+
+    pids: tuple[int, ...] = ()
+    gave_up = False
+
+    def __init__(self, _posts: object) -> None: ...
+
+    def start(self) -> None: ...
+
+    def look(self) -> list[object]:
+        return []
+
+    def ask(self) -> None: ...
+
+    def end(self, _patience_s: float) -> None: ...
+
+
+def test_a_search_that_is_not_over_says_how_to_go_on(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("risexp.app.lookout.Crew", Nobody)
+
+    code, out, _ = run(capsys, HPO)
+
+    assert 0 == code
+    assert "study tiny: 2 waiting of 2, 0 epochs" in out
+    assert "the same command goes on" in out
+    assert "best:" not in out

@@ -1,0 +1,194 @@
+"""`risexp train`, `risexp sync` and `risexp store`: a run and its record in MLflow."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from risexp.tracking.folder import RunFolder, list_runs
+from risexp.tracking.labels import Labels, read_labels
+from risexp.tracking.outcome import complete
+from risexp.tracking.source import sources
+from risexp.tracking.spool import Spool
+from risexp.tracking.stores import Store, embedded
+from tests.cli.test_train import TRAIN
+from tests.commands import Capture, document, run
+from tests.records import ask, due, finished, held, new_run, place, run_ids, train
+
+
+@pytest.fixture(autouse=True)
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An embedded store that is there."""
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    monkeypatch.delenv("RISEXP_TRACKING_URI")
+    return place(embedded())
+
+
+def the_run() -> RunFolder:
+    (only,) = list_runs()
+    return only
+
+
+def test_a_trained_run_is_in_the_embedded_store_as_its_journal_has_it(
+    capsys: Capture, at_home: Store
+) -> None:
+    told = document(capsys, TRAIN)
+
+    folder = the_run()
+    assert [told["mlflow_run"]] == run_ids(folder, at_home)
+    assert Labels(preset="smoke") == read_labels(folder.path)
+    assert 1 == len(sources(folder.path))
+    assert due(folder) == held(folder, at_home)
+    assert [("FINISHED",)] == ask(at_home, "SELECT status FROM runs")
+    assert at_home.artifacts is not None
+    names = {path.name for path in at_home.artifacts.rglob("*") if path.is_file()}
+    tables = {f"epoch-00000{epoch}.json" for epoch in (1, 2, 3)}
+    assert tables | {"calibration.json", "config.yaml", "source.json"} <= names
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_with_its_sender_is_sent_by_sync(
+    capsys: Capture, at_home: Store, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "RISEXP_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "risexp", *TRAIN.replace("epochs=3", "epochs=500").split()]
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and program
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        deadline = time.monotonic() + 60.0
+        while not list(tmp_path.glob("mlruns/runs/*/checkpoints/*/*.manifest.json")):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("utf-8")
+        for number in (*map(int, children.split()), process.pid):
+            os.kill(number, signal.SIGKILL)
+
+    (told,) = document(capsys, "sync")
+
+    folder = the_run()
+    assert ("sent", folder.run_id) == (told["state"], told["run"])
+    assert due(folder) == held(folder, at_home)
+    (state,) = ask(at_home, "SELECT value FROM tags WHERE key = 'risexp.state'")
+    assert ("interrupted",) == state
+    assert [] == document(capsys, "sync")
+
+
+def test_sync_says_of_each_run_what_it_sent(capsys: Capture) -> None:
+    for name in ("one", "two"):
+        finished(name)
+
+    code, out, _ = run(capsys, "sync")
+    again = run(capsys, "sync")
+
+    assert code == 0
+    assert ["one", "two"] == [line.split()[0] for line in out.splitlines()[1:]]
+    assert (0, "every record is where it belongs\n", "") == again
+
+
+def test_sync_sends_what_is_named_and_only_that(capsys: Capture, at_home: Store) -> None:
+    one, two = finished("one"), finished("two", labels=Labels(store="off"))
+
+    told = document(capsys, "sync two")
+
+    assert ["two"] == [each["run"] for each in told]
+    assert ([], 1) == (run_ids(one, at_home), len(run_ids(two, at_home)))
+
+
+def test_sync_leaves_a_run_alone_that_is_being_sent(capsys: Capture, at_home: Store) -> None:
+    folder = finished("busy")
+
+    with Spool(folder.path).sending():
+        (told,) = document(capsys, "sync")
+
+    assert ("busy", "") == (told["state"], told["mlflow_run"])
+    assert [] == run_ids(folder, at_home)
+
+
+def test_sync_to_a_server_that_is_away_says_so_and_loses_nothing(capsys: Capture) -> None:
+    folders = [finished("one"), finished("two")]
+
+    code, out, err = run(capsys, "sync --tracking http://me:planted-secret@127.0.0.1:9")
+
+    assert code == 1
+    assert "run one was not sent: the store does not answer (connection refused) (and 1 more)" in (
+        err
+    )
+    assert "planted-secret" not in out + err
+    assert all(Spool(folder.path).unsent() for folder in folders)
+
+
+def test_sync_does_not_move_a_run_to_another_store(capsys: Capture) -> None:
+    finished("one")
+    run(capsys, "sync")
+    train(new_run("two"))
+
+    code, _, err = run(capsys, "sync one --tracking http://127.0.0.1:9")
+
+    assert code == 2
+    assert "run one is recorded in embedded and cannot move to http://127.0.0.1:9" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("sync none", "there is no run 'none'"),
+        ("sync --tracking off", "nothing is sent to `off`"),
+        ("sync --tracking nowhere", "is no tracking store"),
+        ("store init --tracking off", "--tracking says off"),
+        ("store init --tracking file:///x", "is no tracking store"),
+        ("train -p smoke --tracking nowhere", "is no tracking store"),
+    ],
+)
+def test_what_names_no_run_or_no_store_is_refused(capsys: Capture, command: str, said: str) -> None:
+    finished("one")
+
+    code, out, err = run(capsys, command)
+
+    assert (2, "") == (code, out)
+    assert said in err
+    assert ["one"] == [each.run_id for each in list_runs()]
+
+
+def test_a_store_that_is_ready_is_left_as_it_is(capsys: Capture, at_home: Store) -> None:
+    told = document(capsys, "store init")
+
+    code, out, _ = run(capsys, "store init")
+
+    assert str(at_home.database) == told["database"]
+    assert not told["created"]
+    assert (0, f"{at_home.database} was ready already\n") == (code, out)
+
+
+def test_secrets_of_address_and_environment_are_in_no_file_of_a_run(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    planted = "http://me:planted-secret-1@127.0.0.1:9"
+    monkeypatch.setenv("RISEXP_TRACKING_URI", planted)
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "planted-secret-2")
+    monkeypatch.setenv("RISEXP_TRACKING_WAIT_S", "30")
+
+    code, out, err = run(capsys, f"{TRAIN} --set training.epochs=1")
+
+    texts = [
+        path.read_bytes() for path in (tmp_path / "mlruns" / "runs").rglob("*") if path.is_file()
+    ]
+    assert code == 0
+    assert "are not in http://127.0.0.1:9 yet" in err
+    assert [] == [text for text in texts if b"planted-secret" in text]
+    assert "planted-secret" not in out + err
+
+
+def test_a_finished_run_counts_as_sent_only_with_its_ending(capsys: Capture) -> None:
+    folder = new_run("ending")
+    train(folder)
+    run(capsys, "sync")
+    folder.close(complete("finished", 3))
+
+    (told,) = document(capsys, "sync")
+
+    assert (0, "sent") == (told["lines"], told["state"])
+    assert 0 == Spool(folder.path).unsent()

@@ -1,0 +1,73 @@
+"""Once: a score that was NaN came back as 1e6, and the sampler and every plot believed it."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.samplers import TPESampler
+
+from risexp.hpo.ending import Ending, unsound
+from risexp.hpo.outcomes import ended
+from risexp.hpo.store import Store, open_store
+from risexp.hpo.studies import open_study
+from risexp.tracking.outcome import complete
+from tests.trials import draw, owner, plan, queue_of
+
+NAN = float("nan")
+
+
+def finished(store: Store, *endings: Ending) -> optuna.Study:
+    """A study whose trials ended like that."""
+    queue = queue_of(store, open_study(store, plan(len(endings))))
+    for ending in endings:
+        claim = queue.claim(owner())
+        assert claim is not None
+        claim.suggest(draw)
+        claim.finish(ending)
+    return optuna.load_study(study_name="toy", storage=store.storage, sampler=TPESampler())
+
+
+def told(value: float) -> Ending:
+    """What a study is told of a complete run with that score."""
+    ending = ended(complete("finished", 20), value)
+    assert ending is not None
+    return ending
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(f"sqlite:///{tmp_path / 'optuna.db'}")
+
+
+def test_a_score_that_is_not_a_number_prunes_the_trial_with_a_reason(store: Store) -> None:
+    study = finished(store, told(NAN), told(0.5))
+    store.close()
+
+    failed, sound = study.trials
+    assert ("PRUNED", None) == (failed.state.name, failed.value)
+    assert ("non-finite", {"non-finite": 1.0}) == (failed.user_attrs["reason"], failed.constraints)
+    assert sound.number == study.best_trial.number
+
+
+def test_the_sampler_learns_to_stay_away(store: Store) -> None:
+    """A failed trial is none to it, and it would draw the like again."""
+    study = finished(store, unsound("non-finite"), Ending("failed", "ValueError"), told(0.5))
+    seen = [trial.number for trial in study.trials if trial.state in LEARNT_FROM]
+    store.close()
+
+    assert [0, 2] == seen
+    assert [False, True] == [
+        all(value <= 0.0 for value in study.trials[number].constraints.values()) for number in seen
+    ]
+
+
+LEARNT_FROM = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+"""The states a TPE sampler reads."""
+
+
+@pytest.mark.parametrize("value", [1e6, 0.0])
+def test_no_number_can_stand_for_a_failure(value: float) -> None:
+    with pytest.raises(ValueError, match="is none"):
+        Ending("failed", "ValueError", value)
+    with pytest.raises(ValueError, match="is none"):
+        Ending("pruned", "non-finite", value)

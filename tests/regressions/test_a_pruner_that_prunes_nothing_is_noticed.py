@@ -1,0 +1,108 @@
+"""Once: no trial ever reported, so the pruner never spoke, and its savings were made up."""
+
+from collections.abc import Callable
+
+import optuna
+import pytest
+from optuna.study import Study
+from optuna.trial import Trial, TrialState
+
+from risexp.config.space_charter import Charter
+from risexp.hpo.hearing import HEARING, Hearing, pruner_heard
+from risexp.hpo.pruners import pruner_of
+from risexp.hpo.pruning import Pruning
+from risexp.tracking.follow import Observer
+from tests.runs_followed import Told, followed, joint, k_locs
+from tests.spaces import learning
+from tests.studies import study_of
+
+EPOCHS = 6
+RULE = {"kind": "median", "startup": 3}
+PRUNING = Pruning.of(Charter.of(learning(fixed={"training.epochs": EPOCHS}, pruner=RULE)))
+
+Listeners = Callable[[Hearing], list[Observer]]
+
+
+class Held:
+    """A trial of Optuna's as a worker holds it."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self.number = trial.number
+
+    def report(self, step: int, value: float) -> None:
+        self._trial.report(value, step)
+
+    def should_prune(self) -> bool:
+        return self._trial.should_prune()
+
+
+def searched(listeners: Listeners) -> Study:
+    """Five trials of which the last is hopeless."""
+    study = study_of(pruner=pruner_of(PRUNING))
+    for k_loc in (3.0, 3.1, 2.9, 3.0, 9.5):
+        trial = study.ask()
+        hearing = Hearing(Held(trial), PRUNING, lambda: study.get_trials(deepcopy=False))
+        trainer = Told(joint(EPOCHS).plans, k_locs(*[k_loc] * EPOCHS))
+        outcome = followed(trainer, *listeners(hearing))
+        trial.set_user_attr(HEARING, hearing.account())
+        if outcome.status == "pruned":
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, k_loc)
+    return study
+
+
+def test_a_hopeless_trial_is_pruned_right_after_the_warmup() -> None:
+    study = searched(lambda hearing: [hearing, hearing.enforce])
+
+    *good, hopeless = study.trials
+    assert [TrialState.COMPLETE] * 4 == [trial.state for trial in good]
+    assert (TrialState.PRUNED, PRUNING.first) == (hopeless.state, hopeless.last_step)
+    assert [list(range(1, EPOCHS + 1))] * 4 == [list(each.intermediate_values) for each in good]
+    assert pruner_heard(study) is None
+
+
+@pytest.mark.parametrize(
+    ("listeners", "said"),
+    [
+        (lambda _: [], "none of 5 finished trials reported a score, so none could be pruned"),
+        (lambda hearing: [hearing], "the pruner was never asked: ask it after every epoch"),
+    ],
+    ids=["never reported", "never asked"],
+)
+def test_a_study_whose_trials_were_not_heard_is_told_so(listeners: Listeners, said: str) -> None:
+    study = searched(listeners)
+
+    fault = pruner_heard(study)
+
+    assert [TrialState.COMPLETE] * 5 == [trial.state for trial in study.trials]
+    assert fault is not None
+    assert said in fault.sentence
+
+
+def test_a_pruner_that_could_never_speak_is_told_before_the_search() -> None:
+    late = {"kind": "median", "warmup": EPOCHS - 1}
+    space = learning(fixed={"training.epochs": EPOCHS}, pruner=late)
+
+    (note,) = Pruning.of(Charter.of(space)).notes(trials=20)
+
+    assert "the pruner can end no trial: its warm-up of 5 epochs leaves none of 6" in note
+
+
+def test_a_warmup_shorter_than_the_ramp_of_beta_is_refused() -> None:
+    hasty = {"kind": "median", "warmup": 1}
+    fixed = {"training.epochs": 30, "beta.final": 0.3}
+
+    (problem,) = Pruning.of(Charter.of(learning(fixed=fixed, pruner=hasty))).problems()
+
+    # At epoch 6 of 30 beta is .30 for the first time.
+    assert "until epoch 6: give it 5 or more, or auto" in problem
+
+
+def test_optuna_itself_says_nothing_when_nothing_is_reported() -> None:
+    study = optuna.create_study(pruner=optuna.pruners.MedianPruner(n_startup_trials=1))
+    for _ in range(4):
+        study.tell(study.ask(), 1.0)
+
+    assert not study.ask().should_prune()

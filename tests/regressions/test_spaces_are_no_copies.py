@@ -1,0 +1,27 @@
+"""Once: `wide` and `narrow` were one space under two names."""
+
+from itertools import combinations
+
+import pytest
+
+from risexp.config.space_diff import diff_spaces
+from risexp.config.space_files import load_space, space_paths
+
+NAMES = sorted(space_paths())
+
+
+@pytest.mark.parametrize(("one", "two"), [*combinations(NAMES, 2)])
+def test_no_two_shipped_spaces_search_the_same(one: str, two: str) -> None:
+    rows = diff_spaces(load_space(one), load_space(two))
+
+    assert any(what.startswith(("vary ", "stage ")) for what, _, _ in rows)
+
+
+def test_narrow_lies_inside_wide() -> None:
+    wide, narrow = load_space("wide"), load_space("narrow")
+
+    shared = wide.vary.keys() & narrow.vary.keys()
+
+    assert narrow.vary.keys() == shared
+    for path in shared:
+        assert all(wide.vary[path].holds(end) for end in narrow.vary[path].ends())

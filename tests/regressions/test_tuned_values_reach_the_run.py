@@ -1,0 +1,26 @@
+"""Once: what a search had found was reset before the final training, which used other weights."""
+
+import json
+
+from risexp.hpo.charters import charter_of, facts_of
+from risexp.hpo.samplers import sampler_of
+from risexp.hpo.suggest import suggest
+from tests.spaces import charter, learning
+from tests.studies import claimed, claimed_again, study_of
+
+
+def test_the_run_of_a_trial_has_every_value_that_was_suggested() -> None:
+    given = charter(learning(fixed={"loss.cov": 0.3}))
+    study = study_of()
+    trial = claimed(study, sampler_of(given, "w", 0))
+    values = suggest(given, trial)
+
+    # Who reproduces it has the study's facts and the trial's parameters, and nothing else.
+    read = charter_of("s", json.loads(json.dumps(facts_of(given))))
+    again = suggest(read, claimed_again(study, trial.number, sampler_of(read, "other", 0)))
+    final = read.resolve(again)
+
+    assert given.resolve(values).config == final.config
+    assert values == {path: final.config.flat()[path] for path in values}
+    assert {"trial"} == {final.origins[path] for path in values}
+    assert final.config.loss.cov == 0.3

@@ -1,0 +1,54 @@
+"""Searches as the tests need them: a space whose trials are trained in a blink, and its trials."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from risexp.app.run import Machine
+from risexp.app.study_record import study_labels
+from risexp.app.trial import train_trial
+from risexp.config.space import SearchSpace
+from risexp.config.space_charter import Charter
+from risexp.hpo.charters import charter_of, facts_of
+from risexp.hpo.store import Store
+from risexp.hpo.studies import Plan, StudyRef, open_study
+from risexp.hpo.suggest import zero_parameters
+from risexp.hpo.worker import Job, Result, Train, Worker
+from tests.spaces import planted
+from tests.trials import owner
+
+BLINK: Mapping[str, object] = {
+    "training.epochs": 3,
+    "training.scenes_per_epoch": 32,
+    "training.batch": 16,
+    "validation.scenes": 16,
+    "validation.calibration_scenes": 16,
+}
+"""A run that shows nothing but that it runs."""
+RATE: Mapping[str, object] = {"training.optimizer.lr": {"kind": "log", "low": 1e-4, "high": 1e-2}}
+CPU = Machine(torch.device("cpu"), 1)
+
+
+def tiny(**more: Any) -> SearchSpace:  # noqa: ANN401 - whatever a file may say
+    """A space over the learning rate of such runs."""
+    said = {"base": "smoke", "fixed": dict(BLINK), "pruner": {"kind": "none"}, **more}
+    return planted(RATE, **said)
+
+
+def begun(store: Store, name: str, trials: int = 1, space: SearchSpace | None = None) -> StudyRef:
+    """A study of such a space, with nobody at work; or the same one, opened again."""
+    charter = Charter.of(tiny() if space is None else space)
+    return open_study(store, Plan(name, trials, facts_of(charter), zero_parameters(charter)))
+
+
+def train(job: Job, study: StudyRef, machine: Machine = CPU) -> Result:
+    """A trial, trained as a worker's process trains it."""
+    return train_trial(job, machine, study_labels(study, "smoke", None))
+
+
+def work(store: Store, study: StudyRef, how: Train) -> tuple[int, list[str]]:
+    """The exit code of one worker, and what it said."""
+    said: list[str] = []
+    worker = Worker(store, study, charter_of(study.name, study.facts), owner(), how)
+    return worker.run(said.append), said

@@ -11,7 +11,7 @@ import optuna
 from risexp.app.devices import device_named
 from risexp.app.lookout import Asked, Lookout, Orders, Say, Show
 from risexp.app.preflight import cleared
-from risexp.app.study_record import StudyRecord
+from risexp.app.study_record import StudyRecord, close_used_up, say_of_study
 from risexp.app.worker import STORE, store_url
 from risexp.config.space import SearchSpace
 from risexp.config.space_charter import Charter, refusal
@@ -102,8 +102,13 @@ def search(wanted: Wanted, show: Show, say: Say) -> Searched:
         orders = Orders(token, posts(wanted, token), wanted.timeout_s, wanted.until)
         with record, Asked() as asked:
             code = Lookout(store, study, charter.space, orders, show, say).run(asked)
-        if record.failure is not None:
-            say(f"MLflow misses something: {record.failure}; `risexp sync` sends it")
+            close_used_up(study_table(store, study, charter.space))
+        failure = record.failure
+        if destination is not None and failure is None:
+            table = study_table(store, study, charter.space)
+            failure = say_of_study(destination, study, table)
+        if failure is not None:
+            say(f"MLflow misses something: {failure}; `risexp sync` sends it")
         found = _searched(store, study, charter.space, code, record.unsent())
         return replace(found, look=tuple(_shown_by(destination)))
     finally:

@@ -7,11 +7,15 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from risexp.hpo.recovery import USED_UP
 from risexp.hpo.studies import StudyRef, run_id
+from risexp.hpo.table import StudyTable
 from risexp.tracking.border import Failure, tried
-from risexp.tracking.folder import find_run, is_run
-from risexp.tracking.journal import utc_ms
+from risexp.tracking.folder import find_run, is_run, runs_home
+from risexp.tracking.journal import Journal, utc_ms
 from risexp.tracking.labels import Labels, Parent
+from risexp.tracking.outcome import Outcome
+from risexp.tracking.parents import ParentStatus, Saying, say_of_parent
 from risexp.tracking.schema import opened
 from risexp.tracking.spool import Busy, Spool
 from risexp.tracking.stores import OFF, Store, in_environment
@@ -98,3 +102,34 @@ class StudyRecord:
         names = (run_id(self._study.name, number) for number in range(self._study.trials))
         spools = (Spool(find_run(name).path) for name in names if is_run(name))
         return [spool for spool in spools if spool.unsent()]
+
+
+def close_used_up(table: StudyTable) -> None:
+    """Say in the runs of trials whose attempts are used up that they ended; nobody else can."""
+    for row in table.trials:
+        name = run_id(table.name, row.number)
+        if row.state != "failed" or row.reason != USED_UP or not is_run(name):
+            continue
+        folder = find_run(name)
+        if folder.outcome() is None:
+            sentence = f"{row.attempts} attempts at trial {row.number} died: see the workers' logs"
+            Journal(folder.journal, name).note(row.epoch, "ended", {"reason": USED_UP})
+            folder.close(Outcome("failed", USED_UP, sentence, 1))
+
+
+def say_of_study(store: Store, study: StudyRef, table: StudyTable) -> str | None:
+    """Bring the run of a study up to date; why that failed, if it did."""
+    status: ParentStatus = "FINISHED"
+    if not table.over:
+        status = "FAILED" if table.ended is not None and "failed" in table.ended else "KILLED"
+    left = [str(row.number) for row in table.trials if row.state == "waiting"]
+    best = table.best
+    tags = {
+        "risexp.state": "complete" if table.over else "ended",
+        "risexp.reason": table.ended or ("finished" if table.over else "left"),
+        "risexp.left": ", ".join(left),
+        "risexp.best": "" if best is None else run_id(study.name, best.number),
+    }
+    parent = Parent(study.name, study.uid, utc_ms())
+    said = say_of_parent(store, runs_home(), parent, Saying(status, utc_ms(), tags))
+    return said.sentence if isinstance(said, Failure) else None

@@ -5,8 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app.study_record import StudyRecord, study_labels
+from risexp.app.study_record import (
+    StudyRecord,
+    close_used_up,
+    say_of_study,
+    study_labels,
+)
 from risexp.hpo.studies import StudyRef
+from risexp.hpo.table import StudyTable, TrialRow, TrialWord
 from risexp.tracking.spool import Spool
 from risexp.tracking.stores import Store, embedded
 from tests.records import ask, due, finished, held, place, run_ids
@@ -77,3 +83,47 @@ def test_a_study_that_is_not_recorded_misses_nothing(store: Store) -> None:
 
     assert (None, 0) == (record.failure, record.unsent())
     assert [] == ask(store, "SELECT run_uuid FROM runs")
+
+
+def trial(number: int, state: TrialWord, reason: str | None, value: float | None) -> TrialRow:
+    """A trial of the study."""
+    return TrialRow(number, state, reason, 3, 2, 4.0, 4.0, value, {}, None)
+
+
+def test_a_trial_whose_attempts_are_used_up_has_a_run_that_failed(store: Store) -> None:
+    labels = study_labels(STUDY, "smoke", store)
+    done, dead = (finished(f"toy-00{number}", labels=labels) for number in (0, 1))
+    before = done.outcome()
+    (dead.path / "outcome.json").unlink()
+    rows = (trial(0, "complete", "finished", 4.0), trial(1, "failed", "attempts", None))
+
+    with StudyRecord(STUDY, store):
+        close_used_up(StudyTable("toy", 2, None, rows))
+
+    assert before == done.outcome()
+    outcome = dead.outcome()
+    assert outcome is not None
+    assert ("failed", "attempts") == (outcome.status, outcome.reason)
+    states = ask(store, "SELECT name, status FROM runs WHERE name LIKE 'toy-%' ORDER BY name")
+    assert [("toy-000", "FINISHED"), ("toy-001", "FAILED")] == states
+
+
+@pytest.mark.parametrize(
+    ("state", "ended", "status"),
+    [
+        ("complete", None, "FINISHED"),
+        ("waiting", "stopped by hand", "KILLED"),
+        ("waiting", "5 trials in a row failed", "FAILED"),
+    ],
+)
+def test_the_run_of_a_study_says_how_it_ended(
+    store: Store, state: TrialWord, ended: str | None, status: str
+) -> None:
+    value = 4.0 if state == "complete" else None
+    table = StudyTable("toy", 1, ended, (trial(0, state, None, value),))
+
+    assert say_of_study(store, STUDY, table) is None
+
+    assert [("toy", status)] == ask(store, "SELECT name, status FROM runs")
+    left = ask(store, "SELECT value FROM tags WHERE key = 'risexp.left'")
+    assert [("" if state == "complete" else "0",)] == left

@@ -16,6 +16,7 @@ import socket
 import tempfile
 import time
 import uuid
+import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
@@ -70,6 +71,7 @@ def ours(url: str, name: str, ready: Connection) -> None:
 
 def plain(url: str, name: str, ready: Connection) -> None:
     """The same by Optuna's own queue, which on SQLite gives one trial to several."""
+    warnings.simplefilter("ignore")  # of steps that another one has reported
     connect = {"timeout": 60.0} if address_of(url).path else {}
     storage = RDBStorage(address_of(url).text, {"connect_args": connect}, skip_table_creation=True)
     study = optuna.load_study(study_name=name, storage=storage, sampler=RandomSampler())

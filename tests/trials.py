@@ -19,7 +19,7 @@ from risexp.hpo.claim import Claim
 from risexp.hpo.crash import CRASH_AT, STOP_AT, Point
 from risexp.hpo.ending import Ending
 from risexp.hpo.invariants import Violation, every
-from risexp.hpo.leases import TTL_S, Fenced, Owner
+from risexp.hpo.leases import TTL_S, Attempt, Fenced, Leases, Owner
 from risexp.hpo.queue import Queue
 from risexp.hpo.reaper import Reaper
 from risexp.hpo.records import study_record
@@ -121,6 +121,12 @@ def bury_all(store: Store, study: StudyRef) -> None:
 def violations(store: Store, study: StudyRef) -> list[Violation]:
     """What is wrong with a study nobody works on any more."""
     return every(study_record(store, study))
+
+
+def begun(store: Store, study: StudyRef) -> list[Attempt]:
+    """All attempts, but for those that found their trial finished by another one."""
+    attempts = Leases(store, study.uid).attempts()
+    return [each for each in attempts if each.ended != "void"]
 
 
 def start(

@@ -17,7 +17,8 @@ TTL_S: Final = 60.0
 RENEW_S: Final = 10.0
 """How often one is renewed."""
 
-End = Literal["finished", "released", "died"]
+End = Literal["finished", "released", "died", "void"]
+"""Of an attempt; a void one found its trial finished before it began."""
 
 
 class Fenced(RisexpError):

@@ -81,7 +81,7 @@ class Queue:
             self._store.storage.set_trial_state_values(lease.trial_id, TrialState.RUNNING)
         except UpdateFinishedTrialError:
             # It was listed before it was finished.
-            self.leases.end(lease, "finished")
+            self.leases.end(lease, "void")
             return False
         reach("claim.running")
         return self.leases.renew(lease)

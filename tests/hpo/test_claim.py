@@ -283,6 +283,7 @@ def test_a_trial_that_was_finished_since_it_was_listed_is_passed_over(
 
     assert (1, 1) == (claim.number, claim.attempt)
     assert [claim.lease] == [each.lease for each in queue.leases.look().living]
+    assert ["finished", "void", None] == [each.ended for each in queue.leases.attempts()]
 
 
 def test_a_claim_whose_running_was_lost_on_the_way_is_had(

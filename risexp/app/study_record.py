@@ -7,6 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from risexp.hpo.breaker import FAILING
 from risexp.hpo.recovery import USED_UP
 from risexp.hpo.studies import StudyRef, run_id
 from risexp.hpo.table import StudyTable
@@ -121,7 +122,7 @@ def say_of_study(store: Store, study: StudyRef, table: StudyTable) -> str | None
     """Bring the run of a study up to date; why that failed, if it did."""
     status: ParentStatus = "FINISHED"
     if not table.over:
-        status = "FAILED" if table.ended is not None and "failed" in table.ended else "KILLED"
+        status = "FAILED" if table.ended == FAILING else "KILLED"
     left = [str(row.number) for row in table.trials if row.state == "waiting"]
     best = table.best
     tags = {

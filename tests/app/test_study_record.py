@@ -11,6 +11,7 @@ from risexp.app.study_record import (
     say_of_study,
     study_labels,
 )
+from risexp.hpo.breaker import FAILING
 from risexp.hpo.studies import StudyRef
 from risexp.hpo.table import StudyTable, TrialRow, TrialWord
 from risexp.tracking.spool import Spool
@@ -113,7 +114,8 @@ def test_a_trial_whose_attempts_are_used_up_has_a_run_that_failed(store: Store) 
     [
         ("complete", None, "FINISHED"),
         ("waiting", "stopped by hand", "KILLED"),
-        ("waiting", "5 trials in a row failed", "FAILED"),
+        ("waiting", FAILING, "FAILED"),
+        ("waiting", "k_loc 3.9 is below 4, though one failed", "KILLED"),
     ],
 )
 def test_the_run_of_a_study_says_how_it_ended(

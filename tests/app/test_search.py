@@ -1,11 +1,6 @@
-"""A search with a crew in this process: when it ends, how it goes on, and what it refuses."""
+"""A search with a crew in this process: how it goes on, and what it refuses."""
 
 import json
-import os
-import shutil
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +8,7 @@ from typing import Any
 import pytest
 from optuna.study import StudyDirection
 
-from risexp.app import lookout
-from risexp.app.search import Searched, Wanted, posts, search
-from risexp.app.worker import owner_of
+from risexp.app.search import posts
 from risexp.diagnostics.report import Report
 from risexp.errors import (
     ConfigInvalid,
@@ -25,150 +18,13 @@ from risexp.errors import (
     VerificationFailed,
 )
 from risexp.hpo.address import embedded
-from risexp.hpo.breaker import FAILING
-from risexp.hpo.charters import charter_of
-from risexp.hpo.crew import Death, Post
-from risexp.hpo.ending import Ending
-from risexp.hpo.leases import Leases
-from risexp.hpo.store import Store, open_store
-from risexp.hpo.studies import StudyRef, end_of, find_study
-from risexp.hpo.suggest import suggest
-from risexp.hpo.table import StudyTable
 from risexp.tracking.folder import create_run
 from risexp.training.curriculum import curriculum
+from tests.crews import WANTED, Employ, Hands, searched, states, study, train
 from tests.searches import tiny
-from tests.trials import opened, queue_of
+from tests.trials import opened
 
-WANTED = Wanted(tiny(), "toy", trials=3, device="cpu", tracking="off", unchecked=True)
-SCORES = (5.0, 3.0, 4.0, 2.0, 6.0, 7.0, 8.0)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An embedded database without a study."""
-    path = tmp_path_factory.mktemp("store") / "optuna.db"
-    open_store(f"sqlite:///{path}").close()
-    return path
-
-
-@pytest.fixture(autouse=True)
-def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Path) -> Path:
-    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
-    monkeypatch.delenv("RISEXP_STORE", raising=False)
-    monkeypatch.setattr(lookout, "_LOOK_S", 0.0)
-    (tmp_path / "mlruns").mkdir()
-    shutil.copy(made, tmp_path / "mlruns" / "optuna.db")
-    return tmp_path
-
-
-class Hands:
-    """A crew of one that does a trial, or whatever it is told to, between two looks."""
-
-    def __init__(self, given: Sequence[Post], acts: Iterator[Callable[["Hands"], None]]) -> None:
-        (self.post,) = given
-        self.pids: tuple[int, ...] = (os.getpid(),)
-        self.gave_up = False
-        self.asked = 0
-        self.trained: list[int] = []
-        self.deaths: list[Death] = []
-        self.reports: tuple[int, ...] = (1,)
-        self._acts = acts
-
-    @property
-    def token(self) -> str:
-        return self.post.command[self.post.command.index("--crew") + 1]
-
-    def start(self) -> None:
-        pass
-
-    def look(self) -> list[Death]:
-        seen, self.deaths = self.deaths, []
-        return seen
-
-    def progressed(self) -> None:
-        pass
-
-    def again(self) -> None:
-        if self.pids:
-            next(self._acts, train)(self)
-
-    def ask(self) -> None:
-        self.asked += 1
-        self.pids = ()
-
-    def end(self, _patience_s: float) -> None:
-        pass
-
-
-def train(hands: Hands) -> None:
-    """Do the next trial, with a score by its number; leave where none is left."""
-    with study() as (store, found):
-        ended = end_of(store, found) is not None
-        me = owner_of(hands.token, hands.pids[0])
-        claim = None if ended else queue_of(store, found).claim(me)
-        if claim is None:
-            hands.pids = ()
-            return
-        charter = charter_of(found.name, found.facts)
-        claim.suggest(lambda trial: suggest(charter, trial))
-        score = SCORES[claim.number]
-        for step in hands.reports:
-            claim.report(step, score)
-        claim.finish(Ending("complete", "finished", score))
-        hands.trained.append(claim.number)
-
-
-def die(hands: Hands) -> None:
-    """Claim a trial, and end with it."""
-    with study() as (store, found):
-        queue_of(store, found).claim(owner_of(hands.token, hands.pids[0]))
-        hands.deaths.append(Death(0, hands.pids[0], -9, hands.post.log))
-        if end_of(store, found) is not None:
-            hands.pids = ()
-
-
-def hear(number: int) -> Callable[[Hands], None]:
-    """Somebody presses Ctrl-C, or a scheduler says that time is over."""
-    return lambda _: signal.raise_signal(number)
-
-
-@contextmanager
-def study() -> Iterator[tuple[Store, StudyRef]]:
-    """The store of this home, and its study."""
-    with opened(embedded()) as store:
-        yield store, find_study(store, "toy")
-
-
-@pytest.fixture
-def hands(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Hands]]:
-    """Lets the next searches have such a crew; all of them, the first one first."""
-
-    def employ(*acts: Callable[[Hands], None]) -> list[Hands]:
-        employed: list[Hands] = []
-
-        def crew(given: Sequence[Post]) -> Hands:
-            employed.append(Hands(given, iter(acts if not employed else ())))
-            return employed[-1]
-
-        monkeypatch.setattr(lookout, "Crew", crew)
-        return employed
-
-    return employ
-
-
-def searched(wanted: Wanted = WANTED) -> tuple[Searched, list[StudyTable], list[str]]:
-    """How it ended, what was shown and what was said."""
-    shown: list[StudyTable] = []
-    said: list[str] = []
-    found = search(wanted, lambda table, _: shown.append(table), said.append)
-    return found, shown, said
-
-
-def states(found: Searched) -> list[str]:
-    return [each.state for each in found.table.trials]
-
-
-Employ = Callable[..., list[Hands]]
+pytestmark = pytest.mark.usefixtures("at_home")
 
 
 def test_a_search_ends_with_its_trials(hands: Employ) -> None:
@@ -227,127 +83,6 @@ def test_a_study_does_not_go_on_under_another_space(
     assert 1 == len(crews)
     with study() as (_, found):
         assert 3 == found.trials
-
-
-def test_a_search_ends_once_a_trial_is_good_enough(hands: Employ) -> None:
-    hands()
-
-    found, _, _ = searched(replace(WANTED, until=4.0))
-
-    assert 0 == found.exit_code
-    assert ["complete", "complete", "waiting"] == states(found)
-    assert "k_loc 3.000 is below 4" == found.table.ended
-
-
-def test_a_search_goes_on_after_a_bound_that_is_taken_back(hands: Employ) -> None:
-    hands()
-    searched(replace(WANTED, until=4.0))
-
-    found, _, _ = searched()
-
-    assert ["complete"] * 3 == states(found)
-    assert found.table.ended is None
-
-
-def test_a_search_ends_when_its_time_is_over(hands: Employ) -> None:
-    crews = hands()
-
-    found, _, _ = searched(replace(WANTED, timeout_s=0.0))
-
-    assert 0 == found.exit_code
-    assert ([], ["waiting"] * 3) == (crews[0].trained, states(found))
-    assert "0 s are over" == found.table.ended
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
-def test_a_signal_is_handed_on_and_the_trials_wait(
-    hands: Employ, number: signal.Signals, code: int
-) -> None:
-    crews = hands(train, hear(number))
-    before = signal.getsignal(number)
-
-    found, _, said = searched()
-
-    assert code == found.exit_code
-    assert ["complete", "waiting", "waiting"] == states(found)
-    assert ["workers end with their batches; once more stops them at once"] == said
-    assert before == signal.getsignal(number)
-
-    again, _, _ = searched()
-
-    assert 0 == again.exit_code
-    assert [[0], [1, 2]] == [each.trained for each in crews]
-
-
-def test_a_second_signal_is_handed_on_too(hands: Employ, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Hands, "ask", lambda self: setattr(self, "asked", self.asked + 1))
-
-    def leave(crew: Hands) -> None:
-        crew.pids = ()
-
-    ctrl_c = hear(signal.SIGINT)
-    crews = hands(ctrl_c, ctrl_c, lambda _: None, leave)
-
-    found, _, said = searched()
-
-    assert 130 == found.exit_code
-    assert "workers are stopped at once" == said[-1]
-    assert 3 == crews[0].asked
-
-
-def test_who_was_asked_and_does_not_end_is_waited_for_no_longer_than_patience(
-    hands: Employ, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Hands, "ask", lambda _: None)
-    monkeypatch.setattr(lookout, "_PATIENCE_S", 0.0)
-    hands(hear(signal.SIGINT), *[lambda _: None] * 1000, train)
-
-    found, _, _ = searched()
-
-    assert 130 == found.exit_code
-    assert ["waiting"] * 3 == states(found)
-
-
-def test_a_death_is_said_and_its_trial_goes_on_at_once(hands: Employ) -> None:
-    crews = hands(die)
-
-    found, _, said = searched()
-
-    assert [0, 1, 2] == crews[0].trained
-    assert [2, 1, 1] == [each.attempts for each in found.table.trials]
-    assert [f"died of SIGKILL: see {crews[0].post.log}" in each for each in said] == [True]
-    with study() as (store, ref):
-        ends = [each.ended for each in Leases(store, ref.uid).attempts()]
-    assert ["died", "finished", "finished", "finished"] == ends
-
-
-def test_trials_that_all_kill_their_worker_end_the_study_until_it_is_gone_on_with(
-    hands: Employ,
-) -> None:
-    crews = hands(*[die] * 20)
-
-    found, _, _ = searched(replace(WANTED, trials=7))
-
-    assert VerificationFailed.exit_code == found.exit_code
-    assert FAILING == found.table.ended
-    assert [*["failed"] * 5, "waiting", "waiting"] == states(found)
-
-    again, _, _ = searched(replace(WANTED, trials=7))
-
-    assert [5, 6] == crews[1].trained
-    assert (0, None) == (again.exit_code, again.table.ended)
-
-
-def test_a_crew_that_gave_up_is_no_end_of_a_search(hands: Employ, at_home: Path) -> None:
-    def give_up(crew: Hands) -> None:
-        crew.pids, crew.gave_up = (), True
-
-    hands(give_up)
-
-    with pytest.raises(EnvironmentFailed, match="died again and again") as failed:
-        searched()
-
-    assert str(at_home / "mlruns" / "studies" / "toy") in str(failed.value)
 
 
 def test_a_pruner_that_was_never_asked_is_a_failure(hands: Employ) -> None:

@@ -15,6 +15,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
 from torch import tensor
 from werkzeug.serving import make_server
 
@@ -217,3 +219,9 @@ def served(database: Store, folder: Path, port: int = 0) -> Iterator[int]:
             server.shutdown()
             thread.join()
             server.server_close()
+
+
+def stored(folder: RunFolder, store: Store) -> Run:
+    """What MLflow says of the one run under a name."""
+    (run_id,) = run_ids(folder, store)
+    return MlflowClient(store.uri).get_run(run_id)

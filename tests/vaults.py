@@ -6,7 +6,7 @@ from pathlib import Path
 
 from risexp.training.checkpoint import Checkpoint
 from risexp.training.progress import Best
-from risexp.training.vault import Owner, Vault, newest
+from risexp.training.vault import Owner, Vault, best, newest
 from tests.runs_of_training import checkpoints, small_config
 
 OWNER = Owner("run-1", small_config().sha())
@@ -44,3 +44,9 @@ def epoch_found(folder: Path) -> int | None:
     """Epoch of the checkpoint that a resuming run would find."""
     found = newest([folder], OWNER).checkpoint
     return None if found is None else found.epoch
+
+
+def chosen(folder: Path) -> tuple[int, tuple[str, ...]]:
+    """Epoch of the checkpoint that is taken as the best, and what is said of it."""
+    found = best([folder], OWNER)
+    return found.checkpoint.epoch, found.damaged

@@ -1,37 +1,37 @@
 """A worker with a toy in place of a training: what it claims, and what its study is told."""
 
 import signal
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from threading import Thread
-from typing import Any
 
 import pytest
 
-from risexp.config.space_charter import Charter
 from risexp.errors import EnvironmentFailed, TrainingAborted
 from risexp.hpo import worker as module
-from risexp.hpo.breaker import FAILING
-from risexp.hpo.charters import facts_of
 from risexp.hpo.distributions import stored
 from risexp.hpo.fence import fenced
 from risexp.hpo.hearing import HEARING
-from risexp.hpo.invariants import TrialRecord
-from risexp.hpo.leases import Attempt, Leases
+from risexp.hpo.leases import Leases
 from risexp.hpo.reaper import Reaper
-from risexp.hpo.records import study_record
 from risexp.hpo.store import Store
-from risexp.hpo.studies import Plan, StudyRef, end_of, end_study, open_study
-from risexp.hpo.suggest import zero_parameters
-from risexp.hpo.worker import Job, Result, Train, Worker
+from risexp.hpo.studies import StudyRef, end_study
+from risexp.hpo.worker import Job, Result, Worker
 from risexp.tracking.outcome import EndRun, aborted, complete, pruned, signalled
 from risexp.training.events import EpochEnded, RunStarted
 from tests.runs_of_training import epochs_of, small_trainer
-from tests.spaces import charter, learning, planted
+from tests.spaces import charter, planted
+from tests.toys import (
+    CHARTER,
+    DONE,
+    attempts,
+    reasons,
+    searched,
+    states,
+    toy,
+    trials,
+    work,
+    worker,
+)
 from tests.trials import opened, owner
-
-CHARTER = charter(learning(pruner={"kind": "none"}))
-DONE = complete("finished", 3)
 
 
 @pytest.fixture(params=["sqlite"])
@@ -43,64 +43,6 @@ def backend(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def study(store: Store) -> StudyRef:
     return searched(store, 3)
-
-
-def searched(store: Store, trials: int, of: Charter = CHARTER) -> StudyRef:
-    return open_study(store, Plan("toy", trials, facts_of(of), zero_parameters(of)))
-
-
-@dataclass
-class Toy:
-    """Trains nothing, and ends as it is told to: `Result`, outcome, or error, job by job."""
-
-    endings: Iterator[Any]
-    jobs: list[Job] = field(default_factory=list)
-
-    def __call__(self, job: Job) -> Result:
-        self.jobs.append(job)
-        ending = next(self.endings)
-        if isinstance(ending, BaseException):
-            raise ending
-        return ending if isinstance(ending, Result) else Result(ending, None)
-
-
-def toy(*endings: object) -> Toy:
-    """Ends so, one job after another, and then always well."""
-
-    def all_of_them() -> Iterator[object]:
-        yield from endings
-        while True:
-            yield Result(DONE, 1.5)
-
-    return Toy(all_of_them())
-
-
-def worker(store: Store, study: StudyRef, train: Train) -> Worker:
-    return Worker(store, study, CHARTER, owner(), train)
-
-
-def work(store: Store, study: StudyRef, train: Train) -> tuple[int, list[str]]:
-    """The exit code of one worker, and what it said."""
-    said: list[str] = []
-    code = worker(store, study, train).run(said.append)
-    return code, said
-
-
-def trials(store: Store, study: StudyRef) -> tuple[TrialRecord, ...]:
-    return study_record(store, study).trials
-
-
-def states(store: Store, study: StudyRef) -> list[str]:
-    return [each.state for each in trials(store, study)]
-
-
-def reasons(store: Store, study: StudyRef) -> list[object]:
-    found = store.storage.get_all_trials(study.id)
-    return [each.user_attrs.get("reason") for each in found]
-
-
-def attempts(store: Store, study: StudyRef) -> list[Attempt]:
-    return Leases(store, study.uid).attempts()
 
 
 def test_every_trial_is_trained_once_and_told(store: Store, study: StudyRef) -> None:
@@ -188,30 +130,6 @@ def test_values_that_are_no_run_fail_their_trial_alone(store: Store) -> None:
     assert 0 == code
     assert ["failed"] == states(store, study)
     assert ["ConfigInvalid"] == reasons(store, study)
-
-
-def test_five_failures_in_a_row_end_the_study(store: Store) -> None:
-    study = searched(store, 8)
-    errors = [ValueError(str(place)) for place in range(8)]
-
-    code, said = work(store, study, toy(errors[0], Result(DONE, 1.0), *errors[1:]))
-
-    end = end_of(store, study)
-    assert 0 == code
-    assert ["failed", "complete", *["failed"] * 5, "waiting"] == states(store, study)
-    assert end is not None
-    assert (FAILING, (7,)) == (end.reason, end.left)
-    assert f"study toy ended: {FAILING}" == said[-1]
-
-
-def test_a_study_that_ended_of_failures_goes_on_when_asked_again(store: Store) -> None:
-    study = searched(store, 7)
-    work(store, study, toy(*(ValueError(str(place)) for place in range(5))))
-    assert ["waiting"] * 2 == states(store, study)[5:]
-
-    work(store, searched(store, 7), toy())
-
-    assert ["complete"] * 2 == states(store, study)[5:]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
@@ -302,18 +220,6 @@ def test_a_trial_whose_machine_failed_counts_a_death_each_time(store: Store) -> 
     assert ["failed", "complete"] == states(store, study)
     assert ["attempts", "finished"] == reasons(store, study)
     assert ["died"] * 3 == [each.ended for each in attempts(store, study)][:3]
-
-
-def test_a_machine_that_fails_every_trial_ends_the_study(store: Store) -> None:
-    study = searched(store, 6)
-    full = EnvironmentFailed("cannot write: no space left on device")
-
-    work(store, study, toy(*[full] * 18))
-
-    assert [*["failed"] * 5, "waiting"] == states(store, study)
-    end = end_of(store, study)
-    assert end is not None
-    assert FAILING == end.reason
 
 
 def test_a_worker_takes_no_trial_of_a_study_that_has_ended(store: Store, study: StudyRef) -> None:

@@ -6,19 +6,15 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from risexp.errors import EnvironmentFailed, TrainingAborted
-from risexp.tracking.border import Failure
-from risexp.tracking.folder import RunFolder
 from risexp.tracking.journal import Journal
-from risexp.tracking.labels import Labels, Parent
+from risexp.tracking.labels import Labels
 from risexp.tracking.lines import read_journal
 from risexp.tracking.mlflow import Runs
 from risexp.tracking.outcome import Outcome, aborted, complete, failed, pruned, signalled
-from risexp.tracking.parents import Saying, say_of_parent
 from risexp.tracking.spool import INTERRUPTED, Spool, link, recorded_as
-from risexp.tracking.stores import Store, store_named
+from risexp.tracking.stores import Store
 from tests.records import (
     artifacts_of,
     due,
@@ -28,16 +24,11 @@ from tests.records import (
     progress_of,
     run_ids,
     sent,
+    stored,
     train,
 )
 
 pytestmark = pytest.mark.usefixtures("own_home")
-
-
-def stored(folder: RunFolder, store: Store) -> Run:
-    """What MLflow says of the one run under a name."""
-    (run_id,) = run_ids(folder, store)
-    return MlflowClient(store.uri).get_run(run_id)
 
 
 def test_every_selected_value_is_there_once_with_the_journals_time(
@@ -246,68 +237,6 @@ def _shape(name: str) -> tuple[str, ...]:
     """A picture's name without what differs from one to the next."""
     key, step, _, stamp, _, _, *rest = name.split("+")
     return (key, step, stamp, "".join(rest).rpartition(".")[2], str(len(rest)))
-
-
-def test_a_trial_is_a_child_of_its_study_with_what_was_searched(store: Store, runs: Runs) -> None:
-    parent = Parent("wide", "wide@1700000000000", 1_700_000_000_000)
-    searched = {"training.optimizer.lr": 0.02, "count.kind": "ordinal"}
-    trials = [
-        finished(
-            f"wide-00{number}",
-            labels=Labels(
-                study="wide",
-                trial=number,
-                parent=parent,
-                searched=searched,
-                tags={"risexp.space_sha": "abc"},
-                note="[trial](http://127.0.0.1:8080/dashboard)",
-            ),
-        )
-        for number in (1, 2)
-    ]
-
-    for folder in trials:
-        sent(folder, store, runs)
-
-    first, second = (stored(folder, store) for folder in trials)
-    assert first.data.tags["mlflow.parentRunId"] == second.data.tags["mlflow.parentRunId"]
-    above = MlflowClient(store.uri).get_run(first.data.tags["mlflow.parentRunId"])
-    assert ("wide", 1_700_000_000_000) == (above.info.run_name, above.info.start_time)
-    assert ("wide", "1", "trial", "abc") == tuple(
-        first.data.tags[f"risexp.{name}"] for name in ("study", "trial", "kind", "space_sha")
-    )
-    expected = {"training.optimizer.lr": "0.02", "count.kind": "ordinal", "trial": "1"}
-    assert expected == first.data.params
-    assert first.data.tags["mlflow.note.content"].startswith("[trial](http")
-
-
-def test_a_study_is_told_of_before_and_after_its_trials_in_one_run(
-    store: Store, runs: Runs, own_home: Path
-) -> None:
-    parent = Parent("narrow", "narrow@1", 1_000)
-    place = own_home / "mlruns" / "runs"
-    place.mkdir(parents=True)
-    begun = say_of_parent(store, place, parent, Saying(params={"trials": "24"}))
-    trial = finished("narrow-001", labels=Labels(study="narrow", trial=1, parent=parent))
-    sent(trial, store, runs)
-    last = Saying("KILLED", 9_000, tags={"risexp.reason": "stopped"}, files={"a.txt": b"a"})
-
-    ended = say_of_parent(store, place, parent, last)
-
-    assert not isinstance(begun, Failure)
-    assert begun == ended == stored(trial, store).data.tags["mlflow.parentRunId"]
-    above = MlflowClient(store.uri).get_run(begun)
-    assert ("KILLED", 9_000) == (above.info.status, above.info.end_time)
-    assert ("stopped", "24") == (above.data.tags["risexp.reason"], above.data.params["trials"])
-
-
-def test_a_study_on_a_server_that_is_away_is_told_of_later(own_home: Path) -> None:
-    away = store_named("http://127.0.0.1:9")
-
-    said = say_of_parent(away, own_home, Parent("wide", "wide@1", 1), Saying())
-
-    assert isinstance(said, Failure)
-    assert "the store does not answer (connection refused)" == said.sentence
 
 
 def test_an_experiment_says_what_its_runs_are_ranked_by(store: Store, runs: Runs) -> None:

@@ -1,12 +1,15 @@
 """What a network's scores stand beside: chance, a classical localiser, what the data allow."""
 
+import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Self
 
 import torch
 
 from risexp.config.run import RunConfig
+from risexp.config.sections import DataConfig, PhysicsConfig
 from risexp.data.frames import Scenes, Truth
 from risexp.estimation.setting import Setting
 from risexp.evaluation.references import references
@@ -17,7 +20,7 @@ from risexp.inference.nomp import Nomp
 
 @dataclass(frozen=True)
 class Yardsticks:
-    """Measured once, on the very scenes that are scored."""
+    """Measured on the very scenes that are scored; once, for all the runs of a process."""
 
     k_majority: float
     """K accuracy of always answering the commonest count."""
@@ -34,18 +37,46 @@ class Yardsticks:
 
     @classmethod
     def of(cls, config: RunConfig, scenes: Scenes) -> Self:
-        """Measure scenes drawn from a configuration."""
-        frequent = frequencies(scenes.truth)
-        allowed = references(config.physics, config.data, scenes).means()
-        classical = summarise(score_scenes(Nomp(Setting.of(config))(scenes.frames), scenes.truth))
-        return cls(
-            k_majority=max(frequent),
-            count_nll_chance=-math.fsum(share * math.log(share) for share in frequent if share > 0),
-            k_reference=allowed.k_reference,
-            success_reference=allowed.success_reference,
-            k_nomp=classical.k_acc,
-            success_nomp=classical.success_rate,
-        )
+        """Measure scenes drawn from a configuration, unless that was done before."""
+        asked = _Asked(config.physics, config.data, _digest(scenes), Setting.of(config), scenes)
+        return cls(**_measured(asked))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What decides the yardsticks."""
+
+    physics: PhysicsConfig
+    data: DataConfig
+    digest: bytes
+    setting: Setting = field(compare=False)
+    scenes: Scenes = field(compare=False)
+
+
+@lru_cache(maxsize=2)
+def _measured(asked: _Asked) -> dict[str, float]:
+    """The trials of a search are judged on the same scenes, which takes seconds to measure."""
+    frames, truth = asked.scenes.frames, asked.scenes.truth
+    frequent = frequencies(truth)
+    allowed = references(asked.physics, asked.data, asked.scenes).means()
+    classical = summarise(score_scenes(Nomp(asked.setting)(frames), truth))
+    return {
+        "k_majority": max(frequent),
+        "count_nll_chance": -math.fsum(share * math.log(share) for share in frequent if share > 0),
+        "k_reference": allowed.k_reference,
+        "success_reference": allowed.success_reference,
+        "k_nomp": classical.k_acc,
+        "success_nomp": classical.success_rate,
+    }
+
+
+def _digest(scenes: Scenes) -> bytes:
+    """Of what was heard and what is true, bit for bit."""
+    truth = scenes.truth
+    found = hashlib.sha256()
+    for part in (scenes.frames.y, *(getattr(truth, each.name) for each in fields(truth))):
+        found.update(part.cpu().contiguous().numpy().tobytes())
+    return found.digest()
 
 
 def frequencies(truth: Truth) -> list[float]:

@@ -7,14 +7,16 @@ import pytest
 import torch
 
 from risexp.config.run import RunConfig
-from risexp.data.frames import Scenes
+from risexp.data.frames import Frames, Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.evaluation.counting import Confusion
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.evaluation.validation import Validator
 from risexp.evaluation.yardsticks import Yardsticks, frequencies
+from risexp.inference.estimate import Estimate
 from risexp.inference.localise import Localiser
+from risexp.inference.nomp import Nomp
 from risexp.inference.predictor import Predictor
 from risexp.model.network import Network
 from risexp.model.observation import Observation, Observer
@@ -143,3 +145,43 @@ def test_yardsticks_know_chance(device: torch.device) -> None:
     assert max(shares) == known.k_majority
     assert math.isclose(math.log(3.0), known.count_nll_chance, abs_tol=0.02)
     assert known.k_majority < known.k_reference < known.k_nomp + 0.1
+
+
+def counting_nomp(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many scenes the classical localiser is asked about, call by call."""
+    asked: list[int] = []
+    answer = Nomp.__call__
+
+    def counted(nomp: Nomp, frames: Frames) -> Estimate:
+        asked.append(len(frames))
+        return answer(nomp, frames)
+
+    monkeypatch.setattr(Nomp, "__call__", counted)
+    return asked
+
+
+def test_the_same_scenes_are_measured_once(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, asked = small(), counting_nomp(monkeypatch)
+
+    def known(first: int) -> Yardsticks:
+        generator = SceneGenerator(config.physics, config.data, device)
+        return Yardsticks.of(config, generator.scenes("validation", first, 40))
+
+    assert known(900) == known(900)
+    assert [40] == asked
+    assert known(900) != known(940)
+    assert [40, 40] == asked
+
+
+def test_scenes_under_another_physics_are_measured_anew(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, asked = small(), counting_nomp(monkeypatch)
+    scenes = SceneGenerator(config.physics, config.data, device).scenes("validation", 980, 40)
+    Yardsticks.of(config, scenes)
+
+    Yardsticks.of(config.replace({"physics.wavefront": "parabolic"}), scenes)
+
+    assert [40, 40] == asked

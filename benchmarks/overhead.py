@@ -1,0 +1,272 @@
+"""What the bookkeeping of a search takes of its trials' time, beside fluent MLflow and `optimize`.
+
+Both arms train the same small runs in as many processes at once. Ours are workers with leases and
+journals, and a sender beside them; the other arm calls `mlflow.log_metrics`, `trial.report` and
+`trial.should_prune` in its loop, and `study.optimize` around it. Every listener is timed.
+
+    python benchmarks/overhead.py [--workers N] [--trials N] [--epochs N] [--scenes N] [--json]
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import optuna
+import torch
+from optuna.pruners import MedianPruner
+from optuna.samplers import RandomSampler
+from optuna.storages import RDBStorage
+from rich.console import Console
+
+from risexp.app.run import Company, Machine
+from risexp.app.study_record import StudyRecord, study_labels
+from risexp.app.train import go_on
+from risexp.app.trial import folder_of
+from risexp.app.worker import owner_of
+from risexp.config.space import SearchSpace
+from risexp.config.space_charter import Charter
+from risexp.hpo.charters import charter_of, facts_of
+from risexp.hpo.hearing import SCORE
+from risexp.hpo.store import find_store, open_store
+from risexp.hpo.studies import Plan, find_study, open_study
+from risexp.hpo.worker import Job, Result, Worker
+from risexp.tracking.folder import create_run
+from risexp.tracking.stores import chosen_store
+from risexp.training.curriculum import curriculum
+from risexp.training.events import EpochEnded, Event
+
+SPAWN = multiprocessing.get_context("spawn")
+CPU = Machine(torch.device("cpu"), 1)
+STUDY = "overhead"
+RATE = "training.optimizer.lr"
+LOW, HIGH = 1e-3, 3e-3
+KEYS = 45
+"""About as many values an epoch as a record of ours has."""
+TOLD = ("Recorder", "Confusions", "Hearing", "Hearing.enforce", "Stopping", "Fence")
+"""Listeners of ours that track, report, prune, and hold the lease."""
+FLUENT = ("log", "report")
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of the runs that are trained, and of how many at once."""
+
+    workers: int
+    trials: int
+    epochs: int
+    scenes: int
+
+    def space(self) -> SearchSpace:
+        """Over the learning rate, so that all runs take the same time."""
+        return SearchSpace.model_validate(
+            {
+                "name": STUDY,
+                "base": "small",
+                "trials": self.trials,
+                "fixed": {
+                    "training.epochs": self.epochs,
+                    "training.scenes_per_epoch": self.scenes,
+                    "validation.calibration_scenes": 256,
+                },
+                "vary": {RATE: {"kind": "log", "low": LOW, "high": HIGH}},
+                "sampler": {"kind": "random"},
+                "pruner": {"kind": "median", "startup": 1, "warmup": 1},
+            }
+        )
+
+
+@dataclass
+class Clock:
+    """Times every call of every listener."""
+
+    spent: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def within(self, tell: Callable[[Any], object]) -> Callable[[Any], None]:
+        """The same listener, timed when it is told of an epoch."""
+        name = getattr(tell, "__qualname__", type(tell).__name__).rpartition("<locals>.")[2]
+
+        def told(what: Any) -> None:  # noqa: ANN401 - whatever a listener is told
+            began = time.perf_counter()
+            try:
+                tell(what)
+            finally:
+                if isinstance(what, EpochEnded):
+                    self.add(name, began)
+
+        return told
+
+    def add(self, name: str, began: float) -> None:
+        """One call more."""
+        self.spent[name].append(time.perf_counter() - began)
+
+
+def ours(_size: Size, ready: Connection) -> None:
+    """Work on the study as a worker does."""
+    clock, store = Clock(), find_store(None)
+    study = find_study(store, STUDY)
+    labels = study_labels(study, "small", chosen_store(None))
+
+    def train(job: Job) -> Result:
+        began = time.perf_counter()
+        company = Company(
+            first=(clock.within(job.fence),),
+            recorders=(job.hearing,),
+            enders=(job.hearing.enforce, job.stopping),
+            within=lambda tell: job.fence.within(clock.within(tell)),
+        )
+        finished = go_on(folder_of(job, labels), CPU, Console(quiet=True), company)
+        clock.add("wall", began)
+        best = finished.best
+        return Result(finished.outcome, None if best is None else best.scores[SCORE])
+
+    charter = charter_of(study.name, study.facts)
+    worker = Worker(store, study, charter, owner_of("benchmark", os.getpid()), train)
+    ready.send(None)
+    ready.recv()
+    worker.run(lambda _: None)
+    store.close()
+    ready.send(dict(clock.spent))
+
+
+def fluent(size: Size, ready: Connection) -> None:
+    """Call MLflow and Optuna in the loop, a share of the trials."""
+    clock, charter = Clock(), Charter.of(size.space())
+    mlflow.set_tracking_uri(f"sqlite:///{Path.cwd()}/fluent.db")
+    mlflow.set_experiment(STUDY)
+
+    def objective(trial: optuna.Trial) -> float:
+        scores: list[float] = []
+        loaded = charter.resolve({RATE: trial.suggest_float(RATE, LOW, HIGH, log=True)})
+        folder = create_run(f"fluent-{trial.number}", loaded.config, curriculum(loaded.config))
+
+        def log(event: Event) -> None:
+            if isinstance(event, EpochEnded):
+                values = {f"value/{index}": float(index) for index in range(KEYS)}
+                mlflow.log_metrics(values, step=event.plan.epoch)
+
+        def report(event: Event) -> None:
+            if isinstance(event, EpochEnded):
+                scores.append(event.scores[SCORE])
+                trial.report(scores[-1], event.plan.epoch)
+                trial.should_prune()
+
+        began = time.perf_counter()
+        with mlflow.start_run():
+            company = Company(recorders=(log, report), within=clock.within)
+            go_on(folder, CPU, Console(quiet=True), company)
+        clock.add("wall", began)
+        return min(scores)
+
+    connect = {"connect_args": {"timeout": 60.0}}
+    storage = RDBStorage(f"sqlite:///{Path.cwd()}/plain.db", connect, skip_table_creation=True)
+    pruner = MedianPruner(n_startup_trials=1, n_warmup_steps=1)
+    study = optuna.load_study(
+        study_name=STUDY, storage=storage, sampler=RandomSampler(), pruner=pruner
+    )
+    ready.send(None)
+    ready.recv()
+    study.optimize(objective, n_trials=size.trials // size.workers)
+    ready.send(dict(clock.spent))
+
+
+def raced(
+    arm: Callable[[Size, Connection], None], size: Size
+) -> tuple[float, dict[str, list[float]]]:
+    """Seconds until all processes of an arm are done, and what each listener took in any."""
+    pipes = [SPAWN.Pipe() for _ in range(size.workers)]
+    processes = [SPAWN.Process(target=arm, args=(size, end)) for _, end in pipes]
+    for process in processes:
+        process.start()
+    for start, _ in pipes:
+        start.recv()
+    began = time.perf_counter()
+    for start, _ in pipes:
+        start.send(None)
+    found: dict[str, list[float]] = defaultdict(list)
+    for start, _ in pipes:
+        for name, spent in start.recv().items():
+            found[name] += spent
+    seconds = time.perf_counter() - began
+    for process in processes:
+        process.join()
+    return seconds, found
+
+
+def of_ours(size: Size) -> dict[str, Any]:
+    """A study with its sender, as `risexp hpo` has it."""
+    with closing(open_store(None)) as store:
+        study = open_study(store, Plan(STUDY, size.trials, facts_of(Charter.of(size.space()))))
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        with StudyRecord(study, chosen_store(None)) as record:
+            seconds, spent = raced(ours, size)
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        sender_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        found = summary(spent, TOLD, ("Hearing", "Hearing.enforce"))
+        return found | {"seconds": seconds, "sender_cpu_s": sender_s, "unsent": record.unsent()}
+
+
+def of_fluent(size: Size) -> dict[str, Any]:
+    """The same runs by MLflow's and Optuna's own loops, whose schemas were made before."""
+    optuna.create_study(study_name=STUDY, storage=f"sqlite:///{Path.cwd()}/plain.db")
+    mlflow.set_tracking_uri(f"sqlite:///{Path.cwd()}/fluent.db")
+    mlflow.create_experiment(STUDY)
+    seconds, spent = raced(fluent, size)
+    return summary(spent, FLUENT, ("report",)) | {"seconds": seconds}
+
+
+def summary(
+    spent: Mapping[str, list[float]], told: tuple[str, ...], asked: tuple[str, ...]
+) -> dict[str, Any]:
+    """Share of the runs' time, and what an epoch's report with its question takes."""
+    pairs = [sum(each) for each in zip(*(spent[name] for name in asked), strict=True)]
+    return {
+        "share": sum(sum(spent.get(name, ())) for name in told) / sum(spent["wall"]),
+        "report_and_ask_ms": 1e3 * statistics.median(pairs),
+        "report_and_ask_worst_ms": 1e3 * max(pairs),
+        "epochs": len(pairs),
+        "epoch_s": sum(spent["wall"]) / len(pairs),
+        "ms_an_epoch": {
+            name: 1e3 * statistics.mean(each) for name, each in spent.items() if name != "wall"
+        },
+    }
+
+
+def main() -> None:
+    """Measure both arms, one after the other, and print them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--trials", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--scenes", type=int, default=4096, help="of an epoch")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    size = Size(given.workers, given.trials, given.epochs, given.scenes)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["RISEXP_HOME"] = folder
+        os.chdir(folder)
+        found = {"size": asdict(size), "ours": of_ours(size), "fluent": of_fluent(size)}
+    if given.json:
+        print(json.dumps(found))
+        return
+    for arm in ("ours", "fluent"):
+        print(arm)
+        for name, value in found[arm].items():
+            print(f"  {name}: {value}")
+
+
+if __name__ == "__main__":
+    main()

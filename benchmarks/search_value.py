@@ -61,7 +61,7 @@ def space_of(arm: str, seed: int, epochs: int) -> SearchSpace:
         "fixed": {
             "training.epochs": epochs,
             "training.scenes_per_epoch": 2048,
-            "validation.scenes": 512,
+            "validation.scenes": 640,
         },
         "vary": {**wide["vary"], "network.width": {"kind": "choice", "options": [16, 32, 48]}},
         "sampler": {**sampler, "seed": seed},

@@ -21,8 +21,9 @@ from torch import tensor
 from werkzeug.serving import make_server
 
 from risexp.config.run import RunConfig
-from risexp.evaluation.counting import Confusion, confusion
-from risexp.tracking.confusions import Confusions, LastConfusion
+from risexp.evaluation.counting import Confusions as Found
+from risexp.evaluation.counting import confusion
+from risexp.tracking.confusions import Confusions, LastConfusions
 from risexp.tracking.folder import RunFolder, create_run
 from risexp.tracking.journal import Journal
 from risexp.tracking.labels import Labels, write_labels
@@ -104,7 +105,7 @@ def new_run(name: str, config: RunConfig | None = None, labels: Labels | None = 
 def train(folder: RunFolder, epochs: range = range(1, 4)) -> None:
     """An attempt that trains some epochs, and says nothing of its end."""
     folder.begin({"threads": 1, "device": "cpu"})
-    journal, last = Journal(folder.journal, folder.run_id), LastConfusion()
+    journal, last = Journal(folder.journal, folder.run_id), LastConfusions()
 
     def validated(event: Event) -> None:
         if isinstance(event, EpochEnded):
@@ -118,9 +119,14 @@ def train(folder: RunFolder, epochs: range = range(1, 4)) -> None:
     followed(trainer, validated, Recorder(journal, dict), Confusions(journal, last))
 
 
-def confused(epoch: int) -> Confusion:
-    """A table that is another one in each epoch."""
-    return confusion(tensor([1, 2, 2, 3]), tensor([1, 2, min(epoch, 3), 3]), most=3)
+def confused(epoch: int) -> Found:
+    """Tables that are others in each epoch: of four scenes, of the two first and of the rest."""
+    true, answered = tensor([1, 2, 2, 3]), tensor([1, 2, min(epoch, 3), 3])
+    bins = {"below 0": slice(0, 2), "0 to 10": slice(2, 4)}
+    return Found(
+        confusion(true, answered, most=3),
+        {name: confusion(true[part], answered[part], most=3) for name, part in bins.items()},
+    )
 
 
 def finished(name: str, outcome: Outcome | None = None, labels: Labels | None = None) -> RunFolder:

@@ -17,7 +17,7 @@ from risexp.diagnostics.labels import label_covariance
 from risexp.evaluation.validation import Validator
 from risexp.loss.self_test import nmse_self_test
 from risexp.model.network import Network, part_of
-from risexp.tracking.confusions import Confusions, LastConfusion
+from risexp.tracking.confusions import Confusions, LastConfusions
 from risexp.tracking.console import view
 from risexp.tracking.folder import RunFolder
 from risexp.tracking.follow import Observer as Listener
@@ -84,7 +84,7 @@ class Run:
     trainer: Trainer
     judges: Scenes
     """What it is validated on."""
-    confusion: LastConfusion = field(default_factory=LastConfusion)
+    confusions: LastConfusions = field(default_factory=LastConfusions)
     """Of its last validation."""
 
     @classmethod
@@ -103,8 +103,8 @@ class Run:
         network, teacher = Network(config).to(device), Teacher.of(config, device)
         judges = generator.scenes("validation", 0, config.validation.scenes)
         nmse_self_test(label_covariance(config.physics, judges.truth))
-        confusion = LastConfusion()
-        validator = replace(Validator.of(config, judges), tell=confusion.see)
+        confusions = LastConfusions()
+        validator = replace(Validator.of(config, judges), tell=confusions.see)
         lesson = Lesson(
             network,
             part_of,
@@ -115,7 +115,7 @@ class Run:
         start = None if warm is None else warm.state
         cut = {"training.accumulation": config.training.accumulation * machine.pieces}
         trainer = trainer_of(config.replace(cut), lesson, generator, warm=start, resumed=resumed)
-        return cls(config, trainer, judges, confusion)
+        return cls(config, trainer, judges, confusions)
 
     def followed(
         self,
@@ -132,7 +132,7 @@ class Run:
         watch = Watch((*standard_guards(trainer, plans, journal, self._idle()), leak))
         recorders: tuple[Listener, ...] = (
             Recorder(journal, watch.values),
-            Confusions(journal, self.confusion),
+            Confusions(journal, self.confusions),
             view(console, plans, self.config.data.sources_max),
             *company.recorders,
         )

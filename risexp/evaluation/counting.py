@@ -1,5 +1,6 @@
 """Which counts are taken for which: what a rate of right counts does not tell."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,15 @@ class Confusion:
     """(K_MAX,) int64: scenes of each true K in which no source was found."""
     beyond: Tensor
     """(K_MAX,) int64: scenes of each true K in which more than K_MAX sources were found."""
+
+
+@dataclass(frozen=True)
+class Confusions:
+    """The confusion of all scenes, and of those of each SNR."""
+
+    whole: Confusion
+    by_snr: Mapping[str, Confusion]
+    """By the bin's name; bins without a scene are left out."""
 
 
 def confusion(true_count: Tensor, estimated_count: Tensor, most: int) -> Confusion:

@@ -12,8 +12,9 @@ from torch.nn import Module
 from risexp.config.run import RunConfig
 from risexp.covariance.effective import effective
 from risexp.data.frames import Scenes
-from risexp.evaluation.counting import Confusion
-from risexp.evaluation.scene_scores import join, score_scenes
+from risexp.evaluation.counting import Confusion, Confusions
+from risexp.evaluation.groups import by_snr
+from risexp.evaluation.scene_scores import SceneScores, join, score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.evaluation.yardsticks import Yardsticks
 from risexp.inference.localise import Localiser
@@ -44,7 +45,7 @@ class Validator:
     yardsticks: Yardsticks
     alpha_base: float
     """Slope of the regularisation over noise amplitude."""
-    tell: Callable[[Confusion], None] = lambda _: None
+    tell: Callable[[Confusions], None] = lambda _: None
     """Told of each validation which counts were taken for which."""
 
     @classmethod
@@ -83,7 +84,7 @@ class Validator:
         total = sum(sizes)
         losses = [criterion(guess, group.observation, group.scenes) for guess, group in answers]
         whole = join(scored)
-        self.tell(whole.confusion)
+        self.tell(Confusions(whole.confusion, self._by_snr(whole)))
         found = dict(summarise(whole).items())
         found["loss"] = math.fsum(
             float(loss) * size / total for loss, size in zip(losses, sizes, strict=True)
@@ -92,6 +93,14 @@ class Validator:
         if beta > 0.0:
             found["blend_effect"] = blend_effect(answers, self.alpha_base)
         return found
+
+    def _by_snr(self, whole: SceneScores) -> dict[str, Confusion]:
+        """Of each bin; none where somebody's scenes have no SNR."""
+        levels = [group.scenes.frames.snr_db for group in self.groups]
+        known = [each for each in levels if each is not None]
+        if len(known) < len(levels):
+            return {}
+        return {name: each.confusion for name, each in by_snr(whole, torch.cat(known)).items()}
 
 
 def counting(answers: Sequence[tuple[Prediction, Group]]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from risexp.tracking.lines import Note
-from risexp.tracking.picture import draw_confusion, picture_files
+from risexp.tracking.picture import BY_SNR, draw_bins, draw_confusion, picture_files
 from risexp.tracking.redaction import redacted
 from risexp.tracking.spool import Ending
 
@@ -42,8 +42,21 @@ def confusion_files(note: Note, uid: str, *, drawn: bool) -> Files:
     document = {"epoch": note.step, **note.details}
     files = {f"confusion/epoch-{note.step:06d}.json": json.dumps(document).encode()}
     if drawn:
-        picture = draw_confusion(matrix, none, note.step)
+        picture = draw_confusion(matrix, none, f"epoch {note.step}")
         files |= picture_files(picture, uid, note.step)
+    return files
+
+
+def best_confusion_files(note: Note, uid: str) -> Files:
+    """Those of the best epoch, and a picture of its tables by SNR."""
+    bins = note.details.get("by_snr", {})
+    tables = [
+        draw_confusion(each["matrix"], each["none"], f"epoch {note.step}, {name} dB")
+        for name, each in bins.items()
+    ]
+    files = dict(confusion_files(note, uid, drawn=True))
+    if tables:
+        files |= picture_files(draw_bins(tables), uid, note.step, BY_SNR)
     return files
 
 

@@ -2,23 +2,23 @@
 
 from dataclasses import dataclass, field
 
-from risexp.evaluation.counting import Confusion
+from risexp.evaluation import counting
 from risexp.tracking.journal import Journal
 from risexp.tracking.spool import CONFUSION
 from risexp.training.events import EpochEnded, Event
 
 
 @dataclass
-class LastConfusion:
-    """Remembers the confusion of the last validation, for whoever is told of the epoch's end."""
+class LastConfusions:
+    """Remembers the confusions of the last validation, for whoever is told of the epoch's end."""
 
-    _seen: Confusion | None = field(default=None, init=False)
+    _seen: counting.Confusions | None = field(default=None, init=False)
 
-    def see(self, confusion: Confusion) -> None:
-        """Remember it in place of the one before."""
-        self._seen = confusion
+    def see(self, confusions: counting.Confusions) -> None:
+        """Remember them in place of those before."""
+        self._seen = confusions
 
-    def take(self) -> Confusion | None:
+    def take(self) -> counting.Confusions | None:
         """What was seen since the last look; None where nothing was."""
         seen, self._seen = self._seen, None
         return seen
@@ -26,17 +26,22 @@ class LastConfusion:
 
 @dataclass(frozen=True)
 class Confusions:
-    """Writes the confusion of every epoch; to be told after the recorder."""
+    """Writes the confusions of every epoch; to be told after the recorder."""
 
     journal: Journal
-    last: LastConfusion
+    last: LastConfusions
 
     def __call__(self, event: Event) -> None:
-        """Write it down.
+        """Write them down.
 
         Raises:
             EnvironmentFailed: The disk is full or forbidden.
         """
         if isinstance(event, EpochEnded) and (seen := self.last.take()) is not None:
-            tables = {name: table.tolist() for name, table in vars(seen).items()}
-            self.journal.note(event.plan.epoch, CONFUSION, tables)
+            bins = {name: _tables(each) for name, each in seen.by_snr.items()}
+            details = {**_tables(seen.whole), "by_snr": bins}
+            self.journal.note(event.plan.epoch, CONFUSION, details)
+
+
+def _tables(confusion: counting.Confusion) -> dict[str, list[object]]:
+    return {name: table.tolist() for name, table in vars(confusion).items()}

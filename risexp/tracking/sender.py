@@ -11,6 +11,7 @@ from typing import Final
 
 from risexp.tracking.artifacts import (
     attempt_files,
+    best_confusion_files,
     calibration_files,
     confusion_files,
     outcome_files,
@@ -210,7 +211,7 @@ class Sender:
         progress, runs = self._progress, self._runs
         best, confusion = _best(self._spool.lines().lines)
         if confusion is not None:
-            runs.add_files(progress.run_id, confusion_files(confusion, self._uid, drawn=True))
+            runs.add_files(progress.run_id, best_confusion_files(confusion, self._uid))
         note = final_note(self._spool, self._labels, ending, best)
         runs.add(progress.run_id, tags={**ending_tags(ending), "mlflow.note.content": note})
         runs.add_files(progress.run_id, outcome_files(ending))

@@ -9,7 +9,7 @@ import torch
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames, Scenes
 from risexp.data.scenes import SceneGenerator
-from risexp.evaluation.counting import Confusion
+from risexp.evaluation.counting import Confusions
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.evaluation.validation import Validator
@@ -79,14 +79,19 @@ def test_the_loss_is_the_mean_over_all_scenes(device: torch.device) -> None:
 
 
 def test_a_validation_tells_which_counts_it_took_for_which(device: torch.device) -> None:
-    config, seen = small(), list[Confusion]()
+    config, seen = small(), list[Confusions]()
     validator = replace(judged(config, device), tell=seen.append)
 
     scores = validator(newborn(config, device), 0.0, half_of_the_count)
 
     (told,) = seen
-    assert SCENES == int(told.matrix.sum() + told.none.sum() + told.beyond.sum())
-    assert math.isclose(scores["k_acc"], float(told.matrix.diagonal().sum()) / SCENES)
+    whole = told.whole
+    assert SCENES == int(whole.matrix.sum() + whole.none.sum() + whole.beyond.sum())
+    assert math.isclose(scores["k_acc"], float(whole.matrix.diagonal().sum()) / SCENES)
+    assert len(told.by_snr) > 1
+    for name, table in vars(whole).items():
+        parts = [vars(each)[name] for each in told.by_snr.values()]
+        assert torch.equal(table, torch.stack(parts).sum(0))
 
 
 def told_apart(answer: Prediction, seen: Observation, scenes: Scenes) -> torch.Tensor:

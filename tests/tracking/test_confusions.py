@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from risexp.tracking.confusions import Confusions, LastConfusion
+from risexp.tracking.confusions import Confusions, LastConfusions
 from risexp.tracking.journal import Journal
 from risexp.tracking.lines import read_journal
 from risexp.tracking.spool import CONFUSION
@@ -10,7 +10,7 @@ from tests.runs_followed import followed, joint
 
 
 def test_each_epoch_has_the_confusion_of_its_own_validation(tmp_path: Path) -> None:
-    journal, last = Journal(tmp_path / "journal.jsonl", "run-1"), LastConfusion()
+    journal, last = Journal(tmp_path / "journal.jsonl", "run-1"), LastConfusions()
     seen = iter((1, 3))
 
     def validate(event: Event) -> None:
@@ -21,13 +21,16 @@ def test_each_epoch_has_the_confusion_of_its_own_validation(tmp_path: Path) -> N
 
     first, second = read_journal(journal.path).notes
     assert [(1, CONFUSION), (2, CONFUSION)] == [(each.step, each.event) for each in (first, second)]
-    assert confused(1).matrix.tolist() == first.details["matrix"]
-    assert confused(3).matrix.tolist() == second.details["matrix"]
+    assert confused(1).whole.matrix.tolist() == first.details["matrix"]
+    assert confused(3).whole.matrix.tolist() == second.details["matrix"]
     assert [0, 0, 0] == second.details["none"]
+    bins = second.details["by_snr"]
+    assert ["below 0", "0 to 10"] == [*bins]
+    assert confused(3).by_snr["0 to 10"].matrix.tolist() == bins["0 to 10"]["matrix"]
 
 
 def test_an_epoch_without_a_validation_has_none(tmp_path: Path) -> None:
-    journal, last = Journal(tmp_path / "journal.jsonl", "run-1"), LastConfusion()
+    journal, last = Journal(tmp_path / "journal.jsonl", "run-1"), LastConfusions()
     last.see(confused(1))
 
     followed(joint(2), Confusions(journal, last))

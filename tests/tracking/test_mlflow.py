@@ -204,41 +204,6 @@ def test_a_run_carries_its_configuration_its_code_and_its_data(store: Store, run
     )
 
 
-def test_confusions_are_there_by_epoch_and_as_pictures(store: Store, runs: Runs) -> None:
-    folder = finished("confused")
-
-    sent(folder, store, runs)
-    (folder.path / "mlflow.json").unlink()
-    sent(folder, store, runs)
-
-    names = artifacts_of(folder, store)
-    tables = {name for name in names if name.startswith("confusion/")}
-    assert {f"confusion/epoch-00000{epoch}.json" for epoch in (1, 2, 3)} == tables
-    pictures = sorted(name.split("+step+")[1][0] for name in names if name.endswith(".png"))
-    assert ["1", "2", "3"] == pictures
-    assert 3 == sum(name.endswith("+compressed.webp") for name in names)
-    assert "True" == stored(folder, store).data.tags["mlflow.loggedImages"]
-
-
-def test_pictures_have_the_names_that_mlflow_gives_them(store: Store, runs: Runs) -> None:
-    from PIL import Image
-
-    folder = finished("pictured")
-    run_id = sent(folder, store, runs).run_id
-    ours = {name for name in artifacts_of(folder, store) if name.startswith("images/")}
-    MlflowClient(store.uri).log_image(run_id, Image.new("RGB", (4, 4)), key="val/k_confusion")
-
-    theirs = {name for name in artifacts_of(folder, store) if name.startswith("images/")} - ours
-
-    assert {_shape(name) for name in theirs} == {_shape(name) for name in ours}
-
-
-def _shape(name: str) -> tuple[str, ...]:
-    """A picture's name without what differs from one to the next."""
-    key, step, _, stamp, _, _, *rest = name.split("+")
-    return (key, step, stamp, "".join(rest).rpartition(".")[2], str(len(rest)))
-
-
 def test_an_experiment_says_what_its_runs_are_ranked_by(store: Store, runs: Runs) -> None:
     sent(finished("primary"), store, runs)
 

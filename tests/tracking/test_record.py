@@ -6,7 +6,7 @@ from risexp.errors import DataInvalid, InvalidInput
 from risexp.tracking.artifacts import told_files
 from risexp.tracking.border import Failure, tried
 from risexp.tracking.labels import Labels, Parent, read_labels, write_labels
-from risexp.tracking.picture import draw_confusion, is_drawn, picture_files
+from risexp.tracking.picture import draw_bins, draw_confusion, is_drawn, picture_files
 from risexp.tracking.record import attempt_tags, datasets_of, described_tags, params_of
 from risexp.tracking.source import Source
 from risexp.tracking.spool import Progress, Spool
@@ -133,14 +133,14 @@ def test_pieces_of_a_journal_end_where_its_lines_do() -> None:
 def test_a_picture_has_a_column_for_none_only_where_it_is_needed() -> None:
     matrix = [[5, 1], [2, 9]]
 
-    plain, wider = (draw_confusion(matrix, none, 3) for none in ([0, 0], [1, 0]))
+    plain, wider = (draw_confusion(matrix, none, "") for none in ([0, 0], [1, 0]))
 
     assert plain.height == wider.height
-    assert wider.width - plain.width == plain.width - draw_confusion([[5]], [0], 3).width
+    assert wider.width - plain.width == plain.width - draw_confusion([[5]], [0], "").width
 
 
 def test_a_darker_cell_is_a_larger_share_of_its_row() -> None:
-    picture = draw_confusion([[9, 1], [0, 0]], [0, 0], 1).convert("L")
+    picture = draw_confusion([[9, 1], [0, 0]], [0, 0], "").convert("L")
 
     corners = [picture.getpixel((68 + 72 * column, 68)) for column in (0, 1)]
 
@@ -149,10 +149,19 @@ def test_a_darker_cell_is_a_larger_share_of_its_row() -> None:
 
 
 def test_the_same_picture_has_the_same_names() -> None:
-    picture = draw_confusion([[1]], [0], 2)
+    picture = draw_confusion([[1]], [0], "")
 
     assert picture_files(picture, "run@1", 2) == picture_files(picture, "run@1", 2)
     assert not picture_files(picture, "run@1", 2).keys() & picture_files(picture, "run@2", 2).keys()
+
+
+def test_pictures_of_bins_stand_side_by_side() -> None:
+    small, large = draw_confusion([[1]], [0], ""), draw_confusion([[1, 0], [0, 2]], [0, 0], "")
+
+    both = draw_bins([small, large])
+
+    assert (small.width + large.width, large.height) == both.size
+    assert large.tobytes() == both.crop((small.width, 0, *both.size)).tobytes()
 
 
 @pytest.mark.parametrize(("epochs", "count"), [(1, 1), (3, 3), (10, 10), (24, 9), (1000, 11)])

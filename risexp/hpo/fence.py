@@ -31,11 +31,17 @@ class Fence:
             raise EndRun(fenced(str(lost))) from None
 
     def within(self, tell: Callable[[T], object]) -> Callable[[T], None]:
-        """The same observer or record, told nothing once the lease is lost."""
+        """The same observer or record, told nothing unless the lease is sure.
+
+        Between the last event and the record of how the run ended it may be lost as well.
+        """
 
         def told(what: T) -> None:
-            if not self._keeper.lost:
-                tell(what)
+            try:
+                self._keeper.check()
+            except Fenced:
+                return
+            tell(what)
 
         return told
 

@@ -63,4 +63,26 @@ def test_a_trial_that_is_kept_is_trained_and_recorded() -> None:
     assert [outcome] == recorded
     assert "finished" == outcome.reason
     assert isinstance(writer.events[-1], RunEnded)
-    assert len(writer.events) - 1 == held.checks
+    assert len(writer.events) - 1 < held.checks
+
+
+class Stopped(Held):
+    """A keeper that has slept through its lease after the last event, and does not know it yet."""
+
+    def __init__(self) -> None:
+        super().__init__(9, 9)
+        self._over = False
+
+    def pass_by(self, event: Event) -> None:
+        self._over = isinstance(event, RunEnded)
+
+    def check(self) -> None:
+        self.lost = self._over
+        super().check()
+
+
+def test_a_trial_that_is_lost_after_its_last_event_has_no_end_written() -> None:
+    writer, recorded, _ = fenced_run(Stopped(), joint(2))
+
+    assert [] == recorded
+    assert not [each for each in writer.events if isinstance(each, RunEnded)]

@@ -1,11 +1,11 @@
-"""`risexp store`: where runs are recorded."""
+"""`risexp store`: where runs are recorded and studies kept."""
 
 import typer
 
 from risexp.cli.options import AsJson, TrackingTo
 from risexp.cli.output import emit, say
 
-app = typer.Typer(no_args_is_help=True, help="Make the store that runs are recorded in.")
+app = typer.Typer(no_args_is_help=True, help="Make the stores of runs and of studies.")
 
 
 @app.callback()
@@ -15,9 +15,10 @@ def _group() -> None:
 
 @app.command("init")
 def init(tracking: TrackingTo = None, json: AsJson = False) -> None:
-    """Make the tables of a store once, before many processes begin; a second call changes nothing.
+    """Make the tables of both stores, before many processes begin; a second call changes nothing.
 
-    The embedded store is mlruns/mlflow.db under the home, with artifacts beside it.
+    The embedded ones are mlruns/mlflow.db for runs, with artifacts beside it, and mlruns/optuna.db
+    for studies, both under the home; RISEXP_STORE names another one for studies.
     """
     from risexp.app.stores import init_store
 
@@ -26,9 +27,15 @@ def init(tracking: TrackingTo = None, json: AsJson = False) -> None:
     if json:
         places = {"database": store.database, "artifacts": store.artifacts}
         emit(
-            {"store": store.name, "created": made.created, "experiment_id": made.experiment_id}
+            {
+                "store": store.name,
+                "created": made.created,
+                "experiment_id": made.experiment_id,
+                "studies": made.studies,
+            }
             | {name: None if path is None else str(path) for name, path in places.items()}
         )
         return
     where = store.name if store.database is None else str(store.database)
-    say(f"{where} {'is ready' if made.created else 'was ready already'}")
+    say(f"runs: {where} {'is ready' if made.created else 'was ready already'}")
+    say(f"studies: {made.studies} is ready")

@@ -153,14 +153,20 @@ def test_what_names_no_run_or_no_store_is_refused(capsys: Capture, command: str,
     assert ["one"] == [each.run_id for each in list_runs()]
 
 
-def test_a_store_that_is_ready_is_left_as_it_is(capsys: Capture, at_home: Store) -> None:
+def test_stores_that_are_ready_are_left_as_they_are(
+    capsys: Capture, at_home: Store, tmp_path: Path
+) -> None:
     told = document(capsys, "store init")
 
     code, out, _ = run(capsys, "store init")
 
     assert str(at_home.database) == told["database"]
     assert not told["created"]
-    assert (0, f"{at_home.database} was ready already\n") == (code, out)
+    studies = tmp_path / "mlruns" / "optuna.db"
+    assert studies.exists()
+    said = f"runs: {at_home.database} was ready already\nstudies: {told['studies']} is ready\n"
+    assert (0, said) == (code, out)
+    assert str(studies) in told["studies"]
 
 
 def test_secrets_of_address_and_environment_are_in_no_file_of_a_run(

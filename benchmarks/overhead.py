@@ -39,9 +39,8 @@ from risexp.app.worker import owner_of
 from risexp.config.space import SearchSpace
 from risexp.config.space_charter import Charter
 from risexp.hpo.charters import charter_of, facts_of
-from risexp.hpo.hearing import SCORE
 from risexp.hpo.store import find_store, open_store
-from risexp.hpo.studies import Plan, find_study, open_study
+from risexp.hpo.studies import SCORE, Plan, find_study, open_study
 from risexp.hpo.worker import Job, Result, Worker
 from risexp.tracking.folder import create_run
 from risexp.tracking.stores import chosen_store

@@ -1,5 +1,8 @@
 """What every test stands on: one thread, loud casts, and the device named on the command line."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -22,3 +25,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def device(request: pytest.FixtureRequest) -> torch.device:
     return torch.device(str(request.config.getoption("--device")))
+
+
+@pytest.fixture(scope="session")
+def order(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which everything is in order; to be copied."""
+    from tests.checkups import search_in_order
+
+    home = tmp_path_factory.mktemp("order") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RISEXP_HOME", str(home))
+        for name in ("RISEXP_STORE", "RISEXP_TRACKING_URI"):
+            patch.delenv(name, raising=False)
+        search_in_order()
+    return home
+
+
+@pytest.fixture
+def in_order(order: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same as a test's own home and folder."""
+    home = tmp_path / "home"
+    shutil.copytree(order, home)
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("RISEXP_HOME", str(home))
+    for name in ("RISEXP_STORE", "RISEXP_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    return home

@@ -2,8 +2,10 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+
+from pydantic import JsonValue
 
 from risexp.app.search import Searched, Wanted, search
 from risexp.app.worker import owner_of
@@ -31,22 +33,36 @@ class Hands:
         (self.post,) = given
         self.pids: tuple[int, ...] = (os.getpid(),)
         self.gave_up = False
+        self.started = False
         self.asked = 0
         self.trained: list[int] = []
+        self.killed: list[int] = []
         self.deaths: list[Death] = []
         self.reports: tuple[int, ...] = (1,)
+        self.score: Callable[[int, Mapping[str, JsonValue]], float] = lambda each, _: SCORES[each]
         self._acts = acts
 
     @property
     def token(self) -> str:
-        return self.post.command[self.post.command.index("--crew") + 1]
+        return self._told("--crew")
+
+    @property
+    def study(self) -> str:
+        return self._told("--study")
+
+    def _told(self, option: str) -> str:
+        return self.post.command[self.post.command.index(option) + 1]
 
     def start(self) -> None:
-        pass
+        self.started = True
 
     def look(self) -> list[Death]:
         seen, self.deaths = self.deaths, []
         return seen
+
+    def kill(self, pid: int) -> None:
+        self.killed.append(pid)
+        self.deaths.append(Death(0, pid, -9, self.post.log))
 
     def progressed(self) -> None:
         pass
@@ -65,7 +81,7 @@ class Hands:
 
 def train(hands: Hands) -> None:
     """Do the next trial, with a score by its number; leave where none is left."""
-    with study() as (store, found):
+    with study(hands.study) as (store, found):
         ended = end_of(store, found) is not None
         me = owner_of(hands.token, hands.pids[0])
         claim = None if ended else queue_of(store, found).claim(me)
@@ -73,19 +89,19 @@ def train(hands: Hands) -> None:
             hands.pids = ()
             return
         charter = charter_of(found.name, found.facts)
-        claim.suggest(lambda trial: suggest(charter, trial))
-        score = SCORES[claim.number]
+        values = claim.suggest(lambda trial: suggest(charter, trial))
+        score = hands.score(claim.number, values)
         for step in hands.reports:
             claim.report(step, score)
         claim.finish(Ending("complete", "finished", score))
         hands.trained.append(claim.number)
 
 
-def die(hands: Hands) -> None:
+def die(hands: Hands, code: int = -9) -> None:
     """Claim a trial, and end with it."""
     with study() as (store, found):
         queue_of(store, found).claim(owner_of(hands.token, hands.pids[0]))
-        hands.deaths.append(Death(0, hands.pids[0], -9, hands.post.log))
+        hands.deaths.append(Death(0, hands.pids[0], code, hands.post.log))
         if end_of(store, found) is not None:
             hands.pids = ()
 
@@ -96,10 +112,10 @@ def hear(number: int) -> Callable[[Hands], None]:
 
 
 @contextmanager
-def study() -> Iterator[tuple[Store, StudyRef]]:
+def study(name: str = "toy") -> Iterator[tuple[Store, StudyRef]]:
     """The store of this home, and its study."""
     with opened(embedded()) as store:
-        yield store, find_study(store, "toy")
+        yield store, find_study(store, name)
 
 
 def searched(wanted: Wanted = WANTED) -> tuple[Searched, list[StudyTable], list[str]]:

@@ -1,9 +1,10 @@
 """Searches as the tests need them: a space whose trials are trained in a blink, and its trials."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from pydantic import JsonValue
 
 from risexp.app.run import Machine
 from risexp.app.study_record import study_labels
@@ -11,12 +12,14 @@ from risexp.app.trial import train_trial
 from risexp.config.space import SearchSpace
 from risexp.config.space_charter import Charter
 from risexp.hpo.charters import charter_of, facts_of
+from risexp.hpo.distributions import stored
+from risexp.hpo.ending import Ending
 from risexp.hpo.store import Store
 from risexp.hpo.studies import Plan, StudyRef, open_study
-from risexp.hpo.suggest import zero_parameters
+from risexp.hpo.suggest import suggest, zero_parameters
 from risexp.hpo.worker import Job, Result, Train, Worker
 from tests.spaces import planted
-from tests.trials import owner
+from tests.trials import owner, queue_of
 
 BLINK: Mapping[str, object] = {
     "training.epochs": 3,
@@ -39,7 +42,26 @@ def tiny(**more: Any) -> SearchSpace:  # noqa: ANN401 - whatever a file may say
 def begun(store: Store, name: str, trials: int = 1, space: SearchSpace | None = None) -> StudyRef:
     """A study of such a space, with nobody at work; or the same one, opened again."""
     charter = Charter.of(tiny() if space is None else space)
-    return open_study(store, Plan(name, trials, facts_of(charter), zero_parameters(charter)))
+    return open_study(store, Plan(name, trials, facts_of(charter), [zero_parameters(charter)]))
+
+
+Past = tuple[Mapping[str, JsonValue], Sequence[float], Ending]
+"""What a trial had, what it reported from epoch 1 on, and how it ended."""
+
+
+def past(store: Store, name: str, charter: Charter, trials: Sequence[Past]) -> StudyRef:
+    """A study that is over, of these trials."""
+    given = [stored(charter.space.vary, values) for values, _, _ in trials]
+    study = open_study(store, Plan(name, len(trials), facts_of(charter), given))
+    queue = queue_of(store, study)
+    for _, reports, ending in trials:
+        claim = queue.claim(owner())
+        assert claim is not None
+        claim.suggest(lambda trial: suggest(charter, trial))
+        for epoch, score in enumerate(reports, start=1):
+            claim.report(epoch, score)
+        claim.finish(ending)
+    return study
 
 
 def train(job: Job, study: StudyRef, machine: Machine = CPU) -> Result:

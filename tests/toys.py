@@ -24,7 +24,7 @@ DONE = complete("finished", 3)
 
 
 def searched(store: Store, trials: int, of: Charter = CHARTER) -> StudyRef:
-    return open_study(store, Plan("toy", trials, facts_of(of), zero_parameters(of)))
+    return open_study(store, Plan("toy", trials, facts_of(of), [zero_parameters(of)]))
 
 
 @dataclass

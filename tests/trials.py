@@ -51,7 +51,7 @@ SERVER.set_forkserver_preload(
 
 def plan(trials: int, **facts: object) -> Plan:
     """A study of so many trials."""
-    return Plan(NAME, trials, facts, {"x": 0.5})
+    return Plan(NAME, trials, facts, [{"x": 0.5}])
 
 
 def owner(device: str = "cpu") -> Owner:

@@ -13,17 +13,33 @@ from risexp.errors import EnvironmentFailed, VerificationFailed
 from risexp.hpo.breaker import FAILING, end_if_failing
 from risexp.hpo.crew import Crew, Post
 from risexp.hpo.leases import Leases
+from risexp.hpo.overdue import Overdue
 from risexp.hpo.reaper import Reaper
 from risexp.hpo.store import Store
 from risexp.hpo.studies import StudyRef, end_study
 from risexp.hpo.table import StudyTable, study_table
 
 _LOOK_S: Final = 0.5
+_WATCH_S: Final = 5.0
+"""Between two looks for workers whose leases are over."""
 _PATIENCE_S: Final = 60.0
 """How long a worker that was asked to end may take."""
 
 Show = Callable[[StudyTable, str], None]
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Told:
+    """Says sentences, and remembers them for whoever reads a document and not a screen."""
+
+    say: Say
+    sentences: list[str] = field(default_factory=list, init=False)
+
+    def __call__(self, sentence: str) -> None:
+        """Say one."""
+        self.sentences.append(sentence)
+        self.say(sentence)
 
 
 @dataclass(frozen=True)
@@ -87,7 +103,10 @@ class Lookout:
         self._show = show
         self._say = say
         self._crew = Crew(orders.posts)
-        self._reaper = Reaper(Leases(store, study.uid), study)
+        leases = Leases(store, study.uid)
+        self._reaper = Reaper(leases, study)
+        self._overdue = Overdue(leases)
+        self._watch_at = 0.0
         self._heard = 0
         self._kill_at = float("inf")
         self._done: int | None = None
@@ -96,21 +115,13 @@ class Lookout:
     def run(self, asked: Asked) -> int:
         """Look on until every worker has left; the exit code.
 
+        Where nothing is left to be done, no worker is started.
+
         Raises:
             EnvironmentFailed: Every worker died again and again.
         """
-        try:
-            self._crew.start()
-            while self._crew.pids and time.monotonic() < self._kill_at:
-                self._tend()
-                self._hear(asked)
-                self._end_if_enough(self._look())
-                self._crew.again()
-                time.sleep(_LOOK_S)
-        finally:
-            self._crew.ask()
-            self._crew.end(_PATIENCE_S)
-            self._tend()
+        if not self._look().over:
+            self._employ(asked)
         table = self._look()
         if asked.numbers:
             return asked.exit_code
@@ -122,10 +133,42 @@ class Lookout:
             )
         return VerificationFailed.exit_code if table.ended == FAILING else 0
 
+    def _employ(self, asked: Asked) -> None:
+        try:
+            self._crew.start()
+            while self._crew.pids and time.monotonic() < self._kill_at:
+                self._watch()
+                self._tend()
+                self._hear(asked)
+                self._end_if_enough(self._look())
+                self._crew.again()
+                time.sleep(_LOOK_S)
+        finally:
+            self._crew.ask()
+            self._crew.end(_PATIENCE_S)
+            self._tend()
+
     def _tend(self) -> None:
         for death in self._crew.look():
             self._say(death.sentence())
-            self._reaper.abandon(owner_of(self._orders.token, death.pid).id)
+            self._reaper.abandon(self._owner(death.pid), "hung" if death.hung else "died")
+
+    def _owner(self, pid: int) -> str:
+        return owner_of(self._orders.token, pid).id
+
+    def _watch(self) -> None:
+        """Kill who has lost its lease and does not end: it may hold the database's lock."""
+        now = time.monotonic()
+        if now < self._watch_at:
+            return
+        self._watch_at = now + _WATCH_S
+        pids = {self._owner(pid): pid for pid in self._crew.pids}
+        for owner in self._overdue.look(pids):
+            self._say(
+                f"process {pids[owner]} is stopped or hangs, and its lease is over: it is killed, "
+                "and its trial goes on"
+            )
+            self._crew.kill(pids[owner])
 
     def _look(self) -> StudyTable:
         table = self._table()

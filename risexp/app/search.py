@@ -2,55 +2,53 @@
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import optuna
+from pydantic import JsonValue
 
-from risexp.app.devices import device_named
-from risexp.app.lookout import Asked, Lookout, Orders, Say, Show
+from risexp.app.lookout import Asked, Lookout, Orders, Say, Show, Told
+from risexp.app.means import Means, possible, posts
 from risexp.app.preflight import cleared
-from risexp.app.study_record import StudyRecord, close_used_up, say_of_study
+from risexp.app.study_record import StudyRecord, close_used_up, opening, say_of_study
 from risexp.app.worker import STORE, store_url
 from risexp.config.space import SearchSpace
 from risexp.config.space_charter import Charter, refusal
-from risexp.config.space_files import home
 from risexp.errors import InvalidInput, VerificationFailed
 from risexp.hpo.address import embedded
-from risexp.hpo.charters import charter_of, facts_of
-from risexp.hpo.crew import Post
+from risexp.hpo.audits import Saved
+from risexp.hpo.beginnings import Beginning
+from risexp.hpo.charters import charter_of
 from risexp.hpo.hearing import heard, pruner_heard
+from risexp.hpo.limits import set_limit
+from risexp.hpo.links import Links
+from risexp.hpo.points import Point, base_point, fitting
 from risexp.hpo.pruning import Pruning
-from risexp.hpo.store import Store, open_store
-from risexp.hpo.studies import Plan, StudyRef, find_study, open_study, run_id, study_names
-from risexp.hpo.suggest import zero_parameters
+from risexp.hpo.store import Store, find_store, open_store
+from risexp.hpo.studies import StudyRef, find_study, open_study, run_id, study_names
 from risexp.hpo.table import StudyTable, study_table
-from risexp.tracking.folder import is_name, is_run, runs_home
-from risexp.tracking.stores import VARIABLE, chosen_store
+from risexp.tracking.folder import is_run, runs_home
 from risexp.tracking.stores import Store as Destination
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Wanted(Means):
     """What a person asks of a search."""
 
     space: SearchSpace
     study: str
     trials: int
     """Finished ones in total."""
-    workers: int = 1
-    gpus: Sequence[str] = ()
-    """Workers share them in turn; none: every worker on the CPU, or as `device` says."""
-    device: str = "auto"
-    threads: int = 1
     overrides: Sequence[str] = ()
     epochs: int | None = None
     patience: int | None = None
-    timeout_s: float | None = None
-    until: float | None = None
-    """Value of a complete trial below which the study ends."""
-    tracking: str | None = None
+    sources: Sequence[str] = ()
+    """Studies whose best trials come right after trial 0."""
+    points: int = 5
+    """How many of each."""
     unchecked: bool = False
     """Whether to begin though the base configuration may not learn."""
 
@@ -65,9 +63,13 @@ class Searched:
     """What the pruner was told and did, in a sentence."""
     unsent: int
     """Lines of the record that are in no store yet."""
+    saved: Saved = field(default_factory=Saved)
+    """What ending trials early saved."""
     look: tuple[str, ...] = ()
     """Commands that show it in a browser."""
     pruner_fault: str | None = None
+    said: tuple[str, ...] = ()
+    """Every sentence that was said meanwhile, e.g. of workers that died."""
 
     def as_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -75,7 +77,9 @@ class Searched:
             "exit_code": self.exit_code,
             "pruner": self.heard,
             "pruner_fault": self.pruner_fault,
+            "saved": asdict(self.saved),
             "unsent": self.unsent,
+            "said": list(self.said),
         }
 
 
@@ -90,41 +94,112 @@ def search(wanted: Wanted, show: Show, say: Say) -> Searched:
     Raises:
         RisexpError: It cannot begin, or the machine failed.
     """
-    # Its sentences are for whoever calls it from a program.
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     charter = _charter(wanted)
-    destination = _possible(wanted)
-    store = open_store(store_url())
+    destination = possible(wanted.study, wanted)
+    told = Told(say)
+    # Who begins with another study's trials has a store already.
+    with at_work_in(find_store if wanted.sources else open_store) as store:
+        beginning = _beginning(store, wanted, charter, told)
+        for note in Pruning.of(charter).notes(wanted.trials):
+            told(note)
+        if not wanted.unchecked:
+            _expect_learning(charter)
+        study = open_study(store, beginning.plan(wanted.study, wanted.trials))
+        found = look_after(store, study, wanted, destination, show, say)
+        return replace(found, said=(*told.sentences, *found.said))
+
+
+@contextmanager
+def at_work_in(opener: Callable[[str | None], Store]) -> Iterator[Store]:
+    """The store of studies of this home, or the one that the environment names.
+
+    Args:
+        opener: `open_store`, or `find_store` where nothing is to be made.
+    """
+    # Optuna's sentences are for whoever calls it from a program.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    store = opener(store_url())
     try:
-        study = _study(store, wanted, charter, say)
-        record = StudyRecord(study, destination)
-        token = secrets.token_hex(8)
-        orders = Orders(token, posts(wanted, token), wanted.timeout_s, wanted.until)
-        with record, Asked() as asked:
-            code = Lookout(store, study, charter.space, orders, show, say).run(asked)
-            close_used_up(study_table(store, study, charter.space))
-        failure = record.failure
-        if destination is not None and failure is None:
-            table = study_table(store, study, charter.space)
-            failure = say_of_study(destination, study, table)
-        if failure is not None:
-            say(f"MLflow misses something: {failure}; `risexp sync` sends it")
-        found = _searched(store, study, charter.space, code, record.unsent())
-        return replace(found, look=tuple(_shown_by(destination)))
+        yield store
     finally:
         store.close()
 
 
-def _searched(
-    store: Store, study: StudyRef, space: SearchSpace, code: int, unsent: int
+def begun(
+    store: Store, study: str, asked: Mapping[str, JsonValue], option: str
+) -> Beginning | None:
+    """What a study of this name began with; None where there is none.
+
+    Args:
+        store: Where it may be.
+        study: Its name.
+        asked: The options that its points are to follow from.
+        option: The one that gives another study its name.
+
+    Raises:
+        InvalidInput: It began with others, or one that is gone left runs behind.
+    """
+    if study in study_names(store):
+        found = Beginning.of(find_study(store, study))
+        found.expect_asked(study, asked, option)
+        return found
+    if is_run(run_id(study, 0)):
+        raise InvalidInput(
+            f"runs of an earlier study {study!r} are in {runs_home()}: give {option} another name, "
+            "or move them away"
+        )
+    return None
+
+
+def look_after(
+    store: Store,
+    study: StudyRef,
+    means: Means,
+    destination: Destination | None,
+    show: Show,
+    say: Say,
 ) -> Searched:
+    """Let a crew work on a study until nothing of it is left, or it has ended.
+
+    Args:
+        store: Where the study is.
+        study: One that has been opened.
+        means: Who works on it.
+        destination: Where runs are recorded.
+        show: Told now and then how the study stands, with a remark.
+        say: Told sentences that stay.
+
+    Raises:
+        RisexpError: The machine failed.
+    """
+    charter = charter_of(study.name, study.facts)
+    space = charter.space
+    record = StudyRecord(study, destination, Links(store, study), opening(study, charter))
+    token, told = secrets.token_hex(8), Told(say)
+    orders = Orders(token, posts(study.name, means, token), means.timeout_s, means.until)
+    set_limit(store, study, means.trial_timeout_s)
+    with record, Asked() as asked:
+        code = Lookout(store, study, space, orders, show, told).run(asked)
+        close_used_up(study_table(store, study, space))
+    failure = record.failure
+    if destination is not None and failure is None:
+        failure = say_of_study(destination, study, study_table(store, study, space))
+    if failure is not None:
+        told(f"MLflow misses something: {failure}; `risexp sync` sends it")
+    found = _searched(store, study, charter, code, record.unsent())
+    return replace(found, look=tuple(_shown_by(destination)), said=tuple(told.sentences))
+
+
+def _searched(store: Store, study: StudyRef, charter: Charter, code: int, unsent: int) -> Searched:
+    table = study_table(store, study, charter.space)
     handle = optuna.load_study(study_name=study.name, storage=store.storage)
     fault = pruner_heard(handle)
     return Searched(
-        table=study_table(store, study, space),
+        table=table,
         exit_code=code if fault is None else VerificationFailed.exit_code,
         heard=heard(handle),
         unsent=unsent,
+        saved=Saved.of_study(charter, table.trials),
         pruner_fault=None if fault is None else fault.sentence,
     )
 
@@ -148,44 +223,40 @@ def _charter(wanted: Wanted) -> Charter:
     )
 
 
-def _possible(wanted: Wanted) -> Destination | None:
-    """Where runs are recorded, once everything else that workers are told is known to be possible.
+def _beginning(store: Store, wanted: Wanted, charter: Charter, say: Say) -> Beginning:
+    """What the study begins with, or began with.
 
     Raises:
-        RisexpError: A name cannot be that of a study, or there is no such device or store.
+        InvalidInput: One of its name is another one, or left runs behind; or there are no points.
     """
-    if not is_name(run_id(wanted.study, 0)):
-        raise InvalidInput(
-            f"{wanted.study!r} is no name of a study: use letters, digits, and . _ -"
-        )
-    device_named(_device(wanted))
-    return chosen_store(wanted.tracking)
+    asked: dict[str, JsonValue] = {}
+    if wanted.sources:
+        asked = {"--from": ", ".join(wanted.sources), "--points": wanted.points}
+    before = begun(store, wanted.study, asked, "--study")
+    if before is None:
+        return Beginning.new(charter, _points(store, wanted, charter, say), asked)
+    refused = refusal(wanted.study, before.charter, charter)
+    if refused is not None:
+        raise InvalidInput(refused)
+    return before
 
 
-def _study(store: Store, wanted: Wanted, charter: Charter, say: Say) -> StudyRef:
-    """The study, begun or gone on with.
-
-    Raises:
-        InvalidInput: One of its name is another one, or left runs behind.
-        VerificationFailed: Its base configuration cannot learn.
-    """
-    facts = facts_of(charter)
-    if wanted.study in study_names(store):
-        found = find_study(store, wanted.study)
-        refused = refusal(wanted.study, charter_of(found.name, found.facts), charter)
-        if refused is not None:
-            raise InvalidInput(refused)
-        facts = dict(found.facts)
-    elif is_run(run_id(wanted.study, 0)):
-        raise InvalidInput(
-            f"runs of an earlier study {wanted.study!r} are in {runs_home()}: give --study "
-            "another name, or move them away"
-        )
-    for note in Pruning.of(charter).notes(wanted.trials):
-        say(note)
-    if not wanted.unchecked:
-        _expect_learning(charter)
-    return open_study(store, Plan(wanted.study, wanted.trials, facts, zero_parameters(charter)))
+def _points(store: Store, wanted: Wanted, charter: Charter, say: Say) -> list[Point]:
+    """The base, and after it the best trials of other studies that fit."""
+    points = [base_point(charter)]
+    for name in wanted.sources:
+        source = find_study(store, name)
+        rows = study_table(store, source, charter_of(name, source.facts).space).trials
+        found = fitting(charter, name, rows, wanted.points, points)
+        if not found.points:
+            why = f": trial {found.left[0][0]}: {found.left[0][1]}" if found.left else ""
+            raise InvalidInput(
+                f"--from {name}: none of its complete trials can be a point of this search{why}"
+            )
+        for sentence in found.sentences():
+            say(sentence)
+        points += found.points
+    return points
 
 
 def _expect_learning(charter: Charter) -> None:
@@ -195,41 +266,3 @@ def _expect_learning(charter: Charter) -> None:
             f"the base configuration of the search does not pass `risexp preflight`: "
             f"{' '.join(report.advice[:1])} --unchecked searches nevertheless"
         )
-
-
-def posts(wanted: Wanted, token: str) -> list[Post]:
-    """What every worker of a crew is started with."""
-    logs = home().absolute() / "mlruns" / "studies" / wanted.study
-    threads = str(wanted.threads)
-    shared: dict[str, str] = {
-        "RISEXP_HOME": str(home().absolute()),
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
-    }
-    if (url := store_url()) is not None:
-        shared[STORE] = url
-    told = {"study": wanted.study, "crew": token, "threads": threads, "device": _device(wanted)}
-    command = ["worker", *(word for name, value in told.items() for word in (f"--{name}", value))]
-    if wanted.tracking is not None:
-        shared[VARIABLE] = wanted.tracking
-    return [
-        Post(
-            index=index,
-            command=command,
-            environment={**shared, **_gpu(wanted, index)},
-            log=logs / f"worker-{index}.log",
-        )
-        for index in range(wanted.workers)
-    ]
-
-
-def _device(wanted: Wanted) -> str:
-    """What workers compute on; a GPU that is not there is not to become a CPU."""
-    return "cuda" if wanted.gpus and wanted.device == "auto" else wanted.device
-
-
-def _gpu(wanted: Wanted, index: int) -> Mapping[str, str]:
-    """The one GPU that a worker sees."""
-    if not wanted.gpus:
-        return {}
-    return {"CUDA_VISIBLE_DEVICES": wanted.gpus[index % len(wanted.gpus)]}

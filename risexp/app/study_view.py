@@ -62,16 +62,16 @@ class StudyView:
 class Lines:
     """One line for each thing that is new in a study, for pipes and logs."""
 
-    _known: dict[int, tuple[str, int]] = field(default_factory=dict, init=False)
+    _known: dict[tuple[str, int], tuple[str, int]] = field(default_factory=dict, init=False)
 
     def new(self, table: StudyTable) -> list[str]:
         """What happened since the last call, trial by trial."""
         lines = []
         for row in table.trials:
-            seen = (row.state, row.epoch)
-            if row.state != "waiting" and self._known.get(row.number) != seen:
+            trial, seen = (table.name, row.number), (row.state, row.epoch)
+            if row.state != "waiting" and self._known.get(trial) != seen:
                 lines.append(line(row))
-            self._known[row.number] = seen
+            self._known[trial] = seen
         return lines
 
 

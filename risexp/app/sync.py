@@ -59,9 +59,18 @@ def sync(names: Sequence[str], option: str | None) -> list[Synced]:
         folders = [find_run(name) for name in names]
         pairs = [(folder, _store(folder, option)) for folder in folders]
         return _all_sent(pairs)
-    waiting = [folder for folder in list_runs() if _waits(folder)]
+    return send([folder for folder in list_runs() if _waits(folder)], option)
+
+
+def send(folders: Sequence[RunFolder], option: str | None = None) -> list[Synced]:
+    """Send the records of these runs; of those that are in another store, it is said.
+
+    Args:
+        folders: Of the runs.
+        option: The address of a store, if one was given.
+    """
     pairs, elsewhere = list[tuple[RunFolder, Store]](), list[Synced]()
-    for folder in waiting:
+    for folder in folders:
         try:
             pairs.append((folder, _store(folder, option)))
         except InvalidInput as error:

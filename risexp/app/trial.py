@@ -1,6 +1,8 @@
 """A trial of a search as a run: in a folder of its own, and told to its study."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -10,11 +12,12 @@ from risexp.app.run import Company, Machine
 from risexp.app.train import Finished, go_on
 from risexp.config.training import TrainingConfig
 from risexp.errors import InvalidInput, TrainingAborted
-from risexp.hpo.hearing import SCORE
+from risexp.hpo.studies import SCORE
 from risexp.hpo.worker import Job, Result
 from risexp.tracking.folder import RunFolder, create_run, find_run, is_run
 from risexp.tracking.labels import Labels, read_labels, write_labels
 from risexp.tracking.outcome import aborted
+from risexp.tracking.watchdog import Watchdog
 from risexp.training.curriculum import curriculum
 
 OUT_OF_MEMORY: Final = "out-of-memory"
@@ -34,13 +37,18 @@ def train_trial(job: Job, machine: Machine, labels: Labels) -> Result:
         RisexpError: It cannot begin, or the machine failed.
     """
     folder = folder_of(job, labels)
-    company = Company(
-        first=(job.fence,),
-        recorders=(job.hearing,),
-        enders=(job.hearing.enforce, job.stopping),
-        within=job.fence.within,
-    )
-    finished = _in_memory(folder, machine, company)
+
+    def keep(dump: Callable[[Path], None]) -> None:
+        dump(folder.path / f"stacks-{len(folder.attempts()):02d}.txt")
+
+    with Watchdog(job.fence.within(keep), job.hung) as watchdog:
+        company = Company(
+            first=(watchdog, job.fence),
+            recorders=(job.hearing,),
+            enders=(job.hearing.enforce, job.stopping, job.limit),
+            within=job.fence.within,
+        )
+        finished = _in_memory(folder, machine, company)
     if isinstance(finished, Result):
         return finished
     best = finished.best
@@ -69,10 +77,11 @@ def folder_of(job: Job, labels: Labels) -> RunFolder:
 
 def _in_memory(folder: RunFolder, machine: Machine, company: Company) -> Finished | Result:
     """Train; where the device's memory is short, in smaller pieces of the same batches."""
-    silent = Console(quiet=True)
+    # A worker's log has a line an epoch; a table that lives is the search's own.
+    lines = Console(stderr=True, force_terminal=False)
     while True:
         try:
-            return go_on(folder, machine, silent, company)
+            return go_on(folder, machine, lines, company)
         except torch.OutOfMemoryError:
             pieces = 2 * machine.pieces
             if not _divides(folder.config().training, pieces):

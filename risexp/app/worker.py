@@ -15,6 +15,7 @@ from risexp.app.trial import train_trial
 from risexp.hpo.charters import charter_of
 from risexp.hpo.crew import end_with_crew
 from risexp.hpo.leases import Owner
+from risexp.hpo.links import Links, trial_page
 from risexp.hpo.store import Store, find_store
 from risexp.hpo.studies import find_study
 from risexp.hpo.worker import Job, Result, Worker
@@ -72,9 +73,10 @@ def _worked(store: Store, duty: Duty, say: Callable[[str], None]) -> int:
     owner = owner_of(duty.crew or secrets.token_hex(8), os.getpid(), str(duty.machine.device))
 
     def train(job: Job) -> Result:
-        told = replace(labels, trial=job.number, searched=dict(job.values))
+        page = f"In optuna-dashboard: `{trial_page(study, job.number)}`"
+        told = replace(labels, trial=job.number, searched=dict(job.values), note=page)
         return train_trial(job, duty.machine, told)
 
     worker = Worker(store, study, charter, owner, train)
-    with StudyRecord(study, None if duty.crew else record):
+    with StudyRecord(study, None if duty.crew else record, Links(store, study)):
         return worker.run(say)

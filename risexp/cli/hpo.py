@@ -2,10 +2,18 @@
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from risexp.cli.audit import (
+    AuditOption,
+    ShareOption,
+    audited,
+    expect_auditable,
+    say_audit,
+)
+from risexp.cli.machines import Gpus, PerGpu, Timeout, TrialTimeout, Workers, crew, times
 from risexp.cli.options import (
     AsJson,
     Device,
@@ -14,15 +22,17 @@ from risexp.cli.options import (
     TrackingTo,
     complete_space,
 )
-from risexp.cli.output import emit, note, say, table
+from risexp.cli.output import emit, note, say
+from risexp.cli.stages import search_by_stages
+from risexp.cli.trials import best_trial, run_of, study_rows, study_summary
 from risexp.config.space import SearchSpace
 from risexp.config.space_check import check_space
 from risexp.config.space_files import load_space
 from risexp.errors import InvalidInput, SpaceInvalid, VerificationFailed
 
 if TYPE_CHECKING:
+    from risexp.app.audit import AuditDone
     from risexp.app.search import Searched, Wanted
-    from risexp.hpo.table import StudyTable, TrialRow
 
 SpaceOption = Annotated[
     str, typer.Option(metavar="SPACE", autocompletion=complete_space, help="The space to search.")
@@ -31,16 +41,9 @@ StudyOption = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The study's name; the space's where none is given."),
 ]
-Trials = Annotated[int | None, typer.Option(min=1, metavar="N", help="Finished trials in total.")]
-Workers = Annotated[
-    int, typer.Option(min=0, metavar="N", help="Processes; 0: one for each two cores.")
-]
-Gpus = Annotated[str | None, typer.Option(metavar="0,1", help="GPUs that the workers share.")]
-PerGpu = Annotated[
-    int, typer.Option("--trials-per-gpu", min=1, metavar="N", help="Workers on each GPU.")
-]
-Timeout = Annotated[
-    str | None, typer.Option(metavar="2h", help="End after this time: 90s, 30m, 2h.")
+Trials = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Finished trials in total; with stages, of each stage."),
 ]
 Until = Annotated[
     str | None, typer.Option(metavar="'k_loc<4'", help="End once a trial is as good as this.")
@@ -49,10 +52,21 @@ Epochs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Of each tr
 PatienceOption = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Epochs without a better one.")
 ]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from",
+        metavar="STUDY",
+        help="A study whose best trials come first, as far as they fit; may be given again.",
+    ),
+]
+Points = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="How many of each --from; 5 by default.")
+]
 Unchecked = Annotated[
     bool, typer.Option("--unchecked", help="Begin though preflight says it cannot learn.")
 ]
-_TIME = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)")
+_POINTS: Final = 5
 _UNTIL = re.compile(r"k_loc\s*<\s*(-?\d+(?:\.\d+)?)")
 
 
@@ -64,43 +78,48 @@ def search(
     gpus: Gpus = None,
     per_gpu: PerGpu = 1,
     timeout: Timeout = None,
+    trial_timeout: TrialTimeout = None,
     until: Until = None,
     epochs: Epochs = None,
     patience: PatienceOption = None,
+    from_: Sources = None,
+    points: Points = None,
     set_: Overrides = None,
     device: Device = "auto",
     threads: Threads = 1,
     tracking: TrackingTo = None,
     unchecked: Unchecked = False,
+    audit: AuditOption = False,
+    audit_share: ShareOption = None,
     json: AsJson = False,
 ) -> None:
     """Search a space: trial 0 is its base, the others what its sampler proposes.
 
+    With --from, the best trials of another study come right after trial 0. With --audit, some of
+    the trials that were ended early are trained to their ends afterwards, in a study STUDY-audit.
+
     The same command goes on with a study, whatever ended it; --trials is the total. After the first
     Ctrl-C workers end with their batches and their trials wait, after the second they stop at once.
+    Of a space with stages each is a study, STUDY-STAGE, that begins with what was kept before it.
     """
     loaded = _sound(space)
-    seconds, bound = _seconds(timeout), _bound(until)
+    means = crew(workers, gpus, per_gpu, device, threads, tracking) | times(timeout, trial_timeout)
+    more = _points(loaded, from_ or (), points) | {"unchecked": unchecked, "until": _bound(until)}
+    more |= {"overrides": set_ or (), "epochs": epochs, "patience": patience}
+    expect_auditable(loaded, audit, audit_share)
     from risexp.app.search import Wanted
 
-    cards = [] if gpus is None else [each for each in gpus.split(",") if each]
-    wanted = Wanted(
-        space=loaded,
-        study=study or loaded.name,
-        trials=trials or loaded.trials,
-        workers=workers or _workers(cards, per_gpu),
-        gpus=cards,
-        device=device,
-        threads=threads,
-        overrides=set_ or (),
-        epochs=epochs,
-        patience=patience,
-        timeout_s=seconds,
-        until=bound,
-        tracking=tracking,
-        unchecked=unchecked,
+    wanted = Wanted(loaded, study or loaded.name, trials or loaded.trials, **means, **more)
+    if loaded.stages:
+        search_by_stages(wanted, json)
+        return
+    found = _searched(wanted, quiet=json)
+    done = (
+        audited(found, means | {"trial_timeout_s": None}, audit_share, quiet=json)
+        if audit
+        else None
     )
-    _deliver(_searched(wanted, quiet=json), json)
+    _deliver(found, done, json)
 
 
 def worker(
@@ -124,25 +143,6 @@ def worker(
         raise typer.Exit(code)
 
 
-def study_rows(rows: Sequence["TrialRow"]) -> None:
-    """Trials as a table on stdout."""
-    table(
-        ["trial", "state", "epochs", "k_loc", "lowest", "why", "searched"],
-        [
-            (
-                row.number,
-                row.state,
-                row.epoch,
-                _number(row.value if row.value is not None else row.k_loc),
-                _number(row.best),
-                row.reason or "",
-                ", ".join(f"{path} = {_short(value)}" for path, value in row.values.items()),
-            )
-            for row in rows
-        ],
-    )
-
-
 def _sound(name: str) -> SearchSpace:
     """A space that every draw from is a run.
 
@@ -153,11 +153,6 @@ def _sound(name: str) -> SearchSpace:
     report = check_space(space)
     if not report.sound:
         raise SpaceInvalid(f"space {space.name}: {report.problems[0]}")
-    if space.stages:
-        raise SpaceInvalid(
-            f"space {space.name} has stages, and a search runs one at a time: name one of its own "
-            "file, as `risexp space show` lists them"
-        )
     return space
 
 
@@ -171,7 +166,7 @@ def _searched(wanted: "Wanted", *, quiet: bool) -> "Searched":
         return search(wanted, view.show, view.say)
 
 
-def _deliver(found: "Searched", json: bool) -> None:
+def _deliver(found: "Searched", done: "AuditDone | None", json: bool) -> None:
     """Say what was found, and leave with its exit code.
 
     Raises:
@@ -179,13 +174,15 @@ def _deliver(found: "Searched", json: bool) -> None:
         Exit: A signal ended it, or the study ended itself.
     """
     if json:
-        emit(found.as_json())
+        emit(found.as_json() | ({} if done is None else {"audit": done.as_json()}))
     else:
         _say(found)
+        if done is not None:
+            say_audit(done)
     if found.pruner_fault is not None:
         raise VerificationFailed(found.pruner_fault)
-    if found.exit_code:
-        raise typer.Exit(found.exit_code)
+    if code := found.exit_code or (0 if done is None else done.exit_code):
+        raise typer.Exit(code)
 
 
 def _say(found: "Searched") -> None:
@@ -194,48 +191,36 @@ def _say(found: "Searched") -> None:
     say("")
     say(study_summary(shown))
     say(f"pruner: {found.heard}")
+    if found.saved.trials:
+        say(found.saved.sentence())
     if found.unsent:
         say(f"{found.unsent} lines of the record are not in MLflow yet: risexp sync")
-    best = shown.best
-    if best is not None:
-        say(f"best: trial {best.number}, k_loc {_number(best.value)}, run {_run(shown, best)}")
+    best_trial(shown)
     if not shown.over:
         say("the same command goes on")
-    elif best is not None:
+    elif shown.best is not None:
         for command in found.look:
             say(f"look:  {command}")
-        say(f"next:  risexp eval {_run(shown, best)} --against nomp")
+        say(f"next:  risexp eval {run_of(shown, shown.best)} --against nomp")
+        say(f"or:    risexp confirm --study {shown.name}")
 
 
-def _run(shown: "StudyTable", row: "TrialRow") -> str:
-    from risexp.hpo.studies import run_id
+def _points(space: SearchSpace, sources: Sequence[str], points: int | None) -> dict[str, Any]:
+    """Where points come from and how many, as `Wanted` takes them.
 
-    return run_id(shown.name, row.number)
-
-
-def study_summary(shown: "StudyTable") -> str:
-    """A study in one line."""
-    from risexp.hpo.table import WORDS
-
-    said = ", ".join(f"{shown.count(word)} {word}" for word in WORDS if shown.count(word))
-    why = "" if shown.ended is None else f"; ended: {shown.ended}"
-    return f"study {shown.name}: {said} of {shown.wanted}, {shown.epochs} epochs{why}"
-
-
-def _workers(cards: Sequence[str], per_gpu: int) -> int:
-    """As many as the GPUs hold; on CPUs one for each two cores, and one at least."""
-    import os
-
-    return len(cards) * per_gpu if cards else max(1, (os.cpu_count() or 2) // 2)
-
-
-def _seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    found = _TIME.fullmatch(text)
-    if found is None:
-        raise InvalidInput(f"--timeout {text}: give a number and s, m or h, such as 2h")
-    return float(found[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
+    Raises:
+        InvalidInput: They come from nowhere, or into several studies.
+    """
+    if points is not None and not sources:
+        raise InvalidInput(
+            f"--points {points} of nothing: name a study with --from, or leave it out"
+        )
+    if space.stages and sources:
+        raise InvalidInput(
+            f"--from {sources[0]}: space {space.name} has stages, which begin with what was kept "
+            "before them: leave it out"
+        )
+    return {"sources": sources, "points": points or _POINTS}
 
 
 def _bound(text: str | None) -> float | None:
@@ -245,11 +230,3 @@ def _bound(text: str | None) -> float | None:
     if found is None:
         raise InvalidInput(f"--until {text}: give a bound of the score, such as 'k_loc<4'")
     return float(found[1])
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

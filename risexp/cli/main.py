@@ -12,8 +12,10 @@ from risexp import __version__
 from risexp.cli import (
     bench,
     config,
+    confirm,
     data,
     diagnose,
+    doctor,
     evaluate,
     hpo,
     preflight,
@@ -50,9 +52,11 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("hpo")(hpo.search)
 app.command("worker")(hpo.worker)
+app.command("confirm")(confirm.confirm)
 app.command("watch")(study.watch)
 app.command("preflight")(preflight.preflight)
 app.command("sync")(sync.sync)
+app.command("doctor")(doctor.doctor)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
 app.add_typer(diagnose.app, name="diagnose")

@@ -1,12 +1,13 @@
 """`risexp study` and `risexp watch`: what became of searches, and what becomes of one."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from risexp.cli.hpo import study_rows, study_summary
 from risexp.cli.options import AsJson
 from risexp.cli.output import emit, note, say, table
+from risexp.cli.trials import beside_base, best_trial, study_rows, study_summary, trial_of
 
 app = typer.Typer(no_args_is_help=True, help="List, show and stop studies.")
 
@@ -42,17 +43,30 @@ def list_(json: AsJson = False) -> None:
 
 
 @app.command("show")
-def show(name: StudyName, json: AsJson = False) -> None:
-    """Show every trial of a study."""
+def show(
+    name: StudyName,
+    trial: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Show this one, and where it differs from trial 0."),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Show every trial of a study, and what its best one has that the base has not."""
     from risexp.app.studies import show_study
 
     found = show_study(name)
+    one = None if trial is None else trial_of(found, trial)
     if json:
-        emit(found.as_json())
+        emit(found.as_json() if one is None else asdict(one))
+        return
+    if one is not None:
+        study_rows([one])
+        beside_base(found, one)
         return
     study_rows(found.trials)
     say("")
     say(study_summary(found))
+    best_trial(found)
 
 
 @app.command("stop")

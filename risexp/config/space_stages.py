@@ -1,7 +1,7 @@
 """Searches one after another: what each is a space of, and whether what it found is kept."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
@@ -73,6 +73,8 @@ class Verdict:
     kept: Values
     """What later stages start from; empty where nothing is."""
     sentence: str
+    moved: Mapping[str, float] = field(default_factory=dict)
+    """The best trial's scores less those of trial 0."""
 
 
 def verdict(reference: StageTrial, others: Sequence[StageTrial], keep: Keep) -> Verdict:
@@ -91,5 +93,5 @@ def verdict(reference: StageTrial, others: Sequence[StageTrial], keep: Keep) -> 
     said = ", ".join(f"{name} {change:+.3f}" for name, change in moved.items())
     # Written so that NaN does not hold.
     if not all(lost[name] <= allowed for name, allowed in keep.model_dump().items()):
-        return Verdict({}, f"left out: its best trial has {said}")
-    return Verdict(best.values, f"kept: its best trial has {said}")
+        return Verdict({}, f"left out: its best trial has {said}", moved)
+    return Verdict(best.values, f"kept: its best trial has {said}", moved)

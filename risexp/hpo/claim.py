@@ -152,6 +152,18 @@ class Claim:
         self._leases.end(self.lease, "died")
         put_back(self._leases, self.lease.trial_id, MOST_DEATHS)
 
+    def hang(self) -> None:
+        """Give the trial back, from beside a thread that hangs with it: it counts as a death.
+
+        It is tried once: whoever sees the process end, or its lease, does the rest.
+
+        Raises:
+            EnvironmentFailed: The database is away.
+        """
+        leases = self._leases.once()
+        if leases.end(self.lease, "hung"):
+            put_back(leases, self.lease.trial_id, MOST_DEATHS)
+
     def _assure(self) -> None:
         self._leases.assure(self.lease)
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from risexp.tracking.watchdog import HUNG
+
 LEFT: Final = frozenset({0, 75, 130})
 """Exit codes of a worker that ended by itself: nothing to do, or it was asked to."""
 PROGRAM: Final = (sys.executable, "-m", "risexp")
@@ -49,10 +51,17 @@ class Death:
 
     def sentence(self) -> str:
         """What happened, and where more is said."""
-        how = f"exit code {self.code}"
+        how = f"died of exit code {self.code}"
         if self.code < 0:
-            how = signal.Signals(-self.code).name
-        return f"worker {self.index} (process {self.pid}) died of {how}: see {self.log}"
+            how = f"died of {signal.Signals(-self.code).name}"
+        elif self.hung:
+            how = "hung and ended itself"
+        return f"worker {self.index} (process {self.pid}) {how}: see {self.log}"
+
+    @property
+    def hung(self) -> bool:
+        """Whether it ended itself because nothing happened in it any more."""
+        return self.code == HUNG
 
 
 @dataclass
@@ -126,6 +135,12 @@ class Crew:
         for worker in self._workers:
             if worker.process.poll() is None:
                 worker.process.send_signal(number)
+
+    def kill(self, pid: int) -> None:
+        """Kill one of them, also if it is stopped; the next look sees its death."""
+        for worker in self._workers:
+            if worker.process.pid == pid and not worker.away:
+                worker.process.kill()
 
     def end(self, patience_s: float) -> None:
         """Wait for everybody, and kill whoever takes longer."""

@@ -8,14 +8,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from risexp.config.space_pruners import Asha, Hyperband, Median, NoPruner, Patient, Percentile
 from risexp.hpo.pruning import Pruning
+from risexp.hpo.studies import SCORE
 from risexp.tracking.outcome import EndRun, pruned
 from risexp.training.accounts import Fault
 from risexp.training.events import EpochEnded, Event, RunStarted
 
 HEARING: Final = "hearing"
 """Attribute of a trial: how often it reported, how often its pruner was asked and able."""
-SCORE: Final = "k_loc"
-"""What a study minimises."""
 _GUARD: Final = "pruner"
 _ENDED: Final = (TrialState.COMPLETE, TrialState.PRUNED)
 

@@ -49,6 +49,10 @@ class Keeper:
     ) -> None:
         self._ticker.__exit__(kind, error, trace)
 
+    def let_go(self) -> None:
+        """Give it up: whoever is still at work here writes nothing more."""
+        self.lost = True
+
     def check(self) -> None:
         """Make sure of the lease; it costs nothing while renewals come through.
 

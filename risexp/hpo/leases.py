@@ -1,11 +1,11 @@
 """Who works on a trial: one living attempt, for as long as its lease is renewed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, Insert, Row, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, Insert, Row, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from risexp.errors import RisexpError
@@ -17,8 +17,10 @@ TTL_S: Final = 60.0
 RENEW_S: Final = 10.0
 """How often one is renewed."""
 
-End = Literal["finished", "released", "died", "void"]
+End = Literal["finished", "released", "died", "hung", "void"]
 """Of an attempt; a void one found its trial finished before it began."""
+DEADLY: Final[tuple[End, ...]] = ("died", "hung")
+"""Ends of which a trial survives only a few."""
 
 
 class Fenced(RisexpError):
@@ -167,6 +169,20 @@ class Leases:
 
         return self.store.write(change)
 
+    def over(self, owners: Collection[str]) -> set[str]:
+        """Those of some owners whose last lease was lost; nothing is written to say so."""
+        theirs = and_(ATTEMPTS.c.study == self._study, ATTEMPTS.c.owner.in_(owners))
+        last = select(ATTEMPTS.c.owner, func.max(ATTEMPTS.c.began_at).label("began_at"))
+        newest = last.where(theirs).group_by(ATTEMPTS.c.owner).subquery()
+        wanted = select(ATTEMPTS.c.owner).where(
+            theirs,
+            ATTEMPTS.c.owner == newest.c.owner,
+            ATTEMPTS.c.began_at == newest.c.began_at,
+            ATTEMPTS.c.expires_at <= self._now,
+            or_(ATTEMPTS.c.ended.is_(None), ATTEMPTS.c.ended == "died"),
+        )
+        return self.store.write(lambda connection: set(connection.execute(wanted).scalars()))
+
     def attempts(self, trial_id: int | None = None) -> list[Attempt]:
         """All attempts at a trial, or at every one, in their order."""
         of = ATTEMPTS.c.study == self._study if trial_id is None else self._of(trial_id)
@@ -174,11 +190,11 @@ class Leases:
         return self.store.write(lambda connection: [*map(_attempt, connection.execute(wanted))])
 
     def deaths(self, trial_id: int) -> int:
-        """Attempts at a trial that died."""
+        """Attempts at a trial that died or hung."""
         wanted = (
             select(func.count())
             .select_from(ATTEMPTS)
-            .where(self._of(trial_id), ATTEMPTS.c.ended == "died")
+            .where(self._of(trial_id), ATTEMPTS.c.ended.in_(DEADLY))
         )
         return self.store.write(lambda connection: connection.execute(wanted).scalar_one())
 

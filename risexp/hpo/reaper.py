@@ -53,14 +53,14 @@ class Reaper:
         look = self._leases.look()
         living = {attempt.lease.trial_id for attempt in look.living}
         running = self._storage.list_trials(self._study.id, (TrialState.RUNNING,))
-        found = [self._end(attempt, self._leases.bury) for attempt in self._over(look)]
+        found = [self._end(attempt, self._leases.bury, "died") for attempt in self._over(look)]
         found += [self._adopt(each, look.now) for each in running if each.trial_id not in living]
         return tuple(each for each in found if each is not None)
 
-    def abandon(self, owner: str) -> tuple[Recovered, ...]:
+    def abandon(self, owner: str, how: End = "died") -> tuple[Recovered, ...]:
         """Give back at once what a worker held; only for whoever saw its process end."""
         held = [each for each in self._leases.look().living if each.lease.owner == owner]
-        found = [self._end(attempt, self._leases.end) for attempt in held]
+        found = [self._end(attempt, self._leases.end, how) for attempt in held]
         return tuple(each for each in found if each is not None)
 
     def _over(self, look: Look) -> list[Attempt]:
@@ -76,14 +76,16 @@ class Reaper:
             and look.now - self._since[each.lease] >= self._patience_s
         ]
 
-    def _end(self, attempt: Attempt, end: Callable[[Lease, End], bool]) -> Recovered | None:
+    def _end(
+        self, attempt: Attempt, end: Callable[[Lease, End], bool], how: End
+    ) -> Recovered | None:
         """End an attempt, and give its trial back; None where another one does it."""
         trial = self._storage.get_trial(attempt.lease.trial_id)
         if trial.state.is_finished():
             # It died between telling the study and ending its attempt.
             end(attempt.lease, "finished")
             return None
-        if not end(attempt.lease, "died"):
+        if not end(attempt.lease, how):
             return None
         reach("reap.buried")
         became = put_back(self._leases, attempt.lease.trial_id, self._most)

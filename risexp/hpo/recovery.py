@@ -6,7 +6,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from risexp.hpo.crash import reach
-from risexp.hpo.leases import Leases
+from risexp.hpo.leases import DEADLY, Leases
 from risexp.hpo.studies import REASON
 
 Became = Literal["waiting", "failed", "finished"]
@@ -15,6 +15,14 @@ MOST_DEATHS: Final = 3
 """Attempts that may die before a trial counts as poison."""
 USED_UP: Final = "attempts"
 """Reason of a trial that failed because of that."""
+HANGING: Final = "hung"
+"""Reason of one whose attempts all hung; also of one that waits after such an attempt."""
+
+
+def _reason(leases: Leases, trial_id: int) -> str:
+    """Why a trial has no more attempts: it always hung, or its attempts died one way or another."""
+    ends = {each.ended for each in leases.attempts(trial_id)}.intersection(DEADLY)
+    return HANGING if ends == {HANGING} else USED_UP
 
 
 def put_back(leases: Leases, trial_id: int, most: int) -> Became:
@@ -25,7 +33,7 @@ def put_back(leases: Leases, trial_id: int, most: int) -> Became:
     storage = leases.store.storage
     try:
         if leases.deaths(trial_id) >= most:
-            storage.set_trial_user_attr(trial_id, REASON, USED_UP)
+            storage.set_trial_user_attr(trial_id, REASON, _reason(leases, trial_id))
             reach("reap.noted")
             storage.set_trial_state_values(trial_id, TrialState.FAIL)
             return "failed"

@@ -25,6 +25,10 @@ BUSY_S: Final = 60.0
 """How long a statement waits for the lock of an embedded database before it is made again."""
 
 
+class NotMade(InvalidInput):
+    """There is no store yet: the first search makes it."""
+
+
 @dataclass(frozen=True, repr=False)
 class Store:
     """A database whose schema is whole. Open one in every process; take none into a fork."""
@@ -100,7 +104,7 @@ def find_store(
     """Open a store that somebody has made; for those who only look.
 
     Raises:
-        InvalidInput: There is none.
+        NotMade: There is none.
         EnvironmentFailed: The database cannot be reached.
     """
     way = _Way.to(url, retry, busy_s)
@@ -108,7 +112,7 @@ def find_store(
     with _explained(way.address):
         probe = way.probe()
         if (path is not None and not path.exists()) or not way.retry(lambda: is_whole(probe)):
-            raise InvalidInput(
+            raise NotMade(
                 f"no search has been made in {way.address.name}: start one, or name another store"
             )
         return way.store()

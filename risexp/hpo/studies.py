@@ -4,9 +4,9 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import optuna
@@ -18,8 +18,11 @@ from risexp.config.words import nearest
 from risexp.errors import InvalidInput
 from risexp.hpo.crash import reach
 from risexp.hpo.leases import Leases, Owner
+from risexp.hpo.named import experimental
 from risexp.hpo.store import Store
 
+SCORE: Final = "k_loc"
+"""What a study minimises."""
 SLOT: Final = "slot"
 """Attribute of a trial: which of the budget's places it takes."""
 REASON: Final = "reason"
@@ -42,8 +45,9 @@ class Plan:
     """Finished ones in total, whatever their end; a study that has more keeps them."""
     facts: Mapping[str, Any]
     """What a study cannot change once it has begun, e.g. hashes of space and base; as JSON."""
-    zero: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters of trial 0: the base's own values. Those that are not suggested do nothing."""
+    points: Sequence[Mapping[str, Any]] = ()
+    """Parameters of the first slots, from slot 0 on; what is not given, the sampler draws. Those
+    that are not suggested do nothing."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def open_study(store: Store, plan: Plan) -> StudyRef:
             found = _ref(store, plan.name, study_id)
         if _END in store.storage.get_study_user_attrs(study_id):
             store.storage.set_study_user_attr(study_id, _END, None)
-        store.retry(lambda: _fill(store, found, plan.zero))
+        store.retry(lambda: _fill(store, found, plan.points))
         return found
 
 
@@ -153,6 +157,9 @@ def _described(store: Store, study_id: int, plan: Plan) -> None:
         return
     store.storage.set_study_user_attr(study_id, _FACTS, dict(plan.facts))
     store.storage.set_study_user_attr(study_id, _TRIALS, plan.trials)
+    with experimental():
+        # What dashboards call it.
+        optuna.load_study(study_name=plan.name, storage=store.storage).set_metric_names([SCORE])
     store.storage.set_study_user_attr(study_id, _UID, secrets.token_hex(16))
     reach("study.described")
 
@@ -177,13 +184,14 @@ def _expect_same(found: StudyRef, plan: Plan) -> None:
         )
 
 
-def _fill(store: Store, study: StudyRef, zero: Mapping[str, Any]) -> None:
+def _fill(store: Store, study: StudyRef, points: Sequence[Mapping[str, Any]]) -> None:
     """Put a waiting trial into every slot that has none; may be repeated."""
     handle = optuna.load_study(study_name=study.name, storage=store.storage)
     taken = {slot_of(trial) for trial in handle.get_trials(deepcopy=False)}
     for slot in range(study.trials):
         if slot not in taken:
-            handle.enqueue_trial(dict(zero) if slot == 0 else {}, user_attrs={SLOT: slot})
+            given = dict(points[slot]) if slot < len(points) else {}
+            handle.enqueue_trial(given, user_attrs={SLOT: slot})
             reach("study.slot")
     _close_surplus(store, study)
 

@@ -9,7 +9,8 @@ from pydantic import JsonValue
 
 from risexp.config.space import SearchSpace
 from risexp.hpo.distributions import read
-from risexp.hpo.leases import Leases
+from risexp.hpo.leases import Attempt, Leases
+from risexp.hpo.recovery import HANGING
 from risexp.hpo.store import Store
 from risexp.hpo.studies import REASON, StudyRef, end_of
 
@@ -112,25 +113,30 @@ def study_table(store: Store, study: StudyRef, space: SearchSpace) -> StudyTable
     return StudyTable(study.name, study.trials, None if end is None else end.reason, rows)
 
 
-def _attempts(store: Store, study: StudyRef) -> dict[int, list[tuple[float, float | None]]]:
-    """When each attempt at a trial began and ended, by the database's clock."""
-    leases = Leases(store, study.uid)
-    found: dict[int, list[tuple[float, float | None]]] = {}
-    for each in leases.attempts():
-        found.setdefault(each.lease.trial_id, []).append((each.began_at, each.ended_at))
+def _attempts(store: Store, study: StudyRef) -> dict[int, list[Attempt]]:
+    """The attempts at each trial, by its id."""
+    found: dict[int, list[Attempt]] = {}
+    for each in Leases(store, study.uid).attempts():
+        found.setdefault(each.lease.trial_id, []).append(each)
     return found
 
 
-def _row(
-    trial: FrozenTrial, attempts: Sequence[tuple[float, float | None]], space: SearchSpace
-) -> TrialRow:
+def _reason(trial: FrozenTrial, attempts: Sequence[Attempt]) -> str | None:
+    """Why it ended; of one that goes on, that its last attempt hung."""
+    if trial.state.is_finished():
+        return trial.user_attrs.get(REASON)
+    ends = [each.ended for each in attempts if each.ended is not None]
+    return HANGING if ends[-1:] == [HANGING] else None
+
+
+def _row(trial: FrozenTrial, attempts: Sequence[Attempt], space: SearchSpace) -> TrialRow:
     reports = trial.intermediate_values
     last = max(reports, default=0)
-    spent = [end - begin for begin, end in attempts if end is not None]
+    spent = [each.ended_at - each.began_at for each in attempts if each.ended_at is not None]
     return TrialRow(
         number=trial.number,
         state=_WORDS[trial.state],
-        reason=trial.user_attrs.get(REASON),
+        reason=_reason(trial, attempts),
         attempts=len(attempts),
         epoch=last,
         k_loc=reports.get(last),

@@ -7,6 +7,7 @@ on under its own number elsewhere.
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from optuna.trial import FrozenTrial, TrialState
@@ -20,6 +21,7 @@ from risexp.hpo.fence import Fence
 from risexp.hpo.hearing import HEARING, Hearing
 from risexp.hpo.keeper import Keeper
 from risexp.hpo.leases import RENEW_S, Fenced, Owner
+from risexp.hpo.limits import TimeLimit, limit_of, spent_s
 from risexp.hpo.outcomes import ended
 from risexp.hpo.pruners import pruner_of
 from risexp.hpo.pruning import Pruning
@@ -59,6 +61,10 @@ class Job:
     """To be told with the recorders, and to be enforced with those that may end a run."""
     stopping: "Stopping"
     """To be told with those that may end a run."""
+    limit: TimeLimit
+    """To be told with those that may end a run."""
+    hung: Callable[[], object]
+    """To be called, from any thread, by whoever ends a process in which nothing happens."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +213,13 @@ class Worker:
             fence=Fence(keeper),
             hearing=hearing,
             stopping=Stopping(self._store, self._study),
+            limit=self._limit(claim),
+            hung=partial(_hung, claim, keeper),
         )
+
+    def _limit(self, claim: Claim) -> TimeLimit:
+        attempts = self._queue.leases.attempts(claim.lease.trial_id)
+        return TimeLimit(limit_of(self._store, self._study), spent_s(attempts))
 
     def _tell(self, claim: Claim, result: Result, hearing: Hearing) -> None:
         outcome = result.outcome
@@ -234,3 +246,9 @@ class Worker:
 
     def _peers(self) -> list[FrozenTrial]:
         return self._store.storage.get_all_trials(self._study.id, deepcopy=False)
+
+
+def _hung(claim: Claim, keeper: Keeper) -> None:
+    # Should what hangs go on after all, it comes too late to write.
+    keeper.let_go()
+    claim.hang()

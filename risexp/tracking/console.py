@@ -26,10 +26,16 @@ from risexp.training.plan import Plan
 
 def view(console: Console, plans: Sequence[Plan], sources_max: int) -> Observer:
     """The observer that suits what the console writes to."""
+    if console.quiet:
+        return _nobody
     terms = tuple({name: None for plan in plans for name in plan.active})
     if console.is_terminal and not console.is_dumb_terminal:
         return LiveView(console, terms, sources_max)
     return LineView(console.file, terms, sources_max)
+
+
+def _nobody(_event: Event) -> None:
+    """Nobody looks."""
 
 
 @dataclass

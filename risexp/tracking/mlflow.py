@@ -34,6 +34,8 @@ from mlflow.exceptions import MlflowException
 
 _BATCH: Final = 900
 """Metrics of one request; MLflow takes a thousand."""
+_PAGE: Final = 200
+"""Runs that are read at once."""
 _RUNNING: Final = "RUNNING"
 
 
@@ -45,6 +47,18 @@ class Point:
     value: float
     time: int
     step: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run as its store tells it."""
+
+    run_id: str
+    """The store's own name of it."""
+    status: str
+    tags: Mapping[str, str]
+    keys: tuple[str, ...]
+    """Of its numbers."""
 
 
 class Runs:
@@ -104,6 +118,31 @@ class Runs:
         if found:
             raise _deleted(found[0])
         return None
+
+    def search(self, experiment: str, question: str) -> list[Found]:
+        """The runs of an experiment that are there and of which something holds, however many.
+
+        Args:
+            experiment: Its name; where there is none of it, there are no runs.
+            question: In MLflow's words, e.g. about tags.
+        """
+        place = self._client.get_experiment_by_name(experiment)
+        if place is None:
+            return []
+        found, token = list[Found](), ""
+        while True:
+            page = self._client.search_runs(
+                [place.experiment_id], question, max_results=_PAGE, page_token=token or None
+            )
+            found += [_found(run) for run in page]
+            token = page.token
+            if not token:
+                return found
+
+    def history(self, run_id: str, key: str) -> list[Point]:
+        """All rows of a run under a key, one that is there twice included."""
+        rows = self._client.get_metric_history(run_id, key)
+        return [Point(key, each.value, each.timestamp, each.step) for each in rows]
 
     def create(self, experiment_id: str, name: str, tags: Mapping[str, str], began_ms: int) -> str:
         """A new run, found by its tags from its first moment on."""
@@ -189,6 +228,11 @@ class Runs:
         tags = {"risexp.run": name, "risexp.uid": uid, "risexp.kind": "study"}
         tags |= {"risexp.study": name, "risexp.state": "running"}
         return self.create(experiment_id, name, tags, began_ms)
+
+
+def _found(run: Run) -> Found:
+    info, data = run.info, run.data
+    return Found(info.run_id, info.status, dict(data.tags), tuple(sorted(data.metrics)))
 
 
 def _deleted(run: Run) -> EnvironmentFailed:

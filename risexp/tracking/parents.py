@@ -59,7 +59,25 @@ def say_of_parent(
 
 def _said(store: Store, place: Path, parent: Parent, saying: Saying, experiment: str) -> str:
     runs = opened(store)
-    run_id = parent_id(runs, place, runs.experiment(experiment), parent)
+    return tell_parent(runs, place, parent, saying, runs.experiment(experiment))
+
+
+def tell_parent(
+    runs: "Runs", place: Path, parent: Parent, saying: Saying, experiment_id: str
+) -> str:
+    """The store's id of a parent, brought up to date; it is made where there is none.
+
+    Args:
+        runs: Of the store, within its environment.
+        place: The folder of all runs, which everybody who could make it shares.
+        parent: Who it is.
+        saying: What is to be said of it.
+        experiment_id: Where it belongs.
+
+    Raises:
+        Busy: Another process is making it, and does not come to an end.
+    """
+    run_id = parent_id(runs, place, experiment_id, parent)
     runs.add(run_id, params=saying.params, tags=saying.tags)
     runs.add_files(run_id, saying.files)
     if saying.status == "RUNNING":

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _PATIENCE_S: Final = 300.0
 """How long another process may take to make the tables."""
+_ANSWER_S: Final = 5
+"""How long a database is waited for that is only asked whether it is there."""
 _LOCK: Final = 0x7269736578700001
 """Key of PostgreSQL's advisory lock: `risexp`, and a number."""
 
@@ -47,6 +49,25 @@ def prepare(store: Store) -> bool:
     if store.artifacts is not None:
         return _prepare_database(store)
     return False
+
+
+def is_made(store: Store) -> bool:
+    """Whether a store has its tables, as far as that shows from here: a server makes its own.
+
+    Nothing is written, and a database that is away is waited for only briefly.
+    """
+    if store.artifacts is None:
+        return True
+    if store.database is not None and not store.database.exists():
+        return False
+    from sqlalchemy import create_engine, inspect
+
+    limit = "timeout" if store.database is not None else "connect_timeout"
+    engine = create_engine(store.uri, connect_args={limit: _ANSWER_S})
+    try:
+        return inspect(engine).has_table("experiments")
+    finally:
+        engine.dispose()
 
 
 def _prepare_file(path: Path) -> bool:

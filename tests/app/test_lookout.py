@@ -7,13 +7,18 @@ from pathlib import Path
 import pytest
 
 from risexp.app import lookout
+from risexp.app.worker import owner_of
 from risexp.errors import (
     EnvironmentFailed,
     VerificationFailed,
 )
 from risexp.hpo.breaker import FAILING
 from risexp.hpo.leases import Leases
+from risexp.hpo.limits import limit_of
+from risexp.tracking.watchdog import HUNG
 from tests.crews import WANTED, Employ, Hands, die, hear, searched, states, study, train
+from tests.searches import tiny
+from tests.trials import queue_of
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
@@ -36,6 +41,17 @@ def test_a_search_goes_on_after_a_bound_that_is_taken_back(hands: Employ) -> Non
 
     assert ["complete"] * 3 == states(found)
     assert found.table.ended is None
+
+
+def test_what_a_trial_may_take_is_kept_for_workers_who_join(hands: Employ) -> None:
+    hands()
+    kept = []
+    for seconds in (90.0, None):
+        searched(replace(WANTED, trial_timeout_s=seconds))
+        with study() as (store, found):
+            kept.append(limit_of(store, found))
+
+    assert [90.0, None] == kept
 
 
 def test_a_search_ends_when_its_time_is_over(hands: Employ) -> None:
@@ -102,12 +118,11 @@ def test_a_death_is_said_and_its_trial_goes_on_at_once(hands: Employ) -> None:
 
     found, _, said = searched()
 
+    assert found.as_json()["said"] == said
     assert [0, 1, 2] == crews[0].trained
     assert [2, 1, 1] == [each.attempts for each in found.table.trials]
     assert [f"died of SIGKILL: see {crews[0].post.log}" in each for each in said] == [True]
-    with study() as (store, ref):
-        ends = [each.ended for each in Leases(store, ref.uid).attempts()]
-    assert ["died", "finished", "finished", "finished"] == ends
+    assert ["died", "finished", "finished", "finished"] == ends()
 
 
 def test_trials_that_all_kill_their_worker_end_the_study_until_it_is_gone_on_with(
@@ -137,3 +152,62 @@ def test_a_crew_that_gave_up_is_no_end_of_a_search(hands: Employ, at_home: Path)
         searched()
 
     assert str(at_home / "mlruns" / "studies" / "toy") in str(failed.value)
+
+
+def test_a_search_of_which_nothing_is_left_starts_nobody(hands: Employ) -> None:
+    crews = hands()
+    searched()
+
+    found, shown, _ = searched()
+
+    assert [True, False] == [each.started for each in crews]
+    assert (0, ["complete"] * 3) == (found.exit_code, states(found))
+    assert found.table == shown[-1]
+
+
+def test_what_is_said_before_a_search_is_in_its_document_too(hands: Employ) -> None:
+    hands(die)
+
+    found, _, said = searched(replace(WANTED, space=tiny(pruner={"kind": "median"})))
+
+    *notes, death = found.as_json()["said"]
+    assert [*notes, death] == said
+    assert any("the pruner can end no trial" in each for each in notes)
+    assert "died of SIGKILL" in death
+
+
+def test_a_worker_that_hung_is_said_to_have_and_its_trial_goes_on(hands: Employ) -> None:
+    hands(lambda crew: die(crew, HUNG))
+
+    found, shown, said = searched()
+
+    assert ["hung", "finished", "finished", "finished"] == ends()
+    assert ["complete"] * 3 == states(found)
+    assert ["hung and ended itself" in each for each in said] == [True]
+    assert ("waiting", "hung") in {(row.state, row.reason) for each in shown for row in each.trials}
+
+
+def test_a_worker_that_has_lost_its_lease_and_does_not_end_is_killed(
+    hands: Employ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookout, "_WATCH_S", 0.0)
+    monkeypatch.setattr("risexp.hpo.overdue.is_stopped", lambda _: True)
+
+    def lose(crew: Hands) -> None:
+        with study() as (store, found):
+            queue_of(store, found, ttl_s=0.0).claim(owner_of(crew.token, crew.pids[0]))
+
+    crews = hands(lose)
+
+    found, _, said = searched()
+
+    assert list(crews[0].pids or crews[0].killed[:1]) == crews[0].killed
+    assert ["died", "finished", "finished", "finished"] == ends()
+    assert ["complete"] * 3 == states(found)
+    assert "is stopped or hangs, and its lease is over" in said[0]
+
+
+def ends() -> list[object]:
+    """Of all attempts."""
+    with study() as (store, ref):
+        return [each.ended for each in Leases(store, ref.uid).attempts()]

@@ -122,6 +122,13 @@ def test_a_log_begins_with_what_has_happened() -> None:
     assert [line(each) for each in ROWS[:5]] == Lines().new(TABLE)
 
 
+def test_trials_of_the_next_study_are_told_though_they_stand_as_those_before_them() -> None:
+    lines = Lines()
+    lines.new(TABLE)
+
+    assert [line(each) for each in ROWS[:5]] == lines.new(replace(TABLE, name="toy-next"))
+
+
 @pytest.mark.parametrize("each", ROWS)
 def test_a_line_has_no_end_of_blanks(each: TrialRow) -> None:
     assert line(each).rstrip() == line(each)

@@ -13,6 +13,7 @@ from torch.nn import Module
 from risexp.config.layers import load_config
 from risexp.data.frames import Scenes
 from risexp.hpo.leases import Leases
+from risexp.hpo.limits import set_limit
 from risexp.hpo.store import Store
 from risexp.hpo.studies import StudyRef, end_study
 from risexp.hpo.worker import Job, Result
@@ -188,6 +189,19 @@ def test_an_attempt_that_comes_after_the_last_epoch_only_calibrates(
     kept = best([attempt]).checkpoint
     assert ("COMPLETE", kept.scores["k_loc"]) == (trial.state.name, trial.value)
     assert kept.temperature is not None
+
+
+def test_a_trial_that_takes_too_long_is_pruned_after_an_epoch(store: Store) -> None:
+    study = begun(store, "limited")
+    set_limit(store, study, 0.0)
+
+    trial = trained(store, study)
+
+    outcome = find_run("limited-000").outcome()
+    assert ("PRUNED", "limit") == (trial.state.name, trial.user_attrs["reason"])
+    assert [1] == sorted(trial.intermediate_values)
+    assert outcome is not None
+    assert ("pruned", "limit") == (outcome.status, outcome.reason)
 
 
 def holds(monkeypatch: pytest.MonkeyPatch, scenes: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from risexp.app.studies import show_study
 from risexp.tracking.folder import find_run
+from risexp.tracking.labels import read_labels
 from risexp.training.vault import best
 from tests.commands import Capture, document, run
 from tests.searches import BLINK, RATE
@@ -46,8 +48,16 @@ def test_a_search_trains_its_trials_and_says_which_is_best(capsys: Capture, tmp_
     assert "2 complete of 2, 4 epochs" in out
     assert "pruner: 4 scores were reported; the pruner was asked 2 times" in out
     assert "risexp sync" not in out
+    assert "or:    risexp confirm --study tiny" in out
+    told = document(capsys, "study show tiny --trial 1")
+    assert (1, table.trials[1].values) == (told["number"], told["values"])
+    code, _, refused = run(capsys, "study show tiny --trial 2")
+    assert (2, "risexp: study tiny has trials 0 to 1, not 2\n") == (code, refused)
     lines = [line for line in err.splitlines() if line.startswith("trial")]
     assert len(set(lines)) == len(lines) > 2
+    labels = read_labels(find_run("tiny-000").path)
+    assert labels is not None
+    assert re.search(r"`/dashboard/studies/\d+/trials\?numbers=0`", labels.note)
     assert "trial 0, attempt 1: run tiny-000" in (
         tmp_path / "mlruns" / "studies" / "tiny" / "worker-0.log"
     ).read_text("utf-8")
@@ -117,10 +127,15 @@ def test_a_worker_of_its_own_does_what_waits(
         (f"{HPO} --until k_loc=4", "--until k_loc=4: give a bound of the score"),
         (f"{HPO} --until k_acc<4", "--until k_acc<4: give a bound of the score"),
         (f"{HPO} --timeout 2", "--timeout 2: give a number and s, m or h"),
+        (f"{HPO} --trial-timeout 2", "--trial-timeout 2: give a number and s, m or h"),
         (f"{HPO} --timeout 2d", "--timeout 2d: give a number and s, m or h"),
         (f"{HPO} --study a/b", "'a/b' is no name of a study"),
         (f"{HPO} --set training.optimizer.lr=0.1", "which space tiny varies"),
         (f"{HPO} --set training.epochz=1", "did you mean training.epochs?"),
+        (f"{HPO} --from wide", "no search has been made"),
+        (f"{HPO} --points 3", "--points 3 of nothing: name a study with --from"),
+        (f"{HPO} --from wide --points 0", "--points"),
+        ("hpo --space structure --from wide", "has stages, which begin with what was kept"),
         ("hpo --space tiny --device tpu", "no device"),
         ("worker --study tiny --device cpu", "no search has been made"),
     ],

@@ -216,7 +216,7 @@ def searched_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = Charter.of(load_space(str(home / "one.yaml")))
     store = open_store(f"sqlite:///{home / 'mlruns' / 'optuna.db'}")
     try:
-        open_study(store, Plan("first", 1, facts_of(given), zero_parameters(given)))
+        open_study(store, Plan("first", 1, facts_of(given), [zero_parameters(given)]))
         study = optuna.load_study(study_name="first", storage=store.storage)
         ridges = [1e-3, 1.2e-3, 1.5e-3, *[9e-3] * 9]
         study.add_trials(

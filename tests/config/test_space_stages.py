@@ -119,6 +119,7 @@ def test_a_stage_is_kept_where_its_scores_hold(best: StageTrial, kept: bool) -> 
     assert found.kept == (ON if kept else {})
     assert found.sentence.startswith("kept: " if kept else "left out: ")
     assert f"k_loc {best.scores['k_loc'] - 3.0:+.3f}" in found.sentence
+    assert best.scores["k_loc"] - 3.0 == found.moved["k_loc"]
 
 
 def test_how_much_may_be_lost_is_the_spaces_to_say() -> None:

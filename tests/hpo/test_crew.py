@@ -12,6 +12,7 @@ import pytest
 
 from risexp import __version__
 from risexp.hpo.crew import Crew, Death, Post, end_with_crew
+from risexp.tracking.watchdog import HUNG
 from tests.trials import until
 
 PYTHON = (sys.executable, "-u", "-c")
@@ -139,6 +140,29 @@ def test_an_exit_code_is_said(folder: Path) -> None:
         (death,) = deaths(crew)
 
     assert "died of exit code 2" in death.sentence()
+
+
+def test_whoever_hung_and_ended_itself_is_said_to_have(folder: Path) -> None:
+    with at_work([post(folder, f"raise SystemExit({HUNG})")]) as crew:
+        (death,) = deaths(crew)
+        crew.again()
+
+        assert 1 == len(crew.pids)
+
+    assert death.hung
+    assert f"(process {death.pid}) hung and ended itself: see " in death.sentence()
+
+
+def test_one_of_them_is_killed_though_it_is_stopped(folder: Path) -> None:
+    posts = [post(folder, WAITS, index=index) for index in range(2)]
+    with at_work(posts) as crew:
+        victim, other = crew.pids
+        os.kill(victim, signal.SIGSTOP)
+
+        crew.kill(victim)
+
+        assert [-signal.SIGKILL] == [each.code for each in deaths(crew)]
+        assert (other,) == crew.pids
 
 
 def test_whoever_always_dies_is_given_up_after_three_deaths(folder: Path) -> None:

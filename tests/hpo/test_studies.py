@@ -1,3 +1,5 @@
+from collections.abc import Mapping, Sequence
+
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -39,6 +41,49 @@ def test_trial_zero_has_the_bases_values(store: Store) -> None:
 
     first, second = store.storage.get_all_trials(study.id)
     assert 0.5 == first.params["x"] != second.params["x"]
+
+
+def given(store: Store, study: StudyRef) -> list[object]:
+    """What each trial was enqueued with, by its number."""
+    trials = store.storage.get_all_trials(study.id)
+    return [trial.system_attrs["fixed_params"] for trial in trials]
+
+
+POINTS: Sequence[Mapping[str, object]] = ({"x": 0.5}, {"x": 0.25, "y": 3}, {"y": 9})
+
+
+def test_a_study_begins_with_the_points_that_it_is_given(store: Store) -> None:
+    study = open_study(store, Plan(NAME, 4, {}, POINTS))
+
+    work_here(store, study)
+
+    base, second, third, drawn = (each.params for each in store.storage.get_all_trials(study.id))
+    assert (0.5, {"x": 0.25, "y": 3}, 9) == (base["x"], second, third["y"])
+    assert drawn.keys() == {"x", "y"}
+    assert [*POINTS, {}] == given(store, study)
+    assert [] == violations(store, study)
+
+
+def test_points_that_a_budget_leaves_no_room_for_come_when_it_grows(store: Store) -> None:
+    open_study(store, Plan(NAME, 2, {}, POINTS))
+
+    study = open_study(store, Plan(NAME, 4, {}, POINTS))
+
+    assert [*POINTS, {}] == given(store, study)
+
+
+def test_points_are_given_to_the_slots_that_a_dead_process_left_without_one(store: Store) -> None:
+    handle = optuna.load_study(
+        study_name=open_study(store, Plan(NAME, 1, {}, POINTS)).name, storage=store.storage
+    )
+    handle.enqueue_trial(dict(POINTS[2]), user_attrs={SLOT: 2})
+
+    study = open_study(store, Plan(NAME, 3, {}, POINTS))
+    again = open_study(store, Plan(NAME, 3, {}, POINTS))
+
+    assert study == again
+    assert [0, 2, 1] == slots(store, study)
+    assert [POINTS[0], POINTS[2], POINTS[1]] == given(store, study)
 
 
 def test_the_same_plan_goes_on_with_its_study(store: Store, study: StudyRef) -> None:
@@ -139,3 +184,9 @@ def test_why_a_study_ended_is_kept_until_it_goes_on(store: Store, study: StudyRe
 
 def test_a_run_is_named_for_its_trial() -> None:
     assert ["wide-007", "wide-1234"] == [run_id("wide", 7), run_id("wide", 1234)]
+
+
+def test_dashboards_call_the_score_by_its_name(store: Store, study: StudyRef) -> None:
+    handle = optuna.load_study(study_name=study.name, storage=store.storage)
+
+    assert ["k_loc"] == handle.metric_names

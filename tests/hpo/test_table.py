@@ -22,7 +22,7 @@ CHARTER: Charter = charter(learning(pruner={"kind": "none"}))
 
 @pytest.fixture
 def study(store: Store) -> StudyRef:
-    return open_study(store, Plan("toy", 5, {}, zero_parameters(CHARTER)))
+    return open_study(store, Plan("toy", 5, {}, [zero_parameters(CHARTER)]))
 
 
 def claim(store: Store, study: StudyRef) -> Claim:

@@ -25,3 +25,11 @@ def test_narrow_lies_inside_wide() -> None:
     assert narrow.vary.keys() == shared
     for path in shared:
         assert all(wide.vary[path].holds(end) for end in narrow.vary[path].ends())
+
+
+def test_a_copy_under_another_name_is_seen_for_what_it_is() -> None:
+    """As it once was: `narrow` held what `wide` holds."""
+    wide = load_space("wide")
+    copy = wide.model_copy(update={"name": "narrow", "about": "the second sweep"})
+
+    assert [] == diff_spaces(wide, copy)

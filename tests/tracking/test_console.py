@@ -207,6 +207,16 @@ def test_the_view_suits_what_it_is_drawn_on() -> None:
     assert isinstance(view(screen, PLANS, 5), LiveView)
 
 
+def test_a_quiet_console_shows_nothing() -> None:
+    stream = io.StringIO()
+    nobody = view(Console(file=stream, quiet=True), PLANS, 5)
+
+    for event in events(2):
+        nobody(event)
+
+    assert "" == stream.getvalue()
+
+
 def test_a_beta_of_zero_is_shown_as_off() -> None:
     assert ["off", "0.30"] == [
         cells(ended_of(plan_of(1, beta=beta)))["beta"] for beta in (0.0, 0.3)

@@ -1,0 +1,1 @@
+"""The check-up of environment, stores and studies."""

@@ -1,0 +1,86 @@
+"""The run folders of a home as a check-up sees them: whose they are, and what of them is unsent."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from risexp.app.doctor.system import is_locked
+from risexp.errors import RisexpError
+from risexp.tracking.folder import RunFolder, list_runs
+from risexp.tracking.labels import Labels, read_labels
+from risexp.tracking.sending import store_for
+from risexp.tracking.spool import Progress, Spool
+from risexp.tracking.stores import Store
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One run's folder."""
+
+    run: RunFolder
+    labels: Labels | None
+    store: Store | None
+    """Where it is recorded; None: nowhere."""
+    progress: Progress | None
+    unsent: int
+    """Lines that its store misses; 0 where it has none."""
+    begun: bool
+    """Whether anything was written down of it."""
+    trained: bool
+    """Whether a process has it."""
+
+    @property
+    def spool(self) -> Spool:
+        """The folder as its sender sees it."""
+        return Spool(self.run.path)
+
+    @property
+    def study_uid(self) -> str | None:
+        """Of the study that it is a trial of."""
+        parent = None if self.labels is None else self.labels.parent
+        return None if parent is None else parent.uid
+
+    def is_of(self, studies: Sequence[str]) -> bool:
+        """Whether it belongs to one of these studies, by name; to any where none is named."""
+        return not studies or (self.labels is not None and self.labels.study in studies)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """All of them."""
+
+    seen: tuple[Seen, ...]
+    damaged: tuple[str, ...]
+    """What is wrong with those that cannot be read, in sentences."""
+
+    def of_study(self, uid: str) -> Iterable[Seen]:
+        """The trials of a study."""
+        return (each for each in self.seen if each.study_uid == uid)
+
+
+def folders(studies: Sequence[str]) -> Folders:
+    """The folders of some studies' trials; of all runs where no study is named."""
+    seen, damaged = list[Seen](), list[str]()
+    for run in list_runs():
+        try:
+            found = _seen(run)
+        except RisexpError as error:
+            damaged.append(f"run {run.run_id} cannot be read: {error}")
+            continue
+        if found.is_of(studies):
+            seen.append(found)
+    return Folders(tuple(seen), tuple(damaged))
+
+
+def _seen(run: RunFolder) -> Seen:
+    spool, labels = Spool(run.path), read_labels(run.path)
+    progress, store = spool.progress(), store_for(run.path, None)
+    unsent = spool.unsent()
+    return Seen(
+        run=run,
+        labels=labels,
+        store=store,
+        progress=progress,
+        unsent=0 if store is None else unsent,
+        begun=unsent > 0 or (progress is not None and progress.sent > 0),
+        trained=is_locked(run.path / ".lock"),
+    )

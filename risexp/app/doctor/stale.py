@@ -1,0 +1,175 @@
+"""What was left lying about: nothing is lost by it, and somebody has to know."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from risexp.app.doctor.check import Check, judged
+from risexp.app.doctor.facts import StudyFacts
+from risexp.app.doctor.folders import Folders, Seen
+from risexp.app.doctor.record import Recorded
+from risexp.app.doctor.stores import Destinations
+from risexp.config.space_files import home
+from risexp.tracking.reading import status_of
+from risexp.tracking.record import STATUS
+from risexp.training.durable import PARTIAL
+
+_FIX: Final = "`risexp doctor --fix`"
+_SETTLED_S: Final = 60.0
+"""Age from which a partial file belongs to nobody who is writing it."""
+
+
+def study_leftovers(facts: StudyFacts, found: Recorded) -> Iterator[Check]:
+    """Leases and ends of a study.
+
+    Args:
+        facts: Of the study.
+        found: What its stores hold of it.
+    """
+    yield _leases(facts)
+    yield _end(facts)
+    if found.judged:
+        said = [f"run {run} of study {facts.name} is RUNNING" for run in unended(facts, found)]
+        sound = "its run in MLflow says how it stands"
+        advice = f"{_FIX} says there how it ended"
+        yield judged("stale", f"{facts.name}: run of the study", said, sound, advice, "warn")
+
+
+def unended(facts: StudyFacts, found: Recorded) -> list[str]:
+    """Runs of a study that say it runs, though it is over or was ended."""
+    if facts.at_work or not (facts.over or facts.end is not None):
+        return []
+    return [run for run, status in found.parents.items() if status == "RUNNING"]
+
+
+def unsent(folders: Folders, facts: Sequence[StudyFacts]) -> list[Seen]:
+    """Folders of which something is unsent, and that nobody is at work on."""
+    busy = {each.study.uid for each in facts if each.at_work}
+    return [
+        each
+        for each in folders.seen
+        if each.unsent and not each.trained and each.study_uid not in busy
+    ]
+
+
+def wrong_plain_statuses(
+    folders: Folders, facts: Sequence[StudyFacts], destinations: Destinations
+) -> list[tuple[Seen, str]]:
+    """Runs beside the studies that MLflow calls running though they ended, and what they are.
+
+    The runs of trials are judged by their trials.
+    """
+    studies = {each.study.uid for each in facts}
+    return [
+        (each, wanted)
+        for each in folders.seen
+        if each.study_uid not in studies
+        and not each.unsent
+        and (wanted := _ended(each)) is not None
+        and _status(each, destinations) == "RUNNING"
+    ]
+
+
+def folder_leftovers(
+    folders: Folders,
+    facts: Sequence[StudyFacts],
+    known: Iterable[str] | None,
+    destinations: Destinations,
+) -> Iterator[Check]:
+    """What is left in run folders, and in MLflow of them.
+
+    Args:
+        folders: Of this home.
+        facts: Of the studies that were looked at.
+        known: Identifiers of all studies; None where their store does not tell.
+        destinations: Where records are.
+    """
+    wrong = list(folders.damaged)
+    sound = f"{len(folders.seen)} run folders can be read"
+    yield judged("stale", "folders", wrong, sound, "put a copy of the file back")
+    told = [f"run {each.run.run_id}: {each.unsent} lines" for each in unsent(folders, facts)]
+    sound = "every line of a journal is where it belongs"
+    yield judged("stale", "unsent", told, sound, f"{_FIX} or `risexp sync` sends them", "warn")
+    running = [each.run.run_id for each, _ in wrong_plain_statuses(folders, facts, destinations)]
+    told = [f"MLflow calls {name} running, and it has ended" for name in running]
+    yield judged("stale", "runs", told, "MLflow calls nothing running that ended", _FIX, "warn")
+    if known is not None:
+        yield _gone(folders, known)
+
+
+def file_leftovers() -> Iterator[Check]:
+    """Files that somebody who died began, and checkpoints that were found damaged."""
+    place = home().absolute() / "mlruns"
+    before = time.time() - _SETTLED_S
+    partial_ = [path for path in place.rglob(f"*{PARTIAL}") if _age(path) < before]
+    advice = "whoever wrote it died; delete it, or leave it"
+    sound = "none was left half-written"
+    yield judged("stale", "partial files", _named(partial_, place), sound, advice, "warn")
+    damaged = sorted(place.glob("runs/*/checkpoints/*/*.corrupt*"))
+    advice = "it was set aside, and an older one is used; find out what the disk did to it"
+    yield judged("stale", "checkpoints", _named(damaged, place), "none is damaged", advice, "warn")
+
+
+def _leases(facts: StudyFacts) -> Check:
+    dead = [
+        f"attempt {each.lease.attempt} at trial {number} on {each.host or 'no machine'} (process "
+        f"{each.pid}) has not renewed its lease"
+        for number, each in sorted(facts.expired.items())
+    ]
+    alone = [f"trial {number} runs without a lease" for number in facts.orphans]
+    what, sound = f"{facts.name}: leases", "no lease is over"
+    if facts.at_work:
+        sound = "its workers see to them"
+        return Check("stale", what, "ok", sound, tuple(dead + alone))
+    advice = f"a worker or {_FIX} gives the trial back"
+    return judged("stale", what, dead + alone, sound, advice, "warn")
+
+
+def _end(facts: StudyFacts) -> Check:
+    left = () if facts.at_work else facts.unnamed
+    told = [f"trial {number} waits, and nobody works on the study" for number in left]
+    advice = f"`risexp hpo` goes on with it, `risexp study stop {facts.name}` writes its end"
+    sound = "it is at work" if facts.at_work else "nothing waits, or it is written why"
+    return judged("stale", f"{facts.name}: end", told, sound, advice, "warn")
+
+
+def _gone(folders: Folders, known: Iterable[str]) -> Check:
+    uids = {*known}
+    told = [
+        f"run {each.run.run_id} is of study {each.labels.study}, which is not in this store"
+        for each in folders.seen
+        if each.labels is not None and each.study_uid is not None and each.study_uid not in uids
+    ]
+    advice = "it is kept; name the study's store in RISEXP_STORE, or move the folder away"
+    return judged("stale", "studies", told, "every trial's study is there", advice, "warn")
+
+
+def _ended(seen: Seen) -> str | None:
+    """The status of a run that has ended and was sent; None where it goes on."""
+    ending = seen.spool.ending()
+    if seen.progress is None or not seen.progress.run_id or ending is None:
+        return None
+    status = STATUS[ending[1].status]
+    return None if status == "RUNNING" else status
+
+
+def _status(seen: Seen, destinations: Destinations) -> str | None:
+    if seen.store is None or seen.progress is None:
+        return None
+    question = partial(status_of, run=seen.run.run_id, run_id=seen.progress.run_id)
+    found = destinations.ask(seen.store, question)
+    return found if isinstance(found, str) else None
+
+
+def _age(path: Path) -> float:
+    """When it was last written; never, where it is gone already."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return float("inf")
+
+
+def _named(paths: Iterable[Path], place: Path) -> list[str]:
+    return [str(path.relative_to(place.parent)) for path in paths]

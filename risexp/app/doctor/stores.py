@@ -1,0 +1,115 @@
+"""Whether the stores answer and have their tables, without waiting long for one that is away."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from risexp.app.doctor.check import Check
+from risexp.app.worker import STORE, store_url
+from risexp.errors import EnvironmentFailed
+from risexp.hpo.address import address_of, embedded
+from risexp.hpo.retry import Retry
+from risexp.hpo.store import NotMade, Store, find_store
+from risexp.tracking.border import Failure, tried
+from risexp.tracking.schema import is_made
+from risexp.tracking.stores import VARIABLE, in_environment
+from risexp.tracking.stores import Store as Destination
+
+if TYPE_CHECKING:
+    from risexp.tracking.mlflow import Runs
+
+T = TypeVar("T")
+
+PATIENCE_S: Final = 5.0
+"""How long a store is waited for."""
+NOT_MADE: Final = "not yet made: the first to need it makes it, or `risexp doctor --fix` does"
+
+
+@dataclass(frozen=True)
+class Studies:
+    """The database of studies, and what is said of it."""
+
+    store: Store | None
+    """None where there is none that answers."""
+    check: Check
+    missing: bool = False
+    """Whether it is not yet made."""
+
+
+@contextmanager
+def studies_store() -> Iterator[Studies]:
+    """The database of studies, opened where it is there and answers, and closed in the end.
+
+    Raises:
+        InvalidInput: What the environment names is no database, or its driver is not installed.
+    """
+    found = _studies()
+    try:
+        yield found
+    finally:
+        if found.store is not None:
+            found.store.close()
+
+
+def _studies() -> Studies:
+    name = address_of(store_url() or embedded()).name
+    try:
+        store = find_store(store_url(), retry=Retry("", limit_s=PATIENCE_S), busy_s=PATIENCE_S)
+    except NotMade:
+        return Studies(None, Check("stores", "studies", "ok", f"{name} is {NOT_MADE}"), True)
+    except EnvironmentFailed as error:
+        said = f"{error}; or name another one in {STORE}"
+        return Studies(None, Check("stores", "studies", "fail", said))
+    said = f"{name} answers, and its tables are current"
+    return Studies(store, Check("stores", "studies", "ok", said))
+
+
+@dataclass
+class Destinations:
+    """The stores of records, each opened once; one that fails is not asked again."""
+
+    _opened: dict[str, "Runs | Failure"] = field(default_factory=dict, init=False)
+
+    def ask(self, store: Destination, question: "Callable[[Runs], T]") -> T | Failure | None:
+        """What a store answers; None where it is not yet made."""
+        with in_environment(store):
+            runs = self._opened.get(store.name) or tried(partial(_opened, store))
+            if runs is None:
+                return None
+            self._opened[store.name] = runs
+            if isinstance(runs, Failure):
+                return runs
+            answer = tried(partial(question, runs))
+            if isinstance(answer, Failure):
+                self._opened[store.name] = answer
+            return answer
+
+    def check(self, store: Destination | None) -> Check:
+        """Whether the store that new runs are recorded in answers."""
+        if store is None:
+            return Check(
+                "stores", "records", "ok", f"{VARIABLE} says off: runs are in folders only"
+            )
+        name = store.name if store.database is None else str(store.database)
+        answer = self.ask(store, lambda _: True)
+        if answer is None:
+            return Check("stores", "records", "ok", f"{name} is {NOT_MADE}")
+        if isinstance(answer, Failure):
+            said = (
+                f"{name} cannot be used ({answer.sentence}): start it, or name another one in "
+                f"{VARIABLE}; nothing is lost meanwhile"
+            )
+            return Check("stores", "records", "fail", said)
+        return Check("stores", "records", "ok", f"{name} answers, and its tables are current")
+
+
+def _opened(store: Destination) -> "Runs | None":
+    if not is_made(store):
+        return None
+    from risexp.tracking.mlflow import Runs
+
+    runs = Runs(store)
+    runs.answers()
+    return runs

@@ -1,0 +1,139 @@
+"""Trials that a study ended early, trained to their ends: begun once, gone on with, and told."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+from pydantic import JsonValue
+
+from risexp.app.audit import AuditDone, ToAudit, audit
+from risexp.config.space_charter import Charter
+from risexp.errors import InvalidInput
+from risexp.hpo.address import embedded
+from risexp.hpo.charters import charter_of
+from risexp.hpo.ending import Ending, unsound
+from risexp.hpo.studies import study_names
+from tests.crews import Employ, Hands, study, train
+from tests.searches import Past, past, tiny
+from tests.trials import opened
+
+LR = "training.optimizer.lr"
+WANTED = ToAudit(study="toy", share=1.0, device="cpu", tracking="off")
+DONE: tuple[Past, ...] = (
+    ({LR: 3e-3}, [6.0, 5.0, 4.0], Ending("complete", "finished", 4.0)),
+    ({LR: 1e-3}, [6.0, 5.0, 3.0], Ending("complete", "finished", 3.0)),
+)
+ENDED: tuple[Past, ...] = (
+    ({LR: 2e-3}, [9.0, 8.0], Ending("pruned", "pruned")),
+    ({LR: 4e-3}, [7.0], Ending("pruned", "pruned")),
+    ({LR: 5e-3}, [7.0], unsound("non-finite")),
+)
+
+
+@pytest.fixture(autouse=True)
+def toy(at_home: Path) -> None:
+    """A study of three epochs, two of whose trials its pruner ended."""
+    del at_home
+    searched_before("toy", *DONE, *ENDED)
+
+
+def searched_before(name: str, *trials: Past) -> None:
+    space = tiny(pruner={"kind": "median", "startup": 1})
+    with opened(embedded()) as store:
+        past(store, name, Charter.of(space), trials)
+
+
+def by_rate(_: int, values: Mapping[str, JsonValue]) -> float:
+    return 1000.0 * float(str(values[LR]))
+
+
+def judge(crew: Hands) -> None:
+    """Do the next trials, scored so."""
+    crew.score = by_rate
+    train(crew)
+
+
+def leave(crew: Hands) -> None:
+    crew.pids = ()
+
+
+def audited(wanted: ToAudit = WANTED) -> AuditDone:
+    return audit(wanted, lambda *_: None, lambda _: None)
+
+
+def test_what_was_ended_early_is_trained_to_its_end(hands: Employ) -> None:
+    crews = hands(judge)
+
+    found = audited()
+
+    told = found.audit
+    assert [0, 1] == crews[0].trained
+    assert [(3, 1, 7.0, 4.0), (2, 2, 8.0, 2.0)] == [
+        (each.trial, each.epoch, each.last, each.value) for each in told.trials
+    ]
+    assert (1, 1.0, 3.0) == (told.better, told.regret, told.best)
+    assert (2, 3, 13) == (told.saved.trials, told.saved.epochs, told.saved.of)
+    assert found.as_json() == json.loads(json.dumps(found.as_json(), allow_nan=False))
+    with study("toy-audit") as (_, ref):
+        assert "none" == charter_of("toy-audit", ref.facts).space.pruner.kind
+
+
+def test_the_audited_are_the_same_runs_as_before(hands: Employ) -> None:
+    hands(judge)
+
+    audited()
+
+    with study("toy-audit") as (_, after), study("toy") as (_, before):
+        one, other = (charter_of(each.name, each.facts) for each in (before, after))
+    for rate in (2e-3, 4e-3):
+        assert one.resolve({LR: rate}).config == other.resolve({LR: rate}).config
+
+
+def test_it_goes_on_with_the_same_trials(hands: Employ) -> None:
+    crews = hands(judge, leave)
+    assert 1 == len(audited().audit.ended)
+    with opened(embedded()) as store:
+        more = optuna.load_study(study_name="toy", storage=store.storage)
+        more.add_trial(replaced(more.get_trials()[2], 1e-4))
+
+    found = audited()
+
+    assert [[0], [1]] == [crew.trained for crew in crews]
+    assert [3, 2] == [each.trial for each in found.audit.trials]
+    assert 3 == found.audit.saved.trials
+
+
+def replaced(trial: optuna.trial.FrozenTrial, rate: float) -> optuna.trial.FrozenTrial:
+    trial.params = {LR: rate}
+    return trial
+
+
+def test_it_does_not_go_on_with_another_share(hands: Employ) -> None:
+    hands(judge)
+    audited()
+
+    with pytest.raises(InvalidInput, match=r"begun with --audit-share 1\.0 \(given: None\)"):
+        audited(replace(WANTED, share=None))
+
+
+def test_where_nothing_was_ended_early_there_is_nothing_to_audit(hands: Employ) -> None:
+    crews = hands()
+    searched_before("whole", *DONE, ENDED[-1])
+
+    found = audited(replace(WANTED, study="whole"))
+
+    assert (None, (), 0) == (found.searched, found.audit.trials, found.exit_code)
+    assert found.as_json() == json.loads(json.dumps(found.as_json(), allow_nan=False))
+    assert [] == crews
+    with opened(embedded()) as store:
+        assert ["toy", "whole"] == study_names(store)
+
+
+def test_an_unknown_study_is_not_audited(hands: Employ) -> None:
+    hands()
+
+    with pytest.raises(InvalidInput, match="there is no study 'toi'"):
+        audited(replace(WANTED, study="toi"))

@@ -1,0 +1,70 @@
+"""`risexp confirm`: what cannot begin, and one that is real."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from risexp.tracking.folder import find_run
+from tests.commands import Capture, document, run
+from tests.searches import BLINK, RATE
+
+CONFIRM = "confirm --study tiny --top 1 --seeds 2 --workers 1 --device cpu"
+
+
+@pytest.fixture(autouse=True)
+def tiny(tmp_path: Path) -> None:
+    """A space of two trials that take a blink."""
+    folder = tmp_path / "search_spaces"
+    folder.mkdir()
+    space = {"base": "smoke", "trials": 2, "fixed": {**BLINK, "training.epochs": 1}, "vary": RATE}
+    (folder / "tiny.yaml").write_text(json.dumps(space), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("confirm", "--study"),
+        (CONFIRM, "no search has been made"),
+        (f"{CONFIRM} --top 0", "--top"),
+        (f"{CONFIRM} --seeds 1", "--seeds"),
+        (f"{CONFIRM} --epochs 0", "--epochs"),
+        (f"{CONFIRM} --name a/b", "'a/b' is no name of a study"),
+        (f"{CONFIRM} --timeout 2", "--timeout 2: give a number and s, m or h"),
+        ("confirm --study tiny --device tpu", "no device"),
+    ],
+)
+def test_what_cannot_be_confirmed_is_one_sentence_and_leaves_nothing_behind(
+    capsys: Capture, tmp_path: Path, command: str, said: str
+) -> None:
+    code, out, err = run(capsys, command)
+
+    assert (2, "") == (code, out)
+    assert said in err
+    assert 1 == err.count("\n")
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_a_search_is_confirmed_at_the_presets_length(capsys: Capture) -> None:
+    run(capsys, "hpo --space tiny --workers 1 --device cpu --unchecked")
+
+    told = document(capsys, CONFIRM)
+
+    assert ([1, 2], 3, [0, 1]) == (
+        told["seeds"],
+        told["epochs"],
+        sorted(each["trial"] for each in told["candidates"]),
+    )
+    assert [3] * 4 == [each["epoch"] for each in told["study"]["trials"]]
+    assert {"tiny-confirm"} == {told["study"]["study"]}
+    for number, seed in enumerate([1, 1, 2, 2]):
+        config = find_run(f"tiny-confirm-{number:03d}").config()
+        assert (seed, 3) == (config.training.seed, config.training.epochs)
+
+    code, out, _ = run(capsys, CONFIRM)
+
+    assert 0 == code
+    lines = out.splitlines()
+    assert ["base", "1"] == sorted(line.split()[0] for line in lines[1:3])[::-1]
+    assert "rank correlation of k_loc before and now: none, 2 of the candidates have both" in out
+    assert f"next:  risexp eval {told['best_run']} --against nomp" == lines[-1]

@@ -1,0 +1,134 @@
+"""`risexp hpo` of a space with stages: one study a stage, and one table for all of them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from risexp.app.search import Searched
+from risexp.app.stages import Staged, StageRow
+from risexp.app.studies import show_study
+from risexp.config.space_stages import Verdict
+from risexp.hpo.table import StudyTable, TrialRow, TrialWord
+from risexp.tracking.folder import find_run
+from tests.commands import Capture, document, run
+from tests.searches import BLINK
+
+HPO = "hpo --space terms --workers 1 --device cpu --unchecked"
+WEIGHT = {"kind": "choice", "options": [0.0, 1.0]}
+
+
+@pytest.fixture(autouse=True)
+def terms(tmp_path: Path) -> None:
+    """A space of two stages, each of two trials that take a blink; whatever is tried is kept."""
+    folder = tmp_path / "search_spaces"
+    folder.mkdir()
+    space = {
+        "base": "smoke",
+        "trials": 2,
+        "fixed": {**BLINK, "training.epochs": 2, "loss.structure_share": 0.1},
+        "stages": {"subspace": {"loss.subspace": WEIGHT}, "cross": {"loss.cross": WEIGHT}},
+        "keep": {"k_loc": 10.0, "k_acc": 1.0, "success_rate": 1.0},
+        "sampler": {"kind": "random"},
+        "pruner": {"kind": "none"},
+    }
+    (folder / "terms.yaml").write_text(json.dumps(space), encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_stages_are_searched_one_after_the_other_and_read_again(capsys: Capture) -> None:
+    told = document(capsys, f"{HPO} --tracking off")
+
+    assert ["subspace", "cross"] == [each["stage"] for each in told["stages"]]
+    assert {"loss.subspace": 1.0, "loss.cross": 1.0} == told["kept"]
+    assert ([], 0) == (told["left"], told["exit_code"])
+    assert 1.0 == find_run("terms-cross-000").config().loss.subspace
+    assert [1, 1] == [each.attempts for each in show_study("terms-cross").trials]
+
+    code, out, _ = run(capsys, f"{HPO} --tracking off")
+
+    assert 0 == code
+    assert "kept: --set loss.subspace=1.0 --set loss.cross=1.0" in out
+    assert [1, 1] == [each.attempts for each in show_study("terms-cross").trials]
+
+
+def stage(name: str, states: tuple[TrialWord, ...], verdict: Verdict | None) -> StageRow:
+    """A stage whose trials stand so."""
+    rows = tuple(
+        TrialRow(number, state, None, 1, 2, 4.0, 4.0, 4.0 if state == "complete" else None, {}, 1.0)
+        for number, state in enumerate(states)
+    )
+    ended = "60 s are over" if "waiting" in states else None
+    table = StudyTable(f"terms-{name}", len(rows), ended, rows)
+    return StageRow(name, Searched(table, 0, "", 0), verdict, None if verdict is None else 1)
+
+
+MOVED = {"k_loc": -0.25, "k_acc": 0.01, "success_rate": 0.0}
+KEPT = stage(
+    "subspace",
+    ("complete", "complete"),
+    Verdict({"loss.subspace": 1.0}, "kept: its best trial has more", MOVED),
+)
+
+
+def found(*rows: StageRow, left: tuple[str, ...] = (), fault: str | None = None) -> Staged:
+    kept = {"loss.subspace": 1.0}
+    settings: dict[str, JsonValue] = {"training.epochs": 2, "count.kind": "two words", **kept}
+    return Staged("terms", "smoke", rows, left, kept, settings, 0 if fault is None else 4, fault)
+
+
+def test_the_table_says_what_each_stage_changed_and_how_to_train_the_result(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("risexp.app.stages.search_stages", lambda *_: found(KEPT))
+
+    code, out, _ = run(capsys, HPO)
+
+    assert 0 == code
+    headings, row, *rest = out.splitlines()
+    assert ["stage", "trials", "best", "k_loc", "by"] == headings.split()[:5]
+    assert "subspace  2 of 2  1     -0.250    +0.010    +0.000" in " ".join([row])
+    assert row.endswith("kept: its best trial has more")
+    assert "kept: --set loss.subspace=1.0" in rest
+    train = "next:  risexp train --preset smoke -s training.epochs=2 -s 'count.kind=two words'"
+    assert f"{train} -s loss.subspace=1.0" in rest
+
+
+def test_stages_without_a_verdict_are_named(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = stage("cross", ("complete", "waiting"), None)
+    monkeypatch.setattr(
+        "risexp.app.stages.search_stages", lambda *_: found(KEPT, begun, left=("cross", "margin"))
+    )
+
+    code, out, _ = run(capsys, HPO)
+
+    assert 0 == code
+    assert "none: 60 s are over" in out
+    assert "2 stages without a verdict: cross, margin" in out
+    assert "the same command goes on" in out
+    assert "risexp train" not in out
+
+
+def test_a_stage_that_fails_ends_with_its_reason(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = found(KEPT, left=("cross",), fault="stage cross: nobody was asked")
+    monkeypatch.setattr("risexp.app.stages.search_stages", lambda *_: failed)
+
+    code, out, err = run(capsys, f"{HPO} --json")
+
+    assert 4 == code
+    assert "stage cross: nobody was asked" in err
+    assert "stage cross: nobody was asked" == json.loads(out)["fault"]
+
+
+def test_a_bound_of_the_score_is_refused(capsys: Capture, tmp_path: Path) -> None:
+    code, out, err = run(capsys, f"{HPO} --until k_loc<4")
+
+    assert (2, "") == (code, out)
+    assert "--until ends a study" in err
+    assert 1 == err.count("\n")
+    assert not (tmp_path / "mlruns").exists()

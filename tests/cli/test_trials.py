@@ -1,0 +1,70 @@
+"""What a person reads of a study's trials, however many fields were searched."""
+
+from collections.abc import Mapping
+
+import pytest
+from pydantic import JsonValue
+
+from risexp.cli.trials import beside_base, best_trial, study_rows, trial_of
+from risexp.errors import InvalidInput
+from risexp.hpo.table import StudyTable, TrialRow
+from tests.commands import Capture
+
+MANY: Mapping[str, JsonValue] = {f"network.field_{index}": index for index in range(7)}
+
+
+def row(number: int, value: float, values: Mapping[str, JsonValue]) -> TrialRow:
+    return TrialRow(number, "complete", "finished", 1, 3, value, value, value, values, 1.0)
+
+
+def study(*rows: TrialRow) -> StudyTable:
+    return StudyTable("toy", len(rows), None, rows)
+
+
+def test_few_fields_stand_in_the_row_and_many_do_not(capsys: Capture) -> None:
+    study_rows([row(0, 2.0, {"loss.count": 0.5})])
+    few = capsys.readouterr().out
+    study_rows([row(0, 2.0, MANY)])
+    many = capsys.readouterr().out
+
+    assert "loss.count = 0.5" in few
+    assert "network" not in many
+    assert ["trial", "state", "epochs", "k_loc", "lowest", "why"] == many.split("\n")[0].split()
+
+
+def test_the_best_trial_is_told_by_what_the_base_has_not(capsys: Capture) -> None:
+    varied = {**MANY, "network.field_3": 0.12345, "count.smoothing": 0.1}
+    base = {**MANY, "count.threshold": 0.5}
+
+    best_trial(study(row(0, 2.0, base), row(1, 1.5, varied), row(2, 1.7, MANY)))
+
+    out = capsys.readouterr().out.splitlines()
+    assert "best: trial 1, k_loc 1.500, run toy-001" == out[0]
+    assert [
+        ["searched", "trial", "0", "trial", "1"],
+        ["network.field_3", "3", "0.123"],
+        ["count.threshold", "0.5"],
+        ["count.smoothing", "0.1"],
+    ] == [line.split() for line in out[1:] if line]
+
+
+def test_a_base_that_is_best_is_set_beside_nothing(capsys: Capture) -> None:
+    best_trial(study(row(0, 1.0, MANY), row(1, 1.5, {**MANY, "network.field_3": 4})))
+
+    assert "best: trial 0, k_loc 1.000, run toy-000\n" == capsys.readouterr().out
+
+
+def test_trials_of_the_same_values_differ_in_nothing(capsys: Capture) -> None:
+    table = study(row(0, 1.0, MANY), row(1, 1.0, MANY))
+
+    beside_base(table, table.trials[1])
+
+    assert "" == capsys.readouterr().out
+
+
+def test_a_trial_is_found_by_its_number() -> None:
+    table = study(row(0, 1.0, MANY), row(1, 1.5, MANY))
+
+    assert table.trials[1] is trial_of(table, 1)
+    with pytest.raises(InvalidInput, match="study toy has trials 0 to 1, not 2"):
+        trial_of(table, 2)

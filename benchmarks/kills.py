@@ -203,7 +203,10 @@ def _kill(store: Store, search: int, dice: random.Random) -> list[Kill]:
     if not living:
         return []
     victim = dice.choice(living)
-    os.kill(victim.pid, signal.SIGKILL)
+    try:
+        os.kill(victim.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return []  # it has just left
     return [Kill(time.time(), victim.lease.trial_id, victim.lease.attempt)]
 
 

@@ -25,7 +25,10 @@ from risexp.hpo.table import study_table
 from risexp.tracking.folder import RunFolder, find_run
 from risexp.tracking.outcome import complete, pruned
 from risexp.tracking.stores import embedded
+from risexp.training.vault import Owner as Holder
+from risexp.training.vault import Vault
 from tests.records import K_LOCS, finished, new_run, place, stored, train
+from tests.runs_of_training import checkpoints
 from tests.searches import begun
 from tests.trials import owner, queue_of
 
@@ -35,6 +38,9 @@ ENDINGS = (
     (pruned("others are better"), Ending("pruned", "pruned")),
     (complete("finished", 3), Ending("complete", "finished", min(K_LOCS))),
 )
+
+WAITS = {"toy: end": "warn"}
+"""What is wrong where a trial waits."""
 
 
 def search_in_order() -> None:
@@ -72,8 +78,11 @@ def taken(store: Store, study: StudyRef) -> tuple[Claim, RunFolder]:
 
 
 def trained(claim: Claim, folder: RunFolder) -> None:
-    """Train it, and report each epoch."""
+    """Train it, report each epoch, and keep its checkpoints."""
     train(folder)
+    *_, attempt = folder.attempts()
+    for checkpoint in checkpoints(len(K_LOCS), folder.run_id):
+        Vault(attempt, Holder(folder.run_id, checkpoint.config_sha)).save(checkpoint)
     for step, score in enumerate(K_LOCS, start=1):
         claim.report(step, score)
 
@@ -154,3 +163,22 @@ def check_of(diagnosis: Diagnosis, what: str) -> Check:
     """The one check of something."""
     (only,) = [each for each in diagnosis.checks if each.what == what]
     return only
+
+
+def mended() -> tuple[tuple[str, ...], Diagnosis]:
+    """What is done, and how it looks after; what a second time does is nothing."""
+    first = found(fix=True)
+    assert () == found(fix=True).done
+    return first.done, first
+
+
+def end_all_leases() -> None:
+    """Let every lease be over."""
+    change("UPDATE risexp_attempts SET expires_at = 0 WHERE ended IS NULL")
+
+
+def die_amid_a_trial() -> None:
+    """Let a worker die that has a trial."""
+    with the_study(begin=4) as (store, study):
+        taken(store, study)
+    end_all_leases()

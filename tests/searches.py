@@ -11,12 +11,14 @@ from risexp.app.study_record import study_labels
 from risexp.app.trial import train_trial
 from risexp.config.space import SearchSpace
 from risexp.config.space_charter import Charter
+from risexp.hpo.beginnings import Beginning
 from risexp.hpo.charters import charter_of, facts_of
 from risexp.hpo.distributions import stored
 from risexp.hpo.ending import Ending
+from risexp.hpo.points import base_point
 from risexp.hpo.store import Store
 from risexp.hpo.studies import Plan, StudyRef, open_study
-from risexp.hpo.suggest import suggest, zero_parameters
+from risexp.hpo.suggest import suggest
 from risexp.hpo.worker import Job, Result, Train, Worker
 from tests.spaces import planted
 from tests.trials import owner, queue_of
@@ -42,7 +44,7 @@ def tiny(**more: Any) -> SearchSpace:  # noqa: ANN401 - whatever a file may say
 def begun(store: Store, name: str, trials: int = 1, space: SearchSpace | None = None) -> StudyRef:
     """A study of such a space, with nobody at work; or the same one, opened again."""
     charter = Charter.of(tiny() if space is None else space)
-    return open_study(store, Plan(name, trials, facts_of(charter), [zero_parameters(charter)]))
+    return open_study(store, Beginning.new(charter, (base_point(charter),), {}).plan(name, trials))
 
 
 Past = tuple[Mapping[str, JsonValue], Sequence[float], Ending]

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from risexp.config.space_charter import Charter
-from risexp.hpo.charters import facts_of
+from risexp.hpo.beginnings import Beginning
 from risexp.hpo.invariants import TrialRecord
 from risexp.hpo.leases import Attempt, Leases
+from risexp.hpo.points import base_point
 from risexp.hpo.records import study_record
 from risexp.hpo.store import Store
-from risexp.hpo.studies import Plan, StudyRef, open_study
-from risexp.hpo.suggest import zero_parameters
+from risexp.hpo.studies import StudyRef, open_study
 from risexp.hpo.worker import Job, Result, Train, Worker
 from risexp.tracking.outcome import complete
 from tests.spaces import charter, learning
@@ -24,7 +24,7 @@ DONE = complete("finished", 3)
 
 
 def searched(store: Store, trials: int, of: Charter = CHARTER) -> StudyRef:
-    return open_study(store, Plan("toy", trials, facts_of(of), [zero_parameters(of)]))
+    return open_study(store, Beginning.new(of, (base_point(of),), {}).plan("toy", trials))
 
 
 @dataclass

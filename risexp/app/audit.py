@@ -1,23 +1,23 @@
 """A few of the trials that a study ended early, trained to their ends in a study of its own."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from pydantic import JsonValue
+from typing import Any, Final
 
 from risexp.app.lookout import Say, Show
 from risexp.app.means import Means, possible
-from risexp.app.search import Searched, at_work_in, begun, look_after
-from risexp.config.space_charter import Charter
+from risexp.app.search import Searched, at_work_in, begun, expect_no_runs, look_after
 from risexp.config.space_confirm import unpruned
+from risexp.errors import InvalidInput
 from risexp.hpo.audits import Audit, chosen
 from risexp.hpo.beginnings import Beginning, by_slot
 from risexp.hpo.charters import charter_of
-from risexp.hpo.points import Point
-from risexp.hpo.store import find_store
-from risexp.hpo.studies import find_study, open_study
+from risexp.hpo.store import NotMade, Store, find_store
+from risexp.hpo.studies import find_study, is_study, open_study
 from risexp.hpo.table import study_table
+
+_OF: Final = "search"
+"""What an audit is of, among what it began with: the study's uid, which never comes again."""
+_SHARE: Final = "--audit-share"
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,33 @@ class AuditDone:
         return {**self.audit.as_json(), "audited_in": found}
 
 
+def expect_possible(wanted: ToAudit) -> None:
+    """See to it, before a study is searched, that it can be audited afterwards.
+
+    Raises:
+        RisexpError: Its audit cannot be made, or not go on with what it began with.
+    """
+    possible(wanted.name, wanted)
+    try:
+        with at_work_in(find_store) as store:
+            there = is_study(store, wanted.study)
+            _begun(store, wanted, find_study(store, wanted.study).uid if there else None)
+    except NotMade:
+        expect_no_runs(wanted.name, "--study")
+
+
+def is_auditable(found: Searched, until: float | None) -> bool:
+    """Whether nothing of a search runs, and its trials are done or as good as was asked for.
+
+    Args:
+        found: How the search ended.
+        until: Value of a complete trial below which it was to end.
+    """
+    table = found.table
+    enough = until is not None and table.lowest is not None and table.lowest < until
+    return not found.exit_code and not table.count("running") and (table.over or enough)
+
+
 def audit(wanted: ToAudit, show: Show, say: Say) -> AuditDone:
     """Train some trials that a study ended early to their ends, or go on with that.
 
@@ -65,28 +92,53 @@ def audit(wanted: ToAudit, show: Show, say: Say) -> AuditDone:
         say: Told sentences that stay.
 
     Raises:
-        RisexpError: There is no such study, or the machine failed.
+        RisexpError: There is no such study, it cannot be audited, or the machine failed.
     """
     destination = possible(wanted.name, wanted)
     with at_work_in(find_store) as store:
         source = find_study(store, wanted.study)
         charter = charter_of(source.name, source.facts)
         table = study_table(store, source, charter.space)
-        asked: dict[str, JsonValue] = {"search": source.uid, "--audit-share": wanted.share}
-        beginning = begun(store, wanted.name, asked, "--study")
+        beginning = _begun(store, wanted, source.uid)
         if beginning is None:
             points = chosen(source.name, table.trials, wanted.share, charter.space.sampler.seed)
             if not points:
                 return AuditDone(Audit.of(source.name, charter, table.trials, (), {}), None)
-            beginning = _beginning(charter, points, asked)
+            whole = unpruned(charter, f"{charter.space.name}-audit")
+            beginning = Beginning.new(whole, points, {_OF: source.uid, _SHARE: wanted.share})
         study = open_study(store, beginning.plan(wanted.name, len(beginning.points)))
         found = look_after(store, study, wanted, destination, show, say)
         rows = by_slot(store, study, found.table)
     return AuditDone(Audit.of(source.name, charter, table.trials, beginning.points, rows), found)
 
 
-def _beginning(
-    charter: Charter, points: Sequence[Point], asked: Mapping[str, JsonValue]
-) -> Beginning:
-    whole = unpruned(charter, f"{charter.space.name}-audit")
-    return Beginning.new(whole, points, asked)
+def _begun(store: Store, wanted: ToAudit, uid: str | None) -> Beginning | None:
+    """What the audit of a study began with; None where there is none.
+
+    Args:
+        store: Where it may be.
+        wanted: What is asked for.
+        uid: Of the study; None where it has not begun.
+
+    Raises:
+        InvalidInput: What has the audit's name is none, or one of other trials.
+    """
+    found = begun(store, wanted.name, "--study")
+    if found is None:
+        return None
+    if _OF not in found.asked:
+        raise InvalidInput(f"study {wanted.name} is no audit: give --study another name")
+    if found.asked[_OF] != uid:
+        raise InvalidInput(
+            f"study {wanted.name} audits an earlier study {wanted.study}, which is gone: give "
+            "--study another name"
+        )
+    before = found.asked[_SHARE]
+    if before != wanted.share:
+        said, given = ("default" if each is None else each for each in (before, wanted.share))
+        way = "leave --audit-share out" if before is None else f"give --audit-share {before}"
+        raise InvalidInput(
+            f"study {wanted.name} was begun with --audit-share {said} (given: {given}), and its "
+            f"trials are chosen once: {way} to go on with it"
+        )
+    return found

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from risexp.app.lookout import Say, Show, Told
 from risexp.app.means import Means, possible
 from risexp.app.search import Searched, at_work_in, begun, look_after
-from risexp.config.space_confirm import confirming, unused_seeds
+from risexp.config.space_confirm import SCENES, confirming, scenes_are_free, unused_seeds
 from risexp.errors import InvalidInput
 from risexp.hpo.beginnings import Beginning, by_slot
 from risexp.hpo.charters import charter_of
@@ -75,8 +75,10 @@ def confirm(wanted: ToConfirm, show: Show, say: Say) -> Confirmed:
     destination = possible(wanted.name, wanted)
     asked, told = _asked(wanted), Told(say)
     with at_work_in(find_store) as store:
-        before = begun(store, wanted.name, asked, "--name")
-        beginning = before or _beginning(store, wanted, asked, told)
+        beginning = begun(store, wanted.name, "--name")
+        if beginning is None:
+            beginning = _beginning(store, wanted, asked, told)
+        beginning.expect_asked(wanted.name, asked, "--name")
         study = open_study(store, beginning.plan(wanted.name, len(beginning.points)))
         found = look_after(store, study, wanted, destination, show, say)
         rows = by_slot(store, study, found.table)
@@ -116,6 +118,11 @@ def _beginning(
         say(f"study {source.name} has {len(found) - 1} trials to confirm, not {wanted.top}")
     seeds = unused_seeds(seeds_of(charter, table.trials), wanted.seeds)
     full = confirming(charter, seeds, wanted.epochs, f"{charter.space.name}-confirm")
+    if not scenes_are_free(charter.space):
+        say(
+            f"{SCENES} is as in the search: space {charter.space.name} varies it, or asks in a "
+            "condition what it is"
+        )
     # Workers ask for it, and would die of a plan that cannot be.
     Pruning.of(full)
     return Beginning.new(full, under_seeds(found, seeds), asked)

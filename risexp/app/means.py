@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from risexp.app.devices import device_named
 from risexp.app.worker import STORE, store_url
@@ -11,6 +12,9 @@ from risexp.hpo.crew import Post
 from risexp.hpo.studies import run_id
 from risexp.tracking.folder import is_name
 from risexp.tracking.stores import VARIABLE, Store, chosen_store
+
+_LONGEST: Final = 96
+"""Characters of a study's name: with the number of a trial it is the name of a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,10 @@ def possible(study: str, means: Means) -> Store | None:
         RisexpError: A name cannot be that of a study, or there is no such device or store.
     """
     if not is_name(run_id(study, 0)):
-        raise InvalidInput(f"{study!r} is no name of a study: use letters, digits, and . _ -")
+        raise InvalidInput(
+            f"{study!r} is no name of a study: use letters, digits, and . _ -, at most {_LONGEST} "
+            "of them"
+        )
     device_named(_device(means))
     return chosen_store(means.tracking)
 

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -25,10 +25,10 @@ from risexp.hpo.charters import charter_of
 from risexp.hpo.hearing import heard, pruner_heard
 from risexp.hpo.limits import set_limit
 from risexp.hpo.links import Links
-from risexp.hpo.points import Point, base_point, fitting
+from risexp.hpo.points import Point, base_point, crowded, fitting
 from risexp.hpo.pruning import Pruning
 from risexp.hpo.store import Store, find_store, open_store
-from risexp.hpo.studies import StudyRef, find_study, open_study, run_id, study_names
+from risexp.hpo.studies import StudyRef, find_study, is_study, open_study, run_id
 from risexp.hpo.table import StudyTable, study_table
 from risexp.tracking.folder import is_run, runs_home
 from risexp.tracking.stores import Store as Destination
@@ -125,30 +125,38 @@ def at_work_in(opener: Callable[[str | None], Store]) -> Iterator[Store]:
         store.close()
 
 
-def begun(
-    store: Store, study: str, asked: Mapping[str, JsonValue], option: str
-) -> Beginning | None:
+def begun(store: Store, study: str, option: str) -> Beginning | None:
     """What a study of this name began with; None where there is none.
 
     Args:
         store: Where it may be.
         study: Its name.
-        asked: The options that its points are to follow from.
         option: The one that gives another study its name.
 
     Raises:
-        InvalidInput: It began with others, or one that is gone left runs behind.
+        InvalidInput: It was not made by risexp, or one that is gone left runs behind.
     """
-    if study in study_names(store):
-        found = Beginning.of(find_study(store, study))
-        found.expect_asked(study, asked, option)
-        return found
+    if is_study(store, study):
+        return Beginning.of(find_study(store, study))
+    expect_no_runs(study, option)
+    return None
+
+
+def expect_no_runs(study: str, option: str) -> None:
+    """See to it that no runs have the names that those of a new study would have.
+
+    Args:
+        study: Its name.
+        option: The one that gives another study its name.
+
+    Raises:
+        InvalidInput: They are there.
+    """
     if is_run(run_id(study, 0)):
         raise InvalidInput(
             f"runs of an earlier study {study!r} are in {runs_home()}: give {option} another name, "
             "or move them away"
         )
-    return None
 
 
 def look_after(
@@ -232,9 +240,10 @@ def _beginning(store: Store, wanted: Wanted, charter: Charter, say: Say) -> Begi
     asked: dict[str, JsonValue] = {}
     if wanted.sources:
         asked = {"--from": ", ".join(wanted.sources), "--points": wanted.points}
-    before = begun(store, wanted.study, asked, "--study")
+    before = begun(store, wanted.study, "--study")
     if before is None:
         return Beginning.new(charter, _points(store, wanted, charter, say), asked)
+    before.expect_asked(wanted.study, asked, "--study")
     refused = refusal(wanted.study, before.charter, charter)
     if refused is not None:
         raise InvalidInput(refused)
@@ -246,8 +255,9 @@ def _points(store: Store, wanted: Wanted, charter: Charter, say: Say) -> list[Po
     points = [base_point(charter)]
     for name in wanted.sources:
         source = find_study(store, name)
-        rows = study_table(store, source, charter_of(name, source.facts).space).trials
-        found = fitting(charter, name, rows, wanted.points, points)
+        theirs = charter_of(name, source.facts)
+        rows = study_table(store, source, theirs.space).trials
+        found = fitting(charter, name, theirs, rows, wanted.points, points)
         if not found.points:
             why = f": trial {found.left[0][0]}: {found.left[0][1]}" if found.left else ""
             raise InvalidInput(
@@ -256,6 +266,8 @@ def _points(store: Store, wanted: Wanted, charter: Charter, say: Say) -> list[Po
         for sentence in found.sentences():
             say(sentence)
         points += found.points
+    if (full := crowded(len(points), wanted.trials)) is not None:
+        say(full)
     return points
 
 

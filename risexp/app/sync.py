@@ -1,9 +1,9 @@
 """Sends what stores do not have of runs: a server was away, or a machine broke down."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from risexp.errors import InvalidInput
 from risexp.tracking.border import Failure, tried
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from risexp.tracking.mlflow import Runs
     from risexp.tracking.sender import Sent
 
+T = TypeVar("T")
 State = Literal["sent", "busy", "elsewhere", "failed"]
 
 
@@ -42,6 +43,33 @@ class Synced:
         return asdict(self)
 
 
+@dataclass
+class Destinations:
+    """The stores of records, each opened once; one that fails is not asked again."""
+
+    open: "Callable[[Store], Runs | None]"
+    """Opens one that answers; None where it is not yet made, and is not to be."""
+    _opened: "dict[str, Runs | Failure]" = field(default_factory=dict, init=False)
+
+    def runs(self, store: Store) -> "Runs | Failure | None":
+        """The runs of a store, from within `in_environment`; None where it is not yet made."""
+        runs = self._opened.get(store.name) or tried(partial(self.open, store))
+        if runs is not None:
+            self._opened[store.name] = runs
+        return runs
+
+    def ask(self, store: Store, question: "Callable[[Runs], T]") -> T | Failure | None:
+        """What a store answers; None where it is not yet made."""
+        with in_environment(store):
+            runs = self.runs(store)
+            if runs is None or isinstance(runs, Failure):
+                return runs
+            answer = tried(partial(question, runs))
+            if isinstance(answer, Failure):
+                self._opened[store.name] = answer
+            return answer
+
+
 def sync(names: Sequence[str], option: str | None) -> list[Synced]:
     """Send the records of runs, of all that have something to send where none is named.
 
@@ -58,15 +86,19 @@ def sync(names: Sequence[str], option: str | None) -> list[Synced]:
     if names:
         folders = [find_run(name) for name in names]
         pairs = [(folder, _store(folder, option)) for folder in folders]
-        return _all_sent(pairs)
-    return send([folder for folder in list_runs() if _waits(folder)], option)
+        return _all_sent(pairs, Destinations(_answering))
+    waiting = [folder for folder in list_runs() if missing_lines(folder)]
+    return send(waiting, Destinations(_answering), option)
 
 
-def send(folders: Sequence[RunFolder], option: str | None = None) -> list[Synced]:
+def send(
+    folders: Sequence[RunFolder], destinations: Destinations, option: str | None = None
+) -> list[Synced]:
     """Send the records of these runs; of those that are in another store, it is said.
 
     Args:
         folders: Of the runs.
+        destinations: Where to.
         option: The address of a store, if one was given.
     """
     pairs, elsewhere = list[tuple[RunFolder, Store]](), list[Synced]()
@@ -75,14 +107,14 @@ def send(folders: Sequence[RunFolder], option: str | None = None) -> list[Synced
             pairs.append((folder, _store(folder, option)))
         except InvalidInput as error:
             elsewhere.append(Synced(folder.run_id, "elsewhere", sentence=str(error)))
-    return _all_sent(pairs) + elsewhere
+    return _all_sent(pairs, destinations) + elsewhere
 
 
-def _waits(folder: RunFolder) -> bool:
-    """Whether something of a run that is to be recorded is in no store yet."""
+def missing_lines(folder: RunFolder) -> int:
+    """Lines of a run that its store misses; 0 where none is to have them."""
     spool, labels = Spool(folder.path), read_labels(folder.path)
     never = labels is not None and labels.store == OFF and spool.progress() is None
-    return not never and spool.unsent() > 0
+    return 0 if never else spool.unsent()
 
 
 def _store(folder: RunFolder, option: str | None) -> Store:
@@ -95,15 +127,12 @@ def _store(folder: RunFolder, option: str | None) -> Store:
     return store
 
 
-def _all_sent(pairs: Sequence[tuple[RunFolder, Store]]) -> list[Synced]:
+def _all_sent(pairs: Sequence[tuple[RunFolder, Store]], destinations: Destinations) -> list[Synced]:
     """One after another; a store that does not answer is not asked again for every run."""
-    stores: dict[str, Runs | Failure] = {}
     found = []
     for folder, store in pairs:
         with in_environment(store):
-            if store.name not in stores:
-                stores[store.name] = tried(partial(_answering, store))
-            found.append(_sent(folder, store, stores[store.name]))
+            found.append(_sent(folder, store, destinations.runs(store)))
     return found
 
 
@@ -113,8 +142,11 @@ def _answering(store: Store) -> "Runs":
     return runs
 
 
-def _sent(folder: RunFolder, store: Store, runs: "Runs | Failure") -> Synced:
+def _sent(folder: RunFolder, store: Store, runs: "Runs | Failure | None") -> Synced:
     spool = Spool(folder.path)
+    if runs is None:
+        said = f"{store.name} is not yet made: `risexp sync {spool.run}` makes it"
+        return Synced(spool.run, "failed", store.name, sentence=said)
     sent = runs if isinstance(runs, Failure) else tried(partial(_drained, spool, store, runs))
     progress = spool.progress()
     name = "" if progress is None else progress.run_id

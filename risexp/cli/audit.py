@@ -1,16 +1,19 @@
 """What `risexp hpo --audit` says of the trials that a search ended early."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from risexp.cli.output import note, say, table
+from risexp.cli.progress import viewed
+from risexp.cli.trials import number, study_summary
 from risexp.config.space import SearchSpace
-from risexp.errors import InvalidInput
+from risexp.errors import InvalidInput, RisexpError, VerificationFailed
 
 if TYPE_CHECKING:
-    from risexp.app.audit import AuditDone
+    from risexp.app.audit import AuditDone, ToAudit
     from risexp.app.search import Searched
     from risexp.hpo.audits import Audited
 
@@ -45,26 +48,88 @@ def expect_auditable(space: SearchSpace, audit: bool, share: float | None) -> No
         raise InvalidInput("--audit-share 0 audits nothing: give more, or leave --audit out")
     if audit and space.stages:
         raise InvalidInput(
-            f"--audit: space {space.name} has stages, each of which is a study: search one of its "
-            "own file, or leave it out"
+            f"--audit: space {space.name} has stages, each of which is a study: leave it out, or "
+            "write what a stage varies under vary in a space of its own and search that"
         )
 
 
+@dataclass(frozen=True)
+class Ending:
+    """What became of the audit that a search was to end with."""
+
+    done: "AuditDone | None" = None
+    why: str | None = None
+    """Why there is none, in a sentence."""
+    error: Exception | None = None
+    """What it failed of."""
+
+    def as_json(self, said: Sequence[str]) -> dict[str, Any]:
+        """As plain values beside those of the search.
+
+        Args:
+            said: Every sentence of the search.
+        """
+        return {
+            "audit": None if self.done is None else self.done.as_json(),
+            "said": [*said, *([] if self.why is None else [self.why])],
+        }
+
+    @property
+    def exit_code(self) -> int:
+        """Of the audit's study, where it has one."""
+        return 0 if self.done is None else self.done.exit_code
+
+    def expect_sound(self) -> None:
+        """Fail as the audit failed.
+
+        Raises:
+            VerificationFailed: Its pruner was never told or asked.
+        """
+        if self.error is not None:
+            raise self.error
+        shown = None if self.done is None else self.done.searched
+        if shown is not None and shown.pruner_fault is not None:
+            raise VerificationFailed(f"study {shown.table.name}: {shown.pruner_fault}")
+
+
+def to_audit(study: str, share: float | None, means: Mapping[str, Any]) -> "ToAudit":
+    """What is asked of an audit, once it is known that it can be made.
+
+    Raises:
+        RisexpError: It cannot.
+    """
+    from risexp.app.audit import ToAudit, expect_possible
+
+    wanted = ToAudit(study=study, share=share, **{**means, "trial_timeout_s": None})
+    expect_possible(wanted)
+    return wanted
+
+
 def audited(
-    found: "Searched", means: Mapping[str, Any], share: float | None, *, quiet: bool
-) -> "AuditDone | None":
-    """The audit of a search that is over; None, and a sentence, before it is."""
-    study = found.table.name
-    if found.exit_code or not found.table.over:
-        note(f"study {study} is not over: it is audited by the same command once it is")
-        return None
-    from rich.console import Console
+    found: "Searched", wanted: "ToAudit", until: float | None, spent_s: float, *, quiet: bool
+) -> Ending:
+    """The audit of a search that has come to its end; a sentence before it has.
 
-    from risexp.app.audit import ToAudit, audit
-    from risexp.app.study_view import StudyView
+    Args:
+        found: The search.
+        wanted: What is asked of its audit.
+        until: Value of a complete trial below which the search was to end.
+        spent_s: How long the search took, which its audit no longer has.
+        quiet: Whether nothing of it is shown meanwhile.
+    """
+    from risexp.app.audit import audit, is_auditable
 
-    with StudyView(Console(stderr=True, quiet=quiet, highlight=False)) as view:
-        return audit(ToAudit(study=study, share=share, **means), view.show, view.say)
+    if not is_auditable(found, until):
+        why = f"study {wanted.study} is not over: it is audited by the same command once it is"
+        note(why)
+        return Ending(why=why)
+    left = None if wanted.timeout_s is None else max(wanted.timeout_s - spent_s, 0.0)
+    try:
+        with viewed(quiet=quiet) as view:
+            return Ending(audit(replace(wanted, timeout_s=left), view.show, view.say))
+    except (RisexpError, OSError) as error:
+        # What the search found is still to be said, and its document to be one.
+        return Ending(why=f"the audit failed: {error}", error=error)
 
 
 def say_audit(done: "AuditDone") -> None:
@@ -77,9 +142,10 @@ def say_audit(done: "AuditDone") -> None:
     shown = done.searched.table
     table(_HEADINGS, [_cells(each, told.best) for each in told.trials])
     say("")
+    say(study_summary(shown))
     say(
         f"audit: {len(told.ended)} of {told.saved.trials} trials that were ended early came to "
-        f"their ends in study {shown.name}, {shown.epochs} epochs"
+        f"their ends in study {shown.name}"
     )
     if told.regret is not None:
         by = f", by {told.regret:.3f} of k_loc at most" if told.better else ""
@@ -93,12 +159,8 @@ def _cells(each: "Audited", best: float | None) -> list[object]:
     return [
         each.trial,
         each.epoch,
-        _number(each.last),
+        number(each.last),
         each.state,
-        _number(each.value),
+        number(each.value),
         "" if apart is None else f"{apart:+.3f}",
     ]
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"

@@ -7,7 +7,8 @@ import typer
 from risexp.cli.machines import Gpus, PerGpu, Timeout, TrialTimeout, Workers, crew, times
 from risexp.cli.options import AsJson, Device, Threads, TrackingTo
 from risexp.cli.output import emit, say, table
-from risexp.cli.trials import study_summary
+from risexp.cli.progress import viewed
+from risexp.cli.trials import number, say_unsent, study_summary
 from risexp.errors import VerificationFailed
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def confirm(
     """Train a study's best trials and its base to their ends under several seeds, side by side.
 
     They become trials of a study of their own, which the same command goes on with. No seed is one
-    that the search has used, and every trial has the same ones. The interval is Student's, of the
-    differences seed by seed.
+    that the search has used, and every trial has the same ones; so it is with the scenes, by the
+    one data.seed of them all. The interval is Student's, of the differences seed by seed.
     """
     means = crew(workers, gpus, per_gpu, device, threads, tracking)
     means |= times(timeout, trial_timeout)
@@ -79,7 +80,7 @@ def confirm(
     if json:
         emit(found.as_json())
     else:
-        _say(found)
+        say_confirmed(found)
     if found.searched.pruner_fault is not None:
         raise VerificationFailed(found.searched.pruner_fault)
     if found.searched.exit_code:
@@ -87,23 +88,20 @@ def confirm(
 
 
 def _confirmed(wanted: "ToConfirm", *, quiet: bool) -> "Confirmed":
-    from rich.console import Console
-
     from risexp.app.confirm import confirm
-    from risexp.app.study_view import StudyView
 
-    with StudyView(Console(stderr=True, quiet=quiet, highlight=False)) as view:
+    with viewed(quiet=quiet) as view:
         return confirm(wanted, view.show, view.say)
 
 
-def _say(found: "Confirmed") -> None:
+def say_confirmed(found: "Confirmed") -> None:
+    """A confirmation as a table and what follows from it."""
     told, shown = found.confirmation, found.searched.table
     table(_HEADINGS, [_cells(found, each) for each in told.candidates])
     say("")
     say(study_summary(shown))
     say(_agreement(found))
-    if found.searched.unsent:
-        say(f"{found.searched.unsent} lines of the record are not in MLflow yet: risexp sync")
+    say_unsent(found.searched.unsent)
     if not shown.over:
         say("the same command goes on")
         return
@@ -112,7 +110,7 @@ def _say(found: "Confirmed") -> None:
         say("no candidate came to its end under every seed: see risexp study show " + shown.name)
         return
     named = "the base" if best is told.base else f"trial {best.trial} of {found.source}"
-    say(f"best: {named}, k_loc {_number(best.mean)} over {len(told.seeds)} seeds")
+    say(f"best: {named}, k_loc {number(best.mean)} over {len(told.seeds)} seeds")
     for command in found.searched.look:
         say(f"look:  {command}")
     say(f"next:  risexp eval {found.run_of(best)} --against nomp")
@@ -123,9 +121,9 @@ def _cells(found: "Confirmed", each: "Candidate") -> list[object]:
     interval = None if apart is None else apart.interval
     return [
         _named(found, each),
-        _number(each.before),
+        number(each.before),
         each.rank_before or "",
-        _number(each.mean),
+        number(each.mean),
         "" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}",
         f"{len(each.scores)} of {len(found.confirmation.seeds)}",
         "" if apart is None else f"{apart.mean:+.3f}",
@@ -143,14 +141,10 @@ def _agreement(found: "Confirmed") -> str:
     told = found.confirmation
     if told.agreement is None:
         return (
-            f"rank correlation of k_loc before and now: none, {told.pairs} of the candidates have "
-            "both and it takes three that differ"
+            f"rank correlation of k_loc before and now: none, {told.pairs} of the trials beside "
+            "the base have both and it takes three that differ"
         )
     return (
         f"rank correlation of k_loc before and now: {told.agreement:+.2f}, over {told.pairs} "
-        "candidates"
+        "trials beside the base"
     )
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"

@@ -25,8 +25,9 @@ def doctor(study: Studies = None, fix: Fix = False, json: AsJson = False) -> Non
 
     Nothing is changed without --fix. That gives back trials whose worker is gone, sends what stores
     miss, sets statuses in MLflow, and makes missing tables; it deletes nothing, and a second call
-    finds nothing to do. Exit code 4 where an invariant is violated, 1 where the machine or a store
-    fails; warnings leave it 0.
+    finds nothing to do. A trial that runs without a lease waits again after two minutes: call it
+    again then. Exit code 4 where an invariant is violated, 1 where the machine or a store fails;
+    warnings leave it 0.
     """
     from risexp.app.doctor.examine import examine
 

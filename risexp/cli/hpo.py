@@ -2,16 +2,19 @@
 
 import re
 from collections.abc import Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from risexp.cli.audit import (
     AuditOption,
+    Ending,
     ShareOption,
     audited,
     expect_auditable,
     say_audit,
+    to_audit,
 )
 from risexp.cli.machines import Gpus, PerGpu, Timeout, TrialTimeout, Workers, crew, times
 from risexp.cli.options import (
@@ -23,15 +26,16 @@ from risexp.cli.options import (
     complete_space,
 )
 from risexp.cli.output import emit, note, say
+from risexp.cli.progress import viewed
 from risexp.cli.stages import search_by_stages
-from risexp.cli.trials import best_trial, run_of, study_rows, study_summary
+from risexp.cli.trials import best_trial, run_of, say_unsent, study_rows, study_summary
 from risexp.config.space import SearchSpace
 from risexp.config.space_check import check_space
 from risexp.config.space_files import load_space
 from risexp.errors import InvalidInput, SpaceInvalid, VerificationFailed
 
 if TYPE_CHECKING:
-    from risexp.app.audit import AuditDone
+    from risexp.app.audit import ToAudit
     from risexp.app.search import Searched, Wanted
 
 SpaceOption = Annotated[
@@ -96,7 +100,8 @@ def search(
     """Search a space: trial 0 is its base, the others what its sampler proposes.
 
     With --from, the best trials of another study come right after trial 0. With --audit, some of
-    the trials that were ended early are trained to their ends afterwards, in a study STUDY-audit.
+    the trials that were ended early are trained to their ends afterwards, in a study STUDY-audit:
+    in what is left of --timeout, and without --trial-timeout.
 
     The same command goes on with a study, whatever ended it; --trials is the total. After the first
     Ctrl-C workers end with their batches and their trials wait, after the second they stop at once.
@@ -113,13 +118,7 @@ def search(
     if loaded.stages:
         search_by_stages(wanted, json)
         return
-    found = _searched(wanted, quiet=json)
-    done = (
-        audited(found, means | {"trial_timeout_s": None}, audit_share, quiet=json)
-        if audit
-        else None
-    )
-    _deliver(found, done, json)
+    _search(wanted, to_audit(wanted.study, audit_share, means) if audit else None, json)
 
 
 def worker(
@@ -156,32 +155,42 @@ def _sound(name: str) -> SearchSpace:
     return space
 
 
+def _search(wanted: "Wanted", check: "ToAudit | None", json: bool) -> None:
+    """Search, say what was found, audit it where that is asked for, and leave."""
+    began = monotonic()
+    found = _searched(wanted, quiet=json)
+    if not json:
+        _say(found)
+    ending = None
+    if check is not None:
+        ending = audited(found, check, wanted.until, monotonic() - began, quiet=json)
+    _deliver(found, ending, json)
+
+
 def _searched(wanted: "Wanted", *, quiet: bool) -> "Searched":
-    from rich.console import Console
-
     from risexp.app.search import search
-    from risexp.app.study_view import StudyView
 
-    with StudyView(Console(stderr=True, quiet=quiet, highlight=False)) as view:
+    with viewed(quiet=quiet) as view:
         return search(wanted, view.show, view.say)
 
 
-def _deliver(found: "Searched", done: "AuditDone | None", json: bool) -> None:
-    """Say what was found, and leave with its exit code.
+def _deliver(found: "Searched", ending: Ending | None, json: bool) -> None:
+    """Give the document or what the audit found, and leave with the exit code.
 
     Raises:
         VerificationFailed: The pruner was never told or asked.
+        RisexpError: The audit failed.
         Exit: A signal ended it, or the study ended itself.
     """
     if json:
-        emit(found.as_json() | ({} if done is None else {"audit": done.as_json()}))
-    else:
-        _say(found)
-        if done is not None:
-            say_audit(done)
+        emit(found.as_json() | ({} if ending is None else ending.as_json(found.said)))
+    elif ending is not None and ending.done is not None:
+        say_audit(ending.done)
     if found.pruner_fault is not None:
         raise VerificationFailed(found.pruner_fault)
-    if code := found.exit_code or (0 if done is None else done.exit_code):
+    if ending is not None:
+        ending.expect_sound()
+    if code := found.exit_code or (0 if ending is None else ending.exit_code):
         raise typer.Exit(code)
 
 
@@ -193,8 +202,7 @@ def _say(found: "Searched") -> None:
     say(f"pruner: {found.heard}")
     if found.saved.trials:
         say(found.saved.sentence())
-    if found.unsent:
-        say(f"{found.unsent} lines of the record are not in MLflow yet: risexp sync")
+    say_unsent(found.unsent)
     best_trial(shown)
     if not shown.over:
         say("the same command goes on")

@@ -4,8 +4,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from risexp.cli.output import note
+
+if TYPE_CHECKING:
+    from risexp.app.study_view import StudyView
 
 _LINE_EVERY_S = 5.0
 
@@ -18,6 +22,17 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
             yield advance
     else:
         yield _lines(what, total)
+
+
+@contextmanager
+def viewed(*, quiet: bool) -> Iterator["StudyView"]:
+    """A study on stderr while it is worked on; nothing of it where a document is wanted."""
+    from rich.console import Console
+
+    from risexp.app.study_view import StudyView
+
+    with StudyView(Console(stderr=True, quiet=quiet, highlight=False)) as view:
+        yield view
 
 
 @contextmanager

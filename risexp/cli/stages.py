@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from risexp.cli.output import emit, say, table
+from risexp.cli.progress import viewed
 from risexp.errors import VerificationFailed
 
 if TYPE_CHECKING:
@@ -22,12 +23,9 @@ def search_by_stages(wanted: "Wanted", json: bool) -> None:
         VerificationFailed: A stage has no verdict, and going on would not give it one.
         Exit: A signal ended it.
     """
-    from rich.console import Console
-
     from risexp.app.stages import search_stages
-    from risexp.app.study_view import StudyView
 
-    with StudyView(Console(stderr=True, quiet=json, highlight=False)) as view:
+    with viewed(quiet=json) as view:
         found = search_stages(wanted, view.show, view.say)
     if json:
         emit(found.as_json())

@@ -7,6 +7,7 @@ import typer
 
 from risexp.cli.options import AsJson
 from risexp.cli.output import emit, note, say, table
+from risexp.cli.progress import viewed
 from risexp.cli.trials import beside_base, best_trial, study_rows, study_summary, trial_of
 
 app = typer.Typer(no_args_is_help=True, help="List, show and stop studies.")
@@ -75,17 +76,14 @@ def stop(name: StudyName) -> None:
     from risexp.app.studies import stop_study
 
     left = stop_study(name).left
-    say(f"study {name} ends with the epochs that run; {len(left)} trials wait")
+    say(f"study {name} ends with the epochs that run; {len(left)} trials are left")
 
 
 def watch(name: StudyName, json: AsJson = False) -> None:
     """Watch a study from another terminal until nothing of it runs; --json shows its end."""
-    from rich.console import Console
-
     from risexp.app.studies import watch_study
-    from risexp.app.study_view import StudyView
 
-    with StudyView(Console(stderr=True, quiet=json, highlight=False)) as view:
+    with viewed(quiet=json) as view:
         found = watch_study(name, view.show)
     if json:
         emit(found.as_json())

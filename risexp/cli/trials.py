@@ -55,8 +55,10 @@ def trial_of(shown: "StudyTable", wanted: int) -> "TrialRow":
 
 
 def beside_base(shown: "StudyTable", row: "TrialRow") -> None:
-    """The fields in which a trial differs from trial 0, which is the base."""
+    """The fields in which a trial differs from trial 0, which is the base, once both have some."""
     base, values = shown.trials[0].values, row.values
+    if not base or not values:
+        return
     paths = [path for path in {**base, **values} if base.get(path) != values.get(path)]
     if not paths:
         return
@@ -76,6 +78,12 @@ def run_of(shown: "StudyTable", row: "TrialRow") -> str:
 def number(value: float | None) -> str:
     """A score, or nothing."""
     return "" if value is None else f"{value:.3f}"
+
+
+def say_unsent(count: int) -> None:
+    """That a part of the record is in no store yet, where it is so."""
+    if count:
+        say(f"{count} lines of the record are not in MLflow yet: risexp sync")
 
 
 def _cells(row: "TrialRow", *, few: bool) -> list[object]:

@@ -16,6 +16,8 @@ from risexp.errors import SpaceInvalid
 
 SEED: Final = "training.seed"
 """What a study varies that confirms another one."""
+SCENES: Final = "data.seed"
+"""What it has other than the one it confirms."""
 _EPOCHS: Final = "training.epochs"
 _PATIENCE: Final = "training.patience"
 
@@ -33,8 +35,9 @@ def unpruned(charter: Charter, name: str) -> Charter:
 def confirming(charter: Charter, seeds: Sequence[int], epochs: int | None, name: str) -> Charter:
     """The charter of the same trials at full fidelity, each under several training seeds.
 
-    Full fidelity is the preset's epochs and patience, and no fewer epochs than the study had. What
-    the study varied of them stays each trial's own.
+    Full fidelity is the preset's epochs and patience, and no fewer epochs than the study had. The
+    scenes are others than those by which the study chose, the same for all. What the study varied
+    of this stays each trial's own.
 
     Args:
         charter: Of the study they are from.
@@ -46,8 +49,7 @@ def confirming(charter: Charter, seeds: Sequence[int], epochs: int | None, name:
         SpaceInvalid: The space asks what the seed is, or varies the epochs that are given.
     """
     space = charter.space
-    asking = [*(each.when for each in space.vary.values()), *space.forbid]
-    if any(SEED in each for each in asking):
+    if _asks(space, SEED):
         raise SpaceInvalid(
             f"space {space.name} asks in a condition what {SEED} is: its trials cannot be trained "
             "under several seeds"
@@ -58,10 +60,17 @@ def confirming(charter: Charter, seeds: Sequence[int], epochs: int | None, name:
             "its own: leave it out"
         )
     full = {**_full(charter, epochs), SEED: seeds[0]}
+    if scenes_are_free(space):
+        (full[SCENES],) = unused_seeds({charter.base.data.seed}, 1)
     over = Layer("full fidelity", {path: each for path, each in full.items() if _free(space, path)})
     varied = {**space.vary, SEED: Choice(kind="choice", options=list(seeds))}
     derived = _alone(space, name).model_copy(update={"vary": varied})
     return Charter(derived, (*charter.over, over))
+
+
+def scenes_are_free(space: SearchSpace) -> bool:
+    """Whether its trials can be confirmed on other scenes: nothing of it depends on which."""
+    return _free(space, SCENES) and not _asks(space, SCENES)
 
 
 def unused_seeds(used: Collection[object], wanted: int) -> list[int]:
@@ -84,6 +93,11 @@ def _full(charter: Charter, epochs: int | None) -> dict[str, JsonValue]:
     space, searched = charter.space, charter.base.training
     whole = resolve([] if space.base is None else [preset_layer(space.base)]).config.training
     return {_EPOCHS: epochs or max(whole.epochs, searched.epochs), _PATIENCE: whole.patience}
+
+
+def _asks(space: SearchSpace, path: str) -> bool:
+    """Whether a condition or a forbidden combination names a field."""
+    return any(path in each for each in [*(one.when for one in space.vary.values()), *space.forbid])
 
 
 def _free(space: SearchSpace, path: str) -> bool:

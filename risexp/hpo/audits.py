@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final, Self
 
@@ -66,10 +67,15 @@ def chosen(study: str, rows: Sequence[TrialRow], share: float | None, seed: int)
     """
     ended, source = pruned_rows(rows), random.Random(seed)  # noqa: S311 - no secret is drawn
     count = len(ended)
-    wanted = min(_MOST, count) if share is None else math.ceil(share * count)
+    wanted = min(_MOST, count) if share is None else _part(share, count)
     bounds = [part * count // max(wanted, 1) for part in range(wanted + 1)]
     drawn = [ended[source.randrange(low, high)] for low, high in pairwise(bounds)]
     return [Point(each.values, study, each.number, each.k_loc) for each in drawn]
+
+
+def _part(share: float, count: int) -> int:
+    """A share as people write it, rounded up: as floats, 0.07 of 100 is a little more than 7."""
+    return math.ceil(Fraction(str(share)) * count)
 
 
 @dataclass(frozen=True)

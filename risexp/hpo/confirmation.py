@@ -20,7 +20,8 @@ LEVEL: Final = 0.95
 def candidates(charter: Charter, study: str, rows: Sequence[TrialRow], top: int) -> list[Point]:
     """The base, and after it the best of a study's complete trials that differ from it.
 
-    What a study tried under several seeds is one candidate, of its best trial.
+    What a study tried under several seeds is one candidate, and so is the base: with the number of
+    its best trial, and the mean of its scores.
 
     Args:
         charter: Of the study.
@@ -28,17 +29,24 @@ def candidates(charter: Charter, study: str, rows: Sequence[TrialRow], top: int)
         rows: Its trials.
         top: How many beside the base.
     """
-    base = _without_seed(charter.base_values())
-    alike = [each for each in rows if _without_seed(each.values) == base]
-    zero = next((each for each in alike if each.value is not None), None)
-    found = [Point(base, study)]
-    if zero is not None:
-        found = [Point(base, study, zero.number, zero.value)]
-    for row in best_first(rows):
+    base, found = _without_seed(charter.base_values()), list[Point]()
+    complete = best_first(rows)
+    for row in complete:
         values = _without_seed(row.values)
-        if len(found) <= top and values not in [each.values for each in found]:
-            found.append(Point(values, study, row.number, row.value))
-    return found
+        if values not in [each.values for each in found]:
+            found.append(Point(values, study, row.number, _mean_of(complete, values)))
+    zero = next((each for each in found if each.values == base), Point(base, study))
+    others = sorted(
+        (each for each in found if each is not zero),
+        key=lambda each: (each.score or 0.0, each.trial),
+    )
+    return [zero, *others[:top]]
+
+
+def _mean_of(complete: Iterable[TrialRow], values: Mapping[str, JsonValue]) -> float:
+    """k_loc of some values, over the seeds under which they were tried."""
+    same = (each for each in complete if _without_seed(each.values) == values)
+    return mean(each.value for each in same if each.value is not None)
 
 
 def under_seeds(found: Sequence[Point], seeds: Sequence[int]) -> list[Point]:
@@ -71,7 +79,7 @@ class Candidate:
     """Its number in the study it is from."""
     values: Mapping[str, JsonValue]
     before: float | None
-    """Its k_loc there; None where it has none."""
+    """Its k_loc there, the mean over its seeds; None where it has none."""
     scores: Mapping[int, float]
     """Of the seeds that came to their end."""
     best: int | None
@@ -117,9 +125,10 @@ class Confirmation:
     base: Candidate
     seeds: tuple[int, ...]
     agreement: float | None
-    """Spearman's rank correlation of k_loc before and after; None for fewer than three pairs."""
+    """Spearman's rank correlation of k_loc before and after, without the base, which was not
+    chosen; None for fewer than three pairs."""
     pairs: int
-    """Candidates that have both scores."""
+    """Candidates beside the base that have both scores."""
 
     @property
     def best(self) -> Candidate | None:
@@ -155,7 +164,7 @@ class Confirmation:
         ]
         both = [
             (each.before, score)
-            for each, score in zip(found, whole, strict=True)
+            for each, score in zip(found[1:], whole[1:], strict=True)
             if each.before is not None and score is not None
         ]
         return cls(

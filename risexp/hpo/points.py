@@ -3,12 +3,13 @@
 Nothing here asks a store: rows of a study's table in, points out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from pydantic import JsonValue
 
+from risexp.config.run import RunConfig
 from risexp.config.space_charter import Charter
 from risexp.config.space_check import extent
 from risexp.errors import ConfigInvalid, SpaceInvalid
@@ -17,6 +18,8 @@ from risexp.training.curriculum import curriculum
 
 _SAID: Final = 3
 """Trials of which it is said why they were left out."""
+_NAMED: Final = 6
+"""Fields that are named; of more it is said how many there are."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Fit:
     left: Sequence[tuple[int, str]] = ()
     """Better trials than the last point, and why each is none."""
     elsewhere: Sequence[str] = ()
-    """Fields that the study varied and the space does not."""
+    """Fields in which its trials were other than they can be here."""
 
     def sentences(self) -> list[str]:
         """What was taken, and why other trials were not."""
@@ -65,9 +68,11 @@ class Fit:
         if len(self.left) > _SAID:
             said.append(f"and {len(self.left) - _SAID} more of its trials")
         if self.elsewhere:
+            more = len(self.elsewhere) - _NAMED
+            rest = f" and {more} more" if more > 0 else ""
             said.append(
-                f"what {self.study} varied and this space does not is as in trial 0: "
-                f"{', '.join(self.elsewhere)}"
+                f"trials of {self.study} had other values of what this space does not vary, which "
+                f"is as in trial 0: {', '.join(self.elsewhere[:_NAMED])}{rest}"
             )
         return said
 
@@ -83,14 +88,39 @@ def best_first(rows: Iterable[TrialRow]) -> list[TrialRow]:
     return [row for _, _, row in sorted(complete, key=lambda found: found[:2])]
 
 
+def crowded(points: int, trials: int) -> str | None:
+    """What a budget leaves no room for, in a sentence; None where something is left to be drawn.
+
+    Args:
+        points: How many there are, trial 0 among them.
+        trials: Finished ones in total.
+    """
+    if points < 2 or points < trials:
+        return None
+    if points == trials:
+        return (
+            f"trial 0 and the points fill all {trials} trials: more are drawn only with a larger "
+            "--trials"
+        )
+    return f"{points - trials} of the points are tried only with --trials {points}"
+
+
 def fitting(
-    charter: Charter, study: str, rows: Iterable[TrialRow], most: int, known: Iterable[Point]
+    charter: Charter,
+    study: str,
+    source: Charter,
+    rows: Iterable[TrialRow],
+    most: int,
+    known: Iterable[Point],
 ) -> Fit:
     """The best complete trials of a study that are trials of another one too.
+
+    Each is taken as it was run: what its study fixed or was given counts like what it varied.
 
     Args:
         charter: Of the study that is to begin with them.
         study: The name of the one they are from.
+        source: The charter of that one.
         rows: Its trials.
         most: How many are wanted.
         known: Points there are already, which are not taken twice.
@@ -101,7 +131,8 @@ def fitting(
         if len(points) == most:
             break
         try:
-            values = fitted(charter, row.values)
+            ran = source.resolve(row.values).config
+            values = fitted(charter, {**ran.flat(), **row.values})
         except (SpaceInvalid, ConfigInvalid) as error:
             left.append((row.number, str(error)))
             continue
@@ -109,15 +140,15 @@ def fitting(
             left.append((row.number, "another point or trial 0 has all its values"))
             continue
         seen.append(values)
-        elsewhere |= row.values.keys() - charter.space.vary.keys()
+        elsewhere.update(_apart(ran, charter.resolve(values).config))
         points.append(Point(values, study, row.number, row.value))
     return Fit(study, tuple(points), left, sorted(elsewhere))
 
 
 def fitted(charter: Charter, values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """What a trial of another space is in this one.
+    """What given values are in this space.
 
-    What the other space did not vary is as in trial 0, and so is what this one does not.
+    What is not given is as in trial 0, and so is what this space does not vary.
 
     Raises:
         SpaceInvalid: A value lies outside, or the combination is forbidden.
@@ -132,3 +163,11 @@ def fitted(charter: Charter, values: Mapping[str, JsonValue]) -> dict[str, JsonV
         raise SpaceInvalid(f"space {space.name} forbids its combination of values")
     curriculum(charter.resolve(found).config)
     return found
+
+
+def _apart(one: RunConfig, other: RunConfig) -> Iterator[str]:
+    """The fields in which two runs differ."""
+    there = other.canonical().flat()
+    for path, value in one.canonical().flat().items():
+        if value != there[path]:
+            yield path

@@ -1,6 +1,7 @@
 """What a store says of a study, in the words of the invariants."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final
 
 from optuna.trial import FrozenTrial, TrialState
@@ -19,11 +20,19 @@ _STATES: Final[dict[TrialState, State]] = {
 }
 
 
-def study_record(store: Store, study: StudyRef) -> StudyRecord:
-    """All that is stored of a study; trials that were closed as surplus are left out."""
+def study_record(
+    store: Store, study: StudyRef, known: Sequence[Attempt] | None = None
+) -> StudyRecord:
+    """All that is stored of a study; trials that were closed as surplus are left out.
+
+    Args:
+        store: Its database.
+        study: The study.
+        known: All attempts at its trials, where they were read before.
+    """
     ids = {each.number: each.trial_id for each in store.storage.list_trials(study.id)}
     attempts: dict[int, list[Attempt]] = defaultdict(list)
-    for attempt in Leases(store, study.uid).attempts():
+    for attempt in Leases(store, study.uid).attempts() if known is None else known:
         attempts[attempt.lease.trial_id].append(attempt)
     trials = [
         _record(store.storage.get_trial(trial_id), attempts[trial_id])

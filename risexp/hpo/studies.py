@@ -70,7 +70,7 @@ class End:
 
     reason: str
     left: tuple[int, ...]
-    """Numbers of the trials that wait on."""
+    """Numbers of the trials that were not final: they wait, or run and may be given back."""
 
 
 def open_study(store: Store, plan: Plan) -> StudyRef:
@@ -112,6 +112,19 @@ def find_study(store: Store, name: str) -> StudyRef:
         return _ref(store, name, study_id)
 
 
+def is_study(store: Store, name: str) -> bool:
+    """Whether a name is taken; what somebody began to create and left without a trial is nobody's.
+
+    `open_study` makes such a study whole.
+    """
+    with store.locked(f"study {name}"):
+        try:
+            study_id = store.storage.get_study_id_from_name(name)
+        except KeyError:
+            return False
+        return not _unfinished(store, study_id)
+
+
 def study_names(store: Store) -> list[str]:
     """Every study of the store."""
     return [study.study_name for study in store.storage.get_all_studies()]
@@ -119,8 +132,8 @@ def study_names(store: Store) -> list[str]:
 
 def end_study(store: Store, study: StudyRef, reason: str) -> End:
     """Write down why a study ends, and which trials it leaves; opening it again takes it back."""
-    waiting = store.storage.list_trials(study.id, (TrialState.WAITING,))
-    end = End(reason, tuple(each.number for each in waiting))
+    listed = store.storage.list_trials(study.id)
+    end = End(reason, tuple(each.number for each in listed if not each.state.is_finished()))
     told = {"reason": end.reason, "left": list(end.left)}
     store.storage.set_study_user_attr(study.id, _END, told)
     return end
@@ -152,8 +165,7 @@ def _created(store: Store, name: str) -> int:
 
 def _described(store: Store, study_id: int, plan: Plan) -> None:
     """Say what a new study is; the identifier comes last and says that the rest is there."""
-    attributes = store.storage.get_study_user_attrs(study_id)
-    if _UID in attributes or store.storage.list_trials(study_id):
+    if not _unfinished(store, study_id):
         return
     store.storage.set_study_user_attr(study_id, _FACTS, dict(plan.facts))
     store.storage.set_study_user_attr(study_id, _TRIALS, plan.trials)
@@ -162,6 +174,12 @@ def _described(store: Store, study_id: int, plan: Plan) -> None:
         optuna.load_study(study_name=plan.name, storage=store.storage).set_metric_names([SCORE])
     store.storage.set_study_user_attr(study_id, _UID, secrets.token_hex(16))
     reach("study.described")
+
+
+def _unfinished(store: Store, study_id: int) -> bool:
+    """Whether whoever created a study died before it was described."""
+    attributes = store.storage.get_study_user_attrs(study_id)
+    return _UID not in attributes and not store.storage.list_trials(study_id)
 
 
 def _ref(store: Store, name: str, study_id: int) -> StudyRef:

@@ -8,12 +8,7 @@ from pydantic import JsonValue
 from risexp.config.space_charter import Charter
 from risexp.config.space_dimensions import Choice, Dimension, Integer, Log, Uniform
 from risexp.errors import SpaceInvalid
-from risexp.hpo.distributions import labels, read, stored
-
-
-def zero_parameters(charter: Charter) -> dict[str, Any]:
-    """What trial 0 is enqueued with: the base configuration, as Optuna keeps it."""
-    return stored(charter.space.vary, charter.base_values())
+from risexp.hpo.distributions import labels, read
 
 
 def suggest(charter: Charter, trial: Trial) -> dict[str, JsonValue]:

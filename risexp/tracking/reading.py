@@ -5,7 +5,7 @@ homes may share one server.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from risexp.tracking.mlflow import Point, Runs
 
 _PARENT: Final = "mlflow.parentRunId"
+_TOLD: Final = 25
+"""Runs that are read between two sentences."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,23 @@ def study_runs(runs: "Runs", name: str, uid: str, experiment: str = EXPERIMENT) 
     return StudyRuns(parents, tuple(sorted(trials, key=lambda each: (each.number, each.run_id))))
 
 
-def study_rows(runs: "Runs", name: str, uid: str, experiment: str = EXPERIMENT) -> StudyRuns:
-    """The runs of a study with all their numbers; as `study_runs`, which takes less time."""
-    found = study_runs(runs, name, uid, experiment)
-    return replace(found, trials=tuple(_with_points(runs, each) for each in found.trials))
+def study_rows(
+    runs: "Runs", name: str, uid: str, tell: Callable[[str], None] = lambda _: None
+) -> StudyRuns:
+    """The runs of a study with all their numbers; as `study_runs`, which takes less time.
+
+    Args:
+        runs: Of the store, from within `in_environment`.
+        name: Of the study.
+        uid: What tells it from others of its name.
+        tell: Told in sentences how far it is, where that takes long: a request a run and key.
+    """
+    found, trials = study_runs(runs, name, uid), list[TrialRun]()
+    for run in found.trials:
+        if trials and len(trials) % _TOLD == 0:
+            tell(f"{len(trials)} of {len(found.trials)} runs of study {name} are read")
+        trials.append(_with_points(runs, run))
+    return replace(found, trials=tuple(trials))
 
 
 def status_of(runs: "Runs", run: str, run_id: str, experiment: str = EXPERIMENT) -> str | None:

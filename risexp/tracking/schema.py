@@ -4,8 +4,10 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from filelock import FileLock, Timeout
 
@@ -15,6 +17,9 @@ from risexp.training.durable import PARTIAL, sync
 
 if TYPE_CHECKING:
     from risexp.tracking.mlflow import Runs
+
+Tables = Literal["missing", "other", "current"]
+"""Of a store: none, those of another version of MLflow, or those it needs."""
 
 _PATIENCE_S: Final = 300.0
 """How long another process may take to make the tables."""
@@ -51,23 +56,37 @@ def prepare(store: Store) -> bool:
     return False
 
 
-def is_made(store: Store) -> bool:
-    """Whether a store has its tables, as far as that shows from here: a server makes its own.
+def tables_of(store: Store) -> Tables:
+    """What tables a store has, from within `in_environment`: a server sees to its own.
 
-    Nothing is written, and a database that is away is waited for only briefly.
+    Nothing is written, and a database that is away is waited for only briefly. MLflow itself would
+    bring the tables of another version to its own.
     """
     if store.artifacts is None:
-        return True
+        return "current"
     if store.database is not None and not store.database.exists():
-        return False
+        return "missing"
+    from alembic.runtime.migration import MigrationContext
     from sqlalchemy import create_engine, inspect
 
     limit = "timeout" if store.database is not None else "connect_timeout"
     engine = create_engine(store.uri, connect_args={limit: _ANSWER_S})
     try:
-        return inspect(engine).has_table("experiments")
+        with engine.connect() as connection:
+            if not inspect(connection).has_table("experiments"):
+                return "missing"
+            found = MigrationContext.configure(connection).get_current_heads()
     finally:
         engine.dispose()
+    return "current" if found == _heads() else "other"
+
+
+@cache
+def _heads() -> tuple[str, ...]:
+    """The revision of tables that the MLflow which is installed knows."""
+    from alembic.script import ScriptDirectory
+
+    return tuple(ScriptDirectory(str(files("mlflow") / "store" / "db_migrations")).get_heads())
 
 
 def _prepare_file(path: Path) -> bool:

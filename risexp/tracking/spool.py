@@ -105,22 +105,19 @@ class Spool:
 
     def config(self) -> RunConfig:
         """The configuration, as it was given."""
-        path = self.path / "config.json"
-        try:
-            given = json.loads(path.read_bytes())["given"]
-            return RunConfig.model_validate_json(json.dumps(given))
-        except (ValueError, KeyError, TypeError):
-            raise DataInvalid(f"{path} is no configuration of a run") from None
+        with self._known("config.json", "configuration of a run") as document:
+            return RunConfig.model_validate_json(json.dumps(document["given"]))
 
     @property
     def config_sha(self) -> str:
         """The hash of the canonical configuration, as it was written."""
-        canonical: Any = json.loads((self.path / "config.json").read_bytes())["canonical"]
-        return canonical_sha(canonical)
+        with self._known("config.json", "configuration of a run") as document:
+            return canonical_sha(document["canonical"])
 
     def plans(self) -> tuple[Plan, ...]:
         """The table of epochs."""
-        return tuple(map(Plan.from_json, json.loads((self.path / "plans.json").read_bytes())))
+        with self._known("plans.json", "table of epochs") as document:
+            return tuple(map(Plan.from_json, document))
 
     def labels(self) -> Labels:
         """What the record is filed under."""
@@ -152,6 +149,15 @@ class Spool:
             return hashlib.sha256(text).hexdigest(), Ending.model_validate_json(text)
         except ValidationError as error:
             raise DataInvalid(f"{path}: {one_sentence(error)}") from None
+
+    @contextmanager
+    def _known(self, name: str, kind: str) -> Iterator[Any]:
+        """What a document holds; whatever is wrong with it is said of it."""
+        path = self.path / name
+        try:
+            yield json.loads(path.read_bytes())
+        except (OSError, ValueError, KeyError, TypeError):
+            raise DataInvalid(f"{path} is no {kind}: put a copy of it back") from None
 
     def unsent(self) -> int:
         """Lines of the journal, and words on how it ended, that are not in the store."""

@@ -1,7 +1,8 @@
 """Trials that a study ended early, trained to their ends: begun once, gone on with, and told."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,16 @@ import optuna
 import pytest
 from pydantic import JsonValue
 
-from risexp.app.audit import AuditDone, ToAudit, audit
+from risexp.app.audit import AuditDone, ToAudit, audit, expect_possible, is_auditable
+from risexp.app.search import Searched
 from risexp.config.space_charter import Charter
 from risexp.errors import InvalidInput
 from risexp.hpo.address import embedded
 from risexp.hpo.charters import charter_of
 from risexp.hpo.ending import Ending, unsound
 from risexp.hpo.studies import study_names
+from risexp.hpo.table import StudyTable, TrialRow, TrialWord
+from risexp.tracking.folder import runs_home
 from tests.crews import Employ, Hands, study, train
 from tests.searches import Past, past, tiny
 from tests.trials import opened
@@ -115,8 +119,119 @@ def test_it_does_not_go_on_with_another_share(hands: Employ) -> None:
     hands(judge)
     audited()
 
-    with pytest.raises(InvalidInput, match=r"begun with --audit-share 1\.0 \(given: None\)"):
+    with pytest.raises(
+        InvalidInput, match=r"--audit-share 1\.0 \(given: default\).*: give --audit-s"
+    ):
         audited(replace(WANTED, share=None))
+
+
+def test_it_goes_on_without_a_share_where_none_was_given(hands: Employ) -> None:
+    hands(judge)
+    audited(replace(WANTED, share=None))
+
+    with pytest.raises(InvalidInput, match=r"share default \(given: 1\.0\).*: leave --audit-share"):
+        audited()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (replace(WANTED, share=None), r"study toy-audit was begun with --audit-share 1\.0"),
+        (replace(WANTED, device="tpu"), "no device"),
+        (replace(WANTED, study="a b"), "'a b-audit' is no name of a study"),
+        (replace(WANTED, study="x" * 91), "is no name of a study: .* at most 96 of them"),
+    ],
+)
+def test_what_cannot_be_audited_is_known_beforehand(
+    hands: Employ, wanted: ToAudit, said: str
+) -> None:
+    hands(judge)
+    audited()
+
+    with pytest.raises(InvalidInput, match=said):
+        expect_possible(wanted)
+
+
+def test_what_can_be_audited_is_not_refused_and_nothing_is_made(hands: Employ) -> None:
+    expect_possible(WANTED)
+    expect_possible(replace(WANTED, study="new"))
+    expect_possible(replace(WANTED, study="x" * 90))
+    hands(judge)
+    audited()
+    expect_possible(WANTED)
+
+    with opened(embedded()) as store:
+        assert ["toy", "toy-audit"] == study_names(store)
+
+
+def test_before_there_is_a_store_only_runs_are_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "other"))
+
+    expect_possible(WANTED)
+
+    assert not (tmp_path / "other").exists()
+    with run_named("toy-audit-000"), pytest.raises(InvalidInput, match="runs of an earlier study"):
+        expect_possible(WANTED)
+
+
+@contextmanager
+def run_named(name: str) -> Iterator[None]:
+    """A run that another study left."""
+    folder = runs_home() / name
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    yield
+
+
+def test_the_audit_of_an_earlier_study_is_named_as_such(hands: Employ) -> None:
+    hands(judge)
+    audited()
+    with opened(embedded()) as store:
+        optuna.delete_study(study_name="toy", storage=store.storage)
+    said = "study toy-audit audits an earlier study toy, which is gone"
+
+    with pytest.raises(InvalidInput, match=said):
+        expect_possible(WANTED)
+    searched_before("toy", *DONE, *ENDED)
+    with pytest.raises(InvalidInput, match=said):
+        audited()
+
+
+def test_a_search_that_has_the_name_is_no_audit(hands: Employ) -> None:
+    hands()
+    searched_before("toy-audit", *DONE)
+
+    with pytest.raises(InvalidInput, match="study toy-audit is no audit: give --study another"):
+        expect_possible(WANTED)
+
+
+@pytest.mark.parametrize(
+    ("states", "until", "code", "said"),
+    [
+        (("complete", "pruned"), None, 0, True),
+        (("complete", "pruned"), None, 130, False),
+        (("complete", "waiting"), None, 0, False),
+        (("complete", "waiting"), 3.5, 0, True),
+        (("complete", "waiting"), 3.0, 0, False),
+        (("complete", "running"), 3.5, 0, False),
+        (("waiting", "waiting"), 3.5, 0, False),
+    ],
+)
+def test_what_is_over_or_good_enough_can_be_audited(
+    states: Sequence[TrialWord], until: float | None, code: int, said: bool
+) -> None:
+    rows = tuple(
+        TrialRow(
+            number, state, None, 1, 3, 3.0, 3.0, 3.0 if state == "complete" else None, {}, None
+        )
+        for number, state in enumerate(states)
+    )
+
+    found = Searched(StudyTable("toy", 2, None, rows), code, "", 0)
+
+    assert said == is_auditable(found, until)
 
 
 def test_where_nothing_was_ended_early_there_is_nothing_to_audit(hands: Employ) -> None:

@@ -1,22 +1,36 @@
 """A check-up of a machine: versions, disk, home and stores, none of which is waited for."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, create_engine
 
 from risexp.app.doctor import environment, stores
 from risexp.app.doctor.check import Check
-from risexp.app.doctor.environment import databases, disk, versions, writable
-from risexp.app.doctor.stores import Destinations, studies_store
+from risexp.app.doctor.environment import (
+    databases,
+    disk,
+    embedded_databases,
+    journal_mode,
+    versions,
+    writable,
+)
+from risexp.app.doctor.stores import destinations, studies_store
 from risexp.app.doctor.system import file_system, is_locked
 from risexp.errors import InvalidInput
 from risexp.tracking.border import Failure
 from risexp.tracking.folder import RunFolder
 from risexp.tracking.stores import store_named
 from tests.checkups import change, found, wrong
+from tests.records import finished
 
 
 class Room(NamedTuple):
@@ -112,15 +126,29 @@ def test_a_home_that_is_not_yet_made_is_no_fault(
     assert [] == list(tmp_path.iterdir())
 
 
-def test_databases_on_a_disk_of_several_machines_fail(
-    monkeypatch: pytest.MonkeyPatch, in_order: Path
-) -> None:
+@pytest.mark.usefixtures("in_order")
+def test_databases_on_a_disk_of_several_machines_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ["ok"] == [each.verdict for each in databases()]
 
     monkeypatch.setattr(environment, "file_system", lambda _: "nfs4")
 
     assert ["fail", "ok"] == [each.verdict for each in databases()]
-    assert in_order.exists()
+
+
+def test_databases_that_the_environment_names_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    paths = [tmp_path / "50% of it" / "a#b.db", tmp_path / "records.db"]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    studies = URL.create("sqlite", database=str(paths[0])).render_as_string()
+    monkeypatch.setenv("RISEXP_STORE", studies)
+    monkeypatch.setenv("RISEXP_TRACKING_URI", f"sqlite:///{paths[1]}")
+
+    assert paths == embedded_databases()
+    assert ["wal", "wal"] == [journal_mode(path) for path in paths]
 
 
 def test_the_file_system_is_that_of_the_deepest_mount(tmp_path: Path) -> None:
@@ -188,6 +216,35 @@ def test_a_store_that_does_not_answer_is_named_without_its_password(
     assert 1 == diagnosis.exit_code
 
 
+def older(path: Path) -> None:
+    """Put tables there that an earlier MLflow made."""
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+
+    config = Config()
+    config.set_main_option("script_location", str(files("mlflow") / "store" / "db_migrations"))
+    config.set_main_option("sqlalchemy.url", f"sqlite:///{path}")
+    engine = create_engine(f"sqlite:///{path}")
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    command.upgrade(config, "451aebb31d03")
+
+
+@pytest.mark.parametrize("fix", [False, True])
+def test_tables_of_an_earlier_mlflow_stay_as_they_are(in_order: Path, fix: bool) -> None:
+    path = in_order / "mlruns" / "mlflow.db"
+    path.unlink()
+    older(path)
+    finished("late")
+    before = path.read_bytes()
+
+    diagnosis = found(fix=fix)
+
+    assert before == path.read_bytes()
+    (check,) = [each for each in diagnosis.failed if each.what == "records"]
+    assert "are of another version of MLflow: back it up and run `mlflow db upg" in check.sentence
+    assert 1 == diagnosis.exit_code
+
+
 @pytest.mark.usefixtures("in_order")
 def test_a_database_that_is_none_fails() -> None:
     for name in ("optuna.db", "mlflow.db"):
@@ -220,18 +277,18 @@ def test_a_violation_counts_more_than_a_store_that_is_away(
 
 
 def test_a_store_that_fails_is_not_asked_again() -> None:
-    destinations, store = Destinations(), store_named("http://127.0.0.1:9")
+    places, store = destinations(), store_named("http://127.0.0.1:9")
 
-    first, second = (destinations.ask(store, lambda _: True) for _ in range(2))
+    first, second = (places.ask(store, lambda _: True) for _ in range(2))
 
     assert isinstance(first, Failure)
     assert first is second
 
 
-def test_a_record_that_is_off_is_no_fault(monkeypatch: pytest.MonkeyPatch, in_order: Path) -> None:
+@pytest.mark.usefixtures("in_order")
+def test_a_record_that_is_off_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RISEXP_TRACKING_URI", "off")
 
     diagnosis = found()
 
     assert {} == wrong(diagnosis)
-    assert in_order.exists()

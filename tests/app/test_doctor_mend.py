@@ -5,23 +5,27 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import optuna
 import pytest
 
 from risexp.app.doctor import mend
-from risexp.app.doctor.check import Diagnosis
 from risexp.hpo.ending import Ending
 from risexp.hpo.recovery import USED_UP
+from risexp.hpo.studies import SLOT, SURPLUS
 from risexp.tracking.folder import find_run
 from risexp.tracking.outcome import complete
 from risexp.tracking.spool import Spool
 from risexp.tracking.stores import embedded
 from tests.checkups import (
+    WAITS,
     change,
     change_record,
     check_of,
     client,
+    die_amid_a_trial,
     folder_of,
     found,
+    mended,
     mlflow_id,
     parent,
     record_of,
@@ -32,8 +36,8 @@ from tests.checkups import (
     wrong,
 )
 from tests.records import due, finished, held, stored
-
-WAITS = {"toy: end": "warn"}
+from tests.searches import begun
+from tests.trials import owner, queue_of
 
 
 @pytest.fixture(autouse=True)
@@ -43,30 +47,19 @@ def at_once(in_order: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return in_order
 
 
-def mended() -> tuple[tuple[str, ...], Diagnosis]:
-    """What is done, and how it looks after; what a second time does is nothing."""
-    first = found(fix=True)
-    assert () == found(fix=True).done
-    return first.done, first
-
-
-def end_all_leases() -> None:
-    change("UPDATE risexp_attempts SET expires_at = 0 WHERE ended IS NULL")
-
-
-def die_amid_a_trial() -> None:
-    with the_study(begin=4) as (store, study):
-        taken(store, study)
-    end_all_leases()
-
-
 def die_after_telling() -> None:
     change("UPDATE risexp_attempts SET ended = NULL, expires_at = 0 WHERE run_id = 'toy-000'")
 
 
-def die_before_taking() -> None:
-    with the_study(begin=4):
-        change("UPDATE trials SET state = 'RUNNING' WHERE number = 3")
+def die_closing_a_second_trial() -> None:
+    with the_study(begin=4) as (store, study):
+        handle = optuna.load_study(study_name=study.name, storage=store.storage)
+        handle.enqueue_trial({}, user_attrs={SLOT: 3})
+        begun(store, study.name, 4)
+        claim = queue_of(store, study).claim(owner())
+        assert claim is not None
+        claim.finish(Ending("failed", "InvalidInput"))
+    change("UPDATE risexp_attempts SET ended = NULL, expires_at = 0 WHERE run_id = ?", SURPLUS)
 
 
 def leave_a_trial_unsent() -> None:
@@ -129,6 +122,12 @@ LEFT: dict[str, tuple[Callable[[], None], dict[str, str], str, dict[str, str]]] 
         "trial 0 of toy was held by nobody, and is complete",
         {},
     ),
+    "a lease of a second trial that was closed is over": (
+        die_closing_a_second_trial,
+        {"toy: leases": "warn"},
+        "trial 4 of toy was held by nobody, and is surplus",
+        {},
+    ),
     "a trial is unsent": (
         leave_a_trial_unsent,
         {"unsent": "warn"},
@@ -181,21 +180,6 @@ def test_what_was_left_is_told_and_mended(left: str) -> None:
     assert 0 == diagnosis.exit_code
 
 
-def test_a_trial_that_runs_without_a_lease_is_given_time_first() -> None:
-    die_before_taking()
-
-    assert {"toy: I2": "fail", "toy: leases": "warn"} == wrong(found())
-    said, diagnosis = mended()
-    assert 1 == len(said)
-    assert {"toy: I2": "fail"} == wrong(diagnosis)
-    assert "trial 3 of toy runs without a lease: it got one of nobody's" in said[0]
-
-    end_all_leases()
-    said, diagnosis = mended()
-    assert ("trial 3 of toy was held by nobody, and is waiting",) == said
-    assert WAITS == wrong(diagnosis)
-
-
 def test_a_trial_whose_attempts_are_used_up_has_a_run_that_failed() -> None:
     use_up_a_trial()
 
@@ -216,24 +200,6 @@ def test_what_is_sent_is_what_the_journal_says() -> None:
     assert due(folder_of(3)) == held(folder_of(3), embedded())
     assert "FINISHED" == record_of(3).info.status
     assert 0 == Spool(folder_of(3).path).unsent()
-
-
-def test_owners_get_time_to_renew_their_leases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mend, "PATIENCE_S", 30.0)
-    die_amid_a_trial()
-    waits: list[float] = []
-
-    def renew(seconds: float) -> None:
-        waits.append(seconds)
-        change("UPDATE risexp_attempts SET expires_at = 9e9 WHERE ended IS NULL")
-
-    monkeypatch.setattr(mend, "sleep", renew)
-
-    diagnosis = found(fix=True)
-
-    assert () == diagnosis.done
-    assert max(waits) > 30.0
-    assert {} == wrong(diagnosis)
 
 
 def test_a_database_that_does_not_write_ahead_does_so_again() -> None:

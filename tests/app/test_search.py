@@ -18,11 +18,12 @@ from risexp.errors import (
     VerificationFailed,
 )
 from risexp.hpo.address import embedded
+from risexp.hpo.crash import Point
 from risexp.tracking.folder import create_run
 from risexp.training.curriculum import curriculum
 from tests.crews import WANTED, Employ, Hands, searched, states, study, train
-from tests.searches import tiny
-from tests.trials import opened
+from tests.searches import begun, tiny
+from tests.trials import exit_codes, opened, start
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
@@ -153,9 +154,28 @@ def test_runs_of_an_earlier_study_of_this_name_are_not_gone_on_with(hands: Emplo
     assert [] == crews
 
 
+@pytest.mark.parametrize("point", ["study.created", "study.described", "study.slot"])
+def test_a_study_whose_maker_died_goes_on_with_the_same_command(
+    hands: Employ, point: Point
+) -> None:
+    crews = hands()
+    assert [-9] == exit_codes(start(make, embedded(), crash=point))
+
+    found, _, _ = searched()
+
+    assert [0, 1, 2] == crews[0].trained
+    assert ["complete"] * 3 == states(found)
+
+
+def make(url: str) -> None:
+    with opened(url) as store:
+        begun(store, "toy", 3)
+
+
 def test_a_study_of_somebody_else_is_refused(hands: Employ) -> None:
     with opened(embedded()) as store:
-        store.storage.create_new_study([StudyDirection.MINIMIZE], "toy")
+        theirs = store.storage.create_new_study([StudyDirection.MINIMIZE], "toy")
+        store.storage.create_new_trial(theirs)
     crews = hands()
 
     with pytest.raises(InvalidInput, match="not made by risexp"):

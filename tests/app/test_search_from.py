@@ -15,7 +15,7 @@ from risexp.hpo.address import embedded
 from risexp.hpo.ending import Ending
 from risexp.hpo.studies import study_names
 from tests.crews import WANTED, Employ
-from tests.searches import BLINK, past, tiny
+from tests.searches import BLINK, RATE, past, tiny
 from tests.spaces import planted
 from tests.studies import had
 from tests.trials import opened
@@ -67,6 +67,29 @@ def test_the_best_that_fit_come_right_after_trial_0(hands: Employ) -> None:
     assert [tiny().trial_zero().config.training.optimizer.lr, 4e-3, 5e-3] == rates(found)
     assert "points from study wide: trials 1, 4, the best first" in said
     assert f"trial 2 of wide is left out: {LR} = 0.02 lies outside [0.0001, 0.01]" in said
+    assert "trial 0 and the points fill all 3 trials: more are drawn only with a" in said[-1]
+
+
+def test_points_that_have_no_slot_are_said(hands: Employ) -> None:
+    hands()
+
+    found, said = searched(replace(FROM, trials=2))
+
+    assert [4e-3] == rates(found)[1:]
+    assert "1 of the points are tried only with --trials 3" in said
+
+
+def test_what_the_other_study_had_set_is_tried_with_its_points(hands: Employ) -> None:
+    hands()
+    trials = [({LR: 2e-3}, [1.0], Ending("complete", "finished", 1.0))]
+    with opened(embedded()) as store:
+        past(store, "set", Charter.of(tiny(), overrides=["loss.cov=0.4"]), trials)
+    both = {**RATE, "loss.cov": {"kind": "uniform", "low": 0.0, "high": 1.0}}
+    space = planted(both, base="smoke", fixed=dict(BLINK), pruner={"kind": "none"})
+
+    found, _ = searched(replace(FROM, sources=("set",), space=space))
+
+    assert {LR: 2e-3, "loss.cov": 0.4} == found.table.trials[1].values
 
 
 def test_it_goes_on_with_the_same_points_when_the_other_study_is_gone(hands: Employ) -> None:

@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from risexp.app.audit import AuditDone, ToAudit
+from risexp.app.search import Searched
+from risexp.cli.audit import say_audit
+from risexp.errors import EnvironmentFailed
+from risexp.hpo.audits import Audit, Audited, Saved
 from risexp.hpo.store import find_store
 from risexp.hpo.studies import find_study
+from risexp.hpo.table import StudyTable, TrialRow, TrialWord
+from risexp.tracking.folder import runs_home
 from tests.commands import Capture, document, run
 from tests.searches import BLINK
 
@@ -36,7 +43,8 @@ def tiny(tmp_path: Path) -> None:
         (f"{HPO} --audit-share 0", "--audit-share 0 audits nothing"),
         (f"{HPO} --audit-share 1.5", "--audit-share"),
         ("hpo --space tiny --audit-share 0.5", "--audit-share 0.5 of nothing: give --audit"),
-        ("hpo --space structure --audit", "has stages, each of which is a study"),
+        ("hpo --space structure --audit", "has stages, each of which is a study: leave it out, or"),
+        (f"{HPO} --study {'x' * 91}", "-audit' is no name of a study"),
     ],
 )
 def test_what_cannot_be_audited_is_one_sentence_and_leaves_nothing_behind(
@@ -69,6 +77,154 @@ def test_a_search_says_what_pruning_saved_and_what_it_cost(capsys: Capture) -> N
     assert f"pruning saved {4 - epoch} of 8 epochs" in out
     assert "audit: 1 of 1 trials that were ended early came to their ends in study" in out
     assert "audit: 0 of 1 would have been the best" in out
+
+
+@pytest.fixture
+def audit_in_the_way() -> None:
+    """The runs of an audit whose study is gone."""
+    left = runs_home() / "tiny-audit-000"
+    left.mkdir(parents=True)
+    (left / "config.json").write_text("{}", encoding="utf-8")
+
+
+@pytest.mark.usefixtures("audit_in_the_way")
+def test_an_audit_that_cannot_be_is_refused_before_the_search(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    code, out, err = run(capsys, HPO)
+
+    assert (2, "") == (code, out)
+    assert "risexp: runs of an earlier study 'tiny-audit' are in" in err
+    assert not (tmp_path / "mlruns" / "optuna.db").exists()
+
+
+def row(number: int, state: TrialWord, value: float | None = None) -> TrialRow:
+    return TrialRow(number, state, state, 1, 2, 9.0, 9.0, value, {RATE: 0.1}, 1.0)
+
+
+def searched(study: str, *rows: TrialRow, code: int = 0, fault: str | None = None) -> Searched:
+    return Searched(StudyTable(study, len(rows), None, rows), code, "", 0, pruner_fault=fault)
+
+
+OVER = searched("tiny", row(0, "complete", 3.0), row(1, "pruned"))
+ONE = Audited(1, 2, 9.0, "complete", 2.5)
+
+
+def done(*trials: Audited, within: Searched | None = None) -> AuditDone:
+    return AuditDone(Audit("tiny", Saved(2, 3, 13), 3.0, trials), within)
+
+
+class Steps:
+    """A search and its audit that end as they are told to, and what the audit was asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.found = OVER
+        self.audit: AuditDone | Exception = done(ONE, within=searched("tiny-audit"))
+        self.asked: list[ToAudit] = []
+        monkeypatch.setattr("risexp.app.search.search", lambda *_: self.found)
+        monkeypatch.setattr("risexp.app.audit.audit", self._audit)
+
+    def _audit(self, wanted: ToAudit, *_: object) -> AuditDone:
+        self.asked.append(wanted)
+        if isinstance(self.audit, Exception):
+            raise self.audit
+        return self.audit
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
+    return Steps(monkeypatch)
+
+
+@pytest.mark.parametrize("error", [EnvironmentFailed("no space"), OSError(28, "no space")])
+def test_what_a_search_found_is_said_though_its_audit_fails(
+    capsys: Capture, steps: Steps, error: Exception
+) -> None:
+    steps.audit = error
+
+    code, out, err = run(capsys, HPO)
+    assert (1, 1) == (code, out.count("study tiny: 1 complete, 1 pruned of 2"))
+    assert "no space" in err
+
+    code, out, _ = run(capsys, f"{HPO} --json")
+    told = json.loads(out)
+    assert (1, None, 2) == (code, told["audit"], len(told["trials"]))
+    assert told["said"][-1].startswith("the audit failed: ")
+    assert "no space" in told["said"][-1]
+
+
+def test_the_search_is_said_before_its_audit_begins(
+    capsys: Capture, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before: list[str] = []
+
+    def late(*_: object) -> AuditDone:
+        before.append(capsys.readouterr().out)
+        return done(ONE)
+
+    monkeypatch.setattr("risexp.app.audit.audit", late)
+
+    run(capsys, HPO)
+
+    assert OVER == steps.found
+    assert "study tiny: 1 complete, 1 pruned of 2" in before[0]
+
+
+def test_a_search_that_ended_by_its_bound_is_audited(capsys: Capture, steps: Steps) -> None:
+    steps.found = searched("tiny", row(0, "complete", 3.0), row(1, "waiting"))
+
+    run(capsys, f"{HPO} --until k_loc<3.5")
+    assert 1 == len(steps.asked)
+
+    code, out, err = run(capsys, f"{HPO} --until k_loc<3 --json")
+    assert (0, 1) == (code, len(steps.asked))
+    sentence = "study tiny is not over: it is audited by the same command once it is"
+    assert sentence in err
+    told = json.loads(out)
+    assert (None, [sentence]) == (told["audit"], told["said"])
+
+
+def test_an_audit_has_what_is_left_of_the_time(
+    capsys: Capture, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([100.0, 130.0, 200.0, 290.0])
+    monkeypatch.setattr("risexp.cli.hpo.monotonic", lambda: next(clock))
+
+    run(capsys, f"{HPO} --timeout 1m --trial-timeout 5s")
+    run(capsys, f"{HPO} --timeout 1m")
+    monkeypatch.undo()
+
+    assert [(30.0, None), (0.0, None)] == [
+        (each.timeout_s, each.trial_timeout_s) for each in steps.asked
+    ]
+
+
+def test_the_fault_of_an_audits_own_pruner_is_its_end(capsys: Capture, steps: Steps) -> None:
+    steps.audit = done(within=searched("tiny-audit", code=4, fault="nobody asked"))
+
+    code, _, err = run(capsys, HPO)
+
+    assert 4 == code
+    assert err.endswith("risexp: study tiny-audit: nobody asked\n")
+
+
+def test_an_audit_ends_with_its_study_in_a_sentence(capsys: Capture) -> None:
+    part = searched("tiny-audit", row(0, "complete", 2.5), row(1, "waiting"))
+
+    say_audit(done(ONE, within=part))
+
+    out = capsys.readouterr().out.splitlines()
+    assert ["1", "2", "9.000", "complete", "2.500", "-0.500"] == out[2].split()
+    assert "study tiny-audit: 1 complete, 1 waiting of 2, 4 epochs" in out
+    assert "audit: 1 of 1 would have been the best, by 0.500 of k_loc at most" in out
+    assert "the same command goes on with the audit" == out[-1]
+
+
+def test_a_study_that_ended_no_trial_early_is_said_to_need_no_audit(capsys: Capture) -> None:
+    say_audit(done())
+
+    said = "audit: study tiny ended no trial early, so there is nothing to audit"
+    assert said == capsys.readouterr().out.strip()
 
 
 def reports(study: str, number: int) -> dict[int, float]:

@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from risexp.app.confirm import Confirmed
+from risexp.app.search import Searched
+from risexp.cli.confirm import say_confirmed
+from risexp.hpo.confirmation import Candidate, Confirmation
+from risexp.hpo.table import StudyTable
 from risexp.tracking.folder import find_run
 from tests.commands import Capture, document, run
 from tests.searches import BLINK, RATE
@@ -60,11 +65,39 @@ def test_a_search_is_confirmed_at_the_presets_length(capsys: Capture) -> None:
     for number, seed in enumerate([1, 1, 2, 2]):
         config = find_run(f"tiny-confirm-{number:03d}").config()
         assert (seed, 3) == (config.training.seed, config.training.epochs)
+        assert 1 == config.data.seed
 
     code, out, _ = run(capsys, CONFIRM)
 
     assert 0 == code
     lines = out.splitlines()
     assert ["base", "1"] == sorted(line.split()[0] for line in lines[1:3])[::-1]
-    assert "rank correlation of k_loc before and now: none, 2 of the candidates have both" in out
+    assert "rank correlation of k_loc before and now: none, 1 of the trials beside the base" in out
     assert f"next:  risexp eval {told['best_run']} --against nomp" == lines[-1]
+
+
+def candidate(trial: int, *scores: float, rank: int | None = None) -> Candidate:
+    return Candidate(trial, {}, 2.0, dict(enumerate(scores, start=1)), 0, 1, rank)
+
+
+def confirmed(*candidates: Candidate, agreement: float | None = None) -> Confirmed:
+    table = StudyTable("tiny-confirm", 2, None, ())
+    told = Confirmation(candidates, candidates[0], (1, 2), agreement, 3)
+    return Confirmed("tiny", 3, told, Searched(table, 0, "", 0))
+
+
+def test_where_every_candidate_lost_a_seed_there_is_none_to_go_on_with(capsys: Capture) -> None:
+    say_confirmed(confirmed(candidate(0, 3.0), candidate(1, 2.0)))
+
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert (
+        "no candidate came to its end under every seed: see risexp study show tiny-confirm" == last
+    )
+
+
+def test_the_order_is_said_with_the_number_of_trials_it_rests_on(capsys: Capture) -> None:
+    say_confirmed(confirmed(candidate(0, 3.0, 3.0, rank=1), agreement=0.5))
+
+    out = capsys.readouterr().out
+    assert "rank correlation of k_loc before and now: +0.50, over 3 trials beside the base" in out
+    assert "best: the base, k_loc 3.000 over 2 seeds" in out

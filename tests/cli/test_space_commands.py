@@ -12,10 +12,10 @@ from risexp.app.space_probe import Trace
 from risexp.config.run import RunConfig
 from risexp.config.space_charter import Charter
 from risexp.config.space_files import load_space, space_paths
-from risexp.hpo.charters import facts_of
+from risexp.hpo.beginnings import Beginning
+from risexp.hpo.points import base_point
 from risexp.hpo.store import open_store
-from risexp.hpo.studies import Plan, open_study
-from risexp.hpo.suggest import zero_parameters
+from risexp.hpo.studies import open_study
 from tests.commands import Capture, document, run
 from tests.studies import had
 
@@ -216,7 +216,7 @@ def searched_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = Charter.of(load_space(str(home / "one.yaml")))
     store = open_store(f"sqlite:///{home / 'mlruns' / 'optuna.db'}")
     try:
-        open_study(store, Plan("first", 1, facts_of(given), [zero_parameters(given)]))
+        open_study(store, Beginning.new(given, (base_point(given),), {}).plan("first", 1))
         study = optuna.load_study(study_name="first", storage=store.storage)
         ridges = [1e-3, 1.2e-3, 1.5e-3, *[9e-3] * 9]
         study.add_trials(

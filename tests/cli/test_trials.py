@@ -62,6 +62,15 @@ def test_trials_of_the_same_values_differ_in_nothing(capsys: Capture) -> None:
     assert "" == capsys.readouterr().out
 
 
+def test_a_trial_that_waits_is_set_beside_nothing(capsys: Capture) -> None:
+    waits = TrialRow(1, "waiting", None, 0, 0, None, None, None, {}, None)
+
+    beside_base(study(row(0, 1.0, MANY), waits), waits)
+    beside_base(study(waits, row(1, 1.0, MANY)), row(1, 1.0, MANY))
+
+    assert "" == capsys.readouterr().out
+
+
 def test_a_trial_is_found_by_its_number() -> None:
     table = study(row(0, 1.0, MANY), row(1, 1.5, MANY))
 

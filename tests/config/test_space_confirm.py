@@ -6,7 +6,14 @@ import pytest
 
 from risexp.config.run import RunConfig
 from risexp.config.space_charter import Charter
-from risexp.config.space_confirm import SEED, confirming, unpruned, unused_seeds
+from risexp.config.space_confirm import (
+    SCENES,
+    SEED,
+    confirming,
+    scenes_are_free,
+    unpruned,
+    unused_seeds,
+)
 from risexp.errors import SpaceInvalid
 from tests.spaces import RIDGE, learning, planted
 
@@ -36,7 +43,7 @@ def test_epochs_and_patience_are_the_presets_and_nothing_else_changes() -> None:
     after = full(before)
 
     assert (3, None, 11) == told(after)
-    back = {"training.epochs": 1, "training.patience": 1, SEED: 0}
+    back = {"training.epochs": 1, "training.patience": 1, SEED: 0, SCENES: 0}
     assert before.base == after.base.replace(back)
     assert 0.3 == after.base.loss.cov
 
@@ -102,6 +109,36 @@ def test_a_seed_that_varied_gives_way_to_the_new_ones() -> None:
     after = full(Charter.of(planted(vary, base="smoke", start={SEED: 1})))
 
     assert (11, SEEDS) == (after.base.training.seed, after.space.vary[SEED].ends())
+
+
+@pytest.mark.parametrize(("overrides", "seed"), [((), 1), (("data.seed=4",), 0)])
+def test_the_scenes_are_others_than_those_that_chose_and_the_same_for_all(
+    overrides: tuple[str, ...], seed: int
+) -> None:
+    before = Charter.of(planted({"sampled.ridge": RIDGE}, base="smoke"), overrides=overrides)
+
+    after = full(before)
+
+    for each in SEEDS:
+        values = {**after.base_values(), SEED: each}
+        assert seed == after.resolve(values).config.data.seed
+    assert "full fidelity" == after.zero.origins[SCENES]
+    assert SCENES not in after.space.vary
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"vary": {"sampled.ridge": RIDGE, SCENES: {"kind": "choice", "options": [0, 1]}}},
+        {"forbid": [{SCENES: 1, "sampled.ridge": 1e-3}]},
+        {"vary": {"sampled.ridge": {**RIDGE, "when": {SCENES: 0}}}},
+    ],
+)
+def test_scenes_that_a_space_itself_decides_are_left_as_they_are(said: dict[str, Any]) -> None:
+    before = Charter.of(planted(**{"vary": {"sampled.ridge": RIDGE}, "base": "smoke", **said}))
+
+    assert not scenes_are_free(before.space)
+    assert 0 == full(before).base.data.seed
 
 
 @pytest.mark.parametrize(

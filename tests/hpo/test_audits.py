@@ -82,7 +82,20 @@ def test_the_same_seed_chooses_the_same_trials_and_others_choose_others() -> Non
 
 @pytest.mark.parametrize(
     ("count", "share", "wanted"),
-    [(2, None, 2), (9, None, 3), (9, 1.0, 9), (9, 0.5, 5), (9, 0.01, 1), (0, None, 0), (0, 0.5, 0)],
+    [
+        (2, None, 2),
+        (9, None, 3),
+        (9, 1.0, 9),
+        (9, 0.5, 5),
+        (9, 0.01, 1),
+        (0, None, 0),
+        (0, 0.5, 0),
+        (100, 0.07, 7),
+        (100, 0.14, 14),
+        (100, 0.55, 55),
+        (100, 0.28, 28),
+        (100, 0.281, 29),
+    ],
 )
 def test_as_many_are_audited_as_are_asked_for(count: int, share: float | None, wanted: int) -> None:
     rows = [complete(50, 1.0), *(ended(number, 3) for number in range(count))]

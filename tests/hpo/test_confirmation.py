@@ -66,7 +66,9 @@ def test_a_base_that_did_not_come_to_its_end_is_a_reference_without_a_score() ->
 def test_no_candidate_is_there_twice() -> None:
     rows = [row(0, 2.0), row(1, 1.0), row(2, 3.0, {LR: 1e-3}), row(3, 4.0, {LR: 1e-3})]
 
-    assert [0, 2] == [each.trial for each in candidates(rates(), "s", rows, 5)]
+    found = candidates(rates(), "s", rows, 5)
+
+    assert [(1, 1.5), (2, 3.5)] == [(each.trial, each.score) for each in found]
 
 
 def test_trials_that_differ_in_their_seed_alone_are_one_candidate() -> None:
@@ -80,8 +82,23 @@ def test_trials_that_differ_in_their_seed_alone_are_one_candidate() -> None:
 
     found = candidates(given, "s", rows, 5)
 
-    assert [(0, BASE), (3, {LR: 1e-3})] == [(each.trial, each.values) for each in found]
+    assert [(1, BASE), (3, {LR: 1e-3})] == [(each.trial, each.values) for each in found]
+    assert [1.75, 2.75] == [each.score for each in found]
     assert {0, 1} == seeds_of(given, rows)
+
+
+def test_a_lucky_seed_does_not_go_before_a_better_mean() -> None:
+    given = rates(**{SEED: {"kind": "choice", "options": [0, 1]}})
+    rows = [
+        row(0, 2.0, {LR: 1e-3, SEED: 0}),
+        row(1, 9.0, {LR: 1e-3, SEED: 1}),
+        row(2, 3.0, {LR: 2e-3, SEED: 0}),
+        row(3, 5.0, {LR: 2e-3, SEED: 1}),
+    ]
+
+    found = candidates(given, "s", rows, 1)
+
+    assert [(None, BASE), (4.0, {LR: 2e-3})] == [(each.score, each.values) for each in found]
 
 
 def test_every_candidate_has_the_first_seed_before_any_has_the_second() -> None:
@@ -112,15 +129,25 @@ def test_means_ranks_and_differences_are_over_the_seeds() -> None:
 
 def test_the_search_is_judged_by_the_order_it_found() -> None:
     now = [[4.0, 4.0], [1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]
+    alike, against = confirmed([8.0, 5.0, 6.0, 7.0], now), confirmed([5.0, 8.0, 7.0, 6.0], now)
 
-    assert (1.0, 4) == (confirmed([8.0, 5.0, 6.0, 7.0], now).agreement, 4)
-    assert -1.0 == pytest.approx(confirmed([5.0, 8.0, 7.0, 6.0], now).agreement)
+    assert (1.0, 3) == (alike.agreement, alike.pairs)
+    assert -1.0 == pytest.approx(against.agreement)
 
 
-def test_a_candidate_without_a_score_before_does_not_count_in_the_order() -> None:
-    found = confirmed([None, 1.0, 2.0, 3.0], [[9.0, 9.0], [1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
+def test_the_base_was_not_chosen_and_does_not_count_in_the_order() -> None:
+    now = [[0.5, 0.5], [1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]
+
+    found = confirmed([9.0, 1.0, 2.0, 3.0], now)
 
     assert (1.0, 3) == (found.agreement, found.pairs)
+    assert (4, 1) == (found.base.rank_before, found.base.rank)
+    assert (None, 2) == (confirmed([9.0, 1.0, 2.0], now[:3]).agreement, 2)
+
+
+def test_a_base_without_a_score_before_has_no_rank_before() -> None:
+    found = confirmed([None, 1.0, 2.0, 3.0], [[9.0, 9.0], [1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
+
     assert (None, 4) == (found.base.rank_before, found.base.rank)
 
 
@@ -132,7 +159,7 @@ def test_what_lost_a_seed_has_no_rank_and_is_compared_over_the_others() -> None:
     assert (None, {1: 1.0, 3: 2.0}, 1.5) == (lost.rank, lost.scores, lost.mean)
     assert lost.difference is not None
     assert -4.5 == lost.difference.mean
-    assert (None, 2) == (found.agreement, found.pairs)
+    assert (None, 1) == (found.agreement, found.pairs)
     assert found.best == found.base
 
 

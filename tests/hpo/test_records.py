@@ -37,7 +37,7 @@ def test_a_study_is_told_as_it_is_stored(store: Store, study: StudyRef, queue: Q
 
     record = study_record(store, study)
 
-    assert ("toy", 4, frozenset({3})) == (record.name, record.wanted, record.left)
+    assert ("toy", 4, frozenset({2, 3})) == (record.name, record.wanted, record.left)
     drawn = {"x": x, "y": y}
     assert record.trials[0] == TrialRecord(
         number=0,

@@ -15,6 +15,7 @@ from risexp.hpo.studies import (
     end_of,
     end_study,
     find_study,
+    is_study,
     open_study,
     run_id,
     study_names,
@@ -124,6 +125,19 @@ def test_a_study_of_no_trials_is_refused(store: Store) -> None:
         open_study(store, plan(0))
 
     assert [] == study_names(store)
+
+
+def test_a_name_is_taken_once_there_is_a_study_of_ours_or_a_trial_of_somebody(store: Store) -> None:
+    assert not is_study(store, NAME)
+    optuna.create_study(study_name=NAME, storage=store.storage)
+    assert not is_study(store, NAME)
+
+    open_study(store, plan(1))
+    other = optuna.create_study(study_name="other", storage=store.storage)
+    other.enqueue_trial({})
+
+    assert is_study(store, NAME)
+    assert is_study(store, "other")
 
 
 def test_a_study_of_somebody_else_is_left_alone(store: Store) -> None:

@@ -11,9 +11,10 @@ from optuna.trial import TrialState
 
 from risexp.config.space_charter import Charter
 from risexp.errors import SpaceInvalid
-from risexp.hpo.distributions import distribution
+from risexp.hpo.distributions import distribution, stored
+from risexp.hpo.points import base_point
 from risexp.hpo.samplers import sampler_of
-from risexp.hpo.suggest import suggest, zero_parameters
+from risexp.hpo.suggest import suggest
 from tests.spaces import LEARNING, charter, learning, planted
 from tests.studies import claimed, claimed_again, study_of, worked
 
@@ -33,7 +34,7 @@ def test_every_suggestion_is_a_run_of_the_space(seed: int) -> None:
 def test_trial_0_has_the_values_of_the_base() -> None:
     given_ = charter()
     study = study_of()
-    study.enqueue_trial(zero_parameters(given_))
+    study.enqueue_trial(stored(given_.space.vary, base_point(given_).values))
 
     values = suggest(given_, claimed_again(study, 0, sampler_of(given_, "w", 0)))
 
@@ -44,9 +45,9 @@ def test_trial_0_has_the_values_of_the_base() -> None:
 def test_trial_0_is_the_base_under_what_the_search_set() -> None:
     given_ = Charter.of(learning(), environment={"RISEXP__NETWORK__DEPTH": "5"}, epochs=2)
 
-    zero = zero_parameters(given_)
+    zero = base_point(given_)
 
-    assert zero["network.depth"] == 5
+    assert zero.values["network.depth"] == 5
     assert given_.base.training.epochs == 2
 
 

@@ -11,10 +11,11 @@ from risexp.hpo.claim import Claim
 from risexp.hpo.ending import Ending, unsound
 from risexp.hpo.reaper import Reaper
 from risexp.hpo.store import Store
-from risexp.hpo.studies import Plan, StudyRef, end_study, open_study
-from risexp.hpo.suggest import suggest, zero_parameters
+from risexp.hpo.studies import StudyRef, end_study
+from risexp.hpo.suggest import suggest
 from risexp.hpo.table import StudyTable, TrialRow, study_table
 from tests.spaces import charter, learning
+from tests.toys import searched
 from tests.trials import owner, queue_of
 
 CHARTER: Charter = charter(learning(pruner={"kind": "none"}))
@@ -22,7 +23,7 @@ CHARTER: Charter = charter(learning(pruner={"kind": "none"}))
 
 @pytest.fixture
 def study(store: Store) -> StudyRef:
-    return open_study(store, Plan("toy", 5, {}, [zero_parameters(CHARTER)]))
+    return searched(store, 5, CHARTER)
 
 
 def claim(store: Store, study: StudyRef) -> Claim:

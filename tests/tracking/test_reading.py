@@ -12,7 +12,7 @@ from risexp.tracking.folder import RunFolder
 from risexp.tracking.labels import Labels, Parent
 from risexp.tracking.mlflow import Runs
 from risexp.tracking.reading import TrialRun, status_of, study_rows, study_runs
-from risexp.tracking.schema import is_made
+from risexp.tracking.schema import tables_of
 from risexp.tracking.stores import Store, embedded, in_environment, store_named
 from tests.records import due, finished, held, place, run_ids, sent, served
 
@@ -119,9 +119,9 @@ def test_the_status_of_a_run_is_its_own(own_store: Store) -> None:
 def test_a_store_is_asked_whether_it_is_made_without_being_made(tmp_path: Path) -> None:
     store = store_named(f"sqlite:///{tmp_path}/mlflow.db")
 
-    assert not is_made(store)
+    assert "missing" == tables_of(store)
     assert [] == list(tmp_path.iterdir())
     (tmp_path / "mlflow.db").touch()
-    assert not is_made(store)
-    assert is_made(place(store))
-    assert is_made(store_named("http://127.0.0.1:9"))
+    assert "missing" == tables_of(store)
+    assert "current" == tables_of(place(store))
+    assert "current" == tables_of(store_named("http://127.0.0.1:9"))

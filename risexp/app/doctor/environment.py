@@ -16,7 +16,10 @@ from packaging.specifiers import SpecifierSet
 
 from risexp.app.doctor.check import Check, judged
 from risexp.app.doctor.system import file_system
+from risexp.app.worker import store_url
 from risexp.config.space_files import home
+from risexp.hpo.address import address_of, embedded
+from risexp.tracking.stores import chosen_store
 
 WAL: Final = "wal"
 """The journal mode in which readers and a writer go on at once."""
@@ -96,9 +99,13 @@ def writable(place: Path) -> Check:
 
 
 def embedded_databases() -> list[Path]:
-    """Those of the home that are there."""
-    folder = home().absolute() / "mlruns"
-    return [folder / name for name in ("optuna.db", "mlflow.db") if (folder / name).exists()]
+    """Those in files that are there: of studies, and of records."""
+    records = chosen_store(None)
+    found = [
+        address_of(store_url() or embedded()).path,
+        None if records is None else records.database,
+    ]
+    return [path for path in found if path is not None and path.exists()]
 
 
 def databases() -> Iterator[Check]:
@@ -106,14 +113,14 @@ def databases() -> Iterator[Check]:
     found = embedded_databases()
     if not found:
         return
-    folder = found[0].parent
-    kind = file_system(folder)
-    if kind in _REMOTE:
-        said = (
-            f"{folder} is on {kind}, where SQLite loses data: name PostgreSQL in RISEXP_STORE and "
-            "RISEXP_TRACKING_URI"
-        )
-        yield Check("environment", "file system", "fail", said)
+    for folder in dict.fromkeys(each.parent for each in found):
+        kind = file_system(folder)
+        if kind in _REMOTE:
+            said = (
+                f"{folder} is on {kind}, where SQLite loses data: name PostgreSQL in RISEXP_STORE "
+                "and RISEXP_TRACKING_URI"
+            )
+            yield Check("environment", "file system", "fail", said)
     modes = {each.name: journal_mode(each) for each in found}
     wrong = [f"{name} is in mode {mode}" for name, mode in modes.items() if mode != WAL]
     sound = f"{' and '.join(modes)}: write ahead (WAL)"
@@ -124,7 +131,9 @@ def databases() -> Iterator[Check]:
 def journal_mode(path: Path) -> str:
     """How a database file keeps what is being written; `unknown` where it cannot be read."""
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)) as connection:
+        with closing(
+            sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)
+        ) as connection:
             return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
     except sqlite3.Error:
         return "unknown"

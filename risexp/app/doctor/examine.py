@@ -5,27 +5,36 @@ at any time, also while a search runs.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import optuna
 
-from risexp.app.doctor.check import Check, Diagnosis, judged
+from risexp.app.doctor.case import Case, Twice, case_of
+from risexp.app.doctor.check import Check, Diagnosis
 from risexp.app.doctor.environment import environment_checks
 from risexp.app.doctor.facts import StudyFacts
-from risexp.app.doctor.look import Look, journals, look_at
+from risexp.app.doctor.kept import kept_checks
+from risexp.app.doctor.look import Look, look_again, look_at
 from risexp.app.doctor.mend import mend
-from risexp.app.doctor.record import Recorded, record_checks, recorded
+from risexp.app.doctor.record import record_checks
+from risexp.app.doctor.recorded import recorded
 from risexp.app.doctor.stale import file_leftovers, folder_leftovers, study_leftovers
-from risexp.app.doctor.stores import Destinations, studies_store
-from risexp.app.doctor.study import invariant_checks, report_check, state_check
+from risexp.app.doctor.stores import destinations, records_check, studies_store
+from risexp.app.doctor.study import study_checks
+from risexp.app.sync import Destinations
+from risexp.errors import RisexpError
+from risexp.hpo.store import Store
 from risexp.tracking.reading import study_rows
 from risexp.tracking.stores import chosen_store
+
+Tell = Callable[[str], None]
 
 
 def examine(
     studies: Sequence[str] = (),
     *,
     fix: bool = False,
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Tell = lambda _: None,
 ) -> Diagnosis:
     """Look at everything, and say of each thing whether it is as it should be.
 
@@ -41,30 +50,32 @@ def examine(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     done = tuple(mend(studies, tell)) if fix else ()
     with studies_store() as opened:
-        look = look_at(opened, studies, Destinations())
-        return Diagnosis((*environment_checks(), *_checks(look, studies)), done)
+        look = look_at(opened, studies, destinations())
+        return Diagnosis((*environment_checks(), *_checks(look, studies, tell)), done)
 
 
-def _checks(look: Look, studies: Sequence[str]) -> Iterator[Check]:
+def _checks(look: Look, studies: Sequence[str], tell: Tell) -> Iterator[Check]:
     yield look.studies.check
-    yield look.destinations.check(chosen_store(None))
+    yield records_check(look.destinations, chosen_store(None))
     yield from look.others
     for facts in look.facts:
-        # MLflow first: a journal that grows meanwhile has all that was sent of it.
-        found = recorded(facts, look.destinations, study_rows)
-        yield from _study_checks(facts, found)
-        yield from study_leftovers(facts, found)
+        if look.store is not None:
+            yield from _of_study(look.store, facts, look.destinations, tell)
     known = None if studies else look.known
     yield from folder_leftovers(look.folders, look.facts, known, look.destinations)
     yield from file_leftovers()
 
 
-def _study_checks(facts: StudyFacts, found: Recorded) -> Iterator[Check]:
-    contents, damaged = journals(facts)
-    yield state_check(facts)
-    yield from invariant_checks(facts)
-    yield from record_checks(facts, found, contents)
-    yield report_check(facts, contents)
-    if damaged:
-        advice = "put a copy back; its trial cannot be compared"
-        yield judged("studies", f"{facts.name}: journals", damaged, "", advice)
+def _of_study(store: Store, facts: StudyFacts, places: Destinations, tell: Tell) -> list[Check]:
+    """Everything about a study; a warning alone where it cannot be looked at twice."""
+
+    def read(seen: StudyFacts) -> Case:
+        return case_of(seen, recorded(seen, places, partial(study_rows, tell=tell)))
+
+    twice = Twice(read(facts), lambda: read(look_again(store, facts)))
+    try:
+        checks = [*study_checks(twice), *record_checks(twice), *kept_checks(twice)]
+    except RisexpError as error:
+        said = f"something changes, and it cannot be read again ({error}): call again"
+        return [Check("studies", f"{facts.name}: state", "warn", said)]
+    return [*checks, *study_leftovers(facts, twice.first.found)]

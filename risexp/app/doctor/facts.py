@@ -1,6 +1,6 @@
 """One study as database and folders tell it, at one moment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from risexp.app.doctor.folders import Folders, Seen
 from risexp.hpo.invariants import FINAL, StudyRecord
-from risexp.hpo.leases import Attempt, Leases
+from risexp.hpo.leases import DEADLY, TTL_S, Attempt, Leases
 from risexp.hpo.reaper import NOBODY
 from risexp.hpo.records import study_record
 from risexp.hpo.schema import database_clock
@@ -23,10 +23,10 @@ class StudyFacts:
     study: StudyRef
     record: StudyRecord
     end: End | None
-    living: Mapping[int, Attempt]
-    """Attempts whose lease lasts, by their trial's number."""
-    expired: Mapping[int, Attempt]
-    """Attempts whose lease is over, and that nobody has ended."""
+    now: float
+    """By the clock of its database, before anything else was read."""
+    attempts: Mapping[int, Sequence[Attempt]]
+    """At each trial that was begun, surplus ones included, by its number and in their order."""
     folders: Mapping[int, Seen] = field(default_factory=dict)
     """Of its trials, where they are in this home."""
 
@@ -34,6 +34,16 @@ class StudyFacts:
     def name(self) -> str:
         """Of the study."""
         return self.study.name
+
+    @cached_property
+    def living(self) -> Mapping[int, Attempt]:
+        """Attempts whose lease lasts, by their trial's number."""
+        return {number: last for number, last in self._begun.items() if last.expires_at > self.now}
+
+    @cached_property
+    def expired(self) -> Mapping[int, Attempt]:
+        """Attempts whose lease is over, and that nobody has ended."""
+        return {number: last for number, last in self._begun.items() if last.expires_at <= self.now}
 
     @cached_property
     def at_work(self) -> bool:
@@ -47,21 +57,33 @@ class StudyFacts:
 
     @cached_property
     def unnamed(self) -> tuple[int, ...]:
-        """Trials that wait, without anybody having said why."""
-        return tuple(
-            each.number
-            for each in self.record.trials
-            if each.state == "waiting" and not each.held and each.number not in self.record.left
-        )
+        """Trials that wait, and no end of the study is written."""
+        waiting = (each for each in self.record.trials if each.state == "waiting" and not each.held)
+        return () if self.end is not None else tuple(each.number for each in waiting)
+
+    @cached_property
+    def returning(self) -> Mapping[int, float]:
+        """Seconds until trials that run without a worker may wait again, as it was arranged."""
+        found = {
+            number: each.expires_at - self.now
+            for number, each in self.living.items()
+            if each.lease.owner == NOBODY.id
+        }
+        running = {each.number for each in self.record.trials if each.state == "running"}
+        last = {number: self.attempts[number][-1] for number in running & self.attempts.keys()}
+        return found | {
+            number: each.ended_at + TTL_S - self.now
+            for number, each in last.items()
+            if each.ended in DEADLY and each.ended_at is not None
+            if each.ended_at + TTL_S > self.now
+        }
 
     @cached_property
     def orphans(self) -> tuple[int, ...]:
-        """Trials that run without a lease."""
-        return tuple(
-            each.number
-            for each in self.record.trials
-            if each.state == "running" and each.number not in {*self.living, *self.expired}
-        )
+        """Trials that run without a lease, and nobody sees to it."""
+        running = (each.number for each in self.record.trials if each.state == "running")
+        held = {*self._begun, *self.returning}
+        return tuple(number for number in running if number not in held)
 
     @cached_property
     def late(self) -> frozenset[int]:
@@ -74,22 +96,38 @@ class StudyFacts:
         unsent = {number for number, seen in self.folders.items() if seen.unsent}
         return frozenset(moving | unsent | self.living.keys())
 
+    @cached_property
+    def untold(self) -> frozenset[int]:
+        """Trials that have come to their end, and whose folder does not say so."""
+        return frozenset(
+            each.number
+            for each in self.record.trials
+            if each.state in FINAL
+            and each.number in self.folders
+            and self.folders[each.number].begun
+            and self.folders[each.number].ending is None
+        )
+
+    @cached_property
+    def _begun(self) -> Mapping[int, Attempt]:
+        return {
+            number: each[-1] for number, each in self.attempts.items() if each[-1].ended is None
+        }
+
 
 def study_facts(store: Store, study: StudyRef) -> StudyFacts:
     """A study as its database tells it, without its folders."""
-    ids = {each.trial_id: each.number for each in store.storage.list_trials(study.id)}
     clock = select(database_clock(store.engine))
     now = store.write(lambda connection: connection.execute(clock).scalar_one())
     # After the clock: who renews meanwhile is seen alive.
     attempts = Leases(store, study.uid).attempts()
-    begun = [each for each in attempts if each.ended is None and each.lease.trial_id in ids]
-    return StudyFacts(
-        study=study,
-        record=study_record(store, study),
-        end=end_of(store, study),
-        living={ids[each.lease.trial_id]: each for each in begun if each.expires_at > now},
-        expired={ids[each.lease.trial_id]: each for each in begun if each.expires_at <= now},
-    )
+    record, end = study_record(store, study, attempts), end_of(store, study)
+    by_number = dict[int, list[Attempt]]()
+    ids = {each.trial_id: each.number for each in store.storage.list_trials(study.id)}
+    for attempt in attempts:
+        if attempt.lease.trial_id in ids:
+            by_number.setdefault(ids[attempt.lease.trial_id], []).append(attempt)
+    return StudyFacts(study, record, end, now, by_number)
 
 
 def in_folders(facts: StudyFacts, folders: Folders) -> StudyFacts:

@@ -1,14 +1,15 @@
 """The run folders of a home as a check-up sees them: whose they are, and what of them is unsent."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from risexp.app.doctor.system import is_locked
-from risexp.errors import RisexpError
-from risexp.tracking.folder import RunFolder, list_runs
+from risexp.app.sync import missing_lines
+from risexp.errors import DataInvalid, RisexpError
+from risexp.tracking.folder import RunFolder, is_run, list_runs, runs_home
 from risexp.tracking.labels import Labels, read_labels
 from risexp.tracking.sending import store_for
-from risexp.tracking.spool import Progress, Spool
+from risexp.tracking.spool import Ending, Progress, Spool
 from risexp.tracking.stores import Store
 
 
@@ -25,6 +26,8 @@ class Seen:
     """Lines that its store misses; 0 where it has none."""
     begun: bool
     """Whether anything was written down of it."""
+    ending: Ending | None
+    """What it says of its end; None where it says nothing."""
     trained: bool
     """Whether a process has it."""
 
@@ -59,10 +62,10 @@ class Folders:
 
 def folders(studies: Sequence[str]) -> Folders:
     """The folders of some studies' trials; of all runs where no study is named."""
-    seen, damaged = list[Seen](), list[str]()
+    seen, damaged = list[Seen](), [*_untold()]
     for run in list_runs():
         try:
-            found = _seen(run)
+            found = see(run)
         except RisexpError as error:
             damaged.append(f"run {run.run_id} cannot be read: {error}")
             continue
@@ -71,16 +74,33 @@ def folders(studies: Sequence[str]) -> Folders:
     return Folders(tuple(seen), tuple(damaged))
 
 
-def _seen(run: RunFolder) -> Seen:
-    spool, labels = Spool(run.path), read_labels(run.path)
-    progress, store = spool.progress(), store_for(run.path, None)
-    unsent = spool.unsent()
+def see(run: RunFolder) -> Seen:
+    """One folder, each of its documents read.
+
+    Raises:
+        RisexpError: One is missing or damaged.
+    """
+    spool, store = Spool(run.path), store_for(run.path, None)
+    progress, ending, unsent = spool.progress(), spool.ending(), missing_lines(run)
+    begun = unsent > 0 or (progress is not None and progress.sent > 0)
+    run.config()
+    run.plans()
+    if begun and not run.environments():
+        raise DataInvalid(f"{run.path} does not say what its attempts were computed with")
     return Seen(
         run=run,
-        labels=labels,
+        labels=read_labels(run.path),
         store=store,
         progress=progress,
         unsent=0 if store is None else unsent,
-        begun=unsent > 0 or (progress is not None and progress.sent > 0),
+        begun=begun,
+        ending=None if ending is None else ending[1],
         trained=is_locked(run.path / ".lock"),
     )
+
+
+def _untold() -> Iterator[str]:
+    """Folders with a journal that nobody knows the configuration of."""
+    for path in sorted(runs_home().glob("*/journal.jsonl")):
+        if not is_run(path.parent.name):
+            yield f"run {path.parent.name} cannot be read: its config.json is missing"

@@ -7,26 +7,27 @@ from time import sleep
 from typing import TYPE_CHECKING, Final
 
 from risexp.app.doctor.environment import WAL, embedded_databases, journal_mode
-from risexp.app.doctor.facts import StudyFacts, study_facts
+from risexp.app.doctor.facts import StudyFacts, in_folders, study_facts
+from risexp.app.doctor.folders import Folders, Seen, see
 from risexp.app.doctor.look import Look, look_at
-from risexp.app.doctor.record import recorded, wrong_statuses
-from risexp.app.doctor.stale import unended, unsent, wrong_plain_statuses
-from risexp.app.doctor.stores import Destinations, studies_store
+from risexp.app.doctor.record import wrong_statuses
+from risexp.app.doctor.recorded import recorded
+from risexp.app.doctor.stale import plain_status, unended, unsent, wrong_plain_statuses
+from risexp.app.doctor.stores import destinations, studies_store
 from risexp.app.stores import init_store
 from risexp.app.study_record import close_used_up, say_of_study
-from risexp.app.sync import send
+from risexp.app.sync import Destinations, send
 from risexp.app.worker import store_url
 from risexp.hpo.charters import charter_of
 from risexp.hpo.leases import RENEW_S, Leases
 from risexp.hpo.reaper import Reaper
 from risexp.hpo.recovery import HANGING, USED_UP
 from risexp.hpo.store import Store, open_store
+from risexp.hpo.studies import SURPLUS
 from risexp.hpo.table import StudyTable, study_table
 from risexp.tracking.border import Failure, tried
-from risexp.tracking.journal import utc_ms
 from risexp.tracking.reading import study_runs
 from risexp.tracking.schema import write_ahead
-from risexp.tracking.stores import Store as Destination
 from risexp.tracking.stores import chosen_store
 
 if TYPE_CHECKING:
@@ -68,12 +69,24 @@ def mend(studies: Sequence[str], tell: Tell) -> Iterator[str]:
     Raises:
         InvalidInput: There is no study of such a name, or the environment names no store.
     """
-    destinations = Destinations()
+    places = destinations()
     with studies_store() as opened:
-        yield from _tables(look_at(opened, studies, destinations), tell)
+        look = look_at(opened, studies, places)
+        made = [*_tables(look, tell)]
+        yield from made
+        if not made:
+            yield from _steps(look, studies, tell)
+            return
     with studies_store() as opened:
-        for step in (_leases, _used_up, _lines, _statuses, _plain_statuses, _ends):
-            yield from step(look_at(opened, studies, destinations), tell)
+        yield from _steps(look_at(opened, studies, places), studies, tell)
+
+
+def _steps(look: Look, names: Sequence[str], tell: Tell) -> Iterator[str]:
+    for step in (_leases, _used_up, _lines, _statuses, _plain_statuses, _ends):
+        done = [*step(look, tell)]
+        yield from done
+        if done:
+            look = look_at(look.studies, names, look.destinations)
 
 
 def _tables(look: Look, tell: Tell) -> Iterator[str]:
@@ -81,14 +94,13 @@ def _tables(look: Look, tell: Tell) -> Iterator[str]:
     if look.studies.missing and _made(lambda: open_store(store_url()).close(), tell):
         yield "made the tables of studies"
     chosen = chosen_store(None)
-    if (
-        chosen is not None
-        and look.destinations.ask(chosen, lambda _: True) is None
-        and _made(lambda: init_store(None), tell)
-    ):
+    answer = None if chosen is None else look.destinations.ask(chosen, lambda _: True)
+    if chosen is not None and answer is None and _made(lambda: init_store(None), tell):
         yield "made the tables of records"
+    # What cannot be used stays as it is.
+    left = chosen.database if chosen is not None and isinstance(answer, Failure) else None
     for path in embedded_databases():
-        if journal_mode(path) != WAL and _made(partial(write_ahead, path), tell):
+        if path != left and journal_mode(path) != WAL and _made(partial(write_ahead, path), tell):
             yield f"{path.name} writes ahead"
 
 
@@ -115,7 +127,8 @@ def _given_back(before: StudyFacts, after: StudyFacts) -> Iterator[str]:
     open_ = {each.lease for each in (*after.living.values(), *after.expired.values())}
     for number, attempt in sorted(before.expired.items()):
         if attempt.lease not in open_:
-            yield f"trial {number} of {after.name} was held by nobody, and is {states[number]}"
+            state = states.get(number, SURPLUS)
+            yield f"trial {number} of {after.name} was held by nobody, and is {state}"
     for number in before.orphans:
         if number in after.living:
             yield (
@@ -123,7 +136,8 @@ def _given_back(before: StudyFacts, after: StudyFacts) -> Iterator[str]:
                 "waits again once that is over"
             )
         elif number not in after.orphans:
-            yield f"trial {number} of {after.name} ran without a lease, and is {states[number]}"
+            state = states.get(number, SURPLUS)
+            yield f"trial {number} of {after.name} ran without a lease, and is {state}"
 
 
 def _used_up(look: Look, tell: Tell) -> Iterator[str]:
@@ -135,7 +149,7 @@ def _used_up(look: Look, tell: Tell) -> Iterator[str]:
             if each.state == "failed"
             and each.reason in {USED_UP, HANGING}
             and each.number in facts.folders
-            and facts.folders[each.number].run.outcome() is None
+            and facts.folders[each.number].ending is None
         ]
         if look.store is None or facts.at_work or not numbers:
             continue
@@ -147,7 +161,8 @@ def _used_up(look: Look, tell: Tell) -> Iterator[str]:
 
 def _lines(look: Look, tell: Tell) -> Iterator[str]:
     """Send what stores miss."""
-    for sent in send([each.run for each in unsent(look.folders, look.facts)]):
+    folders = [each.run for each in unsent(look.folders, look.facts)]
+    for sent in send(folders, look.destinations):
         if sent.state == "sent":
             yield f"run {sent.run}: {sent.lines} lines were sent to {sent.store}"
         else:
@@ -155,27 +170,24 @@ def _lines(look: Look, tell: Tell) -> Iterator[str]:
 
 
 def _statuses(look: Look, tell: Tell) -> Iterator[str]:
-    """Give the runs of trials the status of their trial."""
+    """Give the runs of trials the status of their trial, where their folders are here."""
     for facts in look.facts:
         found = recorded(facts, look.destinations, study_runs)
-        for run, status in wrong_statuses(facts, found):
-            if len(found.of(run.number)) != 1:
-                continue
+        for run, _ in wrong_statuses(facts, found).values():
             seen = facts.folders.get(run.number)
-            ended_ms = utc_ms() if seen is None or seen.progress is None else seen.progress.time
-            place = found.places[run.run_id]
-            if _set(look, place, Status(run.run_id, status, ended_ms), tell):
-                yield f"the run of trial {run.number} of {facts.name} is {status}"
+            if look.store is None or seen is None or len(found.of(run.number)) != 1:
+                continue
+            ask = partial(_status_now, look.store, facts, look.destinations)
+            if (word := _set(look, seen, ask, tell)) is not None:
+                yield f"the run of trial {run.number} of {facts.name} is {word}"
 
 
 def _plain_statuses(look: Look, tell: Tell) -> Iterator[str]:
     """Give other runs that have ended the status of their end."""
-    for seen, status in wrong_plain_statuses(look.folders, look.facts, look.destinations):
-        if seen.store is None or seen.progress is None:
-            continue
-        said = Status(seen.progress.run_id, status, seen.progress.time)
-        if _set(look, seen.store, said, tell):
-            yield f"run {seen.run.run_id} is {status}"
+    for seen, _ in wrong_plain_statuses(look.folders, look.facts, look.destinations):
+        ask = partial(plain_status, destinations=look.destinations)
+        if (word := _set(look, seen, ask, tell)) is not None:
+            yield f"run {seen.run.run_id} is {word}"
 
 
 def _ends(look: Look, tell: Tell) -> Iterator[str]:
@@ -197,12 +209,34 @@ def _ends(look: Look, tell: Tell) -> Iterator[str]:
                 tell(said)
 
 
-def _set(look: Look, place: Destination, said: Status, tell: Tell) -> bool:
-    """Set the status of a run; whether that came through."""
-    answer = look.destinations.ask(place, said)
-    if isinstance(answer, Failure):
-        tell(answer.sentence)
-    return answer is True
+def _set(look: Look, seen: Seen, ask: Callable[[Seen], str | None], tell: Tell) -> str | None:
+    """Set the status of a run, if it is still wrong once no sender can change it; which one."""
+
+    def change() -> str | None:
+        with seen.spool.sending():
+            now = see(seen.run)
+            word = None if now.trained else ask(now)
+            if word is None or now.progress is None or now.store is None:
+                return None
+            said = Status(now.progress.run_id, word, now.progress.time)
+            answer = look.destinations.ask(now.store, said)
+        if isinstance(answer, Failure):
+            raise answer.error
+        return word
+
+    found = tried(change)
+    if isinstance(found, Failure):
+        tell(found.sentence)
+        return None
+    return found
+
+
+def _status_now(store: Store, facts: StudyFacts, places: Destinations, seen: Seen) -> str | None:
+    """What the status of a trial's run is to be, by all that is known of it at this moment."""
+    now = in_folders(study_facts(store, facts.study), Folders((seen,), ()))
+    wrong = wrong_statuses(now, recorded(now, places, study_runs))
+    mine = "" if seen.progress is None else seen.progress.run_id
+    return wrong[mine][1] if mine in wrong else None
 
 
 def _close(store: Store, facts: StudyFacts) -> None:

@@ -9,9 +9,10 @@ from typing import Final
 from risexp.app.doctor.check import Check, judged
 from risexp.app.doctor.facts import StudyFacts
 from risexp.app.doctor.folders import Folders, Seen
-from risexp.app.doctor.record import Recorded
-from risexp.app.doctor.stores import Destinations
+from risexp.app.doctor.recorded import Recorded
+from risexp.app.sync import Destinations
 from risexp.config.space_files import home
+from risexp.hpo.studies import run_id
 from risexp.tracking.reading import status_of
 from risexp.tracking.record import STATUS
 from risexp.training.durable import PARTIAL
@@ -45,12 +46,19 @@ def unended(facts: StudyFacts, found: Recorded) -> list[str]:
 
 
 def unsent(folders: Folders, facts: Sequence[StudyFacts]) -> list[Seen]:
-    """Folders of which something is unsent, and that nobody is at work on."""
+    """Folders of which something is unsent, and that nobody is at work on.
+
+    Without those that do not say how their trial ended: MLflow would be told that it goes on.
+    """
     busy = {each.study.uid for each in facts if each.at_work}
+    untold = {run_id(each.name, number) for each in facts for number in each.untold}
     return [
         each
         for each in folders.seen
-        if each.unsent and not each.trained and each.study_uid not in busy
+        if each.unsent
+        and not each.trained
+        and each.study_uid not in busy
+        and each.run.run_id not in untold
     ]
 
 
@@ -66,10 +74,15 @@ def wrong_plain_statuses(
         (each, wanted)
         for each in folders.seen
         if each.study_uid not in studies
-        and not each.unsent
-        and (wanted := _ended(each)) is not None
-        and _status(each, destinations) == "RUNNING"
+        and (wanted := plain_status(each, destinations)) is not None
     ]
+
+
+def plain_status(seen: Seen, destinations: Destinations) -> str | None:
+    """What a run is that MLflow calls running though it ended; None where it is called right."""
+    wanted = None if seen.unsent or seen.ending is None else STATUS[seen.ending.status]
+    wrong = wanted != "RUNNING" and _status(seen, destinations) == "RUNNING"
+    return wanted if wrong else None
 
 
 def folder_leftovers(
@@ -119,20 +132,30 @@ def _leases(facts: StudyFacts) -> Check:
         for number, each in sorted(facts.expired.items())
     ]
     alone = [f"trial {number} runs without a lease" for number in facts.orphans]
+    back = [
+        f"trial {number} has no worker, and waits again in {wait_s:.0f} s"
+        for number, wait_s in sorted(facts.returning.items())
+    ]
     what, sound = f"{facts.name}: leases", "no lease is over"
     if facts.at_work:
         sound = "its workers see to them"
-        return Check("stale", what, "ok", sound, tuple(dead + alone))
+        return Check("stale", what, "ok", sound, tuple(dead + alone + back))
     advice = f"a worker or {_FIX} gives the trial back"
-    return judged("stale", what, dead + alone, sound, advice, "warn")
+    if not dead + alone:
+        advice = f"call {_FIX} again then"
+    return judged("stale", what, dead + alone + back, sound, advice, "warn")
 
 
 def _end(facts: StudyFacts) -> Check:
-    left = () if facts.at_work else facts.unnamed
-    told = [f"trial {number} waits, and nobody works on the study" for number in left]
-    advice = f"`risexp hpo` goes on with it, `risexp study stop {facts.name}` writes its end"
-    sound = "it is at work" if facts.at_work else "nothing waits, or it is written why"
-    return judged("stale", f"{facts.name}: end", told, sound, advice, "warn")
+    what, left = f"{facts.name}: end", facts.unnamed
+    if facts.at_work or not left:
+        sound = "it is at work" if facts.at_work else "nothing waits, or it is written why"
+        return Check("stale", what, "ok", sound)
+    said = (
+        f"{len(left)} wait; no end is written: the same command goes on, `risexp study stop "
+        f"{facts.name}` writes one"
+    )
+    return Check("stale", what, "warn", said, tuple(f"trial {number} waits" for number in left))
 
 
 def _gone(folders: Folders, known: Iterable[str]) -> Check:
@@ -142,21 +165,12 @@ def _gone(folders: Folders, known: Iterable[str]) -> Check:
         for each in folders.seen
         if each.labels is not None and each.study_uid is not None and each.study_uid not in uids
     ]
-    advice = "it is kept; name the study's store in RISEXP_STORE, or move the folder away"
+    advice = "it is kept; name the study's store in RISEXP_STORE"
     return judged("stale", "studies", told, "every trial's study is there", advice, "warn")
 
 
-def _ended(seen: Seen) -> str | None:
-    """The status of a run that has ended and was sent; None where it goes on."""
-    ending = seen.spool.ending()
-    if seen.progress is None or not seen.progress.run_id or ending is None:
-        return None
-    status = STATUS[ending[1].status]
-    return None if status == "RUNNING" else status
-
-
 def _status(seen: Seen, destinations: Destinations) -> str | None:
-    if seen.store is None or seen.progress is None:
+    if seen.store is None or seen.progress is None or not seen.progress.run_id:
         return None
     question = partial(status_of, run=seen.run.run_id, run_id=seen.progress.run_id)
     found = destinations.ask(seen.store, question)

@@ -1,26 +1,24 @@
 """Whether the stores answer and have their tables, without waiting long for one that is away."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from risexp.app.doctor.check import Check
+from risexp.app.sync import Destinations
 from risexp.app.worker import STORE, store_url
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.address import address_of, embedded
 from risexp.hpo.retry import Retry
 from risexp.hpo.store import NotMade, Store, find_store
-from risexp.tracking.border import Failure, tried
-from risexp.tracking.schema import is_made
-from risexp.tracking.stores import VARIABLE, in_environment
+from risexp.tracking.border import Failure
+from risexp.tracking.schema import tables_of
+from risexp.tracking.stores import VARIABLE
 from risexp.tracking.stores import Store as Destination
 
 if TYPE_CHECKING:
     from risexp.tracking.mlflow import Runs
-
-T = TypeVar("T")
 
 PATIENCE_S: Final = 5.0
 """How long a store is waited for."""
@@ -66,50 +64,50 @@ def _studies() -> Studies:
     return Studies(store, Check("stores", "studies", "ok", said))
 
 
-@dataclass
-class Destinations:
-    """The stores of records, each opened once; one that fails is not asked again."""
+class OtherVersion(EnvironmentFailed):
+    """The tables of a store are those of another version of MLflow."""
 
-    _opened: dict[str, "Runs | Failure"] = field(default_factory=dict, init=False)
 
-    def ask(self, store: Destination, question: "Callable[[Runs], T]") -> T | Failure | None:
-        """What a store answers; None where it is not yet made."""
-        with in_environment(store):
-            runs = self._opened.get(store.name) or tried(partial(_opened, store))
-            if runs is None:
-                return None
-            self._opened[store.name] = runs
-            if isinstance(runs, Failure):
-                return runs
-            answer = tried(partial(question, runs))
-            if isinstance(answer, Failure):
-                self._opened[store.name] = answer
-            return answer
+def destinations() -> Destinations:
+    """The stores of records, of which none is made or changed."""
+    return Destinations(_opened)
 
-    def check(self, store: Destination | None) -> Check:
-        """Whether the store that new runs are recorded in answers."""
-        if store is None:
-            return Check(
-                "stores", "records", "ok", f"{VARIABLE} says off: runs are in folders only"
-            )
-        name = store.name if store.database is None else str(store.database)
-        answer = self.ask(store, lambda _: True)
-        if answer is None:
-            return Check("stores", "records", "ok", f"{name} is {NOT_MADE}")
-        if isinstance(answer, Failure):
-            said = (
-                f"{name} cannot be used ({answer.sentence}): start it, or name another one in "
-                f"{VARIABLE}; nothing is lost meanwhile"
-            )
-            return Check("stores", "records", "fail", said)
-        return Check("stores", "records", "ok", f"{name} answers, and its tables are current")
+
+def records_check(places: Destinations, store: Destination | None) -> Check:
+    """Whether the store that new runs are recorded in answers."""
+    if store is None:
+        return Check("stores", "records", "ok", f"{VARIABLE} says off: runs are in folders only")
+    name = _named(store)
+    answer = places.ask(store, lambda _: True)
+    if answer is None:
+        return Check("stores", "records", "ok", f"{name} is {NOT_MADE}")
+    if isinstance(answer, Failure):
+        said = (
+            answer.sentence
+            if isinstance(answer.error, OtherVersion)
+            else f"{name} cannot be used ({answer.sentence}): start it, or name another one in "
+            f"{VARIABLE}; nothing is lost meanwhile"
+        )
+        return Check("stores", "records", "fail", said)
+    return Check("stores", "records", "ok", f"{name} answers, and its tables are current")
 
 
 def _opened(store: Destination) -> "Runs | None":
-    if not is_made(store):
+    tables = tables_of(store)
+    if tables == "missing":
         return None
+    if tables == "other":
+        address = store.name if store.database is None else store.uri
+        raise OtherVersion(
+            f"the tables of {_named(store)} are of another version of MLflow: back it up and run "
+            f"`mlflow db upgrade {address}`"
+        )
     from risexp.tracking.mlflow import Runs
 
     runs = Runs(store)
     runs.answers()
     return runs
+
+
+def _named(store: Destination) -> str:
+    return store.name if store.database is None else str(store.database)

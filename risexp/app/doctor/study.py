@@ -1,11 +1,13 @@
 """Whether a study is what it should be: I1 to I4, and its reports against its journals."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Final
 
-from risexp.app.doctor.check import Check, judged
+from risexp.app.doctor.case import Case, Twice, said_of
+from risexp.app.doctor.check import Check
 from risexp.app.doctor.facts import StudyFacts
-from risexp.hpo.invariants import Rule, Violation, every
+from risexp.hpo.invariants import Rule, every
 from risexp.hpo.studies import SCORE
 from risexp.tracking.lines import Contents
 
@@ -19,7 +21,8 @@ _SOUND: Final[Mapping[Rule, str]] = {
 }
 _ADVICE: Final[Mapping[Rule, str]] = {
     "I1": "`risexp hpo` with the same study fills empty slots and closes a second one that waits",
-    "I2": "`risexp doctor --fix` gives back what nobody works on",
+    "I2": "`risexp doctor --fix` gives back what nobody works on; `risexp hpo` with the same study "
+    "goes on with what waits",
     "I3": "the journal in its run folder has every epoch; do not rank the trial by its study",
     "I4": "do not trust the trial, whose attempts trained different configurations",
 }
@@ -39,53 +42,53 @@ def state_check(facts: StudyFacts) -> Check:
     return Check("studies", f"{facts.name}: state", "ok", said)
 
 
-def invariant_checks(facts: StudyFacts) -> Iterator[Check]:
-    """I1 to I4; I2 only where nobody works on the study."""
-    violations = every(facts.record)
+def study_checks(twice: Twice) -> Iterator[Check]:
+    """I1 to I4, and reports; I2 only where nobody works on the study."""
+    yield state_check(twice.first.facts)
     for rule, sound in _SOUND.items():
-        if rule == "I2" and facts.at_work:
+        if rule == "I2" and twice.first.facts.at_work:
             continue
-        wrong = [said_of(each) for each in violations if each.rule == rule]
-        if rule == "I2":
-            # That a trial waits is no loss: it is told among what is left lying about.
-            wrong = [
-                said_of(each)
-                for each in violations
-                if each.rule == rule and each.number not in facts.unnamed
-            ]
-        yield judged("studies", f"{facts.name}: {rule}", wrong, sound, _ADVICE[rule])
-
-
-def report_check(facts: StudyFacts, journals: Mapping[int, Contents]) -> Check:
-    """Whether the study was told what the journals say.
-
-    Args:
-        facts: Of the study.
-        journals: Of its trials, by their number.
-    """
-    wrong, compared = list[str](), 0
-    for trial in facts.record.trials:
-        if trial.number not in journals:
-            continue
-        written = _scores(journals[trial.number])
-        both = sorted(trial.reports.keys() & written.keys())
-        compared += len(both)
-        wrong += [
-            f"trial {trial.number} reported {trial.reports[step]} at epoch {step}, and its journal "
-            f"says {written[step]}"
-            for step in both
-            if trial.reports[step] != written[step]
-        ]
+        told = sound
+        if rule == "I2" and twice.first.facts.unnamed:
+            told = "nothing is lost: every trial is final, or waits while no end is written"
+        yield twice.check(rule, partial(_violations, rule), told, _ADVICE[rule])
+    compared = sum(len(both) for both, *_ in _compared(twice.first))
     sound = f"{compared} reports are what the journals say"
     advice = "the journal has what was trained; do not rank the trial by its study"
-    return judged("studies", f"{facts.name}: reports", wrong, sound, advice)
+    yield twice.check("reports", _reports, sound, advice)
 
 
-def said_of(violation: Violation) -> str:
-    """A violation as a sentence without its end."""
-    if violation.number is None:
-        return violation.sentence
-    return f"trial {violation.number}: {violation.sentence}"
+def _violations(rule: Rule, case: Case) -> list[str]:
+    found = [each for each in every(case.facts.record) if each.rule == rule]
+    if rule == "I2":
+        if case.facts.at_work:
+            return []
+        # Somebody sees to the first; that others wait is told among what is left lying about.
+        spared = {*case.facts.returning, *case.facts.unnamed}
+        found = [each for each in found if each.number not in spared]
+    return [said_of(each) for each in found]
+
+
+def _reports(case: Case) -> list[str]:
+    """What the study was told otherwise than the journals."""
+    return [
+        f"trial {number} reported {reports[step]} at epoch {step}, and its journal says "
+        f"{written[step]}"
+        for both, number, reports, written in _compared(case)
+        for step in both
+        if reports[step] != written[step]
+    ]
+
+
+def _compared(
+    case: Case,
+) -> Iterator[tuple[list[int], int, Mapping[int, float], Mapping[int, float]]]:
+    """Epochs that a trial has reported and written down; its number, and both scores of them."""
+    for trial in case.facts.record.trials:
+        if trial.number in case.journals:
+            written = _scores(case.journals[trial.number])
+            both = sorted(trial.reports.keys() & written.keys())
+            yield both, trial.number, trial.reports, written
 
 
 def _scores(journal: Contents) -> dict[int, float]:

@@ -208,7 +208,7 @@ def served(database: Store, folder: Path, port: int = 0) -> Iterator[int]:
     """MLflow's own server over a store's file, in a thread: its port."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what MLflow's server imports is its own affair
-        from mlflow.server import app, constants, fastapi_app
+        from mlflow.server import app, constants, fastapi_app, handlers
 
     assert fastapi_app is not None
     with pytest.MonkeyPatch.context() as patch:
@@ -216,6 +216,9 @@ def served(database: Store, folder: Path, port: int = 0) -> Iterator[int]:
         patch.setenv(constants.ARTIFACT_ROOT_ENV_VAR, "mlflow-artifacts:/")
         patch.setenv(constants.ARTIFACTS_DESTINATION_ENV_VAR, str(folder))
         patch.setenv(constants.SERVE_ARTIFACTS_ENV_VAR, "true")
+        # One process serves one store and remembers it; here a test has a server of its own.
+        for remembered in ("_tracking_store", "_artifact_repo"):
+            patch.setattr(handlers, remembered, None)
         server = make_server("127.0.0.1", port, app, threaded=True)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

@@ -38,7 +38,7 @@ def test_a_trial_that_waits_or_runs_has_its_run_as_attributes(
     for each in store.storage.list_trials(study.id)[:2]:
         told_of = store.storage.get_trial(each.trial_id).user_attrs
         assert ("abc", page) == (told_of[RUN], told_of[PAGE])
-    assert {} == store.storage.get_study_system_attrs(study.id)
+    assert ["study:metric_names"] == [*store.storage.get_study_system_attrs(study.id)]
 
 
 def test_a_trial_that_has_ended_has_it_as_its_note(

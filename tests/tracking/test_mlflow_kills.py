@@ -47,7 +47,7 @@ def test_a_sender_killed_at_any_step_is_taken_up_by_the_next(
     assert [("FINISHED",)] == ask(store, "SELECT status FROM runs WHERE run_uuid = ?", run_id)
     inputs = ask(store, "SELECT COUNT(*) FROM inputs WHERE destination_id = ?", run_id)
     assert [(2,)] == inputs
-    assert 3 == sum(name.endswith(".png") for name in artifacts_of(folder, store))
+    assert 4 == sum(name.endswith(".png") for name in artifacts_of(folder, store))
 
 
 def test_a_sender_keeps_others_out_while_it_is_at_it(store: Store, runs: Runs) -> None:

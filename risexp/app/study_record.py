@@ -1,11 +1,9 @@
 """The record of a search in MLflow: one sender for all its trials, beside whoever looks on."""
 
-import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from risexp.config.space_charter import Charter
 from risexp.config.space_text import space_text
@@ -14,6 +12,7 @@ from risexp.hpo.links import Links, study_page
 from risexp.hpo.recovery import HANGING, USED_UP
 from risexp.hpo.studies import StudyRef, run_id
 from risexp.hpo.table import StudyTable
+from risexp.tracking.beside import Beside
 from risexp.tracking.border import Failure, tried
 from risexp.tracking.folder import find_run, is_run, runs_home
 from risexp.tracking.journal import Journal, utc_ms
@@ -69,7 +68,7 @@ def opening(study: StudyRef, charter: Charter) -> Saying:
     )
 
 
-class StudyRecord:
+class StudyRecord(Beside):
     """Sends the records of all trials of a study while it is entered, from a thread of its own.
 
     Workers write to their folders only. What a store misses is sent by `risexp sync`.
@@ -90,43 +89,27 @@ class StudyRecord:
             links: Told which run is that of which trial, where they are to be told.
             first: What is said of the study's own run, by whoever leads the search.
         """
+        super().__init__("record", _LONGEST_S)
         self.failure: str | None = None
         """Why the last pass did not come through, in a sentence."""
         self._study = study
+        self._store = store
         self._links = links
         self._first = first
         self._note: str | None = None
         self._linked: set[int] = set()
         self._runs: Runs | None = None
-        self._left = threading.Event()
-        self._thread: threading.Thread | None = None
-        if store is not None:
-            follow = partial(self._follow, store)
-            self._thread = threading.Thread(target=follow, name="record", daemon=True)
-
-    def __enter__(self) -> Self:
-        if self._thread is not None:
-            self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._left.set()
-        if self._thread is not None:
-            self._thread.join(_LONGEST_S)
 
     def unsent(self) -> int:
         """Lines of the study's runs that its store misses; 0 where none is to have them."""
-        if self._thread is None:
+        if self._store is None:
             return 0
         return sum(spool.unsent() for spool in self._spools())
 
-    def _follow(self, store: Store) -> None:
-        pause = _LOOK_S
+    def _work(self) -> None:
+        store, pause = self._store, _LOOK_S
+        if store is None:
+            return
         while not self._left.wait(pause):
             pause = self._passed(store, pause, live=True)
         self._passed(store, pause, live=False)

@@ -3,8 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from risexp.hpo.leases import RENEW_S, Fenced, Lease, Leases
 from risexp.hpo.ticker import Ticker
@@ -17,7 +16,7 @@ def uptime() -> float:
     return time.clock_gettime(_CLOCK)
 
 
-class Keeper:
+class Keeper(Ticker):
     """Renews a lease from a thread of its own while it is entered."""
 
     def __init__(
@@ -27,6 +26,7 @@ class Keeper:
         renew_s: float = RENEW_S,
         clock: Callable[[], float] = uptime,
     ) -> None:
+        super().__init__("keeper", renew_s, lambda: self._renew(self._once))
         self.lost = False
         """Whether somebody else has the trial; never false again."""
         self._leases = leases
@@ -35,19 +35,6 @@ class Keeper:
         self._sure_s = leases.ttl_s - renew_s
         self._clock = clock
         self._renewed_at = clock()
-        self._ticker = Ticker("keeper", renew_s, lambda: self._renew(self._once))
-
-    def __enter__(self) -> Self:
-        self._ticker.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._ticker.__exit__(kind, error, trace)
 
     def let_go(self) -> None:
         """Give it up: whoever is still at work here writes nothing more."""
@@ -63,8 +50,8 @@ class Keeper:
             Fenced: Somebody else has it: write nothing more.
             EnvironmentFailed: The database has been away for too long.
         """
-        if self._ticker.error is not None:
-            raise self._ticker.error
+        if self.error is not None:
+            raise self.error
         if not self.lost and self._clock() - self._renewed_at > self._sure_s:
             self._renew(self._leases)
         if self.lost:

@@ -1,17 +1,16 @@
 """Something done every few seconds beside the main thread, whose errors are not lost."""
 
-import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from risexp.errors import EnvironmentFailed
+from risexp.tracking.beside import Beside
 
 AGAIN_S: Final = 1.0
 """How soon it is tried again where the machine failed; owners come before reapers."""
 
 
-class Ticker:
+class Ticker(Beside):
     """Does one thing again and again while it is entered.
 
     Where the machine fails, it is done again soon. Any other error ends it and stays in `error`.
@@ -24,27 +23,13 @@ class Ticker:
         action: Callable[[], object],
         again_s: float = AGAIN_S,
     ) -> None:
+        super().__init__(name)
         self.error: Exception | None = None
         self._period_s = period_s
         self._again_s = min(again_s, period_s)
         self._action = action
-        self._left = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._left.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def _work(self) -> None:
         wait = self._period_s
         while not self._left.wait(wait):
             try:

@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
+from risexp.tracking.beside import Beside
 from risexp.tracking.signals import on_stderr
 from risexp.training.events import EpochEnded, Event, RunEnded, RunStarted
 
@@ -70,7 +70,7 @@ class Silence:
         self.seconds = 0.0
 
 
-class Watchdog:
+class Watchdog(Beside):
     """An observer that looks, while it is entered, whether it is still told anything.
 
     It looks from a thread of its own. Where not even that can run, because native code holds
@@ -92,32 +92,21 @@ class Watchdog:
             silence: How much there may be of it.
             look_s: Between two looks.
         """
+        super().__init__("watchdog")
         self._write = write
         self._give_back = give_back
         self._silence = Silence() if silence is None else silence
         self._look_s = look_s
-        self._left = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._left.set()
-        self._thread.join()
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
         faulthandler.cancel_dump_traceback_later()
 
     def __call__(self, event: Event) -> None:
         """Something has happened."""
         self._silence(event)
 
-    def _watch(self) -> None:
+    def _work(self) -> None:
         silence, at = self._silence, time.monotonic()
         while not self._left.wait(self._look_s):
             # It also fires in a process that was stopped for long: it may write, and end nothing.

@@ -68,7 +68,7 @@ def test_after_a_failure_it_ticks_sooner() -> None:
             return len(waits) > 3
 
     ticker._left = Left()  # type: ignore[assignment]
-    ticker._run()
+    ticker._work()
 
     assert [60.0, 60.0, 1.0, 1.0] == waits
 

@@ -37,7 +37,11 @@ class Finished:
 
 
 def train(
-    config: RunConfig, machine: Machine, console: Console, tracking: Tracking | None = None
+    config: RunConfig,
+    machine: Machine,
+    console: Console,
+    tracking: Tracking | None = None,
+    company: Company = ALONE,
 ) -> Finished:
     """Train a new run; whatever cannot begin leaves no folder behind.
 
@@ -51,7 +55,7 @@ def train(
     with folder.held(), recorded(folder.path, tracking, _teller(console)):
         if warm is not None:
             warm.record(folder)
-        finished = _finished(folder, run, machine, console, ALONE)
+        finished = _finished(folder, run, machine, console, company)
     return _also(finished, () if warm is None else warm.origin["damaged"])
 
 

@@ -19,6 +19,7 @@ from risexp.cli import (
     evaluate,
     hpo,
     preflight,
+    reproduce,
     show,
     space,
     store,
@@ -56,6 +57,7 @@ app.command("confirm")(confirm.confirm)
 app.command("watch")(study.watch)
 app.command("preflight")(preflight.preflight)
 app.command("sync")(sync.sync)
+app.command("reproduce")(reproduce.reproduce)
 app.command("doctor")(doctor.doctor)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")

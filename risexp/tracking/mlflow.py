@@ -144,6 +144,18 @@ class Runs:
         rows = self._client.get_metric_history(run_id, key)
         return [Point(key, each.value, each.timestamp, each.step) for each in rows]
 
+    def file(self, run_id: str, name: str) -> bytes:
+        """An artifact of a run.
+
+        Raises:
+            EnvironmentFailed: It is not there.
+        """
+        with TemporaryDirectory() as place:
+            try:
+                return Path(self._client.download_artifacts(run_id, name, place)).read_bytes()
+            except (MlflowException, OSError):
+                raise EnvironmentFailed(f"MLflow's run {run_id} has no artifact {name}") from None
+
     def create(self, experiment_id: str, name: str, tags: Mapping[str, str], began_ms: int) -> str:
         """A new run, found by its tags from its first moment on."""
         run = self._client.create_run(

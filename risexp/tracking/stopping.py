@@ -32,6 +32,22 @@ class Patience:
             raise StopTraining("early-stop")
 
 
+@dataclass(frozen=True)
+class Until:
+    """Ends a run with an epoch that is known before."""
+
+    epoch: int
+
+    def __call__(self, event: Event) -> None:
+        """Look whether that epoch has ended.
+
+        Raises:
+            StopTraining: It has.
+        """
+        if isinstance(event, EpochEnded) and event.plan.epoch >= self.epoch:
+            raise StopTraining("far-enough")
+
+
 @dataclass
 class WallTime:
     """Ends a run with the epoch that passes its limit of time."""

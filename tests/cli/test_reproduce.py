@@ -1,0 +1,161 @@
+"""A run once more from its record: the same to the bit, or told where it is not."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from risexp.cli.main import main
+from risexp.tracking.folder import RunFolder, list_runs
+from risexp.tracking.labels import read_labels
+from tests.commands import Capture, document, run
+
+SETTINGS = (
+    "training.epochs=3",
+    "training.scenes_per_epoch=64",
+    "training.batch=32",
+    "validation.scenes=32",
+    "validation.calibration_scenes=32",
+)
+TRAIN = "train -p smoke --threads 1 --device cpu " + " ".join(f"--set {each}" for each in SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with one recorded run; to be copied."""
+    home = tmp_path_factory.mktemp("trained") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RISEXP_HOME", str(home))
+        patch.delenv("RISEXP_TRACKING_URI", raising=False)
+        with pytest.raises(SystemExit):
+            main(TRAIN.split())
+    return home
+
+
+@pytest.fixture
+def recorded(trained: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """The run; nothing that is trained in its home stays there."""
+    monkeypatch.setenv("RISEXP_HOME", str(trained))
+    monkeypatch.delenv("RISEXP_TRACKING_URI", raising=False)
+    (folder,) = list_runs()
+    return folder
+
+
+@pytest.fixture
+def apart(recorded: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """The run's folder in a home of the test's own, without a store."""
+    place = tmp_path / "mlruns" / "runs" / recorded.run_id
+    shutil.copytree(recorded.path, place)
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    return RunFolder(place)
+
+
+def again(folder: RunFolder) -> RunFolder:
+    (other,) = [each for each in list_runs() if each.run_id != folder.run_id]
+    return other
+
+
+def change_line(folder: RunFolder, step: int, key: str, value: float) -> None:
+    lines = [json.loads(line) for line in folder.journal.read_text("utf-8").splitlines()]
+    for line in lines:
+        if "values" in line and line["step"] == step:
+            line["values"][key] = value
+    folder.journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
+
+
+def test_it_is_the_same_to_the_bit(apart: RunFolder, capsys: Capture) -> None:
+    told = document(capsys, f"reproduce {apart.run_id} --tracking off")
+
+    assert told["same"]
+    assert 3 == told["epochs"]
+    assert told["compared"] > 3 * 30
+    assert {} == told["changed"]
+    labels = read_labels(again(apart).path)
+    assert labels is not None
+    assert apart.run_id == labels.tags["risexp.reproduces"]
+
+
+def test_the_store_alone_is_enough(
+    recorded: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    database = recorded.path.parents[1] / "mlflow.db"
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+
+    told = document(
+        capsys, f"reproduce {recorded.run_id} --from sqlite:///{database} --tracking off"
+    )
+
+    assert told["same"]
+    assert 3 == told["epochs"]
+    assert told["compared"] > 3 * 20
+
+
+def test_a_number_that_differs_is_named(apart: RunFolder, capsys: Capture) -> None:
+    change_line(apart, 2, "val/k_loc", -0.5)
+
+    code, out, err = run(capsys, f"reproduce {apart.run_id} --tracking off")
+
+    assert code == 4
+    assert "first difference: val/k_loc of epoch 2, -0.5 then" in out
+    assert "from epoch 2 on" in err
+
+
+def test_a_distance_can_be_allowed(apart: RunFolder, capsys: Capture) -> None:
+    change_line(apart, 2, "val/k_loc", -0.5)
+
+    code, _, _ = run(capsys, f"reproduce {apart.run_id} --tracking off --within 20")
+
+    assert code == 0
+
+
+def test_it_goes_as_far_as_the_record(apart: RunFolder, capsys: Capture) -> None:
+    lines = apart.journal.read_text("utf-8").splitlines(keepends=True)
+    apart.journal.write_text("".join(each for each in lines if '"step":3' not in each), "utf-8")
+
+    told = document(capsys, f"reproduce {apart.run_id} --tracking off")
+
+    assert told["same"]
+    assert 2 == told["epochs"]
+    rows = again(apart).journal.read_text("utf-8")
+    assert '"step":3' not in rows
+
+
+def test_what_it_was_computed_with_is_compared(apart: RunFolder, capsys: Capture) -> None:
+    path = apart.path / "environment.json"
+    environments = json.loads(path.read_bytes())
+    environments[0]["packages"]["torch"] = "2.0.0"
+    path.write_text(json.dumps(environments), "utf-8")
+
+    code, out, _ = run(capsys, f"reproduce {apart.run_id} --tracking off")
+
+    assert code == 0
+    assert "torch" in out
+    assert "2.0.0" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nobody", "there is no run 'nobody'"),
+        ("f" * 32, "there is no run"),
+        ("no/where", "holds no config.json"),
+    ],
+)
+def test_what_is_not_there_is_refused(
+    recorded: RunFolder, capsys: Capture, name: str, said: str
+) -> None:
+    code, _, err = run(capsys, f"reproduce {name}")
+
+    assert code == 2
+    assert said in err
+    assert [recorded.run_id] == [each.run_id for each in list_runs()]
+
+
+def test_a_run_that_never_began_is_refused(apart: RunFolder, capsys: Capture) -> None:
+    (apart.path / "environment.json").unlink()
+
+    code, _, err = run(capsys, f"reproduce {apart.run_id} --tracking off")
+
+    assert code == 2
+    assert "never began" in err

@@ -2,10 +2,11 @@
 
 A study of very small trials is searched by the command itself. Every so often one of its workers
 that is at work is killed (SIGKILL), but for those whose trial would then count as poison. In the
-end stand what became of the trials, how soon they went on, and what the doctor says of it all.
+end stand what became of the trials, how soon they went on, what the doctor says of it all, and
+whether killed trials say the same, to the bit, when they are trained undisturbed.
 
     python benchmarks/kills.py --home DIR [--url URL | --postgres] [--kills 20] [--workers 4]
-        [--trials 24] [--every 1.6] [--seed 1] [--json]
+        [--trials 24] [--every 1.6] [--seed 1] [--again 6] [--json]
 """
 
 import argparse
@@ -24,8 +25,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from rich.console import Console
+
 from risexp.app.doctor.check import Diagnosis
 from risexp.app.doctor.examine import examine
+from risexp.app.reproduce import recalled, reproduce
 from risexp.app.worker import STORE, store_url
 from risexp.errors import InvalidInput
 from risexp.hpo.invariants import FINAL
@@ -36,6 +40,7 @@ from risexp.hpo.store import Store, open_store
 from risexp.hpo.studies import StudyRef, find_study, run_id
 from risexp.tracking.folder import find_run, is_run
 from risexp.tracking.lines import STARTED, Note, read_journal
+from risexp.tracking.stores import OFF
 
 STUDY: Final = "kills"
 SPACE: Final = {
@@ -64,6 +69,7 @@ class Kill:
     """Seconds since 1970."""
     trial_id: int
     attempt: int
+    run: str
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,10 @@ class Row:
     recovery_p50_s: float | None
     """From a kill to the next attempt at its trial; None where nobody was killed."""
     recovery_p95_s: float | None
+    again: int
+    """Killed trials that were trained once more, undisturbed, from their records."""
+    same: int
+    """Those of them whose every number is the same to the bit."""
     minutes: float
 
 
@@ -97,10 +107,15 @@ def main() -> None:
         minutes = (time.monotonic() - began) / 60.0
         store = open_store(store_url())
         study = find_study(store, STUDY)
-        row, found = row_of(store, study, kills, minutes), examine([STUDY])
+        found = examine([STUDY])
+        often = [name for name, _ in Counter(each.run for each in kills).most_common()]
+        verdicts = once_more(often[: given.again])
+        row = row_of(store, study, kills, verdicts, minutes)
         store.close()
     _print(row, found, code, as_json=given.json)
-    raise SystemExit(found.exit_code or (4 if row.lost or row.duplicated else 0))
+    raise SystemExit(
+        found.exit_code or (4 if row.lost or row.duplicated or row.same < row.again else 0)
+    )
 
 
 def storm(home: Path, given: argparse.Namespace) -> tuple[list[Kill], int]:
@@ -122,7 +137,19 @@ def storm(home: Path, given: argparse.Namespace) -> tuple[list[Kill], int]:
         return kills, process.wait()
 
 
-def row_of(store: Store, study: StudyRef, kills: Sequence[Kill], minutes: float) -> Row:
+def once_more(runs: Sequence[str]) -> list[bool]:
+    """Whether each run, trained again undisturbed, says the same to the bit."""
+    quiet = Console(quiet=True)
+    return [reproduce(recalled(run, None), quiet, OFF).same for run in runs]
+
+
+def row_of(
+    store: Store,
+    study: StudyRef,
+    kills: Sequence[Kill],
+    verdicts: Sequence[bool],
+    minutes: float,
+) -> Row:
     """What the database and the journals say."""
     record = study_record(store, study)
     attempts = Leases(store, study.uid).attempts()
@@ -141,6 +168,8 @@ def row_of(store: Store, study: StudyRef, kills: Sequence[Kill], minutes: float)
         redone=redone / max(len(kills), 1),
         recovery_p50_s=_quantile(times, 0.5),
         recovery_p95_s=_quantile(times, 0.95),
+        again=len(verdicts),
+        same=sum(verdicts),
         minutes=minutes,
     )
 
@@ -156,6 +185,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--every", type=float, default=1.6, help="seconds between two kills")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--again", type=int, default=6, help="killed trials to train once more")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
@@ -207,7 +237,7 @@ def _kill(store: Store, search: int, dice: random.Random) -> list[Kill]:
         os.kill(victim.pid, signal.SIGKILL)
     except ProcessLookupError:
         return []  # it has just left
-    return [Kill(time.time(), victim.lease.trial_id, victim.lease.attempt)]
+    return [Kill(time.time(), victim.lease.trial_id, victim.lease.attempt, victim.run_id)]
 
 
 def _parent(pid: int) -> int:

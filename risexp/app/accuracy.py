@@ -163,6 +163,12 @@ def single_ms(method: Method, scenes: Scenes, calls: int = _SINGLE_CALLS) -> flo
     return 1e3 * sorted(times)[calls // 2]
 
 
+def batch_ms(method: Method, scenes: Scenes, calls: int = 3) -> float:
+    """Milliseconds a scene in one batch of them, the shortest of some calls."""
+    method(scenes[:1])
+    return 1e3 * min(_timed(method, scenes)[1] for _ in range(calls)) / len(scenes)
+
+
 def over_crb_db(scores: SceneScores, level: Level) -> Axes:
     """20 log10 of median error over median error at the bound, matched sources only."""
     matched = scores.matching.matched

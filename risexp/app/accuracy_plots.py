@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from matplotlib import rc_context
@@ -17,6 +17,8 @@ from risexp.app.accuracy import AccuracyTable
 from risexp.app.figure_style import COLOURS, MARKERS, STYLE, Line, new_figure
 from risexp.evaluation.counting import Confusion
 from risexp.evaluation.matching import TOLERANCE
+
+ScoreName = Literal["k_acc", "success_rate"]
 
 _ACROSS = 4
 """Confusion matrices side by side."""
@@ -35,6 +37,10 @@ _K_LINES: Final[Mapping[str, tuple[str, Line]]] = {
 _SUCCESS_LINES: Final[Mapping[str, tuple[str, Line]]] = {
     "success_reference": ("CRB, where detectable", _REFERENCE),
     "success_true_count": ("CRB, K given", _BOUND),
+}
+_SCORE_LINES: Final[Mapping[ScoreName, tuple[str, Mapping[str, tuple[str, Line]]]]] = {
+    "k_acc": ("K accuracy", _K_LINES),
+    "success_rate": ("success rate", _SUCCESS_LINES),
 }
 _ERRORS: Final = (
     r"azimuth error $|\Delta\varphi|$ (deg)",
@@ -55,6 +61,15 @@ def draw_scores(table: AccuracyTable) -> Figure:
         right.tick_params(labelleft=True)
         _name_methods(figure, table, _styles(table))
         return figure
+
+
+def draw_score(figure: Figure, table: AccuracyTable, score: ScoreName) -> None:
+    """One of the two, alone on a figure."""
+    name, lines = _SCORE_LINES[score]
+    axes = figure.subplots()
+    _draw_score(axes, table, score, lines)
+    axes.set_ylabel(name)
+    _name_methods(figure, table, _styles(table))
 
 
 def draw_confusions(table: AccuracyTable) -> Figure:

@@ -12,7 +12,7 @@ from risexp.hpo.audits import Audit, chosen
 from risexp.hpo.beginnings import Beginning, by_slot
 from risexp.hpo.charters import charter_of
 from risexp.hpo.store import NotMade, Store, find_store
-from risexp.hpo.studies import find_study, is_study, open_study
+from risexp.hpo.studies import StudyRef, find_study, is_study, open_study
 from risexp.hpo.table import study_table
 
 _OF: Final = "search"
@@ -110,6 +110,26 @@ def audit(wanted: ToAudit, show: Show, say: Say) -> AuditDone:
         found = look_after(store, study, wanted, destination, show, say)
         rows = by_slot(store, study, found.table)
     return AuditDone(Audit.of(source.name, charter, table.trials, beginning.points, rows), found)
+
+
+def audit_so_far(store: Store, study: StudyRef) -> Audit:
+    """What ending trials early saved, and what is known of its cost; nothing is trained.
+
+    Args:
+        store: Where the study is, and its audit where there is one.
+        study: The one that ended trials early.
+    """
+    charter = charter_of(study.name, study.facts)
+    table = study_table(store, study, charter.space)
+    name = ToAudit(study.name).name
+    if is_study(store, name):
+        found = find_study(store, name)
+        beginning = Beginning.of(found)
+        if beginning.asked.get(_OF) == study.uid:
+            audited = study_table(store, found, beginning.charter.space)
+            rows = by_slot(store, found, audited)
+            return Audit.of(study.name, charter, table.trials, beginning.points, rows)
+    return Audit.of(study.name, charter, table.trials, (), {})
 
 
 def _begun(store: Store, wanted: ToAudit, uid: str | None) -> Beginning | None:

@@ -16,7 +16,7 @@ from risexp.hpo.charters import charter_of
 from risexp.hpo.confirmation import Candidate, Confirmation, candidates, seeds_of, under_seeds
 from risexp.hpo.pruning import Pruning
 from risexp.hpo.store import Store, find_store
-from risexp.hpo.studies import find_study, open_study, run_id
+from risexp.hpo.studies import StudyRef, find_study, is_study, open_study, run_id
 from risexp.hpo.table import study_table
 
 
@@ -88,6 +88,24 @@ def confirm(wanted: ToConfirm, show: Show, say: Say) -> Confirmed:
         confirmation=Confirmation.of(beginning.points, rows),
         searched=replace(found, said=(*told.sentences, *found.said)),
     )
+
+
+def confirmed_so_far(store: Store, study: StudyRef) -> Confirmation | None:
+    """What became of a study's best trials in STUDY-confirm; None where there is no such study.
+
+    Args:
+        store: Where both are.
+        study: The one whose trials were to be confirmed.
+    """
+    name = f"{study.name}-confirm"
+    if not is_study(store, name):
+        return None
+    found = find_study(store, name)
+    beginning = Beginning.of(found)
+    if beginning.asked.get("--study") != study.name:
+        return None
+    table = study_table(store, found, beginning.charter.space)
+    return Confirmation.of(beginning.points, by_slot(store, found, table))
 
 
 def _asked(wanted: ToConfirm) -> dict[str, JsonValue]:

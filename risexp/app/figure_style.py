@@ -2,8 +2,10 @@
 
 from typing import Any, Final
 
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 Line = dict[str, Any]
 """How matplotlib is to draw a line."""
@@ -32,3 +34,8 @@ def new_figure(height_in: float, width_in: float = _WIDTH_IN) -> Figure:
     figure = Figure(figsize=(width_in, height_in), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def count_along(axis: Axis) -> None:
+    """Let an axis name whole numbers only."""
+    axis.set_major_locator(MaxNLocator(integer=True))

@@ -1,5 +1,6 @@
 """One scene of a frozen set, in numbers and as a picture."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from risexp.app.scene_picture import Refocused, SceneSeen, SourceSeen, draw_scen
 from risexp.config.run import RunConfig
 from risexp.config.sections import DataConfig, PhysicsConfig
 from risexp.covariance.effective import effective
+from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import sampled_covariance
 from risexp.data.frames import Scenes
 from risexp.data.scenes import panel_of, source_snr_db
@@ -37,10 +39,10 @@ def show_scene(folder: Path, index: int, picture: Path, config: RunConfig) -> Sc
     seen = SceneSeen(
         index=index,
         split=frozen.manifest.split,
-        snr_db=round(float(_snr_db(scenes)[0]), 2),
-        sources=_sources(frozen.physics, scenes),
+        snr_db=round(float(snr_of(scenes)[0]), 2),
+        sources=sources_of(frozen.physics, scenes),
     )
-    field = _with_width(frozen.manifest.config.data)
+    field = drawn_field(frozen.manifest.config.data)
     image = refocus(frozen.physics, scenes, field, config)
     panel = panel_of(frozen.physics)
     width = panel.spacing_m * panel.elements_h
@@ -58,10 +60,34 @@ def refocus(physics: PhysicsConfig, scenes: Scenes, field: DataConfig, config: R
     Returns:
         (theta, phi), one scene only.
     """
-    frames, panel = scenes.frames, panel_of(physics)
+    frames = scenes.frames
     method, ridge = config.sampled.method_for(physics.symbols), config.sampled.ridge
     sampled = sampled_covariance(method, frames.y, frames.channel, frames.codes, ridge)
-    seen = effective(sampled, _snr_db(scenes), alpha_base=config.covariance.alpha_base)
+    seen = effective(sampled, snr_of(scenes), alpha_base=config.covariance.alpha_base)
+    return decibels(best_of_planes(physics, field, power_of(seen)))
+
+
+def power_of(seen: FactoredCovariance) -> Callable[[Tensor], Tensor]:
+    """a^H R a of steering vectors (..., N), by the covariance of one scene."""
+    return lambda steering: (
+        (steering.conj() @ seen.factor[0]).abs().square().sum(-1) + seen.diagonal[0]
+    )
+
+
+def best_of_planes(
+    physics: PhysicsConfig, field: DataConfig, power: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """What each direction of a view shows at its best of a few ranges, evenly spaced in 1 / r.
+
+    Args:
+        physics: Of the panel.
+        field: The view.
+        power: Of steering vectors (theta, phi, N), a value each.
+
+    Returns:
+        (theta, phi)
+    """
+    panel = panel_of(physics)
     theta, phi = torch.meshgrid(
         torch.linspace(*field.theta_deg, _GRID[0]).deg2rad(),
         torch.linspace(*field.phi_deg, _GRID[1]).deg2rad(),
@@ -71,12 +97,16 @@ def refocus(physics: PhysicsConfig, scenes: Scenes, field: DataConfig, config: R
     best = torch.zeros_like(u)
     for rho in torch.linspace(1.0 / field.range_m[1], 1.0 / field.range_m[0], _PLANES).tolist():
         steering = steering_vector(panel, u, v, torch.full_like(u, rho))
-        power = (steering.conj() @ seen.factor[0]).abs().square().sum(-1) + seen.diagonal[0]
-        best = torch.maximum(best, power)
-    return 10.0 * (best / best.max().clamp(min=1e-30)).clamp(min=1e-6).log10()
+        best = torch.maximum(best, power(steering))
+    return best
 
 
-def _with_width(field: DataConfig) -> DataConfig:
+def decibels(power: Tensor) -> Tensor:
+    """Below the largest value, at most 60 dB."""
+    return 10.0 * (power / power.max().clamp(min=1e-30)).clamp(min=1e-6).log10()
+
+
+def drawn_field(field: DataConfig) -> DataConfig:
     """A field of view with some width to draw, where the scenes stand in one direction."""
     around = {
         name: (low - 5.0, high + 5.0)
@@ -86,12 +116,14 @@ def _with_width(field: DataConfig) -> DataConfig:
     return field.model_copy(update=around)
 
 
-def _snr_db(scenes: Scenes) -> Tensor:
+def snr_of(scenes: Scenes) -> Tensor:
+    """The SNR of each scene, (B,) dB; NaN where none is known."""
     snr_db = scenes.frames.snr_db
     return torch.full((len(scenes),), torch.nan) if snr_db is None else snr_db
 
 
-def _sources(physics: PhysicsConfig, scenes: Scenes) -> tuple[SourceSeen, ...]:
+def sources_of(physics: PhysicsConfig, scenes: Scenes) -> tuple[SourceSeen, ...]:
+    """The sources of one scene, the loudest first."""
     truth = scenes.truth
     columns = torch.stack(
         [

@@ -9,6 +9,7 @@ from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved
 from risexp.cli.output import emit, say, table
 from risexp.config.layers import DEFAULT, Loaded, load_config, preset_names
 from risexp.config.run import RunConfig, describe
+from risexp.config.run_diff import differing_fields
 
 app = typer.Typer(no_args_is_help=True, help="Show, compare and describe configurations.")
 
@@ -53,8 +54,8 @@ def diff(
     json: AsJson = False,
 ) -> None:
     """Print the fields in which two configurations differ."""
-    left, right = _named(one).config.flat(), _named(two).config.flat()
-    rows = [(path, left[path], right[path]) for path in left if left[path] != right[path]]
+    found = differing_fields([_named(one).config, _named(two).config])
+    rows = [(path, before, after) for path, (before, after) in found.items()]
     if json:
         emit({path: [before, after] for path, before, after in rows})
     elif rows:

@@ -1,4 +1,4 @@
-"""`risexp show`: look at one thing."""
+"""`risexp show`: look at one thing: a scene, a run, a study, a spectrum."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,15 +6,25 @@ from typing import Annotated
 
 import typer
 
-from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved
+from risexp.cli import study
+from risexp.cli.options import (
+    AsJson,
+    Device,
+    Files,
+    ModelName,
+    Overrides,
+    Preset,
+    RunName,
+    resolved,
+)
 from risexp.cli.output import emit, say, table
+from risexp.cli.runs import say_run
+from risexp.errors import InvalidInput
 
-app = typer.Typer(no_args_is_help=True, help="Look at one thing: a scene.")
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `show` a group while it has one member."""
+app = typer.Typer(
+    no_args_is_help=True, help="Look at one thing: a scene, a run, a study, a spectrum."
+)
+app.command("study")(study.show)
 
 
 @app.command("scene")
@@ -50,4 +60,57 @@ def scene(
             (rank, f"{s.phi_deg:.2f}", f"{s.theta_deg:.2f}", f"{s.range_m:.2f}", f"{s.snr_db:.1f}")
             for rank, s in enumerate(seen.sources, start=1)
         ],
+    )
+
+
+@app.command("run")
+def run(name: RunName, json: AsJson = False) -> None:
+    """Show what a run is: how it stands, how it is configured, and what its best epoch is worth.
+
+    Beside the network stand chance, NOMP and the reference on the same validation scenes.
+    """
+    from risexp.app.show_run import RunSeen
+
+    seen = RunSeen.of(name)
+    if json:
+        emit(seen.as_json())
+        return
+    say_run(seen)
+
+
+@app.command("spectrum")
+def spectrum(
+    model: ModelName,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="A new PNG file.")],
+    scene_: Annotated[
+        int, typer.Option("--scene", min=0, metavar="N", help="Which test scene, from 0.")
+    ] = 0,
+    snr: Annotated[
+        float | None,
+        typer.Option(min=-100.0, max=100.0, metavar="DB", help="Its SNR; by default as drawn."),
+    ] = None,
+    device: Device = "auto",
+    json: AsJson = False,
+) -> None:
+    """Draw what a network's covariance shows of a test scene, beside what the samples show.
+
+    True and estimated positions are marked; the estimates are printed.
+    """
+    if out.exists():
+        raise InvalidInput(f"--out {out} is there already: name a new file")
+    from risexp.app.devices import device_named
+    from risexp.app.show_spectrum import show_spectra
+    from risexp.app.show_spectrum_picture import write_spectra
+
+    seen = show_spectra(model, scene_, snr, device_named(device))
+    write_spectra(seen, out)
+    if json:
+        emit(seen.as_json() | {"picture": str(out)})
+        return
+    say(f"test scene {seen.scene} at {seen.snr_db:.1f} dB SNR, drawn in {out}")
+    found = [("true", (s.phi_deg, s.theta_deg, s.range_m)) for s in seen.sources]
+    found += [(who, at) for each in seen.shown for who, all_ in each.found.items() for at in all_]
+    table(
+        ["", "phi (deg)", "theta (deg)", "range (m)"],
+        [(who, *(f"{value:.2f}" for value in at)) for who, at in found],
     )

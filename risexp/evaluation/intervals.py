@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from risexp.errors import DataInvalid
+from risexp.evaluation.resampling import draws
 from risexp.evaluation.scene_scores import SceneScores
 from risexp.evaluation.scores import Scores, summarise, weighted
 
@@ -91,6 +92,35 @@ def paired(
     return _interval(values[0] - values[1], mine - other, level)
 
 
+def paired_jointly(
+    ours: Sequence[SceneScores],
+    theirs: Sequence[SceneScores],
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[tuple[Interval, ...], Interval]:
+    """Our scores minus theirs on the same scenes heard at several SNRs, and their mean over these.
+
+    As `paired` at each SNR; a scene is drawn with both answers at all of them.
+
+    Args:
+        ours: A table each SNR.
+        theirs: Likewise, in the same order.
+        resamples: How often as many scenes are drawn anew.
+        level: Share of resamples inside the interval.
+        seed: Same seed, same intervals, on every device.
+
+    Raises:
+        DataInvalid: The tables are not of the same scenes.
+    """
+    tables, half = (*ours, *theirs), len(ours)
+    samples, values = _resampled(tables, resamples, seed), _values(tables)
+    apart, value = samples[:half] - samples[half:], values[:half] - values[half:]
+    each = tuple(_interval(*pair, level) for pair in zip(value, apart, strict=True))
+    return each, _interval(value.mean(0), apart.mean(0), level)
+
+
 def _values(tables: Sequence[SceneScores]) -> Tensor:
     """Every score of every table, (tables, scores)."""
     rows = [[value for _, value in summarise(table).items()] for table in tables]
@@ -119,14 +149,8 @@ def _stacked(scores: dict[str, Tensor]) -> Tensor:
 
 def _weights(table: SceneScores, resamples: int, seed: int) -> Iterator[Tensor]:
     """How often each scene is drawn, (W, B) float64, until all resamples are through."""
-    scenes = len(table)
-    generator = torch.Generator().manual_seed(seed)
     held = max(1, _CHUNK // max(1, 2 * table.matching.partner.numel()))
-    for start in range(0, resamples, held):
-        count = min(held, resamples - start)
-        chosen = torch.randint(max(scenes, 1), (count, scenes), generator=generator)
-        ones = torch.ones(chosen.shape, dtype=torch.float64)
-        yield torch.zeros_like(ones).scatter_add_(1, chosen, ones).to(table.hit.device)
+    return draws(len(table), resamples, seed, held, table.hit.device)
 
 
 def _interval(value: Tensor, samples: Tensor, level: float) -> Interval:

@@ -1,0 +1,72 @@
+"""`risexp report`: a study as one page that can be sent to anybody."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from risexp.cli.options import AsJson, Device, Threads
+from risexp.cli.output import emit, note, say
+from risexp.cli.progress import progress
+from risexp.errors import EnvironmentFailed, InvalidInput
+
+StudyOption = Annotated[str, typer.Option(metavar="STUDY", help="Over or not.")]
+NewPage = Annotated[
+    Path, typer.Option("--out", "-o", metavar="FILE", help="A new file, FILE.html.")
+]
+Scenes = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Fresh test scenes at each SNR that the best network and NOMP answer; 0: none.",
+    ),
+]
+
+
+def report(
+    study: StudyOption,
+    out: NewPage,
+    scenes: Scenes = 200,
+    device: Device = "auto",
+    threads: Threads = 1,
+    json: AsJson = False,
+) -> None:
+    """Write a study as one HTML file that needs nothing else: figures, tables and provenance.
+
+    It says what was searched and how it ended, what mattered, what ending trials early saved and
+    cost, and what the best trial is worth beside chance, NOMP and the reference.
+    """
+    if out.suffix != ".html":
+        raise InvalidInput(f"--out {out}: a report is a file that ends in .html")
+    if out.exists():
+        raise InvalidInput(f"--out {out} is there already: name a new file")
+    if not out.absolute().parent.is_dir():
+        raise InvalidInput(f"--out {out}: there is no folder {out.parent}")
+    from risexp.app.devices import device_named
+    from risexp.app.report import SNR_DB, study_facts, with_answers
+    from risexp.app.report_page import report_page
+
+    where, facts = device_named(device), study_facts(study)
+    if scenes and facts.best is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+        with progress("answers", 3 * scenes * len(SNR_DB)) as advance:
+            facts = with_answers(facts, scenes, where, advance)
+    _write(out, report_page(facts))
+    for remark in facts.remarks:
+        note(remark)
+    if json:
+        emit(facts.as_json() | {"page": str(out)})
+    else:
+        say(f"the report of study {study} is {out}")
+
+
+def _write(path: Path, page: str) -> None:
+    from risexp.training.durable import write_durably
+
+    try:
+        write_durably(path, page.encode())
+    except OSError as error:
+        raise EnvironmentFailed(f"cannot write {path}: {error.strerror}") from None

@@ -1,0 +1,83 @@
+"""One run as people read it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from risexp.cli.output import say, table
+from risexp.cli.trials import number
+
+if TYPE_CHECKING:
+    from risexp.app.show_run import RunSeen
+
+
+def say_run(seen: "RunSeen") -> None:
+    """A run as blocks of text, what matters most first."""
+    done, of = max(seen.by_epoch, default=0), len(seen.folder.plans())
+    say(f"run {seen.name}: {seen.state}, {done} of {of} epochs, config {_sha(seen)}")
+    if seen.outcome is not None:
+        say(seen.outcome.sentence)
+    _say_scores(seen)
+    _say_confusion(seen)
+    _say_differences(seen)
+    _say_kept(seen)
+
+
+def _say_scores(seen: "RunSeen") -> None:
+    say("")
+    if seen.best_epoch is None:
+        say("no epoch was judged")
+        return
+    doubt = f"; the count is {seen.doubt}" if seen.doubt else ""
+    scenes = int(seen.best.get("scenes", 0))
+    said = number(seen.best.get("k_loc"))
+    say(f"best epoch {seen.best_epoch}: k_loc {said} on {scenes:,} scenes{doubt}")
+    rows = [(name, *map(number, values)) for name, *values in seen.beside()]
+    table(["", "network", "chance", "NOMP", "reference"], rows)
+
+
+def _say_confusion(seen: "RunSeen") -> None:
+    told = seen.confusion
+    if not told:
+        return
+    none = [(each,) for each in told["none"]] if any(told["none"]) else [()] * len(told["none"])
+    most = len(told["matrix"])
+    say("")
+    headings = ["true K, answered", *(["0"] if any(told["none"]) else [])]
+    rows: Sequence[Sequence[object]] = [
+        (str(place), *gone, *row)
+        for place, (gone, row) in enumerate(zip(none, told["matrix"], strict=True), start=1)
+    ]
+    table([*headings, *(str(count) for count in range(1, most + 1))], rows)
+
+
+def _say_differences(seen: "RunSeen") -> None:
+    found = seen.differences()
+    base = f"preset {seen.preset}" if seen.preset else "the defaults"
+    say("")
+    if not found:
+        say(f"configured as {base}")
+        return
+    table(["field", base, seen.name], [(path, *map(_short, v)) for path, v in found.items()])
+
+
+def _say_kept(seen: "RunSeen") -> None:
+    say("")
+    for attempt, epochs in seen.kept.items():
+        kept = ", ".join(map(str, epochs)) or "none"
+        say(f"checkpoints of {attempt}: epochs {kept}")
+    faults = ", ".join(f"{name} {value:g}" for name, value in seen.faults.items())
+    say(f"guards that saw something: {faults or 'none'}")
+    if seen.page is None:
+        say("MLflow: nothing was sent")
+    else:
+        unsent = f", {seen.unsent} lines not sent yet: risexp sync" if seen.unsent else ""
+        say(f"MLflow: {seen.page[0]} store, {seen.page[1]}{unsent}")
+    say(f"folder: {seen.folder.path}")
+
+
+def _sha(seen: "RunSeen") -> str:
+    return seen.folder.config_sha[:12]
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

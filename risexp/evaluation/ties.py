@@ -1,0 +1,204 @@
+"""Whether two scores differ by more than chance: the scenes they were judged on, and the seeds.
+
+Where two networks answered the same scenes, those are drawn anew with both answers (`intervals`).
+Of a validation only sums were recorded. A rate of n scenes has the deviation sqrt(p (1 - p) / n).
+Of k_loc = (1 - k_acc) + e_phi + e_theta + e_r - success_rate the most it can be is known:
+
+    sd(k_loc) <= sd(k_acc) + sd(success_rate) + 3/2 sqrt((9 - (S / 3)^2) / m),  S = sum of e_x
+
+because a squared error e in [0, 9] with the mean e_x^2 has a variance of at most e_x^2 (9 - e_x^2)
+(R. Bhatia, C. Davis, A better bound on the variance, 2000), e_x is its root, the sum of the three
+bounds is largest where they are equal, and deviations add at most. m counts the n scenes, fewer for
+that those with many sources weigh more: n (E K)^2 / E K^2.
+
+Answers to the same scenes go together, so the deviation of a difference is at most that of answers
+to other scenes, sqrt(sd_1^2 + sd_2^2). Of right counts more is recorded: how many there are among
+the scenes of each SNR and number of sources, which are the same scenes for both; only what varies
+within these groups is noise.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import NormalDist, mean
+from typing import Final, Literal
+
+from risexp.evaluation.intervals import paired_jointly
+from risexp.evaluation.matching import CAP
+from risexp.evaluation.scene_scores import SceneScores
+from risexp.evaluation.small_samples import student_quantile
+
+LEVEL: Final = 0.95
+"""How often equal ones are called a tie."""
+COMPARED: Final = ("k_loc", "k_acc", "success_rate")
+"""The scores that are compared."""
+_RESAMPLES: Final = 2000
+
+Verdict = Literal["tie", "lower", "higher"]
+Stratum = tuple[int, int]
+"""Scenes, and those whose count was right."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was recorded of a validation."""
+
+    k_loc: float
+    k_acc: float
+    success_rate: float
+    scenes: int
+    sources_max: int
+    strata: Mapping[str, Stratum] = field(default_factory=dict)
+    """By a name of the group; empty where they were not recorded."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One score minus another, and where it may lie by chance."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the first score is lower or higher than the other, or neither for all we know."""
+        # Written so that NaN is a tie.
+        if self.high < 0.0:
+            return "lower"
+        return "higher" if self.low > 0.0 else "tie"
+
+    @property
+    def margin(self) -> float:
+        """Half of the interval's width."""
+        return (self.high - self.low) / 2.0
+
+    def as_json(self) -> dict[str, float | str | None]:
+        """As plain values."""
+        known = {name: _finite(value) for name, value in vars(self).items()}
+        return {**known, "verdict": self.verdict}
+
+
+@dataclass(frozen=True)
+class SeedSpread:
+    """By how much k_loc varies between runs that differ in nothing but their seed."""
+
+    deviation: float
+    freedom: int
+    """Runs beyond the first of each configuration."""
+    runs: int
+
+    @classmethod
+    def of(cls, groups: Sequence[Sequence[float]]) -> "SeedSpread | None":
+        """Pooled over configurations; None where none was trained under two seeds.
+
+        Args:
+            groups: Scores of the runs of each configuration.
+        """
+        several = [each for each in groups if len(each) > 1]
+        if not several:
+            return None
+        squares = math.fsum((one - mean(each)) ** 2 for each in several for one in each)
+        runs = sum(map(len, several))
+        freedom = runs - len(several)
+        return cls(math.sqrt(squares / freedom), freedom, runs)
+
+    def widened(self, difference: Difference, level: float = LEVEL) -> Difference:
+        """A difference of two runs, as unsure as their seeds make it too.
+
+        Args:
+            difference: As unsure as the scenes make it.
+            level: Of the interval.
+        """
+        margin = student_quantile(level, self.freedom) * self.deviation * math.sqrt(2.0)
+        value = difference.value
+        return Difference(
+            value,
+            value - math.hypot(value - difference.low, margin),
+            value + math.hypot(difference.high - value, margin),
+        )
+
+
+def level_of_all(compared: int, level: float = LEVEL) -> float:
+    """The level of each of all pairs, so that together they are called ties that often.
+
+    The best of several is chosen because of its luck too, so every pair may be the one that counts
+    (Bonferroni).
+    """
+    return 1.0 - (1.0 - level) / max(1, compared * (compared - 1) // 2)
+
+
+def answered(
+    ours: Sequence[SceneScores], theirs: Sequence[SceneScores], level: float = LEVEL
+) -> dict[str, Difference]:
+    """Differences of two answers to the same scenes, in the mean over SNRs, by score.
+
+    Args:
+        ours: A table each SNR.
+        theirs: Likewise.
+        level: Of the intervals.
+    """
+    _, apart = paired_jointly(ours, theirs, resamples=_RESAMPLES, level=level)
+    value, low, high = (dict(each.items()) for each in (apart.value, apart.low, apart.high))
+    return {name: Difference(value[name], low[name], high[name]) for name in COMPARED}
+
+
+def recorded(
+    ours: Recorded, theirs: Recorded, *, same_scenes: bool, level: float = LEVEL
+) -> dict[str, Difference]:
+    """Differences of two validations' scores, by score.
+
+    Args:
+        ours: One.
+        theirs: The other.
+        same_scenes: Whether both were judged on the very same scenes.
+        level: Of the intervals.
+    """
+    sigmas = NormalDist().inv_cdf(0.5 + level / 2.0)
+    one, other = deviations(ours), deviations(theirs)
+    apart = {name: math.hypot(one[name], other[name]) for name in COMPARED}
+    if same_scenes:
+        apart["k_acc"] = min(apart["k_acc"], _within_strata(ours.strata, theirs.strata))
+    found = {}
+    for name, deviation in apart.items():
+        value = getattr(ours, name) - getattr(theirs, name)
+        found[name] = Difference(value, value - sigmas * deviation, value + sigmas * deviation)
+    return found
+
+
+def deviations(of: Recorded) -> dict[str, float]:
+    """How much each score varies from one set of scenes to another; of k_loc, at most."""
+    rates = {name: _of_rate(getattr(of, name), of.scenes) for name in ("k_acc", "success_rate")}
+    # (E K)^2 / E K^2 where all counts are equally frequent.
+    most = of.sources_max
+    weighty = of.scenes * 3.0 * (most + 1) / (2.0 * (2 * most + 1))
+    errors = of.k_loc - (1.0 - of.k_acc) + of.success_rate
+    each = min(max(errors / 3.0, 0.0), CAP)
+    located = 1.5 * math.sqrt((CAP**2 - each**2) / weighty)
+    return {"k_loc": located + sum(rates.values()), **rates}
+
+
+def _of_rate(rate: float, scenes: int) -> float:
+    """Of one more right and one more wrong: who was never wrong in a few scenes may be once."""
+    shrunk = (rate * scenes + 1.0) / (scenes + 2.0)
+    return math.sqrt(shrunk * (1.0 - shrunk) / scenes)
+
+
+def _within_strata(ours: Mapping[str, Stratum], theirs: Mapping[str, Stratum]) -> float:
+    """Deviation of the difference of two k_acc over groups of the same scenes."""
+    if not ours or {key: each[0] for key, each in ours.items()} != {
+        key: each[0] for key, each in theirs.items()
+    }:
+        return math.inf
+    total = sum(scenes for scenes, _ in ours.values())
+    squares = math.fsum(
+        (scenes * _of_rate(right / scenes, scenes)) ** 2
+        for strata in (ours, theirs)
+        for scenes, right in strata.values()
+        if scenes
+    )
+    return math.sqrt(squares) / total
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,154 @@
+"""`risexp compare`, `report`, and what `show` says of runs and spectra."""
+
+from pathlib import Path
+
+import pytest
+
+from risexp.app import accuracy
+from risexp.config.space_charter import Charter
+from risexp.hpo.address import embedded
+from risexp.hpo.ending import Ending
+from tests.commands import Capture, document, run
+from tests.judged import SMOKE, judged, with_network
+from tests.runs_followed import DEAD
+from tests.searches import Past, past, tiny
+from tests.trials import opened
+
+LR = "training.optimizer.lr"
+TRIALS: tuple[Past, ...] = (
+    ({LR: 3e-3}, [6.0, 4.0], Ending("complete", "finished", 4.0)),
+    ({LR: 1e-3}, [5.0, 3.0], Ending("complete", "finished", 3.0)),
+    ({LR: 2e-3}, [9.0], Ending("pruned", "pruned")),
+)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    monkeypatch.delenv("RISEXP_STORE", raising=False)
+    monkeypatch.setattr(accuracy, "dense_ms", lambda *_: 1.0)
+
+
+def search() -> None:
+    with opened(embedded()) as store:
+        past(store, "toy", Charter.of(tiny()), TRIALS)
+
+
+def test_runs_are_compared_with_what_they_stand_beside(capsys: Capture, tmp_path: Path) -> None:
+    judged("good", {"k_loc": 3.0, "scenes": 4000.0}, SMOKE.replace({"loss.count": 0.5}))
+    judged("dead", {**DEAD, "scenes": 4000.0})
+
+    code, out, err = run(capsys, "compare dead good -o plots")
+
+    rows = {line.split()[0]: line for line in out.splitlines() if line}
+    assert (code, "tables and figures go to plots\n") == (0, err)
+    assert ["run", "good", "dead", "chance", "NOMP", "reference"] == list(rows)[:6]
+    assert "best" in rows["good"]
+    assert "worse" in rows["dead"]
+    assert "at chance" in rows["dead"]
+    assert "0.213  0.000" in rows["chance"]
+    assert ["loss.count", "0.5", "1"] == rows["loss.count"].split()
+    assert "scenes: what a validation of 4,000 scenes can vary by" in out
+    written = {each.name for each in (tmp_path / "plots").iterdir()}
+    assert {"compare.json", "curves.png", "curves.svg"} == written
+
+
+def test_a_comparison_of_answers_is_one_document(capsys: Capture) -> None:
+    with_network("one", 0)
+    with_network("other", 1)
+
+    said = document(capsys, "compare one other --scenes 4 --snr 10")
+
+    assert {"best", "noise", "level", "seeds", "runs", "differences", "answers"} == set(said)
+    assert {"one", "other", "nomp"} == set(said["answers"]["methods"])
+    assert 2 == len(said["runs"])
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("compare", "name runs to compare, or a study with --study, and not both"),
+        ("compare one --study toy", "and not both"),
+        ("compare one other --scenes 4 --snr loud", "'loud' is no number of dB"),
+        ("compare one other -o full", "full is not empty"),
+        ("report --study toy -o toy.pdf", "a report is a file that ends in .html"),
+        ("report --study toy -o there.html", "there.html is there already: name a new file"),
+        ("report --study toy -o nowhere/toy.html", "there is no folder nowhere"),
+        ("report --study toi -o toi.html", "there is no study 'toi'"),
+        ("show run ohne", "there is no run 'ohne'"),
+        ("show spectrum one -o there.html", "there.html is there already"),
+        ("show spectrum ohne -o ohne.png", "there is no run 'ohne'"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_and_leaves_nothing(
+    capsys: Capture, tmp_path: Path, command: str, said: str
+) -> None:
+    search()
+    judged("one", {})
+    judged("other", {})
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine", encoding="utf-8")
+    (tmp_path / "there.html").write_text("mine", encoding="utf-8")
+    before = sorted(tmp_path.iterdir())
+
+    code, out, err = run(capsys, command)
+
+    assert (2, "") == (code, out)
+    assert said in err
+    assert 1 == err.count("\n")
+    assert before == sorted(tmp_path.iterdir())
+    assert "mine" == (tmp_path / "there.html").read_text(encoding="utf-8")
+
+
+def test_a_report_is_one_file(capsys: Capture, tmp_path: Path) -> None:
+    search()
+    judged("toy-001", {"k_loc": 3.0})
+
+    code, out, err = run(capsys, "report --study toy -o toy.html --scenes 0")
+
+    assert (0, "the report of study toy is toy.html\n") == (code, out)
+    assert "the runs of 2 trials are not in this home" in err
+    assert (tmp_path / "toy.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    again = document(capsys, "report --study toy -o again.html --scenes 0")
+    assert ("toy", 1, "again.html") == (again["study"], again["best"], again["page"])
+
+
+def test_a_run_is_shown(capsys: Capture) -> None:
+    judged("one", {"k_loc": 3.25, "k_acc": 0.7})
+
+    code, out, err = run(capsys, "show run one")
+
+    assert (0, "") == (code, err)
+    for expected in (
+        "run one: complete, 2 of",
+        "best epoch 2: k_loc 3.250 on 100 scenes",
+        "K accuracy    0.700    0.213   0.676  0.668",
+        "1                 30  4   2",
+        "checkpoints of attempt-01: epochs none",
+        "guards that saw something: none",
+        "MLflow: nothing was sent",
+    ):
+        assert expected in out
+    assert 3.25 == document(capsys, "show run one")["best"]["k_loc"]
+
+
+def test_show_study_is_study_show(capsys: Capture) -> None:
+    search()
+
+    assert run(capsys, "study show toy") == run(capsys, "show study toy")
+    assert run(capsys, "study show toy --trial 1") == run(capsys, "show study toy --trial 1")
+
+
+def test_a_spectrum_is_drawn_and_told(capsys: Capture, tmp_path: Path) -> None:
+    with_network("one", 0)
+
+    said = document(capsys, "show spectrum one --scene 2 --snr 10 -o scene.png")
+
+    assert ("one", 2, 10.0, "scene.png") == (
+        said["run"],
+        said["scene"],
+        said["snr_db"],
+        said["picture"],
+    )
+    assert {"network", "music", "nomp"} == set(said["found"])
+    assert (tmp_path / "scene.png").stat().st_size > 10_000

@@ -1,0 +1,214 @@
+"""Equal ones are called a tie as often as is said, and those that differ are not."""
+
+import math
+from dataclasses import replace
+from statistics import NormalDist
+
+import pytest
+import torch
+
+from risexp.data.frames import Truth
+from risexp.errors import DataInvalid
+from risexp.evaluation.intervals import paired_jointly
+from risexp.evaluation.scene_scores import SceneScores, score_scenes
+from risexp.evaluation.scores import summarise
+from risexp.evaluation.ties import (
+    Difference,
+    Recorded,
+    SeedSpread,
+    answered,
+    deviations,
+    level_of_all,
+    recorded,
+)
+from tests.estimates import drawn_case, estimate_at
+
+SCENES, ROUNDS = 150, 60
+SOURCES_MAX = 5
+
+
+def answer(truth: Truth, seed: int, right: float) -> SceneScores:
+    """Somebody who counts right in a share of the scenes and is off by some degrees."""
+    generator = torch.Generator().manual_seed(seed)
+    scenes, width = truth.phi_rad.shape
+    sure = torch.rand(scenes, generator=generator) < right
+    guess = torch.randint(1, width + 1, (scenes,), generator=generator)
+    count = torch.where(sure, truth.count, guess)
+    places = torch.arange(width)
+    moved = [
+        (
+            value.nan_to_num(nan=middle)
+            + size * torch.randn(scenes, width, generator=generator, dtype=torch.float64)
+        ).where(places < count.unsqueeze(-1), math.nan)
+        for value, size, middle in (
+            (truth.phi_rad, 0.05, 0.0),
+            (truth.theta_rad, 0.05, 0.0),
+            (truth.range_m, 0.6, 5.0),
+        )
+    ]
+    return score_scenes(estimate_at(count, *moved), truth)
+
+
+TRUTH = drawn_case(1, scenes=SCENES * ROUNDS)[1]
+ONE, OTHER, WORSE = (answer(TRUTH, seed, right) for seed, right in ((1, 0.6), (2, 0.6), (3, 0.05)))
+
+
+def rounds(table: SceneScores) -> list[SceneScores]:
+    return [table[start : start + SCENES] for start in range(0, len(table), SCENES)]
+
+
+def kept(table: SceneScores) -> Recorded:
+    """What a validation records of these scenes."""
+    scores, matrix = summarise(table), table.confusion.matrix
+    true = torch.bincount(table.matching.true_count, minlength=SOURCES_MAX + 1)[1:]
+    strata = {
+        str(place): (int(true[place]), int(matrix[place, place])) for place in range(SOURCES_MAX)
+    }
+    return Recorded(
+        scores.k_loc, scores.k_acc, scores.success_rate, len(table), SOURCES_MAX, strata
+    )
+
+
+def verdicts(found: list[Difference]) -> list[str]:
+    return [each.verdict for each in found]
+
+
+@pytest.mark.parametrize("score", ["k_loc", "k_acc", "success_rate"])
+def test_equal_answers_to_the_same_scenes_are_ties(score: str) -> None:
+    found = [
+        answered([one], [other])[score]
+        for one, other in zip(rounds(ONE), rounds(OTHER), strict=True)
+    ]
+
+    # Of 60 rounds at 95 %, 52 or fewer are ties once in a hundred times or less.
+    assert verdicts(found).count("tie") >= 53
+
+
+def test_clearly_better_answers_are_no_ties() -> None:
+    found = [
+        answered([one], [worse])["k_loc"]
+        for one, worse in zip(rounds(ONE)[:20], rounds(WORSE), strict=False)
+    ]
+
+    assert ["lower"] * 20 == verdicts(found)
+
+
+@pytest.mark.parametrize("same_scenes", [True, False])
+@pytest.mark.parametrize("score", ["k_loc", "k_acc", "success_rate"])
+def test_equal_validations_are_ties(score: str, same_scenes: bool) -> None:
+    theirs = rounds(OTHER) if same_scenes else rounds(OTHER)[::-1]
+    found = [
+        recorded(kept(one), kept(other), same_scenes=same_scenes)[score]
+        for one, other in zip(rounds(ONE), theirs, strict=True)
+    ]
+
+    assert verdicts(found).count("tie") >= 53
+
+
+def test_clearly_better_validations_are_no_ties() -> None:
+    found = [
+        recorded(kept(one), kept(worse), same_scenes=True)["k_loc"]
+        for one, worse in zip(rounds(ONE)[:20], rounds(WORSE), strict=False)
+    ]
+
+    assert ["lower"] * 20 == verdicts(found)
+
+
+def test_the_bound_is_above_what_k_loc_varies_by_and_not_far_above() -> None:
+    values = [summarise(each).k_loc for each in rounds(ONE)]
+    spread = float(torch.tensor(values, dtype=torch.float64).std())
+
+    bound = deviations(kept(ONE[:SCENES]))["k_loc"]
+
+    assert spread < bound < 3.0 * spread
+
+
+def test_a_rate_varies_as_its_binomial_law() -> None:
+    found = deviations(Recorded(3.0, 0.7, 0.4, 1000, 5))
+
+    assert pytest.approx(math.sqrt(0.7 * 0.3 / 1000), rel=0.01) == found["k_acc"]
+    assert pytest.approx(math.sqrt(0.4 * 0.6 / 1000), rel=0.01) == found["success_rate"]
+    assert 0.0 < deviations(Recorded(-1.0, 1.0, 1.0, 10, 5))["k_acc"]
+
+
+def test_groups_of_the_same_scenes_take_out_what_they_have_in_common() -> None:
+    """Where the count depends on the group alone, nothing is left to chance."""
+    strata = {"easy": (500, 500), "hard": (500, 0)}
+    alike = Recorded(3.0, 0.5, 0.4, 1000, 5, strata)
+
+    paired = recorded(alike, alike, same_scenes=True)["k_acc"]
+    apart = recorded(alike, alike, same_scenes=False)["k_acc"]
+
+    assert paired.margin < 0.15 * apart.margin
+    other = replace(alike, strata={"easy": (400, 400), "hard": (600, 0)})
+    assert apart.margin == recorded(alike, other, same_scenes=True)["k_acc"].margin
+
+
+def test_more_pairs_need_a_larger_difference() -> None:
+    one, other = Recorded(3.0, 0.7, 0.4, 1000, 5), Recorded(3.4, 0.7, 0.4, 1000, 5)
+
+    margins = [
+        recorded(one, other, same_scenes=True, level=level_of_all(runs))["k_loc"].margin
+        for runs in (1, 2, 5)
+    ]
+
+    assert margins[0] == margins[1] < margins[2]
+    assert pytest.approx(0.995) == level_of_all(5)
+    ratio = NormalDist().inv_cdf(0.9975) / NormalDist().inv_cdf(0.975)
+    assert pytest.approx(ratio) == margins[2] / margins[1]
+
+
+def test_seeds_of_equal_skill_are_ties() -> None:
+    generator, ties = torch.Generator().manual_seed(5), 0
+    skill = torch.tensor([[3.0], [3.0], [4.0]], dtype=torch.float64)
+    for _ in range(2000):
+        noise = torch.randn(3, 3, generator=generator, dtype=torch.float64)
+        drawn = (skill + 0.2 * noise).tolist()
+        spread = SeedSpread.of(drawn)
+        assert spread is not None
+        apart = drawn[0][0] - drawn[1][0]
+        ties += spread.widened(Difference(apart, apart, apart)).verdict == "tie"
+
+    # 95 % of 2000 less three standard deviations, and more: the two are among what is pooled.
+    assert 1870 <= ties < 1990
+
+
+def test_the_spread_of_seeds_is_pooled_over_configurations() -> None:
+    found = SeedSpread.of([[1.0, 3.0], [10.0, 10.0, 13.0], [7.0]])
+
+    assert found is not None
+    assert (3, 5) == (found.freedom, found.runs)
+    assert pytest.approx(math.sqrt((2.0 + 6.0) / 3.0)) == found.deviation
+    assert SeedSpread.of([[1.0], [2.0], []]) is None
+
+
+def test_seeds_and_scenes_are_unsure_together() -> None:
+    spread = SeedSpread(0.1, 4, 6)
+    sharp = spread.widened(Difference(0.5, 0.5, 0.5))
+    wide = spread.widened(Difference(0.5, 0.2, 0.9))
+
+    assert pytest.approx(math.hypot(0.3, sharp.margin)) == 0.5 - wide.low
+    assert pytest.approx(math.hypot(0.4, sharp.margin)) == wide.high - 0.5
+
+
+def test_an_unknown_difference_is_a_tie() -> None:
+    nothing = Difference(math.nan, math.nan, math.nan)
+
+    assert "tie" == nothing.verdict
+    assert {"value": None, "low": None, "high": None, "verdict": "tie"} == nothing.as_json()
+
+
+def test_the_mean_over_snrs_is_that_of_the_differences() -> None:
+    ours, theirs = rounds(ONE)[:1] * 2, [rounds(OTHER)[0], rounds(WORSE)[0]]
+
+    each, together = paired_jointly(ours, theirs, resamples=50)
+
+    values = [one.value.k_loc for one in each]
+    assert pytest.approx(sum(values) / 2.0) == together.value.k_loc
+    assert values[0] != values[1]
+    assert together.low.k_loc < together.value.k_loc < together.high.k_loc
+
+
+def test_answers_to_other_scenes_are_not_paired() -> None:
+    with pytest.raises(DataInvalid, match="both answers to the same scenes"):
+        answered([ONE[:10]], [ONE[10:20]])

@@ -37,6 +37,12 @@ class NotBuilt(InvalidInput):
     """The command is planned and named, and does not exist yet."""
 
 
+class GateFailed(RisexpError):
+    """A candidate was judged and does not become a model; nothing was changed."""
+
+    exit_code = 3
+
+
 class VerificationFailed(RisexpError):
     """A check was made and found the thing wanting."""
 
@@ -49,6 +55,10 @@ class CheckpointDamaged(DataInvalid):
 
 class CheckpointRefused(InvalidInput):
     """A sound checkpoint that belongs to another run, another configuration or another network."""
+
+
+class ModelRefused(InvalidInput):
+    """A model's files are not what was shipped, or this version cannot use them."""
 
 
 class TrainingAborted(RisexpError):

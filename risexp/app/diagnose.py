@@ -147,4 +147,4 @@ def _by_length(found: Mapping[str, Trained]) -> dict[int, Learned]:
 
 def _learned(found: Trained) -> Learned:
     method = compared(found, found.config, (), "none")[NETWORK]
-    return Learned(found.checkpoint.run_id, lambda scenes: method(scenes).count)
+    return Learned(found.bundle.run_id, lambda scenes: method(scenes).count)

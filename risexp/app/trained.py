@@ -1,7 +1,7 @@
-"""A checkpoint put to use again: by the name of its run, or by its place."""
+"""A network put to use again: of a run or a checkpoint, or one that was shipped as a model."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,38 +10,68 @@ from pydantic import ValidationError
 from risexp.config.run import RunConfig
 from risexp.config.words import one_sentence
 from risexp.errors import CheckpointRefused
-from risexp.inference.localise import Localiser
 from risexp.inference.predictor import Predictor
 from risexp.model.network import Network
-from risexp.model.observation import Observer
+from risexp.registry.bundle import Bundle, bundle_in, read_bundle
 from risexp.tracking.folder import find_run
 from risexp.training.checkpoint import Checkpoint
 from risexp.training.manifest import committed, contents, manifest_path, read_manifest, unpacked
-from risexp.training.state import restore
 from risexp.training.vault import Chosen, best
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with the weights that were judged best, and the run they come from."""
+    """A network with the weights that were judged best, and where they come from."""
 
-    checkpoint: Checkpoint
-    config: RunConfig
+    bundle: Bundle
     predictor: Predictor
+    damaged: tuple[str, ...] = ()
+    """What was wrong with better checkpoints, in sentences."""
+
+    @property
+    def config(self) -> RunConfig:
+        """What it was trained under."""
+        return self.bundle.config
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a name stands for."""
+
+    bundle: Bundle
     damaged: tuple[str, ...] = ()
     """What was wrong with better checkpoints, in sentences."""
 
 
 def trained(name: str, device: torch.device) -> Trained:
-    """The best network of a run, by its name or its folder; or that of a checkpoint, by its place.
+    """The network that a name stands for, on a device.
 
     Raises:
-        RisexpError: There is no such run or checkpoint, or no sound one was kept.
+        RisexpError: There is no such run, checkpoint or model, or no sound one.
     """
+    found = bundle_named(name)
+    return Trained(found.bundle, found.bundle.predictor(device), found.damaged)
+
+
+def bundle_named(name: str) -> Named:
+    """The weights and all else that the answers depend on, of what a name stands for.
+
+    Args:
+        name: Of a run or a checkpoint, as for `checkpoint_named`; or `models:/name@alias`,
+            `models:/name/3`, or a path to a model's folder.
+
+    Raises:
+        RisexpError: There is no such run, checkpoint or model, or no sound one.
+    """
+    if name.startswith("models:"):
+        from risexp.registry.fetch import fetched
+
+        return Named(fetched(name))
+    shipped = bundle_in(Path(name))
+    if shipped is not None:
+        return Named(read_bundle(shipped))
     found = checkpoint_named(name)
-    config = config_of(found.checkpoint)
-    predictor = predictor_of(found.checkpoint, config, device)
-    return Trained(found.checkpoint, config, predictor, found.damaged)
+    return Named(bundle_of(found.checkpoint), found.damaged)
 
 
 def checkpoint_named(name: str) -> Chosen:
@@ -93,18 +123,22 @@ def config_of(checkpoint: Checkpoint) -> RunConfig:
 
 def network_of(checkpoint: Checkpoint, config: RunConfig, device: torch.device) -> Network:
     """The network with the averaged weights of a checkpoint, ready to answer."""
-    network = Network(config)
-    restore(network.state_dict(), checkpoint.state.averaged, "averaged weights")
-    if checkpoint.temperature is not None:
-        network.calibrated(checkpoint.temperature)
-    return network.to(device).eval()
+    return replace(bundle_of(checkpoint), config=config).network(device)
 
 
-def predictor_of(checkpoint: Checkpoint, config: RunConfig, device: torch.device) -> Predictor:
-    """From frames to positions, with a checkpoint's weights and its beta."""
-    return Predictor(
-        network_of(checkpoint, config, device),
-        Observer.of(config),
-        Localiser.of(config),
-        checkpoint.beta,
+def bundle_of(checkpoint: Checkpoint) -> Bundle:
+    """A checkpoint as it is shipped: its averaged weights, without what training needs.
+
+    Raises:
+        CheckpointRefused: This version does not know all that its configuration says.
+    """
+    return Bundle(
+        run_id=checkpoint.run_id,
+        epoch=checkpoint.epoch,
+        config=config_of(checkpoint),
+        tree=checkpoint.config,
+        beta=checkpoint.beta,
+        temperature=checkpoint.temperature,
+        scores=checkpoint.scores,
+        weights=checkpoint.state.averaged,
     )

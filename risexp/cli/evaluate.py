@@ -10,23 +10,15 @@ import typer
 from risexp.cli.bench import Out, Scenes, Snr, Split
 from risexp.cli.data import SplitName
 from risexp.cli.levels import snr_levels
-from risexp.cli.options import AsJson, Device, Overrides, Threads
+from risexp.cli.options import AsJson, Device, ModelName, Overrides, Threads
 from risexp.cli.output import emit, note, say
 from risexp.cli.progress import progress
 from risexp.cli.tables import names_in, say_tables, write_last
 
 if TYPE_CHECKING:
     from risexp.app.accuracy import AccuracyTable
-    from risexp.training.checkpoint import Checkpoint
+    from risexp.registry.bundle import Bundle
 
-Network = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        help="A run, by its name or by the path of its folder; or a checkpoint, by any of its "
-        "files or by its folder.",
-    ),
-]
 Against = Annotated[
     str,
     typer.Option(
@@ -51,7 +43,7 @@ Refine = Annotated[
 
 
 def evaluate(
-    run: Network,
+    model: ModelName,
     against: Against = "nomp,music,mdl",
     refine: Refine = RefineName.none,
     scenes: Scenes = 2000,
@@ -65,7 +57,7 @@ def evaluate(
 ) -> None:
     """Count and localise the same scenes by a trained network and by other methods.
 
-    The network is that of the run's best epoch: its averaged weights, its beta, its temperature.
+    The network of a run is that of its best epoch: its averaged weights, its beta, its temperature.
     The scenes are of its own law; --set changes them (fields of physics and data), not the network.
     """
     levels = snr_levels(snr)
@@ -78,7 +70,7 @@ def evaluate(
     from risexp.app.trained import trained
 
     torch.set_num_threads(threads)
-    found = trained(run, device_named(device))
+    found = trained(model, device_named(device))
     for sentence in found.damaged:
         note(sentence)
     config = scenes_law(found.config, set_ or ())
@@ -87,11 +79,11 @@ def evaluate(
     with nullcontext() if out is None else new_folder(out) as folder:
         with progress("answers", total) as advance:
             measured = measure_accuracy(config, chosen, levels, scenes, split.value, advance)
-        _tell(found.checkpoint, measured, json=json)
+        _tell(found.bundle, measured, json=json)
         write_last(folder, out, partial(write_files, measured))
 
 
-def _tell(checkpoint: "Checkpoint", measured: "AccuracyTable", *, json: bool) -> None:
+def _tell(bundle: "Bundle", measured: "AccuracyTable", *, json: bool) -> None:
     """The table, and which network is in it."""
     from risexp.app.accuracy_document import document
     from risexp.app.accuracy_tables import text_tables
@@ -99,13 +91,13 @@ def _tell(checkpoint: "Checkpoint", measured: "AccuracyTable", *, json: bool) ->
     if json:
         emit(
             document(measured)
-            | {"run": checkpoint.run_id, "epoch": checkpoint.epoch}
-            | {"network_sha": checkpoint.config_sha, "temperature": checkpoint.temperature}
+            | {"run": bundle.run_id, "epoch": bundle.epoch}
+            | {"network_sha": bundle.config_sha, "temperature": bundle.temperature}
         )
         return
     say(
-        f"run {checkpoint.run_id}, epoch {checkpoint.epoch}"
-        f"{'' if checkpoint.temperature else ', not calibrated'}; {measured.scenes_per_snr} "
+        f"run {bundle.run_id}, epoch {bundle.epoch}"
+        f"{'' if bundle.temperature else ', not calibrated'}; {measured.scenes_per_snr} "
         f"{measured.split} scenes at each SNR, config {measured.config.law_sha()[:12]}"
     )
     say_tables(text_tables(measured))

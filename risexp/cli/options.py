@@ -58,6 +58,14 @@ TrackingTo = Annotated[
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="A run, by its name or by the path of its folder.")
 ]
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A run, by its name or by the path of its folder; a checkpoint, by any of its files "
+        "or by its folder; models:/NAME@ALIAS or models:/NAME/3; or the folder of a model.",
+    ),
+]
 SpaceName = Annotated[
     str,
     typer.Argument(

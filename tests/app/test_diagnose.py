@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from risexp.app.diagnose import diagnose_l_ablation_of
-from risexp.app.trained import Trained
+from risexp.app.trained import Trained, bundle_of
 from risexp.config.run import RunConfig
 from risexp.diagnostics.draws import drawn
 from risexp.diagnostics.report import Rate
@@ -33,8 +33,8 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Trains:
     def added(name: str, *overrides: str, damaged: tuple[str, ...] = ()) -> Trained:
         # A checkpoint holds what follows from other fields written out.
         config = network_config(*overrides).canonical()
-        checkpoint = replace(checkpoints(1)[0], run_id=name)
-        runs[name] = Trained(checkpoint, config, predictor_of(config), damaged)
+        bundle = replace(bundle_of(checkpoints(1)[0]), run_id=name, config=config)
+        runs[name] = Trained(bundle, predictor_of(config), damaged)
         return runs[name]
 
     monkeypatch.setattr("risexp.app.diagnose.trained", lookup)

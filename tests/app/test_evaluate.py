@@ -1,12 +1,13 @@
 """What may be changed for an evaluation: the scenes, as far as the network can look at them."""
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import pytest
 
 from risexp.app.evaluate import HELD, compared, scenes_law
-from risexp.app.trained import Trained
+from risexp.app.trained import Trained, bundle_of
 from risexp.config.run import RunConfig, fields
 from risexp.data.scenes import SceneGenerator
 from risexp.errors import ConfigInvalid
@@ -52,7 +53,7 @@ def network(words: str) -> Trained:
     """A network that was never trained, under a configuration as a checkpoint holds it."""
     config = network_config(*words.split(), "localisation.spectrum=pointers").canonical()
     predictor = Predictor(awake(config), Observer.of(config), Localiser.of(config), beta=0.3)
-    return Trained(five_epochs()[0], config, predictor)
+    return Trained(replace(bundle_of(five_epochs()[0]), config=config), predictor)
 
 
 def law(config: RunConfig, path: str, value: object) -> RunConfig:

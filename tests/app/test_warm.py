@@ -198,8 +198,8 @@ def test_a_network_is_found_by_the_place_of_its_checkpoint_too() -> None:
 
     found = trained(str(place), torch.device("cpu"))
 
-    assert 1 == found.checkpoint.epoch
-    assert same(found.checkpoint.state.averaged, found.predictor.network.state_dict())
+    assert 1 == found.bundle.epoch
+    assert same(found.bundle.weights, found.predictor.network.state_dict())
 
 
 def test_a_refused_start_leaves_no_run_behind() -> None:

@@ -1,0 +1,54 @@
+"""`risexp serve`: a network behind an address of this machine."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from risexp.cli.options import ModelName, Threads
+from risexp.cli.output import note, say
+
+if TYPE_CHECKING:
+    from risexp.app.serve import Serving
+
+Host = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST",
+        help="Where to listen. Whoever reaches another address than this machine's own may ask.",
+    ),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        metavar="PORT",
+        help="By default 5001, or a free one where that is taken; 0 takes any free one.",
+    ),
+]
+
+
+def serve(
+    model: ModelName, host: Host = "127.0.0.1", port: Port = None, threads: Threads = 1
+) -> None:
+    """Answer requests by a network until Ctrl-C: MLflow's scoring server, in this environment."""
+    import torch
+
+    from risexp.app.serve import serve as served
+
+    torch.set_num_threads(threads)
+    served(model, host, port, _tell)
+    note("risexp: the server has ended")
+
+
+def _tell(serving: "Serving") -> None:
+    for sentence in serving.named.damaged:
+        note(sentence)
+    bundle = serving.named.bundle
+    say(f"run {bundle.run_id}, epoch {bundle.epoch} answers at {serving.address}/invocations")
+    say("try it from another terminal:")
+    say(
+        f"  curl {serving.address}/invocations -H 'Content-Type: application/json' "
+        f"--data @{serving.example}"
+    )
+    note("Ctrl-C ends it")

@@ -1,0 +1,98 @@
+"""Frames from plain arrays, as files and requests bring them, and the shapes one panel sends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from risexp.config.run import RunConfig
+from risexp.data.frames import Frames
+from risexp.errors import DataInvalid
+
+NEEDED: Final = ("y", "channel", "codes")
+OPTIONAL: Final = "snr_db"
+
+
+def frames_of(arrays: Mapping[str, NDArray[Any]]) -> Frames:
+    """Frames in single precision from arrays by name.
+
+    Codes that all scenes share have the shape (L, N) or (1, L, N).
+
+    Raises:
+        DataInvalid: A name is missing or unknown, or an array is none of its kind.
+    """
+    for name in NEEDED:
+        if name not in arrays:
+            raise DataInvalid(f"{name} is missing: y, channel and codes are needed")
+    for name in arrays:
+        if name not in {*NEEDED, OPTIONAL}:
+            raise DataInvalid(f"there is no {name!r} in frames: give y, channel, codes and snr_db")
+    y, channel, codes = (_tensor(name, arrays[name]) for name in NEEDED)
+    snr_db = _tensor(OPTIONAL, arrays[OPTIONAL]) if OPTIONAL in arrays else None
+    if snr_db is not None and snr_db.is_complex():
+        raise DataInvalid("snr_db is complex: decibels are real")
+    return Frames(y, channel, codes[0] if _shared(codes) else codes, snr_db)
+
+
+def too_large(path: Path, largest: int) -> DataInvalid:
+    """A file is refused for what it would unpack to."""
+    return DataInvalid(
+        f"{path} unpacks to more than {largest} bytes: write its scenes into several files"
+    )
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the frames of one panel and one station measure."""
+
+    snapshots: int
+    """L"""
+    antennas: int
+    """M"""
+    elements: int
+    """N"""
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Self:
+        """Those of a configuration."""
+        physics = config.physics
+        return cls(physics.snapshots, physics.antennas, physics.elements)
+
+    def expect(self, frames: Frames) -> Frames:
+        """The same frames, once they are known to be of these sizes, finite, and not empty.
+
+        Raises:
+            DataInvalid: They are not.
+        """
+        if len(frames) == 0:
+            raise DataInvalid("y holds no scene: its first axis counts scenes")
+        if tuple(frames.y.shape[1:]) != (self.snapshots, self.antennas):
+            raise DataInvalid(
+                f"y has shape {tuple(frames.y.shape)} where (B, {self.snapshots}, "
+                f"{self.antennas}) was expected: scenes, snapshots, antennas"
+            )
+        if frames.channel.shape[-1] != self.elements:
+            raise DataInvalid(
+                f"channel has shape {tuple(frames.channel.shape)} where (B, {self.antennas}, "
+                f"{self.elements}) was expected: scenes, antennas, elements"
+            )
+        return frames.checked()
+
+
+def _tensor(name: str, array: NDArray[Any]) -> Tensor:
+    if array.dtype.kind not in "fciu":
+        raise DataInvalid(f"{name} holds {array.dtype}: numbers were expected")
+    kind = np.complex64 if array.dtype.kind == "c" else np.float32
+    with np.errstate(over="ignore", invalid="ignore"):
+        # What is too large becomes infinite, and is refused as such.
+        single = np.array(array, dtype=kind, order="C")
+    return torch.from_numpy(single)
+
+
+def _shared(codes: Tensor) -> bool:
+    return codes.ndim == 3 and codes.shape[0] == 1

@@ -1,0 +1,105 @@
+"""Frames from a person's own file: NumPy's `.npz`, never as a pickle, or MATLAB's `.mat`."""
+
+import math
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from risexp.data.arrays import NEEDED, OPTIONAL, frames_of, too_large
+from risexp.data.frames import Frames
+from risexp.data.matlab import read_matlab
+from risexp.errors import DataInvalid, EnvironmentFailed
+
+LARGEST: Final = 4 << 30
+"""Bytes that a file may unpack to."""
+_FIELDS: Final = (*NEEDED, OPTIONAL)
+_DAMAGED: Final = (
+    zipfile.BadZipFile,
+    tokenize.TokenError,
+    zlib.error,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+)
+"""What a zip archive or an array that is broken, or encrypted, makes of its reader."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a file holds."""
+
+    frames: Frames
+    unused: tuple[str, ...]
+    """Names in it that are no field of frames."""
+
+
+def read_frames(path: Path, largest: int = LARGEST) -> Read:
+    """The frames in a `.npz` or `.mat` file, by the names y, channel, codes and snr_db.
+
+    Args:
+        path: The file.
+        largest: Bytes that it may unpack to.
+
+    Raises:
+        DataInvalid: It is no such file, holds something else, or unpacks to too much.
+        EnvironmentFailed: It cannot be read.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataInvalid(f"{path} is neither a .npz nor a .mat file")
+    if not path.is_file():
+        raise DataInvalid(f"there is no file {path}")
+    try:
+        arrays, unused = reader(path, largest)
+    except OSError as error:
+        raise EnvironmentFailed(f"cannot read {path}: {error.strerror or error}") from None
+    try:
+        return Read(frames_of(arrays), unused)
+    except DataInvalid as error:
+        raise DataInvalid(f"{path}: {error}") from None
+
+
+def _read_npz(path: Path, largest: int) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {each.filename.removesuffix(".npy"): each for each in archive.infolist()}
+            wanted = {name: each for name, each in members.items() if name in _FIELDS}
+            if sum(each.file_size for each in wanted.values()) > largest:
+                raise too_large(path, largest)
+            arrays = {name: _array(path, archive, each) for name, each in wanted.items()}
+    except _DAMAGED as error:
+        raise DataInvalid(f"{path} is no sound .npz file: {error}") from None
+    return arrays, tuple(sorted(members.keys() - wanted.keys()))
+
+
+def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    """One array, whose header is believed only if it agrees with the bytes that follow it."""
+    with archive.open(member) as file:
+        version = npy.read_magic(file)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, in_columns, kind = read_header(file)
+        if kind.hasobject:
+            raise DataInvalid(f"{path}: {member.filename} holds Python objects, which are not read")
+        size = member.file_size - file.tell()
+        if math.prod(shape) * kind.itemsize != size:
+            raise DataInvalid(f"{path}: {member.filename} has not the bytes that its shape needs")
+        flat = np.frombuffer(file.read(), dtype=kind)
+    return flat.reshape(shape, order="F" if in_columns else "C")
+
+
+def _read_mat(path: Path, largest: int) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
+    return read_matlab(path, _FIELDS, largest)
+
+
+_READERS: Final[
+    Mapping[str, Callable[[Path, int], tuple[dict[str, NDArray[Any]], tuple[str, ...]]]]
+] = {".npz": _read_npz, ".mat": _read_mat}

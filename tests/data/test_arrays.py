@@ -1,0 +1,105 @@
+"""Frames from plain arrays: what is taken as it is meant, and what is refused in a sentence."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from risexp.data.arrays import Sizes, frames_of
+from risexp.errors import DataInvalid
+from tests.models import SCENES, arrays, frames, model_config
+
+SIZES = Sizes.of(model_config())
+
+
+def test_arrays_of_any_precision_become_the_frames_they_came_from() -> None:
+    doubled = {
+        name: value.astype("complex128" if value.dtype.kind == "c" else "float64")
+        for name, value in arrays().items()
+    }
+
+    found = frames_of(doubled)
+
+    for name, value in frames().items():
+        assert torch.equal(value, getattr(found, name))
+
+
+def test_codes_that_all_scenes_share_may_have_an_axis_of_one() -> None:
+    shared = arrays()["codes"]
+
+    assert torch.equal(frames().codes, frames_of(arrays(codes=shared[np.newaxis])).codes)
+    assert (SCENES, *shared.shape) == tuple(
+        frames_of(arrays(codes=np.stack([shared] * SCENES))).codes.shape
+    )
+
+
+def test_the_snr_may_be_left_out() -> None:
+    given = arrays()
+    del given["snr_db"]
+
+    assert frames_of(given).snr_db is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"y": np.ones((6, 16, 8))}, "y is torch.float32: complex values were expected"),
+        ({"y": np.array([["a"]])}, "y holds <U1: numbers were expected"),
+        ({"y": np.array([None])}, "y holds object: numbers were expected"),
+        ({"y": np.ones((16, 8), "c8")}, r"y has shape \(16, 8\) where \(B, L, M\) was expected"),
+        ({"codes": np.ones((5, 36), "c8")}, r"codes has shape \(5, 36\) where \(16, 36\)"),
+        ({"channel": np.ones((6, 9, 36), "c8")}, r"channel has shape \(6, 9, 36\) where"),
+        ({"snr_db": np.ones(2)}, r"snr_db has shape \(2,\) where \(6,\) was expected"),
+        ({"snr_db": np.ones(6, "c8")}, "snr_db is complex: decibels are real"),
+        ({"snr": np.ones(6)}, "there is no 'snr' in frames"),
+    ],
+)
+def test_arrays_of_another_kind_are_refused(changes: dict[str, NDArray[Any]], said: str) -> None:
+    with pytest.raises(DataInvalid, match=said):
+        frames_of(arrays(**changes))
+
+
+@pytest.mark.parametrize("name", ["y", "channel", "codes"])
+def test_a_field_that_is_missing_is_named(name: str) -> None:
+    given = arrays()
+    del given[name]
+
+    with pytest.raises(DataInvalid, match=f"{name} is missing: y, channel and codes are needed"):
+        frames_of(given)
+
+
+def test_frames_of_the_right_sizes_are_let_through() -> None:
+    assert frames() is not SIZES.expect(frames_of(arrays()))
+    assert SCENES == len(SIZES.expect(frames_of(arrays())))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        (Sizes(15, 8, 36), r"y has shape \(6, 16, 8\) where \(B, 15, 8\) was expected"),
+        (Sizes(16, 9, 36), r"y has shape \(6, 16, 8\) where \(B, 16, 9\) was expected"),
+        (Sizes(16, 8, 35), r"channel has shape \(6, 8, 36\) where \(B, 8, 35\) was expected"),
+    ],
+)
+def test_frames_of_another_panel_are_refused(sizes: Sizes, said: str) -> None:
+    with pytest.raises(DataInvalid, match=said):
+        sizes.expect(frames())
+
+
+@pytest.mark.parametrize("name", ["y", "channel", "codes", "snr_db"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_what_is_not_a_finite_number_is_refused_by_its_name(name: str, value: float) -> None:
+    spoiled = arrays()[name].astype("complex128" if name != "snr_db" else "float64")
+    spoiled.flat[-1] = value
+
+    with pytest.raises(DataInvalid, match=f"{name}.* holds a value that is not a finite number"):
+        SIZES.expect(frames_of(arrays(**{name: spoiled})))
+
+
+def test_no_scene_at_all_is_refused() -> None:
+    empty = {name: value if name == "codes" else value[:0] for name, value in arrays().items()}
+
+    with pytest.raises(DataInvalid, match="y holds no scene"):
+        SIZES.expect(frames_of(empty))

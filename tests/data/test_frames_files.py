@@ -1,0 +1,165 @@
+"""Frames from a person's own file: what was written comes back, and nothing else gets in."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.io import savemat  # type: ignore[import-untyped] # it ships no types
+
+from risexp.data.frames_files import Read, read_frames
+from risexp.errors import DataInvalid
+from tests.models import arrays, frames
+
+
+def npz(folder: Path, **changes: NDArray[Any]) -> Path:
+    np.savez(folder / "frames.npz", **arrays(**changes))  # type: ignore[arg-type] # of numpy 2.4
+    return folder / "frames.npz"
+
+
+def mat(folder: Path, *, compressed: bool = False, **changes: NDArray[Any]) -> Path:
+    savemat(folder / "frames.mat", arrays(**changes), do_compression=compressed)
+    return folder / "frames.mat"
+
+
+def expect_the_same(found: Read) -> None:
+    for name, value in frames().items():
+        assert torch.equal(value, getattr(found.frames, name))
+
+
+def test_npz_gives_back_what_was_written(tmp_path: Path) -> None:
+    found = read_frames(npz(tmp_path))
+
+    expect_the_same(found)
+    assert () == found.unused
+
+
+def test_arrays_in_the_order_of_columns_are_read_as_they_were(tmp_path: Path) -> None:
+    turned = {name: np.asfortranarray(value) for name, value in arrays().items()}
+
+    expect_the_same(read_frames(npz(tmp_path, **turned)))
+
+
+def test_compressed_npz_is_read_and_other_names_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "frames.npz"
+    np.savez_compressed(path, notes=np.array("of May"), **arrays())  # type: ignore[arg-type]
+
+    found = read_frames(path)
+
+    expect_the_same(found)
+    assert ("notes",) == found.unused
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_mat_gives_back_what_was_written(tmp_path: Path, compressed: bool) -> None:
+    found = read_frames(mat(tmp_path, compressed=compressed, notes=np.ones(2)))
+
+    expect_the_same(found)
+    assert ("notes",) == found.unused
+
+
+def test_what_matlab_stores_as_real_is_complex_all_the_same(tmp_path: Path) -> None:
+    signs = np.sign(arrays()["codes"].real)
+
+    found = read_frames(mat(tmp_path, codes=signs))
+
+    assert torch.equal(torch.from_numpy(signs).to(torch.complex64), found.frames.codes)
+
+
+def test_a_pickle_in_an_npz_is_never_opened(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "sprung",))
+
+    np.savez(tmp_path / "frames.npz", y=np.array([Trap()], dtype=object))
+
+    with pytest.raises(DataInvalid, match=r"y\.npy holds Python objects, which are not read"):
+        read_frames(tmp_path / "frames.npz")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_file_that_would_fill_the_memory_is_refused_unread(tmp_path: Path) -> None:
+    zeros = np.zeros((2, 1000, 1000), dtype="complex64")
+    np.savez_compressed(tmp_path / "frames.npz", y=zeros)
+    savemat(tmp_path / "frames.mat", {"y": zeros}, do_compression=True)
+
+    for path in (tmp_path / "frames.npz", tmp_path / "frames.mat"):
+        assert path.stat().st_size < 100_000
+        with pytest.raises(DataInvalid, match="unpacks to more than 1000000 bytes: write its"):
+            read_frames(path, largest=1_000_000)
+
+
+def test_a_header_that_promises_more_than_there_is_is_refused(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<c8", "fortran_order": False, "shape": (1 << 50,)}
+    )
+    with zipfile.ZipFile(tmp_path / "frames.npz", "w") as archive:
+        archive.writestr("y.npy", header.getvalue() + b"few bytes")
+
+    with pytest.raises(DataInvalid, match=r"y\.npy has not the bytes that its shape needs"):
+        read_frames(tmp_path / "frames.npz")
+
+
+def test_fields_are_checked_and_the_file_is_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "frames.npz", y=arrays()["y"])
+
+    with pytest.raises(DataInvalid, match=r"frames\.npz: channel is missing"):
+        read_frames(tmp_path / "frames.npz")
+
+
+def header(version: bytes, text: bytes = b"MATLAB 7.3 MAT-file") -> bytes:
+    return text.ljust(124) + version + b"IM"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("frames.npy", b"", "neither a .npz nor a .mat file"),
+        ("frames.npz", b"words", "no sound .npz file"),
+        ("frames.npz", b"", "no sound .npz file"),
+        ("frames.mat", b"words", "no .mat file of version 5: save it with -v7"),
+        ("frames.mat", header(b"\x00\x02") + b"HDF", "of version 7.3: save it again with -v7"),
+        ("frames.mat", header(b"\x00\x01") + b"\x0f\x00\x00\x00\xff\x00\x00\x00junk", "no sound"),
+    ],
+)
+def test_what_is_no_such_file_is_refused(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(DataInvalid, match=said):
+        read_frames(tmp_path / name)
+
+
+def test_words_where_numbers_should_be_are_refused(tmp_path: Path) -> None:
+    path = mat(tmp_path, codes=np.array("random"))
+
+    with pytest.raises(DataInvalid, match="codes is a char: numbers were expected"):
+        read_frames(path)
+
+
+@pytest.mark.parametrize("write", [npz, mat])
+def test_a_file_cut_anywhere_is_refused_in_a_sentence(
+    tmp_path: Path, write: Callable[[Path], Path]
+) -> None:
+    path = write(tmp_path)
+    whole = path.read_bytes()
+
+    for share in (0.01, 0.3, 0.6, 0.9, 0.999):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(DataInvalid, match="frames"):
+            read_frames(path)
+
+
+def test_a_header_that_is_no_python_is_refused(tmp_path: Path) -> None:
+    path = npz(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"{'descr'", b"{[descr'", 1))
+
+    with pytest.raises(DataInvalid, match="no sound"):
+        read_frames(path)

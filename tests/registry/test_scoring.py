@@ -1,0 +1,186 @@
+"""A model behind an address: real requests over HTTP, and those that are turned away."""
+
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from risexp.errors import EnvironmentFailed
+from risexp.inference.answers import answers
+from risexp.registry.folder import EXAMPLE
+from risexp.registry.scoring import address_of, listening, scoring_server
+from tests.models import CPU, SCENES, arrays, bundle, frames, model_in
+
+JSON = "application/json"
+PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+Ask = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return model_in(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def port(model: Path) -> Iterator[int]:
+    """Of a server in a thread; what is asked before it runs, waits at the socket."""
+    with listening("127.0.0.1", 0) as heard:
+        server = scoring_server(model, "127.0.0.1")
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [heard]})
+        thread.start()
+        yield heard.getsockname()[1]
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def ask(port: int) -> Iterator[Ask]:
+    """Sends one request; the status and what was said."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def asked(
+        body: object = None, path: str = "/invocations", kind: str = JSON, **headers: str
+    ) -> tuple[int, Any]:
+        content = None if body is None else json.dumps(body).encode()
+        method = "GET" if body is None else "POST"
+        connection.request(method, path, content, {"Content-Type": kind, **headers})
+        response = connection.getresponse()
+        said = response.read().decode()
+        return response.status, json.loads(said) if said.startswith("{") else said
+
+    yield asked
+    connection.close()
+
+
+def written(name: str) -> object:
+    """A field of the frames, as the documentation tells a person to write it."""
+    given = arrays()[name]
+    return given.astype(str).tolist()
+
+
+def request(**changes: object) -> dict[str, object]:
+    inputs = {"y": written("y"), "channel": written("channel"), "codes": [written("codes")]}
+    return {"inputs": {**inputs, **changes}, "params": {"snr_db": arrays()["snr_db"].tolist()}}
+
+
+def test_a_request_is_answered_as_the_network_answers(ask: Ask) -> None:
+    status, said = ask(request())
+
+    assert 200 == status
+    expected = answers(bundle().predictor(CPU)(frames()))
+    assert SCENES == len(said["predictions"])
+    for one, other in zip(expected, said["predictions"], strict=True):
+        assert one["count"] == other["count"]
+        assert one["count_probabilities"] == pytest.approx(other["count_probabilities"], abs=1e-5)
+        for here, there in zip(one["sources"], other["sources"], strict=True):
+            assert here == pytest.approx(there, abs=1e-5)
+
+
+def test_codes_of_all_scenes_need_no_axis_of_their_own(ask: Ask) -> None:
+    assert ask(request()) == ask(request(codes=written("codes")))
+
+
+def test_the_example_of_the_model_is_answered(ask: Ask, model: Path) -> None:
+    status, said = ask(json.loads((model / EXAMPLE).read_text(encoding="utf-8")))
+
+    assert (200, 1) == (status, len(said["predictions"]))
+
+
+def test_the_program_of_the_documentation_is_answered(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import numpy as np
+
+    np.savez(tmp_path / "frames.npz", **arrays())  # type: ignore[arg-type] # of numpy 2.4
+    monkeypatch.chdir(tmp_path)
+    (program,) = re.findall(r"```python\n(import json\n.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+
+    exec(program.replace(":5001", f":{port}"), {})  # noqa: S102 - our own page
+
+    said = capsys.readouterr().out
+    assert SCENES == said.count("'count'")
+    assert str(answers(bundle().predictor(CPU)(frames()))[0]["count"]) in said
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            {"inputs": {"y": [[["1+2j"]]], "channel": [[["1"]]], "codes": [["1"]]}},
+            "y has shape (1, 1, 1) where (B, 16, 8) was expected: scenes, snapshots, antennas",
+        ),
+        (request(codes=[["1"]]), "codes has shape (1, 1) where (16, 36) was expected"),
+        (request(y=[[["1+2i"]]]), "Invalid input. complex() arg is a malformed string"),
+        ({**request(), "params": {"snr": [1.0]}}, "there is no parameter 'snr': snr_db is"),
+        ({**request(), "params": {"snr_db": ["ten"]}}, "snr_db holds <U3: numbers were expected"),
+        (request(y=[[["nan+0j"] * 8] * 16] * SCENES), "y of scene 0 holds a value that is not a"),
+        (request(snr=[1.0]), "there is no 'snr' in frames"),
+        ({"inputs": {"y": written("y")}}, "channel is missing: y, channel and codes are needed"),
+        ({"inputs": [1.0]}, "frames come as"),
+        ({"dataframe_split": {"columns": ["y"], "data": [[1]]}}, "frames come as"),
+    ],
+)
+def test_frames_that_cannot_be_answered_are_refused_in_one_sentence(
+    ask: Ask, body: object, said: str
+) -> None:
+    status, told = ask(body)
+
+    assert 400 == status
+    assert said in told["message"]
+    assert len(told["message"]) < 200
+    assert "Traceback" not in json.dumps(told)
+
+
+def test_a_server_on_loopback_answers_to_its_own_names_alone(ask: Ask) -> None:
+    assert 200 == ask(path="/ping")[0]
+    assert 200 == ask(path="/ping", Host="localhost:5001")[0]
+    assert (403, "this server answers to its own address alone") == ask(
+        request(), Host="evil.example:5001"
+    )
+
+
+def test_a_form_that_a_page_could_send_is_turned_away(ask: Ask) -> None:
+    status, said = ask(request(), kind="text/plain")
+
+    assert (415, True) == (status, "Content-Type: application/json" in said)
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/", "/invocations/more"])
+def test_there_is_nothing_else_to_ask(ask: Ask, path: str) -> None:
+    assert 404 == ask(path=path)[0]
+
+
+def test_a_port_that_is_taken_is_refused_by_its_name() -> None:
+    with listening("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(EnvironmentFailed, match=f"--port 0 takes one in place of {port}"):
+            listening("127.0.0.1", port)
+
+
+def test_a_free_port_is_taken_where_none_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening("127.0.0.1", 0) as taken:
+        monkeypatch.setattr("risexp.registry.scoring.PORT", taken.getsockname()[1])
+        with listening("127.0.0.1", None) as heard:
+            assert taken.getsockname() != heard.getsockname()
+            assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+", address_of(heard))
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(EnvironmentFailed, match=r"cannot listen at 192\.0\.2\.1: .*machine's"):
+        listening("192.0.2.1", 0)
+
+
+def test_an_address_of_six_parts_stands_in_brackets() -> None:
+    try:
+        heard = listening("::1", 0)
+    except EnvironmentFailed:
+        pytest.skip("this machine has no IPv6")
+    with heard:
+        assert socket.AF_INET6 == heard.family
+        assert address_of(heard).startswith("http://[::1]:")

@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
-.PHONY: help setup check format lint types layers test nightly hpo docs clean
+.PHONY: help setup check format lint types layers test pages nightly hpo docs clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -19,7 +19,7 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY) ## the virtual environment, with everything pinned
 
-check: lint types layers test ## everything a change must pass
+check: lint types layers test pages ## everything a change must pass
 
 format: $(READY) ## rewrite the code in the house style
 	$(BIN)/ruff format .
@@ -36,13 +36,21 @@ layers: $(READY) ## the direction of imports, and no cycle
 	$(BIN)/lint-imports
 
 test: $(READY) ## the tests of `make check`
-	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist worksteal
+	$(BIN)/pytest -m "not slow and not pages" --numprocesses 2 --dist worksteal
+
+pages: $(READY) ## the tests that look at pages in a browser
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+	if [ "$$(id -u)" = 0 ]; then \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; \
+	else echo "install a browser first: sudo apt-get install chromium chromium-driver" >&2; exit 1; fi
+	$(BIN)/pytest -m pages -p no:xdist
 
 nightly: check ## what does not fit into `make check`
-	$(BIN)/pytest --hypothesis-profile nightly --numprocesses 2 --dist worksteal --timeout 900
+	$(BIN)/pytest -m "not pages" --hypothesis-profile nightly --numprocesses 2 --dist worksteal --timeout 900
 	$(BIN)/python benchmarks/covariance.py
 	$(BIN)/python benchmarks/scenes.py
 	$(BIN)/python benchmarks/facts.py
+	$(BIN)/python benchmarks/rehearsal.py
 
 hpo: $(READY) ## search a space: make hpo SPACE=smoke
 	@$(BIN)/risexp hpo --space $(SPACE)

@@ -1,0 +1,112 @@
+"""A small finished study, the pages `risexp ui` serves of it, and a browser that looks at them.
+
+Pages that others add (a model's, a report) are looked at in files of their own beside these, with
+the same `browser`, `home` and `pages`.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pages.browser import Browser, begin
+
+SPACE = """# pages: what the pages are looked at with.
+base: smoke
+trials: 3
+fixed:
+  training.epochs: 3
+  training.scenes_per_epoch: 32
+  training.batch: 16
+  validation.scenes: 16
+  validation.calibration_scenes: 16
+vary:
+  training.optimizer.lr: {kind: log, low: 1.0e-3, high: 1.0e-2}
+  loss.count: {kind: uniform, low: 0.2, high: 2.0}
+sampler: {kind: random}
+pruner: {kind: none}
+"""
+SCREENSHOTS = "RISEXP_SCREENSHOTS"
+"""Names, in the environment, a folder that keeps what the browser saw."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here needs a browser, and makes its study while the first test waits."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.pages)
+            item.add_marker(pytest.mark.timeout(240))
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Of the commands that make and show the study."""
+    told = {key: value for key, value in os.environ.items() if not key.startswith("RISEXP_")}
+    return told | {"RISEXP_HOME": str(tmp_path_factory.mktemp("pages")), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="session")
+def home(environment: dict[str, str]) -> Path:
+    """A home with a study, made as a person makes one."""
+    folder = Path(environment["RISEXP_HOME"])
+    (folder / "search_spaces").mkdir()
+    (folder / "search_spaces" / "pages.yaml").write_text(SPACE, encoding="utf-8")
+    command = ["hpo", "--space", "pages", "--device", "cpu", "--unchecked", "--workers", "1"]
+    made = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "risexp", *command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pages(home: Path, environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Addresses of `mlflow` and of the `dashboard`."""
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "risexp", "ui", "--json"],
+        cwd=home,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert serving.stdout is not None
+    try:
+        said = ""
+        for line in serving.stdout:
+            said += line
+            if line == "}\n":
+                break
+        yield json.loads(said)
+    finally:
+        serving.send_signal(signal.SIGINT)
+        serving.wait(30)
+        serving.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A browser, once for all tests."""
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.fail("there is no browser: apt-get install chromium chromium-driver", pytrace=False)
+    with begin(os.environ.get(SCREENSHOTS)) as started:
+        yield started
+
+
+@pytest.fixture
+def browser(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """The browser as one that has seen nothing yet; what it sees last is kept."""
+    chromium.forget()
+    yield chromium
+    chromium.keep(request.node.name)

@@ -1,0 +1,72 @@
+"""Studies in the dashboard's pages, and the way from a run to its trial and back."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.pages.browser import Browser
+from tests.pages.records import run_of
+
+
+@pytest.fixture
+def study(pages: dict[str, str]) -> str:
+    """The address of the study."""
+    return f"{pages['dashboard']}/dashboard/studies/1"
+
+
+def test_a_study_shows_its_history(browser: Browser, study: str) -> None:
+    browser.open(study)
+
+    browser.reads("History")
+    browser.sees("//*[contains(@class, 'js-plotly-plot')]//*[contains(@class, 'point')]")
+
+
+def test_a_study_has_parallel_coordinates(browser: Browser, study: str) -> None:
+    browser.open(f"{study}/smartSelection")
+
+    for name in ("loss.count", "training.optimizer.lr"):
+        browser.has(f"//*[contains(@class, 'axis-title')][contains(., '{name}')]")
+
+
+def test_a_trial_says_which_run_is_its_own(browser: Browser, study: str, home: Path) -> None:
+    browser.open(f"{study}/trials?numbers=1")
+
+    browser.reads("Trial 1 (trial_id=2)")
+    note = browser.sees("//a[contains(@href, '/mlflow#')]")
+    address = note.get_attribute("href")
+    assert address is not None
+    assert address.endswith(f"/mlflow#/experiments/1/runs/{run_of(home, 1)}")
+
+
+def test_a_study_says_which_run_is_its_own(browser: Browser, study: str, home: Path) -> None:
+    browser.open(f"{study}/note")
+
+    browser.sees(f"//a[contains(@href, '{run_of(home, None)}')]").click()
+    browser.at("#/experiments/1/runs/")
+    browser.sees("//*[self::h1 or self::h2][contains(., 'pages')]")
+
+
+def test_a_run_leads_to_its_trial_and_the_trial_back(
+    browser: Browser, pages: dict[str, str], home: Path
+) -> None:
+    run = f"#/experiments/1/runs/{run_of(home, 2)}"
+    browser.open(f"{pages['mlflow']}/{run}")
+
+    browser.follow("trial 2")
+    browser.at("/dashboard/studies/1/trials?numbers=2")
+    browser.reads("Trial 2 (trial_id=3)")
+    browser.keep("from_run_to_trial")
+    browser.sees("//a[contains(@href, '/mlflow#')]").click()
+
+    browser.at(run)
+    browser.sees("//*[self::h1 or self::h2][contains(., 'pages-002')]")
+
+
+def test_a_study_is_not_deleted_by_a_click(browser: Browser, pages: dict[str, str]) -> None:
+    browser.open(pages["dashboard"])
+    browser.sees("//*[@aria-label='delete study']").click()
+    browser.sees("//button[normalize-space()='Yes']").click()
+
+    browser.reads("Failed to delete")
+    browser.open(pages["dashboard"])
+    browser.reads("pages")

@@ -14,11 +14,10 @@ from risexp.app.lookout import Asked, Lookout, Orders, Say, Show, Told
 from risexp.app.means import Means, possible, posts
 from risexp.app.preflight import cleared
 from risexp.app.study_record import StudyRecord, close_used_up, opening, say_of_study
-from risexp.app.worker import STORE, store_url
+from risexp.app.worker import store_url
 from risexp.config.space import SearchSpace
 from risexp.config.space_charter import Charter, refusal
 from risexp.errors import InvalidInput, VerificationFailed
-from risexp.hpo.address import embedded
 from risexp.hpo.audits import Saved
 from risexp.hpo.beginnings import Beginning
 from risexp.hpo.charters import charter_of
@@ -65,8 +64,6 @@ class Searched:
     """Lines of the record that are in no store yet."""
     saved: Saved = field(default_factory=Saved)
     """What ending trials early saved."""
-    look: tuple[str, ...] = ()
-    """Commands that show it in a browser."""
     pruner_fault: str | None = None
     said: tuple[str, ...] = ()
     """Every sentence that was said meanwhile, e.g. of workers that died."""
@@ -195,7 +192,7 @@ def look_after(
     if failure is not None:
         told(f"MLflow misses something: {failure}; `risexp sync` sends it")
     found = _searched(store, study, charter, code, record.unsent())
-    return replace(found, look=tuple(_shown_by(destination)), said=tuple(told.sentences))
+    return replace(found, said=tuple(told.sentences))
 
 
 def _searched(store: Store, study: StudyRef, charter: Charter, code: int, unsent: int) -> Searched:
@@ -210,15 +207,6 @@ def _searched(store: Store, study: StudyRef, charter: Charter, code: int, unsent
         saved=Saved.of_study(charter, table.trials),
         pruner_fault=None if fault is None else fault.sentence,
     )
-
-
-def _shown_by(destination: Destination | None) -> Iterator[str]:
-    """The commands that show a study and its runs, without the secrets of an address."""
-    if destination is not None and destination.database is not None:
-        yield f"mlflow ui --backend-store-uri sqlite:///{destination.database} --workers 1"
-    elif destination is not None:
-        yield destination.name
-    yield f"optuna-dashboard {embedded() if store_url() is None else f'${STORE}'}"
 
 
 def _charter(wanted: Wanted) -> Charter:

@@ -111,9 +111,9 @@ def say_confirmed(found: "Confirmed") -> None:
         return
     named = "the base" if best is told.base else f"trial {best.trial} of {found.source}"
     say(f"best: {named}, k_loc {number(best.mean)} over {len(told.seeds)} seeds")
-    for command in found.searched.look:
-        say(f"look:  {command}")
+    say("look:  risexp ui")
     say(f"next:  risexp eval {found.run_of(best)} --against nomp")
+    say(f"or:    risexp promote --run {found.run_of(best)}")
 
 
 def _cells(found: "Confirmed", each: "Candidate") -> list[object]:

@@ -207,10 +207,10 @@ def _say(found: "Searched") -> None:
     if not shown.over:
         say("the same command goes on")
     elif shown.best is not None:
-        for command in found.look:
-            say(f"look:  {command}")
+        say("look:  risexp ui")
         say(f"next:  risexp eval {run_of(shown, shown.best)} --against nomp")
         say(f"or:    risexp confirm --study {shown.name}")
+        say(f"or:    risexp promote --study {shown.name}")
 
 
 def _points(space: SearchSpace, sources: Sequence[str], points: int | None) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Use cases of a deployment: the folder that describes it, and what its services run."""

@@ -11,21 +11,29 @@ from typer.exceptions import TyperException
 from risexp import __version__
 from risexp.cli import (
     bench,
+    compare,
     config,
     confirm,
     data,
+    deploy,
     diagnose,
     doctor,
     evaluate,
     hpo,
+    models,
+    predict,
     preflight,
+    promote,
+    report,
     reproduce,
+    serve,
     show,
     space,
     store,
     study,
     sync,
     train,
+    ui,
 )
 from risexp.cli.output import ReaderLeft, note
 from risexp.errors import RisexpError
@@ -51,22 +59,31 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.command("serve")(serve.serve)
+app.command("promote")(promote.promote)
+app.command("rollback")(promote.rollback)
 app.command("hpo")(hpo.search)
 app.command("worker")(hpo.worker)
 app.command("confirm")(confirm.confirm)
 app.command("watch")(study.watch)
+app.command("compare")(compare.compare)
+app.command("report")(report.report)
 app.command("preflight")(preflight.preflight)
 app.command("sync")(sync.sync)
+app.command("ui")(ui.ui)
 app.command("reproduce")(reproduce.reproduce)
 app.command("doctor")(doctor.doctor)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
+app.add_typer(deploy.app, name="deploy")
 app.add_typer(diagnose.app, name="diagnose")
 app.add_typer(space.app, name="space")
 app.add_typer(config.app, name="config")
 app.add_typer(show.app, name="show")
 app.add_typer(study.app, name="study")
 app.add_typer(store.app, name="store")
+app.add_typer(models.app, name="models")
 
 
 def _print_version(wanted: bool) -> None:

@@ -24,6 +24,11 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         yield _lines(what, total)
 
 
+def progress_of(what: str, total: int) -> Callable[[int], None]:
+    """The same for who cannot be entered: a line now and then, in a terminal too."""
+    return _lines(what, total)
+
+
 @contextmanager
 def viewed(*, quiet: bool) -> Iterator["StudyView"]:
     """A study on stderr while it is worked on; nothing of it where a document is wanted."""

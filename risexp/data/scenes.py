@@ -153,6 +153,14 @@ class SceneGenerator:
         )
         return Scenes(Frames(clean + noise, channel, self.codes, snr_db), truth)
 
+    def counts(self, split: Split, block: int) -> Tensor:
+        """The true counts of a block, (256,), without the rest of it: they are drawn first."""
+        return self._count(block_generator(self.data.seed, split, block, self.device))
+
+    def _count(self, generator: torch.Generator) -> Tensor:
+        most = self.data.sources_max
+        return torch.randint(1, most + 1, (BLOCK,), generator=generator, device=self.device)
+
     def _steering(self, phi: Tensor, theta: Tensor, range_m: Tensor) -> Tensor:
         u, v = direction_cosines(phi, theta)
         return steering_vector(self.panel, u.float(), v.float(), range_m.reciprocal().float())
@@ -160,7 +168,7 @@ class SceneGenerator:
     def _place(self, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         """Count, and positions as far apart as the configuration demands."""
         most = self.data.sources_max
-        count = torch.randint(1, most + 1, (BLOCK,), generator=generator, device=self.device)
+        count = self._count(generator)
         range_m = self._uniform(generator, self.data.range_m, (BLOCK, most))
         phi, theta = self._directions(generator)
         if self.data.separation_deg > 0.0:

@@ -26,10 +26,21 @@ def by_snr(
     Raises:
         DataInvalid: A scene has no SNR.
     """
-    if snr_db.shape != (len(table),) or bool(snr_db.isnan().any()):
+    return {name: table[chosen] for name, chosen in snr_bins(len(table), snr_db, edges_db).items()}
+
+
+def snr_bins(
+    scenes: int, snr_db: Tensor, edges_db: Sequence[float] = SNR_EDGES_DB
+) -> dict[str, Tensor]:
+    """Which of B scenes are in which bin, (B,) bool each; bins without a scene are left out.
+
+    Raises:
+        DataInvalid: A scene has no SNR.
+    """
+    if snr_db.shape != (scenes,) or bool(snr_db.isnan().any()):
         raise DataInvalid(
             f"snr_db has shape {tuple(snr_db.shape)} and {int(snr_db.isnan().sum())} NaN where "
-            f"{len(table)} scenes need one number each: give the SNR the scenes were drawn with"
+            f"{scenes} scenes need one number each: give the SNR the scenes were drawn with"
         )
     edges = torch.tensor(edges_db, dtype=torch.float64, device=snr_db.device)
     place = torch.bucketize(snr_db.double(), edges, right=True)
@@ -40,7 +51,7 @@ def by_snr(
         f"above {edges_db[-1]:g}",
     ]
     return {
-        name: table[place == position]
+        name: place == position
         for position, name in enumerate(names)
         if bool((place == position).any())
     }
@@ -65,5 +76,11 @@ def by_weakest(
 
 def by_count(table: SceneScores) -> dict[int, SceneScores]:
     """Groups of scenes by their true number of sources; counts without a scene are left out."""
-    count = table.matching.true_count
-    return {number: table[count == number] for number in sorted(set(count.tolist()))}
+    return {
+        number: table[chosen] for number, chosen in count_bins(table.matching.true_count).items()
+    }
+
+
+def count_bins(count: Tensor) -> dict[int, Tensor]:
+    """Which of B scenes have which number of sources, (B,) bool each, of those that occur."""
+    return {number: count == number for number in sorted(set(count.tolist()))}

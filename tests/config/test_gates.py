@@ -1,0 +1,83 @@
+"""Gates as files: where they are found, and what a file that is none is told."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from risexp.config.gates import FOLDER, CandidateGates, ChampionGates, Gates, NompGates, load_gates
+from risexp.config.space_files import yaml_paths
+from risexp.errors import ConfigInvalid
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test looks for gates in a folder of its own."""
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+
+
+def place(folder: Path, text: str, name: str = "mine") -> Path:
+    path = folder / FOLDER / f"{name}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", ["default", "smoke"])
+def test_shipped_gates_are_found_and_say_what_they_are_for(name: str) -> None:
+    assert name in yaml_paths(FOLDER)
+    assert load_gates(name).about
+
+
+def test_smoke_gates_are_for_demonstrations_and_still_ask_for_a_count() -> None:
+    gates = load_gates("smoke")
+
+    assert "demonstrations only" in gates.about
+    assert 0.0 == gates.candidate.k_acc_gain_min
+    assert [] == gates.champion.better_in
+
+
+def test_default_gates_claim_more_success_and_lose_a_hundredth_at_most() -> None:
+    champion = load_gates("default").champion
+
+    assert ["success_rate"] == champion.better_in
+    assert (0.01, 0.01) == (champion.success_rate_loss_max, champion.k_acc_loss_max)
+
+
+def test_gates_of_the_home_hide_shipped_ones_and_a_path_is_read(tmp_path: Path) -> None:
+    path = place(tmp_path, "# smoke: mine.\ncandidate: {ece_max: 0.5}\n", "smoke")
+
+    assert 0.5 == load_gates("smoke").candidate.ece_max == load_gates(str(path)).candidate.ece_max
+    assert "mine." == load_gates("smoke").about
+
+
+def test_unknown_gates_are_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ConfigInvalid, match="no gates 'defualt'; did you mean default"):
+        load_gates("defualt")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("candidate: {ece: 0.1}\n", "candidate.ece"),
+        ("champion: {better_in: [k_loc]}\n", "champion.better_in.0 = 'k_loc'"),
+        ("champion: {k_acc_loss_max: -0.1}\n", "champion.k_acc_loss_max = -0.1"),
+        ("champion: {ms_ratio_max: .inf}\n", "champion.ms_ratio_max"),
+        ("name: other\n", "name comes from the file's name"),
+    ],
+)
+def test_a_file_that_holds_no_gates_is_refused_by_field(
+    text: str, said: str, tmp_path: Path
+) -> None:
+    path = place(tmp_path, text)
+
+    with pytest.raises(ConfigInvalid) as caught:
+        load_gates(str(path))
+
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("section", [Gates, CandidateGates, ChampionGates, NompGates])
+def test_every_field_is_described(section: type[BaseModel]) -> None:
+    assert [] == [name for name, field in section.model_fields.items() if not field.description]

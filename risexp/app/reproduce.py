@@ -1,7 +1,8 @@
 """Trains a run again from its record alone, and says whether that gave the same."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 from rich.console import Console
@@ -9,7 +10,8 @@ from rich.console import Console
 from risexp.app.devices import device_named
 from risexp.app.run import Company, Machine
 from risexp.app.train import Finished, train
-from risexp.errors import DataInvalid, EnvironmentFailed, RisexpError
+from risexp.app.warm import recorded, warm_start
+from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput, RisexpError
 from risexp.tracking.border import Failure, tried
 from risexp.tracking.folder import RunFolder, find_run, is_run
 from risexp.tracking.labels import Labels
@@ -38,6 +40,15 @@ class Difference:
     def size(self) -> float:
         """How far they are apart."""
         return float("inf") if self.now is None else abs(self.now - self.then)
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain values; what is no finite number is a word."""
+        numbers = {"then": self.then, "now": self.now}
+        told = {
+            name: value if value is None or math.isfinite(value) else str(value)
+            for name, value in numbers.items()
+        }
+        return {"key": self.key, "epoch": self.epoch, **told}
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,7 @@ class Reproduced:
             "same": self.same,
             "compared": self.compared,
             "differing": len(self.differences),
-            "first": asdict(self.differences[0]) if self.differences else None,
+            "first": self.differences[0].as_json() if self.differences else None,
             "changed": {name: list(pair) for name, pair in self.changed.items()},
         }
 
@@ -88,11 +99,13 @@ def recalled(name: str, option: str | None) -> Recall:
     Raises:
         RisexpError: There is no such run, or its record does not hold what it needs.
     """
-    if option is None and (is_run(name) or "/" in name):
-        return recall_folder(find_run(name))
     store = chosen_store(option)
-    if store is None:
-        return recall_folder(find_run(name))
+    if store is None or (option is None and (is_run(name) or "/" in name)):
+        return _from_folder(find_run(name))
+    if store.database is not None and not store.database.exists():
+        raise InvalidInput(
+            f"there is no run {name!r} in a folder here, and no {store.database}: name another one"
+        )
     with in_environment(store):
         found = tried(lambda: recall_store(opened(store), name, _place(store)))
     if not isinstance(found, Failure):
@@ -100,6 +113,14 @@ def recalled(name: str, option: str | None) -> Recall:
     if isinstance(found.error, RisexpError):
         raise found.error
     raise EnvironmentFailed(f"cannot read {_place(store)}: {found.sentence}")
+
+
+def _from_folder(folder: RunFolder) -> Recall:
+    warm = warm_start(folder.config())
+    if warm is not None and recorded(folder) is not None:
+        # What the run began with is on record, so that this only compares it.
+        warm.record(folder)
+    return recall_folder(folder)
 
 
 def _place(store: Store) -> str:
@@ -133,7 +154,7 @@ def reproduce(recall: Recall, console: Console, tracking: str | None = None) -> 
         (
             Difference(key, epoch, value, now.get((key, epoch)))
             for (key, epoch), value in recall.values.items()
-            if now.get((key, epoch)) != value
+            if not _same(now.get((key, epoch)), value)
         ),
         key=lambda each: (each.epoch, each.key),
     )
@@ -144,6 +165,11 @@ def reproduce(recall: Recall, console: Console, tracking: str | None = None) -> 
         tuple(differences),
         _changed(recall, finished.folder),
     )
+
+
+def _same(now: float | None, then: float) -> bool:
+    """No number is the same as no number."""
+    return now is not None and (now == then or (math.isnan(now) and math.isnan(then)))
 
 
 def _changed(recall: Recall, folder: RunFolder) -> Mapping[str, tuple[str, str]]:

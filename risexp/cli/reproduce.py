@@ -6,6 +6,7 @@ import typer
 
 from risexp.cli.options import AsJson, TrackingTo
 from risexp.cli.output import emit, note, say, table
+from risexp.cli.train import leave
 from risexp.errors import VerificationFailed
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def reproduce(
     found = app.recalled(run, from_)
     note(f"record: {found.place}, {found.epochs} epochs, {len(found.values)} numbers that repeat")
     done = app.reproduce(found, Console(stderr=True, quiet=json, highlight=False), tracking)
+    if done.finished.outcome.resumable:
+        note(f"{done.finished.folder.run_id} did not come to its end: nothing is compared")
+        leave(done.finished)
     if json:
         emit(done.as_json())
     else:

@@ -69,7 +69,7 @@ def train(
         emit(_document(finished))
     else:
         _say(finished)
-    _leave(finished)
+    leave(finished)
 
 
 def _machine(device: str, threads: int, time_limit: float | None) -> "Machine":
@@ -125,7 +125,7 @@ def _document(finished: "Finished") -> dict[str, object]:
     }
 
 
-def _leave(finished: "Finished") -> None:
+def leave(finished: "Finished") -> None:
     """Leave with the outcome's exit code.
 
     Raises:

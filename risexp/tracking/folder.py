@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
-from risexp.config.run import RunConfig, canonical_sha
+from risexp.config.run import RunConfig
 from risexp.config.space_files import home
-from risexp.config.words import nearest, one_sentence
+from risexp.config.words import nearest
 from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput
+from risexp.tracking.given import Given
 from risexp.tracking.outcome import Outcome
-from risexp.training.checkpoint import config_tree
 from risexp.training.durable import write_durably
 from risexp.training.plan import Plan
 
@@ -48,7 +47,7 @@ class RunFolder:
     @property
     def config_sha(self) -> str:
         """The hash of the canonical configuration, as it was written."""
-        return canonical_sha(self._config()["canonical"])
+        return self._given().sha
 
     def config(self) -> RunConfig:
         """The configuration, as it was given.
@@ -56,11 +55,7 @@ class RunFolder:
         Raises:
             DataInvalid: The file was edited, or this version does not know what it says.
         """
-        document = self._config()
-        try:
-            return RunConfig.model_validate_json(json.dumps(document["given"]))
-        except ValidationError as error:
-            raise DataInvalid(f"{self.path / _CONFIG}: {one_sentence(error)}") from None
+        return self._given().config(str(self.path / _CONFIG))
 
     def plans(self) -> tuple[Plan, ...]:
         """The table of epochs, as it was made before the run.
@@ -119,14 +114,9 @@ class RunFolder:
         finally:
             lock.release()
 
-    def _config(self) -> dict[str, Any]:
+    def _given(self) -> Given:
         path = self.path / _CONFIG
-        document: dict[str, Any] = _read(path, dict)
-        if document.keys() != {"sha", "canonical", "given"}:
-            raise DataInvalid(f"{path} is no configuration of a run")
-        if canonical_sha(document["canonical"]) != document["sha"]:
-            raise DataInvalid(f"{path} was edited: its configuration is not the one of its hash")
-        return document
+        return Given.from_json(_read(path, dict), str(path))
 
 
 def runs_home() -> Path:
@@ -164,8 +154,7 @@ def create_run(run_id: str, config: RunConfig, plans: Sequence[Plan]) -> RunFold
                 f"there is a run {run_id!r} already: go on with it, or name another one"
             )
         _write(path / _PLANS, [plan.as_json() for plan in plans])
-        told = {"given": config.model_dump(mode="json"), "canonical": config_tree(config)}
-        _write(path / _CONFIG, {"sha": config.sha(), **told})
+        _write(path / _CONFIG, Given.of(config).as_json())
     return RunFolder(path)
 
 

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import ValidationError
-
-from risexp.config.run import RunConfig, canonical_sha
-from risexp.config.words import one_sentence
+from risexp.config.run import RunConfig
 from risexp.errors import DataInvalid, InvalidInput
 from risexp.tracking.folder import RunFolder, is_name
+from risexp.tracking.given import Given
 from risexp.tracking.labels import EXPERIMENT, read_labels
 from risexp.tracking.lines import read_journal
 from risexp.tracking.metrics import KEYS
@@ -85,11 +83,15 @@ def recall_folder(folder: RunFolder) -> Recall:
 
 
 def journal_values(folder: RunFolder) -> Values:
-    """The numbers of a run's journal that repeat; of an epoch that was done again, the last."""
+    """The numbers of a run's journal that repeat, those that are not finite as well."""
     if not folder.journal.exists():
         return {}
-    rows = read_journal(folder.journal).rows
-    return repeated({(key, row.step): value for row in rows for key, value in row.values.items()})
+    found: dict[tuple[str, int], float] = {}
+    for row in read_journal(folder.journal).rows:
+        words = {key: float(word) for key, word in row.nonfinite.items()}
+        for key, value in {**row.values, **words}.items():
+            found.setdefault((key, row.step), value)
+    return repeated(found)
 
 
 def recall_store(runs: "Runs", name: str, place: str) -> Recall:
@@ -108,11 +110,12 @@ def recall_store(runs: "Runs", name: str, place: str) -> Recall:
     where = f"run {found.run_id} of {place}"
     environment, *_ = _attempts(runs, found.run_id, "environment.json", where)
     source, *_ = _attempts(runs, found.run_id, "source.json", where)
+    told, config_of = _document(runs, found.run_id, "config.json", where), f"config.json of {where}"
     points = (point for key in found.keys for point in runs.history(found.run_id, key))
     return Recall(
         run=found.tags.get("risexp.run", found.run_id),
         place=where,
-        config=_config(_document(runs, found.run_id, "config.json", where), where),
+        config=Given.from_json(told, config_of).config(config_of),
         environment=environment,
         source=Source.from_json(source, Path("source.json")),
         preset=found.tags.get("risexp.preset"),
@@ -149,14 +152,3 @@ def _attempts(runs: "Runs", run_id: str, name: str, where: str) -> list[Any]:
     if not isinstance(document, list) or not document:
         raise DataInvalid(f"{name} of {where} does not hold what a run writes there")
     return document
-
-
-def _config(document: Any, where: str) -> RunConfig:  # noqa: ANN401 - JSON
-    if not isinstance(document, dict) or document.keys() != {"sha", "canonical", "given"}:
-        raise DataInvalid(f"config.json of {where} is no configuration of a run")
-    if canonical_sha(document["canonical"]) != document["sha"]:
-        raise DataInvalid(f"the configuration of {where} was edited: it is not that of its hash")
-    try:
-        return RunConfig.model_validate_json(json.dumps(document["given"]))
-    except ValidationError as error:
-        raise DataInvalid(f"the configuration of {where}: {one_sentence(error)}") from None

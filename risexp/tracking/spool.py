@@ -14,9 +14,10 @@ from typing import Any, ClassVar, Final, Literal
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from risexp.config.run import RunConfig, canonical_sha
+from risexp.config.run import RunConfig
 from risexp.config.words import one_sentence
 from risexp.errors import DataInvalid, EnvironmentFailed
+from risexp.tracking.given import Given
 from risexp.tracking.labels import Labels, read_labels
 from risexp.tracking.lines import Contents, Note, Row, read_journal
 from risexp.training.durable import write_durably
@@ -105,14 +106,16 @@ class Spool:
 
     def config(self) -> RunConfig:
         """The configuration, as it was given."""
-        with self._known("config.json", "configuration of a run") as document:
-            return RunConfig.model_validate_json(json.dumps(document["given"]))
+        return self._given().config(str(self.path / "config.json"))
 
     @property
     def config_sha(self) -> str:
         """The hash of the canonical configuration, as it was written."""
+        return self._given().sha
+
+    def _given(self) -> Given:
         with self._known("config.json", "configuration of a run") as document:
-            return canonical_sha(document["canonical"])
+            return Given.from_json(document, str(self.path / "config.json"))
 
     def plans(self) -> tuple[Plan, ...]:
         """The table of epochs."""

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from risexp.cli.main import main
 from risexp.tracking.folder import RunFolder, list_runs
 from risexp.tracking.labels import read_labels
+from risexp.tracking.stopping import Until
+from risexp.training.events import EpochEnded, Event
 from tests.commands import Capture, document, run
 
 SETTINGS = (
@@ -101,6 +104,21 @@ def test_a_number_that_differs_is_named(apart: RunFolder, capsys: Capture) -> No
     assert "from epoch 2 on" in err
 
 
+def test_what_was_no_number_is_compared_too(apart: RunFolder, capsys: Capture) -> None:
+    lines = [json.loads(line) for line in apart.journal.read_text("utf-8").splitlines()]
+    for line in lines:
+        if line.get("step") == 2 and "values" in line:
+            del line["values"]["loss/total"]
+            line["nonfinite"] = {"loss/total": "nan"}
+    apart.journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
+
+    code, out, _ = run(capsys, f"reproduce {apart.run_id} --tracking off --json")
+
+    assert code == 4
+    first = json.loads(out)["first"]
+    assert ("loss/total", 2, "nan") == (first["key"], first["epoch"], first["then"])
+
+
 def test_a_distance_can_be_allowed(apart: RunFolder, capsys: Capture) -> None:
     change_line(apart, 2, "val/k_loc", -0.5)
 
@@ -159,3 +177,54 @@ def test_a_run_that_never_began_is_refused(apart: RunFolder, capsys: Capture) ->
 
     assert code == 2
     assert "never began" in err
+
+
+def test_whoever_is_interrupted_says_nothing_of_it(
+    apart: RunFolder, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_self: Until, event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Until, "__call__", interrupt)
+
+    code, out, err = run(capsys, f"reproduce {apart.run_id} --tracking off")
+
+    assert code == 130
+    assert "nothing is compared" in err
+    assert "differ" not in out + err
+
+
+def test_a_store_that_is_not_there_is_not_made(
+    apart: RunFolder, tmp_path: Path, capsys: Capture
+) -> None:
+    database = tmp_path / "none.db"
+
+    code, _, err = run(capsys, f"reproduce {apart.run_id} --from sqlite:///{database}")
+
+    assert code == 2
+    assert "none.db" in err
+    assert not database.exists()
+
+
+def test_an_edited_configuration_is_refused(apart: RunFolder, capsys: Capture) -> None:
+    path = apart.path / "config.json"
+    told = json.loads(path.read_bytes())
+    told["given"]["training"]["optimizer"]["lr"] = 0.5
+    path.write_text(json.dumps(told), "utf-8")
+
+    code, _, err = run(capsys, f"reproduce {apart.run_id} --tracking off")
+
+    assert code == 2
+    assert "was edited" in err
+
+
+def test_a_configuration_of_an_earlier_version_has_no_second_hash(
+    apart: RunFolder, capsys: Capture
+) -> None:
+    path = apart.path / "config.json"
+    told = json.loads(path.read_bytes())
+    del told["given_sha"]
+    path.write_text(json.dumps(told), "utf-8")
+
+    assert document(capsys, f"reproduce {apart.run_id} --tracking off")["same"]

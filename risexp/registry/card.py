@@ -88,7 +88,7 @@ def _reading(judged: Judged, evidence: Evidence) -> str:
 
 def _verdict(judged: Judged) -> str:
     beside = "no champion" if judged.champion is None else f"version {judged.champion}"
-    about = f" ({judged.about})" if judged.about else ""
+    about = f" ({judged.about.rstrip('.')})" if judged.about else ""
     return (
         f"Promoted by {judged.by} at {judged.at} beside {beside}, by the gates `{judged.gates}`"
         f"{about}."

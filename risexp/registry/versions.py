@@ -26,6 +26,11 @@ PENDING: Final = "pending"
 FORMER: Final = "former"
 
 _ABSENT: Final = "RESOURCE_DOES_NOT_EXIST"
+_DESCRIPTION: Final = (
+    "Localises sources in the near field of a reconfigurable intelligent surface. Each version has its "
+    "card: scores beside NOMP and chance, gates, where it comes from. `champion` is the one to load: "
+    '`mlflow.pyfunc.load_model("models:/ris-localizer@champion")`; see `docs/models.md`.'
+)
 _TAKEN: Final = "RESOURCE_ALREADY_EXISTS"
 _PAGE: Final = 100
 
@@ -148,7 +153,7 @@ class Registry:
     ) -> Version:
         """A new version; the model itself is made where there is none."""
         try:
-            self._client.create_registered_model(name)
+            self._client.create_registered_model(name, description=_DESCRIPTION)
         except MlflowException as error:
             if error.error_code != _TAKEN:
                 raise

@@ -12,7 +12,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-_LONG_S = 20.0
+_LONG_S = 60.0
 """Longer than a page takes on a machine that does much else."""
 _OPTIONS = (
     "--headless=new",
@@ -85,8 +85,14 @@ class Browser:
         """Press a key on an element."""
         element.send_keys(key)
 
+    def narrow(self, width: int) -> None:
+        """Show pages as wide as a telephone does, until all is forgotten."""
+        told = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", told)
+
     def forget(self) -> None:
         """Be a browser that has seen nothing yet, with one window."""
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         first, *others = self.driver.window_handles
         for window in others:
             self.driver.switch_to.window(window)

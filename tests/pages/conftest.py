@@ -1,8 +1,4 @@
-"""A small finished study, the pages `risexp ui` serves of it, and a browser that looks at them.
-
-Pages that others add (a model's, a report) are looked at in files of their own beside these, with
-the same `browser`, `home` and `pages`.
-"""
+"""A small finished study, the pages `risexp ui` serves of it, and a browser that looks at them."""
 
 import json
 import os
@@ -22,7 +18,7 @@ base: smoke
 trials: 3
 fixed:
   training.epochs: 3
-  training.scenes_per_epoch: 32
+  training.scenes_per_epoch: 256
   training.batch: 16
   validation.scenes: 16
   validation.calibration_scenes: 16
@@ -32,6 +28,7 @@ vary:
 sampler: {kind: random}
 pruner: {kind: none}
 """
+REPORT = "report.html"
 SCREENSHOTS = "RISEXP_SCREENSHOTS"
 """Names, in the environment, a folder that keeps what the browser saw."""
 
@@ -54,20 +51,22 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def home(environment: dict[str, str]) -> Path:
-    """A home with a study, made as a person makes one."""
+    """A home with a study, its report and a champion, made as a person makes them."""
     folder = Path(environment["RISEXP_HOME"])
     (folder / "search_spaces").mkdir()
     (folder / "search_spaces" / "pages.yaml").write_text(SPACE, encoding="utf-8")
-    command = ["hpo", "--space", "pages", "--device", "cpu", "--unchecked", "--workers", "1"]
-    made = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-m", "risexp", *command],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert made.returncode == 0, made.stderr
+    search = "hpo --space pages --device cpu --unchecked --workers 1"
+    promotion = "promote --study pages --gates smoke --scenes 200 --device cpu"
+    for command in (search, promotion, f"report --study pages --scenes 20 -o {REPORT}"):
+        made = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-m", "risexp", *command.split()],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert made.returncode == 0, made.stderr
     return folder
 
 

@@ -1,0 +1,27 @@
+"""The report of a study as a browser shows it, with no network at hand."""
+
+from pathlib import Path
+
+from tests.pages.browser import Browser
+from tests.pages.conftest import REPORT
+
+
+def test_a_report_is_a_page_that_loads_nothing(browser: Browser, home: Path) -> None:
+    browser.driver.get_log("browser")  # what earlier pages complained of
+    browser.open((home / REPORT).as_uri())
+
+    browser.reads("Study pages")
+    for section in ("What was searched", "The best trial", "How the search went", "Trials"):
+        browser.reads(section)
+    loaded = browser.driver.execute_script("return performance.getEntriesByType('resource').length")
+    assert 0 == loaded
+    assert [] == browser.driver.get_log("browser")
+
+
+def test_a_report_fits_a_telephone(browser: Browser, home: Path) -> None:
+    browser.narrow(400)
+    browser.open((home / REPORT).as_uri())
+
+    browser.reads("Study pages")
+    wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert 0 == browser.driver.execute_script(wide)

@@ -27,9 +27,8 @@ FORMER: Final = "former"
 
 _ABSENT: Final = "RESOURCE_DOES_NOT_EXIST"
 _DESCRIPTION: Final = (
-    "Localises sources in the near field of a reconfigurable intelligent surface. Each version has its "
-    "card: scores beside NOMP and chance, gates, where it comes from. `champion` is the one to load: "
-    '`mlflow.pyfunc.load_model("models:/ris-localizer@champion")`; see `docs/models.md`.'
+    "Localises sources in the near field of a reconfigurable intelligent surface. Each version has "
+    "its card: scores beside NOMP and chance, its gates, and the run that it comes from."
 )
 _TAKEN: Final = "RESOURCE_ALREADY_EXISTS"
 _PAGE: Final = 100

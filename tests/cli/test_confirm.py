@@ -73,7 +73,7 @@ def test_a_search_is_confirmed_at_the_presets_length(capsys: Capture) -> None:
     lines = out.splitlines()
     assert ["base", "1"] == sorted(line.split()[0] for line in lines[1:3])[::-1]
     assert "rank correlation of k_loc before and now: none, 1 of the trials beside the base" in out
-    assert f"next:  risexp eval {told['best_run']} --against nomp" == lines[-1]
+    assert f"next:  risexp eval {told['best_run']} --against nomp" == lines[-2]
 
 
 def candidate(trial: int, *scores: float, rank: int | None = None) -> Candidate:

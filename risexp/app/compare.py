@@ -2,32 +2,27 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any, Final
 
 import torch
 from pydantic import JsonValue
 
 from risexp.app.accuracy import AccuracyTable, measure_accuracy
+from risexp.app.compare_seeds import Seeds, seeds_of
 from risexp.app.evaluate import expect_fitting
 from risexp.app.methods import Method, method_named
 from risexp.app.network_methods import NETWORK, network_methods
 from risexp.app.show_run import RunSeen, expect_judged
 from risexp.app.trained import trained
-from risexp.config.run import RunConfig
 from risexp.config.run_diff import differing_fields
 from risexp.errors import InvalidInput
 from risexp.evaluation import ties
 from risexp.evaluation.ties import Difference, SeedSpread
-from risexp.tracking.folder import list_runs
 from risexp.tracking.record import data_digest
-from risexp.tracking.spool import Spool
 
 NOMP: Final = "nomp"
 """The row that networks stand beside where scenes are answered."""
-_SEED: Final = "training.seed"
-_FIDELITY: Final = ("data.seed", "training.epochs", "training.patience")
-"""Fields that a confirmation changes besides the seed: they say how well, not what, is trained."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +45,21 @@ class Compared:
     """That the runs are ranked by: of the fresh scenes, or else of the validation."""
     apart: Mapping[str, Difference]
     """Its scores minus those of the best; none of the best itself."""
+    remarks: tuple[str, ...] = ()
+    """What is to be known of its row, in words."""
+
+    @property
+    def verdict(self) -> str:
+        """`best`, or what it is beside that: `tie`, `worse`, `better` or `not known`."""
+        if not self.apart:
+            return "best"
+        found = self.apart["k_loc"].verdict
+        return {"higher": "worse", "lower": "better"}.get(found, found)
 
     @property
     def tied(self) -> bool:
         """Whether it is as good as the best for all that is known."""
-        return not self.apart or self.apart["k_loc"].verdict == "tie"
+        return self.verdict in {"best", "tie", "not known"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Comparison:
     """Which noise a difference has to exceed, in sentences."""
     level: float
     """Of each interval, so that all ties together are as sure as one."""
-    spread: SeedSpread | None
+    seeds: Seeds
     answers: Answers | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -77,7 +82,7 @@ class Comparison:
             "best": self.runs[0].seen.name,
             "noise": list(self.noise),
             "level": self.level,
-            "seeds": None if self.spread is None else vars(self.spread),
+            "seeds": self.seeds.as_json(),
             "runs": [_document(each) for each in self.runs],
             "differences": {path: list(values) for path, values in self.fields.items()},
         }
@@ -87,13 +92,18 @@ def seen_runs(names: Sequence[str]) -> list[RunSeen]:
     """Runs that can be compared, by their names.
 
     Raises:
-        InvalidInput: There are fewer than two, one is named twice, unknown or was never judged.
+        InvalidInput: There are fewer than two, one is named twice, unknown or was never judged, or
+            two folders have one name.
     """
     found = [RunSeen.of(name) for name in names]
-    told = [each.name for each in found]
-    for name in told:
-        if told.count(name) > 1:
-            raise InvalidInput(f"{name} is named twice: name two or more runs that differ")
+    for one, other in combinations(found, 2):
+        if one.folder.path.resolve() == other.folder.path.resolve():
+            raise InvalidInput(f"{one.name} is named twice: name two or more runs that differ")
+        if one.name == other.name:
+            raise InvalidInput(
+                f"{one.folder.path} and {other.folder.path} are two runs of one name, by which a "
+                "comparison tells them apart: leave one out"
+            )
     if len(found) < 2:
         raise InvalidInput(
             "a comparison takes two runs or more: name them, or give --study with a study that "
@@ -143,38 +153,23 @@ def compare(runs: Sequence[RunSeen], answers: Answers | None = None) -> Comparis
     """
     ranked = sorted(runs, key=lambda each: _k_loc(each, answers))
     level = ties.level_of_all(len(runs))
-    spread = seed_spread(runs)
+    seeds = seeds_of(runs)
+    drawn_for = next((each for each in runs if answers and each.name == answers.law_of), ranked[0])
     compared = tuple(
-        Compared(each, _k_loc(each, answers), _apart(each, ranked[0], answers, spread, level))
+        Compared(
+            each,
+            _k_loc(each, answers),
+            _apart(each, ranked[0], answers, seeds.used, level),
+            _remarks(each, drawn_for),
+        )
         for each in ranked
     )
     fields = differing_fields([each.config.canonical() for each in ranked])
-    noise = (_of_scenes(ranked, answers), _of_seeds(spread))
-    return Comparison(compared, fields, noise, level, spread, answers)
+    noise = (_of_scenes(ranked, answers), seeds.sentence())
+    return Comparison(compared, fields, noise, level, seeds, answers)
 
 
-def seed_spread(runs: Sequence[RunSeen]) -> SeedSpread | None:
-    """How k_loc varies with the seed in these runs and in runs of this home that are kin to them.
-
-    Kin have the same configuration but for the seeds, and for how long they were trained: those
-    of `risexp confirm`. Only runs that differ in the seed of training alone are set side by side.
-    """
-    kin = {_without(each.config, (_SEED, *_FIDELITY)) for each in runs}
-    known = {each.name: each for each in runs}
-    groups: dict[tuple[object, ...], dict[int, float]] = {}
-    for folder in list_runs():
-        config = Spool(folder.path).config()
-        if _without(config, (_SEED, *_FIDELITY)) not in kin:
-            continue
-        seen = known.get(folder.run_id) or RunSeen.of(str(folder.path))
-        if seen.outcome is not None and seen.outcome.status == "complete" and seen.best:
-            # A run that was made twice is one: what differs between the two is no seed.
-            group = groups.setdefault(_without(config, (_SEED,)), {})
-            group.setdefault(config.training.seed, seen.best["k_loc"])
-    return SeedSpread.of([list(each.values()) for each in groups.values()])
-
-
-def same_scenes(one: RunSeen, other: RunSeen) -> bool:
+def judged_alike(one: RunSeen, other: RunSeen) -> bool:
     """Whether two runs were validated on the very same scenes."""
     return _judges(one) == _judges(other)
 
@@ -190,7 +185,7 @@ def _apart(
         return {}
     if answers is None:
         ours, theirs = expect_judged(run), expect_judged(best)
-        found = ties.recorded(ours, theirs, same_scenes=same_scenes(run, best), level=level)
+        found = ties.recorded(ours, theirs, same_scenes=judged_alike(run, best), level=level)
     else:
         rows = answers.table.rows
         found = ties.answered(rows[run.name].scores, rows[best.name].scores, level)
@@ -214,37 +209,24 @@ def _of_scenes(ranked: Sequence[RunSeen], answers: Answers | None) -> str:
         )
     sizes = sorted({expect_judged(each).scenes for each in ranked})
     said = " or ".join(f"{size:,}" for size in sizes)
-    alike = all(same_scenes(one, other) for one, other in pairwise(ranked))
+    alike = all(judged_alike(one, other) for one, other in pairwise(ranked))
     return (
         f"scenes: what a validation of {said} scenes can vary by, "
-        f"{'the same scenes for all' if alike else 'not the same scenes for all'}; of k_loc at "
-        "most, for its scenes were not recorded one by one: --scenes 2000 tells more apart"
+        f"{'the same scenes for all' if alike else 'not the same scenes for all'}; of k_loc about "
+        "at most, for its scenes were not recorded one by one: --scenes 2000 tells more apart"
     )
 
 
-def _of_seeds(spread: SeedSpread | None) -> str:
-    if spread is None:
-        return (
-            "seeds: not known, as no run here has the configuration of another one and another "
-            "training.seed: what is told apart are these networks, not their configurations; "
-            "risexp confirm trains both"
-        )
-    return (
-        f"seeds: k_loc of {spread.runs} runs that differ from another in training.seed alone has "
-        f"a deviation of {spread.deviation:.3f}, of {spread.freedom} degrees of freedom"
-    )
+def _remarks(run: RunSeen, drawn_for: RunSeen) -> tuple[str, ...]:
+    laws = {data_digest(each.config.replace({"data.seed": 0})) for each in (run, drawn_for)}
+    other = f"data law unlike that of {drawn_for.name}" if len(laws) > 1 else None
+    return tuple(each for each in (run.doubt, other) if each is not None)
 
 
 def _judges(run: RunSeen) -> tuple[str, int, str]:
     """What decides the scenes that a run is validated on: another device draws other ones."""
     device = str(run.environments[0]["device"]) if run.environments else ""
     return data_digest(run.config), run.config.validation.scenes, device.partition(":")[0]
-
-
-def _without(config: RunConfig, paths: Sequence[str]) -> tuple[object, ...]:
-    """What a configuration says but for some fields."""
-    values = config.canonical().flat().items()
-    return tuple(str(value) for path, value in values if path not in paths)
 
 
 def _document(each: Compared) -> dict[str, Any]:
@@ -255,6 +237,7 @@ def _document(each: Compared) -> dict[str, Any]:
         "k_loc": each.k_loc,
         "best": dict(each.seen.best),
         "doubt": each.seen.doubt,
+        "remarks": list(each.remarks),
         "parted": {name: apart.as_json() for name, apart in each.apart.items()},
         "tied": each.tied,
     }

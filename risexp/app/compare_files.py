@@ -40,14 +40,14 @@ def write_files(found: Comparison, folder: Path) -> None:
     """Write compare.json and the curves; of answered scenes what `risexp eval --out` writes too."""
     text = json.dumps(found.as_json(), indent=2, allow_nan=False)
     (folder / "compare.json").write_text(f"{text}\n", encoding="utf-8")
-    figure = draw_curves([each.seen for each in found.runs])
+    figure = _draw_curves([each.seen for each in found.runs])
     for kind in _FORMATS:
         figure.savefig(folder / f"curves.{kind}", format=kind, dpi=200)
     if found.answers is not None:
         accuracy_files.write_files(found.answers.table, folder)
 
 
-def draw_curves(runs: list[RunSeen]) -> Figure:
+def _draw_curves(runs: list[RunSeen]) -> Figure:
     """Scores of the validation and its loss over epochs, a line a run, the best epoch marked."""
     with rc_context({**STYLE, "text.parse_math": False}):
         figure = new_figure(5.2)

@@ -166,24 +166,30 @@ def with_answers(
         return replace(facts, remarks=(*facts.remarks, why))
     try:
         found = answer([run], SNR_DB, scenes, device, advance)
-        times = _times(facts, device)
     except RisexpError as error:
         why = f"no fresh scenes were answered: {error}"
         return replace(facts, remarks=(*facts.remarks, why))
-    remarks = (*facts.remarks, *found.damaged)
+    times, untimed = _times(facts, device)
+    remarks = (*facts.remarks, *found.damaged, *untimed)
     return replace(facts, accuracy=found.table, ms_per_scene=times, remarks=remarks)
 
 
-def _times(facts: StudyFacts, device: torch.device) -> dict[int, float]:
-    """Milliseconds that the best networks take for a scene, on this machine at this moment."""
-    found = {}
+def _times(facts: StudyFacts, device: torch.device) -> tuple[dict[int, float], list[str]]:
+    """Milliseconds a scene of the best networks, here and at this moment, and why some are not."""
+    found, remarks = dict[int, float](), list[str]()
     for row in best_first(facts.table.trials)[:_TIMED]:
         if row.number in facts.runs:
-            run = facts.runs[row.number]
-            network = trained(str(run.folder.path), device)
-            scenes = SceneGenerator(run.config.physics, run.config.data).scenes("test", 0, _AT_ONCE)
-            found[row.number] = batch_ms(network_methods(network.predictor)[NETWORK], scenes)
-    return found
+            try:
+                found[row.number] = _ms_per_scene(facts.runs[row.number], device)
+            except RisexpError as error:
+                remarks.append(f"the network of trial {row.number} was not timed: {error}")
+    return found, remarks
+
+
+def _ms_per_scene(run: RunSeen, device: torch.device) -> float:
+    network = trained(str(run.folder.path), device)
+    scenes = SceneGenerator(run.config.physics, run.config.data).scenes("test", 0, _AT_ONCE)
+    return batch_ms(network_methods(network.predictor)[NETWORK], scenes)
 
 
 def _of_store(store: Store, study: StudyRef) -> StudyFacts:

@@ -24,9 +24,10 @@ def best_trial(facts: StudyFacts) -> str:
     best, run = facts.best, facts.best_run
     if best is None:
         return ""
-    if run is None:
-        told = f"Trial {best.number}, whose run is not in this home: only its k_loc is known here."
-        return section("The best trial", paragraph(told))
+    if run is None or run.best_epoch is None:
+        why = "run is not in this home" if run is None else "record holds no judged epoch"
+        told = f"Trial {best.number}, whose {why}: only its k_loc is known here."
+        return section("The best trial", paragraph(told), *_fresh(facts))
     scenes = int(run.best.get("scenes", 0))
     return section(
         "The best trial",

@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -30,7 +31,13 @@ _STYLE: Final = {
     "text.parse_math": False,
 }
 _DROPPED: Final = re.compile(r"<(metadata|style)\b.*?</\1>", re.DOTALL)
+_TAG: Final = re.compile(r"<[^>]*>")
 _NAMES: Final = re.compile(r'\b(id="|href="#|url\(#)')
+_COLOURS: Final = {
+    "#000000": "currentColor",
+    "#e0e0e0": "var(--line)",
+    "#666666": "var(--soft)",
+}
 
 
 def svg(name: str, about: str, draw: Callable[[Figure], None], size: tuple[float, float]) -> str:
@@ -42,20 +49,27 @@ def svg(name: str, about: str, draw: Callable[[Figure], None], size: tuple[float
         draw: Draws it.
         size: Width and height in inches.
     """
-    with rc_context({**_STYLE, "svg.hashsalt": name}):
+    with rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+        # The letters are the browser's, whatever those here lack.
+        warnings.filterwarnings("ignore", "Glyph")
         figure = new_figure(size[1], size[0])
         draw(figure)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     text = stream.getvalue()
     body = _DROPPED.sub("", text[text.index("<svg") :])
-    # Names of one page may not meet.
-    body = _NAMES.sub(rf"\g<1>{name}-", body)
-    body = body.replace("#000000", "currentColor").replace("#e0e0e0", "var(--line)")
-    body = body.replace("#666666", "var(--soft)")
+    body = _TAG.sub(lambda tag: _of_page(tag[0], name), body)
     head, _, rest = body.partition(">")
     head = re.sub(r'\s(width|height)="[^"]*"', "", head)
     return f'{head} role="img" aria-label="{about}">{rest}'
+
+
+def _of_page(tag: str, name: str) -> str:
+    """A tag whose names meet no other figure's, and whose colours are those of the page."""
+    tag = _NAMES.sub(rf"\g<1>{name}-", tag)
+    for colour, of_page in _COLOURS.items():
+        tag = tag.replace(colour, of_page)
+    return tag
 
 
 def history(facts: StudyFacts) -> str:

@@ -88,7 +88,7 @@ def _warning(facts: StudyFacts) -> str:
     run = facts.best_run
     if facts.best is None:
         return "No trial is complete yet, so nothing of this says how well a network does."
-    return f"The best trial's count is {run.doubt}." if run is not None and run.doubt else ""
+    return f"The best trial's count is {run.doubt}." if run and run.best and run.doubt else ""
 
 
 def _searched(facts: StudyFacts) -> str:

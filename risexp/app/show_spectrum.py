@@ -143,11 +143,11 @@ def _shown(
         decibels(best_of_planes(config.physics, field, sharpness)),
         decibels(best_of_planes(config.physics, field, power_of(seen))),
         count,
-        {who: positions_of(estimate) for who, estimate in found.items()},
+        {who: _positions_of(estimate) for who, estimate in found.items()},
     )
 
 
-def positions_of(estimate: Estimate) -> tuple[Position, ...]:
+def _positions_of(estimate: Estimate) -> tuple[Position, ...]:
     """Where the sources of the first scene are said to be, in degrees and metres."""
     columns = torch.stack(
         [estimate.phi_rad[0].rad2deg(), estimate.theta_rad[0].rad2deg(), estimate.range_m[0]],

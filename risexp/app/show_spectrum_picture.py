@@ -1,5 +1,6 @@
 """The picture of a scene's spectra: network above, samples below; MUSIC left, power right."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from risexp.app.figure_style import STYLE, new_figure
 from risexp.app.show_spectrum import Shown, SpectraSeen
-from risexp.errors import InvalidInput
+from risexp.training.durable import write_new
 
 _FLOOR_DB: Final = -25.0
 _TRUE: Final[dict[str, Any]] = {"marker": "o", "ms": 11, "mfc": "none", "mec": "white", "mew": 1.4}
@@ -30,13 +31,14 @@ def write_spectra(seen: SpectraSeen, path: Path) -> None:
 
     Raises:
         InvalidInput: Something of that name is there already.
+        EnvironmentFailed: The disk is full or forbidden; nothing is left of it.
     """
-    if path.exists():
-        raise InvalidInput(f"-o {path} is there already: name a new file")
-    draw_spectra(seen).savefig(path, format="png", dpi=130)
+    stream = io.BytesIO()
+    _draw_spectra(seen).savefig(stream, format="png", dpi=130)
+    write_new(path, stream.getvalue())
 
 
-def draw_spectra(seen: SpectraSeen) -> Figure:
+def _draw_spectra(seen: SpectraSeen) -> Figure:
     """Both covariances over the field of view, true and estimated positions marked."""
     with rc_context(STYLE):
         figure = new_figure(6.6, 10.0)

@@ -29,7 +29,7 @@ Top = Annotated[int, typer.Option(min=2, metavar="N", help="How many of them.")]
 Scenes = Annotated[
     int | None,
     typer.Option(
-        min=2,
+        min=100,
         metavar="N",
         help="Let the networks answer so many fresh test scenes at each SNR, the same for all; "
         "without it, what their validations recorded is compared.",
@@ -151,8 +151,8 @@ def _cells(found: "Comparison", each: "Compared") -> list[object]:
         f"{scores['k_acc']:.3f}",
         f"{scores['success_rate']:.3f}",
         "" if apart is None else f"{apart.value:+.3f} [{apart.low:+.3f}, {apart.high:+.3f}]",
-        "best" if apart is None else {"higher": "worse"}.get(apart.verdict, apart.verdict),
-        each.seen.doubt or "",
+        each.verdict,
+        "; ".join(each.remarks),
     ]
 
 

@@ -8,7 +8,7 @@ import typer
 from risexp.cli.options import AsJson, Device, Threads
 from risexp.cli.output import emit, note, say
 from risexp.cli.progress import progress
-from risexp.errors import EnvironmentFailed, InvalidInput
+from risexp.errors import InvalidInput
 
 StudyOption = Annotated[str, typer.Option(metavar="STUDY", help="Over or not.")]
 NewPage = Annotated[
@@ -39,10 +39,9 @@ def report(
     """
     if out.suffix != ".html":
         raise InvalidInput(f"--out {out}: a report is a file that ends in .html")
-    if out.exists():
-        raise InvalidInput(f"--out {out} is there already: name a new file")
-    if not out.absolute().parent.is_dir():
-        raise InvalidInput(f"--out {out}: there is no folder {out.parent}")
+    from risexp.training.durable import expect_new, write_new
+
+    expect_new(out)
     from risexp.app.devices import device_named
     from risexp.app.report import SNR_DB, study_facts, with_answers
     from risexp.app.report_page import report_page
@@ -54,19 +53,10 @@ def report(
         torch.set_num_threads(threads)
         with progress("answers", 3 * scenes * len(SNR_DB)) as advance:
             facts = with_answers(facts, scenes, where, advance)
-    _write(out, report_page(facts))
+    write_new(out, report_page(facts).encode())
     for remark in facts.remarks:
         note(remark)
     if json:
         emit(facts.as_json() | {"page": str(out)})
     else:
         say(f"the report of study {study} is {out}")
-
-
-def _write(path: Path, page: str) -> None:
-    from risexp.training.durable import write_durably
-
-    try:
-        write_durably(path, page.encode())
-    except OSError as error:
-        raise EnvironmentFailed(f"cannot write {path}: {error.strerror}") from None

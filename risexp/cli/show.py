@@ -96,8 +96,11 @@ def spectrum(
 
     True and estimated positions are marked; the estimates are printed.
     """
-    if out.exists():
-        raise InvalidInput(f"--out {out} is there already: name a new file")
+    if out.suffix.lower() != ".png":
+        raise InvalidInput(f"--out {out}: the picture is a file that ends in .png")
+    from risexp.training.durable import expect_new
+
+    expect_new(out)
     from risexp.app.devices import device_named
     from risexp.app.show_spectrum import show_spectra
     from risexp.app.show_spectrum_picture import write_spectra

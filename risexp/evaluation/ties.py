@@ -2,19 +2,19 @@
 
 Where two networks answered the same scenes, those are drawn anew with both answers (`intervals`).
 Of a validation only sums were recorded. A rate of n scenes has the deviation sqrt(p (1 - p) / n).
-Of k_loc = (1 - k_acc) + e_phi + e_theta + e_r - success_rate the most it can be is known:
+Of k_loc = (1 - k_acc) + e_phi + e_theta + e_r - success_rate it is about this at most:
 
     sd(k_loc) <= sd(k_acc) + sd(success_rate) + 3/2 sqrt((9 - (S / 3)^2) / m),  S = sum of e_x
 
 because a squared error e in [0, 9] with the mean e_x^2 has a variance of at most e_x^2 (9 - e_x^2)
 (R. Bhatia, C. Davis, A better bound on the variance, 2000), e_x is its root, the sum of the three
 bounds is largest where they are equal, and deviations add at most. m counts the n scenes, fewer for
-that those with many sources weigh more: n (E K)^2 / E K^2.
+that those with many sources weigh more: n E K / K_MAX, as if all errors lay in those.
 
 Answers to the same scenes go together, so the deviation of a difference is at most that of answers
 to other scenes, sqrt(sd_1^2 + sd_2^2). Of right counts more is recorded: how many there are among
-the scenes of each SNR and number of sources, which are the same scenes for both; only what varies
-within these groups is noise.
+the scenes of each SNR and number of sources, which are the same scenes for both. Noise is what
+varies within these groups, and how far the difference of one group is from that of another.
 """
 
 import math
@@ -33,8 +33,14 @@ LEVEL: Final = 0.95
 COMPARED: Final = ("k_loc", "k_acc", "success_rate")
 """The scores that are compared."""
 _RESAMPLES: Final = 2000
+_SEEN: Final = 20
+"""Resamples in a tail, fewer of which do not tell where it ends."""
+_APART: Final = 11.0
+"""By which k_loc, from -1 to 10, can differ; rates differ by less."""
+_ENOUGH: Final = 3
+"""Degrees of freedom, fewer of which make any difference a tie."""
 
-Verdict = Literal["tie", "lower", "higher"]
+Verdict = Literal["tie", "lower", "higher", "not known"]
 Stratum = tuple[int, int]
 """Scenes, and those whose count was right."""
 
@@ -62,11 +68,16 @@ class Difference:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the first score is lower or higher than the other, or neither for all we know."""
-        # Written so that NaN is a tie.
+        """Whether the first score is lower or higher than the other, or neither for all we know.
+
+        It is not known where the interval is wider than scores can differ.
+        """
         if self.high < 0.0:
             return "lower"
-        return "higher" if self.low > 0.0 else "tie"
+        if self.low > 0.0:
+            return "higher"
+        # Written so that NaN is not known.
+        return "tie" if self.margin <= _APART else "not known"
 
     @property
     def margin(self) -> float:
@@ -87,6 +98,11 @@ class SeedSpread:
     freedom: int
     """Runs beyond the first of each configuration."""
     runs: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether it is known well enough to widen differences by."""
+        return self.freedom >= _ENOUGH
 
     @classmethod
     def of(cls, groups: Sequence[Sequence[float]]) -> "SeedSpread | None":
@@ -133,14 +149,24 @@ def answered(
 ) -> dict[str, Difference]:
     """Differences of two answers to the same scenes, in the mean over SNRs, by score.
 
+    The interval is taken at a level at which the tails hold enough resamples, and stretched to the
+    one asked for as Student's is of as many scenes.
+
     Args:
         ours: A table each SNR.
         theirs: Likewise.
         level: Of the intervals.
     """
-    _, apart = paired_jointly(ours, theirs, resamples=_RESAMPLES, level=level)
-    value, low, high = (dict(each.items()) for each in (apart.value, apart.low, apart.high))
-    return {name: Difference(value[name], low[name], high[name]) for name in COMPARED}
+    counted = min(level, 1.0 - 2.0 * _SEEN / _RESAMPLES)
+    stretch = student_quantile(level, max(1, len(ours[0]) - 1)) / _sigmas(counted)
+    _, apart = paired_jointly(ours, theirs, resamples=_RESAMPLES, level=counted)
+    found = {}
+    for name in COMPARED:
+        value, low, high = (getattr(each, name) for each in (apart.value, apart.low, apart.high))
+        found[name] = Difference(
+            value, value - stretch * (value - low), value + stretch * (high - value)
+        )
+    return found
 
 
 def recorded(
@@ -154,11 +180,11 @@ def recorded(
         same_scenes: Whether both were judged on the very same scenes.
         level: Of the intervals.
     """
-    sigmas = NormalDist().inv_cdf(0.5 + level / 2.0)
+    sigmas = _sigmas(level)
     one, other = deviations(ours), deviations(theirs)
     apart = {name: math.hypot(one[name], other[name]) for name in COMPARED}
     if same_scenes:
-        apart["k_acc"] = min(apart["k_acc"], _within_strata(ours.strata, theirs.strata))
+        apart["k_acc"] = min(apart["k_acc"], _over_strata(ours.strata, theirs.strata))
     found = {}
     for name, deviation in apart.items():
         value = getattr(ours, name) - getattr(theirs, name)
@@ -167,11 +193,11 @@ def recorded(
 
 
 def deviations(of: Recorded) -> dict[str, float]:
-    """How much each score varies from one set of scenes to another; of k_loc, at most."""
+    """How much each score varies from one set of scenes to another; of k_loc, about at most."""
     rates = {name: _of_rate(getattr(of, name), of.scenes) for name in ("k_acc", "success_rate")}
-    # (E K)^2 / E K^2 where all counts are equally frequent.
+    # E K / K_MAX where all counts are equally frequent.
     most = of.sources_max
-    weighty = of.scenes * 3.0 * (most + 1) / (2.0 * (2 * most + 1))
+    weighty = of.scenes * (most + 1) / (2.0 * most)
     errors = of.k_loc - (1.0 - of.k_acc) + of.success_rate
     each = min(max(errors / 3.0, 0.0), CAP)
     located = 1.5 * math.sqrt((CAP**2 - each**2) / weighty)
@@ -184,20 +210,30 @@ def _of_rate(rate: float, scenes: int) -> float:
     return math.sqrt(shrunk * (1.0 - shrunk) / scenes)
 
 
-def _within_strata(ours: Mapping[str, Stratum], theirs: Mapping[str, Stratum]) -> float:
+def _sigmas(level: float) -> float:
+    """How many deviations to either side of its mean hold this much of a normal law."""
+    return NormalDist().inv_cdf(0.5 + level / 2.0)
+
+
+def _over_strata(ours: Mapping[str, Stratum], theirs: Mapping[str, Stratum]) -> float:
     """Deviation of the difference of two k_acc over groups of the same scenes."""
     if not ours or {key: each[0] for key, each in ours.items()} != {
         key: each[0] for key, each in theirs.items()
     }:
         return math.inf
     total = sum(scenes for scenes, _ in ours.values())
-    squares = math.fsum(
+    within = math.fsum(
         (scenes * _of_rate(right / scenes, scenes)) ** 2
         for strata in (ours, theirs)
         for scenes, right in strata.values()
         if scenes
     )
-    return math.sqrt(squares) / total
+    apart = {key: ours[key][1] - theirs[key][1] for key in ours}
+    middle = sum(apart.values()) / total
+    between = math.fsum(
+        (apart[key] - scenes * middle) ** 2 / scenes for key, (scenes, _) in ours.items() if scenes
+    )
+    return math.sqrt(within + between) / total
 
 
 def _finite(value: float) -> float | None:

@@ -1,7 +1,10 @@
 """Files that are either there as a whole, on the disk itself, or not there at all."""
 
 import os
+import secrets
 from pathlib import Path
+
+from risexp.errors import EnvironmentFailed, InvalidInput
 
 PARTIAL = ".partial"
 
@@ -25,6 +28,44 @@ def write_durably(path: Path, content: bytes) -> None:
         partial.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def expect_new(path: Path) -> None:
+    """Check that a file can be made, before what goes into it is computed.
+
+    Raises:
+        InvalidInput: Something of that name is there, if only a link to nothing, or no folder is.
+    """
+    if os.path.lexists(path):
+        raise InvalidInput(f"{path} is there already: name a new file")
+    if not path.absolute().parent.is_dir():
+        raise InvalidInput(f"{path}: there is no folder {path.parent}")
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Make a file in one step; what is there already stays, even if it came a moment ago.
+
+    Raises:
+        InvalidInput: Something of that name is there, or no folder is.
+        EnvironmentFailed: The disk is full or forbidden; nothing partial is left.
+    """
+    expect_new(path)
+    partial = path.with_name(f".risexp-{secrets.token_hex(8)}{PARTIAL}")
+    try:
+        try:
+            with partial.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            # Unlike a renamed file, a link takes nobody's place.
+            os.link(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+        sync(path.parent)
+    except FileExistsError:
+        raise InvalidInput(f"{path} is there already: name a new file") from None
+    except OSError as error:
+        raise EnvironmentFailed(f"cannot write {path}: {error.strerror}") from None
 
 
 def sync(folder: Path) -> None:

@@ -2,18 +2,22 @@
 
 import json
 from pathlib import Path
+from statistics import stdev
 
 import pytest
 import torch
 
 from risexp.app import accuracy
 from risexp.app.accuracy_files import new_folder
-from risexp.app.compare import Comparison, answer, compare, same_scenes, seed_spread, seen_runs
+from risexp.app.compare import Comparison, answer, compare, judged_alike, seen_runs
 from risexp.app.compare_files import write_files
+from risexp.app.compare_seeds import seeds_of
 from risexp.app.compare_study import best_runs
+from risexp.app.show_run import expect_judged
 from risexp.config.run import RunConfig
 from risexp.config.space_charter import Charter
 from risexp.errors import InvalidInput
+from risexp.evaluation import ties
 from risexp.hpo.address import embedded
 from risexp.hpo.ending import Ending
 from risexp.tracking.outcome import pruned
@@ -71,7 +75,7 @@ def test_scenes_are_the_same_where_law_number_and_device_are() -> None:
     judged("law", {}, SMOKE.replace({"data.seed": 2}))
     one, alike, more, law = seen_runs(["one", "alike", "more", "law"])
 
-    assert [True, False, False] == [same_scenes(one, each) for each in (alike, more, law)]
+    assert [True, False, False] == [judged_alike(one, each) for each in (alike, more, law)]
 
 
 def test_runs_under_other_seeds_say_how_much_a_seed_is_worth() -> None:
@@ -80,37 +84,108 @@ def test_runs_under_other_seeds_say_how_much_a_seed_is_worth() -> None:
     judged("other", {"k_loc": 3.9}, SMOKE.replace({"loss.count": 0.5}))
     alone = found("one", "other")
     longer = {"data.seed": 7, "training.epochs": 30}
-    for seed, k_loc in ((1, 2.0), (2, 4.0), (3, 3.0)):
+    for seed, k_loc in ((1, 2.0), (2, 4.0), (3, 3.0), (6, 3.0)):
         judged(f"seed-{seed}", {"k_loc": k_loc}, seeded(seed, **longer))
     judged("foreign", {"k_loc": 0.0}, seeded(4, **{"network.width": 48}))
     judged("given-up", {"k_loc": 9.0}, seeded(5, **longer), pruned("others are better"))
 
     comparison = found("one", "other")
 
-    assert comparison.spread is not None
-    assert (1.0, 2, 3) == (
-        comparison.spread.deviation,
-        comparison.spread.freedom,
-        comparison.spread.runs,
-    )
-    assert "k_loc of 3 runs" in comparison.noise[1]
+    spread = comparison.seeds.used
+    assert spread is not None
+    assert (3, 4) == (spread.freedom, spread.runs)
+    assert pytest.approx((2.0 / 3.0) ** 0.5) == spread.deviation
+    assert "k_loc of 4 runs" in comparison.noise[1]
     widths = [each.runs[1].apart["k_loc"].margin for each in (alone, comparison)]
-    assert widths[0] < widths[1] > 4.303 * 2.0**0.5
-    assert alone.spread is None
+    assert widths[0] < widths[1] > 3.182 * (4.0 / 3.0) ** 0.5
+    assert alone.seeds.spread is None
 
 
 def test_a_run_that_was_made_twice_says_nothing_of_seeds() -> None:
     judged("one", {"k_loc": 3.0})
     judged("again", {"k_loc": 3.5})
 
-    assert seed_spread(seen_runs(["one", "again"])) is None
+    assert seeds_of(seen_runs(["one", "again"])).spread is None
+
+
+def test_a_single_other_seed_is_left_out_and_said_to_be() -> None:
+    judged("one", {"k_loc": 3.0}, seeded(1))
+    judged("other", {"k_loc": 3.5}, seeded(2))
+    alone = ties.recorded(*map(expect_judged, seen_runs(["one", "other"])), same_scenes=True)
+
+    comparison = found("one", "other")
+
+    assert alone["k_loc"].margin == comparison.runs[1].apart["k_loc"].margin
+    assert "left out, as 2 runs that differ" in comparison.noise[1]
+    assert "(1 degree of freedom) are too few" in comparison.noise[1]
+    assert comparison.as_json()["seeds"]["used"] is False
+
+
+@pytest.mark.parametrize("name", ["config.json", "journal.jsonl"])
+def test_another_run_that_cannot_be_read_is_counted_and_left_out(name: str) -> None:
+    judged("one", {"k_loc": 3.0}, seeded(1))
+    judged("other", {"k_loc": 3.5}, seeded(2))
+    folder = judged("damaged", {"k_loc": 3.5}, seeded(3))
+    (folder.path / name).write_text('{"broken\n' * 2, encoding="utf-8")
+
+    comparison = found("one", "other")
+
+    assert comparison.seeds.spread is not None
+    assert 2 == comparison.seeds.spread.runs
+    assert "left out, as they cannot be read: 1 of the runs here" in comparison.noise[1]
+
+
+def test_runs_of_another_home_are_set_beside_those_of_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them has the name of a run here, which is another one."""
+    judged("one", {"k_loc": 3.0}, seeded(1))
+    other = judged("other", {"k_loc": 3.5}, seeded(2)).path
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "here"))
+    judged("one", {"k_loc": 4.0}, seeded(3))
+    judged("other", {"k_loc": 7.0}, seeded(4))
+
+    spread = found("one", str(other)).seeds.spread
+
+    assert spread is not None
+    assert 3 == spread.runs
+    assert pytest.approx(stdev([4.0, 3.5, 7.0])) == spread.deviation
+
+
+def test_two_runs_of_one_name_are_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = judged("one", {}).path
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "here"))
+    judged("one", {})
+
+    with pytest.raises(InvalidInput, match="are two runs of one name"):
+        seen_runs(["one", str(there)])
+
+
+def test_a_run_is_named_twice_by_its_name_and_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(judged("one", {}).path)
+
+    with pytest.raises(InvalidInput, match="is named twice"):
+        seen_runs(["one", str(tmp_path / "link")])
+
+
+def test_a_run_of_another_data_law_is_marked() -> None:
+    judged("best", {"k_loc": 3.0})
+    judged("redrawn", {"k_loc": 3.1}, SMOKE.replace({"data.seed": 9}))
+    judged("louder", {"k_loc": 3.2}, SMOKE.replace({"data.snr_db": [20.0, 30.0]}))
+
+    marked = {each.seen.name: each.remarks for each in found("redrawn", "louder", "best").runs}
+
+    assert () == marked["best"] == marked["redrawn"]
+    assert ("data law unlike that of best",) == marked["louder"]
 
 
 def test_a_run_under_another_seed_is_kin_itself() -> None:
     judged("one", {"k_loc": 3.0}, seeded(1))
     judged("other", {"k_loc": 3.5}, seeded(2))
 
-    spread = seed_spread(seen_runs(["one", "other"]))
+    spread = seeds_of(seen_runs(["one", "other"])).spread
 
     assert spread is not None
     assert 2 == spread.runs

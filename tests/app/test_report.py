@@ -3,7 +3,6 @@
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import optuna
@@ -14,7 +13,6 @@ from risexp.app import accuracy
 from risexp.app.audit import ToAudit, audit
 from risexp.app.confirm import ToConfirm, confirm
 from risexp.app.report import Weighed, study_facts, with_answers
-from risexp.app.report_html import counts, page, paragraph, table
 from risexp.app.report_page import report_page
 from risexp.config.space_charter import Charter
 from risexp.errors import InvalidInput
@@ -22,8 +20,10 @@ from risexp.hpo.address import embedded
 from risexp.hpo.charters import facts_of
 from risexp.hpo.ending import Ending, unsound
 from risexp.hpo.studies import Plan, open_study
+from risexp.tracking.lines import Contents
 from tests.crews import Employ, Hands, train
 from tests.judged import judged, with_network
+from tests.markup import read
 from tests.searches import Past, past, tiny
 from tests.trials import opened
 
@@ -35,42 +35,6 @@ TRIALS: tuple[Past, ...] = (
     ({LR: 5e-3}, [7.0], unsound("non-finite")),
     ({LR: 6e-3}, [6.0, 5.0, 3.5], Ending("complete", "finished", 3.5)),
 )
-
-
-class Reader(HTMLParser):
-    """Reads a page as a browser does: what is open has to be closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: set[str] = set()
-        self.ids: list[str] = []
-        self.attributes: set[str] = set()
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes |= {name for name, _ in attrs}
-        self.ids += [value for name, value in attrs if name == "id" and value]
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert tag == self.open.pop()
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def read(text: str) -> Reader:
-    reader = Reader()
-    reader.feed(text)
-    assert [] == reader.open
-    return reader
 
 
 @pytest.fixture(autouse=True)
@@ -128,20 +92,6 @@ def test_the_page_says_it_all_and_loads_nothing() -> None:
     assert [] == re.findall(r"url\((?!#)|@import", text)
     assert "default-src &#x27;none&#x27;" in text
     assert len(reader.ids) == len(set(reader.ids))
-
-
-def test_every_word_of_a_page_is_text() -> None:
-    evil = '<script>alert("x")</script>&'
-    parts = [
-        paragraph(evil),
-        table([evil], [(evil,)]),
-        counts([evil], [(evil, [1])]),
-    ]
-
-    reader = read(page(evil, parts))
-
-    assert "script" not in reader.tags
-    assert 6 == reader.text.count(evil)
 
 
 def test_what_a_study_was_named_and_told_is_no_markup() -> None:
@@ -254,6 +204,34 @@ def test_the_best_network_answers_fresh_scenes(monkeypatch: pytest.MonkeyPatch) 
     said = read(report_page(facts)).text
     assert "On 4 fresh test scenes" in said
     assert "chance" in said
+
+
+def test_a_bad_checkpoint_of_another_trial_leaves_a_remark(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(accuracy, "dense_ms", lambda *_: 1.0)
+    search("kept")
+    with_network("kept-001", 0)
+    for kept in (with_network("kept-004", 1).path / "checkpoints").rglob("*.safetensors"):
+        kept.write_bytes(b"damaged")
+
+    facts = with_answers(study_facts("kept"), 4, torch.device("cpu"), lambda _: None)
+
+    assert facts.accuracy is not None
+    assert [1] == list(facts.ms_per_scene)
+    assert "the network of trial 4 was not timed" in facts.remarks[-1]
+
+
+def test_a_best_trial_whose_journal_is_empty_is_reported() -> None:
+    facts = study_facts("toy")
+    run = facts.best_run
+    assert run is not None
+    empty = replace(run, contents=Contents((), 0, 0))
+
+    said = read(report_page(replace(facts, runs={1: empty}))).text
+
+    assert "Trial 1, whose record holds no judged epoch: only its k_loc is known here." in said
+    assert "no epoch was judged" not in said
 
 
 def test_a_run_without_a_checkpoint_leaves_a_remark() -> None:

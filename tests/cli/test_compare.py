@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app import accuracy
+from risexp.app import accuracy, report_page
 from risexp.config.space_charter import Charter
 from risexp.hpo.address import embedded
 from risexp.hpo.ending import Ending
@@ -57,7 +57,7 @@ def test_a_comparison_of_answers_is_one_document(capsys: Capture) -> None:
     with_network("one", 0)
     with_network("other", 1)
 
-    said = document(capsys, "compare one other --scenes 4 --snr 10")
+    said = document(capsys, "compare one other --scenes 100 --snr 10")
 
     assert {"best", "noise", "level", "seeds", "runs", "differences", "answers"} == set(said)
     assert {"one", "other", "nomp"} == set(said["answers"]["methods"])
@@ -69,14 +69,18 @@ def test_a_comparison_of_answers_is_one_document(capsys: Capture) -> None:
     [
         ("compare", "name runs to compare, or a study with --study, and not both"),
         ("compare one --study toy", "and not both"),
-        ("compare one other --scenes 4 --snr loud", "'loud' is no number of dB"),
+        ("compare one other --scenes 100 --snr loud", "'loud' is no number of dB"),
         ("compare one other -o full", "full is not empty"),
+        ("compare one other --scenes 99", "should be greater than or equal to 100"),
+        ("report --study toy -o link.html", "link.html is there already"),
         ("report --study toy -o toy.pdf", "a report is a file that ends in .html"),
         ("report --study toy -o there.html", "there.html is there already: name a new file"),
         ("report --study toy -o nowhere/toy.html", "there is no folder nowhere"),
         ("report --study toi -o toi.html", "there is no study 'toi'"),
         ("show run ohne", "there is no run 'ohne'"),
-        ("show spectrum one -o there.html", "there.html is there already"),
+        ("show spectrum one -o scene.jpg", "the picture is a file that ends in .png"),
+        ("show spectrum one -o there.png", "there.png is there already"),
+        ("show spectrum one -o nowhere/scene.png", "there is no folder nowhere"),
         ("show spectrum ohne -o ohne.png", "there is no run 'ohne'"),
     ],
 )
@@ -88,7 +92,9 @@ def test_what_cannot_be_is_one_sentence_and_leaves_nothing(
     judged("other", {})
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine", encoding="utf-8")
-    (tmp_path / "there.html").write_text("mine", encoding="utf-8")
+    for name in ("there.html", "there.png"):
+        (tmp_path / name).write_text("mine", encoding="utf-8")
+    (tmp_path / "link.html").symlink_to("nothing")
     before = sorted(tmp_path.iterdir())
 
     code, out, err = run(capsys, command)
@@ -111,6 +117,27 @@ def test_a_report_is_one_file(capsys: Capture, tmp_path: Path) -> None:
     assert (tmp_path / "toy.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     again = document(capsys, "report --study toy -o again.html --scenes 0")
     assert ("toy", 1, "again.html") == (again["study"], again["best"], again["page"])
+
+
+def test_a_report_takes_nobodys_place(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else's file appears while it is made."""
+    search()
+    (tmp_path / "toy.html.partial").write_text("mine", encoding="utf-8")
+
+    def late(_: object) -> str:
+        (tmp_path / "toy.html").write_text("mine", encoding="utf-8")
+        return "the page"
+
+    monkeypatch.setattr(report_page, "report_page", late)
+
+    code, out, err = run(capsys, "report --study toy -o toy.html --scenes 0")
+
+    assert (2, "") == (code, out)
+    assert "toy.html is there already: name a new file" in err
+    for name in ("toy.html", "toy.html.partial"):
+        assert "mine" == (tmp_path / name).read_text(encoding="utf-8")
 
 
 def test_a_run_is_shown(capsys: Capture) -> None:

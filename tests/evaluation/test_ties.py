@@ -84,6 +84,31 @@ def test_equal_answers_to_the_same_scenes_are_ties(score: str) -> None:
     assert verdicts(found).count("tie") >= 53
 
 
+def test_forty_equal_answers_are_all_ties_with_the_best() -> None:
+    """The level of 780 pairs lies beyond what resamples can show."""
+    runs, scenes, families = 40, 100, 30
+    truth = drawn_case(1, scenes=scenes * families)[1]
+    tables = [answer(truth, seed, 0.6) for seed in range(runs)]
+    apart = []
+    for start in range(0, len(truth.count), scenes):
+        parts = [table[start : start + scenes] for table in tables]
+        ranked = sorted(parts, key=lambda each: summarise(each).k_loc)
+        apart.append(answered([ranked[-1]], [ranked[0]], level_of_all(runs))["k_loc"].verdict)
+
+    # Of 30 families at 95 %, 25 or fewer are all ties once in sixty times.
+    assert apart.count("tie") >= 26
+
+
+def test_an_interval_goes_on_beyond_what_resamples_show() -> None:
+    usual, sure = (
+        answered([ONE[:1000]], [OTHER[:1000]], level)["k_loc"].margin
+        for level in (0.95, 1.0 - 1e-9)
+    )
+
+    sigmas = [NormalDist().inv_cdf(0.5 + level / 2.0) for level in (0.95, 1.0 - 1e-9)]
+    assert pytest.approx(sigmas[1] / sigmas[0], rel=0.1) == sure / usual
+
+
 def test_clearly_better_answers_are_no_ties() -> None:
     found = [
         answered([one], [worse])["k_loc"]
@@ -144,6 +169,28 @@ def test_groups_of_the_same_scenes_take_out_what_they_have_in_common() -> None:
     assert apart.margin == recorded(alike, other, same_scenes=True)["k_acc"].margin
 
 
+def test_groups_that_differ_by_other_amounts_are_noise_too() -> None:
+    """One is right in a quarter of the scenes more, and never wrong where the other is right."""
+    ours = Recorded(3.0, 0.5, 0.4, 1000, 5, {"easy": (500, 500), "hard": (500, 0)})
+    theirs = Recorded(3.0, 0.25, 0.4, 1000, 5, {"easy": (500, 250), "hard": (500, 0)})
+
+    found = recorded(ours, theirs, same_scenes=True)["k_acc"]
+
+    sigmas = NormalDist().inv_cdf(0.975)
+    assert pytest.approx(sigmas * math.sqrt(0.25 * 0.75 / 1000), rel=0.03) == found.margin
+
+
+def test_scenes_with_few_sources_count_less() -> None:
+    """All errors may lie in the scenes with the most sources."""
+    deviation = {most: deviations(Recorded(3.0, 0.7, 0.4, 1000, most)) for most in (1, 5)}
+
+    located = {
+        most: each["k_loc"] - each["k_acc"] - each["success_rate"]
+        for most, each in deviation.items()
+    }
+    assert pytest.approx(math.sqrt(10.0 / 6.0)) == located[5] / located[1]
+
+
 def test_more_pairs_need_a_larger_difference() -> None:
     one, other = Recorded(3.0, 0.7, 0.4, 1000, 5), Recorded(3.4, 0.7, 0.4, 1000, 5)
 
@@ -191,11 +238,27 @@ def test_seeds_and_scenes_are_unsure_together() -> None:
     assert pytest.approx(math.hypot(0.4, sharp.margin)) == wide.high - 0.5
 
 
-def test_an_unknown_difference_is_a_tie() -> None:
+@pytest.mark.parametrize("deviation", [4.0, math.nan])
+def test_a_difference_that_may_be_any_is_not_known(deviation: float) -> None:
+    spread = SeedSpread(deviation, 3, 6)
+    apart = spread.widened(Difference(0.1, -0.5, 0.5))
+
+    assert "tie" == Difference(0.1, -0.5, 0.5).verdict
+    assert "not known" == apart.verdict
+
+
+def test_what_is_undefined_is_null() -> None:
     nothing = Difference(math.nan, math.nan, math.nan)
 
-    assert "tie" == nothing.verdict
-    assert {"value": None, "low": None, "high": None, "verdict": "tie"} == nothing.as_json()
+    assert {"value": None, "low": None, "high": None, "verdict": "not known"} == nothing.as_json()
+
+
+@pytest.mark.parametrize(("groups", "enough"), [([[1.0, 2.0, 3.0]], False), ([[1, 2, 3, 4]], True)])
+def test_few_seeds_do_not_tell_their_spread(groups: list[list[float]], enough: bool) -> None:
+    spread = SeedSpread.of(groups)
+
+    assert spread is not None
+    assert enough is spread.enough
 
 
 def test_the_mean_over_snrs_is_that_of_the_differences() -> None:

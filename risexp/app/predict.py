@@ -14,10 +14,11 @@ from risexp.app.trained import trained
 from risexp.config.training import Refinement
 from risexp.data.arrays import Sizes
 from risexp.data.frames_files import read_frames
-from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput
-from risexp.inference.answers import Answer, answers
+from risexp.errors import DataInvalid, InvalidInput
+from risexp.inference.answers import Answer, answered
 from risexp.inference.predictor import Predictor
 from risexp.registry.bundle import Bundle
+from risexp.training import durable
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,11 @@ def predict(model: str, frames: Path, refine: Refinement | None, device: torch.d
     except DataInvalid as error:
         raise DataInvalid(f"{frames}: {error}") from None
     predictor = _refined(found.predictor, refine)
-    estimate = predictor(sound.to(device))
+    told = answered(predictor, sound.to(device))
     notes = found.damaged
     if read.unused:
         notes += (f"{frames} also holds {', '.join(read.unused)}, which is not used",)
-    return Predicted(found.bundle, answers(estimate), notes)
+    return Predicted(found.bundle, told, notes)
 
 
 def expect_new(out: Path) -> None:
@@ -66,10 +67,7 @@ def expect_new(out: Path) -> None:
     """
     if out.suffix.lower() not in _FORMATS:
         raise InvalidInput(f"{out} names no format: end it in .json or .csv")
-    if out.exists():
-        raise InvalidInput(f"{out} exists already: name a file that does not")
-    if not out.parent.is_dir():
-        raise InvalidInput(f"there is no folder {out.parent} to write {out.name} into")
+    durable.expect_new(out)
 
 
 def write_answers(predicted: Predicted, out: Path) -> None:
@@ -80,19 +78,7 @@ def write_answers(predicted: Predicted, out: Path) -> None:
         EnvironmentFailed: The disk is full or forbidden; nothing is left of it.
     """
     expect_new(out)
-    text = _FORMATS[out.suffix.lower()](predicted)
-    try:
-        with out.open("x", encoding="utf-8", newline="") as file:
-            try:
-                file.write(text)
-                file.flush()
-            except OSError:
-                out.unlink()
-                raise
-    except FileExistsError:
-        raise InvalidInput(f"{out} exists already: name a file that does not") from None
-    except OSError as error:
-        raise EnvironmentFailed(f"cannot write {out}: {error.strerror}") from None
+    durable.write_new(out, _FORMATS[out.suffix.lower()](predicted).encode())
 
 
 def document(predicted: Predicted) -> dict[str, Any]:

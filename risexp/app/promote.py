@@ -233,6 +233,7 @@ def _carried_out(
     found: Promoted, registry: "Registry", *, alone: bool, reached: "Reached | None"
 ) -> Promoted:
     """Make the version and move the alias; the run's record comes first."""
+    from risexp.registry.fetch import DIGEST
     from risexp.registry.folder import save_model
     from risexp.registry.promotion import Promotion
     from risexp.registry.promotion import promote as move
@@ -248,7 +249,7 @@ def _carried_out(
             run_id=run_id,
             folder=folder,
             place=f"model-{digest[:12]}",
-            tags={**_tags(found), "risexp.bundle": digest},
+            tags={**_tags(found), DIGEST: digest},
             card=_card(found),
         )
         watching = {} if reached is None else {"reached": reached}

@@ -1,6 +1,8 @@
 """A network put to use again: of a run or a checkpoint, or one that was shipped as a model."""
 
+import errno
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,11 +11,11 @@ from pydantic import ValidationError
 
 from risexp.config.run import RunConfig
 from risexp.config.words import one_sentence
-from risexp.errors import CheckpointRefused
+from risexp.errors import CheckpointRefused, InvalidInput
 from risexp.inference.predictor import Predictor
 from risexp.model.network import Network
 from risexp.registry.bundle import Bundle, bundle_in, read_bundle
-from risexp.tracking.folder import find_run
+from risexp.tracking.folder import find_run, is_name, is_run
 from risexp.training.checkpoint import Checkpoint
 from risexp.training.manifest import committed, contents, manifest_path, read_manifest, unpacked
 from risexp.training.vault import Chosen, best
@@ -67,7 +69,9 @@ def bundle_named(name: str) -> Named:
         from risexp.registry.fetch import fetched
 
         return Named(fetched(name))
-    shipped = bundle_in(Path(name))
+    place = _place(name)
+    # A folder that happens to lie here does not take the place of a run.
+    shipped = None if is_name(name) and is_run(name) else bundle_in(place)
     if shipped is not None:
         return Named(read_bundle(shipped))
     found = checkpoint_named(name)
@@ -84,11 +88,27 @@ def checkpoint_named(name: str) -> Chosen:
     Raises:
         RisexpError: There is no such run or checkpoint, or no sound one was kept.
     """
-    place = Path(name)
+    place = _place(name)
     if place.is_file():
         return Chosen(_of_file(place), ())
     kept = [each for each in (place, *sorted(place.glob("attempt-*"))) if committed(each)]
     return best(kept or find_run(name).attempts())
+
+
+def _place(name: str) -> Path:
+    """Where something of a name would lie.
+
+    Raises:
+        InvalidInput: Nothing can be called so.
+    """
+    if not name:
+        raise InvalidInput("the name is empty: name a run, a checkpoint or a model")
+    try:
+        os.lstat(name)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InvalidInput(f"{name[:40]}... is too long for a name") from None
+    return Path(name)
 
 
 def _of_file(place: Path) -> Checkpoint:

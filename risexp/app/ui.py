@@ -2,30 +2,30 @@
 
 import errno
 import http.client
-import secrets
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
-from risexp.app.secret_files import secret_of
+from risexp.app.host_names import expect_host, host_name
+from risexp.app.secret_files import token_at
 from risexp.app.ui_stores import Found, Page
-from risexp.errors import EnvironmentFailed, InvalidInput
+from risexp.errors import EnvironmentFailed
 from risexp.hpo.dashboard import Server, dashboard
 from risexp.hpo.store import Store as Studies
-from risexp.tracking.door import Door, door_at, is_loopback
+from risexp.tracking.door import Door, door_at, written
 from risexp.tracking.serving import MlflowServer
 
 TOKEN: Final = "RISEXP_UI_TOKEN"  # noqa: S105 - the name of a variable
 """Names the token in the environment; off loopback one is made where there is none."""
 PORTS: Final = {"mlflow": 5000, "dashboard": 8080}
 """Where they listen if nobody else does."""
-_SHORTEST_TOKEN: Final = 16
 _START_S: Final = 120.0
 """How long they may take until they answer."""
 _LOOK_S: Final = 0.2
@@ -86,12 +86,15 @@ def serve(wanted: Wanted, ready: Callable[[Shown], None]) -> None:
         ready: Told once all that is shown answers.
 
     Raises:
-        InvalidInput: There is nothing to show, or the token is too short.
+        InvalidInput: There is nothing to show, or the token or a name is none.
         EnvironmentFailed: A port is taken, a store does not answer, or a server ended by itself.
     """
+    expect_host(wanted.host)
+    names = tuple(host_name(name, "--allow-host") for name in wanted.names)
+    wanted = replace(wanted, names=names)
     with ExitStack() as stack:
         asked = stack.enter_context(_signals())
-        token, made = _token(wanted.host)
+        token, made = token_at(wanted.host, TOKEN)
         found = Found.under(wanted.only, wanted.tracking)
         if found.studies is not None:
             stack.callback(found.studies.close)
@@ -185,7 +188,9 @@ class _Pages:
     def _answers(self, name: str) -> bool:
         host = _EVERYWHERE.get(self._wanted.host, self._wanted.host)
         method, path, body = _ASKED[name]
-        headers = {"Host": "localhost", "Content-Type": "application/json"}
+        # As a browser will ask that is led there.
+        led = urlsplit(_address(self._wanted.host, self._ports[name])).netloc
+        headers = {"Host": led, "Content-Type": "application/json"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         connection = http.client.HTTPConnection(host, self._ports[name], timeout=10.0)
@@ -223,19 +228,6 @@ class _Pages:
             listening.close()
 
 
-def _token(host: str) -> tuple[str, bool]:
-    """The token that is needed, if any, and whether it was made here."""
-    given = secret_of(TOKEN)
-    if given and len(given) < _SHORTEST_TOKEN:
-        raise InvalidInput(
-            f"{TOKEN} has {len(given)} characters: give at least {_SHORTEST_TOKEN}, such as those "
-            "of `openssl rand -hex 16`"
-        )
-    if given or is_loopback(host):
-        return given, False
-    return secrets.token_urlsafe(24), True
-
-
 def _listen(host: str, asked: int | None, usual: int) -> socket.socket:
     """A socket at the port that was asked for, or at the usual one, or at any that is free.
 
@@ -260,7 +252,7 @@ def _listen(host: str, asked: int | None, usual: int) -> socket.socket:
 def _address(host: str, port: int) -> str:
     """As a browser writes it."""
     name = socket.gethostname() if host in _EVERYWHERE else host
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+    return f"http://{written(name)}:{port}"
 
 
 @contextmanager

@@ -16,6 +16,11 @@ from risexp.errors import DataInvalid
 
 NEEDED: Final = ("y", "channel", "codes")
 OPTIONAL: Final = "snr_db"
+_LOUDEST: Final = 1e9
+"""Largest RMS of a scene's measurements and of its channel; one over it is the smallest channel."""
+_SNR_DB: Final = 100.0
+_MODULUS: Final = 1e-3
+"""How far a code's modulus may be from one."""
 
 
 def frames_of(arrays: Mapping[str, NDArray[Any]]) -> Frames:
@@ -64,7 +69,7 @@ class Sizes:
         return cls(physics.snapshots, physics.antennas, physics.elements)
 
     def expect(self, frames: Frames) -> Frames:
-        """The same frames, once they are known to be of these sizes, finite, and not empty.
+        """The same frames, once they are of these sizes, not empty, and what a panel can send.
 
         Raises:
             DataInvalid: They are not.
@@ -81,7 +86,36 @@ class Sizes:
                 f"channel has shape {tuple(frames.channel.shape)} where (B, {self.antennas}, "
                 f"{self.elements}) was expected: scenes, antennas, elements"
             )
-        return frames.checked()
+        sound = frames.checked()
+        _expect_possible(sound)
+        return sound
+
+
+def _expect_possible(frames: Frames) -> None:
+    """Refuse finite numbers that no panel sends: an answer to them would mean nothing."""
+    for name, value, least in (("y", frames.y, 0.0), ("channel", frames.channel, 1.0 / _LOUDEST)):
+        rms = value.abs().square().mean((-2, -1)).sqrt()
+        if (scene := _first((rms < least) | (rms > _LOUDEST))) is not None:
+            raise DataInvalid(
+                f"{name} of scene {scene} has an RMS of {float(rms[scene]):.3g}: expected are "
+                f"{least:g} to {_LOUDEST:g}, in the units of the model's configuration"
+            )
+    moduli = frames.codes.abs()
+    if bool(((moduli - 1.0).abs() > _MODULUS).any()):
+        raise DataInvalid(
+            f"codes have moduli from {float(moduli.min()):.3g} to {float(moduli.max()):.3g}: a "
+            "panel turns phases alone, so that each is 1"
+        )
+    if frames.snr_db is not None and (scene := _first(frames.snr_db.abs() > _SNR_DB)) is not None:
+        raise DataInvalid(
+            f"snr_db of scene {scene} is {float(frames.snr_db[scene]):.3g}: give decibels from "
+            f"-{_SNR_DB:g} to {_SNR_DB:g}, or leave it out"
+        )
+
+
+def _first(flags: Tensor) -> int | None:
+    """The first scene of those that are marked."""
+    return int(flags.nonzero()[0]) if bool(flags.any()) else None
 
 
 def _tensor(name: str, array: NDArray[Any]) -> Tensor:

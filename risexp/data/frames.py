@@ -64,6 +64,10 @@ class Frames(_Batch):
     def __post_init__(self) -> None:
         if self.y.ndim != 3:
             raise DataInvalid(f"y has shape {tuple(self.y.shape)} where (B, L, M) was expected")
+        if self.channel.ndim != 3:
+            raise DataInvalid(
+                f"channel has shape {tuple(self.channel.shape)} where (B, M, N) was expected"
+            )
         batch, snapshots, antennas = self.y.shape
         elements = self.channel.shape[-1]
         _expect("channel", self.channel, (batch, antennas, elements))

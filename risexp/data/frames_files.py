@@ -1,5 +1,7 @@
 """Frames from a person's own file: NumPy's `.npz`, never as a pickle, or MATLAB's `.mat`."""
 
+import errno
+import lzma
 import math
 import tokenize
 import zipfile
@@ -25,12 +27,17 @@ _DAMAGED: Final = (
     zipfile.BadZipFile,
     tokenize.TokenError,
     zlib.error,
+    lzma.LZMAError,
     EOFError,
+    MemoryError,
+    SyntaxError,
     ValueError,
     RuntimeError,
     NotImplementedError,
 )
 """What a zip archive or an array that is broken, or encrypted, makes of its reader."""
+_OF_THE_FILE: Final = frozenset({None, errno.EINVAL, errno.ENAMETOOLONG})
+"""Errors of the system, or of a reader in its place, that another machine would make as well."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +63,14 @@ def read_frames(path: Path, largest: int = LARGEST) -> Read:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise DataInvalid(f"{path} is neither a .npz nor a .mat file")
-    if not path.is_file():
-        raise DataInvalid(f"there is no file {path}")
     try:
+        if not path.is_file():
+            raise DataInvalid(f"there is no file {path}")
         arrays, unused = reader(path, largest)
     except OSError as error:
-        raise EnvironmentFailed(f"cannot read {path}: {error.strerror or error}") from None
+        if error.errno in _OF_THE_FILE:
+            raise DataInvalid(f"{path} is no sound file: {error.strerror or error}") from None
+        raise EnvironmentFailed(f"cannot read {path}: {error.strerror}") from None
     try:
         return Read(frames_of(arrays), unused)
     except DataInvalid as error:
@@ -72,6 +81,8 @@ def _read_npz(path: Path, largest: int) -> tuple[dict[str, NDArray[Any]], tuple[
     try:
         with zipfile.ZipFile(path) as archive:
             members = {each.filename.removesuffix(".npy"): each for each in archive.infolist()}
+            if len(members) < len(archive.infolist()):
+                raise DataInvalid(f"{path} holds an array twice: leave one of them out")
             wanted = {name: each for name, each in members.items() if name in _FIELDS}
             if sum(each.file_size for each in wanted.values()) > largest:
                 raise too_large(path, largest)

@@ -1,54 +1,57 @@
 """Arrays from MATLAB's files of version 5, which Octave and SciPy write as well.
 
-MATLAB stores a complex array without imaginary parts as a real one, and gives every array at least
-two axes.
+MATLAB stores a complex array without imaginary parts as a real one, gives every array at least two
+axes, and stores numbers in fewer bytes than they have where that loses nothing.
 """
 
+import math
+import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import numpy as np
-import scipy.io  # type: ignore[import-untyped] # it ships no types
 from numpy.typing import NDArray
 
-from risexp.data.arrays import too_large
+from risexp.data.arrays import OPTIONAL, too_large
 from risexp.errors import DataInvalid
+
+Found = tuple[dict[str, NDArray[Any]], tuple[str, ...]]
 
 _HEADER: Final = 128
 _ORDERS: Final = {b"IM": "<", b"MI": ">"}
 _VERSION_5: Final = 0x0100
 _VERSION_7_3: Final = 0x0200
+_MATRIX: Final = 14
 _COMPRESSED: Final = 15
-_CHUNK: Final = 1 << 20
-_INTEGERS: Final = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
-_NUMBERS: Final = frozenset({"double", "single", *_INTEGERS})
-_DAMAGED: Final = (
-    scipy.io.matlab.MatReadError,
-    zlib.error,
-    struct.error,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    OverflowError,
-    MemoryError,
-    NotImplementedError,
+_TYPES: Final = dict(
+    zip(
+        (1, 2, 3, 4, 5, 6, 7, 9, 12, 13),
+        ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8", "i8", "u8"),
+        strict=True,
+    )
 )
-"""What a broken file makes of its reader."""
+"""How numbers are stored, by the type in their tag."""
+_NUMBERS: Final = range(6, 16)
+"""Classes of arrays that hold numbers."""
+_OTHERS: Final = {1: "cell", 2: "struct", 3: "object", 4: "char", 5: "sparse", 16: "function"}
+_OPAQUE: Final = 17
+_COMPLEX: Final = 0x0800
+_LOGICAL: Final = 0x0200
+_HEAD: Final = 1 << 16
+"""Bytes in which the name of a variable is looked for."""
 
 
-def read_matlab(
-    path: Path, fields: Sequence[str], largest: int
-) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
+def read_matlab(path: Path, fields: Sequence[str], largest: int) -> Found:
     """The arrays of these names that a file holds, and the other names in it.
 
     Args:
         path: The file.
         fields: Names to read; `snr_db` gets one axis, all others are complex.
-        largest: Bytes that the file may unpack to.
+        largest: Bytes that they may unpack to.
 
     Raises:
         DataInvalid: It is of another version, broken, unpacks to more, or holds no numbers there.
@@ -57,26 +60,9 @@ def read_matlab(
     with path.open("rb") as file:
         order = _order(path, file.read(_HEADER))
         try:
-            sound = _unpacked_size(file, order, largest) <= largest
-        except (zlib.error, struct.error) as error:
+            return _variables(path, file, order, fields, largest)
+        except (zlib.error, struct.error, ValueError, LookupError) as error:
             raise DataInvalid(f"{path} is no sound .mat file: {error}") from None
-    if not sound:
-        raise too_large(path, largest)
-    try:
-        kinds = {name: kind for name, _, kind in scipy.io.whosmat(path)}
-        wanted = [name for name in fields if name in kinds]
-        for name in wanted:
-            if kinds[name] not in _NUMBERS:
-                raise DataInvalid(f"{path}: {name} is a {kinds[name]}: numbers were expected")
-        loaded = scipy.io.loadmat(path, variable_names=wanted)
-        arrays = {name: _array(name, loaded[name]) for name in wanted}
-    except _DAMAGED as error:
-        raise DataInvalid(f"{path} is no sound .mat file: {error}") from None
-    except OSError as error:
-        if error.errno is None:  # so SciPy says that a file ends too early
-            raise DataInvalid(f"{path} is no sound .mat file: {error}") from None
-        raise
-    return arrays, tuple(sorted(kinds.keys() - set(wanted)))
 
 
 def _order(path: Path, header: bytes) -> str:
@@ -92,30 +78,130 @@ def _order(path: Path, header: bytes) -> str:
     return order
 
 
-def _unpacked_size(file: BinaryIO, order: str, largest: int) -> int:
-    """Bytes of all variables, counted without keeping them, until there are too many."""
-    total = 0
-    while (tag := file.read(8)) and total <= largest:
-        kind, size = struct.unpack(f"{order}II", tag)
-        total += _inflated(file, size, largest) if kind == _COMPRESSED else size
-        if kind != _COMPRESSED:
-            file.seek(size, 1)
-    return total
+@dataclass
+class _Parts:
+    """What a variable consists of, one part after another."""
+
+    content: memoryview
+    order: str
+    at: int = 0
+
+    def next(self, types: Sequence[int]) -> tuple[int, memoryview]:
+        """Type and bytes of the next part, which has to be of one of these types."""
+        (kind,) = struct.unpack_from(f"{self.order}I", self.content, self.at)
+        start = self.at + 8
+        if kind >> 16:  # up to four bytes stand in the tag itself
+            kind, size, start = kind & 0xFFFF, kind >> 16, self.at + 4
+            if size > 4:
+                raise ValueError("a part is longer than its tag")
+        else:
+            (size,) = struct.unpack_from(f"{self.order}I", self.content, self.at + 4)
+        if kind not in types or start + size > len(self.content):
+            raise ValueError("a part is not of the type or of the size that it should be")
+        self.at = start + size + -(start + size) % 8
+        return kind, self.content[start : start + size]
+
+    def numbers(self) -> NDArray[Any]:
+        """The next part as numbers."""
+        kind, content = self.next(tuple(_TYPES))
+        return np.frombuffer(content, np.dtype(f"{self.order}{_TYPES[kind]}"))
 
 
-def _inflated(file: BinaryIO, size: int, largest: int) -> int:
-    """Bytes that the next ones of a file unpack to."""
-    inflate, total = zlib.decompressobj(), 0
-    for _ in range(0, size, _CHUNK):
-        left = file.read(min(_CHUNK, size))
-        size -= len(left)
-        while left and total <= largest:
-            total += len(inflate.decompress(left, _CHUNK))
-            left = inflate.unconsumed_tail
-    return total
+@dataclass(frozen=True)
+class _Variable:
+    """What stands before the numbers of a variable."""
+
+    name: str
+    kind: int
+    """Its class."""
+    flags: int
+    shape: tuple[int, ...]
+    parts: _Parts
+    """The numbers are the next ones."""
+
+    @classmethod
+    def of(cls, content: bytes, order: str) -> "_Variable":
+        """The variable that begins here."""
+        (kind,) = struct.unpack_from(f"{order}I", content)
+        if kind != _MATRIX:
+            raise ValueError(f"there is an element of type {kind} where a matrix was expected")
+        parts = _Parts(memoryview(content)[8:], order)
+        (flags,) = struct.unpack_from(f"{order}I", parts.next((6,))[1])
+        kind = flags & 0xFF
+        shape: tuple[int, ...] = ()
+        if kind != _OPAQUE:
+            _, sizes = parts.next((5,))
+            shape = struct.unpack(f"{order}{len(sizes) // 4}i", sizes)
+        _, name = parts.next((1,))
+        return cls(bytes(name).decode("latin-1"), kind, flags, shape, parts)
+
+    def expect_numbers(self, path: Path) -> None:
+        """Refuse words, cells, and whatever else is no array of numbers."""
+        logical = bool(self.flags & _LOGICAL)
+        if self.kind not in _NUMBERS or logical:
+            kind = "logical" if logical else _OTHERS.get(self.kind, "thing of another class")
+            raise DataInvalid(f"{path}: {self.name} is a {kind}: numbers were expected")
+
+    def array(self) -> NDArray[Any]:
+        """Its numbers."""
+        if min(self.shape) < 0:
+            raise ValueError(f"{self.name} has a negative size")
+        value = self.parts.numbers()
+        if self.flags & _COMPLEX or self.name != OPTIONAL:
+            real, value = value, np.zeros(value.shape, np.result_type(value, np.complex64))
+            value.real = real
+        if self.flags & _COMPLEX:
+            value.imag = self.parts.numbers().reshape(value.shape)
+        if value.size != math.prod(self.shape):
+            raise ValueError(f"{self.name} has not the numbers that its shape needs")
+        one_axis = self.name == OPTIONAL and min(self.shape) <= 1
+        return value if one_axis else value.reshape(self.shape, order="F")
 
 
-def _array(name: str, value: NDArray[Any]) -> NDArray[Any]:
-    if name == "snr_db":
-        return value.ravel() if min(value.shape) <= 1 else value
-    return value.astype(np.complex64) if value.dtype.kind in "fiu" else value
+def _variables(
+    path: Path, file: BinaryIO, order: str, fields: Sequence[str], largest: int
+) -> Found:
+    arrays: dict[str, NDArray[Any]] = {}
+    others: set[str] = set()
+    left = largest
+    for kind, start, size in _elements(file, order):
+        name = _Variable.of(_content(file, kind, start, size, _HEAD), order).name
+        if name not in fields:
+            others.add(name)
+            continue
+        if name in arrays:
+            raise ValueError(f"it holds {name} twice")
+        content = _content(file, kind, start, size, left + 1)
+        left -= len(content)
+        if left < 0:
+            raise too_large(path, largest)
+        found = _Variable.of(content, order)
+        found.expect_numbers(path)
+        arrays[name] = found.array()
+    return arrays, tuple(sorted(others - {""}))  # what has no name is MATLAB's own
+
+
+def _elements(file: BinaryIO, order: str) -> Iterator[tuple[int, int, int]]:
+    """Type, place and size of all variables, without their tags."""
+    at, end = _HEADER, os.fstat(file.fileno()).st_size
+    while at < end:
+        file.seek(at)
+        kind, size = struct.unpack(f"{order}II", file.read(8))
+        at += 8
+        if size > end - at:
+            raise ValueError("it ends too early")
+        yield kind, at, size
+        at += size
+
+
+def _content(file: BinaryIO, kind: int, start: int, size: int, most: int) -> bytes:
+    """The first bytes of a variable with its tag, or all where there are fewer."""
+    if kind != _COMPRESSED:
+        file.seek(start - 8)
+        return file.read(min(size + 8, most))
+    file.seek(start)
+    inflate = zlib.decompressobj()
+    content = inflate.decompress(file.read(min(size, most)), most)
+    if size <= most and len(content) < most and not inflate.eof:
+        raise ValueError("what was compressed ends too early")
+    return content

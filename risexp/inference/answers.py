@@ -1,7 +1,13 @@
 """What is answered about a scene, as plain values that any language can read."""
 
+import math
+from collections.abc import Callable
 from typing import TypedDict
 
+import torch
+
+from risexp.data.frames import Frames
+from risexp.errors import DataInvalid
 from risexp.inference.estimate import Estimate
 
 
@@ -23,6 +29,26 @@ class Answer(TypedDict):
     """As many as the count."""
     confidence: float
     """The probability of the answered count."""
+
+
+def answered(predictor: Callable[[Frames], Estimate], frames: Frames) -> list[Answer]:
+    """A predictor's answer to each scene.
+
+    Raises:
+        DataInvalid: There is none that means something.
+    """
+    try:
+        found = answers(predictor(frames))
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        raise DataInvalid(
+            "these frames have no solution: see that y, channel and codes belong together"
+        ) from None
+    for scene, answer in enumerate(found):
+        positions = [value for each in answer["sources"] for value in each.values()]
+        told = [*answer["count_probabilities"], answer["confidence"], *positions]
+        if not all(isinstance(each, float) and math.isfinite(each) for each in told):
+            raise DataInvalid(f"scene {scene} has no finite answer: see what is unusual in it")
+    return found
 
 
 def answers(estimate: Estimate) -> list[Answer]:

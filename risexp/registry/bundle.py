@@ -5,11 +5,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -22,6 +22,7 @@ from risexp.inference.predictor import Predictor
 from risexp.model.network import Network
 from risexp.model.observation import Observer
 from risexp.registry.seal import MANIFEST, Sha, seal, unseal
+from risexp.tracking.folder import is_name
 from risexp.training.state import restore
 
 WEIGHTS: Final = "weights.safetensors"
@@ -91,14 +92,20 @@ class Bundle:
         return Predictor(network, Observer.of(config), Localiser.of(config), self.beta)
 
 
+def _named(run_id: str) -> str:
+    if not is_name(run_id):
+        raise ValueError(f"{run_id!r} is no name of a run")
+    return run_id
+
+
 class _Header(BaseModel):
     """A bundle without its weights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     format: Literal["risexp-model-1"] = _FORMAT
-    run_id: str
-    epoch: int
+    run_id: Annotated[str, AfterValidator(_named)]
+    epoch: int = Field(ge=1)
     config: dict[str, Any]
     config_sha: Sha
     beta: float = Field(ge=0.0, le=1.0)
@@ -143,18 +150,27 @@ def bundle_in(place: Path) -> Path | None:
     return None
 
 
-def read_bundle(folder: Path) -> Bundle:
+def read_bundle(folder: Path, digest: str | None = None) -> Bundle:
     """The bundle in a folder, every byte verified before any of it is understood.
+
+    Args:
+        folder: Of the bundle itself.
+        digest: What it has to have, where a registry keeps it.
 
     Raises:
         ModelRefused: Something is missing or was changed, or this version cannot use it.
         EnvironmentFailed: A file is there and cannot be read.
     """
-    files, _ = unseal(folder)
+    files, found = unseal(folder)
+    if digest is not None and digest != found:
+        raise ModelRefused(
+            f"this model is another one than was registered: its digest is {found[:12]}, and "
+            f"the registry has {digest[:12]}"
+        )
     if missing := {WEIGHTS, MODEL} - files.keys():
         raise ModelRefused(f"{folder} holds no model: {min(missing)} is not in its manifest")
     header = _header(folder, files[MODEL])
-    return Bundle(
+    bundle = Bundle(
         run_id=header.run_id,
         epoch=header.epoch,
         config=_config(folder, header),
@@ -165,6 +181,12 @@ def read_bundle(folder: Path) -> Bundle:
         weights=_weights(folder, files[WEIGHTS]),
         made_with=header.made_with,
     )
+    if bundle.parameters != header.parameters:
+        raise ModelRefused(
+            f"{folder / WEIGHTS} holds {bundle.parameters} numbers, and {MODEL} states "
+            f"{header.parameters}: fetch the model again"
+        )
+    return bundle
 
 
 def _header(folder: Path, text: bytes) -> _Header:
@@ -190,6 +212,10 @@ def _config(folder: Path, header: _Header) -> RunConfig:
 
 def _weights(folder: Path, content: bytes) -> dict[str, Tensor]:
     try:
-        return safetensors.torch.load(content)
+        weights = safetensors.torch.load(content)
     except SafetensorError as error:
         raise ModelRefused(f"{folder / WEIGHTS} cannot be read: {error}") from None
+    for name, weight in weights.items():
+        if not bool(torch.isfinite(weight).all()):
+            raise ModelRefused(f"{folder / WEIGHTS}: {name} holds a value that is not finite")
+    return weights

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -15,6 +17,10 @@ from risexp.training.durable import write_durably
 
 MANIFEST: Final = "manifest.json"
 
+_LARGEST: Final = 4 << 30
+"""Bytes of a file."""
+_LARGEST_MANIFEST: Final = 1 << 20
+
 Sha = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -26,7 +32,7 @@ class _File(_Part):
     """One file beside the manifest."""
 
     name: str = Field(pattern=r"^[a-z0-9-]+\.[a-z]+$")
-    size: int
+    size: int = Field(ge=0, le=_LARGEST)
     """In bytes."""
     sha256: Sha
 
@@ -72,6 +78,8 @@ def unseal(folder: Path) -> tuple[dict[str, bytes], str]:
 
 def _manifest(path: Path) -> tuple[_Manifest, str]:
     """A manifest exactly as it was written, and the digest that it states."""
+    if _size(path) > _LARGEST_MANIFEST:
+        raise ModelRefused(f"{path} is no manifest of a model")
     text = _read(path)
     try:
         document = json.loads(text)
@@ -88,12 +96,11 @@ def _manifest(path: Path) -> tuple[_Manifest, str]:
 
 
 def _verified(path: Path, record: _File) -> bytes:
-    content = _read(path)
-    if len(content) != record.size:
+    if (size := _size(path)) != record.size:
         raise ModelRefused(
-            f"{path} has {len(content)} bytes, and {record.size} were written: fetch the model "
-            "again"
+            f"{path} has {size} bytes, and {record.size} were written: fetch the model again"
         )
+    content = _read(path)
     if hashlib.sha256(content).hexdigest() != record.sha256:
         raise ModelRefused(
             f"{path} does not have the checksum it was written with: fetch the model again"
@@ -101,9 +108,24 @@ def _verified(path: Path, record: _File) -> bytes:
     return content
 
 
+def _size(path: Path) -> int:
+    """Of a file, before anything of it is read: it may fill the memory, or never end."""
+    with _explained(path):
+        found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ModelRefused(f"{path} is no plain file: fetch the model again")
+    return found.st_size
+
+
 def _read(path: Path) -> bytes:
-    try:
+    with _explained(path):
         return path.read_bytes()
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise ModelRefused(f"{path} is missing: fetch the model again") from None
     except OSError as error:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from risexp.data.arrays import OPTIONAL, Sizes, frames_of
 from risexp.errors import DataInvalid
-from risexp.inference.answers import Answer, answers
+from risexp.inference.answers import Answer, answered
 from risexp.inference.predictor import Predictor
 from risexp.registry.bundle import NAME, read_bundle
 from risexp.registry.pyfunc import PythonModel, PythonModelContext
@@ -76,7 +76,7 @@ class Answering:
         """
         return self.answered(model_input, params)
 
-    def answered(self, given: object, params: Mapping[str, Any] | None) -> list[Answer]:
+    def answered(self, given: object, params: object) -> list[Answer]:
         """The answer to each scene of a request, whatever it may hold.
 
         Raises:
@@ -84,19 +84,21 @@ class Answering:
         """
         try:
             frames = self._ready.sizes.expect(frames_of(_arrays(given, params or {})))
+            return answered(self._ready.predictor, frames)
         except DataInvalid as error:
             raise Refused(str(error)) from None
-        return answers(self._ready.predictor(frames))
 
 
 class Served(Answering, PythonModel):
     """A shipped network, as MLflow loads it."""
 
 
-def _arrays(given: object, params: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+def _arrays(given: object, params: object) -> dict[str, NDArray[Any]]:
     """The fields of the frames in a request."""
     if not isinstance(given, Mapping):
         raise Refused('frames come as {"inputs": {"y": ..., "channel": ..., "codes": ...}}')
+    if not isinstance(params, Mapping):
+        raise Refused(f'the parameters come as {{"params": {{"{OPTIONAL}": [...]}}}}')
     if other := params.keys() - {OPTIONAL}:
         raise Refused(f"there is no parameter {min(other)!r}: {OPTIONAL} is the only one")
     arrays = {name: np.asarray(value) for name, value in given.items()}

@@ -43,6 +43,8 @@ class Asked:
     origin: str | None = None
     authorization: str = ""
     cookie: str = ""
+    scheme: str = "http"
+    """By which it came to a proxy in front."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Door:
             return None
         return Answer(
             HTTPStatus.MISDIRECTED_REQUEST,
-            "this Host is not served here: open the address that risexp ui has printed, or name "
+            "this Host is not served here: open the address that was printed, or name "
             "the host with --allow-host",
         )
 
@@ -101,7 +103,7 @@ class Door:
         given = [value for name, value in fields if name == "token"]
         if asked.method in _READS and len(given) == 1 and _same(given[0], self.token):
             rest = urlencode([each for each in fields if each[0] != "token"])
-            return _moved(asked.path, rest, self._key())
+            return _moved(asked, rest, self._key())
         scheme, _, credentials = asked.authorization.partition(" ")
         if scheme.lower() == "bearer" and _same(credentials.strip(), self.token):
             return None
@@ -109,7 +111,7 @@ class Door:
             return None
         return Answer(
             HTTPStatus.UNAUTHORIZED,
-            "a token is needed here: open the address with ?token=... that risexp ui has printed, "
+            "a token is needed here: open the address with ?token=... that was printed, "
             "or send it as Authorization: Bearer",
             (("WWW-Authenticate", "Bearer"),),
         )
@@ -157,11 +159,16 @@ def door_at(host: str, names: Sequence[str], token: str, *, writable: bool) -> D
         token: Needed off loopback.
         writable: Whether it may be changed.
     """
-    more = tuple(name.lower() for name in names)
+    known = (*LOOPBACK, written(host).lower(), *(name.lower() for name in names))
     if is_loopback(host):
-        return Door((*LOOPBACK, *more), token=token, writable=writable)
-    known = (*LOOPBACK, host.lower(), socket.gethostname().lower(), *more)
-    return Door(known, addresses=True, token=token, writable=writable)
+        return Door(known, token=token, writable=writable)
+    own = socket.gethostname().lower()
+    return Door((*known, own), addresses=True, token=token, writable=writable)
+
+
+def written(host: str) -> str:
+    """A host as an address has it: one of IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def host_of(asked: str) -> str:
@@ -170,10 +177,11 @@ def host_of(asked: str) -> str:
     return LOOPBACK[0] if found is None else found[1]
 
 
-def _moved(path: str, query: str, key: str) -> Answer:
+def _moved(asked: Asked, query: str, key: str) -> Answer:
     # Two slashes in front would lead to another host.
-    place = quote("/" + path.lstrip("/\\")) + (f"?{query}" if query else "")
+    place = quote("/" + asked.path.lstrip("/\\")) + (f"?{query}" if query else "")
     cookie = f"{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax"
+    cookie += "; Secure" if asked.scheme == "https" else ""
     moved = (("Location", place), ("Set-Cookie", cookie), ("Cache-Control", "no-store"))
     return Answer(HTTPStatus.SEE_OTHER, headers=moved)
 

@@ -101,11 +101,11 @@ def test_a_file_that_is_there_is_never_written_over(
     (tmp_path / "out.json").write_text("precious", encoding="utf-8")
     found = predict(model, frames, None, CPU)
 
-    with pytest.raises(InvalidInput, match=r"out\.json exists already"):
+    with pytest.raises(InvalidInput, match=r"out\.json is there already"):
         expect_new(tmp_path / "out.json")
-    # Somebody else may be faster between the two looks.
-    monkeypatch.setattr("risexp.app.predict.expect_new", lambda _: None)
-    with pytest.raises(InvalidInput, match=r"out\.json exists already"):
+    # Somebody else may be faster between the looks.
+    monkeypatch.setattr("risexp.training.durable.expect_new", lambda _: None)
+    with pytest.raises(InvalidInput, match=r"out\.json is there already"):
         write_answers(found, tmp_path / "out.json")
     assert "precious" == (tmp_path / "out.json").read_text(encoding="utf-8")
 
@@ -123,26 +123,29 @@ def test_a_name_that_cannot_be_written_is_refused(tmp_path: Path, name: str, sai
         expect_new(tmp_path / name)
 
 
-def test_a_full_disk_leaves_no_half_of_a_file(
-    model: str, frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("happens", "said"),
+    [(OSError(28, "No space left on device"), EnvironmentFailed), (KeyboardInterrupt(), None)],
+)
+def test_a_full_disk_or_a_person_in_a_hurry_leaves_no_half_of_a_file(
+    model: str,
+    frames: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    happens: BaseException,
+    said: type[Exception] | None,
 ) -> None:
     found = predict(model, frames, None, CPU)
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("this system has no full device")
-    plain = Path.open
+    before = sorted(tmp_path.iterdir())
 
-    def onto_a_full_disk(self: Path, *arguments: str, **named: str) -> object:
-        if self.name != "out.json":
-            return plain(self, *arguments, **named)  # type: ignore[call-overload]
-        plain(self, "x").close()
-        return plain(full, "w", encoding="utf-8")
+    def stopped(_: int) -> None:
+        raise happens
 
-    monkeypatch.setattr(Path, "open", onto_a_full_disk)
+    monkeypatch.setattr("os.fsync", stopped)
 
-    with pytest.raises(EnvironmentFailed, match=r"cannot write .*out\.json: No space left"):
+    with pytest.raises(said or KeyboardInterrupt):
         write_answers(found, tmp_path / "out.json")
-    assert not (tmp_path / "out.json").exists()
+    assert before == sorted(tmp_path.iterdir())
 
 
 def test_frames_are_answered_on_the_device(model: str, frames: Path, device: torch.device) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app.secret_files import secret_in, secret_of
+from risexp.app.secret_files import secret_in, secret_of, token_of
 from risexp.errors import InvalidInput
 
 
@@ -50,3 +50,23 @@ def test_a_file_without_a_secret_is_told_and_never_taken_for_none(
 
     with pytest.raises(InvalidInput, match=reason):
         secret_in(tmp_path / "token")
+
+
+def test_a_token_is_taken_without_the_blanks_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert token_of("RISEXP_UI_TOKEN") == ""
+    monkeypatch.setenv("RISEXP_UI_TOKEN", " 0123456789abcdef-a-token\n")
+
+    assert token_of("RISEXP_UI_TOKEN") == "0123456789abcdef-a-token"
+
+
+@pytest.mark.parametrize("token", ["two words", "two\tcolumns", "ключ-от-двери", "a\x00b"])
+def test_a_token_that_no_header_holds_is_refused_without_saying_it(
+    token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text(token, encoding="utf-8")
+    monkeypatch.setenv("RISEXP_UI_TOKEN_FILE", str(tmp_path / "token"))
+
+    with pytest.raises(InvalidInput, match="no header can hold") as refused:
+        token_of("RISEXP_UI_TOKEN")
+
+    assert token not in str(refused.value)

@@ -62,6 +62,8 @@ def test_more_scenes_than_a_terminal_shows_are_counted(capsys: Capture, here: Pa
         ("predict models:/a frames.npz --out new.csv", "name models:/NAME@ALIAS"),
         ("predict model frames.npz --refine more --out new.csv", "'more'"),
         ("predict model model/MLmodel --out new.csv", "neither a .npz nor a .mat file"),
+        (f"predict {'x' * 300} frames.npz --out new.csv", "xxx... is too long for a name"),
+        (f"predict model {'x' * 300}.npz --out new.csv", "File name too long"),
         ("predict frames.npz frames.npz --out new.csv", "is no file of a checkpoint"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import json
 import os
-import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,18 +11,24 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.commands import Capture, run
 from tests.models import model_in
 
 PROGRAM = "from risexp.cli.main import main; main()"
 
 
-@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - for the seconds of a test, behind a token
+
+
+@pytest.mark.parametrize(
+    ("told", "host"), [(signal.SIGTERM, "127.0.0.1"), (signal.SIGINT, EVERYWHERE)]
+)
 def test_a_server_answers_its_example_and_ends_cleanly(
-    tmp_path: Path, told: signal.Signals
+    tmp_path: Path, told: signal.Signals, host: str
 ) -> None:
     model_in(tmp_path)
     with subprocess.Popen(  # noqa: S603 - our own interpreter and program
-        [sys.executable, "-c", PROGRAM, "serve", "model", "--port", "0"],
+        [sys.executable, "-c", PROGRAM, "serve", "model", "--port", "0", "--host", host],
         cwd=tmp_path,
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
@@ -31,16 +37,36 @@ def test_a_server_answers_its_example_and_ends_cleanly(
     ) as process:
         assert process.stdout is not None
         said = [process.stdout.readline() for _ in range(3)]
-        found = re.search(r"curl (\S+) -H '(\S+): (\S+)' --data @(\S+)", said[2])
-        assert found is not None
-        request = Request(found[1], Path(found[4]).read_bytes(), {found[2]: found[3]})  # noqa: S310 - ours
+        _, address, *flags = shlex.split(said[2])
+        headers = dict(flag.split(": ") for flag in flags if ": " in flag)
+        request = Request(address, Path(flags[-1][1:]).read_bytes(), headers)  # noqa: S310 - ours
         with urlopen(request) as response:  # noqa: S310 - ours
             answered = json.load(response)
         process.send_signal(told)
         _, noted = process.communicate()
 
-    assert said[0].startswith("run run-1, epoch 3 answers at http://127.0.0.1:")
+    assert said[0].startswith(f"run run-1, epoch 3 answers at http://{host}:")
+    assert (host == EVERYWHERE) == ("Authorization" in headers)
     assert 1 == len(answered["predictions"])
     assert 0 == process.returncode
-    assert ["Ctrl-C ends it", "risexp: the server has ended"] == noted.splitlines()
+    assert ["Ctrl-C ends it", "risexp: the server has ended"] == noted.splitlines()[-2:]
+    assert (1 if host == EVERYWHERE else 0) == len(noted.splitlines()[:-2])
     assert [] == list(tmp_path.glob("risexp-serve-*"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("", "RISEXP_SERVE_TOKEN has 5 characters: give at least 16"),
+        ("--allow-host http://a", "is no host name"),
+    ],
+)
+def test_a_door_that_does_not_close_is_refused(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, flags: str, said: str
+) -> None:
+    monkeypatch.setenv("RISEXP_SERVE_TOKEN", "short")
+
+    code, out, err = run(capsys, f"serve {tmp_path} --port 0 {flags}")
+
+    assert (2, "") == (code, out)
+    assert said in err

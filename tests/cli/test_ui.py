@@ -125,6 +125,15 @@ def test_a_port_that_is_asked_for_and_taken_is_named(capsys: Capture) -> None:
     assert (1, True) == (code, f"port {port}" in said)
 
 
+def test_an_address_of_loopback_is_answered_as_it_is_printed(in_order: Path) -> None:
+    with serving(in_order, "--json", "--host", "127.0.0.2") as process:
+        found = told(process)
+        places = (found["mlflow"], found["dashboard"])
+        answers = [status(place, path) for place, path in zip(places, ASK, strict=True)]
+
+    assert ([200, 200], {"127.0.0.2"}) == (answers, {urlsplit(place).hostname for place in places})
+
+
 @pytest.mark.usefixtures("in_order")
 def test_a_short_token_is_refused(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RISEXP_UI_TOKEN", "short")

@@ -51,6 +51,7 @@ def test_the_snr_may_be_left_out() -> None:
         ({"y": np.ones((16, 8), "c8")}, r"y has shape \(16, 8\) where \(B, L, M\) was expected"),
         ({"codes": np.ones((5, 36), "c8")}, r"codes has shape \(5, 36\) where \(16, 36\)"),
         ({"channel": np.ones((6, 9, 36), "c8")}, r"channel has shape \(6, 9, 36\) where"),
+        ({"channel": np.array(1j)}, r"channel has shape \(\) where \(B, M, N\) was expected"),
         ({"snr_db": np.ones(2)}, r"snr_db has shape \(2,\) where \(6,\) was expected"),
         ({"snr_db": np.ones(6, "c8")}, "snr_db is complex: decibels are real"),
         ({"snr": np.ones(6)}, "there is no 'snr' in frames"),
@@ -103,3 +104,30 @@ def test_no_scene_at_all_is_refused() -> None:
 
     with pytest.raises(DataInvalid, match="y holds no scene"):
         SIZES.expect(frames_of(empty))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("y", 1e20, "y of scene 1 has an RMS of inf: expected"),
+        ("channel", 1e30, "channel of scene 1 has an RMS of "),
+        ("codes", 1e20, r"codes have moduli from 1 to 1e\+20: a panel turns phases alone"),
+        ("codes", 0.0, "codes have moduli from 0 to 1: a panel turns phases alone"),
+        ("snr_db", 300.0, "snr_db of scene 1 is 300: give decibels from -100 to 100, or leave it"),
+        ("snr_db", -1e30, r"snr_db of scene 1 is -1e\+30: give decibels"),
+    ],
+)
+def test_finite_numbers_that_no_panel_sends_are_refused(name: str, value: float, said: str) -> None:
+    spoiled = arrays()[name].copy()
+    spoiled[(1,) + (0,) * (spoiled.ndim - 1)] = value
+
+    with pytest.raises(DataInvalid, match=said):
+        SIZES.expect(frames_of(arrays(**{name: spoiled})))
+
+
+def test_a_channel_that_carries_nothing_is_refused() -> None:
+    silent = arrays()["channel"].copy()
+    silent[4] = 0.0
+
+    with pytest.raises(DataInvalid, match="channel of scene 4 has an RMS of 0: expected are 1e-09"):
+        SIZES.expect(frames_of(arrays(channel=silent)))

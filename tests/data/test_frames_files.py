@@ -1,7 +1,9 @@
 """Frames from a person's own file: what was written comes back, and nothing else gets in."""
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.io import savemat  # type: ignore[import-untyped] # it ships no types
 
 from risexp.data.frames_files import Read, read_frames
+from risexp.data.matlab import read_matlab
 from risexp.errors import DataInvalid
 from tests.models import arrays, frames
 
@@ -111,6 +114,68 @@ def test_fields_are_checked_and_the_file_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(DataInvalid, match=r"frames\.npz: channel is missing"):
         read_frames(tmp_path / "frames.npz")
+
+
+def test_an_array_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(npz(tmp_path), "a") as archive:
+        archive.writestr("y", archive.read("channel.npy"))
+
+    with pytest.raises(DataInvalid, match=r"frames\.npz holds an array twice: leave one of them"):
+        read_frames(tmp_path / "frames.npz")
+
+
+def test_a_damaged_archive_of_any_method_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "frames.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("y.npy", bytes(1000))
+    whole = bytearray((tmp_path / "frames.npz").read_bytes())
+    whole[38:44] = b"\xff" * 6
+    (tmp_path / "frames.npz").write_bytes(whole)
+
+    with pytest.raises(DataInvalid, match="no sound"):
+        read_frames(tmp_path / "frames.npz")
+
+
+def test_a_name_that_no_file_can_have_is_refused() -> None:
+    with pytest.raises(DataInvalid, match="is no sound file: File name too long"):
+        read_frames(Path(f"{'x' * 300}.npz"))
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_no_byte_before_the_numbers_of_a_mat_does_more_than_to_make_it_refused(
+    tmp_path: Path, compressed: bool
+) -> None:
+    path = tmp_path / "frames.mat"
+    savemat(path, {"y": np.ones((1, 2, 3), "c8")})
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(128, len(whole)):
+        for byte in (0, 1, 14, 39, 255):
+            changed = bytearray(whole)
+            changed[place] = byte
+            if compressed:
+                packed = zlib.compress(changed[128:])
+                changed[128:] = struct.pack("<II", 15, len(packed)) + packed
+            path.write_bytes(changed)
+            with pytest.raises(DataInvalid, match=r"frames\.mat") as caught:
+                read_frames(path)
+            refused += "no sound" in str(caught.value)
+    assert refused > 100
+
+
+def test_a_mat_of_the_other_order_of_bytes_with_shortened_numbers_is_read(tmp_path: Path) -> None:
+    def part(kind: int, content: bytes) -> bytes:
+        return struct.pack(">II", kind, len(content)) + content + bytes(-len(content) % 8)
+
+    signs = np.sign(arrays()["codes"].real).astype("i1")
+    flags, shape = struct.pack(">II", 6, 0), struct.pack(">2i", *signs.shape)
+    numbers = part(1, signs.tobytes("F"))
+    matrix = part(14, part(6, flags) + part(5, shape) + part(1, b"codes") + numbers)
+    (tmp_path / "frames.mat").write_bytes(bytes(124) + b"\x01\x00MI" + matrix)
+
+    found, others = read_matlab(tmp_path / "frames.mat", ("codes",), 1 << 20)
+
+    assert np.array_equal(signs, found["codes"])
+    assert () == others
 
 
 def header(version: bytes, text: bytes = b"MATLAB 7.3 MAT-file") -> bytes:

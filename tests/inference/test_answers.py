@@ -1,12 +1,16 @@
 """What is answered about a scene, as plain values."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from risexp.inference.answers import answers
+from risexp.data.frames import Frames
+from risexp.errors import DataInvalid
+from risexp.inference.answers import answered, answers
 from risexp.inference.estimate import Estimate
+from tests.models import frames
 
 NAN = math.nan
 
@@ -47,3 +51,19 @@ def test_there_are_as_many_sources_as_are_counted_and_all_are_numbers() -> None:
         for source in each["sources"]
         for value in (source["phi_deg"], source["theta_deg"], source["range_m"])
     )
+
+
+def test_an_answer_that_is_no_number_is_not_given() -> None:
+    lost = replace(estimate(), range_m=torch.tensor([[1.0, 2.0], [NAN, 1.0], [1.0, 1.0]]))
+
+    with pytest.raises(DataInvalid, match="scene 1 has no finite answer"):
+        answered(lambda _: lost, frames())
+
+
+def test_frames_that_have_no_solution_are_refused() -> None:
+    def singular(given: Frames) -> Estimate:
+        torch.linalg.cholesky(torch.zeros(2, 2))
+        raise AssertionError(given)
+
+    with pytest.raises(DataInvalid, match="these frames have no solution: see that y, channel"):
+        answered(singular, frames())

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -166,6 +167,46 @@ def test_weights_that_are_none_are_refused(folder: Path, tmp_path: Path) -> None
 
     with pytest.raises(ModelRefused, match="cannot be read"):
         read_bundle(tmp_path / "forged")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("parameters", 7, r"holds [0-9]+ numbers, and model\.json states 7"),
+        ("epoch", 0, "epoch"),
+        ("run_id", "../run-1", "'../run-1' is no name of a run"),
+    ],
+)
+def test_what_a_model_says_of_itself_has_to_be_possible(
+    folder: Path, tmp_path: Path, field: str, value: object, said: str
+) -> None:
+    files, _ = unseal(folder)
+    told = {**json.loads(files[MODEL]), field: value}
+    seal(tmp_path / "forged", {**files, MODEL: json.dumps(told).encode()})
+
+    with pytest.raises(ModelRefused, match=said):
+        read_bundle(tmp_path / "forged")
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    name, weight = next(iter(bundle().weights.items()))
+    lost = {**bundle().weights, name: torch.full_like(weight, math.nan)}
+    write_bundle(replace(bundle(), weights=lost), tmp_path / "b")
+
+    with pytest.raises(ModelRefused, match=f"{name} holds a value that is not finite"):
+        read_bundle(tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_not_read_before_its_size_is_known(folder: Path, name: str) -> None:
+    os.truncate(folder / name, 1 << 40)
+    with pytest.raises(ModelRefused, match=f"{name} (has 1099511627776 bytes|is no manifest)"):
+        read_bundle(folder)
+
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(ModelRefused, match=f"{name} is no plain file"):
+        read_bundle(folder)
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"3", b"{}", b"[" * 100_000, b'{"digest": 1}'])

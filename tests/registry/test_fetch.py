@@ -1,14 +1,19 @@
 """Models by their address in a registry, and what is said of addresses that lead nowhere."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from risexp.app.trained import bundle_named
 from risexp.errors import EnvironmentFailed, InvalidInput, ModelRefused
-from risexp.registry.bundle import INSIDE, WEIGHTS
+from risexp.registry.bundle import INSIDE, WEIGHTS, write_bundle
+from risexp.registry.fetch import DIGEST
+from risexp.registry.seal import unseal
 from risexp.tracking.stores import embedded, in_environment
 from tests.models import bundle, model_in
 from tests.records import place
@@ -19,7 +24,7 @@ NAME = "ris-localizer"
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose registry has a model, its first version under an alias, the second damaged."""
+    """A home whose registry has a model: under an alias, damaged, of others, and exchanged."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RISEXP_HOME", str(home))
@@ -28,7 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             client = MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
             experiment = client.create_experiment("models", (home / "artifacts").as_uri())
             client.create_registered_model(NAME)
-            for number in (1, 2, 3):
+            for number in (1, 2, 3, 4):
                 register(client, experiment, model_in(home / f"made-{number}"), number)
             client.set_registered_model_alias(NAME, "champion", "1")
     return home
@@ -36,14 +41,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def register(client: MlflowClient, experiment: str, model: Path, number: int) -> None:
     """Log a model's folder into a run and register it, by client and ids alone."""
+    _, digest = unseal(model / INSIDE)
     if number == 2:
         weights = model / INSIDE / WEIGHTS
         weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
     if number == 3:
         (model / INSIDE / "model.json").unlink()
+    if number == 4:
+        write_bundle(replace(bundle(), beta=0.9), model / INSIDE)
     run = client.create_run(experiment).info.run_id
     client.log_artifacts(run, str(model), "model")
-    client.create_model_version(NAME, f"runs:/{run}/model", run)
+    client.create_model_version(NAME, f"runs:/{run}/model", run, tags={DIGEST: digest})
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +83,29 @@ def test_a_model_is_fetched_by_its_alias_and_by_its_version(address: str) -> Non
 def test_a_model_that_was_changed_in_the_registry_is_refused() -> None:
     with pytest.raises(ModelRefused, match=r"weights\.safetensors does not have the checksum"):
         bundle_named(f"models:/{NAME}/2")
+
+
+@pytest.mark.usefixtures("at_home")
+def test_a_model_that_was_exchanged_for_another_sound_one_is_refused() -> None:
+    with pytest.raises(ModelRefused, match="this model is another one than was registered"):
+        bundle_named(f"models:/{NAME}/4")
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [("Registered model alias champion not found.", InvalidInput), ("bad", EnvironmentFailed)],
+)
+@pytest.mark.usefixtures("at_home")
+def test_not_every_value_that_a_store_refuses_is_an_address(
+    monkeypatch: pytest.MonkeyPatch, said: str, kind: type[Exception]
+) -> None:
+    def refusing(*_: object) -> None:
+        raise MlflowException(said, INVALID_PARAMETER_VALUE)
+
+    monkeypatch.setattr(MlflowClient, "get_model_version_by_alias", refusing)
+
+    with pytest.raises(kind):
+        bundle_named(f"models:/{NAME}@champion")
 
 
 @pytest.mark.usefixtures("at_home")

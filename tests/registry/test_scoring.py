@@ -5,6 +5,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 from risexp.errors import EnvironmentFailed
 from risexp.inference.answers import answers
 from risexp.registry.folder import EXAMPLE
-from risexp.registry.scoring import address_of, listening, scoring_server
+from risexp.registry.scoring import CONNECTIONS, address_of, listening, scoring_server
+from risexp.tracking.door import Door, door_at
 from tests.models import CPU, SCENES, arrays, bundle, frames, model_in
 
 JSON = "application/json"
@@ -29,33 +31,48 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def port(model: Path) -> Iterator[int]:
-    """Of a server in a thread; what is asked before it runs, waits at the socket."""
-    with listening("127.0.0.1", 0) as heard:
-        server = scoring_server(model, "127.0.0.1")
+    """Of a server that this machine alone reaches."""
+    with running(model, Door(writable=True)) as port:
+        yield port
+
+
+@contextmanager
+def running(model: Path, door: Door, host: str = "127.0.0.1") -> Iterator[int]:
+    """The port of a server in a thread; what is asked before it runs, waits at the socket."""
+    with listening(host, 0) as heard:
+        server = scoring_server(model, door)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [heard]})
         thread.start()
-        yield heard.getsockname()[1]
-        server.should_exit = True
-        thread.join()
+        try:
+            yield heard.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @pytest.fixture
 def ask(port: int) -> Iterator[Ask]:
     """Sends one request; the status and what was said."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    with asking(port) as asked:
+        yield asked
+
+
+@contextmanager
+def asking(port: int, host: str = "127.0.0.1") -> Iterator[Ask]:
+    connection = HTTPConnection(host, port, timeout=60)
 
     def asked(
         body: object = None, path: str = "/invocations", kind: str = JSON, **headers: str
     ) -> tuple[int, Any]:
-        content = None if body is None else json.dumps(body).encode()
+        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         method = "GET" if body is None else "POST"
         connection.request(method, path, content, {"Content-Type": kind, **headers})
         response = connection.getresponse()
         said = response.read().decode()
         return response.status, json.loads(said) if said.startswith("{") else said
 
-    yield asked
-    connection.close()
+    with closing(connection):
+        yield asked
 
 
 def written(name: str) -> object:
@@ -140,9 +157,69 @@ def test_frames_that_cannot_be_answered_are_refused_in_one_sentence(
 def test_a_server_on_loopback_answers_to_its_own_names_alone(ask: Ask) -> None:
     assert 200 == ask(path="/ping")[0]
     assert 200 == ask(path="/ping", Host="localhost:5001")[0]
-    assert (403, "this server answers to its own address alone") == ask(
-        request(), Host="evil.example:5001"
-    )
+    status, said = ask(request(), Host="evil.example:5001")
+    assert (421, True) == (status, said.startswith("this Host is not served here"))
+    status, said = ask(request(), Origin="http://evil.example")
+    assert (403, True) == (status, "another origin" in said)
+
+
+def test_an_address_of_this_machine_is_one_of_its_names(model: Path) -> None:
+    door = door_at("127.0.0.2", (), "", writable=True)
+    with running(model, door, "127.0.0.2") as port, asking(port, "127.0.0.2") as ask:
+        assert 200 == ask(path="/ping")[0]
+
+
+def test_who_has_no_token_is_not_answered_off_loopback(model: Path) -> None:
+    token = "0123456789abcdef"  # noqa: S105 - opens nothing
+    everywhere = door_at("0.0.0.0", (), token, writable=True)  # noqa: S104 - nobody listens there
+    with running(model, everywhere) as port, asking(port) as ask:
+        assert 401 == ask(request())[0]
+        assert 401 == ask(request(), Authorization="Bearer fedcba9876543210")[0]
+        assert 200 == ask(request(), Authorization=f"Bearer {token}")[0]
+        assert 421 == ask(request(), Authorization=f"Bearer {token}", Host="evil.example")[0]
+
+
+def test_a_request_that_is_too_long_is_not_read(
+    ask: Ask, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("risexp.registry.scoring.LARGEST", 1000)
+
+    status, said = ask(request())
+
+    assert (413, True) == (status, "a request has at most 64 MiB" in said)
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        headers = {"Content-Type": JSON}
+        chunks = iter([b"{" * 999, b"{" * 2])
+        connection.request("POST", "/invocations", chunks, headers, encode_chunked=True)
+        assert 413 == connection.getresponse().status
+
+
+def test_more_connections_than_the_server_can_hold_are_told_so(model: Path) -> None:
+    with running(model, Door(writable=True)) as port, ExitStack() as stack:
+        for _ in range(CONNECTIONS):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        with asking(port) as ask:
+            assert 503 == ask(path="/ping")[0]
+
+
+@pytest.mark.parametrize("body", [b"", b" ", b"\xff secret", b"[" * 100_000, b"{", b'{"a": NaN'])
+def test_what_is_no_json_is_a_400_that_repeats_nothing_of_it(ask: Ask, body: bytes) -> None:
+    status, said = ask(body)
+
+    assert 400 == status
+    assert {"error_code", "message"} == said.keys()
+    assert 0 < len(said["message"]) <= 300
+    assert "secret" not in said["message"]
+    assert "[[" not in said["message"]
+
+
+@pytest.mark.parametrize("params", ["ten", [1.0], 3, {"snr_db": {"a": 1}}, {"snr_db": [[1.0], 2]}])
+def test_parameters_of_another_kind_are_a_400_without_a_traceback(ask: Ask, params: object) -> None:
+    status, said = ask({**request(), "params": params})
+
+    assert 400 == status
+    assert {"error_code", "message"} == said.keys()
+    assert "\n" not in said["message"]
 
 
 def test_a_form_that_a_page_could_send_is_turned_away(ask: Ask) -> None:

@@ -56,6 +56,13 @@ def test_more_names_lead_here_where_they_are_named() -> None:
     assert door.stops(asked(host="other.example:8080")) is not None
 
 
+@pytest.mark.parametrize(
+    ("host", "browser"), [("127.0.0.2", "127.0.0.2:8080"), ("0:0::1", "[0:0::1]:8080")]
+)
+def test_the_address_of_loopback_that_was_asked_for_leads_here(host: str, browser: str) -> None:
+    assert door_at(host, (), "", writable=False).stops(asked(host=browser)) is None
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1:8080", "[2001:db8::1]:8080", "localhost:8080"])
 def test_off_loopback_any_address_is_a_name_and_no_other_name_is(host: str) -> None:
     known = asked(host=host, authorization=f"Bearer {TOKEN}")
@@ -133,6 +140,23 @@ def test_a_token_in_an_address_becomes_a_cookie_and_leaves_the_address() -> None
     assert "HttpOnly; SameSite=Lax" in told["Set-Cookie"]
     assert TOKEN not in told["Set-Cookie"]
     assert LOCKED.stops(asked(cookie=told["Set-Cookie"].split(";")[0])) is None
+
+
+def test_a_cookie_that_came_over_tls_stays_there() -> None:
+    plain, encrypted = (
+        LOCKED.stops(asked(query=f"token={TOKEN}", scheme=scheme)) for scheme in ("http", "https")
+    )
+
+    assert plain is not None
+    assert encrypted is not None
+    assert "Secure" not in dict(plain.headers)["Set-Cookie"]
+    assert dict(encrypted.headers)["Set-Cookie"].endswith("; SameSite=Lax; Secure")
+
+
+def test_a_token_that_was_given_is_needed_on_loopback_too() -> None:
+    door = door_at("127.0.0.1", (), TOKEN, writable=False)
+
+    assert HTTPStatus.UNAUTHORIZED == status(door.stops(asked()))
 
 
 @pytest.mark.parametrize("path", ["//evil.example/x", "/\\evil.example/x", "/a\r\nSet-Cookie: b=c"])

@@ -40,7 +40,7 @@ test: $(READY) ## the tests of `make check`
 
 pages: $(READY) ## the tests that look at pages in a browser
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
-	if [ "$$(id -u)" = 0 ]; then \
+	if [ "$$(id -u)" = 0 ]; then export DEBIAN_FRONTEND=noninteractive; \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; \
 	else echo "install a browser first: sudo apt-get install chromium chromium-driver" >&2; exit 1; fi
 	$(BIN)/pytest -m pages -p no:xdist
@@ -50,7 +50,7 @@ nightly: check ## what does not fit into `make check`
 	$(BIN)/python benchmarks/covariance.py
 	$(BIN)/python benchmarks/scenes.py
 	$(BIN)/python benchmarks/facts.py
-	$(BIN)/python benchmarks/rehearsal.py
+	$(BIN)/python benchmarks/rehearsal.py || [ $$? -eq 77 ] # 77: this machine cannot, and says why
 
 hpo: $(READY) ## search a space: make hpo SPACE=smoke
 	@$(BIN)/risexp hpo --space $(SPACE)

@@ -30,6 +30,7 @@ from stage import Actor, Ended, Stage
 
 STUDY: Final = "rehearsal"
 RELEASED: Final = 75
+NOT_REHEARSED: Final = 77
 SECRETS: Final = 8
 """Files that have one."""
 _PATIENCE_S: Final = 1200.0
@@ -37,11 +38,14 @@ _LOOK_S: Final = 0.5
 
 
 def main() -> None:
-    """Rehearse, and print a table or JSON; exit code 4 where something was not as expected."""
+    """Rehearse, and print a table or JSON; exit code 4 where something was not as expected.
+
+    Exit code 77 says that nothing was rehearsed on this machine.
+    """
     given = _arguments()
     if (reason := why_not()) is not None:
         print(f"not rehearsed: {reason}", file=sys.stderr)
-        return
+        raise SystemExit(NOT_REHEARSED)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     # Not in /tmp, over which every service has its own.
     root = Path(tempfile.mkdtemp(prefix="risexp-rehearsal-", dir="/var/tmp"))
@@ -100,6 +104,8 @@ def _acts(stage: Stage, watch: Watch, workers: int) -> Iterator[Row]:
 
 def searched(stage: Stage, workers: int) -> Iterator[Row]:
     """A study to its end, though a worker is asked to end amid a trial and comes again."""
+    early = _left(stage.start("worker"))
+    yield Row("worker: before its study", "exit 2", f"exit {early}")
     search = stage.start("search")
     yield _well(stage, search)
     crew = [stage.start("worker") for _ in range(workers)]
@@ -171,7 +177,10 @@ def _word(well: bool) -> str:
 
 def _run(module: str, *arguments: str) -> None:
     command = [sys.executable, "-m", module, *arguments]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - our own interpreter
+    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own interpreter
+    if done.returncode:
+        said = done.stderr[-2000:]
+        raise SystemExit(f"{module} {arguments[0]} ended with exit code {done.returncode}: {said}")
 
 
 def _arguments() -> argparse.Namespace:

@@ -27,6 +27,7 @@ class Watch:
         self.looks = 0
         self._stage = stage
         self._over = threading.Event()
+        self._failed: Exception | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> "Watch":
@@ -36,6 +37,8 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+        if self._failed is not None:
+            raise self._failed
 
     def look(self) -> None:
         """Look once."""
@@ -46,8 +49,11 @@ class Watch:
         self.looks += 1
 
     def _run(self) -> None:
-        while not self._over.wait(_LOOK_S):
-            self.look()
+        try:
+            while not self._over.wait(_LOOK_S):
+                self.look()
+        except Exception as error:  # noqa: BLE001 - raised again where somebody sees it
+            self._failed = error
 
     def _note(self, path: Path, kind: str) -> None:
         try:

@@ -84,7 +84,6 @@ class Stage:
             "PYTHONPATH": str(self.root / "site"),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
-            "OMP_NUM_THREADS": "1",
             "TMPDIR": str(self.place(service, "tmp")),
         }
 

@@ -35,6 +35,7 @@ _FAILED: Final = (
     "the store of studies does not answer, or not what this page can show: load it again, and see "
     "risexp doctor where that does not help"
 )
+_FORWARDED: Final = "HTTP_X_FORWARDED_"
 _CLOSED: Final = "default-src 'none'; frame-ancestors 'none'"
 _UNFRAMED: Final = "frame-ancestors 'none'"
 
@@ -102,7 +103,7 @@ class _Guarded:
         if stopped is not None:
             return _say(stopped, environ, start)
 
-        status, headers, body = _answered(self._pages, environ)
+        status, headers, body = _answered(self._pages, _unforwarded(environ))
         if status.startswith("500"):
             _close(body)
             return _say(Answer(HTTPStatus.INTERNAL_SERVER_ERROR, _FAILED), environ, start)
@@ -188,6 +189,12 @@ def _note(note: Mapping[str, Any]) -> dict[str, Any]:
     return {**note, "body": _QUOTED.sub(link, note["body"])}
 
 
+def _unforwarded(environ: "WSGIEnvironment") -> "WSGIEnvironment":
+    """A request without what says whom it was for before: bottle would lead a browser there."""
+    kept = {name: told for name, told in environ.items() if not name.startswith(_FORWARDED)}
+    return kept | ({"wsgi.url_scheme": "https"} if _asked(environ).scheme == "https" else {})
+
+
 def _asked(environ: "WSGIEnvironment") -> Asked:
     return Asked(
         method=environ["REQUEST_METHOD"],
@@ -197,6 +204,7 @@ def _asked(environ: "WSGIEnvironment") -> Asked:
         origin=environ.get("HTTP_ORIGIN"),
         authorization=environ.get("HTTP_AUTHORIZATION", ""),
         cookie=environ.get("HTTP_COOKIE", ""),
+        scheme=environ.get("HTTP_X_FORWARDED_PROTO", "http"),
     )
 
 

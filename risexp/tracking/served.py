@@ -36,8 +36,13 @@ STUDIES: Final = "/dashboard"
 """Where MLflow leads to the dashboard of studies."""
 _TRIAL: Final = re.compile(rb"`(/dashboard/studies/[0-9]+/trials\?numbers=([0-9]+))`")
 _STUDY: Final = re.compile(rb"`(/dashboard/studies/([0-9]+))`")
-_CLOSED: Final = re.compile(r"/(?:ajax-)?api/[0-9.]+/(?:mlflow/assistant|jobs)(?:/.*)?|/gateway/.*")
-"""What runs programs, or talks to others, for whoever asks."""
+_ROOMS: Final = (
+    "assistant|demo|gateway|gateway-proxy|genai|issues|jobs|mcp-servers|prompt-optimization|"
+    "scorers?|webhooks"
+)
+_CLOSED: Final = re.compile(rf"/(?:ajax-)?api/[0-9.]+/(?:mlflow/)?(?:{_ROOMS})(?:/.*)?|/gateway/.*")
+"""What runs programs, or talks to others, for whoever asks, and what such programs are made of."""
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 _CAREFUL: Final = {name.lower().encode(): value.encode() for name, value in HEADERS} | {
     b"x-frame-options": b"SAMEORIGIN"  # MLflow shows files of a run in frames of its own
@@ -220,9 +225,11 @@ def _is(kind: bytes, start: Message) -> bool:
 
 
 def _closed(path: str) -> Answer | None:
-    if _CLOSED.fullmatch(path) is None:
-        return None
-    return Answer(HTTPStatus.FORBIDDEN, "nothing is run for a page here")
+    if _UNPRINTABLE.search(path):
+        return Answer(HTTPStatus.BAD_REQUEST, "no page has such an address")
+    if _CLOSED.fullmatch(path):
+        return Answer(HTTPStatus.FORBIDDEN, "nothing is run for a page here")
+    return None
 
 
 async def _say(answer: Answer, send: Send) -> None:
@@ -250,6 +257,7 @@ def _asked(scope: Scope) -> Asked:
         origin=None if origin is None else ", ".join(origin),
         authorization=", ".join(told.get(b"authorization", [])),
         cookie="; ".join(told.get(b"cookie", [])),
+        scheme=", ".join(told.get(b"x-forwarded-proto", ["http"])),
     )
 
 

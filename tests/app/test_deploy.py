@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import re
+import shlex
 import stat
 import zipfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from risexp.app.deploy import folder as deploy
+from risexp.app.deploy import wheel
 from risexp.app.deploy.folder import Deployment, write_deployment
 from risexp.app.deploy.passwords import secret_files, verifier
 from risexp.config.yaml import read_yaml
@@ -139,6 +141,34 @@ def test_an_empty_folder_may_be_there(tmp_path: Path) -> None:
     assert [tmp_path / "ris"] == [*tmp_path.iterdir()]
 
 
+def test_the_folder_of_the_command_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ris").mkdir()
+    monkeypatch.chdir(tmp_path / "ris")
+
+    with pytest.raises(InvalidInput, match="give the command one level above"):
+        write_deployment(Path(), [])
+
+    assert [] == [*Path.cwd().iterdir()]
+
+
+def test_folders_of_the_image_are_read_by_others_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        made = write_deployment(tmp_path / "ris", [])
+    finally:
+        os.umask(before)
+
+    assert {0o755} == {mode(made.folder), mode(made.folder / "image")}
+
+
+def test_the_next_command_can_be_given_as_it_is(tmp_path: Path) -> None:
+    made = write_deployment(tmp_path / "my ris; no", [])
+
+    assert ["cd", str(made.folder)] == shlex.split(made.next()[0])
+
+
 def test_a_file_or_a_missing_parent_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
 
@@ -198,10 +228,25 @@ def test_what_is_no_host_name_is_refused(name: str, tmp_path: Path) -> None:
     assert [] == [*tmp_path.iterdir()]
 
 
+def test_what_an_editor_leaves_behind_is_not_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.yaml", "a.yaml~", ".a.yaml.swp", "constraints.txt"):
+        (tmp_path / "docker" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "docker" / name).write_text("x")
+    monkeypatch.setattr(wheel, "shipped", lambda name: tmp_path / name)
+
+    wheel.write_wheel(tmp_path / "package.whl")
+
+    with zipfile.ZipFile(tmp_path / "package.whl") as packed:
+        names = [name for name in packed.namelist() if name.startswith("risexp/docker/")]
+    assert ["risexp/docker/a.yaml", "risexp/docker/constraints.txt"] == sorted(names)
+
+
 def test_the_package_is_packed_as_installers_expect_it(made: Deployment) -> None:
     (path,) = (made.folder / "image").glob("*.whl")
-    with zipfile.ZipFile(path) as wheel:
-        contents = {name: wheel.read(name) for name in wheel.namelist()}
+    with zipfile.ZipFile(path) as packed:
+        contents = {name: packed.read(name) for name in packed.namelist()}
     (record,) = (name for name in contents if name.endswith(".dist-info/RECORD"))
     rows = [line.split(",") for line in contents[record].decode().splitlines()]
 

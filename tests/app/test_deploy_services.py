@@ -57,7 +57,22 @@ def test_a_service_has_limits_and_an_end(name: str) -> None:
 
     assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory", "pids"}
     assert seconds(service["stop_grace_period"]) >= 30
-    assert service["restart"] in {"unless-stopped", "on-failure:3", "on-failure:5"}
+    assert service["restart"] in {"unless-stopped", "on-failure", "on-failure:3", "on-failure:5"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_threads_of_one_service_are_few_on_a_machine_with_many_cores(name: str) -> None:
+    environment = SERVICES[name]["environment"]
+
+    assert ("1", "1") == (environment["OMP_NUM_THREADS"], environment["OPENBLAS_NUM_THREADS"])
+
+
+def test_a_worker_comes_again_until_its_study_has_begun() -> None:
+    assert SERVICES["worker"]["restart"] == "on-failure"
+
+
+def test_each_deployment_is_a_project_of_its_own() -> None:
+    assert "name" not in COMPOSE
 
 
 @every
@@ -123,7 +138,7 @@ def test_a_service_waits_for_what_it_needs(name: str) -> None:
         "init": {"postgres": "service_healthy", "mlflow": "service_healthy"},
         "dashboard": {"init": "service_completed_successfully"},
         "search": {"init": "service_completed_successfully"},
-        "worker": {"search": "service_healthy"},
+        "worker": {"init": "service_completed_successfully"},
     }
 
     assert waited == expected[name]

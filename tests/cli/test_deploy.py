@@ -19,7 +19,7 @@ from tests.checkups import NAME
 from tests.cli.test_startup import imported
 from tests.commands import Capture, document, run
 
-KNOWN = "a token that is long enough"
+KNOWN = "a-token-that-is-long-enough"
 STUDY = f"deploy check --study {NAME}"
 
 
@@ -97,12 +97,26 @@ def test_a_page_that_wants_the_token_is_given_it(
         assert run(capsys, f"deploy check --page http://127.0.0.1:{port}/api/studies")[0] == 0
 
 
-@pytest.mark.parametrize("address", ["http://10.0.0.1/", "https://127.0.0.1/", "file:///etc", "x"])
+@pytest.mark.parametrize(
+    "address",
+    ["http://10.0.0.1/", "https://127.0.0.1/", "file:///etc", "x", "http://127.0.0.1:99999/"],
+)
 def test_a_token_goes_to_no_other_machine(address: str, capsys: Capture) -> None:
     code, _, noted = run(capsys, f"deploy check --page {address}")
 
     assert code == 2
     assert "give an address such as" in noted
+
+
+def test_a_token_that_no_header_holds_is_refused_and_not_said(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RISEXP_UI_TOKEN", "secret words\nof two lines")
+
+    code, said, noted = run(capsys, "deploy check --page http://127.0.0.1:1/")
+
+    assert (2, True) == (code, "RISEXP_UI_TOKEN has a blank" in noted)
+    assert "secret" not in said + noted
 
 
 def test_a_check_is_of_one_thing(capsys: Capture) -> None:

@@ -229,6 +229,16 @@ def test_the_runs_are_where_the_browser_came_to(shown: Store) -> None:
     assert (302, "http://localhost:5000/") == (status, headers["Location"])
 
 
+def test_the_first_page_leads_to_no_other_host(shown: Store) -> None:
+    pages = Pages(shown, Door())
+
+    _, plain, _ = pages.ask("GET", "/", x_forwarded_host="evil.example", x_forwarded_proto="evil")
+    _, encrypted, _ = pages.ask("GET", "/", x_forwarded_proto="https")
+
+    assert "http://127.0.0.1:8080/dashboard" == plain["Location"]
+    assert "https://127.0.0.1:8080/dashboard" == encrypted["Location"]
+
+
 @pytest.mark.parametrize(
     "page", ["javascript:alert(1)", "#/experiments/1)[x](http://evil", "", "x"]
 )

@@ -1,10 +1,18 @@
 """A browser that waits for what it is to see, never for a time."""
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -12,8 +20,15 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+HERE = "127.0.0.1,localhost"
 _LONG_S = 60.0
 """Longer than a page takes on a machine that does much else."""
+_DRAWN_ANEW = (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
 _OPTIONS = (
     "--headless=new",
     "--no-sandbox",
@@ -49,10 +64,27 @@ class Browser:
         """The first element of that kind, also where it is out of sight."""
         return self._until(lambda _: True, xpath)
 
-    def all(self, xpath: str) -> list[WebElement]:
-        """All elements of that kind, once there is one."""
-        self.has(xpath)
-        return self.driver.find_elements(By.XPATH, xpath)
+    def texts(self, xpath: str, whole: Callable[[list[str]], bool]) -> list[str]:
+        """What all elements of that kind say, once that is whole."""
+
+        def found(driver: Chrome) -> list[str] | None:
+            said = [each.text for each in driver.find_elements(By.XPATH, xpath)]
+            return said if whole(said) else None
+
+        texts = self._wait().until(found, f"{xpath} never said all of it")
+        assert texts is not None
+        return texts
+
+    def click(self, xpath: str) -> None:
+        """Click the first element of that kind, as soon as it can be."""
+
+        def clicked(driver: Chrome) -> bool:
+            element = driver.find_element(By.XPATH, xpath)
+            self.into_view(element)
+            element.click()
+            return True
+
+        self._wait().until(clicked, f"{xpath} was never to be clicked")
 
     def drawn(self, xpath: str) -> bool:
         """Whether a picture has come, and is one."""
@@ -62,12 +94,12 @@ class Browser:
 
     def follow(self, words: str) -> None:
         """Click a link, and go where it leads, also in a window of its own."""
+        place = f"//a[contains(., {words!r})]"
+        apart = self.has(place).get_attribute("target") == "_blank"
         before = set(self.driver.window_handles)
-        link = self.has(f"//a[contains(., {words!r})]")
-        self.into_view(link)
-        link.click()
-        opened = set(self.driver.window_handles) - before
-        if opened:
+        self.click(place)
+        if apart:
+            opened = self._wait().until(lambda driver: set(driver.window_handles) - before)
             self.driver.switch_to.window(opened.pop())
 
     def at(self, address: str) -> None:
@@ -103,6 +135,11 @@ class Browser:
             "Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "all"}
         )
 
+    def complaints(self) -> list[str]:
+        """What pages have complained of since the last time."""
+        told = self.driver.get_log("browser")  # type: ignore[no-untyped-call] # Selenium's own
+        return [str(each) for each in told]
+
     def keep(self, name: str) -> None:
         """Keep what is seen, where that is asked for."""
         if self._screenshots is not None:
@@ -119,27 +156,35 @@ class Browser:
 
     def _wait(self) -> "WebDriverWait[Chrome]":
         # What is looked at may be drawn anew meanwhile.
-        return WebDriverWait(
-            self.driver, _LONG_S, ignored_exceptions=[StaleElementReferenceException]
-        )
+        return WebDriverWait(self.driver, _LONG_S, ignored_exceptions=_DRAWN_ANEW)
+
+
+def programs() -> tuple[str, str] | None:
+    """Where the browser is and what steers it; None where one of them is missing."""
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    return None if browser is None or driver is None else (browser, driver)
 
 
 @contextmanager
-def begin(screenshots: str | None) -> Iterator[Browser]:
+def begin(browser: str, steering: str, screenshots: str | None) -> Iterator[Browser]:
     """Start a browser without a screen.
 
     Args:
+        browser: The program.
+        steering: The program that steers it.
         screenshots: A folder that keeps what it sees; None: nothing is kept.
     """
     options = ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
+    options.binary_location = browser
     for each in _OPTIONS:
         options.add_argument(each)
     folder = None if screenshots is None else Path(screenshots)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    driver = Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-    try:
-        yield Browser(driver, folder)
-    finally:
-        driver.quit()
+    # The way to the driver leads through no proxy.
+    with patch.dict(os.environ, {"NO_PROXY": HERE, "no_proxy": HERE}):
+        driver = Chrome(options=options, service=Service(steering))
+        try:
+            yield Browser(driver, folder)
+        finally:
+            driver.quit()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages.browser import Browser, begin
+from tests.pages.browser import Browser, begin, programs
 
 SPACE = """# pages: what the pages are looked at with.
 base: smoke
@@ -73,13 +72,16 @@ def home(environment: dict[str, str]) -> Path:
 @pytest.fixture(scope="session")
 def pages(home: Path, environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """Addresses of `mlflow` and of the `dashboard`."""
-    serving = subprocess.Popen(
-        [sys.executable, "-m", "risexp", "ui", "--json"],
-        cwd=home,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    log = home / "ui.log"
+    with log.open("w", encoding="utf-8") as notes:
+        serving = subprocess.Popen(
+            [sys.executable, "-m", "risexp", "ui", "--json"],
+            cwd=home,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=notes,
+            text=True,
+        )
     assert serving.stdout is not None
     try:
         said = ""
@@ -87,19 +89,24 @@ def pages(home: Path, environment: dict[str, str]) -> Iterator[dict[str, str]]:
             said += line
             if line == "}\n":
                 break
+        assert said.endswith("}\n"), log.read_text(encoding="utf-8")
         yield json.loads(said)
     finally:
         serving.send_signal(signal.SIGINT)
-        serving.wait(30)
-        serving.stdout.close()
+        try:
+            serving.wait(30)
+        finally:
+            serving.kill()
+            serving.communicate()
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """A browser, once for all tests."""
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+    there = programs()
+    if there is None:
         pytest.fail("there is no browser: apt-get install chromium chromium-driver", pytrace=False)
-    with begin(os.environ.get(SCREENSHOTS)) as started:
+    with begin(*there, os.environ.get(SCREENSHOTS)) as started:
         yield started
 
 

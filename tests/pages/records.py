@@ -33,6 +33,12 @@ def run_of(home: Path, number: int | None) -> str:
     return str(run_id)
 
 
-def _asked(home: Path, question: str) -> list[Any]:
-    with closing(sqlite3.connect(home / "mlruns" / "mlflow.db")) as connection:
+def studies(home: Path) -> list[str]:
+    """Names of all that there are."""
+    rows = _asked(home, "SELECT study_name FROM studies", "optuna.db")
+    return [str(name) for (name,) in rows]
+
+
+def _asked(home: Path, question: str, store: str = "mlflow.db") -> list[Any]:
+    with closing(sqlite3.connect(home / "mlruns" / store)) as connection:
         return connection.execute(question).fetchall()

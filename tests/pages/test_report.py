@@ -7,7 +7,7 @@ from tests.pages.conftest import REPORT
 
 
 def test_a_report_is_a_page_that_loads_nothing(browser: Browser, home: Path) -> None:
-    browser.driver.get_log("browser")  # what earlier pages complained of
+    browser.complaints()  # those of earlier pages
     browser.open((home / REPORT).as_uri())
 
     browser.reads("Study pages")
@@ -15,7 +15,7 @@ def test_a_report_is_a_page_that_loads_nothing(browser: Browser, home: Path) -> 
         browser.reads(section)
     loaded = browser.driver.execute_script("return performance.getEntriesByType('resource').length")
     assert 0 == loaded
-    assert [] == browser.driver.get_log("browser")
+    assert [] == browser.complaints()
 
 
 def test_a_report_fits_a_telephone(browser: Browser, home: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.pages.browser import Browser
-from tests.pages.records import run_of
+from tests.pages.records import run_of, studies
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_trial_says_which_run_is_its_own(browser: Browser, study: str, home: P
 def test_a_study_says_which_run_is_its_own(browser: Browser, study: str, home: Path) -> None:
     browser.open(f"{study}/note")
 
-    browser.sees(f"//a[contains(@href, '{run_of(home, None)}')]").click()
+    browser.click(f"//a[contains(@href, '{run_of(home, None)}')]")
     browser.at("#/experiments/1/runs/")
     browser.sees("//*[self::h1 or self::h2][contains(., 'pages')]")
 
@@ -56,17 +56,20 @@ def test_a_run_leads_to_its_trial_and_the_trial_back(
     browser.at("/dashboard/studies/1/trials?numbers=2")
     browser.reads("Trial 2 (trial_id=3)")
     browser.keep("from_run_to_trial")
-    browser.sees("//a[contains(@href, '/mlflow#')]").click()
+    browser.click("//a[contains(@href, '/mlflow#')]")
 
     browser.at(run)
     browser.sees("//*[self::h1 or self::h2][contains(., 'pages-002')]")
 
 
-def test_a_study_is_not_deleted_by_a_click(browser: Browser, pages: dict[str, str]) -> None:
+def test_a_study_is_not_deleted_by_a_click(
+    browser: Browser, pages: dict[str, str], home: Path
+) -> None:
     browser.open(pages["dashboard"])
-    browser.sees("//*[@aria-label='delete study']").click()
-    browser.sees("//button[normalize-space()='Yes']").click()
+    browser.click("//*[@aria-label='delete study']")
+    browser.click("//button[normalize-space()='Yes']")
 
     browser.reads("Failed to delete")
+    assert ["pages"] == studies(home)
     browser.open(pages["dashboard"])
-    browser.reads("pages")
+    browser.sees("//a[contains(@href, '/dashboard/studies/1')]")

@@ -129,14 +129,32 @@ def test_only_its_own_pages_and_programs_come_in(
 
 @pytest.mark.parametrize(
     "path",
-    ["/ajax-api/3.0/mlflow/assistant/chat", "/ajax-api/3.0/jobs/1", "/gateway/proxy"],
+    [
+        "/ajax-api/3.0/mlflow/assistant/chat",
+        "/ajax-api/3.0/jobs/1",
+        "/ajax-api/3.0/mlflow/jobs/1",
+        "/ajax-api/3.0/mlflow/scorer/invoke",
+        "/ajax-api/2.0/mlflow/gateway-proxy",
+        "/api/2.0/mlflow/webhooks",
+        "/gateway/proxy",
+    ],
 )
-def test_nothing_is_run_for_a_page(path: str) -> None:
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_nothing_is_run_for_a_page(path: str, method: str) -> None:
+    inside = Inside("application/json", b"{}")
+
+    status, _, _ = asked(Guarded(inside, Door(writable=True)), path, method)
+
+    assert (403, []) == (status, inside.came)
+
+
+@pytest.mark.parametrize("path", ["/ajax-api/3.0/jobs/search\n", "/gateway/a\nb", "/\x00", "/\x7f"])
+def test_an_address_that_cannot_be_printed_is_no_page(path: str) -> None:
     inside = Inside("application/json", b"{}")
 
     status, _, _ = asked(Guarded(inside, Door(writable=True)), path, "POST")
 
-    assert (403, []) == (status, inside.came)
+    assert (400, []) == (status, inside.came)
 
 
 def test_a_socket_of_the_web_is_closed() -> None:

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Final
 from urllib.parse import urlsplit
 
-from risexp.app.secret_files import secret_of
+from risexp.app.secret_files import token_of
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.tracking.door import is_loopback
 
@@ -24,14 +24,16 @@ def check_page(address: str) -> None:
         InvalidInput: The address is none of this machine.
         EnvironmentFailed: It does not answer as it should.
     """
-    parts = urlsplit(address)
-    if parts.scheme != "http" or not parts.hostname or not is_loopback(parts.hostname):
-        raise InvalidInput(
-            f"--page {address}: give an address such as http://127.0.0.1:5000/health"
-        )
-    token = secret_of(TOKEN)
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise _no_page(address) from None
+    if parts.scheme != "http" or not host or not is_loopback(host):
+        raise _no_page(address)
+    token = token_of(TOKEN)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=_PATIENCE_S)
+    connection = http.client.HTTPConnection(host, port, timeout=_PATIENCE_S)
     with closing(connection):
         try:
             connection.request("GET", parts.path or "/", headers=headers)
@@ -65,3 +67,7 @@ def check_study(name: str) -> None:
             raise EnvironmentFailed(
                 f"the worker with process {each.pid} has not renewed its lease on {each.run_id}"
             )
+
+
+def _no_page(address: str) -> InvalidInput:
+    return InvalidInput(f"--page {address}: give an address such as http://127.0.0.1:5000/health")

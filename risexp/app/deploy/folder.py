@@ -1,7 +1,7 @@
 """A folder from which `docker compose` runs it all: written as a whole, or not at all."""
 
 import os
-import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from typing import Any, Final
 from risexp import __version__
 from risexp.app.deploy.passwords import secret_files
 from risexp.app.deploy.wheel import CONSTRAINTS, shipped, wheel_name, write_wheel
+from risexp.app.host_names import host_name
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.training.durable import PARTIAL, sync
 
@@ -26,7 +27,6 @@ _COPIES: Final = {
     "docker/dockerignore": "image/.dockerignore",
     CONSTRAINTS: "image/constraints.txt",
 }
-_NAME: Final = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,62})(\.[a-z0-9][a-z0-9-]{0,62})*")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Deployment:
     def next(self) -> tuple[str, ...]:
         """The commands that come next."""
         return (
-            f"cd {self.folder}",
+            f"cd {shlex.quote(str(self.folder))}",
             "docker compose build",
             "docker compose up --detach",
             "docker compose --profile search up --detach --scale worker=2",
@@ -71,7 +71,7 @@ def write_deployment(folder: Path, hosts: Sequence[str]) -> Deployment:
         InvalidInput: There is something in the folder, or a name is none.
         EnvironmentFailed: The disk is full or forbidden; nothing is left of it.
     """
-    names = tuple(dict.fromkeys(_host(name) for name in hosts))
+    names = tuple(dict.fromkeys(host_name(name, "--hosts") for name in hosts))
     folder = folder.absolute()
     _expect_empty(folder)
     owner, group = _services()
@@ -97,24 +97,21 @@ def write_deployment(folder: Path, hosts: Sequence[str]) -> Deployment:
     return Deployment(folder, f"{owner}:{group}", names, tuple(sorted(secrets)))
 
 
-def _host(name: str) -> str:
-    if _NAME.fullmatch(name.lower()) is None:
-        raise InvalidInput(
-            f"--hosts {name!r} is no host name: give names such as ris.example.org, without "
-            "scheme, port or wildcard"
-        )
-    return name.lower()
-
-
 def _expect_empty(folder: Path) -> None:
     try:
         taken = folder.is_symlink() or (folder.exists() and any(folder.iterdir()))
+        here = folder.exists() and folder.samefile(Path.cwd())
         parent = folder.parent.is_dir()
     except OSError as error:
         raise InvalidInput(f"{folder} is no folder to write to: {error.strerror}") from None
     if taken:
         raise InvalidInput(
             f"{folder} is not empty, and nothing in it is overwritten: name a new folder"
+        )
+    if here:
+        raise InvalidInput(
+            f"{folder} is where the command is given, and another folder takes its place: give the "
+            "command one level above, with the folder's name"
         )
     if not parent:
         raise InvalidInput(f"{folder.parent} is no folder: make it first, or name another one")
@@ -127,7 +124,8 @@ def _services() -> tuple[int, int]:
 
 
 def _fill(folder: Path, texts: Mapping[str, str], secrets: Mapping[str, str]) -> None:
-    (folder / "image").mkdir(mode=0o755)
+    (folder / "image").mkdir()
+    (folder / "image").chmod(0o755)  # whatever the umask
     (folder / "secrets").mkdir(mode=0o700)
     for name in ("data", *DATA):
         (folder / name).mkdir(mode=0o700)

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from risexp.app.host_names import expect_host, host_name
 from risexp.app.secret_files import secret_in
 from risexp.errors import InvalidInput
 from risexp.tracking.service import AUTH, Service, serve
@@ -31,6 +32,8 @@ def serve_tracker(asked: Tracker) -> None:
         InvalidInput: The database or a file is not what is needed.
         EnvironmentFailed: The database does not answer.
     """
+    expect_host(asked.host)
+    names = tuple(host_name(name, "--allow-host") for name in asked.names)
     store = store_named(asked.backend)
     if store.database is not None or store.artifacts is None:
         raise InvalidInput(
@@ -49,7 +52,7 @@ def serve_tracker(asked: Tracker) -> None:
             artifacts=asked.artifacts,
             host=asked.host,
             port=asked.port,
-            names=asked.names,
+            names=names,
             dashboard_port=asked.dashboard_port,
             key=secret_in(asked.key_file),
         )

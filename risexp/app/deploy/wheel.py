@@ -61,9 +61,14 @@ def _package() -> Iterator[tuple[str, Path]]:
     for name, folder in folders.items():
         for path in sorted(folder.rglob("*")):
             inside = path.relative_to(folder)
-            if path.is_file() and "__pycache__" not in inside.parts:
+            if path.is_file() and not any(map(_passing, inside.parts)):
                 found[f"{name}/{inside.as_posix()}"] = path
     yield from found.items()
+
+
+def _passing(name: str) -> bool:
+    """Whether a name is that of what editors and interpreters leave behind."""
+    return name == "__pycache__" or name.startswith(".") or name.endswith("~")
 
 
 def _described() -> dict[str, str]:

@@ -123,6 +123,17 @@ def candidate_of(study: str | None, run: str | None) -> Candidate:
     name, sha, said = (run or "", None, ()) if study is None else _best_of(study)
     seen = RunSeen.of(name)
     found = bundle_named(str(seen.folder.path))
+    if found.bundle.run_id != seen.name:
+        raise InvalidInput(
+            f"the checkpoints in {seen.folder.path} are those of run {found.bundle.run_id}: put "
+            f"those of {seen.name} back"
+        )
+    told = seen.by_epoch.get(found.bundle.epoch, {})
+    if not any(key.startswith("guard/") for key in told):
+        raise InvalidInput(
+            f"the journal of run {seen.name} does not say what its guards found in epoch "
+            f"{found.bundle.epoch}, its best: nobody knows whether it is sound"
+        )
     return Candidate(seen, found.bundle, sha, (*said, *found.damaged))
 
 

@@ -111,6 +111,24 @@ def expect_unseen(sealed: Sealed, taught: Mapping[str, RunConfig]) -> None:
                 )
 
 
+def expect_drawn(sealed: Sealed, config: RunConfig) -> None:
+    """Check that a set holds the scenes that its law and seed draw for tests, in their order.
+
+    Raises:
+        DataInvalid: It holds others, whatever its manifest says, or they were drawn elsewhere.
+    """
+    generator, start = SceneGenerator(config.physics, config.data), 0
+    for scenes in sealed.batches():
+        drawn = generator.scenes(_TEST, start, len(scenes))
+        if [*scene_marks(scenes)] != [*scene_marks(drawn)]:
+            raise DataInvalid(
+                f"{sealed.folder} does not hold what the split {_TEST} of its law and seed draws "
+                "on this CPU: make it anew with `risexp data generate --split test`, or leave out "
+                "--test-set"
+            )
+        start += len(scenes)
+
+
 def scenes_of(config: RunConfig) -> dict[Split, int]:
     """How many scenes of each stream a run uses at most."""
     training = config.training

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from risexp import __version__
 from risexp.app.candidate import Candidate, candidate_of
 from risexp.app.contest import contest
 from risexp.app.evaluate import expect_fitting
-from risexp.app.frozen_scenes import Sealed, expect_unseen, frozen_scenes
+from risexp.app.frozen_scenes import Sealed, expect_drawn, expect_unseen, frozen_scenes
 from risexp.app.promotion_lock import now, only_one, user
 from risexp.app.registry import MODEL, asked, expect_alias, expect_model_name, registry_of
 from risexp.config.gates import Gates, load_gates
@@ -205,6 +206,8 @@ def _sealed(
     if theirs is not None:
         taught[wanted.alias] = theirs.config
     expect_unseen(sealed, taught)
+    if wanted.test_set is not None:
+        expect_drawn(sealed, candidate.bundle.config)
     return sealed
 
 
@@ -248,7 +251,8 @@ def _carried_out(
             champion=None if found.champion is None else found.champion.number,
             run_id=run_id,
             folder=folder,
-            place=f"model-{digest[:12]}",
+            # Never a place that another version is loaded from.
+            place=f"model-{digest[:12]}-{token_hex(4)}",
             tags={**_tags(found), DIGEST: digest},
             card=_card(found),
         )

@@ -18,7 +18,7 @@ MODEL: Final = "ris-localizer"
 """What models are called unless told otherwise."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _ALIAS: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
-_NOT_AN_ALIAS: Final = re.compile(r"latest|[vV]\d+|previous(-.*)?")
+_NOT_AN_ALIAS: Final = re.compile(r"latest|v\d+|previous(-.*)?", re.IGNORECASE)
 
 T = TypeVar("T")
 

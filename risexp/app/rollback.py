@@ -39,13 +39,20 @@ def roll_back(name: str, alias: str, tracking: str | None) -> RolledBack:
 
     Raises:
         InvalidInput: There is no such model or alias, or none before it.
+        ModelRefused: What it would stand for cannot be loaded.
         EnvironmentFailed: Somebody else is at it, or the store does not answer.
     """
     expect_model_name(name)
     expect_alias(alias)
     with registry_of(tracking) as registry, only_one(registry.store):
+        from risexp.registry.fetch import fetched
         from risexp.registry.promotion import roll_back as move
 
+        def load(version: "Version") -> object:
+            return fetched(version.address, tracking)
+
         by = f"{user()} at {now()}"
-        was, version = asked(registry.store, partial(move, registry, name, alias, by))
+        was, version = asked(
+            registry.store, partial(move, registry, name, alias, by, expect_sound=load)
+        )
     return RolledBack(alias, was, version)

@@ -51,6 +51,10 @@ def card(
     verdicts: Sequence[Verdict],
 ) -> str:
     """The model card, Markdown."""
+    slices = [
+        "## Where it answers how well",
+        markdown(("scenes", "number", *_SCORES.values()), slice_rows(evidence)),
+    ]
     sections = [
         f"# {name}: {origin.run}, epoch {origin.epoch}",
         _WHAT,
@@ -60,15 +64,19 @@ def card(
         _reading(judged, evidence),
         "## Gates",
         markdown(("gate", "verdict", "found", "needed"), gate_rows(verdicts)),
-        "## Where it answers how well",
-        markdown(("scenes", "number", *_SCORES.values()), slice_rows(evidence)),
+        *slices,
         "## Where it comes from",
         "\n".join(f"- {line}" for line in _provenance(origin)),
         _LIMITS,
     ]
-    return "\n\n".join(sections)
+    whole = "\n\n".join(sections)
+    if len(whole) > _LONGEST:
+        whole = "\n\n".join(each for each in sections if each not in slices)
+    return whole[:_LONGEST]
 
 
+_LONGEST: Final = 5000
+"""Characters that a registry in PostgreSQL takes."""
 _WHAT: Final = (
     "Counts and localises sources in the near field of a reconfigurable intelligent surface from "
     "the frames of one base station."

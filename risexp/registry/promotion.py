@@ -94,9 +94,7 @@ def promote(
             registry.delete(made)
         raise
     reached("moved")
-    _name_previous(registry, wanted.name, wanted.alias, wanted.champion)
-    reached("named")
-    _settle(registry, made, wanted.alias, wanted.champion)
+    _finish(registry, wanted, made, reached)
     reached("settled")
     now = registry.aliases(wanted.name).get(wanted.alias)
     if now != made.number:
@@ -108,10 +106,42 @@ def promote(
     return registry.version(wanted.name, made.number)
 
 
+def _finish(registry: Registry, wanted: Promotion, made: Version, reached: Reached) -> None:
+    """Say what the move changed.
+
+    Raises:
+        EnvironmentFailed: It cannot be said now; the version is promoted all the same.
+    """
+    try:
+        _name_previous(registry, wanted.name, wanted.alias, wanted.champion)
+        reached("named")
+        _settle(registry, made, wanted.alias, wanted.champion)
+    except Exception as error:
+        raise EnvironmentFailed(
+            f"version {made.number} of {wanted.name} is {wanted.alias}, and others load it; but "
+            f"what is said of it could not be finished ({type(error).__name__}): the next "
+            "promotion does so"
+        ) from error
+
+
 def roll_back(
-    registry: Registry, name: str, alias: str, by: str, *, reached: Reached = _unwatched
+    registry: Registry,
+    name: str,
+    alias: str,
+    by: str,
+    *,
+    expect_sound: Callable[[Version], object],
+    reached: Reached = _unwatched,
 ) -> tuple[Version, Version]:
     """Let an alias stand again for the version that its own version took it from.
+
+    Args:
+        registry: The registry.
+        name: Of the model.
+        alias: Which one.
+        by: Who, and when.
+        expect_sound: Raises where a version cannot be loaded.
+        reached: Told each step as it is reached.
 
     Returns:
         The version it stood for, and the one it stands for.
@@ -128,11 +158,14 @@ def roll_back(
             "back to"
         )
     before = registry.version(name, now.previous)
+    expect_sound(before)
+    # Said before the move: what was champion once is never taken for what was left pending.
+    registry.tag(now, ROLLED_BACK, by)
+    registry.tag(now, STATE, FORMER)
     registry.point(name, alias, before.number)
     reached("moved")
     _name_previous(registry, name, alias, before.previous)
     reached("named")
-    registry.tag(now, ROLLED_BACK, by)
     _settle(registry, before, alias, now.number)
     reached("settled")
     return now, registry.version(name, before.number)
@@ -146,11 +179,15 @@ def tidy(registry: Registry, name: str, *, alone: bool) -> tuple[int, ...]:
         name: Of the model.
         alone: Whether nobody else can be promoting; else what is younger than a day stays.
     """
-    gone = []
-    for version in registry.versions(name):
+    gone = list[int]()
+    versions = registry.versions(name)
+    known = {version.previous for version in versions}
+    for version in versions:
         if version.abandoned and (alone or _age_s(version) > _PATIENCE_S):
-            registry.delete(version)
-            gone.append(version.number)
+            # Deleting a version takes its aliases with it: somebody may just have moved one here.
+            if version.number not in known | {*registry.aliases(name).values()}:
+                registry.delete(version)
+                gone.append(version.number)
         elif version.tags.get(STATE) == PENDING and version.aliases:
             for alias in _own(version.aliases):
                 _settle(registry, version, alias, version.previous)
@@ -167,7 +204,7 @@ _PATIENCE_S: Final = 86_400.0
 
 
 def _own(aliases: tuple[str, ...]) -> list[str]:
-    return [each for each in aliases if not each.startswith("previous")]
+    return [each for each in aliases if each != "previous" and not each.startswith("previous-")]
 
 
 def _age_s(version: Version) -> float:

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app.frozen_scenes import expect_unseen, frozen_scenes, scenes_of, sets_home
+from risexp.app.frozen_scenes import (
+    expect_drawn,
+    expect_unseen,
+    frozen_scenes,
+    scenes_of,
+    sets_home,
+)
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.freezing import freeze, scene_request
@@ -123,6 +129,24 @@ def test_training_scenes_are_known_from_whichever_block_of_the_run_they_come(
     expect_unseen(found, {"candidate": config()})
     with pytest.raises(DataInvalid, match="256 scenes or streams of the train scenes"):
         expect_unseen(found, {"candidate": config(training__epochs=20)})
+
+
+@pytest.mark.parametrize("first", [0, 1, 37])
+def test_a_given_set_holds_what_its_law_draws_for_tests(
+    first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Later(SceneGenerator):
+        def scenes(self, split: Split, start: int, count: int) -> Scenes:
+            return super().scenes(split, start + first, count)
+
+    sound = frozen_scenes(config(), SCENES, frozen(tmp_path / "sound", "test"), ignored)
+    monkeypatch.setattr("risexp.data.freezing.SceneGenerator", Later)
+    folder = relabelled(frozen(tmp_path / "given", "train"))
+    found = frozen_scenes(config(), SCENES, folder, ignored)
+
+    expect_drawn(sound, config())
+    with pytest.raises(DataInvalid, match="does not hold what the split test"):
+        expect_drawn(found, config())
 
 
 def test_a_run_uses_as_many_scenes_as_it_trains_on() -> None:

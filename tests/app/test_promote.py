@@ -1,5 +1,6 @@
 """From a run to a model that others load: judged first, then written, one at a time."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.evaluation.scene_scores import join, score_scenes
 from risexp.registry.promotion import Step
 from risexp.registry.versions import Registry
+from risexp.tracking.folder import find_run
+from risexp.tracking.journal import Journal
 from risexp.tracking.labels import Labels
 from risexp.tracking.stores import embedded, in_environment
 from tests.candidates import answering, kept
@@ -206,12 +209,25 @@ def test_a_contest_scores_what_each_answers() -> None:
 
 def test_a_study_offers_its_best_complete_trial(in_order: Path) -> None:
     del in_order
+    run = find_run("toy-000")
+    with pytest.raises(InvalidInput, match="what its guards found in epoch 3"):
+        candidate_of("toy", None)
+    Journal(run.journal, run.run_id).write(3, {"guard/loss": 0.0})
 
     found = candidate_of("toy", None)
 
     assert "toy-000" == found.run
     assert any("trial 0 of study toy" in each for each in found.said)
     assert found.space_sha is not None
+
+
+def test_a_run_with_the_checkpoints_of_another_is_refused() -> None:
+    ours, theirs = kept("train-1"), kept("train-2", seed=1)
+    shutil.rmtree(ours.path / "checkpoints")
+    shutil.copytree(theirs.path / "checkpoints", ours.path / "checkpoints")
+
+    with pytest.raises(InvalidInput, match="are those of run train-2"):
+        candidate_of(None, "train-1")
 
 
 @pytest.mark.parametrize(("study", "run"), [(None, None), ("toy", "train-1")])

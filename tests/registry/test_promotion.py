@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from risexp.errors import EnvironmentFailed, InvalidInput
+from risexp.errors import EnvironmentFailed, InvalidInput, ModelRefused
 from risexp.registry.promotion import STEPS, Step, promote, roll_back, tidy
 from risexp.registry.versions import FORMER, PENDING, PREVIOUS, STATE, Registry, Version
 from risexp.tracking.stores import Store, embedded, in_environment
@@ -44,6 +44,10 @@ def promoted(registry: Registry, run: str, folder: Path) -> Version:
 
 def champion_of(registry: Registry) -> int | None:
     return registry.aliases(NAME).get("champion")
+
+
+def sound(_version: Version) -> None:
+    """Every version can be loaded."""
 
 
 def test_the_first_promotion_makes_a_champion_without_one_before(
@@ -175,7 +179,7 @@ def test_rolling_back_follows_what_versions_say_of_each_other(
     # What people changed by hand decides nothing.
     registry.point(NAME, "previous", 1)
 
-    was, version = roll_back(registry, NAME, "champion", "somebody")
+    was, version = roll_back(registry, NAME, "champion", "somebody", expect_sound=sound)
 
     assert (3, 2) == (was.number, version.number)
     assert {"champion": 2, "previous": 1} == registry.aliases(NAME)
@@ -183,7 +187,7 @@ def test_rolling_back_follows_what_versions_say_of_each_other(
         each.tags[STATE] for each in registry.versions(NAME)
     ]
 
-    roll_back(registry, NAME, "champion", "somebody")
+    roll_back(registry, NAME, "champion", "somebody", expect_sound=sound)
 
     assert {"champion": 1} == registry.aliases(NAME)
 
@@ -192,12 +196,12 @@ def test_there_is_nothing_before_the_first_champion(
     registry: Registry, run: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidInput, match="no version of ris-localizer is champion"):
-        roll_back(registry, NAME, "champion", "somebody")
+        roll_back(registry, NAME, "champion", "somebody", expect_sound=sound)
     promoted(registry, run, tmp_path / "model")
     before = state(registry)
 
     with pytest.raises(InvalidInput, match="version 1 of ris-localizer is the first"):
-        roll_back(registry, NAME, "champion", "somebody")
+        roll_back(registry, NAME, "champion", "somebody", expect_sound=sound)
 
     assert before == state(registry)
 
@@ -210,6 +214,50 @@ def test_a_version_before_that_is_gone_is_not_gone_back_to(
     registry.delete(registry.version(NAME, 1))
 
     with pytest.raises(InvalidInput, match="no version 1"):
-        roll_back(registry, NAME, "champion", "somebody")
+        roll_back(registry, NAME, "champion", "somebody", expect_sound=sound)
 
     assert 2 == champion_of(registry)
+
+
+def test_a_version_that_cannot_be_loaded_is_not_rolled_back_to(
+    registry: Registry, run: str, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        promoted(registry, run, tmp_path / "model")
+
+    def gone(version: Version) -> None:
+        raise ModelRefused(f"version {version.number} has no files")
+
+    with pytest.raises(ModelRefused, match="version 1 has no files"):
+        roll_back(registry, NAME, "champion", "somebody", expect_sound=gone)
+
+    assert 2 == champion_of(registry)
+
+
+def test_whoever_was_champion_is_not_tidied_away(
+    registry: Registry, run: str, tmp_path: Path
+) -> None:
+    def die(now: Step) -> None:
+        if now == "moved":
+            raise KeyboardInterrupt
+
+    promoted(registry, run, tmp_path / "model")
+    killed_at("moved", registry.store, wanted(run, tmp_path / "model", champion=1))
+    with pytest.raises(KeyboardInterrupt):
+        roll_back(registry, NAME, "champion", "somebody", expect_sound=sound, reached=die)
+
+    assert () == tidy(registry, NAME, alone=True)
+    assert registry.find(NAME, 2) is not None
+
+
+def test_what_fails_after_the_move_is_told_as_a_promotion(
+    registry: Registry, run: str, tmp_path: Path
+) -> None:
+    def fail(now: Step) -> None:
+        if now == "named":
+            raise OSError("disk full")
+
+    with pytest.raises(EnvironmentFailed, match=r"version 1 of .* is champion"):
+        promote(registry, wanted(run, tmp_path / "model", None), alone=True, reached=fail)
+
+    assert 1 == champion_of(registry)

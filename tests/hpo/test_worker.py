@@ -132,41 +132,6 @@ def test_values_that_are_no_run_fail_their_trial_alone(store: Store) -> None:
     assert ["ConfigInvalid"] == reasons(store, study)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
-def test_a_signal_gives_the_trial_back_and_ends_the_worker(
-    store: Store, study: StudyRef, number: int, code: int
-) -> None:
-    train = toy(Result(DONE, 1.0), signalled(number))
-
-    left, _ = work(store, study, train)
-
-    assert code == left
-    assert ["complete", "waiting", "waiting"] == states(store, study)
-    assert ["finished", "released"] == [each.ended for each in attempts(store, study)]
-
-
-def test_a_released_trial_goes_on_as_the_next_attempt(store: Store, study: StudyRef) -> None:
-    work(store, study, toy(signalled(signal.SIGTERM)))
-    train = toy()
-
-    work(store, study, train)
-
-    assert [(0, 2), (1, 1), (2, 1)] == [(job.number, job.attempt) for job in train.jobs]
-    assert ["complete"] * 3 == states(store, study)
-
-
-class Leaves(BaseException):
-    """A signal that comes while nothing is trained."""
-
-
-def test_a_signal_between_trainings_is_no_death(store: Store, study: StudyRef) -> None:
-    with pytest.raises(Leaves):
-        work(store, study, toy(Leaves()))
-
-    assert ["waiting"] * 3 == states(store, study)
-    assert ["released"] == [each.ended for each in attempts(store, study)]
-
-
 def test_whoever_lost_its_lease_writes_nothing_and_takes_another_trial(
     store: Store, study: StudyRef
 ) -> None:

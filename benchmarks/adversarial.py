@@ -22,9 +22,9 @@ from risexp.data.scenes import SceneGenerator
 from risexp.model.network import Network, part_of
 from risexp.training.batches import KeyedBatches
 from risexp.training.events import EpochEnded
+from risexp.training.objective import Teacher
 from risexp.training.plan import Plan
 from risexp.training.setup import Lesson, trainer_of
-from risexp.training.teacher import Teacher
 
 BATCH, EPOCHS = 8, 20
 

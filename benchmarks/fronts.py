@@ -17,14 +17,14 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from risexp.app.accuracy import AccuracyTable, measure_accuracy
-from risexp.app.evaluate import compared
-from risexp.app.run import Machine
-from risexp.app.train import resume, train
-from risexp.app.trained import trained
+from risexp.app.benchmark.accuracy.measure import AccuracyTable, measure_accuracy
+from risexp.app.benchmark.evaluate import compared
+from risexp.app.run.run import Machine
+from risexp.app.run.train import resume, train
+from risexp.app.serving.resolve_model import trained
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
-from risexp.tracking.folder import RunFolder, list_runs
+from risexp.runs.folder import RunFolder, list_runs
 
 LEVELS_DB = (-5.0, 0.0, 5.0, 10.0, 15.0, 20.0)
 CPU = torch.device("cpu")

@@ -29,17 +29,17 @@ from rich.console import Console
 
 from risexp.app.doctor.check import Diagnosis
 from risexp.app.doctor.examine import examine
-from risexp.app.reproduce import recalled, reproduce
-from risexp.app.worker import STORE, store_url
+from risexp.app.run.reproduce import recalled, reproduce
 from risexp.errors import InvalidInput
-from risexp.hpo.invariants import FINAL
-from risexp.hpo.leases import Attempt, Leases
-from risexp.hpo.records import study_record
-from risexp.hpo.recovery import MOST_DEATHS
-from risexp.hpo.store import Store, open_store
-from risexp.hpo.studies import StudyRef, find_study, run_id
-from risexp.tracking.folder import find_run, is_run
-from risexp.tracking.lines import STARTED, Note, read_journal
+from risexp.hpo.store.address import STORE, store_url
+from risexp.hpo.store.leases import Attempt, Leases
+from risexp.hpo.store.store import Store, open_store
+from risexp.hpo.studies.study import StudyRef, find_study, run_id
+from risexp.hpo.trials.invariants import FINAL
+from risexp.hpo.trials.requeue import MOST_DEATHS
+from risexp.hpo.trials.snapshot import study_record
+from risexp.runs.folder import find_run, is_run
+from risexp.runs.journal_format import STARTED, Note, read_journal
 from risexp.tracking.stores import OFF
 
 STUDY: Final = "kills"
@@ -211,7 +211,7 @@ def _database(url: str | None, *, private: bool) -> Iterator[None]:
 def _server() -> Iterator[str]:
     # The tests know how to start one that nobody else can reach.
     sys.path.append(str(Path(__file__).parents[1]))
-    from tests.databases import postgres
+    from tests.support.postgres import postgres
 
     with postgres() as server:
         yield server.create(STUDY)

@@ -19,7 +19,7 @@ from risexp.estimation.grid import search_grid
 from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.pursuit import Pursuit, pursue
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.inference.estimate import Estimate, joined

@@ -31,18 +31,19 @@ from optuna.samplers import RandomSampler
 from optuna.storages import RDBStorage
 from rich.console import Console
 
-from risexp.app.run import Company, Machine
-from risexp.app.study_record import StudyRecord, study_labels
-from risexp.app.train import go_on
-from risexp.app.trial import folder_of
-from risexp.app.worker import owner_of
-from risexp.config.space import SearchSpace
-from risexp.config.space_charter import Charter
-from risexp.hpo.charters import charter_of, facts_of
-from risexp.hpo.store import find_store, open_store
-from risexp.hpo.studies import SCORE, Plan, find_study, open_study
-from risexp.hpo.worker import Job, Result, Worker
-from risexp.tracking.folder import create_run
+from risexp.app.run.run import Company, Machine
+from risexp.app.run.train import go_on
+from risexp.app.search.study_record import StudyRecord, study_labels
+from risexp.app.search.trial import folder_of
+from risexp.app.search.worker import owner_of
+from risexp.hpo.search.pruning_callback import SCORE
+from risexp.hpo.store.store import find_store, open_store
+from risexp.hpo.studies.facts import charter_of, facts_of
+from risexp.hpo.studies.study import Plan, find_study, open_study
+from risexp.hpo.workers.worker import Job, Result, Worker
+from risexp.runs.folder import create_run
+from risexp.space.spec import SearchSpace
+from risexp.space.study_spec import Charter
 from risexp.tracking.stores import chosen_store
 from risexp.training.curriculum import curriculum
 from risexp.training.events import EpochEnded, Event

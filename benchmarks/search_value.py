@@ -19,10 +19,10 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from risexp.app.search import Wanted, search
-from risexp.config.space import SearchSpace
-from risexp.config.space_files import load_space
-from risexp.hpo.address import embedded
+from risexp.app.search.search import Wanted, search
+from risexp.hpo.store.address import embedded
+from risexp.space.files import load_space
+from risexp.space.spec import SearchSpace
 
 ARMS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "random": ({"kind": "random"}, {"kind": "none"}),

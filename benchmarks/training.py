@@ -28,8 +28,8 @@ from risexp.evaluation.validation import Validator
 from risexp.loss.target import Target
 from risexp.model.network import Network, part_of
 from risexp.training.curriculum import curriculum
+from risexp.training.objective import Marking, Teacher
 from risexp.training.setup import Lesson, trainer_of
-from risexp.training.teacher import Marking, Teacher
 from risexp.training.trainer import Trainer
 
 DENSE_SCENES = 64

@@ -27,13 +27,13 @@ from optuna.pruners import MedianPruner
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import RDBStorage
 
-from risexp.hpo.address import address_of
-from risexp.hpo.ending import Ending
-from risexp.hpo.leases import Owner
-from risexp.hpo.queue import Queue
-from risexp.hpo.reaper import Reaper
-from risexp.hpo.store import Store, open_store
-from risexp.hpo.studies import Plan, StudyRef, find_study, open_study
+from risexp.hpo.store.address import address_of
+from risexp.hpo.store.leases import Owner
+from risexp.hpo.store.store import Store, open_store
+from risexp.hpo.studies.study import Plan, StudyRef, find_study, open_study
+from risexp.hpo.trials.queue import Queue
+from risexp.hpo.trials.reaper import Reaper
+from risexp.hpo.trials.trial_result import Ending
 
 REPORTS = 10
 SPAWN = multiprocessing.get_context("spawn")

@@ -30,7 +30,7 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 @pytest.fixture(scope="session")
 def order(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which everything is in order; to be copied."""
-    from tests.checkups import search_in_order
+    from tests.support.homes import search_in_order
 
     home = tmp_path_factory.mktemp("order") / "home"
     with pytest.MonkeyPatch.context() as patch:
@@ -51,3 +51,10 @@ def in_order(order: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     for name in ("RISEXP_STORE", "RISEXP_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     return home
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    monkeypatch.delenv("RISEXP_TRACKING_URI", raising=False)
+    return tmp_path

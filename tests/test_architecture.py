@@ -11,8 +11,8 @@ import pytest
 from risexp.config.layers import load_config, preset_names
 from risexp.config.learning import LossWeights
 from risexp.config.run import RunConfig, describe, fields
-from risexp.config.space_check import check_space
-from risexp.config.space_files import load_space
+from risexp.space.check import check_space
+from risexp.space.files import load_space
 
 PACKAGE = Path(__file__).parents[1] / "risexp"
 FILES = sorted(PACKAGE.rglob("*.py"))

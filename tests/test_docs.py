@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app.spaces import review
+from risexp.app.space.check import review
 from risexp.config.layers import preset_names
-from risexp.config.space_files import load_space, space_paths
+from risexp.space.files import load_space, space_paths
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

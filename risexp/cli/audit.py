@@ -9,13 +9,13 @@ import typer
 from risexp.cli.output import note, say, table
 from risexp.cli.progress import viewed
 from risexp.cli.trials import number, study_summary
-from risexp.config.space import SearchSpace
 from risexp.errors import InvalidInput, RisexpError, VerificationFailed
+from risexp.space.spec import SearchSpace
 
 if TYPE_CHECKING:
-    from risexp.app.audit import AuditDone, ToAudit
-    from risexp.app.search import Searched
-    from risexp.hpo.audits import Audited
+    from risexp.app.search.audit import AuditDone, ToAudit
+    from risexp.app.search.search import Searched
+    from risexp.hpo.studies.audits import Audited
 
 AuditOption = Annotated[
     bool,
@@ -98,7 +98,7 @@ def to_audit(study: str, share: float | None, means: Mapping[str, Any]) -> "ToAu
     Raises:
         RisexpError: It cannot.
     """
-    from risexp.app.audit import ToAudit, expect_possible
+    from risexp.app.search.audit import ToAudit, expect_possible
 
     wanted = ToAudit(study=study, share=share, **{**means, "trial_timeout_s": None})
     expect_possible(wanted)
@@ -117,7 +117,7 @@ def audited(
         spent_s: How long the search took, which its audit no longer has.
         quiet: Whether nothing of it is shown meanwhile.
     """
-    from risexp.app.audit import audit, is_auditable
+    from risexp.app.search.audit import audit, is_auditable
 
     if not is_auditable(found, until):
         why = f"study {wanted.study} is not over: it is audited by the same command once it is"

@@ -63,10 +63,10 @@ def accuracy(
     levels = snr_levels(snr)
     loaded = resolved(preset, config, set_)
     _expect_no_other_snr(loaded)
-    from risexp.app.accuracy import chosen_methods, measure_accuracy
-    from risexp.app.accuracy_document import document
-    from risexp.app.accuracy_files import new_folder, write_files
-    from risexp.app.accuracy_tables import text_tables
+    from risexp.app.benchmark.accuracy.document import document
+    from risexp.app.benchmark.accuracy.files import new_folder, write_files
+    from risexp.app.benchmark.accuracy.measure import chosen_methods, measure_accuracy
+    from risexp.app.benchmark.accuracy.tables import text_tables
 
     chosen = chosen_methods(names_in(methods), loaded.config)
     total = len(levels) * scenes * (len(chosen) + 1)
@@ -101,13 +101,13 @@ def robustness(
     levels = snr_levels(snr)
     loaded = resolved(preset, config, set_)
     _expect_no_other_snr(loaded)
-    from risexp.app.accuracy import chosen_methods
-    from risexp.app.accuracy_files import new_folder
-    from risexp.app.robustness import measure_robustness
-    from risexp.app.robustness_document import document
-    from risexp.app.robustness_files import write_files
-    from risexp.app.robustness_scenarios import chosen_scenarios
-    from risexp.app.robustness_tables import LEGEND, text_tables
+    from risexp.app.benchmark.accuracy.files import new_folder
+    from risexp.app.benchmark.accuracy.measure import chosen_methods
+    from risexp.app.benchmark.robustness.document import document
+    from risexp.app.benchmark.robustness.files import write_files
+    from risexp.app.benchmark.robustness.measure import measure_robustness
+    from risexp.app.benchmark.robustness.scenarios import chosen_scenarios
+    from risexp.app.benchmark.robustness.tables import LEGEND, text_tables
 
     build = partial(chosen_methods, names_in(methods))
     chosen = chosen_scenarios(names_in(scenarios), loaded.config)

@@ -15,8 +15,8 @@ from risexp.cli.tables import say_tables, write_last
 from risexp.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from risexp.app.compare import Answers, Compared, Comparison
-    from risexp.app.show_run import RunSeen
+    from risexp.app.compare.compare import Answers, Compared, Comparison
+    from risexp.app.show.run import RunSeen
 
 RunNames = Annotated[
     list[str] | None,
@@ -74,11 +74,11 @@ def compare(
     if bool(runs) == (study is not None):
         raise InvalidInput("name runs to compare, or a study with --study, and not both")
     levels = snr_levels(snr)
-    from risexp.app.accuracy_files import new_folder
-    from risexp.app.compare import compare as compared
-    from risexp.app.compare import seen_runs
-    from risexp.app.compare_files import write_files
-    from risexp.app.compare_study import best_runs
+    from risexp.app.benchmark.accuracy.files import new_folder
+    from risexp.app.compare.best_of_study import best_runs
+    from risexp.app.compare.compare import compare as compared
+    from risexp.app.compare.compare import seen_runs
+    from risexp.app.compare.files import write_files
 
     names = (runs or []) if study is None else best_runs(study, top)
     seen = seen_runs(names)
@@ -97,8 +97,8 @@ def _answers(
 ) -> "Answers":
     import torch
 
-    from risexp.app.compare import answer
-    from risexp.app.devices import device_named
+    from risexp.app.compare.compare import answer
+    from risexp.app.run.devices import device_named
 
     torch.set_num_threads(threads)
     total = len(levels) * scenes * (len(seen) + 2)
@@ -112,7 +112,7 @@ def _answers(
 def _document(found: "Comparison") -> dict[str, object]:
     if found.answers is None:
         return found.as_json()
-    from risexp.app.accuracy_document import document
+    from risexp.app.benchmark.accuracy.document import document
 
     return found.as_json() | {"answers": document(found.answers.table)}
 
@@ -135,7 +135,7 @@ def _say(found: "Comparison") -> None:
     else:
         say("their configurations are the same")
     if found.answers is not None:
-        from risexp.app.accuracy_tables import text_tables
+        from risexp.app.benchmark.accuracy.tables import text_tables
 
         say_tables(text_tables(found.answers.table))
 
@@ -177,7 +177,7 @@ def _yardsticks(found: "Comparison") -> list[list[object]]:
         }
         beside = f"scenes of {best.name}"
     else:
-        from risexp.app.compare import NOMP
+        from risexp.app.compare.compare import NOMP
 
         means = found.answers.table.references
         classical = _scores(found, NOMP)

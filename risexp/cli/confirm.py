@@ -12,8 +12,8 @@ from risexp.cli.trials import number, say_unsent, study_summary
 from risexp.errors import VerificationFailed
 
 if TYPE_CHECKING:
-    from risexp.app.confirm import Confirmed, ToConfirm
-    from risexp.hpo.confirmation import Candidate
+    from risexp.app.search.confirm import Confirmed, ToConfirm
+    from risexp.hpo.studies.confirmation import Candidate
 
 StudyOption = Annotated[
     str, typer.Option(metavar="STUDY", help="One that has been searched; its trials are confirmed.")
@@ -66,7 +66,7 @@ def confirm(
     """
     means = crew(workers, gpus, per_gpu, device, threads, tracking)
     means |= times(timeout, trial_timeout)
-    from risexp.app.confirm import ToConfirm
+    from risexp.app.search.confirm import ToConfirm
 
     wanted = ToConfirm(
         study=study,
@@ -88,7 +88,7 @@ def confirm(
 
 
 def _confirmed(wanted: "ToConfirm", *, quiet: bool) -> "Confirmed":
-    from risexp.app.confirm import confirm
+    from risexp.app.search.confirm import confirm
 
     with viewed(quiet=quiet) as view:
         return confirm(wanted, view.show, view.say)

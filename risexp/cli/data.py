@@ -41,7 +41,7 @@ def generate(
 ) -> None:
     """Draw scenes into a frozen set; the same command finishes an interrupted one."""
     loaded = resolved(preset, config, set_)
-    from risexp.app.generate import plan_set
+    from risexp.app.data.generate import plan_set
     from risexp.data.freezing import freeze
 
     request, planned = plan_set(loaded.config, split.value, scenes, device)
@@ -68,7 +68,7 @@ def verify(
     json: AsJson = False,
 ) -> None:
     """Read every byte of a set and hold it against the manifest; exit code 4 if it differs."""
-    from risexp.app.verify import read_total, verify_set
+    from risexp.app.data.verify import read_total, verify_set
 
     started = monotonic()
     with progress("scenes", read_total(folder)) as advance:

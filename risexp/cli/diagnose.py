@@ -143,7 +143,7 @@ def probe(name: str) -> Callable[[Ask], Ask]:
 def mdl(asked: Asked, scenes: Scenes = 400, snr: Snr = None) -> "Report":
     """Ask MDL and AIC for the count: on ideal data, then on the covariances of these scenes."""
     levels = asked.levels(snr)
-    from risexp.app.diagnose import diagnose_mdl
+    from risexp.app.run.diagnose import diagnose_mdl
 
     return diagnose_mdl(asked.config, scenes, levels)
 
@@ -152,7 +152,7 @@ def mdl(asked: Asked, scenes: Scenes = 400, snr: Snr = None) -> "Report":
 def references(asked: Asked, scenes: Scenes = 400, snr: Snr = None) -> "Report":
     """Compute what a score can at best be, by SNR."""
     levels = asked.levels(snr)
-    from risexp.app.diagnose import diagnose_references
+    from risexp.app.run.diagnose import diagnose_references
 
     return diagnose_references(asked.config, scenes, levels)
 
@@ -160,7 +160,7 @@ def references(asked: Asked, scenes: Scenes = 400, snr: Snr = None) -> "Report":
 @probe("oracle")
 def oracle(asked: Asked, scenes: Scenes = 256, beta: FloorBeta = 0.3) -> "Report":
     """Feed labels as predictions, which must be perfect; exit code 4 if they are not."""
-    from risexp.app.diagnose import diagnose_oracle
+    from risexp.app.run.diagnose import diagnose_oracle
 
     return diagnose_oracle(asked.config, scenes, beta)
 
@@ -168,7 +168,7 @@ def oracle(asked: Asked, scenes: Scenes = 256, beta: FloorBeta = 0.3) -> "Report
 @probe("litmus")
 def litmus(asked: Asked) -> "Report":
     """Take five steps on one batch: the loss must fall, and every parameter have a gradient."""
-    from risexp.app.diagnose import diagnose_litmus
+    from risexp.app.run.diagnose import diagnose_litmus
 
     return diagnose_litmus(asked.config)
 
@@ -176,7 +176,7 @@ def litmus(asked: Asked) -> "Report":
 @probe("overfit")
 def overfit(asked: Asked, scenes: LearnedScenes = 512, epochs: Epochs = 100) -> "Report":
     """Learn the covariance of a few scenes by heart; every count must come within 0.1."""
-    from risexp.app.diagnose import diagnose_overfit
+    from risexp.app.run.diagnose import diagnose_overfit
 
     return diagnose_overfit(asked.config, scenes, epochs)
 
@@ -188,7 +188,7 @@ def k_head(
     """Learn the counts of 64 scenes by heart; then count fresh ones, surely better than chance."""
     if checkpoint is not None:
         asked.expect_nothing("--checkpoint", "its run's")
-    from risexp.app.diagnose import diagnose_k_head, diagnose_k_head_of
+    from risexp.app.run.diagnose import diagnose_k_head, diagnose_k_head_of
     from risexp.diagnostics.k_head import Amount
 
     amount = Amount(fresh=fresh)
@@ -200,7 +200,7 @@ def k_head(
 @probe("gradients")
 def gradients(asked: Asked, scenes: ScenesOfAKind = 16) -> "Report":
     """Compute every term of the loss and its gradient on degenerate scenes."""
-    from risexp.app.diagnose import diagnose_gradients
+    from risexp.app.run.diagnose import diagnose_gradients
 
     return diagnose_gradients(asked.config, scenes)
 
@@ -214,7 +214,7 @@ def l_ablation(
         asked.expect_nothing("--run", "its run's")
     elif not asked.loaded.origins["physics.snapshots"].startswith(("default", "preset")):
         raise ConfigInvalid("physics.snapshots has no effect here: 16, 32 and 64 are compared")
-    from risexp.app.diagnose import diagnose_l_ablation, diagnose_l_ablation_of
+    from risexp.app.run.diagnose import diagnose_l_ablation, diagnose_l_ablation_of
 
     if run:
         return diagnose_l_ablation_of(run, scenes, train_scenes)

@@ -16,7 +16,7 @@ from risexp.cli.progress import progress
 from risexp.cli.tables import names_in, say_tables, write_last
 
 if TYPE_CHECKING:
-    from risexp.app.accuracy import AccuracyTable
+    from risexp.app.benchmark.accuracy.measure import AccuracyTable
     from risexp.registry.bundle import Bundle
 
 Against = Annotated[
@@ -63,11 +63,11 @@ def evaluate(
     levels = snr_levels(snr)
     import torch
 
-    from risexp.app.accuracy import measure_accuracy
-    from risexp.app.accuracy_files import new_folder, write_files
-    from risexp.app.devices import device_named
-    from risexp.app.evaluate import compared, scenes_law
-    from risexp.app.trained import trained
+    from risexp.app.benchmark.accuracy.files import new_folder, write_files
+    from risexp.app.benchmark.accuracy.measure import measure_accuracy
+    from risexp.app.benchmark.evaluate import compared, scenes_law
+    from risexp.app.run.devices import device_named
+    from risexp.app.serving.resolve_model import trained
 
     torch.set_num_threads(threads)
     found = trained(model, device_named(device))
@@ -85,8 +85,8 @@ def evaluate(
 
 def _tell(bundle: "Bundle", measured: "AccuracyTable", *, json: bool) -> None:
     """The table, and which network is in it."""
-    from risexp.app.accuracy_document import document
-    from risexp.app.accuracy_tables import text_tables
+    from risexp.app.benchmark.accuracy.document import document
+    from risexp.app.benchmark.accuracy.tables import text_tables
 
     if json:
         emit(

@@ -29,14 +29,14 @@ from risexp.cli.output import emit, note, say
 from risexp.cli.progress import viewed
 from risexp.cli.stages import search_by_stages
 from risexp.cli.trials import best_trial, run_of, say_unsent, study_rows, study_summary
-from risexp.config.space import SearchSpace
-from risexp.config.space_check import check_space
-from risexp.config.space_files import load_space
 from risexp.errors import InvalidInput, SpaceInvalid, VerificationFailed
+from risexp.space.check import check_space
+from risexp.space.files import load_space
+from risexp.space.spec import SearchSpace
 
 if TYPE_CHECKING:
-    from risexp.app.audit import ToAudit
-    from risexp.app.search import Searched, Wanted
+    from risexp.app.search.audit import ToAudit
+    from risexp.app.search.search import Searched, Wanted
 
 SpaceOption = Annotated[
     str, typer.Option(metavar="SPACE", autocompletion=complete_space, help="The space to search.")
@@ -112,7 +112,7 @@ def search(
     more = _points(loaded, from_ or (), points) | {"unchecked": unchecked, "until": _bound(until)}
     more |= {"overrides": set_ or (), "epochs": epochs, "patience": patience}
     expect_auditable(loaded, audit, audit_share)
-    from risexp.app.search import Wanted
+    from risexp.app.search.search import Wanted
 
     wanted = Wanted(loaded, study or loaded.name, trials or loaded.trials, **means, **more)
     if loaded.stages:
@@ -132,9 +132,9 @@ def worker(
 
     RISEXP_STORE names the store where it is not this home's own.
     """
-    from risexp.app.devices import device_named
-    from risexp.app.run import Machine
-    from risexp.app.worker import Duty, work
+    from risexp.app.run.devices import device_named
+    from risexp.app.run.run import Machine
+    from risexp.app.search.worker import Duty, work
 
     duty = Duty(study, Machine(device_named(device), threads), tracking, crew)
     code = work(duty, note)
@@ -168,7 +168,7 @@ def _search(wanted: "Wanted", check: "ToAudit | None", json: bool) -> None:
 
 
 def _searched(wanted: "Wanted", *, quiet: bool) -> "Searched":
-    from risexp.app.search import search
+    from risexp.app.search.search import search
 
     with viewed(quiet=quiet) as view:
         return search(wanted, view.show, view.say)

@@ -10,7 +10,7 @@ from risexp.cli.output import emit, note, say, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from risexp.app.models import Model
+    from risexp.app.promotion.models import Model
     from risexp.registry.versions import Version
 
 app = typer.Typer(
@@ -25,7 +25,7 @@ _SHOWN = ("risexp.run", "risexp.success_rate", "risexp.k_acc", "risexp.promoted_
 @app.command("list")
 def list_(tracking: TrackingTo = None, json: AsJson = False) -> None:
     """Every model with its versions, the newest first."""
-    from risexp.app.models import list_models
+    from risexp.app.promotion.models import list_models
 
     found = list_models(tracking)
     if json:
@@ -40,7 +40,7 @@ def list_(tracking: TrackingTo = None, json: AsJson = False) -> None:
 @app.command()
 def show(model: Address, tracking: TrackingTo = None, json: AsJson = False) -> None:
     """The versions of a model; or the card and the tags of one version."""
-    from risexp.app.models import Model, show_model, version_json
+    from risexp.app.promotion.models import Model, show_model, version_json
 
     found = show_model(model, tracking)
     if isinstance(found, Model):
@@ -67,7 +67,7 @@ def _table(models: "Sequence[Model]") -> None:
 
 
 def _row(version: "Version") -> list[str]:
-    from risexp.app.models import created
+    from risexp.app.promotion.models import created
 
     told = (version.tags.get(key, "") for key in _SHOWN)
     return [version.name, str(version.number), version.state, created(version), *told]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from risexp.config.layers import Loaded, load_config, preset_names
-from risexp.config.space_files import space_paths
+from risexp.space.files import space_paths
 
 
 def _complete_preset() -> list[str]:

@@ -10,7 +10,7 @@ from risexp.cli.options import AsJson, Device, ModelName, Threads
 from risexp.cli.output import emit, note, say, table
 
 if TYPE_CHECKING:
-    from risexp.app.predict import Predicted
+    from risexp.app.serving.predict import Predicted
 
 _SHOWN = 20
 """Scenes of which a terminal shows the answer."""
@@ -57,9 +57,9 @@ def predict(
     """Count and localise the sources of every scene in a file."""
     import torch
 
-    from risexp.app.devices import device_named
-    from risexp.app.predict import document, expect_new, write_answers
-    from risexp.app.predict import predict as answered
+    from risexp.app.run.devices import device_named
+    from risexp.app.serving.predict import document, expect_new, write_answers
+    from risexp.app.serving.predict import predict as answered
 
     torch.set_num_threads(threads)
     if out is not None:
@@ -77,7 +77,7 @@ def predict(
 
 
 def _tell(found: "Predicted") -> None:
-    from risexp.app.predict import HEADINGS, rows
+    from risexp.app.serving.predict import HEADINGS, rows
 
     say(f"run {found.bundle.run_id}, epoch {found.bundle.epoch}")
     shown = [

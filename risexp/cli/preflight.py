@@ -26,7 +26,7 @@ def preflight(
     The verdict is kept under mlruns/preflight until the configuration or the code changes.
     """
     loaded = resolved(preset, config, set_)
-    from risexp.app import preflight as app
+    from risexp.app.run import preflight as app
 
     found = app.preflight(loaded.config, fresh=fresh, tell=_tell)
     if found.remembered:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from risexp.cli.output import note
 
 if TYPE_CHECKING:
-    from risexp.app.study_view import StudyView
+    from risexp.app.search.study_view import StudyView
 
 _LINE_EVERY_S = 5.0
 
@@ -34,7 +34,7 @@ def viewed(*, quiet: bool) -> Iterator["StudyView"]:
     """A study on stderr while it is worked on; nothing of it where a document is wanted."""
     from rich.console import Console
 
-    from risexp.app.study_view import StudyView
+    from risexp.app.search.study_view import StudyView
 
     with StudyView(Console(stderr=True, quiet=quiet, highlight=False)) as view:
         yield view

@@ -11,7 +11,7 @@ from risexp.cli.progress import progress_of
 from risexp.errors import GateFailed
 
 if TYPE_CHECKING:
-    from risexp.app.promote import Promoted
+    from risexp.app.promotion.promote import Promoted
 
 Study = Annotated[
     str | None, typer.Option(metavar="STUDY", help="Promote its best complete trial, by k_loc.")
@@ -56,9 +56,9 @@ def promote(
     """
     import torch
 
-    from risexp.app.devices import device_named
-    from risexp.app.promote import ToPromote
-    from risexp.app.promote import promote as judge
+    from risexp.app.promotion.promote import ToPromote
+    from risexp.app.promotion.promote import promote as judge
+    from risexp.app.run.devices import device_named
 
     torch.set_num_threads(threads)
     wanted = ToPromote(study, run, name, alias, gates, scenes, test_set, dry_run, tracking)
@@ -82,7 +82,7 @@ def rollback(
     json: AsJson = False,
 ) -> None:
     """Let an alias stand again for the version it stood for before the last promotion."""
-    from risexp.app.rollback import roll_back
+    from risexp.app.promotion.rollback import roll_back
 
     found = roll_back(name, alias, tracking)
     if json:

@@ -39,12 +39,12 @@ def report(
     """
     if out.suffix != ".html":
         raise InvalidInput(f"--out {out}: a report is a file that ends in .html")
-    from risexp.training.durable import expect_new, write_new
+    from risexp.core.durable import expect_new, write_new
 
     expect_new(out)
-    from risexp.app.devices import device_named
-    from risexp.app.report import SNR_DB, study_facts, with_answers
-    from risexp.app.report_page import report_page
+    from risexp.app.report.gather import SNR_DB, study_facts, with_answers
+    from risexp.app.report.page import report_page
+    from risexp.app.run.devices import device_named
 
     where, facts = device_named(device), study_facts(study)
     if scenes and facts.best is not None:

@@ -10,7 +10,7 @@ from risexp.cli.train import leave
 from risexp.errors import VerificationFailed
 
 if TYPE_CHECKING:
-    from risexp.app.reproduce import Reproduced
+    from risexp.app.run.reproduce import Reproduced
 
 Recorded = Annotated[
     str,
@@ -55,7 +55,7 @@ def reproduce(
     """
     from rich.console import Console
 
-    from risexp.app import reproduce as app
+    from risexp.app.run import reproduce as app
 
     found = app.recalled(run, from_)
     note(f"record: {found.place}, {found.epochs} epochs, {len(found.values)} numbers that repeat")

@@ -7,7 +7,7 @@ from risexp.cli.output import say, table
 from risexp.cli.trials import number
 
 if TYPE_CHECKING:
-    from risexp.app.show_run import RunSeen
+    from risexp.app.show.run import RunSeen
 
 
 def say_run(seen: "RunSeen") -> None:

@@ -8,7 +8,7 @@ from risexp.cli.options import ModelName, Threads
 from risexp.cli.output import note, say
 
 if TYPE_CHECKING:
-    from risexp.app.serve import Serving
+    from risexp.app.serving.serve import Serving
 
 Host = Annotated[
     str,
@@ -48,7 +48,7 @@ def serve(
     """
     import torch
 
-    from risexp.app.serve import serve as served
+    from risexp.app.serving.serve import serve as served
 
     torch.set_num_threads(threads)
     served(model, host, port, tuple(allow_host or ()), _tell)

@@ -46,7 +46,7 @@ def scene(
     The set brings its own physics; `--set sampled.ridge=...` and the like change the image.
     """
     loaded = resolved(preset, config, set_)
-    from risexp.app.scene import show_scene
+    from risexp.app.data.show_scene import show_scene
 
     picture = out or Path(f"scene-{index}.png")
     seen = show_scene(folder, index, picture, loaded.config)
@@ -69,7 +69,7 @@ def run(name: RunName, json: AsJson = False) -> None:
 
     Beside the network stand chance, NOMP and the reference on the same validation scenes.
     """
-    from risexp.app.show_run import RunSeen
+    from risexp.app.show.run import RunSeen
 
     seen = RunSeen.of(name)
     if json:
@@ -98,12 +98,12 @@ def spectrum(
     """
     if out.suffix.lower() != ".png":
         raise InvalidInput(f"--out {out}: the picture is a file that ends in .png")
-    from risexp.training.durable import expect_new
+    from risexp.core.durable import expect_new
 
     expect_new(out)
-    from risexp.app.devices import device_named
-    from risexp.app.show_spectrum import show_spectra
-    from risexp.app.show_spectrum_picture import write_spectra
+    from risexp.app.run.devices import device_named
+    from risexp.app.show.spectrum import show_spectra
+    from risexp.app.show.spectrum_picture import write_spectra
 
     seen = show_spectra(model, scene_, snr, device_named(device))
     write_spectra(seen, out)

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from risexp.app.spaces import SpaceReview, review
+from risexp.app.space.check import SpaceReview, review
 from risexp.cli.options import AsJson, OtherSpaceName, SpaceName, SpaceNames
 from risexp.cli.output import emit, note, say, table
 from risexp.config.run import describe
-from risexp.config.space import SearchSpace
-from risexp.config.space_check import extent, unknown_paths
-from risexp.config.space_cost import RATE, Cost, in_words
-from risexp.config.space_diff import diff_spaces
-from risexp.config.space_dimensions import Dimension
-from risexp.config.space_files import load_space, space_paths
-from risexp.config.space_text import space_text
 from risexp.errors import InvalidInput, SpaceInvalid
+from risexp.space.check import extent, unknown_paths
+from risexp.space.cost import RATE, Cost, in_words
+from risexp.space.diff import diff_spaces
+from risexp.space.dimensions import Dimension
+from risexp.space.files import load_space, space_paths
+from risexp.space.spec import SearchSpace
+from risexp.space.text import space_text
 
 if TYPE_CHECKING:
-    from risexp.app.space_probe import Found
+    from risexp.app.space.probe import Found
 
 app = typer.Typer(no_args_is_help=True, help="Check, list, show, compare and shrink search spaces.")
 
@@ -138,7 +138,7 @@ def shrink(study: StudyName, out: NewFile, json: AsJson = False) -> None:
         raise InvalidInput(f"--out {out}: a space is a file that ends in .yaml")
     if out.exists():
         raise InvalidInput(f"--out {out} is there already: name a new file")
-    from risexp.app.shrink import shrunk
+    from risexp.app.space.shrink import shrunk
 
     space = shrunk(study, out.stem)
     with out.open("x", encoding="utf-8") as file:
@@ -153,7 +153,7 @@ def shrink(study: StudyName, out: NewFile, json: AsJson = False) -> None:
 def _probed(reviewed: SpaceReview) -> "tuple[Found, ...]":
     if not reviewed.sound:
         return ()
-    from risexp.app.space_probe import probe_space
+    from risexp.app.space.probe import probe_space
 
     return probe_space(reviewed.space, tell=lambda found: note(f"probed  {found.path}"))
 

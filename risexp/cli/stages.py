@@ -10,8 +10,8 @@ from risexp.cli.progress import viewed
 from risexp.errors import VerificationFailed
 
 if TYPE_CHECKING:
-    from risexp.app.search import Wanted
-    from risexp.app.stages import Staged, StageRow
+    from risexp.app.search.search import Wanted
+    from risexp.app.search.stages import Staged, StageRow
 
 _SCORES = ("k_loc", "k_acc", "success_rate")
 
@@ -23,7 +23,7 @@ def search_by_stages(wanted: "Wanted", json: bool) -> None:
         VerificationFailed: A stage has no verdict, and going on would not give it one.
         Exit: A signal ended it.
     """
-    from risexp.app.stages import search_stages
+    from risexp.app.search.stages import search_stages
 
     with viewed(quiet=json) as view:
         found = search_stages(wanted, view.show, view.say)

@@ -18,7 +18,7 @@ StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study, by its
 @app.command("list")
 def list_(json: AsJson = False) -> None:
     """List the studies of this home, or of the store that RISEXP_STORE names."""
-    from risexp.app.studies import list_studies
+    from risexp.app.search.studies import list_studies
 
     found, others = list_studies()
     for sentence in others:
@@ -53,7 +53,7 @@ def show(
     json: AsJson = False,
 ) -> None:
     """Show every trial of a study, and what its best one has that the base has not."""
-    from risexp.app.studies import show_study
+    from risexp.app.search.studies import show_study
 
     found = show_study(name)
     one = None if trial is None else trial_of(found, trial)
@@ -73,7 +73,7 @@ def show(
 @app.command("stop")
 def stop(name: StudyName) -> None:
     """End a study: its workers give their trials back after the epoch; `risexp hpo` goes on."""
-    from risexp.app.studies import stop_study
+    from risexp.app.search.studies import stop_study
 
     left = stop_study(name).left
     say(f"study {name} ends with the epochs that run; {len(left)} trials are left")
@@ -81,7 +81,7 @@ def stop(name: StudyName) -> None:
 
 def watch(name: StudyName, json: AsJson = False) -> None:
     """Watch a study from another terminal until nothing of it runs; --json shows its end."""
-    from risexp.app.studies import watch_study
+    from risexp.app.search.studies import watch_study
 
     with viewed(quiet=json) as view:
         found = watch_study(name, view.show)

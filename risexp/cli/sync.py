@@ -9,7 +9,7 @@ from risexp.cli.output import emit, say, table
 from risexp.errors import EnvironmentFailed
 
 if TYPE_CHECKING:
-    from risexp.app.sync import Synced
+    from risexp.app.run.sync import Synced
 
 Runs = Annotated[
     list[str] | None,
@@ -22,7 +22,7 @@ def sync(runs: Runs = None, tracking: TrackingTo = None, json: AsJson = False) -
 
     A run whose training was killed is marked interrupted. Calling it again sends nothing twice.
     """
-    from risexp.app.sync import sync as send
+    from risexp.app.run.sync import sync as send
 
     found = send(runs or (), tracking)
     if json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from risexp.cli.output import note, say, table
 
 if TYPE_CHECKING:
-    from risexp.app.accuracy_tables import TextTable
+    from risexp.app.benchmark.accuracy.tables import TextTable
 
 
 def names_in(text: str) -> list[str]:

@@ -19,8 +19,8 @@ from risexp.cli.output import emit, note, say, table
 from risexp.errors import ConfigInvalid, TrainingAborted
 
 if TYPE_CHECKING:
-    from risexp.app.run import Machine
-    from risexp.app.train import Finished
+    from risexp.app.run.run import Machine
+    from risexp.app.run.train import Finished
 
 Resume = Annotated[
     str | None, typer.Option(metavar="RUN", help="Go on with this run from its last epoch.")
@@ -54,9 +54,9 @@ def train(
     loaded = None if resume is not None else resolved(preset, config, set_)
     from rich.console import Console
 
-    from risexp.app import train as app
-    from risexp.tracking.labels import Labels
-    from risexp.tracking.sending import tracking_of
+    from risexp.app.run import train as app
+    from risexp.runs.labels import Labels
+    from risexp.tracking.launch_uploader import tracking_of
 
     told = tracking_of(tracking, Labels(preset=preset))
     machine = _machine(device, threads, time_limit)
@@ -73,8 +73,8 @@ def train(
 
 
 def _machine(device: str, threads: int, time_limit: float | None) -> "Machine":
-    from risexp.app.devices import device_named
-    from risexp.app.run import Machine
+    from risexp.app.run.devices import device_named
+    from risexp.app.run.run import Machine
 
     seconds = None if time_limit is None else 60.0 * time_limit
     return Machine(device_named(device), threads, seconds)
@@ -110,7 +110,7 @@ def _rates(scores: Mapping[str, float], *names: str | None) -> list[str]:
 
 
 def _document(finished: "Finished") -> dict[str, object]:
-    from risexp.tracking.spool import recorded_as
+    from risexp.tracking.upload_state import recorded_as
 
     best, fitted = finished.best, finished.calibration
     return {

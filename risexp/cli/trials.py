@@ -9,7 +9,7 @@ from risexp.cli.output import say, table
 from risexp.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from risexp.hpo.table import StudyTable, TrialRow
+    from risexp.hpo.studies.table import StudyTable, TrialRow
 
 _FEW: Final = 6
 """Fields that a row of a table has room for."""
@@ -25,7 +25,7 @@ def study_rows(rows: Sequence["TrialRow"]) -> None:
 
 def study_summary(shown: "StudyTable") -> str:
     """A study in one line."""
-    from risexp.hpo.table import WORDS
+    from risexp.hpo.studies.table import WORDS
 
     said = ", ".join(f"{shown.count(word)} {word}" for word in WORDS if shown.count(word))
     why = "" if shown.ended is None else f"; ended: {shown.ended}"
@@ -70,7 +70,7 @@ def beside_base(shown: "StudyTable", row: "TrialRow") -> None:
 
 def run_of(shown: "StudyTable", row: "TrialRow") -> str:
     """The run of a trial."""
-    from risexp.hpo.studies import run_id
+    from risexp.hpo.studies.study import run_id
 
     return run_id(shown.name, row.number)
 

@@ -8,7 +8,7 @@ from risexp.cli.options import AsJson, TrackingTo
 from risexp.cli.output import emit, note, say
 
 if TYPE_CHECKING:
-    from risexp.app.ui import Shown
+    from risexp.app.ui.ui import Shown
 
 Only = Annotated[
     Literal["mlflow", "dashboard"] | None, typer.Option("--only", help="One of the two.")
@@ -59,7 +59,7 @@ def ui(
     RISEXP_STORE names the studies' database where it is not this home's own. Off loopback a token
     is needed: that of RISEXP_UI_TOKEN, or one that is made and printed.
     """
-    from risexp.app.ui import Wanted, serve
+    from risexp.app.ui.ui import Wanted, serve
 
     names = tuple(allow_host or ())
     wanted = Wanted(only, host, port, dashboard_port, names, writable, tracking)

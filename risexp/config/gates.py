@@ -4,8 +4,8 @@ from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
+from risexp.config.named_files import first_comment, path_named, yaml_paths
 from risexp.config.section import Section
-from risexp.config.space_files import first_comment, path_named, yaml_paths
 from risexp.config.words import nearest, one_sentence
 from risexp.config.yaml import read_yaml
 from risexp.errors import ConfigInvalid

@@ -13,13 +13,13 @@ from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.diagnostics.checks import Check, check_table
 from risexp.diagnostics.degenerate import degenerate_batches
+from risexp.diagnostics.probe_trainer import School, drawing
 from risexp.diagnostics.report import Report, Table
-from risexp.diagnostics.school import School, drawing
-from risexp.loss.guess import Guess
+from risexp.loss.prediction_pair import Guess
 from risexp.loss.target import Target
 from risexp.loss.terms import TERMS, Term
 from risexp.model.observation import Observation
-from risexp.training.teacher import Teacher
+from risexp.training.objective import Teacher
 
 Fault = Literal["value", "gradient", "fails"]
 """The term is no number, its gradient is not, or it could not be computed at all."""

@@ -12,8 +12,7 @@ from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.diagnostics.checks import Check, check_table
-from risexp.diagnostics.report import Evidence, Rate, Report, Table
-from risexp.diagnostics.school import (
+from risexp.diagnostics.probe_trainer import (
     Course,
     Remembered,
     School,
@@ -23,9 +22,10 @@ from risexp.diagnostics.school import (
     milestones,
     pieces,
 )
+from risexp.diagnostics.report import Evidence, Rate, Report, Table
 from risexp.evaluation.counting import confusion
+from risexp.training.objective import Teacher
 from risexp.training.plan import Plan
-from risexp.training.teacher import Teacher
 
 BY_HEART: Final = 0.95
 """K accuracy that scenes known by heart must reach."""

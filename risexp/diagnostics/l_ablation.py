@@ -12,9 +12,9 @@ from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.diagnostics.draws import drawn
 from risexp.diagnostics.k_head import counts, taught_fresh
+from risexp.diagnostics.probe_trainer import School
 from risexp.diagnostics.report import Cell, Rate, Report, Row, Table
-from risexp.diagnostics.school import School
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.inference.nomp import Nomp
 
 LENGTHS: Final = (16, 32, 64)

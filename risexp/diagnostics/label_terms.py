@@ -13,7 +13,7 @@ from risexp.model.counting import CountLaw
 from risexp.model.observation import Observation
 from risexp.model.prediction import Pointers, Prediction
 from risexp.training.curriculum import curriculum
-from risexp.training.teacher import Teacher
+from risexp.training.objective import Teacher
 
 LIMIT: Final = 1e-9
 """What rounding, and logits of 30 in place of infinite ones, may leave: e^-30 is 1e-13."""

@@ -14,8 +14,7 @@ from torch.nn import Module, Parameter
 from risexp.config.run import RunConfig
 from risexp.data.scenes import SceneGenerator
 from risexp.diagnostics.checks import Check, check_table
-from risexp.diagnostics.report import Number, Report, Table
-from risexp.diagnostics.school import (
+from risexp.diagnostics.probe_trainer import (
     Course,
     Remembered,
     School,
@@ -23,6 +22,7 @@ from risexp.diagnostics.school import (
     drawing,
     lesson_of,
 )
+from risexp.diagnostics.report import Number, Report, Table
 from risexp.training.curriculum import curriculum
 from risexp.training.plan import Plan
 

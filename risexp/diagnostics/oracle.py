@@ -20,13 +20,13 @@ from risexp.diagnostics.label_terms import LIMIT, term_checks
 from risexp.diagnostics.labels import label_covariance, label_estimate
 from risexp.diagnostics.report import Number, Rate, Report, Table
 from risexp.errors import ConfigInvalid
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.evaluation.metrics import METRICS
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.evaluation.scores import Scores, summarise
 from risexp.inference.estimate import Estimate
 from risexp.inference.spectral import Spectral
-from risexp.training.teacher import Teacher
+from risexp.training.objective import Teacher
 
 ROUNDING: Final = 1e-5
 """What single precision may change in the error of a blend."""

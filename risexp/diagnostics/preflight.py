@@ -11,8 +11,8 @@ from risexp.diagnostics.k_head import Amount, probe_k_head
 from risexp.diagnostics.litmus import probe_litmus
 from risexp.diagnostics.oracle import Tried, probe_oracle
 from risexp.diagnostics.overfit import probe_overfit
+from risexp.diagnostics.probe_trainer import School
 from risexp.diagnostics.report import Report, Row, Table
-from risexp.diagnostics.school import School
 
 SCENES: Final = 64
 """Learned by heart, and labelled."""

@@ -21,7 +21,7 @@ from torch import Tensor
 from risexp.estimation.law import Fit, Law
 from risexp.estimation.pursuit import Pursuit
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.estimation.view import View
 
 CountRule = Literal["evidence", "bic", "aic"]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from risexp.estimation.projection import Equations, Projection, Solution, project, solve
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.estimation.view import View
 from risexp.physics.geometry import Panel
 

@@ -12,7 +12,7 @@ from risexp.estimation.laplace import Gaussian
 from risexp.estimation.law import Fit, Scan
 from risexp.estimation.noise import noise_power
 from risexp.estimation.projection import loaded_root
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.estimation.stochastic import (
     Gaussians,
     Recorded,

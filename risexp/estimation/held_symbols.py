@@ -18,7 +18,7 @@ from risexp.estimation.laplace import Gaussian, log_diagonal
 from risexp.estimation.law import Fit, Scan
 from risexp.estimation.noise import noise_power
 from risexp.estimation.projection import Equations, Projection, loaded_root, project
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.physics.steering import steering_vector
 
 _SETTLED = 3e-2

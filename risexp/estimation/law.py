@@ -6,7 +6,7 @@ from typing import Protocol
 from torch import Tensor
 
 from risexp.estimation.grid import Grid
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 
 
 @dataclass(frozen=True)

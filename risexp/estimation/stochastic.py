@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from risexp.estimation.descent import by_coordinate, by_source, damped_step, moved
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.physics.signals import coded
 from risexp.physics.steering import steering_slopes
 

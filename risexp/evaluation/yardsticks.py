@@ -11,7 +11,7 @@ import torch
 from risexp.config.run import RunConfig
 from risexp.config.sections import DataConfig, PhysicsConfig
 from risexp.data.frames import Scenes, Truth
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.evaluation.references import references
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise

@@ -15,7 +15,7 @@ from risexp.config.training import Fallback, LocalisationSpectrum, Refinement
 from risexp.data.frames import Frames
 from risexp.estimation.noise import noise_power
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.inference.estimate import Estimate
 from risexp.inference.nomp import Nomp, law_of
 from risexp.inference.spectral import Spectral, placed

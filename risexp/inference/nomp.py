@@ -14,7 +14,7 @@ from risexp.estimation.law import Law
 from risexp.estimation.noise import noise_power
 from risexp.estimation.pursuit import Pursuit, pursue
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.inference.estimate import Estimate, joined
 from risexp.physics.geometry import angles
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from risexp.estimation.descent import refine
 from risexp.estimation.grid import Grid, summed_energy
 from risexp.estimation.projection import Equations, loaded_root
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.physics.steering import steering_vector
 
 _STEPS = 4

@@ -17,7 +17,7 @@ from risexp.estimation.descent import refine
 from risexp.estimation.grid import search_grid
 from risexp.estimation.peaks import distinct, highest_peaks
 from risexp.estimation.projection import Equations
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.inference.estimate import Estimate, joined
 from risexp.inference.recursive_music import recursive_music
 from risexp.physics.geometry import angles

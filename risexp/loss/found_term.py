@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from risexp.loss.guess import Guess
+from risexp.loss.prediction_pair import Guess
 
 ANGLE_RAD: Final = math.radians(5.0)
 """Largest error of an angle of a source that is found."""

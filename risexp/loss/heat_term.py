@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from risexp.loss.guess import Guess
+from risexp.loss.prediction_pair import Guess
 from risexp.loss.target import Target
 from risexp.model.prediction import Heat
 from risexp.physics.geometry import direction_cosines

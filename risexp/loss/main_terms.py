@@ -3,8 +3,8 @@
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from risexp.loss.guess import Guess
 from risexp.loss.positions import position_error
+from risexp.loss.prediction_pair import Guess
 
 
 def covariance_error(guess: Guess) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from risexp.covariance.gram import gram
-from risexp.loss.guess import Guess
+from risexp.loss.prediction_pair import Guess
 from risexp.loss.spectrum import sound_scenes
 from risexp.loss.target import Target
 from risexp.physics.geometry import Panel, direction_cosines

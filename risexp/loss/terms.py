@@ -7,7 +7,6 @@ from torch import Tensor
 
 from risexp.loss.count_term import count_error
 from risexp.loss.found_term import found_error
-from risexp.loss.guess import Guess
 from risexp.loss.heat_term import heat_error
 from risexp.loss.main_terms import (
     covariance_error,
@@ -15,6 +14,7 @@ from risexp.loss.main_terms import (
     pointer_error,
     predicted_error,
 )
+from risexp.loss.prediction_pair import Guess
 from risexp.loss.structure_terms import (
     column_overlap,
     eigengap_excess,

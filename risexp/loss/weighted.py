@@ -8,7 +8,7 @@ from torch import Tensor
 
 from risexp.errors import ConfigInvalid
 from risexp.loss.balance import Balance
-from risexp.loss.guess import Guess
+from risexp.loss.prediction_pair import Guess
 from risexp.loss.terms import TERMS
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from risexp.config.learning import NetworkConfig
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.model.blocks import Attention
 from risexp.model.features import Features
 from risexp.model.observation import Observation

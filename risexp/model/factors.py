@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from risexp.config.learning import FactorKind
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.model.blocks import perceptron
 from risexp.model.features import Features
 from risexp.model.prediction import Pointers

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from risexp.config.learning import NetworkConfig
 from risexp.estimation.grid import search_grid
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.model.blocks import Residual
 from risexp.model.features import Features
 from risexp.model.observation import Observation

@@ -9,7 +9,7 @@ from torch import nn
 from risexp.config.run import RunConfig
 from risexp.config.training import Part
 from risexp.covariance.effective import effective
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.model.aperture_front import ApertureFront
 from risexp.model.blocks import perceptron
 from risexp.model.count_head import CountHead

@@ -11,9 +11,9 @@ from risexp.config.run import RunConfig
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import Method, sampled_covariance
 from risexp.data.frames import Frames
-from risexp.estimation.glance import Glance, glance
 from risexp.estimation.noise import snr_db_of
-from risexp.estimation.setting import Setting
+from risexp.estimation.quick_pursuit import Glance, glance
+from risexp.estimation.receiver_model import Setting
 
 
 @dataclass(frozen=True)

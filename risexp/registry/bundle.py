@@ -22,7 +22,7 @@ from risexp.inference.predictor import Predictor
 from risexp.model.network import Network
 from risexp.model.observation import Observer
 from risexp.registry.seal import MANIFEST, Sha, seal, unseal
-from risexp.tracking.folder import is_name
+from risexp.runs.folder import is_name
 from risexp.training.state import restore
 
 WEIGHTS: Final = "weights.safetensors"

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from packaging.version import Version
 
+from risexp.core.durable import sync
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.registry.bundle import INSIDE, NAME, Bundle, write_bundle
 from risexp.tracking.stores import SETTINGS
-from risexp.training.durable import sync
 
 os.environ.update(SETTINGS)
 
@@ -60,7 +60,7 @@ def requirements() -> list[str]:
 
 def _write_model(bundle: Bundle, folder: Path) -> None:
     """All that is not the bundle. MLflow's own saving knows no complex example."""
-    shutil.copyfile(Path(__file__).with_name("entry.py"), folder / "entry.py")
+    shutil.copyfile(Path(__file__).with_name("model_code.py"), folder / "entry.py")
     example = example_of(bundle.config)
     _write(folder / "input_example.json", json.dumps(example))
     _write(folder / EXAMPLE, json.dumps({"inputs": example}))

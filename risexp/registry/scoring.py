@@ -13,9 +13,9 @@ import uvicorn
 from risexp.errors import EnvironmentFailed
 from risexp.inference.answers import Answer
 from risexp.registry.pyfunc import Model, PyFuncModel, load_model, scoring_app
-from risexp.registry.served import Answering
-from risexp.tracking.door import Door
-from risexp.tracking.served import Guarded
+from risexp.registry.pyfunc_model import Answering
+from risexp.web.guard import Door
+from risexp.web.mlflow_app import Guarded
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]

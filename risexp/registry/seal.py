@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from risexp.config.run import canonical_sha
 from risexp.config.words import one_sentence
+from risexp.core.durable import write_durably
 from risexp.errors import EnvironmentFailed, ModelRefused
-from risexp.training.durable import write_durably
 
 MANIFEST: Final = "manifest.json"
 

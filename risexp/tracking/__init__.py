@@ -1,1 +1,1 @@
-"""Tracking: who listens to a run. What is recorded, shown, kept, and when it has to end."""
+"""Tracking in MLflow: the client, the uploader, queries, stores."""

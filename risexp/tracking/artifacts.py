@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from risexp.tracking.lines import Note
-from risexp.tracking.picture import BY_SNR, draw_bins, draw_confusion, picture_files
-from risexp.tracking.redaction import redacted
-from risexp.tracking.spool import Ending
+from risexp.core.redaction import redacted
+from risexp.runs.journal_format import Note
+from risexp.tracking.confusion_image import BY_SNR, draw_bins, draw_confusion, picture_files
+from risexp.tracking.upload_state import Ending
 
 Files = Mapping[str, bytes]
 

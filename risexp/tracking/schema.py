@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from filelock import FileLock, Timeout
 
+from risexp.core.durable import PARTIAL, sync
 from risexp.errors import EnvironmentFailed
 from risexp.tracking.stores import SETTINGS, Store
-from risexp.training.durable import PARTIAL, sync
 
 if TYPE_CHECKING:
-    from risexp.tracking.mlflow import Runs
+    from risexp.tracking.client import Runs
 
 Tables = Literal["missing", "other", "current"]
 """Of a store: none, those of another version of MLflow, or those it needs."""
@@ -34,7 +34,7 @@ def opened(store: Store) -> "Runs":
 
     MLflow is imported here and not before: it takes seconds.
     """
-    from risexp.tracking.mlflow import Runs
+    from risexp.tracking.client import Runs
 
     prepare(store)
     return Runs(store)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from risexp.config.space_files import home
+from risexp.core.home import home
+from risexp.core.redaction import redacted_address
 from risexp.errors import InvalidInput
-from risexp.tracking.redaction import redacted_address
+from risexp.runs.labels import EMBEDDED
 
-EMBEDDED: Final = "embedded"
 OFF: Final = "off"
 VARIABLE: Final = "RISEXP_TRACKING_URI"
 """Names the store where no option does."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from risexp.config.training import OptimizerConfig, Part
-from risexp.training.parts import Parts
+from risexp.training.param_groups import Parts
 
 _MOMENTS: Final = ("step", "exp_avg", "exp_avg_sq")
 

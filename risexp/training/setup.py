@@ -9,12 +9,12 @@ from risexp.config.run import RunConfig
 from risexp.config.training import Part, TrainingConfig
 from risexp.data.scenes import SceneGenerator
 from risexp.errors import CheckpointRefused
-from risexp.training.accounts import Limits
 from risexp.training.average import Average
 from risexp.training.batches import Batches, KeyedBatches, RepeatedBatches
 from risexp.training.curriculum import curriculum
+from risexp.training.epoch_checks import Limits
 from risexp.training.optimizer import StepRule
-from risexp.training.parts import parts_of
+from risexp.training.param_groups import parts_of
 from risexp.training.replay import Objective
 from risexp.training.schedule import Schedule
 from risexp.training.state import State, restore

@@ -11,10 +11,10 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from risexp.config.training import Part
 from risexp.training.average import Average
 from risexp.training.optimizer import GatedAdamW, StepRule
-from risexp.training.parts import Parts, expect_each_once, held
+from risexp.training.param_groups import Parts, expect_each_once, held
 from risexp.training.plan import Plan
 from risexp.training.schedule import Schedule
-from risexp.training.steps import Counter, Steps
+from risexp.training.step_counter import Counter, Steps
 from risexp.training.transfer import fetch
 
 

@@ -14,10 +14,10 @@ from torch.nn import Module
 from risexp.config.training import Selection
 from risexp.data.frames import Scenes
 from risexp.errors import CheckpointRefused, TrainingAborted
-from risexp.training.accounts import Limits, expect_sound
 from risexp.training.batches import KeyedBatches
+from risexp.training.epoch_checks import Limits, expect_sound
 from risexp.training.events import BatchEnded, EpochEnded, EpochStarted, Event
-from risexp.training.means import Loss, Means
+from risexp.training.loss_meter import Loss, Means
 from risexp.training.plan import Plan
 from risexp.training.progress import CRITERIA, Progress
 from risexp.training.replay import UNDECOMPOSED, Objective, Refusal, explain

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app import lookout
-from risexp.hpo.crew import Post
-from risexp.hpo.store import open_store
-from tests.crews import Hands
+from risexp.app.search import supervisor as lookout
+from risexp.hpo.store.store import open_store
+from risexp.hpo.workers.pool import Post
+from tests.support.worker_pool import Hands
 
 
 @pytest.fixture(scope="module")

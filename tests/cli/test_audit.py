@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app.audit import AuditDone, ToAudit
-from risexp.app.search import Searched
+from risexp.app.search.audit import AuditDone, ToAudit
+from risexp.app.search.search import Searched
 from risexp.cli.audit import say_audit
 from risexp.errors import EnvironmentFailed
-from risexp.hpo.audits import Audit, Audited, Saved
-from risexp.hpo.store import find_store
-from risexp.hpo.studies import find_study
-from risexp.hpo.table import StudyTable, TrialRow, TrialWord
-from risexp.tracking.folder import runs_home
-from tests.commands import Capture, document, run
-from tests.searches import BLINK
+from risexp.hpo.store.store import find_store
+from risexp.hpo.studies.audits import Audit, Audited, Saved
+from risexp.hpo.studies.study import find_study
+from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
+from risexp.runs.folder import runs_home
+from tests.support.commands import Capture, document, run
+from tests.support.searches import BLINK
 
 RATE = "training.optimizer.lr"
 HPO = "hpo --space tiny --workers 1 --device cpu --unchecked --audit"
@@ -121,8 +121,8 @@ class Steps:
         self.found = OVER
         self.audit: AuditDone | Exception = done(ONE, within=searched("tiny-audit"))
         self.asked: list[ToAudit] = []
-        monkeypatch.setattr("risexp.app.search.search", lambda *_: self.found)
-        monkeypatch.setattr("risexp.app.audit.audit", self._audit)
+        monkeypatch.setattr("risexp.app.search.search.search", lambda *_: self.found)
+        monkeypatch.setattr("risexp.app.search.audit.audit", self._audit)
 
     def _audit(self, wanted: ToAudit, *_: object) -> AuditDone:
         self.asked.append(wanted)
@@ -162,7 +162,7 @@ def test_the_search_is_said_before_its_audit_begins(
         before.append(capsys.readouterr().out)
         return done(ONE)
 
-    monkeypatch.setattr("risexp.app.audit.audit", late)
+    monkeypatch.setattr("risexp.app.search.audit.audit", late)
 
     run(capsys, HPO)
 

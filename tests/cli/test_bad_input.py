@@ -10,7 +10,7 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from risexp.cli.main import main
-from tests.sets import contents, frozen, request_of
+from tests.support.frozen_sets import contents, frozen, request_of
 
 GENERATE = "data generate --split test --scenes 3 -p smoke"
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app import accuracy
+from risexp.app.benchmark.accuracy import measure as accuracy
 from risexp.cli.levels import snr_levels
 from risexp.errors import ConfigInvalid
-from tests.commands import Capture, document, run
+from tests.support.commands import Capture, document, run
 
 BENCH = "bench accuracy -p smoke --methods nomp --scenes 4"
 

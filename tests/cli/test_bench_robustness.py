@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app import robustness
-from tests.commands import Capture, document, run
+from risexp.app.benchmark.robustness import measure as robustness
+from tests.support.commands import Capture, document, run
 
 BENCH = "bench robustness -p smoke --methods nomp --scenes 3 --scenarios phase,label"
 
@@ -69,7 +69,7 @@ def test_the_document_is_all_that_is_printed_as_json(capsys: Capture) -> None:
 
 
 def test_every_scenario_is_named_in_the_help(capsys: Capture) -> None:
-    from risexp.app.robustness_scenarios import SCENARIOS
+    from risexp.app.benchmark.robustness.scenarios import SCENARIOS
 
     _, out, _ = run(capsys, "bench robustness --help")
 

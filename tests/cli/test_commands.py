@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from risexp import __version__
 from risexp.cli.main import main
 from risexp.errors import ConfigInvalid
-from tests.commands import GENERATE, Capture, run
+from tests.support.commands import GENERATE, Capture, run
 
 
 def test_without_arguments_the_help_is_shown(capsys: Capture) -> None:

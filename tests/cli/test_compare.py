@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app import accuracy, report_page
-from risexp.config.space_charter import Charter
-from risexp.hpo.address import embedded
-from risexp.hpo.ending import Ending
-from tests.commands import Capture, document, run
-from tests.judged import SMOKE, judged, with_network
-from tests.runs_followed import DEAD
-from tests.searches import Past, past, tiny
-from tests.trials import opened
+from risexp.app.benchmark.accuracy import measure as accuracy
+from risexp.app.report import page as report_page
+from risexp.hpo.store.address import embedded
+from risexp.hpo.trials.trial_result import Ending
+from risexp.space.study_spec import Charter
+from tests.support.commands import Capture, document, run
+from tests.support.recorded_runs import DEAD
+from tests.support.searches import Past, past, tiny
+from tests.support.validated_runs import SMOKE, judged, with_network
+from tests.support.worker_processes import opened
 
 LR = "training.optimizer.lr"
 TRIALS: tuple[Past, ...] = (

@@ -7,7 +7,7 @@ import pytest
 
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig, fields
-from tests.commands import Capture, document, run
+from tests.support.commands import Capture, document, run
 
 
 def test_config_show_prints_every_field_with_its_meaning(capsys: Capture) -> None:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app.confirm import Confirmed
-from risexp.app.search import Searched
+from risexp.app.search.confirm import Confirmed
+from risexp.app.search.search import Searched
 from risexp.cli.confirm import say_confirmed
-from risexp.hpo.confirmation import Candidate, Confirmation
-from risexp.hpo.table import StudyTable
-from risexp.tracking.folder import find_run
-from tests.commands import Capture, document, run
-from tests.searches import BLINK, RATE
+from risexp.hpo.studies.confirmation import Candidate, Confirmation
+from risexp.hpo.studies.table import StudyTable
+from risexp.runs.folder import find_run
+from tests.support.commands import Capture, document, run
+from tests.support.searches import BLINK, RATE
 
 CONFIRM = "confirm --study tiny --top 1 --seeds 2 --workers 1 --device cpu"
 

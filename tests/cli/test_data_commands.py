@@ -7,7 +7,7 @@ import pytest
 
 from risexp.config.layers import load_config, preset_names
 from risexp.data.shards import FrozenSet
-from tests.commands import GENERATE, Capture, document, run
+from tests.support.commands import GENERATE, Capture, document, run
 
 
 @pytest.mark.parametrize("device", ["cpu:x", "cpu:", "cpu:-1"])

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from risexp.app import ui
-from risexp.hpo.address import embedded
-from risexp.hpo.leases import Leases, Owner
-from risexp.hpo.schema import ATTEMPTS
-from risexp.hpo.store import open_store
-from risexp.hpo.studies import find_study
-from tests.checkups import NAME
+from risexp.app.ui import ui
+from risexp.hpo.store.address import embedded
+from risexp.hpo.store.leases import Leases, Owner
+from risexp.hpo.store.schema import ATTEMPTS
+from risexp.hpo.store.store import open_store
+from risexp.hpo.studies.study import find_study
 from tests.cli.test_startup import imported
-from tests.commands import Capture, document, run
+from tests.support.commands import Capture, document, run
+from tests.support.homes import NAME
 
 KNOWN = "a-token-that-is-long-enough"
 STUDY = f"deploy check --study {NAME}"

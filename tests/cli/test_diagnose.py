@@ -9,12 +9,12 @@ import torch
 from risexp.config.run import RunConfig
 from risexp.covariance.factored import FactoredCovariance
 from risexp.diagnostics.k_head import Amount
+from risexp.diagnostics.probe_trainer import School
 from risexp.diagnostics.report import Report
-from risexp.diagnostics.school import School
-from risexp.tracking.folder import find_run
-from risexp.training.vault import best
+from risexp.runs.folder import find_run
+from risexp.training.checkpoint_store import best
 from tests.cli.test_startup import HEAVY, imported
-from tests.commands import Capture, document, run
+from tests.support.commands import Capture, document, run
 
 PROBES = ("mdl", "references", "oracle")
 SMOKE = "--preset smoke --scenes 30"
@@ -175,7 +175,7 @@ def test_a_count_head_is_asked_with_the_weights_and_the_beta_of_a_run(
         given.append((config, amount, beta, school))
         return Report("k-head", "pass", (), ("Well.",))
 
-    monkeypatch.setattr("risexp.app.diagnose.probe_k_head", watched)
+    monkeypatch.setattr("risexp.app.run.diagnose.probe_k_head", watched)
 
     code, _, _ = run(capsys, f"diagnose k-head --checkpoint {finished['run']} --fresh 7")
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app.doctor import mend
-from tests.checkups import NAME, change, taken, the_study
-from tests.commands import Capture, document, run
+from risexp.app.doctor import fix as mend
+from tests.support.commands import Capture, document, run
+from tests.support.homes import NAME, change, taken, the_study
 
 
 @pytest.fixture(autouse=True)

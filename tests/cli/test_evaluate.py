@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from risexp.tracking.folder import list_runs
-from tests.commands import Capture, document, run
+from risexp.runs.folder import list_runs
+from tests.support.commands import Capture, document, run
 
 TRAIN = (
     "train -p smoke --set training.epochs=1 --set training.scenes_per_epoch=16 "

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app.studies import show_study
-from risexp.tracking.folder import find_run
-from risexp.tracking.labels import read_labels
-from risexp.training.vault import best
-from tests.commands import Capture, document, run
-from tests.searches import BLINK, RATE
-from tests.trials import until
+from risexp.app.search.studies import show_study
+from risexp.runs.folder import find_run
+from risexp.runs.labels import read_labels
+from risexp.training.checkpoint_store import best
+from tests.support.commands import Capture, document, run
+from tests.support.searches import BLINK, RATE
+from tests.support.worker_processes import until
 
 HPO = "hpo --space tiny --workers 1 --device cpu --unchecked"
 
@@ -110,7 +110,7 @@ def test_a_search_grows_ends_at_a_bound_and_refuses_another_space(capsys: Captur
 def test_a_worker_of_its_own_does_what_waits(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("risexp.app.lookout.Crew", Nobody)
+    monkeypatch.setattr("risexp.app.search.supervisor.Crew", Nobody)
     run(capsys, HPO)
 
     code, _, err = run(capsys, "worker --study tiny --device cpu")
@@ -154,7 +154,7 @@ def test_what_cannot_begin_is_one_sentence_and_leaves_nothing_behind(
 def test_a_worker_of_a_study_that_is_not_there_names_those_that_are(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("risexp.app.lookout.Crew", Nobody)
+    monkeypatch.setattr("risexp.app.search.supervisor.Crew", Nobody)
     run(capsys, HPO)
 
     code, _, err = run(capsys, "worker --study tyni --device cpu")
@@ -185,7 +185,7 @@ class Nobody:
 def test_a_search_that_is_not_over_says_how_to_go_on(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("risexp.app.lookout.Crew", Nobody)
+    monkeypatch.setattr("risexp.app.search.supervisor.Crew", Nobody)
 
     code, out, _ = run(capsys, HPO)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.commands import Capture, document, run
-from tests.models import SCENES, arrays, model_in
+from tests.support.commands import Capture, document, run
+from tests.support.models import SCENES, arrays, model_in
 
 
 @pytest.fixture(autouse=True)

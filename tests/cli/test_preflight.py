@@ -6,7 +6,7 @@ import pytest
 
 from risexp.covariance.factored import FactoredCovariance
 from tests.cli.test_startup import HEAVY, imported
-from tests.commands import Capture, document, run
+from tests.support.commands import Capture, document, run
 
 FAST = "preflight --preset smoke --set data.sources_max=2"
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app import promote as module
+from risexp.app.promotion import promote as module
 from risexp.tracking.stores import embedded
-from tests.candidates import answering, kept
-from tests.commands import Capture, document, run
-from tests.promotions import alone, evidence
-from tests.records import place
+from tests.support.candidates import answering, kept
+from tests.support.commands import Capture, document, run
+from tests.support.promotions import alone, evidence
+from tests.support.uploads import place
 
 FIRST = "promote --run train-1 --scenes 60"
 SECOND = "promote --run train-2 --scenes 60"

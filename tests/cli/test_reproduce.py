@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from risexp.callbacks.early_stopping import Until
 from risexp.cli.main import main
-from risexp.tracking.folder import RunFolder, list_runs
-from risexp.tracking.labels import read_labels
-from risexp.tracking.stopping import Until
+from risexp.runs.folder import RunFolder, list_runs
+from risexp.runs.labels import read_labels
 from risexp.training.events import EpochEnded, Event
-from tests.commands import Capture, document, run
+from tests.support.commands import Capture, document, run
 
 SETTINGS = (
     "training.epochs=3",

@@ -11,8 +11,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.commands import Capture, run
-from tests.models import model_in
+from tests.support.commands import Capture, run
+from tests.support.models import model_in
 
 PROGRAM = "from risexp.cli.main import main; main()"
 

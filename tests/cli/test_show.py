@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from risexp.data.shards import FrozenSet
-from tests.commands import GENERATE, Capture, document, run
+from tests.support.commands import GENERATE, Capture, document, run
 
 
 def scene_with_most_sources(folder: Path) -> int:

@@ -7,17 +7,17 @@ from pathlib import Path
 import optuna
 import pytest
 
-from risexp.app import space_probe
-from risexp.app.space_probe import Trace
+from risexp.app.space import probe as space_probe
+from risexp.app.space.probe import Trace
 from risexp.config.run import RunConfig
-from risexp.config.space_charter import Charter
-from risexp.config.space_files import load_space, space_paths
-from risexp.hpo.beginnings import Beginning
-from risexp.hpo.points import base_point
-from risexp.hpo.store import open_store
-from risexp.hpo.studies import open_study
-from tests.commands import Capture, document, run
-from tests.studies import had
+from risexp.hpo.store.store import open_store
+from risexp.hpo.studies.start import Beginning
+from risexp.hpo.studies.start_points import base_point
+from risexp.hpo.studies.study import open_study
+from risexp.space.files import load_space, space_paths
+from risexp.space.study_spec import Charter
+from tests.support.commands import Capture, document, run
+from tests.support.studies import had
 
 SOUND = "trials: 4\nvary:\n  sampled.ridge: {kind: log, low: 1.0e-4, high: 1.0e-2}\n"
 BROKEN = SOUND.replace("ridge", "rigde")

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from risexp.app.search import Searched
-from risexp.app.stages import Staged, StageRow
-from risexp.app.studies import show_study
-from risexp.config.space_stages import Verdict
-from risexp.hpo.table import StudyTable, TrialRow, TrialWord
-from risexp.tracking.folder import find_run
-from tests.commands import Capture, document, run
-from tests.searches import BLINK
+from risexp.app.search.search import Searched
+from risexp.app.search.stages import Staged, StageRow
+from risexp.app.search.studies import show_study
+from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
+from risexp.runs.folder import find_run
+from risexp.space.stages import Verdict
+from tests.support.commands import Capture, document, run
+from tests.support.searches import BLINK
 
 HPO = "hpo --space terms --workers 1 --device cpu --unchecked"
 WEIGHT = {"kind": "choice", "options": [0.0, 1.0]}
@@ -81,7 +81,7 @@ def found(*rows: StageRow, left: tuple[str, ...] = (), fault: str | None = None)
 def test_the_table_says_what_each_stage_changed_and_how_to_train_the_result(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("risexp.app.stages.search_stages", lambda *_: found(KEPT))
+    monkeypatch.setattr("risexp.app.search.stages.search_stages", lambda *_: found(KEPT))
 
     code, out, _ = run(capsys, HPO)
 
@@ -100,7 +100,8 @@ def test_stages_without_a_verdict_are_named(
 ) -> None:
     begun = stage("cross", ("complete", "waiting"), None)
     monkeypatch.setattr(
-        "risexp.app.stages.search_stages", lambda *_: found(KEPT, begun, left=("cross", "margin"))
+        "risexp.app.search.stages.search_stages",
+        lambda *_: found(KEPT, begun, left=("cross", "margin")),
     )
 
     code, out, _ = run(capsys, HPO)
@@ -116,7 +117,7 @@ def test_a_stage_that_fails_ends_with_its_reason(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = found(KEPT, left=("cross",), fault="stage cross: nobody was asked")
-    monkeypatch.setattr("risexp.app.stages.search_stages", lambda *_: failed)
+    monkeypatch.setattr("risexp.app.search.stages.search_stages", lambda *_: failed)
 
     code, out, err = run(capsys, f"{HPO} --json")
 

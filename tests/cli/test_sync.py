@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from risexp.tracking.folder import RunFolder, list_runs
-from risexp.tracking.labels import Labels, read_labels
-from risexp.tracking.outcome import complete
-from risexp.tracking.source import sources
-from risexp.tracking.spool import Spool
+from risexp.runs.folder import RunFolder, list_runs
+from risexp.runs.labels import Labels, read_labels
+from risexp.runs.outcome import complete
+from risexp.runs.source import sources
 from risexp.tracking.stores import Store, embedded
+from risexp.tracking.upload_state import Spool
 from tests.cli.test_train import TRAIN
-from tests.commands import Capture, document, run
-from tests.records import ask, due, finished, held, new_run, place, run_ids, train
+from tests.support.commands import Capture, document, run
+from tests.support.uploads import ask, due, finished, held, new_run, place, run_ids, train
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from risexp.tracking.folder import RunFolder, list_runs
-from risexp.training.vault import best, newest
-from tests.commands import Capture, document, run
+from risexp.runs.folder import RunFolder, list_runs
+from risexp.training.checkpoint_store import best, newest
+from tests.support.commands import Capture, document, run
 
 SETTINGS = (
     "training.epochs=3",

@@ -7,8 +7,8 @@ from pydantic import JsonValue
 
 from risexp.cli.trials import beside_base, best_trial, study_rows, trial_of
 from risexp.errors import InvalidInput
-from risexp.hpo.table import StudyTable, TrialRow
-from tests.commands import Capture
+from risexp.hpo.studies.table import StudyTable, TrialRow
+from tests.support.commands import Capture
 
 MANY: Mapping[str, JsonValue] = {f"network.field_{index}": index for index in range(7)}
 

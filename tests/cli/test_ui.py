@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.commands import Capture, run
+from tests.support.commands import Capture, run
 
 ASK = ("/health", "/api/studies")
 """Of MLflow, and of the dashboard."""

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from risexp.app.run import Machine, Run
-from risexp.app.train import resume, train
+from risexp.app.run.run import Machine, Run
+from risexp.app.run.train import resume, train
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig, fields
 from risexp.errors import ConfigInvalid
 from risexp.training.curriculum import curriculum
 from risexp.training.state import State
-from tests.runs import ANOTHER
-from tests.runs_of_training import epochs_of, same_state
+from tests.support.configs import ANOTHER
+from tests.support.trainers import epochs_of, same_state
 
 Changes = dict[str, object]
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from risexp.config.gates import FOLDER, CandidateGates, ChampionGates, Gates, NompGates, load_gates
-from risexp.config.space_files import yaml_paths
+from risexp.config.named_files import yaml_paths
 from risexp.errors import ConfigInvalid
 
 

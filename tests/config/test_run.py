@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from risexp.config.learning import LossWeights
 from risexp.config.run import RunConfig, describe, fields
 from risexp.config.section import Section
-from tests.runs import ANOTHER, refusal
+from tests.support.configs import ANOTHER, refusal
 
 
 def test_a_configuration_survives_its_own_json() -> None:

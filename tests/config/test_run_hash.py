@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pytest
 
 from risexp.config.run import RunConfig, fields
-from tests.runs import ANOTHER
+from tests.support.configs import ANOTHER
 
 PHASES = {"curriculum.phase": "three-phase"}
 SHAPED = {"loss.subspace": 0.2}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from risexp.config.run import RunConfig
-from tests.runs import refusal
+from tests.support.configs import refusal
 
 NUMBERS = ("physics.wavelength_m", "physics.station_deg", "data.separation_deg", "sampled.ridge")
 INTERVALS = ("physics.rician_db", "data.phi_deg", "data.theta_deg", "data.range_m", "data.snr_db")

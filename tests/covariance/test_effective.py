@@ -9,7 +9,7 @@ from torch import Tensor
 from risexp.covariance.effective import alpha, effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.data.frames import Scenes
-from tests.scenes import (
+from tests.support.scenes import (
     gaussian,
     label_covariance,
     matrix,

@@ -12,8 +12,23 @@ from risexp.covariance.sampled import Method
 from risexp.data.scenes import panel_of
 from risexp.physics.geometry import direction_cosines
 from risexp.physics.steering import steering_vector
-from tests.dense import OPERATIONS, Case, Dense, deviation, drawn_factor, make_case, tolerance
-from tests.scenes import any_device, gaussian, matrix, physical_covariance, tiny_scenes, worst
+from tests.support.dense_covariance import (
+    OPERATIONS,
+    Case,
+    Dense,
+    deviation,
+    drawn_factor,
+    make_case,
+    tolerance,
+)
+from tests.support.scenes import (
+    any_device,
+    gaussian,
+    matrix,
+    physical_covariance,
+    tiny_scenes,
+    worst,
+)
 
 DTYPES = (torch.complex128, torch.complex64)
 

@@ -7,7 +7,7 @@ from risexp.config.sections import CovarianceConfig
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.physics.steering import steering_vector
-from tests.scenes import gaussian, panel
+from tests.support.scenes import gaussian, panel
 
 
 def covariance(scale: float = 1.0, *, device: torch.device | str = "cpu") -> FactoredCovariance:

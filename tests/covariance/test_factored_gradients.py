@@ -8,8 +8,8 @@ from torch import Tensor
 
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.gram import gram
-from tests.dense import OPERATIONS, Case, make_case, projector, tolerance
-from tests.scenes import gaussian, slope, worst
+from tests.support.dense_covariance import OPERATIONS, Case, make_case, projector, tolerance
+from tests.support.scenes import gaussian, slope, worst
 
 DIFFERENTIABLE = [name for name in OPERATIONS if name != "signal_subspace"]
 

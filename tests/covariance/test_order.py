@@ -10,7 +10,7 @@ from torch import Tensor
 
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.order import Criterion, order, order_scores
-from tests.scenes import gaussian
+from tests.support.scenes import gaussian
 
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 

@@ -8,7 +8,7 @@ from risexp.config.sections import DataConfig
 from risexp.covariance.sampled import Method, joint_field, sampled_covariance, snapshot_fields
 from risexp.data.frames import Frames
 from risexp.data.scenes import source_steering
-from tests.scenes import DEFAULT_PHYSICS, gaussian, matrix, panel, tiny_scenes, worst
+from tests.support.scenes import DEFAULT_PHYSICS, gaussian, matrix, panel, tiny_scenes, worst
 
 RIDGE = 1e-2
 BATCH, SNAPSHOTS, ANTENNAS, ELEMENTS = 19, 16, 16, 144

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from risexp.data.arrays import Sizes, frames_of
 from risexp.errors import DataInvalid
-from tests.models import SCENES, arrays, frames, model_config
+from tests.support.models import SCENES, arrays, frames, model_config
 
 SIZES = Sizes.of(model_config())
 

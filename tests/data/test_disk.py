@@ -11,7 +11,7 @@ import pytest
 from risexp.data.freezing import planned_bytes
 from risexp.data.shards import FrozenSet
 from risexp.errors import EnvironmentFailed
-from tests.sets import (
+from tests.support.frozen_sets import (
     FULL,
     SCENES,
     SECOND_SHARD,

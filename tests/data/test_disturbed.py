@@ -9,9 +9,9 @@ import torch
 from risexp.data.disturbed import mislabelled, seen_through, wave_amplitude
 from risexp.data.frames import Scenes
 from risexp.errors import DataInvalid
-from tests.disturbances import PANEL, clean, noise
-from tests.estimates import truth_of
-from tests.scenes import SMALL, gaussian, panel, tiny_scenes, worst
+from tests.support.disturbed_scenes import PANEL, clean, noise
+from tests.support.estimates import truth_of
+from tests.support.scenes import SMALL, gaussian, panel, tiny_scenes, worst
 
 
 def test_gains_of_one_change_no_bit() -> None:

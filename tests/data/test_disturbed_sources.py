@@ -13,8 +13,8 @@ from risexp.data.disturbed import BEARINGS, with_close_pair, with_equal_power, w
 from risexp.data.frames import Scenes
 from risexp.errors import ConfigInvalid, DataInvalid
 from risexp.physics.geometry import direction_cosines
-from tests.disturbances import MANY, PANEL, clean, noise
-from tests.scenes import SMALL, tiny_scenes, uniform, worst
+from tests.support.disturbed_scenes import MANY, PANEL, clean, noise
+from tests.support.scenes import SMALL, tiny_scenes, uniform, worst
 
 PAIRS = DataConfig(sources_max=3, seed=1)
 

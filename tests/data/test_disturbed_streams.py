@@ -6,8 +6,8 @@ from torch import Tensor
 
 from risexp.data.disturbed import with_shared_stream
 from risexp.errors import DataInvalid
-from tests.disturbances import MANY, PANEL, clean, noise
-from tests.scenes import SMALL, tiny_scenes, uniform, worst
+from tests.support.disturbed_scenes import MANY, PANEL, clean, noise
+from tests.support.scenes import SMALL, tiny_scenes, uniform, worst
 
 FRESH = SMALL.model_copy(update={"symbols": "snapshot"})
 

@@ -16,8 +16,8 @@ from risexp.config.sections import DataConfig
 from risexp.data.manifest import FileRecord, SceneConfig, ShardRecord
 from risexp.data.shards import FrozenSet, sha256_of, shard_faults
 from risexp.errors import DataInvalid
-from tests.scenes import any_device
-from tests.sets import changed, emptied, faults, forged, frozen_few, truncated
+from tests.support.frozen_sets import changed, emptied, faults, forged, frozen_few, truncated
+from tests.support.scenes import any_device
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from risexp.data.frames import Frames, Scenes, Truth, join
 from risexp.errors import DataInvalid
-from tests.scenes import gaussian, uniform
+from tests.support.scenes import gaussian, uniform
 
 BATCH, SNAPSHOTS, ANTENNAS, ELEMENTS, MOST = 4, 3, 2, 6, 3
 

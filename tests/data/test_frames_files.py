@@ -17,7 +17,7 @@ from scipy.io import savemat  # type: ignore[import-untyped] # it ships no types
 from risexp.data.frames_files import Read, read_frames
 from risexp.data.matlab import read_matlab
 from risexp.errors import DataInvalid
-from tests.models import arrays, frames
+from tests.support.models import arrays, frames
 
 
 def npz(folder: Path, **changes: NDArray[Any]) -> Path:

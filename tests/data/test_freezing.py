@@ -13,7 +13,16 @@ from risexp.data.freezing import SHARD_SCENES, freeze, planned_bytes
 from risexp.data.manifest import SceneConfig
 from risexp.data.scenes import SceneGenerator
 from risexp.data.shards import FrozenSet, field_shapes
-from tests.sets import SCENES, arrays, bits, contents, frozen, ignored, request_of, smoke
+from tests.support.frozen_sets import (
+    SCENES,
+    arrays,
+    bits,
+    contents,
+    frozen,
+    ignored,
+    request_of,
+    smoke,
+)
 
 
 @pytest.mark.parametrize("overrides", [(), ("physics.symbols=snapshot",), ("data.seed=9",)])

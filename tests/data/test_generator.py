@@ -13,7 +13,7 @@ from risexp.config.layers import load_config
 from risexp.config.sections import DataConfig, PhysicsConfig, Wavefront
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator, source_snr_db
-from tests.scenes import MANY, SMALL, drawn
+from tests.support.scenes import MANY, SMALL, drawn
 
 
 def plain(scenes: Scenes, physics: PhysicsConfig) -> NDArray[np.complex128]:

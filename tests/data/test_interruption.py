@@ -9,7 +9,7 @@ import pytest
 
 from risexp.data.shards import FrozenSet
 from risexp.errors import DataInvalid, EnvironmentFailed
-from tests.sets import (
+from tests.support.frozen_sets import (
     FULL,
     SECOND_SHARD,
     arrays,

@@ -11,7 +11,7 @@ from risexp.config.sections import DataConfig
 from risexp.data.scenes import SceneGenerator
 from risexp.data.streams import BLOCK
 from risexp.errors import ConfigInvalid
-from tests.scenes import MANY, SMALL, drawn
+from tests.support.scenes import MANY, SMALL, drawn
 
 
 def spread(values: Tensor, low: float, high: float) -> float:

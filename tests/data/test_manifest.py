@@ -7,7 +7,7 @@ import pytest
 
 from risexp.data.shards import FrozenSet
 from risexp.errors import DataInvalid
-from tests.sets import Json, edited, faults, frozen_few, sealed
+from tests.support.frozen_sets import Json, edited, faults, frozen_few, sealed
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from risexp.data.scenes import SceneGenerator
 from risexp.data.shards import FrozenSet
 from risexp.data.streams import Split
 from risexp.errors import ConfigInvalid, DataInvalid, EnvironmentFailed
-from tests.sets import (
+from tests.support.frozen_sets import (
     SCENES,
     contents,
     frozen,

@@ -10,8 +10,8 @@ from risexp.config.sections import DataConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.data.streams import BLOCK, SPLITS
-from tests.scenes import SMALL, any_device
-from tests.sets import bits
+from tests.support.frozen_sets import bits
+from tests.support.scenes import SMALL, any_device
 
 
 @any_device

@@ -9,13 +9,22 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risexp.app.verify import verify_set
+from risexp.app.data.verify import verify_set
 from risexp.config.layers import load_config
 from risexp.data.scenes import SceneGenerator
 from risexp.data.shards import FrozenSet, sha256_of
 from risexp.errors import DataInvalid
-from tests.scenes import any_device
-from tests.sets import FEW, Json, edited, emptied, faults, frozen_few, sealed, truncated
+from tests.support.frozen_sets import (
+    FEW,
+    Json,
+    edited,
+    emptied,
+    faults,
+    frozen_few,
+    sealed,
+    truncated,
+)
+from tests.support.scenes import any_device
 
 
 def test_a_sound_set_has_no_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

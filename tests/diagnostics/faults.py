@@ -9,17 +9,17 @@ from torch import nn
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
-from risexp.loss.guess import Guess
+from risexp.loss.prediction_pair import Guess
 from risexp.loss.target import Target
 from risexp.loss.weighted import Loss, weighted_loss
 from risexp.model.network import Network
 from risexp.model.observation import Observation
 from risexp.model.prediction import Prediction
 from risexp.training.events import BatchEnded
-from risexp.training.means import Means
+from risexp.training.loss_meter import Means
+from risexp.training.objective import Teacher
 from risexp.training.plan import Plan
 from risexp.training.setup import Lesson, trainer_of
-from risexp.training.teacher import Teacher
 from risexp.training.trainer import Trainer
 
 

@@ -11,8 +11,8 @@ from risexp.diagnostics.draws import configured_levels, drawn, known_snr_db, noi
 from risexp.diagnostics.labels import label_covariance, label_estimate
 from risexp.errors import DataInvalid
 from risexp.physics.signals import Symbols, received
-from tests.references import LAWS, smoke
-from tests.scenes import matrix, worst
+from tests.support.references import LAWS, smoke
+from tests.support.scenes import matrix, worst
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,16 @@ from torch import Tensor
 from risexp.data.frames import Scenes
 from risexp.diagnostics.degenerate import CHANGES, degenerate_batches
 from risexp.diagnostics.gradients import probe_gradients
+from risexp.diagnostics.probe_trainer import School
 from risexp.diagnostics.report import Report
-from risexp.diagnostics.school import School
-from risexp.loss.guess import Guess
+from risexp.loss.prediction_pair import Guess
 from risexp.loss.terms import TERMS, Term
 from risexp.model.network import Network
 from risexp.model.observation import Observation
 from risexp.model.prediction import Prediction
 from risexp.physics.signals import Symbols
 from tests.diagnostics.reports import table
-from tests.references import LAWS, smoke
+from tests.support.references import LAWS, smoke
 
 
 @cache

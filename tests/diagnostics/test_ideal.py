@@ -6,7 +6,7 @@ import torch
 from risexp.config.layers import load_config
 from risexp.diagnostics.ideal import far_power, ideal_eigenvalues, orthogonal_beams
 from risexp.diagnostics.spectra import effective_rank
-from tests.references import smoke
+from tests.support.references import smoke
 
 COUNT = torch.tensor([1, 2, 3, 3])
 

@@ -8,13 +8,13 @@ import torch
 from risexp.config.run import RunConfig
 from risexp.diagnostics.draws import drawn
 from risexp.diagnostics.k_head import Amount, Counted, counts, probe_k_head, taught_fresh
+from risexp.diagnostics.probe_trainer import School
 from risexp.diagnostics.report import Cell, Report
-from risexp.diagnostics.school import School
 from risexp.model.network import Network
-from risexp.training.teacher import Teacher
+from risexp.training.objective import Teacher
 from tests.diagnostics.faults import Blind, Shuffled
 from tests.diagnostics.reports import table
-from tests.references import smoke
+from tests.support.references import smoke
 
 FEW = Amount(scenes=16, epochs=60, fresh=2048, judged=256)
 BY_HEART = Amount(scenes=16, epochs=60, judged=0)

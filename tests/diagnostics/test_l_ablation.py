@@ -10,7 +10,7 @@ from risexp.diagnostics.l_ablation import Learned, Measured, probe_l_ablation
 from risexp.diagnostics.report import Rate
 from risexp.errors import ConfigInvalid
 from tests.diagnostics.reports import table
-from tests.references import smoke
+from tests.support.references import smoke
 
 
 def test_each_length_has_an_accuracy_and_a_cost() -> None:

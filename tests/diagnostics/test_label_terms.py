@@ -16,9 +16,9 @@ from risexp.diagnostics.label_terms import (
 )
 from risexp.loss.terms import TERMS
 from risexp.physics.signals import Symbols
-from risexp.training.teacher import Teacher
+from risexp.training.objective import Teacher
 from tests.diagnostics.faults import IndexWise, OneSided
-from tests.references import LAWS, smoke
+from tests.support.references import LAWS, smoke
 
 SCENES = 64
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from risexp.diagnostics.litmus import LEFT, RATES, probe_litmus
+from risexp.diagnostics.probe_trainer import School
 from risexp.diagnostics.report import Cell, Report
-from risexp.diagnostics.school import School
-from risexp.training.teacher import Teacher
+from risexp.training.objective import Teacher
 from tests.diagnostics.faults import (
     Undefined,
     Uphill,
@@ -19,7 +19,7 @@ from tests.diagnostics.faults import (
     trained_by,
 )
 from tests.diagnostics.reports import number, table
-from tests.references import smoke
+from tests.support.references import smoke
 
 
 @cache

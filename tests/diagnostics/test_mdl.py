@@ -14,7 +14,7 @@ from risexp.diagnostics.orders import Answers, OrderRule
 from risexp.diagnostics.report import Rate, Report
 from risexp.physics.signals import Symbols
 from tests.diagnostics.reports import number, table
-from tests.references import LAWS, smoke
+from tests.support.references import LAWS, smoke
 
 SCENES = 100
 LEVELS = (0.0, 20.0)

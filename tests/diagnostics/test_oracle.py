@@ -22,7 +22,7 @@ from risexp.evaluation.scores import summarise
 from risexp.inference.estimate import Estimate
 from risexp.physics.signals import Symbols
 from tests.diagnostics.reports import number, table
-from tests.references import LAWS, smoke
+from tests.support.references import LAWS, smoke
 
 SCENES = 64
 TRUTH = drawn(smoke(), 8).truth

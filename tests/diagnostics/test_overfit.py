@@ -7,13 +7,13 @@ import torch
 
 from risexp.data.scenes import SceneGenerator
 from risexp.diagnostics.overfit import LIMIT, ByCount, probe_overfit
+from risexp.diagnostics.probe_trainer import School
 from risexp.diagnostics.report import Report
-from risexp.diagnostics.school import School
 from risexp.training.curriculum import curriculum
-from risexp.training.teacher import Teacher
+from risexp.training.objective import Teacher
 from tests.diagnostics.faults import Detached, OutsideTheLoop, trained_by
 from tests.diagnostics.reports import table
-from tests.references import smoke
+from tests.support.references import smoke
 
 
 @cache

@@ -11,8 +11,8 @@ from risexp.data.scenes import SceneGenerator
 from risexp.diagnostics.k_head import Amount, probe_k_head
 from risexp.diagnostics.oracle import Tried
 from risexp.diagnostics.preflight import Stage, probe_preflight, probes_of
+from risexp.diagnostics.probe_trainer import School
 from risexp.diagnostics.report import Report
-from risexp.diagnostics.school import School
 from risexp.inference.estimate import Estimate
 from risexp.training.setup import Lesson
 from risexp.training.trainer import Trainer
@@ -26,7 +26,7 @@ from tests.diagnostics.faults import (
     trained_by,
 )
 from tests.diagnostics.reports import table
-from tests.references import smoke
+from tests.support.references import smoke
 
 
 def flown(

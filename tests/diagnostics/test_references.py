@@ -11,7 +11,7 @@ from risexp.diagnostics.references import COLUMNS, Columns, probe_references, re
 from risexp.diagnostics.report import Rate, Report
 from risexp.physics.signals import Symbols
 from tests.diagnostics.reports import number, table
-from tests.references import LAWS, refer, smoke
+from tests.support.references import LAWS, refer, smoke
 
 SCENES = 40
 

@@ -4,7 +4,7 @@ import torch
 
 from risexp.data.frames import Frames
 from risexp.estimation.projection import Equations
-from tests.localisation import plain_measured, plain_operator
+from tests.support.localisation import plain_measured, plain_operator
 
 
 def plain_equations(frames: Frames) -> Equations:

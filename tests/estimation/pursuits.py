@@ -8,7 +8,7 @@ from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.law import Law
 from risexp.estimation.pursuit import Pursuit, pursue
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 
 Found = tuple[Law, Pursuit, list[RangePosterior]]
 

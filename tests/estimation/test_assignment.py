@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from risexp.estimation.assignment import assign, cheapest, paired_values
-from tests.scenes import any_device, uniform
+from tests.support.scenes import any_device, uniform
 
 SIDES = st.integers(0, 5)
 

@@ -14,12 +14,12 @@ from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.law import Fit
 from risexp.estimation.noise import noise_power
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.physics.bounds import Sources, frame_bound, snapshot_bound
 from risexp.physics.geometry import angles, direction_cosines
 from risexp.physics.steering import steering_vector
 from tests.estimation.pursuits import pursued
-from tests.localisation import (
+from tests.support.localisation import (
     anywhere,
     at_snr,
     config_of,

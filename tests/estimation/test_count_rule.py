@@ -9,10 +9,10 @@ from torch import Tensor
 
 from risexp.data.frames import Scenes
 from risexp.estimation.count_rule import CountRule, counted, log_evidence, log_joint
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.inference.nomp import Nomp
 from tests.estimation.pursuits import Found, pursued
-from tests.localisation import at_snr, config_of, plain_misfit, scenes_of
+from tests.support.localisation import at_snr, config_of, plain_misfit, scenes_of
 
 RULES: tuple[CountRule, ...] = ("evidence", "bic", "aic")
 

@@ -10,12 +10,19 @@ from risexp.errors import DataInvalid
 from risexp.estimation.fresh_symbols import FreshSymbols
 from risexp.estimation.grid import search_grid
 from risexp.estimation.law import Fit
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.estimation.stochastic import weigh
 from risexp.physics.signals import coded
 from risexp.physics.steering import steering_vector
-from tests.localisation import anywhere, at_snr, config_of, isometric, scenes_of, with_frames
-from tests.scenes import worst
+from tests.support.localisation import (
+    anywhere,
+    at_snr,
+    config_of,
+    isometric,
+    scenes_of,
+    with_frames,
+)
+from tests.support.scenes import worst
 
 SCENES = 4
 

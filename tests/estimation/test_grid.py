@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from risexp.estimation.grid import Grid, search_grid, summed_energy
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.physics.geometry import Wavefront
 from risexp.physics.steering import steering_vector
-from tests.localisation import WAVEFRONTS, anywhere, config_of
-from tests.scenes import gaussian, worst
+from tests.support.localisation import WAVEFRONTS, anywhere, config_of
+from tests.support.scenes import gaussian, worst
 
 SMALL_PANELS = ((6, 6), (24, 6), (5, 16))
 HALF = 0.45

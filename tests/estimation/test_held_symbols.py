@@ -14,9 +14,9 @@ from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.laplace import Gaussian
 from risexp.estimation.law import Fit
 from risexp.estimation.projection import Equations, project
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.physics.steering import steering_vector
-from tests.localisation import (
+from tests.support.localisation import (
     anywhere,
     at_snr,
     config_of,
@@ -27,7 +27,7 @@ from tests.localisation import (
     points_of,
     scenes_of,
 )
-from tests.scenes import worst
+from tests.support.scenes import worst
 
 SCENES = 4
 

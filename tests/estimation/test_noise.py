@@ -5,8 +5,8 @@ import torch
 
 from risexp.errors import DataInvalid
 from risexp.estimation.noise import noise_power
-from tests.localisation import at_snr, config_of, plain_operator, scenes_of, with_frames
-from tests.scenes import worst
+from tests.support.localisation import at_snr, config_of, plain_operator, scenes_of, with_frames
+from tests.support.scenes import worst
 
 
 def test_with_an_snr_it_is_its_share_of_the_power(device: torch.device) -> None:

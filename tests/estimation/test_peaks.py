@@ -8,9 +8,9 @@ from torch import Tensor
 
 from risexp.estimation.grid import Grid, search_grid
 from risexp.estimation.peaks import distinct, highest_peaks
-from risexp.estimation.setting import Setting
-from tests.localisation import config_of
-from tests.scenes import any_device, uniform
+from risexp.estimation.receiver_model import Setting
+from tests.support.localisation import config_of
+from tests.support.scenes import any_device, uniform
 
 
 def grid_on(device: torch.device) -> Grid:

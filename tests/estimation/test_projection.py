@@ -13,13 +13,13 @@ from risexp.data.frames import Frames
 from risexp.data.scenes import panel_of
 from risexp.estimation.descent import advance, approach, refine
 from risexp.estimation.projection import Equations, loaded_root, project
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.physics.bounds import Sources, frame_bound
 from risexp.physics.geometry import Wavefront, angles, direction_cosines
 from risexp.physics.steering import steering_vector
 from tests.estimation.equations import plain_equations, single
 from tests.estimation.turning import turning
-from tests.localisation import (
+from tests.support.localisation import (
     NOISELESS,
     WAVEFRONTS,
     anywhere,
@@ -32,7 +32,7 @@ from tests.localisation import (
     points_of,
     scenes_of,
 )
-from tests.scenes import gaussian, slope, worst
+from tests.support.scenes import gaussian, slope, worst
 
 
 def along(points: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:

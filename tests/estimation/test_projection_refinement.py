@@ -7,11 +7,18 @@ from hypothesis import strategies as st
 
 from risexp.estimation.descent import damped_step, refine
 from risexp.estimation.projection import project
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.physics.geometry import Wavefront
 from tests.estimation.equations import plain_equations, single
-from tests.localisation import NOISELESS, WAVEFRONTS, anywhere, config_of, points_of, scenes_of
-from tests.scenes import any_device, gaussian, uniform, worst
+from tests.support.localisation import (
+    NOISELESS,
+    WAVEFRONTS,
+    anywhere,
+    config_of,
+    points_of,
+    scenes_of,
+)
+from tests.support.scenes import any_device, gaussian, uniform, worst
 
 
 @any_device

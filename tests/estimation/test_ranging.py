@@ -12,8 +12,8 @@ from torch import Tensor
 
 from risexp.estimation.law import Fit, Law
 from risexp.estimation.ranging import TOLERANCE_M, RangePosterior
-from risexp.estimation.setting import Setting
-from tests.localisation import config_of
+from risexp.estimation.receiver_model import Setting
+from tests.support.localisation import config_of
 
 SETTING = Setting.of(config_of())
 EQUAL = Setting.of(config_of("physics.power=equal"))

@@ -12,14 +12,14 @@ from torch import Tensor
 from risexp.config.run import RunConfig
 from risexp.data.scenes import panel_of
 from risexp.estimation.noise import noise_power
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.estimation.stochastic import Gaussians, Recorded, bounded, score, weigh
 from risexp.physics.bounds import Sources, snapshot_bound
 from risexp.physics.geometry import Wavefront, angles
 from risexp.physics.steering import steering_vector
 from tests.estimation.turning import turning
-from tests.localisation import WAVEFRONTS, anywhere, at_snr, config_of, points_of, scenes_of
-from tests.scenes import slope, uniform, worst
+from tests.support.localisation import WAVEFRONTS, anywhere, at_snr, config_of, points_of, scenes_of
+from tests.support.scenes import slope, uniform, worst
 
 COUNT = 2
 

@@ -12,8 +12,8 @@ from risexp.config.sections import DataConfig
 from risexp.estimation.view import View
 from risexp.inference.estimate import Estimate
 from risexp.physics.geometry import direction_cosines
-from tests.localisation import NOISELESS, anywhere, config_of, localiser, scenes_of
-from tests.scenes import uniform
+from tests.support.localisation import NOISELESS, anywhere, config_of, localiser, scenes_of
+from tests.support.scenes import uniform
 
 DEFAULT = View.of(DataConfig())
 NARROW = View.of(DataConfig(phi_deg=(20.0, 50.0), theta_deg=(-10.0, 70.0), range_m=(1.0, 3.0)))

@@ -10,7 +10,7 @@ from risexp.config.sections import DataConfig
 from risexp.data.frames import Scenes, Truth
 from risexp.data.scenes import SceneGenerator
 from risexp.inference.estimate import Estimate
-from tests.estimates import (
+from tests.support.estimates import (
     drawn_case,
     estimate_at,
     estimate_of,
@@ -21,7 +21,7 @@ from tests.estimates import (
     truth_of,
     with_count,
 )
-from tests.scenes import SMALL, uniform
+from tests.support.scenes import SMALL, uniform
 
 
 def strongest_first(scenes: Scenes) -> tuple[Truth, Tensor]:

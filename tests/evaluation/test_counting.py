@@ -4,7 +4,7 @@ import torch
 
 from risexp.evaluation.counting import confusion
 from risexp.evaluation.scene_scores import score_scenes
-from tests.estimates import drawn_case
+from tests.support.estimates import drawn_case
 
 
 def test_rows_are_true_and_columns_estimated(device: torch.device) -> None:

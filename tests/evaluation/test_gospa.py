@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risexp.evaluation.gospa import gospa
-from tests.estimates import (
+from tests.support.estimates import (
     drawn_case,
     estimate_of,
     perfect,
@@ -16,7 +16,7 @@ from tests.estimates import (
     truth_of,
     with_extra,
 )
-from tests.scenes import any_device
+from tests.support.scenes import any_device
 
 SEEDS = st.integers(0, 10_000)
 

@@ -8,8 +8,8 @@ from risexp.errors import DataInvalid
 from risexp.evaluation.groups import by_count, by_snr, by_weakest
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.evaluation.scores import summarise
-from tests.estimates import drawn_case, perfect
-from tests.scenes import SMALL, tiny_scenes, uniform
+from tests.support.estimates import drawn_case, perfect
+from tests.support.scenes import SMALL, tiny_scenes, uniform
 
 
 def table_of(scenes: int, device: torch.device) -> SceneScores:

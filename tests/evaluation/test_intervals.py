@@ -10,7 +10,7 @@ from risexp.evaluation import intervals
 from risexp.evaluation.intervals import bootstrap, paired
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.evaluation.scores import summarise
-from tests.estimates import drawn_case, estimate_at, perfect
+from tests.support.estimates import drawn_case, estimate_at, perfect
 
 
 def table_of(

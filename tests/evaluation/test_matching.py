@@ -14,7 +14,7 @@ from risexp.errors import DataInvalid
 from risexp.evaluation.matching import CAP, TOLERANCE, Matching, match
 from risexp.evaluation.success_bound import BOX
 from risexp.inference.estimate import Estimate
-from tests.estimates import (
+from tests.support.estimates import (
     drawn_case,
     estimate_at,
     estimate_of,
@@ -24,7 +24,7 @@ from tests.estimates import (
     truth_of,
     with_extra,
 )
-from tests.scenes import any_device
+from tests.support.scenes import any_device
 
 SEEDS = st.integers(0, 10_000)
 WIDTHS = st.integers(1, 5)

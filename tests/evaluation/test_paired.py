@@ -9,7 +9,7 @@ from risexp.errors import DataInvalid
 from risexp.evaluation import paired as module
 from risexp.evaluation.intervals import paired
 from risexp.evaluation.paired import RATES, WHOLE, Mean, Slices, differences, means, rates
-from tests.promotions import answered, counts
+from tests.support.promotions import answered, counts
 
 SCENES = 600
 

@@ -8,8 +8,8 @@ import torch
 from risexp.data.frames import Scenes
 from risexp.evaluation.references import References
 from risexp.physics.signals import Symbols
-from tests.references import LAWS, at_snr, refer, smoke
-from tests.scenes import tiny_scenes
+from tests.support.references import LAWS, at_snr, refer, smoke
+from tests.support.scenes import tiny_scenes
 
 
 def referred(symbols: Symbols, snr_db: float, count: int = 300) -> References:

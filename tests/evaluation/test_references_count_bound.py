@@ -6,8 +6,8 @@ import torch
 from risexp.evaluation.candidates import candidates
 from risexp.evaluation.count_bound import count_evidence, likeliest_count
 from risexp.physics.signals import Symbols, path_amplitude
-from tests.references import LAWS, at_snr, looked_at, smoke
-from tests.scenes import gaussian, tiny_scenes, uniform, worst
+from tests.support.references import LAWS, at_snr, looked_at, smoke
+from tests.support.scenes import gaussian, tiny_scenes, uniform, worst
 
 
 @pytest.mark.parametrize(("looks", "samples"), [(1, 12), (4, 3)])

@@ -10,7 +10,7 @@ from torch import Tensor
 from risexp.data.frames import Scenes
 from risexp.evaluation.detectability import detectable, likelihood_gain, residual_energy
 from risexp.physics.signals import Symbols
-from tests.references import (
+from tests.support.references import (
     LAWS,
     at_snr,
     coincident,
@@ -20,7 +20,7 @@ from tests.references import (
     refer,
     smoke,
 )
-from tests.scenes import gaussian, tiny_scenes, worst
+from tests.support.scenes import gaussian, tiny_scenes, worst
 
 
 def residual(column: Tensor, others: Tensor) -> Tensor:

@@ -3,8 +3,8 @@
 import torch
 
 from risexp.evaluation.streams import scene_normals, scene_uniforms
-from tests.references import smoke
-from tests.scenes import tiny_scenes
+from tests.support.references import smoke
+from tests.support.scenes import tiny_scenes
 
 
 def test_a_scene_draws_the_same_wherever_it_stands(device: torch.device) -> None:

@@ -19,8 +19,8 @@ from risexp.evaluation.success_bound import (
     position_errors,
 )
 from risexp.physics.signals import Symbols
-from tests.references import LAWS, at_snr, coincident, refer
-from tests.scenes import tiny_scenes, worst
+from tests.support.references import LAWS, at_snr, coincident, refer
+from tests.support.scenes import tiny_scenes, worst
 
 WIDE = DataConfig(phi_deg=(-89.0, 89.0), theta_deg=(-89.0, 89.0), range_m=(1e-3, 1e6))
 

@@ -14,7 +14,7 @@ from risexp.errors import DataInvalid
 from risexp.evaluation.metrics import METRICS
 from risexp.evaluation.scene_scores import join, score_scenes
 from risexp.evaluation.scores import Scores, summarise, weighted
-from tests.estimates import (
+from tests.support.estimates import (
     drawn_case,
     estimate_of,
     perfect,
@@ -24,7 +24,7 @@ from tests.estimates import (
     truth_of,
     with_count,
 )
-from tests.scenes import any_device, uniform
+from tests.support.scenes import any_device, uniform
 
 SEEDS = st.integers(0, 10_000)
 

@@ -21,7 +21,7 @@ from risexp.evaluation.ties import (
     level_of_all,
     recorded,
 )
-from tests.estimates import drawn_case, estimate_at
+from tests.support.estimates import drawn_case, estimate_at
 
 SCENES, ROUNDS = 150, 60
 SOURCES_MAX = 5

@@ -21,8 +21,8 @@ from risexp.inference.predictor import Predictor
 from risexp.model.network import Network
 from risexp.model.observation import Observation, Observer
 from risexp.model.prediction import Prediction
-from tests.localisation import config_of
-from tests.networks import awake
+from tests.support.localisation import config_of
+from tests.support.networks import awake
 
 SCENES = 48
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect
 
-from risexp.hpo.store import Store
-from risexp.hpo.studies import StudyRef, open_study
-from tests.databases import Server, postgres
-from tests.trials import opened, plan
+from risexp.hpo.store.store import Store
+from risexp.hpo.studies.study import StudyRef, open_study
+from tests.support.postgres import Server, postgres
+from tests.support.worker_processes import opened, plan
 
 KEPT = {"version_info", "alembic_version", "risexp_store"}
 """Tables that say what the schema is."""

@@ -13,8 +13,8 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import event
 
-from risexp.hpo.address import address_of
-from tests.trials import ON_BOTH
+from risexp.hpo.store.address import address_of
+from tests.support.worker_processes import ON_BOTH
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import torch
 from risexp.data.frames import Scenes
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.physics.geometry import Wavefront
-from tests.estimates import truth_of
-from tests.localisation import (
+from tests.support.estimates import truth_of
+from tests.support.localisation import (
     NOISELESS,
     SEPARATED,
     WAVEFRONTS,
@@ -21,7 +21,7 @@ from tests.localisation import (
     off_grid,
     scenes_of,
 )
-from tests.scenes import uniform
+from tests.support.scenes import uniform
 
 HELD = ("nomp", "nomp:bic", "nomp:aic", "music on label", "mvdr on label")
 FIVE = ((-48.0, -14.0, 2.0), (-23.0, 16.0, 4.0), (3.0, -19.0, 1.0), (24.0, 9.0, 3.0))

@@ -10,7 +10,7 @@ from risexp.data.frames import Frames
 from risexp.errors import DataInvalid
 from risexp.inference.answers import answered, answers
 from risexp.inference.estimate import Estimate
-from tests.models import frames
+from tests.support.models import frames
 
 NAN = math.nan
 

@@ -7,7 +7,7 @@ import torch
 from risexp.config.learning import CountKind
 from risexp.inference.calibration import Calibration, calibration_error, nll
 from risexp.model.counting import CountLaw
-from tests.scenes import uniform
+from tests.support.scenes import uniform
 
 KINDS: tuple[CountKind, ...] = get_args(CountKind)
 

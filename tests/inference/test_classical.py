@@ -10,10 +10,10 @@ from risexp.covariance.sampled import Method, sampled_covariance
 from risexp.data.frames import Scenes
 from risexp.errors import DataInvalid
 from risexp.estimation.noise import snr_db_of
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.inference.classical import Classical
 from risexp.inference.spectral import Spectral
-from tests.localisation import at_snr, config_of, scenes_of, with_frames
+from tests.support.localisation import at_snr, config_of, scenes_of, with_frames
 
 CLEAR = (at_snr(30.0), "physics.power=equal", "data.sources_max=1")
 

@@ -7,10 +7,10 @@ import torch
 
 from risexp.covariance.factored import FactoredCovariance
 from risexp.errors import DataInvalid
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.inference.nomp import Nomp
 from risexp.inference.spectral import Spectral, Spectrum
-from tests.localisation import at_snr, config_of, localiser, scenes_of, sound, with_frames
+from tests.support.localisation import at_snr, config_of, localiser, scenes_of, sound, with_frames
 
 LAWS = ("frame", "snapshot")
 METHODS = ("nomp", "nomp:bic", "nomp:aic", "music", "mvdr", "mdl", "aic")

@@ -3,9 +3,17 @@
 import pytest
 import torch
 
-from tests.estimates import truth_of
-from tests.localisation import NOISELESS, at_snr, config_of, echoes, localiser, scenes_of, sound
-from tests.runs import refusal
+from tests.support.configs import refusal
+from tests.support.estimates import truth_of
+from tests.support.localisation import (
+    NOISELESS,
+    at_snr,
+    config_of,
+    echoes,
+    localiser,
+    scenes_of,
+    sound,
+)
 
 LAWS = ("frame", "snapshot")
 

@@ -7,7 +7,7 @@ import torch
 
 from risexp.errors import DataInvalid
 from risexp.inference.estimate import Estimate, joined
-from tests.estimates import drawn_case
+from tests.support.estimates import drawn_case
 
 PROBABILITIES = torch.tensor(
     [[0.1, 0.2, 0.7], [0.5, 0.25, 0.25], [0.6, 0.3, 0.1]], dtype=torch.float64

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.inference.estimate import Estimate, joined
 from risexp.inference.nomp import Nomp
-from tests.localisation import (
+from tests.support.localisation import (
     Localiser,
     apart,
     at_snr,
@@ -22,7 +22,7 @@ from tests.localisation import (
     share_apart,
     with_frames,
 )
-from tests.scenes import gaussian
+from tests.support.scenes import gaussian
 
 LAWS = ("frame", "snapshot")
 SCENES = {"frame": 16, "snapshot": 5}

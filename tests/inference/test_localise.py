@@ -9,12 +9,12 @@ from risexp.config.learning import CountKind, FactorKind, Front
 from risexp.config.training import LocalisationSpectrum
 from risexp.errors import DataInvalid
 from risexp.estimation.count_rule import CountRule
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.inference import localise
 from risexp.inference.localise import Localiser, pointed
 from risexp.inference.nomp import Nomp
 from risexp.model.observation import Observer
-from tests.localisation import (
+from tests.support.localisation import (
     NOISELESS,
     SEPARATED,
     at_snr,
@@ -23,7 +23,7 @@ from tests.localisation import (
     scenes_of,
     sound,
 )
-from tests.networks import (
+from tests.support.networks import (
     KINDS,
     MAKES,
     answer,
@@ -34,7 +34,7 @@ from tests.networks import (
     truthful,
     untrained,
 )
-from tests.scenes import gaussian, worst
+from tests.support.scenes import gaussian, worst
 
 SPECTRA: tuple[LocalisationSpectrum, ...] = ("music", "mvdr", "pointers")
 SMALL = config_of(preset="smoke")

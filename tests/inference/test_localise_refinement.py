@@ -10,13 +10,13 @@ from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
 from risexp.estimation.noise import noise_power
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.inference.estimate import Estimate
 from risexp.inference.localise import Localiser
 from risexp.inference.nomp import law_of
 from risexp.model.prediction import Prediction
 from risexp.physics.geometry import direction_cosines
-from tests.localisation import (
+from tests.support.localisation import (
     NOISELESS,
     SEPARATED,
     apart,
@@ -28,11 +28,11 @@ from tests.localisation import (
     scenes_of,
     sound,
 )
-from tests.networks import (
+from tests.support.networks import (
     localised,
     truthful,
 )
-from tests.scenes import gaussian, worst
+from tests.support.scenes import gaussian, worst
 
 
 def moved(config: RunConfig, prediction: Prediction, frames: Frames) -> Estimate:

@@ -9,10 +9,10 @@ from risexp.estimation.count_rule import CountRule
 from risexp.estimation.grid import search_grid
 from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.pursuit import pursue
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.inference.estimate import joined
 from risexp.inference.nomp import Nomp
-from tests.localisation import (
+from tests.support.localisation import (
     at_snr,
     config_of,
     plain_misfit,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from risexp.app.network_methods import network_methods
+from risexp.app.benchmark.network_methods import network_methods
 from risexp.config.run import RunConfig
 from risexp.errors import DataInvalid
 from risexp.estimation.held_symbols import HeldSymbols
@@ -13,8 +13,8 @@ from risexp.inference.localise import Localiser, points_of
 from risexp.inference.predictor import Predictor
 from risexp.model.network import Network
 from risexp.model.observation import Observer
-from tests.localisation import config_of, scenes_of, with_frames
-from tests.networks import awake
+from tests.support.localisation import config_of, scenes_of, with_frames
+from tests.support.networks import awake
 
 METHODS = {"network", "network:pointers", "network+measurement", "network+bic", "network:true-k"}
 

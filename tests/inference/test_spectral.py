@@ -12,13 +12,13 @@ from risexp.covariance.factored import FactoredCovariance
 from risexp.data.frames import Truth
 from risexp.data.scenes import panel_of, source_steering
 from risexp.estimation.grid import search_grid
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.inference.recursive_music import recursive_music
 from risexp.inference.spectral import Spectral, Spectrum, placed
 from risexp.physics.steering import steering_vector
-from tests.estimates import truth_of
-from tests.localisation import (
+from tests.support.estimates import truth_of
+from tests.support.localisation import (
     apart,
     at_snr,
     config_of,
@@ -28,7 +28,7 @@ from tests.localisation import (
     points_of,
     scenes_of,
 )
-from tests.scenes import gaussian, uniform, worst
+from tests.support.scenes import gaussian, uniform, worst
 
 SPECTRA: tuple[Spectrum, ...] = ("music", "mvdr")
 SETTING = Setting.of(config_of())

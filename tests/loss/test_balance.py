@@ -9,7 +9,7 @@ from torch import Tensor
 from risexp.config.learning import LossConfig
 from risexp.loss.balance import Fixed, StructureShare, Uncertainty, balance_of
 from risexp.loss.weighted import weighted_loss
-from tests.predictions import best_prediction, guess_of, random_prediction, small_target
+from tests.support.predictions import best_prediction, guess_of, random_prediction, small_target
 
 WEIGHTS = {"cov": 0.5, "count": 2.0, "subspace": 0.3, "cross": 1.0}
 MAIN = 0.5 * 0.8 + 2.0 * 1.5

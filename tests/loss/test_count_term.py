@@ -13,7 +13,7 @@ from risexp.loss.count_term import count_error, log_costs, smoothed_label, steps
 from risexp.loss.settings import TermSettings
 from risexp.loss.target import Target
 from risexp.model.prediction import Prediction
-from tests.predictions import (
+from tests.support.predictions import (
     best_prediction,
     guess_of,
     law_of,

@@ -11,7 +11,7 @@ from risexp.loss.found_term import ANGLE_RAD, RANGE_M, all_found, found_error
 from risexp.loss.perfect import SURE
 from risexp.loss.target import Target
 from risexp.model.prediction import Prediction
-from tests.predictions import best_prediction, guess_of, random_prediction, small_target
+from tests.support.predictions import best_prediction, guess_of, random_prediction, small_target
 
 
 def moved(target: Target, **shifts: Tensor) -> Prediction:

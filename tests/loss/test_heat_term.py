@@ -9,7 +9,7 @@ import torch
 from risexp.loss.heat_term import heat_error, source_cells
 from risexp.loss.target import Target
 from risexp.physics.geometry import direction_cosines
-from tests.predictions import best_prediction, guess_of, random_heat, small_target
+from tests.support.predictions import best_prediction, guess_of, random_heat, small_target
 
 
 def with_logits(target: Target, logits: torch.Tensor) -> torch.Tensor:

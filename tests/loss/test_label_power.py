@@ -5,7 +5,7 @@ import torch
 
 from risexp.config.learning import LABELLED
 from risexp.loss.terms import TERMS
-from tests.predictions import guess_of, random_prediction, small_scenes, target_of
+from tests.support.predictions import guess_of, random_prediction, small_scenes, target_of
 
 
 @pytest.mark.parametrize("name", TERMS)

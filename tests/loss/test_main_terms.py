@@ -14,7 +14,7 @@ from risexp.loss.main_terms import (
     predicted_error,
 )
 from risexp.loss.perfect import SURE
-from tests.predictions import (
+from tests.support.predictions import (
     ALPHA_BASE,
     best_prediction,
     gradients,
@@ -23,7 +23,7 @@ from tests.predictions import (
     scored,
     small_target,
 )
-from tests.scenes import gaussian, matrix, worst
+from tests.support.scenes import gaussian, matrix, worst
 
 
 def test_cov_is_the_nmse_of_the_dense_matrices(device: torch.device) -> None:

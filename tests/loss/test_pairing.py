@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from risexp.loss.pairing import TRIED, best_slots
-from tests.scenes import any_device, uniform
+from tests.support.scenes import any_device, uniform
 
 BATCH = 16
 WIDTHS = [1, 2, 3, 5, 6, 9]

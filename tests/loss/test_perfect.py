@@ -9,7 +9,7 @@ from risexp.config.learning import CountKind, LabelPower
 from risexp.loss.perfect import perfect_prediction
 from risexp.loss.settings import TermSettings
 from risexp.loss.terms import TERMS
-from tests.predictions import (
+from tests.support.predictions import (
     LAMBDA_RANGE,
     SETTINGS,
     law_of,

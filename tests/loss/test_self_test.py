@@ -8,8 +8,8 @@ import torch
 from risexp.covariance.factored import FactoredCovariance
 from risexp.errors import VerificationFailed
 from risexp.loss.self_test import blend_fault, covariance_fault, nmse_self_test
-from tests.predictions import random_prediction, small_scenes, small_target
-from tests.scenes import SMALL, label_covariance
+from tests.support.predictions import random_prediction, small_scenes, small_target
+from tests.support.scenes import SMALL, label_covariance
 
 
 def test_the_error_of_covariances_is_one(device: torch.device) -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import torch
 
 from risexp.loss.spectrum import leading, sound_scenes
-from tests.predictions import small_target
-from tests.scenes import worst
+from tests.support.predictions import small_target
+from tests.support.scenes import worst
 
 
 def test_beyond_the_rank_every_eigenvalue_is_the_diagonal(device: torch.device) -> None:

@@ -20,8 +20,8 @@ from risexp.loss.structure_terms import (
 from risexp.loss.target import Target
 from risexp.loss.terms import MAIN, TERMS
 from risexp.model.prediction import Prediction
-from tests.dense import projector
-from tests.predictions import (
+from tests.support.dense_covariance import projector
+from tests.support.predictions import (
     best_prediction,
     effectively,
     gradient_faults,
@@ -31,7 +31,7 @@ from tests.predictions import (
     scored,
     small_target,
 )
-from tests.scenes import gaussian, matrix, worst
+from tests.support.scenes import gaussian, matrix, worst
 
 STRUCTURE = sorted(TERMS.keys() - MAIN)
 

@@ -9,8 +9,8 @@ from risexp.config.learning import LabelPower
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.data.scenes import panel_of, source_steering
-from tests.predictions import ALPHA_BASE, reordered, small_scenes, target_of
-from tests.scenes import SMALL, label_covariance, matrix, worst
+from tests.support.predictions import ALPHA_BASE, reordered, small_scenes, target_of
+from tests.support.scenes import SMALL, label_covariance, matrix, worst
 
 
 def test_the_label_has_a_trace_of_as_many_as_there_are_elements(device: torch.device) -> None:

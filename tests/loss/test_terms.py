@@ -10,7 +10,7 @@ from risexp.config.learning import CountKind, LossWeights
 from risexp.loss.target import Target
 from risexp.loss.terms import MAIN, TERMS
 from risexp.model.prediction import Heat, Pointers, Prediction
-from tests.predictions import (
+from tests.support.predictions import (
     best_prediction,
     effectively,
     gradients,

@@ -6,10 +6,10 @@ import torch
 from risexp.config.learning import LossConfig
 from risexp.errors import ConfigInvalid
 from risexp.loss.balance import Fixed
-from risexp.loss.guess import Guess
+from risexp.loss.prediction_pair import Guess
 from risexp.loss.terms import TERMS
 from risexp.loss.weighted import weighted_loss
-from tests.predictions import gradients, guess_of, random_prediction, small_target
+from tests.support.predictions import gradients, guess_of, random_prediction, small_target
 
 ALL = {name: 0.1 * (place + 1) for place, name in enumerate(TERMS)}
 DEFAULT: dict[str, float] = LossConfig().model_dump(include=set(TERMS))

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.covariance.factored import FactoredCovariance
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.model.aperture_front import ApertureFront
 from risexp.model.observation import Observation
-from tests.networks import awake, network_config, observed, untrained
-from tests.scenes import gaussian, worst
+from tests.support.networks import awake, network_config, observed, untrained
+from tests.support.scenes import gaussian, worst
 
 WIDE, HIGH = 4, 9
 SIDES = (f"physics.elements_h={WIDE}", f"physics.elements_v={HIGH}")

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from risexp.model.blocks import Attention, Residual, perceptron
-from tests.scenes import gaussian, worst
+from tests.support.scenes import gaussian, worst
 
 
 def tokens(batch: int = 3, count: int = 5, width: int = 8) -> Tensor:

@@ -9,9 +9,9 @@ from torch import Tensor
 from risexp.config.learning import CountKind, Front
 from risexp.covariance.factored import FactoredCovariance
 from risexp.model.count_head import falling, spectral_features, spectral_width
-from tests.localisation import scenes_of
-from tests.networks import FRONTS, KINDS, answer, awake, network_config, observed, untrained
-from tests.scenes import gaussian, matrix, worst
+from tests.support.localisation import scenes_of
+from tests.support.networks import FRONTS, KINDS, answer, awake, network_config, observed, untrained
+from tests.support.scenes import gaussian, matrix, worst
 
 
 def covariance(columns: int = 4, loads: tuple[float, ...] = (1e-3, 1e-1)) -> FactoredCovariance:

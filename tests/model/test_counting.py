@@ -12,8 +12,8 @@ from torch import Tensor
 
 from risexp.config.learning import CountDecision, CountKind
 from risexp.model.counting import CountLaw, poisson_binomial
-from tests.networks import KINDS
-from tests.scenes import gaussian, uniform, worst
+from tests.support.networks import KINDS
+from tests.support.scenes import gaussian, uniform, worst
 
 MOST = 5
 ANY_LOGIT = st.floats(-(2.0**100), 2.0**100, width=32)

@@ -6,14 +6,14 @@ from torch import Tensor
 
 from risexp.config.learning import FactorKind, Front
 from risexp.config.run import RunConfig
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.model.factors import FactorHead, Factors
 from risexp.model.features import Features
 from risexp.physics.geometry import Wavefront, direction_cosines
 from risexp.physics.steering import steering_slopes, steering_vector
-from tests.localisation import WAVEFRONTS, anywhere, scenes_of
-from tests.networks import FACTORS, MAKES, answer, network_config
-from tests.scenes import gaussian, uniform, worst
+from tests.support.localisation import WAVEFRONTS, anywhere, scenes_of
+from tests.support.networks import FACTORS, MAKES, answer, network_config
+from tests.support.scenes import gaussian, uniform, worst
 
 SCENES, WIDTH, REACH = 4, 16, 0.1
 

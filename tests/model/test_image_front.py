@@ -6,14 +6,14 @@ from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.estimation.grid import search_grid
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.model.features import Features
 from risexp.model.image_front import ImageFront
 from risexp.model.prediction import Heat
 from risexp.physics.geometry import Wavefront
-from tests.localisation import NOISELESS, WAVEFRONTS, points_of, scenes_of
-from tests.networks import answer, awake, finite, network_config, observed
-from tests.scenes import worst
+from tests.support.localisation import NOISELESS, WAVEFRONTS, points_of, scenes_of
+from tests.support.networks import answer, awake, finite, network_config, observed
+from tests.support.scenes import worst
 
 
 def front_of(config: RunConfig) -> ImageFront:

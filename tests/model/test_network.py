@@ -9,8 +9,8 @@ from risexp.config.learning import CountKind, FactorKind, Front
 from risexp.model.network import Network, part_of
 from risexp.model.observation import Observer
 from risexp.model.prediction import Prediction
-from tests.localisation import scenes_of
-from tests.networks import (
+from tests.support.localisation import scenes_of
+from tests.support.networks import (
     FRONTS,
     KINDS,
     MAKES,
@@ -22,7 +22,7 @@ from tests.networks import (
     outputs,
     untrained,
 )
-from tests.scenes import worst
+from tests.support.scenes import worst
 
 PRECISIONS = ["fp32", "bf16"]
 HALF = {"fp32": 1e-4, "bf16": 3e-2}

@@ -5,8 +5,8 @@ import torch
 
 from risexp.config.learning import FactorKind, Front
 from risexp.covariance.effective import alpha, effective
-from tests.localisation import scenes_of
-from tests.networks import (
+from tests.support.localisation import scenes_of
+from tests.support.networks import (
     FRONTS,
     MAKES,
     answer,
@@ -14,7 +14,7 @@ from tests.networks import (
     network_config,
     observed,
 )
-from tests.scenes import matrix, worst
+from tests.support.scenes import matrix, worst
 
 PRECISIONS = ["fp32", "bf16"]
 HALF = {"fp32": 1e-4, "bf16": 3e-2}

@@ -10,8 +10,8 @@ from risexp.config.learning import FactorKind, Front
 from risexp.data.frames import Frames, Scenes
 from risexp.model.observation import Observer
 from risexp.physics.geometry import Wavefront
-from tests.localisation import WAVEFRONTS, echoes, scenes_of, with_frames
-from tests.networks import (
+from tests.support.localisation import WAVEFRONTS, echoes, scenes_of, with_frames
+from tests.support.networks import (
     FRONTS,
     MAKES,
     answer,
@@ -23,7 +23,7 @@ from tests.networks import (
     sound_gradients,
     total,
 )
-from tests.scenes import gaussian, worst
+from tests.support.scenes import gaussian, worst
 
 LIVE = "count.detach_spectral=false"
 """The count's gradient runs through the eigenvalues, where NaN would come from."""

@@ -6,7 +6,7 @@ import torch
 from risexp.config.learning import CountKind, CountPath, FactorKind, Front
 from risexp.config.run import RunConfig
 from risexp.model.network import Network
-from tests.networks import (
+from tests.support.networks import (
     FRONTS,
     KINDS,
     MAKES,

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from risexp.config.learning import FactorKind, Front
-from tests.networks import MAKES, awake, network_config, observed
-from tests.waits import Waits, looks
+from tests.support.host_syncs import Waits, looks
+from tests.support.networks import MAKES, awake, network_config, observed
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.3])

@@ -13,9 +13,9 @@ from risexp.covariance.sampled import sampled_covariance
 from risexp.data.frames import Frames
 from risexp.errors import DataInvalid
 from risexp.model.observation import Observer
-from tests.localisation import scenes_of, with_frames
-from tests.networks import FRONTS, network_config, observed
-from tests.scenes import worst
+from tests.support.localisation import scenes_of, with_frames
+from tests.support.networks import FRONTS, network_config, observed
+from tests.support.scenes import worst
 
 FILES = sorted(Path(model.__path__[0]).glob("*.py"))
 SECRETS = {"Truth", "Scenes", "SceneGenerator", "truth", "scenes", "Target"}

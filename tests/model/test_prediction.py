@@ -5,9 +5,9 @@ import torch
 
 from risexp.config.learning import CountKind
 from risexp.model.prediction import predicted
-from tests.localisation import label, scenes_of
-from tests.networks import KINDS, network_config, truthful
-from tests.scenes import gaussian, matrix, worst
+from tests.support.localisation import label, scenes_of
+from tests.support.networks import KINDS, network_config, truthful
+from tests.support.scenes import gaussian, matrix, worst
 
 CONFIG = network_config()
 

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.model.observation import Observation, Observer
 from risexp.model.pursuit_front import PursuitFront, profile, profile_width
-from tests.localisation import (
+from tests.support.localisation import (
     NOISELESS,
     SEPARATED,
     at_snr,
@@ -19,8 +19,8 @@ from tests.localisation import (
     scenes_of,
     with_frames,
 )
-from tests.networks import awake, network_config, observed
-from tests.scenes import worst
+from tests.support.networks import awake, network_config, observed
+from tests.support.scenes import worst
 
 UNITS = 2.0**-20
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from risexp.physics.bounds import Sources, frame_bound, snapshot_bound
 from risexp.physics.geometry import Panel, Wavefront
-from tests.scenes import field_of_view, gaussian, panel, slope, tiny_scenes, uniform, worst
+from tests.support.scenes import field_of_view, gaussian, panel, slope, tiny_scenes, uniform, worst
 
 ANTENNAS, SNAPSHOTS, NOISE_POWER = 6, 5, 0.02
 Model = Callable[[Tensor], Tensor]

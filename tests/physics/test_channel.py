@@ -9,7 +9,7 @@ from torch import Tensor
 from risexp.config.sections import PhysicsConfig
 from risexp.physics.channel import line_of_sight, rician_channel
 from risexp.physics.steering import steering_vector
-from tests.scenes import field_of_view, gaussian, panel, tiny_scenes, uniform, worst
+from tests.support.scenes import field_of_view, gaussian, panel, tiny_scenes, uniform, worst
 
 SCENES, ANTENNAS, ELEMENTS = 512, 16, 144
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from risexp.physics.codes import Codebook, codebook
 from risexp.physics.geometry import Panel
 from risexp.physics.signals import stacked_operator
-from tests.scenes import panel, tiny_scenes, worst
+from tests.support.scenes import panel, tiny_scenes, worst
 
 CODEBOOKS: tuple[Codebook, ...] = get_args(Codebook)
 

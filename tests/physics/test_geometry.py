@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risexp.physics.geometry import Panel, angles, direction_cosines
-from tests.scenes import any_device, panel
+from tests.support.scenes import any_device, panel
 
 
 def test_h_runs_fastest(device: torch.device) -> None:

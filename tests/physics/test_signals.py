@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from risexp.physics.signals import draw_symbols, path_amplitude, received, stacked_operator
-from tests.scenes import gaussian, worst
+from tests.support.scenes import gaussian, worst
 
 BATCH, SNAPSHOTS, ANTENNAS, ELEMENTS, SOURCES = 70, 5, 4, 6, 2
 

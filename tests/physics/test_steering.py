@@ -11,7 +11,7 @@ from torch import Tensor
 
 from risexp.physics.geometry import Panel, Wavefront, direction_cosines
 from risexp.physics.steering import steering_slopes, steering_vector
-from tests.scenes import any_device, field_of_view, gaussian, panel, slope, uniform, worst
+from tests.support.scenes import any_device, field_of_view, gaussian, panel, slope, uniform, worst
 
 WAVEFRONTS: tuple[Wavefront, ...] = get_args(Wavefront)
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from risexp.config.run import canonical_sha
+from risexp.core.durable import write_durably
 from risexp.errors import CheckpointRefused, EnvironmentFailed, ModelRefused, RisexpError
 from risexp.registry import seal as sealing
 from risexp.registry.bundle import MODEL, WEIGHTS, bundle_in, read_bundle, write_bundle
 from risexp.registry.seal import MANIFEST, seal, unseal
-from risexp.training.durable import write_durably
-from tests.models import bundle
-from tests.runs_of_training import same
+from tests.support.models import bundle
+from tests.support.trainers import same
 
 CPU = torch.device("cpu")
 FILES = (WEIGHTS, MODEL, MANIFEST)

@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 import torch
 
-from risexp.app.network_methods import NETWORK, network_methods
-from risexp.app.trained import bundle_named, trained
+from risexp.app.benchmark.network_methods import NETWORK, network_methods
+from risexp.app.serving.resolve_model import bundle_named, trained
 from risexp.data.frames import Scenes
 from risexp.errors import InvalidInput
 from risexp.inference.answers import answers
 from risexp.registry.bundle import INSIDE, read_bundle
 from risexp.registry.folder import EXAMPLE, PINNED, requirements, save_model
 from risexp.registry.pyfunc import load_model
-from tests.localisation import scenes_of
-from tests.models import SCENES, bundle, model_config, model_in, request
+from tests.support.localisation import scenes_of
+from tests.support.models import SCENES, bundle, model_config, model_in, request
 
 CPU = torch.device("cpu")
 PROGRAM = """

@@ -10,8 +10,8 @@ from risexp.errors import EnvironmentFailed, InvalidInput, ModelRefused
 from risexp.registry.promotion import STEPS, Step, promote, roll_back, tidy
 from risexp.registry.versions import FORMER, PENDING, PREVIOUS, STATE, Registry, Version
 from risexp.tracking.stores import Store, embedded, in_environment
-from tests.promotions import NAME, a_run, killed_at, state, wanted
-from tests.records import place
+from tests.support.promotions import NAME, a_run, killed_at, state, wanted
+from tests.support.uploads import place
 
 BEFORE = STEPS[: STEPS.index("moved")]
 """Steps at which nothing is promoted yet."""

@@ -16,8 +16,8 @@ from risexp.errors import EnvironmentFailed
 from risexp.inference.answers import answers
 from risexp.registry.folder import EXAMPLE
 from risexp.registry.scoring import CONNECTIONS, address_of, listening, scoring_server
-from risexp.tracking.door import Door, door_at
-from tests.models import CPU, SCENES, arrays, bundle, frames, model_in
+from risexp.web.guard import Door, door_at
+from tests.support.models import CPU, SCENES, arrays, bundle, frames, model_in
 
 JSON = "application/json"
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"

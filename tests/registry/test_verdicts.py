@@ -11,7 +11,7 @@ from risexp.config.gates import Gates, load_gates
 from risexp.evaluation.scene_scores import SceneScores
 from risexp.registry.evidence import Answered, Evidence
 from risexp.registry.verdicts import failed, judged
-from tests.promotions import MOST, SCENES, alone, answered, counts, evidence, scored
+from tests.support.promotions import MOST, SCENES, alone, answered, counts, evidence, scored
 
 DEFAULT = load_gates("default")
 LOOSE = load_gates("smoke")

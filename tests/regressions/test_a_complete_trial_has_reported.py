@@ -2,11 +2,20 @@
 
 from pathlib import Path
 
-from risexp.hpo.claim import Claim
-from risexp.hpo.ending import Ending
-from risexp.hpo.store import open_store
-from risexp.hpo.studies import open_study
-from tests.trials import STEPS, draw, owner, plan, queue_of, score, train, violations
+from risexp.hpo.store.store import open_store
+from risexp.hpo.studies.study import open_study
+from risexp.hpo.trials.claim import Claim
+from risexp.hpo.trials.trial_result import Ending
+from tests.support.worker_processes import (
+    STEPS,
+    draw,
+    owner,
+    plan,
+    queue_of,
+    score,
+    train,
+    violations,
+)
 
 
 def train_silently(claim: Claim) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from risexp.app.network_methods import network_methods
+from risexp.app.benchmark.network_methods import network_methods
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
@@ -16,7 +16,7 @@ from risexp.inference.predictor import Predictor
 from risexp.model.network import Network
 from risexp.model.observation import Observation, Observer
 from risexp.model.prediction import Prediction
-from tests.localisation import config_of
+from tests.support.localisation import config_of
 
 UNSURE = 0.15
 """K accuracy above the commonest count's that a network without knowledge does not reach."""

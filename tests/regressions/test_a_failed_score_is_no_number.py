@@ -6,12 +6,12 @@ import optuna
 import pytest
 from optuna.samplers import TPESampler
 
-from risexp.hpo.ending import Ending, unsound
-from risexp.hpo.outcomes import ended
-from risexp.hpo.store import Store, open_store
-from risexp.hpo.studies import open_study
-from risexp.tracking.outcome import complete
-from tests.trials import draw, owner, plan, queue_of
+from risexp.hpo.store.store import Store, open_store
+from risexp.hpo.studies.study import open_study
+from risexp.hpo.trials.run_result import ended
+from risexp.hpo.trials.trial_result import Ending, unsound
+from risexp.runs.outcome import complete
+from tests.support.worker_processes import draw, owner, plan, queue_of
 
 NAN = float("nan")
 

@@ -7,14 +7,14 @@ import pytest
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
-from risexp.config.space_charter import Charter
-from risexp.hpo.hearing import HEARING, Hearing, pruner_heard
-from risexp.hpo.pruners import pruner_of
-from risexp.hpo.pruning import Pruning
-from risexp.tracking.follow import Observer
-from tests.runs_followed import Told, followed, joint, k_locs
-from tests.spaces import learning
-from tests.studies import study_of
+from risexp.callbacks.run_loop import Observer
+from risexp.hpo.search.pruners import pruner_of
+from risexp.hpo.search.pruning import Pruning
+from risexp.hpo.search.pruning_callback import HEARING, Hearing, pruner_heard
+from risexp.space.study_spec import Charter
+from tests.support.recorded_runs import Told, followed, joint, k_locs
+from tests.support.spaces import learning
+from tests.support.studies import study_of
 
 EPOCHS = 6
 RULE = {"kind": "median", "startup": 3}

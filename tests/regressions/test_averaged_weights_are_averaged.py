@@ -13,7 +13,7 @@ from risexp.errors import CheckpointRefused, TrainingAborted
 from risexp.training.average import Average
 from risexp.training.plan import Plan
 from risexp.training.state import copied, restore
-from tests.runs_of_training import (
+from tests.support.trainers import (
     CPU,
     epochs_of,
     scored,

@@ -9,11 +9,11 @@ from torch import nn
 
 from risexp.config.training import Selection
 from risexp.errors import TrainingAborted
+from risexp.training.checkpoint_store import Owner, Vault, best
 from risexp.training.events import EpochEnded
 from risexp.training.plan import Plan
 from risexp.training.trainer import Trainer
-from risexp.training.vault import Owner, Vault, best
-from tests.runs_of_training import checkpoint_of, ended, epochs_of, small_config, small_trainer
+from tests.support.trainers import checkpoint_of, ended, epochs_of, small_config, small_trainer
 
 VALUES = (0.7, 0.0, -0.4, 0.9, 0.2)
 

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from risexp.callbacks.epoch_table import cells
+from risexp.callbacks.learning_guards import Blend
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import sampled_covariance
 from risexp.data.scenes import SceneGenerator, panel_of, source_steering
-from risexp.tracking.columns import cells
-from risexp.tracking.guards import Blend
-from tests.runs_followed import SCORES, Told, ended_of, guarded, plan_of
-from tests.runs_of_training import small_config
+from tests.support.recorded_runs import SCORES, Told, ended_of, guarded, plan_of
+from tests.support.trainers import small_config
 
 CONFIG = small_config()
 

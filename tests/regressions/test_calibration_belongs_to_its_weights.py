@@ -8,13 +8,13 @@ import pytest
 import torch
 from rich.console import Console
 
-from risexp.app.calibrate import calibrate
-from risexp.app.run import Machine
-from risexp.app.train import Finished, train
-from risexp.app.trained import config_of, trained
+from risexp.app.run.calibrate import calibrate
+from risexp.app.run.run import Machine
+from risexp.app.run.train import Finished, train
+from risexp.app.serving.resolve_model import config_of, trained
 from risexp.config.layers import load_config
-from risexp.tracking.lines import read_journal
-from risexp.training.vault import best
+from risexp.runs.journal_format import read_journal
+from risexp.training.checkpoint_store import best
 
 TINY = {
     "training.epochs": 2,

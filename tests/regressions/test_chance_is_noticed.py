@@ -5,9 +5,18 @@ from collections.abc import Mapping
 
 import pytest
 
-from risexp.tracking.chance import Chance
-from risexp.tracking.columns import cells
-from tests.runs_followed import DEAD, SCORES, Told, ended_of, guarded, plan_of, plans_of, telling
+from risexp.callbacks.chance_guard import Chance
+from risexp.callbacks.epoch_table import cells
+from tests.support.recorded_runs import (
+    DEAD,
+    SCORES,
+    Told,
+    ended_of,
+    guarded,
+    plan_of,
+    plans_of,
+    telling,
+)
 
 FIVE = math.log(5.0)
 STUCK: Mapping[str, float] = {**DEAD, "k_acc": 0.201, "count_entropy": 0.0, "count_nll": FIVE}

@@ -9,8 +9,8 @@ from torch import nn
 
 from risexp.errors import CheckpointRefused
 from risexp.training.checkpoint import config_tree
-from risexp.training.vault import Owner, Vault, best, newest
-from tests.runs_of_training import checkpoints, small_config, small_network, small_trainer
+from risexp.training.checkpoint_store import Owner, Vault, best, newest
+from tests.support.trainers import checkpoints, small_config, small_network, small_trainer
 
 SHA = small_config().sha()
 

@@ -14,8 +14,8 @@ from torch import nn
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
 from risexp.diagnostics.k_head import Amount, probe_k_head
+from risexp.diagnostics.probe_trainer import School
 from risexp.diagnostics.report import Cell, Report, Table
-from risexp.diagnostics.school import School
 from risexp.model.network import Network
 from risexp.model.observation import Observation
 from risexp.model.prediction import Prediction

@@ -5,8 +5,8 @@ import torch
 
 from risexp.errors import CheckpointRefused
 from risexp.training.state import State
-from tests.runs import refusal
-from tests.runs_of_training import epochs_of, same, small_config, small_network, small_trainer
+from tests.support.configs import refusal
+from tests.support.trainers import epochs_of, same, small_config, small_network, small_trainer
 
 COUNT = {"curriculum__phase": "count", "curriculum__warm_start": "geometry-run"}
 

@@ -12,15 +12,15 @@ import pytest
 import torch
 from rich.console import Console
 
-from risexp.app.run import Machine
-from risexp.app.train import train
+from risexp.app.run.run import Machine
+from risexp.app.run.train import train
 from risexp.config.layers import load_config
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.loss import weighted
 from risexp.loss.terms import TERMS
-from risexp.tracking.lines import read_journal
-from risexp.tracking.outcome import Outcome
+from risexp.runs.journal_format import read_journal
+from risexp.runs.outcome import Outcome
 
 TINY = {
     "training.epochs": 2,

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from risexp.config.space import SearchSpace
-from risexp.config.space_check import check_space
-from tests.spaces import RIDGE, only_when, planted
+from risexp.space.check import check_space
+from risexp.space.spec import SearchSpace
+from tests.support.spaces import RIDGE, only_when, planted
 
 SMOOTHING: Mapping[str, object] = {"kind": "uniform", "low": 0.01, "high": 0.2}
 KINDS: Mapping[str, object] = {"kind": "choice", "options": ["ordinal", "softmax"]}

@@ -1,9 +1,9 @@
 """Once: eight of sixteen dimensions of a search were read by nothing, and their noise was tuned."""
 
-from risexp.app.space_probe import Found, Trace, probe_space, trace
+from risexp.app.space.probe import Found, Trace, probe_space, trace
 from risexp.config.run import RunConfig
-from risexp.config.space import SearchSpace
-from tests.spaces import RIDGE, planted
+from risexp.space.spec import SearchSpace
+from tests.support.spaces import RIDGE, planted
 
 
 def quick(config: RunConfig) -> Trace:

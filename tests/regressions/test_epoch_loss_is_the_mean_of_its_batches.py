@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from risexp.data.frames import Scenes
-from risexp.training.means import Means
+from risexp.training.loss_meter import Means
 from risexp.training.plan import Plan
-from tests.runs_of_training import (
+from tests.support.trainers import (
     Poisoned,
     SmallLoss,
     epochs_of,

@@ -6,7 +6,7 @@ import torch
 from risexp.evaluation.matching import Matching
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.evaluation.scores import summarise
-from tests.estimates import drawn_case, estimate_at, perfect, with_count
+from tests.support.estimates import drawn_case, estimate_at, perfect, with_count
 
 PENALTIES = torch.tensor([90.0, 90.0, 10.0], dtype=torch.float64)
 

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Scenes
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.inference.estimate import Estimate
 from risexp.inference.nomp import Nomp
 from risexp.inference.spectral import Spectral
 from risexp.physics.geometry import Panel, Wavefront
-from tests.localisation import (
+from tests.support.localisation import (
     NOISELESS,
     WAVEFRONTS,
     config_of,

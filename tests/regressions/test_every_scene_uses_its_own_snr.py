@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from risexp.covariance.effective import alpha, effective
-from tests.scenes import label_covariance, matrix, tiny_scenes, worst
+from tests.support.scenes import label_covariance, matrix, tiny_scenes, worst
 
 
 def check_scene_by_scene(device: torch.device) -> None:

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from risexp.loss.guess import Guess
+from risexp.loss.prediction_pair import Guess
 from risexp.loss.structure_terms import column_overlap, unspanned_share
 from risexp.loss.terms import Term
-from tests.predictions import (
+from tests.support.predictions import (
     best_prediction,
     guess_of,
     orthogonal_prediction,

@@ -13,7 +13,7 @@ from risexp.data.frames import Truth
 from risexp.estimation.assignment import assign, paired_values
 from risexp.evaluation.matching import CAP, TOLERANCE, match
 from risexp.inference.estimate import Estimate
-from tests.estimates import (
+from tests.support.estimates import (
     drawn_case,
     estimate_of,
     perfect,

@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from risexp.callbacks.guard import Watch
+from risexp.callbacks.learning_guards import Accounts, Gradients, never_touched
+from risexp.callbacks.run_loop import follow
 from risexp.data.frames import Frames
-from risexp.tracking.follow import follow
-from risexp.tracking.guards import Accounts, Gradients, never_touched
-from risexp.tracking.outcome import Outcome
-from risexp.tracking.watch import Watch
-from risexp.training.accounts import Limits
+from risexp.runs.outcome import Outcome
+from risexp.training.epoch_checks import Limits
 from risexp.training.events import EpochEnded
 from risexp.training.schedule import Schedule
 from risexp.training.trainer import Trainer
-from tests.runs_of_training import Small, small_config, small_trainer
+from tests.support.trainers import Small, small_config, small_trainer
 
 
 class Deaf(Small):

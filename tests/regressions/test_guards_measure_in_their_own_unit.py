@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from risexp.tracking.chance import Chance
-from risexp.tracking.guards import Accounts, Blend, Gradients, Planned
-from risexp.tracking.leak import Leak
-from risexp.tracking.metrics import GUARDS
-from risexp.tracking.watch import Guard, Reading
-from risexp.training.accounts import Limits
+from risexp.callbacks.chance_guard import Chance
+from risexp.callbacks.guard import Guard, Reading
+from risexp.callbacks.leak_guard import Leak
+from risexp.callbacks.learning_guards import Accounts, Blend, Gradients, Planned
+from risexp.runs.metrics import GUARDS
+from risexp.training.epoch_checks import Limits
 from risexp.training.events import EpochEnded, Event
-from tests.runs_followed import (
+from tests.support.recorded_runs import (
     DEAD,
     SCORES,
     ended_of,

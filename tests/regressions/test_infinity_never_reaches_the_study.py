@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from risexp.errors import TrainingAborted
-from risexp.hpo.ending import Ending
-from risexp.hpo.outcomes import ended
-from risexp.hpo.store import open_store
-from risexp.hpo.studies import open_study
-from risexp.tracking.outcome import aborted, complete
-from tests.trials import draw, owner, plan, queue_of
+from risexp.hpo.store.store import open_store
+from risexp.hpo.studies.study import open_study
+from risexp.hpo.trials.run_result import ended
+from risexp.hpo.trials.trial_result import Ending
+from risexp.runs.outcome import aborted, complete
+from tests.support.worker_processes import draw, owner, plan, queue_of
 
 NOT_FINITE = [float("inf"), -float("inf"), float("nan")]
 

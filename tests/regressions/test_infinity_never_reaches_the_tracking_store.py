@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from risexp.tracking.journal import Journal
-from risexp.tracking.mlflow import Runs
-from risexp.tracking.outcome import complete
+from risexp.runs.journal import Journal
+from risexp.runs.outcome import complete
+from risexp.tracking.client import Runs
 from risexp.tracking.stores import Store, embedded
-from tests.records import ask, finished, held, new_run, place, sent, stored, train
+from tests.support.uploads import ask, finished, held, new_run, place, sent, stored, train
 
 NOT_FINITE = [math.inf, -math.inf, math.nan]
 

@@ -17,11 +17,11 @@ from risexp.estimation.grid import search_grid
 from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.pursuit import Pursuit, pursue
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.setting import Setting
+from risexp.estimation.receiver_model import Setting
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import Scores, summarise
 from risexp.inference.nomp import answered
-from tests.localisation import at_snr, config_of, scenes_of
+from tests.support.localisation import at_snr, config_of, scenes_of
 
 SCENES = 300
 ORDER = ("true K", "BIC", "twice the BIC penalty", "always 5", "always 1")

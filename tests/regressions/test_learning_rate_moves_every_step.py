@@ -10,7 +10,7 @@ from torch import Tensor
 from risexp.errors import TrainingAborted
 from risexp.training.schedule import Schedule
 from risexp.training.stepper import Stepper
-from tests.runs_of_training import epochs_of, small_config, small_trainer
+from tests.support.trainers import epochs_of, small_config, small_trainer
 
 CONFIG = small_config(
     training__epochs=4,

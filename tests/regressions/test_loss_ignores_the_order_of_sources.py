@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from risexp.config.learning import CountKind
-from risexp.loss.guess import Guess
 from risexp.loss.positions import position_error
+from risexp.loss.prediction_pair import Guess
 from risexp.loss.terms import TERMS, Term
-from tests.predictions import (
+from tests.support.predictions import (
     SETTINGS,
     guess_of,
     random_prediction,
@@ -22,7 +22,7 @@ from tests.predictions import (
     target_of,
     with_slots_reordered,
 )
-from tests.scenes import any_device
+from tests.support.scenes import any_device
 
 Move = Callable[[Guess, int], Guess]
 SCENES = small_scenes(16)

@@ -16,8 +16,8 @@ from risexp.evaluation.matching import CAP
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.inference.estimate import Estimate
-from tests.estimates import drawn_case, estimate_at, truth_at, with_count
-from tests.scenes import gaussian
+from tests.support.estimates import drawn_case, estimate_at, truth_at, with_count
+from tests.support.scenes import gaussian
 
 Composite = Callable[[SceneScores], float]
 SPREAD = torch.tensor([0.1, 1.0, 2.0, 3.0, 4.0], dtype=torch.float64)

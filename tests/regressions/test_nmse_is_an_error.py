@@ -8,13 +8,13 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from risexp.app.run import Machine
-from risexp.app.train import train
+from risexp.app.run.run import Machine
+from risexp.app.run.train import train
 from risexp.config.layers import load_config
 from risexp.covariance.factored import FactoredCovariance
 from risexp.errors import VerificationFailed
 from risexp.loss.self_test import nmse_self_test
-from tests.scenes import label_covariance, tiny_scenes
+from tests.support.scenes import label_covariance, tiny_scenes
 
 
 def similarity(one: FactoredCovariance, other: FactoredCovariance) -> Tensor:

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from risexp.app.methods import Method, method_named
+from risexp.app.benchmark.methods import Method, method_named
 from risexp.data.frames import Scenes, Truth
 from risexp.data.scenes import SceneGenerator
 from risexp.diagnostics.labels import label_estimate
 from risexp.inference.estimate import Estimate
-from tests.references import smoke
+from tests.support.references import smoke
 
 PACKAGE = Path(__file__).parents[2] / "risexp"
 FILES = sorted(

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app.study_record import close_used_up, study_labels
+from risexp.app.search.study_record import close_used_up, study_labels
 from risexp.errors import TrainingAborted
-from risexp.hpo.studies import StudyRef
-from risexp.hpo.table import StudyTable, TrialRow
-from risexp.tracking.folder import find_run
-from risexp.tracking.mlflow import Runs
-from risexp.tracking.outcome import Outcome, aborted, complete, failed, pruned, signalled
+from risexp.hpo.studies.study import StudyRef
+from risexp.hpo.studies.table import StudyTable, TrialRow
+from risexp.runs.folder import find_run
+from risexp.runs.outcome import Outcome, aborted, complete, failed, pruned, signalled
+from risexp.tracking.client import Runs
 from risexp.tracking.stores import Store, embedded
-from tests.records import finished, new_run, place, sent, stored, train
+from tests.support.uploads import finished, new_run, place, sent, stored, train
 
 STUDY = StudyRef("toy", 1, "0123456789abcdef", 1, {})
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from risexp.tracking.guards import Accounts
-from risexp.training.accounts import Limits
+from risexp.callbacks.learning_guards import Accounts
+from risexp.training.epoch_checks import Limits
 from risexp.training.events import EpochEnded
 from risexp.training.plan import Plan
-from risexp.training.steps import Steps
-from tests.runs_followed import Told, ended_of, guarded, joint, plans_of, steps_of
+from risexp.training.step_counter import Steps
+from tests.support.recorded_runs import Told, ended_of, guarded, joint, plans_of, steps_of
 
 GUARD = Accounts(Limits())
 

@@ -8,13 +8,13 @@ import optuna
 import pytest
 
 from risexp.errors import TrainingAborted
-from risexp.hpo.outcomes import ended
-from risexp.hpo.reaper import Reaper
-from risexp.hpo.records import study_record
-from risexp.hpo.store import open_store
-from risexp.hpo.studies import find_study, open_study
-from risexp.tracking.outcome import Outcome, aborted, complete, failed, pruned
-from tests.trials import (
+from risexp.hpo.store.store import open_store
+from risexp.hpo.studies.study import find_study, open_study
+from risexp.hpo.trials.reaper import Reaper
+from risexp.hpo.trials.run_result import ended
+from risexp.hpo.trials.snapshot import study_record
+from risexp.runs.outcome import Outcome, aborted, complete, failed, pruned
+from tests.support.worker_processes import (
     NAME,
     exit_codes,
     owner,

@@ -14,7 +14,7 @@ from risexp.training.events import EpochEnded
 from risexp.training.plan import Plan
 from risexp.training.stepper import Stepper
 from risexp.training.trainer import Trainer
-from tests.runs_of_training import (
+from tests.support.trainers import (
     Poisoned,
     SmallLoss,
     ended,

@@ -8,7 +8,7 @@ import torch
 from risexp.data.frames import Truth
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.inference.estimate import Estimate
-from tests.estimates import drawn_case, perfect, scores_of
+from tests.support.estimates import drawn_case, perfect, scores_of
 
 
 def gated_right_raw_wrong(device: torch.device) -> tuple[Estimate, Truth]:

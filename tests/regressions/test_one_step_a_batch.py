@@ -7,7 +7,7 @@ from torch import Tensor
 from risexp.errors import TrainingAborted
 from risexp.training.events import EpochEnded
 from risexp.training.stepper import Stepper
-from tests.runs_of_training import epochs_of, small_config, small_trainer
+from tests.support.trainers import epochs_of, small_config, small_trainer
 
 
 def once_an_epoch(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
+from risexp.callbacks.early_stopping import Patience
 from risexp.config.training import Phase
-from risexp.tracking.stopping import Patience
 from risexp.training.events import EpochEnded, Event, StopTraining
-from tests.runs_followed import Told, followed, k_locs, plans_of
+from tests.support.recorded_runs import Told, followed, k_locs, plans_of
 
 PHASES: tuple[tuple[Phase, int], ...] = (("geometry", 3), ("count", 2), ("joint", 4))
 """Each with its number of epochs."""

@@ -9,8 +9,8 @@ from torch import Tensor
 from risexp.covariance.effective import alpha, effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.loss.terms import TERMS
-from tests.predictions import best_prediction, scored, small_target
-from tests.scenes import label_covariance, tiny_scenes
+from tests.support.predictions import best_prediction, scored, small_target
+from tests.support.scenes import label_covariance, tiny_scenes
 
 Score = Callable[[FactoredCovariance, FactoredCovariance, Tensor], Tensor]
 

@@ -11,7 +11,7 @@ from risexp.data.frames import Scenes
 from risexp.errors import TrainingAborted
 from risexp.training.curriculum import curriculum
 from risexp.training.plan import Plan
-from tests.runs_of_training import (
+from tests.support.trainers import (
     SmallLoss,
     epochs_of,
     small_config,

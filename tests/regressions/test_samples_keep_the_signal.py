@@ -15,7 +15,7 @@ from risexp.config.sections import PhysicsConfig
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import joint_field, sampled_covariance, snapshot_fields
 from risexp.data.frames import Frames
-from tests.scenes import DEFAULT_PHYSICS, noiseless_sources
+from tests.support.scenes import DEFAULT_PHYSICS, noiseless_sources
 
 Estimate = Callable[[Frames], FactoredCovariance]
 SQUARE = PhysicsConfig(elements_h=4, elements_v=4)

@@ -4,8 +4,8 @@ from itertools import combinations
 
 import pytest
 
-from risexp.config.space_diff import diff_spaces
-from risexp.config.space_files import load_space, space_paths
+from risexp.space.diff import diff_spaces
+from risexp.space.files import load_space, space_paths
 
 NAMES = sorted(space_paths())
 

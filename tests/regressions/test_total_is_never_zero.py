@@ -10,8 +10,8 @@ from risexp.errors import ConfigInvalid, TrainingAborted
 from risexp.loss.balance import Fixed
 from risexp.loss.weighted import weighted_loss
 from risexp.training.plan import Plan
-from tests.predictions import guess_of, random_prediction, small_target
-from tests.runs_of_training import SmallLoss, epochs_of, small_loss, small_trainer, summed
+from tests.support.predictions import guess_of, random_prediction, small_target
+from tests.support.trainers import SmallLoss, epochs_of, small_loss, small_trainer, summed
 
 MAIN = ("cov", "cov_pred", "count", "pointers")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from risexp.covariance.factored import FactoredCovariance
-from tests.scenes import matrix, physical_covariance, tiny_scenes
+from tests.support.scenes import matrix, physical_covariance, tiny_scenes
 
 
 def check_invariants(covariance: FactoredCovariance) -> None:

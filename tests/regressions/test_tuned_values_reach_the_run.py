@@ -2,11 +2,11 @@
 
 import json
 
-from risexp.hpo.charters import charter_of, facts_of
-from risexp.hpo.samplers import sampler_of
-from risexp.hpo.suggest import suggest
-from tests.spaces import charter, learning
-from tests.studies import claimed, claimed_again, study_of
+from risexp.hpo.search.samplers import sampler_of
+from risexp.hpo.search.suggest import suggest
+from risexp.hpo.studies.facts import charter_of, facts_of
+from tests.support.spaces import charter, learning
+from tests.support.studies import claimed, claimed_again, study_of
 
 
 def test_the_run_of_a_trial_has_every_value_that_was_suggested() -> None:

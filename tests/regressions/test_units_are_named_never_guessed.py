@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from risexp.app.scene_picture import Refocused, SceneSeen, SourceSeen
+from risexp.app.data.scene_picture import Refocused, SceneSeen, SourceSeen
 from risexp.cli.main import main
 from risexp.config.layers import load_config
 from risexp.config.run import fields
@@ -18,7 +18,7 @@ from risexp.data.frames import Frames, Scenes, Truth
 from risexp.data.scenes import SceneGenerator, panel_of, source_steering
 from risexp.data.shards import FrozenSet
 from risexp.physics.signals import received
-from tests.scenes import worst
+from tests.support.scenes import worst
 
 CONFIG = load_config(preset="smoke", overrides=["data.snr_db=[60,60]"]).config
 

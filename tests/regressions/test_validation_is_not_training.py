@@ -9,16 +9,16 @@ import pytest
 import torch
 from rich.console import Console
 
-from risexp.app.run import Machine
-from risexp.app.train import train
+from risexp.app.run.run import Machine
+from risexp.app.run.train import train
+from risexp.callbacks.leak_guard import Leak, Marks, scene_marks, stream_marks
 from risexp.config.layers import load_config
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.data.streams import BLOCK, Split
-from risexp.tracking.leak import Leak, Marks, scene_marks, stream_marks
-from risexp.tracking.outcome import Outcome
-from tests.runs_followed import followed, guarded, joint
-from tests.runs_of_training import small_config
+from risexp.runs.outcome import Outcome
+from tests.support.recorded_runs import followed, guarded, joint
+from tests.support.trainers import small_config
 
 CONFIG = small_config()
 OFFSETS: Mapping[Split, int] = {"train": 0, "validation": 2, "calibration": 2000, "test": 4000}

@@ -15,8 +15,8 @@ from risexp.model.network import Network
 from risexp.model.observation import Observation
 from risexp.model.prediction import Prediction
 from risexp.training.curriculum import curriculum
-from risexp.training.teacher import Marking, Teacher
-from tests.localisation import config_of
+from risexp.training.objective import Marking, Teacher
+from tests.support.localisation import config_of
 
 CONFIG = config_of("network.width=16", "beta.start=0.3", "beta.final=0.3", preset="smoke")
 PLAN = curriculum(CONFIG)[0]

@@ -6,10 +6,10 @@ from torch import Tensor
 
 from risexp.loss import weighted
 from risexp.loss.balance import Fixed
-from risexp.loss.guess import Guess
+from risexp.loss.prediction_pair import Guess
 from risexp.loss.terms import TERMS, Term
 from risexp.loss.weighted import weighted_loss
-from tests.predictions import gradient_faults, guess_of, random_prediction, small_target
+from tests.support.predictions import gradient_faults, guess_of, random_prediction, small_target
 
 
 def undefined(guess: Guess) -> Tensor:

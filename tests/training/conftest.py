@@ -3,7 +3,7 @@
 import pytest
 
 from risexp.training.checkpoint import Checkpoint
-from tests.vaults import five_epochs
+from tests.support.checkpoint_stores import five_epochs
 
 
 @pytest.fixture

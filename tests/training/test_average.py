@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from risexp.training.average import Average
-from tests.runs_of_training import Small, small_network
+from tests.support.trainers import Small, small_network
 
 
 def moved(network: nn.Module, seed: int) -> None:

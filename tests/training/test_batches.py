@@ -7,7 +7,7 @@ from risexp.data.frames import Scenes, join
 from risexp.data.scenes import SceneGenerator
 from risexp.training.batches import Batches, KeyedBatches, RepeatedBatches
 from risexp.training.setup import batches_of
-from tests.runs_of_training import small_config
+from tests.support.trainers import small_config
 
 
 def generator(device: torch.device) -> SceneGenerator:

@@ -11,7 +11,7 @@ import torch
 from risexp.config.run import RunConfig
 from risexp.errors import CheckpointDamaged
 from risexp.training.checkpoint import Checkpoint, decode, encode
-from tests.runs_of_training import checkpoints, same_state, small_config
+from tests.support.trainers import checkpoints, same_state, small_config
 
 
 @pytest.fixture(scope="module")

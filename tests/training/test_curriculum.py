@@ -10,7 +10,7 @@ from risexp.errors import ConfigInvalid
 from risexp.loss.terms import MAIN, TERMS
 from risexp.training.curriculum import curriculum
 from risexp.training.plan import Plan
-from tests.runs_of_training import small_config
+from tests.support.trainers import small_config
 
 SECTION: dict[str, float] = LossConfig().model_dump(include=set(LossWeights.model_fields))
 

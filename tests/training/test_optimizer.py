@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from risexp.training.optimizer import GatedAdamW, StepRule
-from risexp.training.parts import parts_of
-from tests.runs_of_training import part_of, same, small_network
+from risexp.training.param_groups import parts_of
+from tests.support.trainers import part_of, same, small_network
 
 
 def gated(network: nn.Module, weight_decay: float = 0.1) -> GatedAdamW:

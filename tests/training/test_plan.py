@@ -8,7 +8,7 @@ import pytest
 from risexp.errors import DataInvalid
 from risexp.training.curriculum import curriculum
 from risexp.training.plan import Plan
-from tests.runs_of_training import small_config
+from tests.support.trainers import small_config
 
 SOME = Plan(
     epoch=7,

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Scenes
-from risexp.training.means import Loss
+from risexp.training.loss_meter import Loss
 from risexp.training.plan import Plan
 from risexp.training.replay import Refusal, explain
-from tests.runs_of_training import (
+from tests.support.trainers import (
     Small,
     SmallLoss,
     small_loss,

@@ -10,7 +10,7 @@ from risexp.errors import CheckpointRefused
 from risexp.training.checkpoint import decode, encode
 from risexp.training.events import BatchEnded, EpochEnded
 from risexp.training.trainer import Trainer, draw_key
-from tests.runs_of_training import (
+from tests.support.trainers import (
     EVENTFUL,
     Small,
     checkpoint_of,

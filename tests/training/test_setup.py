@@ -5,10 +5,10 @@ import torch
 
 from risexp.config.run import RunConfig
 from risexp.errors import CheckpointRefused
-from risexp.training.accounts import Limits
+from risexp.training.epoch_checks import Limits
 from risexp.training.setup import recipe_of
 from risexp.training.trainer import Recipe
-from tests.runs_of_training import epochs_of, same, small_config, small_network, small_trainer
+from tests.support.trainers import epochs_of, same, small_config, small_network, small_trainer
 
 COUNT = {"curriculum__phase": "count", "curriculum__warm_start": "some-run"}
 

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from risexp.training.average import Average
 from risexp.training.curriculum import curriculum
 from risexp.training.optimizer import StepRule
-from risexp.training.parts import parts_of
+from risexp.training.param_groups import parts_of
 from risexp.training.plan import Plan
 from risexp.training.schedule import Schedule
 from risexp.training.stepper import Stepper
-from tests.runs_of_training import part_of, same, small_config, small_network
+from tests.support.trainers import part_of, same, small_config, small_network
 
 RULE = StepRule(lr=0.1, head_factor=2.0, weight_decay=0.01, clip=1.0)
 SCHEDULE = Schedule(steps=8, warmup=4, final_share=0.0)

@@ -15,7 +15,7 @@ from risexp.training.curriculum import curriculum
 from risexp.training.events import BatchEnded, EpochEnded, EpochStarted
 from risexp.training.plan import Plan
 from risexp.training.trainer import Trainer
-from tests.runs_of_training import (
+from tests.support.trainers import (
     EVENTFUL,
     SmallLoss,
     ended,

@@ -7,9 +7,9 @@ from contextlib import closing
 from typing import Final
 from urllib.parse import urlsplit
 
-from risexp.app.secret_files import token_of
+from risexp.app.ui.secret_files import token_of
 from risexp.errors import EnvironmentFailed, InvalidInput
-from risexp.tracking.door import is_loopback
+from risexp.web.guard import is_loopback
 
 TOKEN: Final = "RISEXP_UI_TOKEN"  # noqa: S105 - the name of a variable
 STORE: Final = "RISEXP_STORE"
@@ -51,10 +51,10 @@ def check_study(name: str) -> None:
         InvalidInput: There is no such study.
         EnvironmentFailed: Its store does not answer, or a worker of this host hangs.
     """
-    from risexp.hpo.leases import TTL_S, Leases
-    from risexp.hpo.retry import Retry
-    from risexp.hpo.store import find_store
-    from risexp.hpo.studies import find_study
+    from risexp.hpo.store.leases import TTL_S, Leases
+    from risexp.hpo.store.retry import Retry
+    from risexp.hpo.store.store import find_store
+    from risexp.hpo.studies.study import find_study
 
     with closing(
         find_store(os.environ.get(STORE) or None, retry=Retry("", limit_s=_PATIENCE_S))

@@ -12,9 +12,9 @@ from typing import Any, Final
 from risexp import __version__
 from risexp.app.deploy.passwords import secret_files
 from risexp.app.deploy.wheel import CONSTRAINTS, shipped, wheel_name, write_wheel
-from risexp.app.host_names import host_name
+from risexp.app.ui.host_names import host_name
+from risexp.core.durable import PARTIAL, sync
 from risexp.errors import EnvironmentFailed, InvalidInput
-from risexp.training.durable import PARTIAL, sync
 
 UNPRIVILEGED: Final = 10001
 """Whom the services run as where root writes the folder."""

@@ -4,11 +4,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from risexp.app.host_names import expect_host, host_name
-from risexp.app.secret_files import secret_in
+from risexp.app.ui.host_names import expect_host, host_name
+from risexp.app.ui.secret_files import secret_in
 from risexp.errors import InvalidInput
-from risexp.tracking.service import AUTH, Service, serve
 from risexp.tracking.stores import store_named
+from risexp.web.mlflow_service import AUTH, Service, serve
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,8 @@ from packaging.specifiers import SpecifierSet
 
 from risexp.app.doctor.check import Check, judged
 from risexp.app.doctor.system import file_system
-from risexp.app.worker import store_url
-from risexp.config.space_files import home
-from risexp.hpo.address import address_of, embedded
+from risexp.core.home import home
+from risexp.hpo.store.address import address_of, embedded, store_url
 from risexp.tracking.stores import chosen_store
 
 WAL: Final = "wal"

@@ -9,22 +9,22 @@ from functools import partial
 
 import optuna
 
-from risexp.app.doctor.case import Case, Twice, case_of
+from risexp.app.doctor.artifact_checks import kept_checks
 from risexp.app.doctor.check import Check, Diagnosis
 from risexp.app.doctor.environment import environment_checks
 from risexp.app.doctor.facts import StudyFacts
-from risexp.app.doctor.kept import kept_checks
-from risexp.app.doctor.look import Look, look_again, look_at
-from risexp.app.doctor.mend import mend
-from risexp.app.doctor.record import record_checks
-from risexp.app.doctor.recorded import recorded
-from risexp.app.doctor.stale import file_leftovers, folder_leftovers, study_leftovers
+from risexp.app.doctor.fix import mend
+from risexp.app.doctor.leftovers import file_leftovers, folder_leftovers, study_leftovers
+from risexp.app.doctor.snapshot import Look, look_again, look_at
 from risexp.app.doctor.stores import destinations, records_check, studies_store
 from risexp.app.doctor.study import study_checks
-from risexp.app.sync import Destinations
+from risexp.app.doctor.study_case import Case, Twice, case_of
+from risexp.app.doctor.tracking_checks import record_checks
+from risexp.app.doctor.tracking_data import recorded
+from risexp.app.run.sync import Destinations
 from risexp.errors import RisexpError
-from risexp.hpo.store import Store
-from risexp.tracking.reading import study_rows
+from risexp.hpo.store.store import Store
+from risexp.tracking.query import study_rows
 from risexp.tracking.stores import chosen_store
 
 Tell = Callable[[str], None]

@@ -7,13 +7,13 @@ from functools import cached_property
 from sqlalchemy import select
 
 from risexp.app.doctor.folders import Folders, Seen
-from risexp.hpo.invariants import FINAL, StudyRecord
-from risexp.hpo.leases import DEADLY, TTL_S, Attempt, Leases
-from risexp.hpo.reaper import NOBODY
-from risexp.hpo.records import study_record
-from risexp.hpo.schema import database_clock
-from risexp.hpo.store import Store
-from risexp.hpo.studies import End, StudyRef, end_of, run_id
+from risexp.hpo.store.leases import DEADLY, TTL_S, Attempt, Leases
+from risexp.hpo.store.schema import database_clock
+from risexp.hpo.store.store import Store
+from risexp.hpo.studies.study import End, StudyRef, end_of, run_id
+from risexp.hpo.trials.invariants import FINAL, StudyRecord
+from risexp.hpo.trials.reaper import NOBODY
+from risexp.hpo.trials.snapshot import study_record
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from risexp.app.doctor.system import is_locked
-from risexp.app.sync import missing_lines
+from risexp.app.run.sync import missing_lines
 from risexp.errors import DataInvalid, RisexpError
-from risexp.tracking.folder import RunFolder, is_run, list_runs, runs_home
-from risexp.tracking.labels import Labels, read_labels
-from risexp.tracking.sending import store_for
-from risexp.tracking.spool import Ending, Progress, Spool
+from risexp.runs.folder import RunFolder, is_run, list_runs, runs_home
+from risexp.runs.labels import Labels, read_labels
+from risexp.tracking.launch_uploader import store_for
 from risexp.tracking.stores import Store
+from risexp.tracking.upload_state import Ending, Progress, Spool
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from risexp.app.doctor.check import Check
-from risexp.app.sync import Destinations
-from risexp.app.worker import STORE, store_url
+from risexp.app.run.sync import Destinations
 from risexp.errors import EnvironmentFailed
-from risexp.hpo.address import address_of, embedded
-from risexp.hpo.retry import Retry
-from risexp.hpo.store import NotMade, Store, find_store
-from risexp.tracking.border import Failure
+from risexp.hpo.store.address import STORE, address_of, embedded, store_url
+from risexp.hpo.store.retry import Retry
+from risexp.hpo.store.store import NotMade, Store, find_store
+from risexp.tracking.attempt import Failure
 from risexp.tracking.schema import tables_of
 from risexp.tracking.stores import VARIABLE
 from risexp.tracking.stores import Store as Destination
 
 if TYPE_CHECKING:
-    from risexp.tracking.mlflow import Runs
+    from risexp.tracking.client import Runs
 
 PATIENCE_S: Final = 5.0
 """How long a store is waited for."""
@@ -102,7 +101,7 @@ def _opened(store: Destination) -> "Runs | None":
             f"the tables of {_named(store)} are of another version of MLflow: back it up and run "
             f"`mlflow db upgrade {address}`"
         )
-    from risexp.tracking.mlflow import Runs
+    from risexp.tracking.client import Runs
 
     runs = Runs(store)
     runs.answers()

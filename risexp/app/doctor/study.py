@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Final
 
-from risexp.app.doctor.case import Case, Twice, said_of
 from risexp.app.doctor.check import Check
 from risexp.app.doctor.facts import StudyFacts
-from risexp.hpo.invariants import Rule, every
-from risexp.hpo.studies import SCORE
-from risexp.tracking.lines import Contents
+from risexp.app.doctor.study_case import Case, Twice, said_of
+from risexp.hpo.search.pruning_callback import SCORE
+from risexp.hpo.trials.invariants import Rule, every
+from risexp.runs.journal_format import Contents
 
 _REPORTED: Final = f"val/{SCORE}"
 """The journal's key of what a study is told."""

@@ -1,0 +1,1 @@
+"""`risexp bench` and `risexp eval`: methods compared on the same scenes."""

@@ -1,0 +1,1 @@
+"""Count accuracy and localisation of all methods by SNR."""

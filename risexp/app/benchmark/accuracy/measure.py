@@ -1,0 +1,270 @@
+"""How well methods count and localise the same scenes at several SNRs, beside what these allow."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from time import perf_counter
+
+import torch
+from torch import Tensor
+
+from risexp.app.benchmark.dense_music import dense_ms
+from risexp.app.benchmark.methods import Method, method_named
+from risexp.config.run import RunConfig
+from risexp.data.frames import Scenes
+from risexp.data.scenes import SceneGenerator, panel_of, source_snr_db
+from risexp.data.streams import BLOCK, Split
+from risexp.errors import ConfigInvalid
+from risexp.evaluation.intervals import Interval, bootstrap_jointly
+from risexp.evaluation.references import References, references
+from risexp.evaluation.scene_scores import SceneScores, join, score_scenes
+
+Axes = tuple[float, float, float]
+"""One number each for phi, theta and range."""
+
+_BISECTIONS = 100
+"""Halvings of an interval; more than a float64 can tell apart."""
+_ENDLESS = 1e6
+_SINGLE_CALLS = 10
+
+
+@dataclass(frozen=True)
+class Level:
+    """The scenes of one SNR: the same as of every other, but for the power of their noise."""
+
+    snr_db: float
+    references: References
+    source_snr_db: Tensor
+    """(B, K_MAX): of each source alone; absent ones NaN."""
+
+    @property
+    def key(self) -> str:
+        """The SNR as text."""
+        return f"{self.snr_db:g}"
+
+    @property
+    def deviation(self) -> Tensor:
+        """Bound on phi (deg), theta (deg) and range (m), (B, K_MAX, 3); absent sources NaN."""
+        phi, theta, range_m = self.references.deviation.unbind(-1)
+        return torch.stack([phi.rad2deg(), theta.rad2deg(), range_m], dim=-1)
+
+
+@dataclass(frozen=True)
+class AccuracyRow:
+    """How one method answered, SNR by SNR."""
+
+    scores: tuple[SceneScores, ...]
+    by_level: tuple[Interval, ...]
+    mean: Interval
+    """Scores in the mean over SNRs; their intervals draw each scene at all SNRs together."""
+    over_crb_db: tuple[Axes, ...]
+    """Median error of matched pairs over that at the Cramer-Rao bound of the very sources."""
+    ms_per_scene: tuple[float, ...]
+    """In batches."""
+    ms_single: float
+    """Median of calls with one scene."""
+
+    @property
+    def pooled(self) -> SceneScores:
+        """The scenes of all SNRs together."""
+        return join(self.scores)
+
+    @property
+    def mean_ms(self) -> float:
+        """Milliseconds a scene in batches, in the mean over SNRs."""
+        return average(self.ms_per_scene)
+
+
+@dataclass(frozen=True)
+class AccuracyTable:
+    """Every method on the same scenes, with references, bound and chance."""
+
+    config: RunConfig
+    split: Split
+    scenes_per_snr: int
+    levels: tuple[Level, ...]
+    """Ascending in SNR."""
+    rows: Mapping[str, AccuracyRow]
+    """By the name of the method."""
+    dense_ms: float
+    """Milliseconds a scene of MUSIC on whole matrices, over the grid that the methods search."""
+
+    @property
+    def references(self) -> dict[str, tuple[float, ...]]:
+        """References, bound and chance by name, SNR by SNR.
+
+        Chance always answers one count, all of which are equally frequent, and locates nothing.
+        """
+        means = [asdict(level.references.means()) for level in self.levels]
+        known = {name: tuple(each[name] for each in means) for name in means[0]}
+        counted = 1.0 / self.config.data.sources_max
+        chance = {"k_chance": counted, "success_chance": 0.0}
+        return known | {name: (value,) * len(means) for name, value in chance.items()}
+
+    def dense_ratio(self, name: str) -> float:
+        """How many times longer the dense implementation takes for a scene than a method."""
+        return self.dense_ms / max(self.rows[name].mean_ms, 1e-9)
+
+
+def average(values: Sequence[float]) -> float:
+    """The mean over SNRs; undefined where one of them is."""
+    return math.fsum(values) / len(values)
+
+
+def chosen_methods(names: Sequence[str], config: RunConfig) -> dict[str, Method]:
+    """Build methods by their names.
+
+    Raises:
+        ConfigInvalid: No name is given, one is given twice, or no method has it.
+    """
+    if not names:
+        raise ConfigInvalid("--methods names none: try nomp")
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigInvalid(f"--methods names {name} twice: once is enough")
+    return {name: method_named(name, config) for name in names}
+
+
+def measure_accuracy(
+    config: RunConfig,
+    methods: Mapping[str, Method],
+    snr_db: Sequence[float],
+    scenes: int,
+    split: Split,
+    advance: Callable[[int], None],
+) -> AccuracyTable:
+    """Let every method answer every scene, time it, and score it.
+
+    Args:
+        config: The law of the scenes; its own range of SNRs is not used.
+        methods: By the names of their rows.
+        snr_db: At least one, ascending.
+        scenes: At least one for each SNR: the first of the split.
+        split: Whose stream the scenes are drawn from.
+        advance: Told the number of scenes after each method and once more for the references.
+    """
+    draws = [_Draw(config, split, scenes, snr) for snr in snr_db]
+    middle = next(draws[len(draws) // 2].batches())
+    # First of all, because the first call of a method also makes what the later ones share.
+    single = {name: single_ms(method, middle) for name, method in methods.items()}
+    measured = [_measure(draw, methods, advance) for draw in draws]
+    levels = tuple(level for level, _ in measured)
+    rows = {
+        name: _row(levels, [each[name] for _, each in measured], single[name]) for name in methods
+    }
+    return AccuracyTable(config, split, scenes, levels, rows, dense_ms(config, middle))
+
+
+def single_ms(method: Method, scenes: Scenes, calls: int = _SINGLE_CALLS) -> float:
+    """Milliseconds from the call to the answer of one scene, the median of some calls."""
+    method(scenes[:1])
+    places = (call % len(scenes) for call in range(calls))
+    times = [_timed(method, scenes[place : place + 1])[1] for place in places]
+    return 1e3 * sorted(times)[calls // 2]
+
+
+def batch_ms(method: Method, scenes: Scenes, calls: int = 3) -> float:
+    """Milliseconds a scene in one batch of them, the shortest of some calls."""
+    method(scenes[:1])
+    return 1e3 * min(_timed(method, scenes)[1] for _ in range(calls)) / len(scenes)
+
+
+def over_crb_db(scores: SceneScores, level: Level) -> Axes:
+    """20 log10 of median error over median error at the bound, matched sources only."""
+    matched = scores.matching.matched
+    if not bool(matched.any()):
+        return math.nan, math.nan, math.nan
+    errors = scores.matching.errors[matched].abs().median(0).values
+    bound = median_at_bound(level.deviation[matched])
+    phi, theta, range_m = (20.0 * (errors / bound).log10()).tolist()
+    return phi, theta, range_m
+
+
+def median_at_bound(deviation: Tensor) -> Tensor:
+    """Median of |error| where each of P sources errs by its own N(0, deviation^2), (axes,).
+
+    The sources' deviations differ by orders of magnitude, so it is not 0.6745 times their median:
+    it is the root of mean erf(x / (sqrt(2) deviation)) = 1/2, found by bisection.
+
+    Args:
+        deviation: (P, axes) float64, positive.
+    """
+    # Where a bound is infinite the median is still that of the others.
+    low, high = torch.zeros_like(deviation[0]), deviation.clamp(max=_ENDLESS).amax(0)
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        above = torch.erf(middle / (math.sqrt(2.0) * deviation)).mean(0) > 0.5
+        low, high = torch.where(above, low, middle), torch.where(above, middle, high)
+    return 0.5 * (low + high)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """The scenes of one SNR, as they are drawn: the same numbers whatever the SNR is."""
+
+    config: RunConfig
+    split: Split
+    scenes: int
+    snr_db: float
+
+    def batches(self) -> Iterator[Scenes]:
+        config = self.config.replace({"data.snr_db": [self.snr_db, self.snr_db]})
+        generator = SceneGenerator(config.physics, config.data)
+        for start in range(0, self.scenes, BLOCK):
+            yield generator.scenes(self.split, start, min(BLOCK, self.scenes - start))
+
+
+@dataclass(frozen=True)
+class _Answers:
+    scores: SceneScores
+    ms_per_scene: float
+
+
+def _measure(
+    draw: _Draw, methods: Mapping[str, Method], advance: Callable[[int], None]
+) -> tuple[Level, dict[str, _Answers]]:
+    """What one SNR allows, and every method's answers to it."""
+    seen: list[Level] = []
+    scores: dict[str, list[SceneScores]] = {name: [] for name in methods}
+    seconds = dict.fromkeys(methods, 0.0)
+    for scenes in draw.batches():
+        seen.append(_level(draw, scenes))
+        advance(len(scenes))
+        for name, method in methods.items():
+            scored, took = _timed(method, scenes)
+            scores[name].append(scored)
+            seconds[name] += took
+            advance(len(scenes))
+    each = 1e3 / draw.scenes
+    return _joined(seen), {
+        name: _Answers(join(parts), each * seconds[name]) for name, parts in scores.items()
+    }
+
+
+def _timed(method: Method, scenes: Scenes) -> tuple[SceneScores, float]:
+    """The scored answer, and the seconds the method took; scoring is not counted."""
+    started = perf_counter()
+    estimate = method(scenes)
+    seconds = perf_counter() - started
+    return score_scenes(estimate, scenes.truth), seconds
+
+
+def _level(draw: _Draw, scenes: Scenes) -> Level:
+    physics = draw.config.physics
+    known = references(physics, draw.config.data, scenes)
+    return Level(draw.snr_db, known, source_snr_db(panel_of(physics), scenes))
+
+
+def _joined(parts: Sequence[Level]) -> Level:
+    """One level from its batches."""
+    columns = zip(*(vars(part.references).values() for part in parts), strict=True)
+    together = References(*(torch.cat(column) for column in columns))
+    return Level(parts[0].snr_db, together, torch.cat([part.source_snr_db for part in parts]))
+
+
+def _row(levels: Sequence[Level], answers: Sequence[_Answers], ms_single: float) -> AccuracyRow:
+    scores = tuple(answer.scores for answer in answers)
+    by_level, over_all = bootstrap_jointly(scores)
+    over = tuple(over_crb_db(each, level) for each, level in zip(scores, levels, strict=True))
+    times = tuple(answer.ms_per_scene for answer in answers)
+    return AccuracyRow(scores, by_level, over_all, over, times, ms_single)

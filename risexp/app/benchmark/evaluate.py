@@ -1,0 +1,112 @@
+"""A trained network in the table of all methods, on the same scenes."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from risexp.app.benchmark.accuracy.measure import chosen_methods
+from risexp.app.benchmark.methods import Method
+from risexp.app.benchmark.network_methods import NETWORK, network_methods
+from risexp.app.serving.resolve_model import Trained
+from risexp.config.layers import changed, override_layer
+from risexp.config.run import RunConfig, fields
+from risexp.config.training import Refinement
+from risexp.errors import ConfigInvalid
+
+HELD: Final = (
+    "physics.elements_h",
+    "physics.elements_v",
+    "physics.symbols",
+    "data.sources_max",
+    "data.snr_db",
+)
+"""Fields of the scenes that are not set for an evaluation: a network is made for the others, and
+`--snr` decides the last."""
+
+
+def scenes_law(trained: RunConfig, overrides: Sequence[str]) -> RunConfig:
+    """The law of the scenes that a network is shown: its own, but for what a person sets.
+
+    Args:
+        trained: What the network was trained under.
+        overrides: `a.b=v` as on a command line.
+
+    Raises:
+        ConfigInvalid: A field is unknown, or does not decide the scenes.
+    """
+    for path in _named(overrides):
+        if path == "data.snr_db":
+            raise ConfigInvalid("data.snr_db has no effect on an evaluation: set --snr")
+        if path in fields() and not path.startswith(("physics.", "data.")):
+            raise ConfigInvalid(
+                f"{path} cannot be set for an evaluation, which changes the scenes alone: set "
+                f"fields of physics and data, without {', '.join(HELD[:-1])} and {HELD[-1]}"
+            )
+    return changed(trained, overrides)
+
+
+def _named(overrides: Sequence[str]) -> Iterator[str]:
+    """The fields that are set."""
+    for text in overrides:
+        yield from override_layer(text).values
+
+
+def compared(
+    trained: Trained, config: RunConfig, against: Sequence[str], refine: Refinement
+) -> dict[str, Method]:
+    """The rows of the table: the network first, then whom it is compared with.
+
+    Args:
+        trained: The network.
+        config: The law of the scenes, which classical methods know.
+        against: Names of methods; those of the network's own other ways too.
+        refine: Whether the network is also shown moved on to the measurements.
+
+    Raises:
+        ConfigInvalid: A name is unknown or given twice, or the scenes do not fit the network.
+    """
+    expect_fitting(trained.config, config)
+    own = network_methods(trained.predictor)
+    names = [NETWORK, *([f"{NETWORK}+measurement"] if refine == "measurement" else ())]
+    for name in against:
+        if name in names:
+            raise ConfigInvalid(f"--against names {name}, which is in the table already")
+        names.append(name)
+    others = [name for name in names if name not in own]
+    known = chosen_methods(others, config) if others else {}
+    return {name: own[name] if name in own else known[name] for name in names}
+
+
+def expect_fitting(made_for: RunConfig, scenes: RunConfig) -> None:
+    """Check that a network can look at scenes: its panel, and no more sources than it has slots.
+
+    Raises:
+        ConfigInvalid: It cannot.
+    """
+    ours, theirs = made_for.flat(), scenes.flat()
+    alike = [path for path in HELD if path.startswith("physics.")]
+    if _columns(made_for, scenes) != _columns(made_for, made_for):
+        alike.append("physics.snapshots")
+    for path in alike:
+        if ours[path] != theirs[path]:
+            raise ConfigInvalid(
+                f"the network was made for {path} = {ours[path]}, and the scenes have "
+                f"{theirs[path]}: leave {path} alone, or evaluate another run"
+            )
+    if made_for.data.sources_max != scenes.data.sources_max:
+        raise ConfigInvalid(
+            f"the network counts to {made_for.data.sources_max}, and data.sources_max = "
+            f"{scenes.data.sources_max}"
+        )
+
+
+def _columns(made_for: RunConfig, scenes: RunConfig) -> int:
+    """What a network's shape takes of the samples' columns, of which scenes hold L or one.
+
+    An aperture reads each of them, an image asks whether there is more than one.
+    """
+    symbols = made_for.physics.symbols
+    front = made_for.network.front_for(symbols)
+    if front == "pursuit" or made_for.sampled.method_for(symbols) == "joint":
+        return 1
+    snapshots = scenes.physics.snapshots
+    return snapshots if front == "aperture" else min(snapshots, 2)

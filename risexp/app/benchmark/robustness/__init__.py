@@ -1,0 +1,1 @@
+"""What methods lose when the physics is not what they assume."""

@@ -1,0 +1,198 @@
+"""What methods lose when the world is not as they believe, measured on the same scenes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, pairwise
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from risexp.app.benchmark.methods import Method
+from risexp.app.benchmark.robustness.scenarios import Scenario
+from risexp.config.run import RunConfig
+from risexp.data.frames import Scenes, join
+from risexp.data.scenes import SceneGenerator
+from risexp.evaluation.intervals import Interval, bootstrap, paired
+from risexp.evaluation.matching import TOLERANCE
+from risexp.evaluation.scene_scores import SceneScores, score_scenes
+from risexp.evaluation.scene_scores import join as join_scores
+from risexp.inference.estimate import Estimate
+
+Build = Callable[[RunConfig], Mapping[str, Method]]
+"""Methods by their names, as receivers of one configuration."""
+_Given = dict[str, dict[str, list[tuple[SceneScores, int]]]]
+"""Batches of scores by level and method, each with the number of scenes that broke it."""
+
+SPLIT: Final = "test"
+RANGE_EDGES_M: Final = (0.0, 1.0, 2.0, 4.0, float("inf"))
+"""Where bins of a source's range meet."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One method's answers to the scenes of one level."""
+
+    scores: SceneScores
+    interval: Interval
+    """Scores of all scenes."""
+    lost: Interval | None
+    """Undisturbed scores minus these, paired by scene; None where nothing is disturbed."""
+    broken: int
+    """Scenes for which a position came out as no finite number: scored as if none was found."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A scenario at one SNR."""
+
+    name: str
+    scenario: Scenario
+    snr_db: float
+    range_m: Tensor
+    """(B, K_MAX) of the sources; absent ones NaN."""
+    answers: Mapping[str, Mapping[str, Answers]]
+    """By level and method."""
+
+    def found_by_range(self, level: str, method: str) -> dict[str, float]:
+        """Share of the sources within a range that were located, whatever the count was.
+
+        Bins that no source lies in are left out.
+        """
+        matching = self.answers[level][method].scores.matching
+        located = (matching.errors.abs() <= matching.errors.new_tensor(TOLERANCE)).all(-1)
+        shares = {}
+        for low, high in pairwise(RANGE_EDGES_M):
+            inside = (self.range_m >= low) & (self.range_m < high)
+            if bool(inside.any()):
+                shares[_bin_name(low, high)] = float(located[inside].double().mean())
+        return shares
+
+
+@dataclass(frozen=True)
+class RobustnessTable:
+    """Scenarios at the SNRs that were asked for."""
+
+    config: RunConfig
+    scenes: int
+    methods: tuple[str, ...]
+    snr_db: tuple[float, ...]
+    outcomes: tuple[Outcome, ...]
+    """Scenario by scenario, each by its SNRs."""
+
+
+def measure_robustness(
+    config: RunConfig,
+    build: Build,
+    scenarios: Mapping[str, Scenario],
+    snr_db: Sequence[float],
+    scenes: int,
+    advance: Callable[[int], None],
+) -> RobustnessTable:
+    """Let every method answer the same scenes at every level of every scenario.
+
+    Args:
+        config: What the scenarios were built from.
+        build: Makes the receivers.
+        scenarios: By their names.
+        snr_db: At least one.
+        scenes: How many at each SNR: the first of the test split that suit the scenario.
+        advance: Told the number of scenes after each answer of a method.
+    """
+    methods = tuple(build(config))
+    outcomes = [
+        _outcome(name, scenario, build, snr, scenes, advance)
+        for name, scenario in scenarios.items()
+        for snr in snr_db
+    ]
+    return RobustnessTable(config, scenes, methods, tuple(snr_db), tuple(outcomes))
+
+
+def _batches(scenario: Scenario, snr_db: float, scenes: int) -> Iterator[Scenes]:
+    """The first scenes of the split that hold enough sources, a block at a time."""
+    config = scenario.config.replace({"data.snr_db": [snr_db, snr_db]})
+    generator = SceneGenerator(config.physics, config.data)
+    left = scenes
+    for block in count():
+        kept = _holding(generator.block(SPLIT, block), scenario.sources_min)[:left]
+        left -= len(kept)
+        yield kept
+        if left == 0:
+            return
+
+
+def _holding(scenes: Scenes, sources: int) -> Scenes:
+    """Those scenes that hold at least so many sources."""
+    places = (scenes.truth.count >= sources).nonzero().squeeze(-1).tolist()
+    if len(places) == len(scenes):
+        return scenes
+    return join([scenes[:0], *(scenes[place : place + 1] for place in places)])
+
+
+def _outcome(
+    name: str,
+    scenario: Scenario,
+    build: Build,
+    snr_db: float,
+    scenes: int,
+    advance: Callable[[int], None],
+) -> Outcome:
+    receivers = {level.name: build(level.receiver) for level in scenario.levels}
+    ranges: list[Tensor] = []
+    given: _Given = {
+        level: {method: [] for method in methods} for level, methods in receivers.items()
+    }
+    for batch in _batches(scenario, snr_db, scenes):
+        ranges.append(batch.truth.range_m)
+        for level in scenario.levels:
+            methods = receivers[level.name]
+            _answer(level.disturb(batch), methods, given[level.name])
+            advance(len(batch) * len(methods))
+    return Outcome(name, scenario, snr_db, torch.cat(ranges), _compared(scenario, given))
+
+
+def _answer(
+    scenes: Scenes,
+    methods: Mapping[str, Method],
+    given: Mapping[str, list[tuple[SceneScores, int]]],
+) -> None:
+    """Add the scores of every method, and in how many scenes it broke down."""
+    for name, method in methods.items():
+        estimate, broken = without_broken(method(scenes))
+        given[name].append((score_scenes(estimate, scenes.truth), broken))
+
+
+def without_broken(estimate: Estimate) -> tuple[Estimate, int]:
+    """The answer with no source in scenes where one has no finite position, and their number."""
+    where = torch.stack([estimate.phi_rad, estimate.theta_rad, estimate.range_m])
+    broken = (estimate.present & ~where.isfinite().all(0)).any(-1)
+    phi, theta, range_m = where.masked_fill(broken.unsqueeze(-1), torch.nan)
+    kept = replace(estimate, phi_rad=phi, theta_rad=theta, range_m=range_m)
+    return replace(kept, count=estimate.count * ~broken), int(broken.sum())
+
+
+def _compared(scenario: Scenario, given: _Given) -> dict[str, dict[str, Answers]]:
+    """Every level's scores beside the undisturbed ones."""
+    scores = {
+        level: {method: join_scores([each for each, _ in parts]) for method, parts in of.items()}
+        for level, of in given.items()
+    }
+    calm = scores[scenario.undisturbed]
+    return {
+        level: {
+            method: Answers(
+                scores=own,
+                interval=bootstrap(own),
+                lost=None if level == scenario.undisturbed else paired(calm[method], own),
+                broken=sum(broken for _, broken in given[level][method]),
+            )
+            for method, own in of.items()
+        }
+        for level, of in scores.items()
+    }
+
+
+def _bin_name(low: float, high: float) -> str:
+    if low == 0.0:
+        return f"below {high:g} m"
+    return f"{low:g} to {high:g} m" if high < float("inf") else f"above {low:g} m"

@@ -1,0 +1,1 @@
+"""`risexp compare`: runs side by side."""

@@ -1,0 +1,1 @@
+"""`risexp data` and `risexp show scene`: frozen sets."""

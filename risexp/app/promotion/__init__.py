@@ -1,0 +1,1 @@
+"""`risexp promote`, `rollback` and `models`: from a run to a registered model."""

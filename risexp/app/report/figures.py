@@ -1,0 +1,291 @@
+"""The figures of a study's report, as SVG that takes its colours from the page it stands on."""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from pydantic import JsonValue
+
+from risexp.app.benchmark.accuracy.plots import ScoreName, draw_score
+from risexp.app.benchmark.figure_style import COLOURS, STYLE, Line, count_along, new_figure
+from risexp.app.report.gather import StudyFacts
+from risexp.app.show.run import RunSeen
+from risexp.hpo.studies.table import TrialRow
+from risexp.space.dimensions import Choice, Log
+
+BLUE, ORANGE, GREEN = COLOURS[:3]
+_GREY: Final = "#888888"
+_WIDE, _HIGH = 4.7, 3.1
+_SMALL: Final = (2.3, 1.9)
+_STYLE: Final = {
+    **STYLE,
+    "font.size": 9.0,
+    "svg.fonttype": "none",
+    # A study or an option may be called what a formula looks like.
+    "text.parse_math": False,
+}
+_DROPPED: Final = re.compile(r"<(metadata|style)\b.*?</\1>", re.DOTALL)
+_TAG: Final = re.compile(r"<[^>]*>")
+_NAMES: Final = re.compile(r'\b(id="|href="#|url\(#)')
+_COLOURS: Final = {
+    "#000000": "currentColor",
+    "#e0e0e0": "var(--line)",
+    "#666666": "var(--soft)",
+}
+
+
+def svg(name: str, about: str, draw: Callable[[Figure], None], size: tuple[float, float]) -> str:
+    """A figure as an element of a page; text and lines that are black take the page's colour.
+
+    Args:
+        name: Unlike that of any other figure of the page: of letters, digits and hyphens.
+        about: What it shows, for those who cannot see it: no `"`, `<` or `&`.
+        draw: Draws it.
+        size: Width and height in inches.
+    """
+    with rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+        # The letters are the browser's, whatever those here lack.
+        warnings.filterwarnings("ignore", "Glyph")
+        figure = new_figure(size[1], size[0])
+        draw(figure)
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    text = stream.getvalue()
+    body = _DROPPED.sub("", text[text.index("<svg") :])
+    body = _TAG.sub(lambda tag: _of_page(tag[0], name), body)
+    head, _, rest = body.partition(">")
+    head = re.sub(r'\s(width|height)="[^"]*"', "", head)
+    return f'{head} role="img" aria-label="{about}">{rest}'
+
+
+def _of_page(tag: str, name: str) -> str:
+    """A tag whose names meet no other figure's, and whose colours are those of the page."""
+    tag = _NAMES.sub(rf"\g<1>{name}-", tag)
+    for colour, of_page in _COLOURS.items():
+        tag = tag.replace(colour, of_page)
+    return tag
+
+
+def history(facts: StudyFacts) -> str:
+    """k_loc of each trial, and the best so far."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        top = _top(facts)
+        _scatter(axes, facts, top, lambda row: row.number)
+        steps = facts.best_so_far()
+        if steps:
+            last = max(each.number for each in facts.table.trials)
+            numbers = [*(number for number, _ in steps), last]
+            values = [*(value for _, value in steps), steps[-1][1]]
+            axes.step(numbers, values, where="post", color=BLUE, lw=1.4, label="best so far")
+        axes.set(xlabel="trial", ylabel="k_loc")
+        count_along(axes.xaxis)
+        axes.grid(visible=True)
+        axes.legend(loc="upper right")
+
+    return svg("history", "k_loc of every trial, and the best so far", draw, (_WIDE, _HIGH))
+
+
+def curves(facts: StudyFacts) -> str:
+    """k_loc of each epoch of each trial; those that were ended early end in a cross."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        best = facts.best
+        for row in facts.table.trials:
+            points = facts.reports.get(row.number, {})
+            if not points:
+                continue
+            chosen = best is not None and row.number == best.number
+            pruned = row.state == "pruned"
+            colour = BLUE if chosen else ORANGE if pruned else _GREY
+            style: Line = {"lw": 2.0, "zorder": 3} if chosen else {"lw": 0.9, "alpha": 0.8}
+            axes.plot(list(points), list(points.values()), color=colour, **style)
+            epoch, value = list(points.items())[-1]
+            if pruned:
+                axes.plot(epoch, value, "x", color=ORANGE, ms=6, mew=1.6, zorder=4)
+            elif chosen or len(points) == 1:
+                axes.plot(epoch, value, "o", color=colour, ms=4, zorder=4)
+        _name_curves(axes)
+        values = sorted(value for each in facts.reports.values() for value in each.values())
+        if values:
+            low, top = values[0], values[(len(values) - 1) * 9 // 10]
+            room = max(top - low, 0.1)
+            axes.set_ylim(low - 0.05 * room, top + 0.1 * room)
+        axes.set(xlabel="epoch", ylabel="k_loc")
+        count_along(axes.xaxis)
+        axes.grid(visible=True)
+
+    return svg("curves", "k_loc over epochs, a line a trial", draw, (_WIDE, _HIGH))
+
+
+def pareto(facts: StudyFacts) -> str:
+    """k_loc over time a scene, or over parameters; the front is a line."""
+    known, front = facts.weighed(), facts.front()
+    costs, values = [each.cost for each in front], [each.k_loc for each in front]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for each in known:
+            axes.plot(each.cost, each.k_loc, "o", color=_GREY, ms=4)
+        axes.step(costs, values, where="post", color=BLUE, lw=1.3)
+        axes.plot(costs, values, "o", color=BLUE, ms=6)
+        for each in front:
+            at = (each.cost, each.k_loc)
+            axes.annotate(str(each.trial), at, xytext=(5, 4), textcoords="offset points")
+        axes.set(xlabel="ms a scene" if facts.ms_per_scene else "parameters", ylabel="k_loc")
+        axes.grid(visible=True)
+
+    return svg("pareto", "k_loc over what a network costs", draw, (_WIDE, _HIGH))
+
+
+def slices(facts: StudyFacts) -> list[str]:
+    """k_loc over each searched field, the most important first."""
+    order = [*facts.importance.shares]
+    order += [path for path in facts.charter.space.vary if path not in order]
+    return [_slice(facts, path, place) for place, path in enumerate(order)]
+
+
+def losses(run: RunSeen) -> str:
+    """Loss in training and validation over epochs, the best epoch marked."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for key, label, colour in (
+            ("loss/total", "training", ORANGE),
+            ("val/loss", "validation", BLUE),
+        ):
+            points = [(epoch, each[key]) for epoch, each in run.by_epoch.items() if key in each]
+            axes.plot([e for e, _ in points], [v for _, v in points], color=colour, label=label)
+        if run.best_epoch is not None:
+            axes.axvline(run.best_epoch, color=_GREY, ls=":", label="best epoch")
+        axes.set(xlabel="epoch", ylabel="loss")
+        count_along(axes.xaxis)
+        axes.grid(visible=True)
+        axes.legend()
+
+    return svg("losses", "loss of the best trial over epochs", draw, (_WIDE, _HIGH))
+
+
+def terms(run: RunSeen) -> str:
+    """What each term of the loss weighs over epochs."""
+    found: Mapping[str, list[tuple[int, float]]] = _terms(run)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for place, (name, points) in enumerate(found.items()):
+            dashes = ("-", (0, (5, 1)), (0, (1, 1)))[place // len(COLOURS) % 3]
+            colour = COLOURS[place % len(COLOURS)]
+            xs, ys = zip(*points, strict=True)
+            axes.plot(xs, ys, color=colour, ls=dashes, label=name)
+        axes.set(xlabel="epoch", ylabel="weighted term of the loss")
+        count_along(axes.xaxis)
+        axes.grid(visible=True)
+        if found:
+            figure.legend(loc="outside upper center", ncols=3)
+
+    return svg("terms", "weighted terms of the best trial's loss", draw, (_WIDE, _HIGH))
+
+
+def accuracy(facts: StudyFacts, score: ScoreName) -> str:
+    """A score of the best network over SNR beside NOMP, the reference and chance."""
+    table = facts.accuracy
+    if table is None:
+        return ""
+    name = score.replace("_", "-")
+    about = f"{score} of the best network over SNR, beside NOMP, reference and chance"
+    return svg(name, about, lambda figure: draw_score(figure, table, score), (_WIDE, 3.9))
+
+
+def _slice(facts: StudyFacts, path: str, place: int) -> str:
+    dimension = facts.charter.space.vary[path]
+    options: Sequence[JsonValue] = dimension.options if isinstance(dimension, Choice) else ()
+
+    def at(row: TrialRow) -> float | None:
+        value = row.values.get(path)
+        if path not in row.values:
+            return None
+        return float(options.index(value)) if options else float(str(value))
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        _scatter(axes, facts, _top(facts), at)
+        if options:
+            axes.set_xticks(range(len(options)), [str(each) for each in options])
+            axes.set_xlim(-0.5, len(options) - 0.5)
+            axes.tick_params(axis="x", labelrotation=0 if len(options) < 4 else 30)
+        elif isinstance(dimension, Log):
+            axes.set_xscale("log")
+            # Less than two decades have too few powers of ten to be read by.
+            fine = dimension.high < 100.0 * dimension.low
+            axes.xaxis.set_major_locator(
+                LogLocator(subs=(1.0, 3.0) if fine else (1.0,), numticks=4)
+            )
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_title(path, fontsize=9.0)
+        axes.grid(visible=True)
+
+    return svg(f"slice-{place}", f"k_loc over {path}", draw, _SMALL)
+
+
+def _scatter(
+    axes: Axes, facts: StudyFacts, top: float, at: Callable[[TrialRow], float | None]
+) -> None:
+    """Trials by something: complete ones filled, others hollow, what is too high at the top."""
+    best = facts.best
+    kinds: Mapping[str, tuple[str, str, str]] = {
+        "complete": (_GREY, _GREY, "complete"),
+        "pruned": (ORANGE, "none", "pruned, so far"),
+    }
+    for state, (edge, face, label) in kinds.items():
+        placed = [
+            (x, y)
+            for row in facts.table.trials
+            if row.state == state
+            and (x := at(row)) is not None
+            and (y := _reached(row)) is not None
+        ]
+        inside = [(x, y) for x, y in placed if y <= top]
+        above = [(x, top) for x, y in placed if y > top]
+        style: Line = {"ls": "", "mec": edge, "mfc": face, "ms": 4.5}
+        axes.plot([x for x, _ in inside], [y for _, y in inside], marker="o", label=label, **style)
+        axes.plot([x for x, _ in above], [y for _, y in above], marker="^", **style)
+    if best is not None and best.value is not None and (x := at(best)) is not None:
+        axes.plot(x, best.value, marker="*", color=BLUE, ms=10, ls="", label="best", zorder=4)
+
+
+def _reached(row: TrialRow) -> float | None:
+    return row.value if row.value is not None else row.k_loc
+
+
+def _top(facts: StudyFacts) -> float:
+    """Where the worst that is worth a scale of its own lies: beyond, trials stand on the edge."""
+    known = sorted(y for row in facts.table.trials if (y := _reached(row)) is not None)
+    if not known:
+        return 1.0
+    most = known[0] + 4.0 * (known[len(known) // 2] - known[0])
+    return max((each for each in known if each <= most), default=known[-1])
+
+
+def _terms(run: RunSeen) -> dict[str, list[tuple[int, float]]]:
+    found: dict[str, list[tuple[int, float]]] = {}
+    for epoch, values in run.by_epoch.items():
+        for key, value in values.items():
+            if key.startswith("weighted/"):
+                found.setdefault(key.removeprefix("weighted/"), []).append((epoch, value))
+    return found
+
+
+def _name_curves(axes: Axes) -> None:
+    axes.plot([], [], color=BLUE, lw=2.0, label="best")
+    axes.plot([], [], color=_GREY, lw=0.9, label="others")
+    axes.plot([], [], "x-", color=ORANGE, lw=0.9, label="ended early")
+    axes.legend(loc="upper right")

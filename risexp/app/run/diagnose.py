@@ -1,0 +1,150 @@
+"""Probes by the names a person gives them: from a configuration to a report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+
+from risexp.app.benchmark.evaluate import compared
+from risexp.app.benchmark.network_methods import NETWORK
+from risexp.app.serving.resolve_model import Trained, config_of, network_of, trained
+from risexp.config.run import RunConfig
+from risexp.diagnostics.draws import configured_levels
+from risexp.diagnostics.gradients import probe_gradients
+from risexp.diagnostics.k_head import Amount, probe_k_head
+from risexp.diagnostics.l_ablation import LENGTHS, Learned, listed, probe_l_ablation
+from risexp.diagnostics.litmus import probe_litmus
+from risexp.diagnostics.mdl import probe_mdl
+from risexp.diagnostics.oracle import Tried, probe_oracle
+from risexp.diagnostics.overfit import probe_overfit
+from risexp.diagnostics.probe_trainer import School
+from risexp.diagnostics.references import probe_references
+from risexp.diagnostics.report import Report
+from risexp.errors import ConfigInvalid
+from risexp.runs.folder import find_run
+from risexp.training.checkpoint_store import best
+
+
+def diagnose_mdl(config: RunConfig, scenes: int, snr_db: Sequence[float] | None = None) -> Report:
+    """Whether eigenvalues show the number of sources; by default over the configured SNRs."""
+    return probe_mdl(config, scenes, snr_db or configured_levels(config.data))
+
+
+def diagnose_references(
+    config: RunConfig, scenes: int, snr_db: Sequence[float] | None = None
+) -> Report:
+    """What a score can at best be; by default over the configured SNRs."""
+    return probe_references(config, scenes, snr_db or configured_levels(config.data))
+
+
+def diagnose_oracle(
+    config: RunConfig, scenes: int, beta: float, snr_db: Sequence[float] | None = None
+) -> Report:
+    """Whether labels as answers are perfect; the floor by default over the configured SNRs."""
+    return probe_oracle(
+        config, scenes, beta, snr_db or configured_levels(config.data), Tried.of(config)
+    )
+
+
+def diagnose_litmus(config: RunConfig) -> Report:
+    """Whether five steps on one batch learn anything."""
+    return probe_litmus(config)
+
+
+def diagnose_overfit(config: RunConfig, scenes: int, epochs: int) -> Report:
+    """Whether scenes can be learned by heart, for each count."""
+    return probe_overfit(config, scenes, epochs)
+
+
+def diagnose_k_head(config: RunConfig, amount: Amount, beta: float | None = None) -> Report:
+    """Whether the count head learns, from the start."""
+    return probe_k_head(config, amount, beta)
+
+
+def diagnose_k_head_of(run: str, amount: Amount, beta: float | None = None) -> Report:
+    """The same from the best weights of a run, under its configuration and by default its beta.
+
+    Raises:
+        RisexpError: There is no such run, or it kept no sound checkpoint.
+    """
+    found = best(find_run(run).attempts())
+    checkpoint = found.checkpoint
+    school = School(network=lambda config: network_of(checkpoint, config, torch.device("cpu")))
+    share = checkpoint.beta if beta is None else beta
+    report = probe_k_head(config_of(checkpoint), amount, share, school)
+    return replace(report, advice=(*report.advice, *found.damaged))
+
+
+def diagnose_gradients(config: RunConfig, scenes: int) -> Report:
+    """Whether every term and its gradient is finite on degenerate scenes."""
+    return probe_gradients(config, scenes)
+
+
+def diagnose_l_ablation(config: RunConfig, scenes: int, train_scenes: int) -> Report:
+    """What more snapshots buy, and what they cost."""
+    return probe_l_ablation(config, scenes, train_scenes)
+
+
+def diagnose_l_ablation_of(runs: Sequence[str], scenes: int, train_scenes: int) -> Report:
+    """The same under the law of trained runs, their networks beside NOMP.
+
+    Args:
+        runs: One for each length, which is that of its own configuration.
+        scenes: How many are counted at each length.
+        train_scenes: How many a network sees that is trained for the occasion.
+
+    Raises:
+        RisexpError: There is no such run, it kept no sound checkpoint, or two do not go together.
+    """
+    found = {name: trained(name, torch.device("cpu")) for name in runs}
+    config = _one_law({name: each.config for name, each in found.items()})
+    report = probe_l_ablation(config, scenes, train_scenes, _by_length(found))
+    damaged = [sentence for each in found.values() for sentence in each.damaged]
+    return replace(report, advice=(*report.advice, *damaged))
+
+
+def _one_law(configs: Mapping[str, RunConfig]) -> RunConfig:
+    """The first configuration of several that differ in their snapshots and in what learns."""
+    first, *others = configs
+    free = {name: _free_pool(config) for name, config in configs.items()}
+    laws = {
+        name: config.replace({"physics.snapshots": LENGTHS[0]}).canonical().flat()
+        for name, config in free.items()
+    }
+    for other in others:
+        for path, value in laws[first].items():
+            if path.startswith(("physics.", "data.")) and laws[other][path] != value:
+                raise ConfigInvalid(
+                    f"run {first} was trained with {path} = {value}, and run {other} with "
+                    f"{laws[other][path]}: give runs of one law"
+                )
+    return free[first]
+
+
+def _free_pool(config: RunConfig) -> RunConfig:
+    """The same configuration, with a pool of codes that follows the snapshots if it did so far."""
+    free = config.replace({"physics.pool_h": None, "physics.pool_v": None})
+    return free if free.physics.canonical() == config.physics.canonical() else config
+
+
+def _by_length(found: Mapping[str, Trained]) -> dict[int, Learned]:
+    """Trained networks by the snapshots of their runs."""
+    runs: dict[int, str] = {}
+    for name, each in found.items():
+        length = each.config.physics.snapshots
+        if length not in LENGTHS:
+            raise ConfigInvalid(
+                f"run {name} was trained with physics.snapshots = {length}: give runs of "
+                f"{listed(LENGTHS)}, which are compared"
+            )
+        if length in runs:
+            raise ConfigInvalid(
+                f"runs {runs[length]} and {name} both have physics.snapshots = {length}: give one"
+            )
+        runs[length] = name
+    return {length: _learned(found[name]) for length, name in runs.items()}
+
+
+def _learned(found: Trained) -> Learned:
+    method = compared(found, found.config, (), "none")[NETWORK]
+    return Learned(found.bundle.run_id, lambda scenes: method(scenes).count)

@@ -1,0 +1,121 @@
+"""Whether a configuration can learn, asked once for each state of the code and remembered."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import risexp
+from risexp.config.run import RunConfig, canonical_sha
+from risexp.core.durable import write_durably
+from risexp.core.home import home
+from risexp.diagnostics.preflight import QUICK, Stage, probe_preflight, probes_of
+from risexp.diagnostics.report import Report
+
+FORMAT: Final = "risexp-preflight-1"
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """A verdict, and where it comes from."""
+
+    report: Report
+    config_sha: str
+    code_sha: str
+    remembered: bool
+    """Whether it was found, not made anew."""
+    unkept: str | None = None
+    """Why it could not be kept for the next time, if so."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The report, and what it is true of."""
+        return self.report.as_json() | {
+            "config_sha": self.config_sha,
+            "code_sha": self.code_sha,
+            "remembered": self.remembered,
+        }
+
+
+class _Record(BaseModel):
+    """A verdict as it is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["risexp-preflight-1"]
+    config_sha: str
+    code_sha: str
+    report: Report
+
+
+def preflight(
+    config: RunConfig, *, fresh: bool = False, tell: Callable[[Stage], None] = lambda _: None
+) -> Preflight:
+    """The verdict on a configuration under this code, from memory where it is known.
+
+    Args:
+        config: A run.
+        fresh: Whether to ask again what is known.
+        tell: Is told of each probe as it ends.
+    """
+    if not fresh and (known := remembered(config)) is not None:
+        return known
+    # What is kept under a hash may depend on nothing that is not in it.
+    report = probe_preflight(probes_of(config.canonical()), tell)
+    code = code_sha()
+    unkept = _keep(report, config.sha(), code)
+    return Preflight(report, config.sha(), code, remembered=False, unkept=unkept)
+
+
+def cleared(config: RunConfig) -> Report:
+    """What is known of a configuration, or else the verdict of the quickest probes alone."""
+    known = remembered(config)
+    if known is not None:
+        return known.report
+    probes = probes_of(config.canonical())
+    return probe_preflight({name: probes[name] for name in QUICK})
+
+
+def remembered(config: RunConfig) -> Preflight | None:
+    """The verdict that is kept, if one is, and is whole."""
+    sha, code = config.sha(), code_sha()
+    try:
+        record = _Record.model_validate_json(_place(sha, code).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    if (record.config_sha, record.code_sha) != (sha, code):
+        return None
+    return Preflight(record.report, sha, code, remembered=True)
+
+
+def code_sha() -> str:
+    """SHA-256 of every line of this package and of the version of torch."""
+    package = Path(risexp.__file__).parent
+    digest = hashlib.sha256(torch.__version__.encode())
+    for path in sorted(package.rglob("*.py")):
+        content = path.read_bytes()
+        digest.update(f"\n{path.relative_to(package).as_posix()} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _place(config_sha: str, code: str) -> Path:
+    key = canonical_sha({"config": config_sha, "code": code})
+    return home() / "mlruns" / "preflight" / f"{key}.json"
+
+
+def _keep(report: Report, config_sha: str, code: str) -> str | None:
+    """Keep a verdict for the next time; why not, if that fails: it is a convenience."""
+    place = _place(config_sha, code)
+    document = {"format": FORMAT, "config_sha": config_sha, "code_sha": code}
+    text = json.dumps(document | {"report": report.as_json()}, indent=1, allow_nan=False)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(place, text.encode())
+    except OSError as error:
+        return f"the verdict is not kept: {place}: {error.strerror}"
+    return None

@@ -1,0 +1,112 @@
+"""The weights a run starts from where another one learned them: found, compared, put on record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from risexp.app.serving.resolve_model import checkpoint_named, config_of
+from risexp.config.run import RunConfig
+from risexp.errors import CheckpointRefused, ConfigInvalid
+from risexp.runs.folder import RunFolder
+from risexp.runs.journal import Journal
+from risexp.runs.journal_format import read_journal
+from risexp.training.checkpoint_manifest import packed
+from risexp.training.state import State
+
+MEANING: Final = (
+    "physics.wavelength_m",
+    "physics.elements_h",
+    "physics.elements_v",
+    "physics.spacing_wavelengths",
+    "physics.symbols",
+    "data.sources_max",
+    "data.phi_deg",
+    "data.theta_deg",
+    "data.range_m",
+    "network.front",
+    "network.width",
+    "network.depth",
+    "network.heads",
+    "factors.kind",
+    "count.kind",
+    "count.path",
+)
+"""Fields under which the same weights would say something else: the panel, the view that places are
+a share of, what the network looks at, how it is cut, and what its outputs stand for."""
+
+EVENT: Final = "warm-start"
+"""The event of the journal's note on what a run started from."""
+_DIGEST: Final = "tensors_sha256"
+
+
+@dataclass(frozen=True)
+class Warm:
+    """What a run starts from, and where that comes from."""
+
+    state: State
+    origin: Mapping[str, Any]
+    """Run, epoch, configuration and checksum, as plain values."""
+
+    def record(self, folder: RunFolder) -> None:
+        """Note what is loaded in a run's journal; a run that begins anew begins with the same.
+
+        Raises:
+            CheckpointRefused: It began with something else.
+            EnvironmentFailed: The journal cannot be written.
+        """
+        before = recorded(folder)
+        if before is None:
+            Journal(folder.journal, folder.run_id).note(0, EVENT, self.origin)
+        elif before[_DIGEST] != self.origin[_DIGEST]:
+            raise CheckpointRefused(
+                f"{folder.run_id} began with epoch {before['epoch']} of {before['run']!r}, and "
+                f"{self.origin['given']!r} is epoch {self.origin['epoch']} of "
+                f"{self.origin['run']!r} by now, with other weights: start a new run"
+            )
+
+
+def warm_start(config: RunConfig) -> Warm | None:
+    """What a configuration wants to start from, if anything.
+
+    Raises:
+        RisexpError: It names nothing that has a sound checkpoint, or one whose weights would mean
+            something else here.
+    """
+    name = config.curriculum.warm_start
+    if name is None:
+        return None
+    found = checkpoint_named(name)
+    checkpoint = found.checkpoint
+    expect_same_meaning(name, config_of(checkpoint), config)
+    origin = {
+        "given": name,
+        "run": checkpoint.run_id,
+        "epoch": checkpoint.epoch,
+        "config_sha": checkpoint.config_sha,
+        _DIGEST: packed(checkpoint)[0].tensors.sha256,
+        "damaged": list(found.damaged),
+    }
+    return Warm(checkpoint.state, origin)
+
+
+def expect_same_meaning(name: str, learned: RunConfig, ours: RunConfig) -> None:
+    """Check that weights mean under one configuration what they were learned to mean under another.
+
+    Raises:
+        ConfigInvalid: They do not.
+    """
+    before, now = learned.canonical().flat(), ours.canonical().flat()
+    for path in MEANING:
+        if before[path] != now[path]:
+            raise ConfigInvalid(
+                f"curriculum.warm_start = {name!r} was trained with {path} = {before[path]!r}, and "
+                f"this run has {now[path]!r}: its weights would mean something else"
+            )
+
+
+def recorded(folder: RunFolder) -> Mapping[str, Any] | None:
+    """What a run's journal says that it started from; None where it says nothing."""
+    if not folder.journal.exists():
+        return None
+    notes = (note for note in read_journal(folder.journal).notes if note.event == EVENT)
+    return next((note.details for note in notes), None)

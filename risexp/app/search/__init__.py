@@ -1,0 +1,1 @@
+"""`risexp hpo` and what follows a search: supervisor, workers, trials, derived studies."""

@@ -1,0 +1,199 @@
+"""The record of a search in MLflow: one sender for all its trials, beside whoever looks on."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from risexp.core.threads import Beside
+from risexp.hpo.store.leases import HANGING, USED_UP
+from risexp.hpo.studies.links import Links, study_page
+from risexp.hpo.studies.study import StudyRef, run_id
+from risexp.hpo.studies.table import StudyTable
+from risexp.hpo.trials.circuit_breaker import FAILING
+from risexp.runs.folder import find_run, is_run, runs_home
+from risexp.runs.journal import Journal, utc_ms
+from risexp.runs.labels import EXPERIMENT, Labels, Parent
+from risexp.runs.outcome import Outcome
+from risexp.space.study_spec import Charter
+from risexp.space.text import space_text
+from risexp.tracking.attempt import Failure, tried
+from risexp.tracking.schema import opened
+from risexp.tracking.stores import OFF, Store, in_environment
+from risexp.tracking.study_run import ParentStatus, Saying, say_of_parent, tell_parent
+from risexp.tracking.upload_state import Busy, Spool
+from risexp.tracking.urls import experiment_page, run_page, shown
+
+if TYPE_CHECKING:
+    from risexp.tracking.client import Runs
+
+_LOOK_S: Final = 2.0
+"""Between two looks into the folders of a study's runs."""
+_LONGEST_S: Final = 60.0
+"""Between two tries of a store that does not answer."""
+
+
+def study_labels(study: StudyRef, preset: str | None, store: Store | None) -> Labels:
+    """What the runs of a study's trials are filed under; the trial's own values come with it."""
+    return Labels(
+        store=OFF if store is None else store.name,
+        preset=preset,
+        study=study.name,
+        parent=Parent(study.name, study.uid, utc_ms()),
+    )
+
+
+def opening(study: StudyRef, charter: Charter) -> Saying:
+    """What is said of the run of a study as soon as it begins, or goes on."""
+    space = charter.space
+    return Saying(
+        tags={
+            "risexp.state": "running",
+            "risexp.reason": "",
+            "risexp.trials": str(study.trials),
+            "mlflow.note.content": (
+                f"Study `{study.name}` over space `{space.name}`, of {study.trials} trials: its "
+                f"children. In optuna-dashboard: `{study_page(study)}`."
+            ),
+        },
+        # Never those that may be another value when the study goes on.
+        params={
+            "space": space.name,
+            "base": space.base or "default",
+            "sampler": space.sampler.kind,
+            "pruner": space.pruner.kind,
+            "epochs": str(charter.base.training.epochs),
+        },
+        files={"space.yaml": space_text(space).encode()},
+    )
+
+
+class StudyRecord(Beside):
+    """Sends the records of all trials of a study while it is entered, from a thread of its own.
+
+    Workers write to their folders only. What a store misses is sent by `risexp sync`.
+    """
+
+    def __init__(
+        self,
+        study: StudyRef,
+        store: Store | None,
+        links: Links | None = None,
+        first: Saying | None = None,
+    ) -> None:
+        """Be ready to send.
+
+        Args:
+            study: Whose runs are sent.
+            store: Where to; None: nowhere.
+            links: Told which run is that of which trial, where they are to be told.
+            first: What is said of the study's own run, by whoever leads the search.
+        """
+        super().__init__("record", _LONGEST_S)
+        self.failure: str | None = None
+        """Why the last pass did not come through, in a sentence."""
+        self._study = study
+        self._store = store
+        self._links = links
+        self._first = first
+        self._note: str | None = None
+        self._linked: set[int] = set()
+        self._runs: Runs | None = None
+
+    def unsent(self) -> int:
+        """Lines of the study's runs that its store misses; 0 where none is to have them."""
+        if self._store is None:
+            return 0
+        return sum(spool.unsent() for spool in self._spools())
+
+    def _work(self) -> None:
+        store, pause = self._store, _LOOK_S
+        if store is None:
+            return
+        while not self._left.wait(pause):
+            pause = self._passed(store, pause, live=True)
+        self._passed(store, pause, live=False)
+
+    def _passed(self, store: Store, pause: float, *, live: bool) -> float:
+        """One pass over all folders; how long to wait before the next."""
+        found = tried(partial(self._sent, store, live=live))
+        if self._links is not None:
+            # What could not be told is told with the next pass, and is no part of the record.
+            tried(partial(self._link, self._links))
+        self.failure = found.sentence if isinstance(found, Failure) else None
+        return min(2.0 * pause, _LONGEST_S) if isinstance(found, Failure) else _LOOK_S
+
+    def _sent(self, store: Store, *, live: bool) -> None:
+        from risexp.tracking.uploader import Sender
+
+        with in_environment(store):
+            self._runs = self._runs or opened(store)
+            if self._first is not None:
+                self._begin(store, self._runs, self._first)
+                self._first = None
+            for spool in self._spools():
+                with suppress(Busy), spool.sending():
+                    Sender(spool, store.name, self._runs).drain(live=live)
+
+    def _begin(self, store: Store, runs: "Runs", first: Saying) -> None:
+        """Say that the study has begun, in MLflow and in its dashboard."""
+        study, place = self._study, runs_home()
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        experiment = runs.experiment(EXPERIMENT)
+        parent = Parent(study.name, study.uid, utc_ms())
+        page = run_page(store.name, experiment, tell_parent(runs, place, parent, first, experiment))
+        above = shown(experiment_page(store.name, experiment))
+        self._note = f"In MLflow: study {shown(page)}, experiment {above}"
+
+    def _link(self, links: Links) -> None:
+        """Tell study and trials their runs, as far as these are known and not told yet."""
+        if self._note is not None:
+            links.tell_study(self._note)
+            self._note = None
+        for number in range(self._study.trials):
+            name = run_id(self._study.name, number)
+            if number in self._linked or not is_run(name):
+                continue
+            known = Spool(runs_home() / name).progress()
+            if known is not None and known.run_id:
+                page = run_page(known.store, known.experiment_id, known.run_id)
+                links.tell_trial(number, known.run_id, page, f"In MLflow: {shown(page)}")
+                self._linked.add(number)
+
+    def _spools(self) -> Iterable[Spool]:
+        names = (run_id(self._study.name, number) for number in range(self._study.trials))
+        spools = (Spool(find_run(name).path) for name in names if is_run(name))
+        return [spool for spool in spools if spool.unsent()]
+
+
+def close_used_up(table: StudyTable) -> None:
+    """Say in the runs of trials whose attempts are used up that they ended; nobody else can."""
+    for row in table.trials:
+        name = run_id(table.name, row.number)
+        if row.state != "failed" or row.reason not in (USED_UP, HANGING) or not is_run(name):
+            continue
+        folder = find_run(name)
+        if folder.outcome() is None:
+            hung = row.reason == HANGING
+            how = "hung: see stacks-*.txt here" if hung else "died: see the workers' logs"
+            sentence = f"{row.attempts} attempts at trial {row.number} {how}"
+            Journal(folder.journal, name).note(row.epoch, "ended", {"reason": row.reason})
+            folder.close(Outcome("failed", row.reason, sentence, 1))
+
+
+def say_of_study(store: Store, study: StudyRef, table: StudyTable) -> str | None:
+    """Bring the run of a study up to date; why that failed, if it did."""
+    status: ParentStatus = "FINISHED"
+    if not table.over:
+        status = "FAILED" if table.ended == FAILING else "KILLED"
+    left = [str(row.number) for row in table.trials if row.state == "waiting"]
+    best = table.best
+    tags = {
+        "risexp.state": "complete" if table.over else "ended",
+        "risexp.reason": table.ended or ("finished" if table.over else "left"),
+        "risexp.left": ", ".join(left),
+        "risexp.best": "" if best is None else run_id(study.name, best.number),
+    }
+    parent = Parent(study.name, study.uid, utc_ms())
+    said = say_of_parent(store, runs_home(), parent, Saying(status, utc_ms(), tags))
+    return said.sentence if isinstance(said, Failure) else None

@@ -1,0 +1,105 @@
+"""A trial of a search as a run: in a folder of its own, and told to its study."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import torch
+from rich.console import Console
+
+from risexp.app.run.run import Company, Machine
+from risexp.app.run.train import Finished, go_on
+from risexp.callbacks.watchdog import Watchdog
+from risexp.config.training import TrainingConfig
+from risexp.errors import InvalidInput, TrainingAborted
+from risexp.hpo.search.pruning_callback import SCORE
+from risexp.hpo.workers.worker import Job, Result
+from risexp.runs.folder import RunFolder, create_run, find_run, is_run
+from risexp.runs.labels import Labels, read_labels, write_labels
+from risexp.runs.outcome import aborted
+from risexp.training.curriculum import curriculum
+
+OUT_OF_MEMORY: Final = "out-of-memory"
+_MOST_PIECES: Final = 8
+"""Into how many pieces a batch is cut, at most, before a trial is too large for its device."""
+
+
+def train_trial(job: Job, machine: Machine, labels: Labels) -> Result:
+    """Train a trial from where its last attempt ended, and say how it ended.
+
+    Args:
+        job: One attempt at the trial.
+        machine: What it is computed on.
+        labels: What its record is filed under.
+
+    Raises:
+        RisexpError: It cannot begin, or the machine failed.
+    """
+    folder = folder_of(job, labels)
+
+    def keep(dump: Callable[[Path], None]) -> None:
+        dump(folder.path / f"stacks-{len(folder.attempts()):02d}.txt")
+
+    with Watchdog(job.fence.within(keep), job.hung) as watchdog:
+        company = Company(
+            first=(watchdog, job.fence),
+            recorders=(job.hearing,),
+            enders=(job.hearing.enforce, job.stopping, job.limit),
+            within=job.fence.within,
+        )
+        finished = _in_memory(folder, machine, company)
+    if isinstance(finished, Result):
+        return finished
+    best = finished.best
+    return Result(finished.outcome, None if best is None else best.scores[SCORE])
+
+
+def folder_of(job: Job, labels: Labels) -> RunFolder:
+    """The folder of a trial, made by its first attempt.
+
+    Raises:
+        InvalidInput: There is a run of this name that is another one.
+    """
+    config = job.loaded.config
+    if not is_run(job.run_id):
+        create_run(job.run_id, config, curriculum(config))
+    folder = find_run(job.run_id)
+    if folder.config_sha != config.sha():
+        raise InvalidInput(
+            f"there is a run {job.run_id!r} of another configuration: move {folder.path} away, or "
+            "search under another name"
+        )
+    if read_labels(folder.path) is None:
+        write_labels(folder.path, labels)
+    return folder
+
+
+def _in_memory(folder: RunFolder, machine: Machine, company: Company) -> Finished | Result:
+    """Train; where the device's memory is short, in smaller pieces of the same batches."""
+    # A worker's log has a line an epoch; a table that lives is the search's own.
+    lines = Console(stderr=True, force_terminal=False)
+    while True:
+        try:
+            return go_on(folder, machine, lines, company)
+        except torch.OutOfMemoryError:
+            pieces = 2 * machine.pieces
+            if not _divides(folder.config().training, pieces):
+                outcome = aborted(_too_large(folder.config().training, machine.pieces))
+                # The last attempt wrote that it failed.
+                company.within(folder.close)(outcome)
+                return Result(outcome, None)
+            machine = replace(machine, pieces=pieces)
+
+
+def _divides(training: TrainingConfig, pieces: int) -> bool:
+    """Whether every piece of a batch can be cut into so many."""
+    return pieces <= _MOST_PIECES and training.batch % (training.accumulation * pieces) == 0
+
+
+def _too_large(training: TrainingConfig, pieces: int) -> TrainingAborted:
+    return TrainingAborted(
+        f"a batch of {training.batch} scenes does not fit into the device's memory in "
+        f"{training.accumulation * pieces} pieces: lower network.width or training.batch",
+        guard=OUT_OF_MEMORY,
+    )

@@ -1,0 +1,1 @@
+"""`risexp predict` and `risexp serve`: trained networks in use."""

@@ -1,0 +1,1 @@
+"""`risexp show run` and `risexp show spectrum`."""

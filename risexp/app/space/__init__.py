@@ -1,0 +1,1 @@
+"""`risexp space`: check, probe and shrink search spaces."""

@@ -1,0 +1,1 @@
+"""`risexp ui`: both pages under one command."""

@@ -1,0 +1,99 @@
+"""What there is to be shown in a browser: runs in a store that has some, studies likewise."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Literal
+
+from risexp.core.home import home
+from risexp.errors import EnvironmentFailed, InvalidInput
+from risexp.hpo.store.address import store_url
+from risexp.hpo.store.retry import Retry
+from risexp.hpo.store.store import NotMade, find_store
+from risexp.hpo.store.store import Store as Studies
+from risexp.tracking.attempt import Failure, tried
+from risexp.tracking.schema import tables_of
+from risexp.tracking.stores import Store, chosen_store, in_environment
+
+Page = Literal["mlflow", "dashboard"]
+
+_PATIENCE_S: Final = 5.0
+"""A person who waits for a page gives up sooner than a worker."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is to be shown."""
+
+    studies: Studies | None
+    runs: Store | None
+    elsewhere: str | None
+    """Address of a tracking server, which has its own pages."""
+    notes: tuple[str, ...]
+    """What there is not, and why."""
+
+    @classmethod
+    def under(cls, only: Page | None, tracking: str | None) -> "Found":
+        """What there is of what is asked for.
+
+        Args:
+            only: One of the two; None: both.
+            tracking: Where runs are recorded, as on a command line.
+
+        Raises:
+            InvalidInput: There is nothing that could be served.
+            EnvironmentFailed: A store does not answer, or is another version's.
+        """
+        notes: list[str] = []
+        runs = _runs(tracking, notes) if only != "dashboard" else None
+        served = runs is not None and runs.artifacts is None
+        elsewhere = runs.name if runs is not None and served else None
+        runs = None if served else runs
+        studies = _studies(notes) if only != "mlflow" else None
+        if studies is None and runs is None:
+            raise InvalidInput(_nothing(elsewhere, notes))
+        return cls(studies, runs, elsewhere, tuple(notes))
+
+
+def _nothing(elsewhere: str | None, notes: list[str]) -> str:
+    if elsewhere is not None:
+        said = f"runs are on a tracking server: open {elsewhere}"
+        return "; ".join([said, *notes])
+    return (
+        f"there is nothing to show: {'; '.join(notes)}; `risexp hpo --space smoke` makes a study "
+        "and its runs in two minutes, RISEXP_HOME names another home"
+    )
+
+
+def _runs(option: str | None, notes: list[str]) -> Store | None:
+    """The store of runs, if its tables are there and current.
+
+    Raises:
+        EnvironmentFailed: It does not answer, or its tables are another version's.
+    """
+    store = chosen_store(option)
+    if store is None:
+        notes.append("tracking is off, so that there are no runs to show")
+        return None
+    with in_environment(store):
+        tables = tried(partial(tables_of, store))
+    name = store.name if store.database is None else str(store.database)
+    if isinstance(tables, Failure):
+        raise EnvironmentFailed(f"the store of runs {name} cannot be read: {tables.sentence}")
+    if tables == "other":
+        raise EnvironmentFailed(
+            f"the tables of {name} are of another version of MLflow: `risexp doctor` says "
+            "what to do"
+        )
+    if tables == "missing":
+        notes.append(f"no run is recorded in {name} yet")
+        return None
+    return store
+
+
+def _studies(notes: list[str]) -> Studies | None:
+    try:
+        return find_store(store_url(), retry=Retry("", limit_s=_PATIENCE_S), busy_s=_PATIENCE_S)
+    except NotMade:
+        where = "mlruns/optuna.db" if store_url() is None else "the store that RISEXP_STORE names"
+        notes.append(f"no search has been made in {home().absolute()}, {where}")
+        return None

@@ -1,0 +1,1 @@
+"""Callbacks of a run: guards, checkpoints, recorder, early stopping, console."""

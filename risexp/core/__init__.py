@@ -1,0 +1,1 @@
+"""What several packages need: durable writes, threads, redaction."""

@@ -1,0 +1,1 @@
+"""Optuna's samplers and pruners, and what they are told."""

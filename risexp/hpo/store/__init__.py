@@ -1,0 +1,1 @@
+"""The database of studies: Optuna's storage with retries, and the lease tables."""

@@ -1,0 +1,1 @@
+"""Studies: specification, start points, tables, and studies derived from others."""

@@ -1,0 +1,75 @@
+"""Which of the searched fields decided a study's scores, as far as its trials can tell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import optuna
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.trial import TrialState
+
+from risexp.hpo.search.optuna_registry import experimental
+from risexp.hpo.store.store import Store
+from risexp.hpo.studies.study import StudyRef
+
+LEAST: Final = 8
+"""Complete trials without which nothing is said."""
+_EACH: Final = 3
+"""Complete trials a field from which the order of all fields means something."""
+
+
+@dataclass(frozen=True)
+class Importance:
+    """The share of the scores' variance that each field explains (fANOVA over random trees)."""
+
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """By field, the largest first; they sum to one. None of what only some trials have."""
+    trials: int = 0
+    """Complete ones."""
+    doubt: str | None = None
+    """Why there is nothing, or why little can be read off it."""
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {**vars(self), "shares": dict(self.shares)}
+
+
+def importance(store: Store, study: StudyRef, seed: int = 0) -> Importance:
+    """How much each field that all complete trials have decided their values.
+
+    Args:
+        store: Where the study is.
+        study: It.
+        seed: Same trials and seed, same answer.
+    """
+    with experimental():
+        handle = optuna.load_study(study_name=study.name, storage=store.storage)
+        complete = handle.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        count = len(complete)
+        if count < LEAST:
+            return Importance(trials=count, doubt=_few(count))
+        if len({each.value for each in complete}) == 1 or not _varied(complete):
+            return Importance(
+                trials=count, doubt="all complete trials have the same score or values"
+            )
+        shares = get_param_importances(handle, evaluator=FanovaImportanceEvaluator(seed=seed))
+    doubt = None
+    if count < _EACH * len(shares):
+        doubt = (
+            f"{count} complete trials of {len(shares)} fields: only that the first ones matter can "
+            "be read off this, not the order of the others"
+        )
+    return Importance(dict(shares), count, doubt)
+
+
+def _few(count: int) -> str:
+    return (
+        f"{count} complete trials are too few to tell which field mattered: it takes {LEAST} at "
+        "least, and better three a field"
+    )
+
+
+def _varied(trials: "list[optuna.trial.FrozenTrial]") -> bool:
+    """Whether the trials have a field in common that differs between them."""
+    common = set.intersection(*(set(each.params) for each in trials))
+    return any(len({str(each.params[name]) for each in trials}) > 1 for name in common)

@@ -1,0 +1,1 @@
+"""Trials: claims, leases, heartbeats, recovery and results."""

@@ -1,0 +1,66 @@
+"""What a store says of a study, in the words of the invariants."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from optuna.trial import FrozenTrial, TrialState
+
+from risexp.hpo.store.leases import Attempt, Leases
+from risexp.hpo.store.store import Store
+from risexp.hpo.studies.study import REASON, SURPLUS, StudyRef, end_of, slot_of
+from risexp.hpo.trials.invariants import State, StudyRecord, TrialRecord
+
+_STATES: Final[dict[TrialState, State]] = {
+    TrialState.WAITING: "waiting",
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
+
+def study_record(
+    store: Store, study: StudyRef, known: Sequence[Attempt] | None = None
+) -> StudyRecord:
+    """All that is stored of a study; trials that were closed as surplus are left out.
+
+    Args:
+        store: Its database.
+        study: The study.
+        known: All attempts at its trials, where they were read before.
+    """
+    ids = {each.number: each.trial_id for each in store.storage.list_trials(study.id)}
+    attempts: dict[int, list[Attempt]] = defaultdict(list)
+    for attempt in Leases(store, study.uid).attempts() if known is None else known:
+        attempts[attempt.lease.trial_id].append(attempt)
+    trials = [
+        _record(store.storage.get_trial(trial_id), attempts[trial_id])
+        for number, trial_id in sorted(ids.items())
+    ]
+    end = end_of(store, study)
+    return StudyRecord(
+        name=study.name,
+        wanted=study.trials,
+        trials=tuple(each for each in trials if each.reason != SURPLUS),
+        left=frozenset() if end is None else frozenset(end.left),
+    )
+
+
+def _record(trial: FrozenTrial, attempts: list[Attempt]) -> TrialRecord:
+    return TrialRecord(
+        number=trial.number,
+        slot=slot_of(trial),
+        state=_STATES[trial.state],
+        # A pruned trial's value is its last report: no value of its own.
+        value=trial.value if trial.state == TrialState.COMPLETE else None,
+        reason=trial.user_attrs.get(REASON),
+        reports=trial.intermediate_values,
+        parameters=trial.params,
+        tried={
+            attempt.lease.attempt: attempt.parameters
+            for attempt in attempts
+            if attempt.parameters is not None
+        },
+        held=any(attempt.ended is None for attempt in attempts),
+    )

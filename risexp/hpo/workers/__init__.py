@@ -1,0 +1,1 @@
+"""Worker processes: the loop of one worker, and the pool of one machine."""

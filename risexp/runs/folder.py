@@ -1,0 +1,211 @@
+"""The folder of a run: what it was told, what it recorded and kept, and how it ended."""
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock, Timeout
+
+from risexp.config.run import RunConfig
+from risexp.config.words import nearest
+from risexp.core.durable import write_durably
+from risexp.core.home import home
+from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput
+from risexp.runs.outcome import Outcome
+from risexp.runs.spec import Given
+from risexp.training.plan import Plan
+
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_CONFIG, _PLANS, _OUTCOME = "config.json", "plans.json", "outcome.json"
+_ENVIRONMENT: Final = "environment.json"
+_ATTEMPT: Final = re.compile(r"attempt-\d{2,}")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk; only whoever trains it writes to it."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        """Its record."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def config_sha(self) -> str:
+        """The hash of the canonical configuration, as it was written."""
+        return self._given().sha
+
+    def config(self) -> RunConfig:
+        """The configuration, as it was given.
+
+        Raises:
+            DataInvalid: The file was edited, or this version does not know what it says.
+        """
+        return self._given().config(str(self.path / _CONFIG))
+
+    def plans(self) -> tuple[Plan, ...]:
+        """The table of epochs, as it was made before the run.
+
+        Raises:
+            DataInvalid: The file was edited.
+        """
+        return tuple(Plan.from_json(each) for each in _read(self.path / _PLANS, list))
+
+    def environments(self) -> list[Mapping[str, Any]]:
+        """What each attempt was computed with."""
+        path = self.path / _ENVIRONMENT
+        return list(_read(path, list)) if path.exists() else []
+
+    def outcome(self) -> Outcome | None:
+        """How it ended; None while it runs, or where it was killed."""
+        path = self.path / _OUTCOME
+        return Outcome.from_json(path.read_bytes(), path) if path.exists() else None
+
+    def attempts(self) -> tuple[Path, ...]:
+        """The folders of checkpoints, the earliest attempt first."""
+        folders = (self.path / "checkpoints").glob("attempt-*")
+        return tuple(sorted(each for each in folders if _ATTEMPT.fullmatch(each.name)))
+
+    def begin(self, environment: Mapping[str, Any]) -> Path:
+        """A new attempt: a folder for its checkpoints that no other attempt writes to."""
+        with _explained(self.path):
+            folder = self.path / "checkpoints" / f"attempt-{len(self.attempts()) + 1:02d}"
+            folder.parent.mkdir(mode=0o700, exist_ok=True)
+            folder.mkdir(mode=0o700)
+            _write(self.path / _ENVIRONMENT, [*self.environments(), dict(environment)])
+            (self.path / _OUTCOME).unlink(missing_ok=True)
+        return folder
+
+    def close(self, outcome: Outcome) -> None:
+        """Say how it ended."""
+        with _explained(self.path):
+            _write(self.path / _OUTCOME, outcome.as_json())
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out while this one trains.
+
+        Raises:
+            EnvironmentFailed: One is at it.
+        """
+        lock = FileLock(self.path / ".lock", timeout=0, mode=0o600)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise EnvironmentFailed(
+                f"another process trains {self.run_id}: wait for it, or end it"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _given(self) -> Given:
+        path = self.path / _CONFIG
+        return Given.from_json(_read(path, dict), str(path))
+
+
+def runs_home() -> Path:
+    """Where the folders of all runs lie."""
+    return home().absolute() / "mlruns" / "runs"
+
+
+def new_run_id(now: datetime | None = None) -> str:
+    """A name no other run has: `train-`, day, time (UTC) and six random digits."""
+    moment = datetime.now(UTC) if now is None else now
+    return f"train-{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def is_name(run_id: str) -> bool:
+    """Whether a run can be called so."""
+    return _ID.fullmatch(run_id) is not None
+
+
+def create_run(run_id: str, config: RunConfig, plans: Sequence[Plan]) -> RunFolder:
+    """A new folder with what the run is told; it is a run once its configuration is there.
+
+    What somebody who died left of such a folder is taken up.
+
+    Raises:
+        InvalidInput: The name is none, or taken.
+        EnvironmentFailed: The disk is full or forbidden.
+    """
+    if not is_name(run_id):
+        raise InvalidInput(f"{run_id!r} is no name of a run: use letters, digits, and . _ -")
+    path = runs_home() / run_id
+    with _explained(path):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if (path / _CONFIG).exists():
+            raise InvalidInput(
+                f"there is a run {run_id!r} already: go on with it, or name another one"
+            )
+        _write(path / _PLANS, [plan.as_json() for plan in plans])
+        _write(path / _CONFIG, Given.of(config).as_json())
+    return RunFolder(path)
+
+
+def list_runs() -> tuple[RunFolder, ...]:
+    """Every run by name."""
+    return tuple(RunFolder(path.parent) for path in sorted(runs_home().glob(f"*/{_CONFIG}")))
+
+
+def is_run(run_id: str) -> bool:
+    """Whether there is a run of this name."""
+    return (runs_home() / run_id / _CONFIG).exists()
+
+
+def find_run(name: str) -> RunFolder:
+    """A run by its name or by the path of its folder.
+
+    Raises:
+        InvalidInput: There is none.
+    """
+    if os.sep not in name:
+        names = [run.run_id for run in list_runs()]
+        if name in names:
+            return RunFolder(runs_home() / name)
+        hint = nearest(name, names) or f"; the last of {len(names)} is {max(names, default='none')}"
+        if not Path(name).is_dir():
+            raise InvalidInput(f"there is no run {name!r} in {runs_home()}{hint}")
+    path = Path(name).absolute()
+    if not (path / _CONFIG).is_file():
+        raise InvalidInput(f"{name} holds no {_CONFIG}: it is no folder of a run")
+    return RunFolder(path)
+
+
+def _write(path: Path, document: object) -> None:
+    write_durably(path, json.dumps(document, indent=1, allow_nan=False).encode())
+
+
+def _read(path: Path, kind: type[Any]) -> Any:  # noqa: ANN401 - a list or a mapping, as asked for
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DataInvalid(f"cannot read {path}: {error.strerror}") from None
+    except ValueError:
+        raise DataInvalid(f"{path} is no JSON") from None
+    if not isinstance(document, kind):
+        raise DataInvalid(f"{path} does not hold what a run writes there")
+    return document
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentFailed(f"cannot write {path}: {error.strerror}") from None

@@ -1,0 +1,137 @@
+"""Which code a run is computed with: the commit, and what differs from it, without secrets."""
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+import risexp
+from risexp.config.words import one_sentence
+from risexp.core.durable import write_durably
+from risexp.core.redaction import redacted, secrets_of
+from risexp.errors import DataInvalid
+
+DECISIVE: Final = (
+    ":(glob)risexp/**/*.py",
+    ":(glob)risexp/**/*.yaml",
+    ":(glob)search_spaces/**/*.yaml",
+    "pyproject.toml",
+    "constraints.txt",
+)
+"""The only files that a diff may hold: those that decide a run."""
+_LONGEST: Final = 1_000_000
+"""Characters of a diff."""
+_PATIENCE_S: Final = 10.0
+_DOCUMENT: Final = "source.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The code of one attempt."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    commit: str | None
+    """None where the package is no part of a repository."""
+    dirty: bool
+    """Whether a file that decides a run differs from the commit."""
+    diff: str | None = None
+    """The file with the differences, beside this document."""
+    masked: bool = False
+    """Whether the diff held what looks like a secret, which was taken out of it."""
+    cut: bool = False
+    """Whether the diff was too long to be kept whole."""
+
+    @classmethod
+    def from_json(cls, document: object, source: Path) -> Self:
+        """The code that `asdict` described, `source` naming it in errors.
+
+        Raises:
+            DataInvalid: It is none.
+        """
+        try:
+            return TypeAdapter(cls).validate_json(json.dumps(document), strict=True)
+        except ValidationError as error:
+            raise DataInvalid(f"{source}: {one_sentence(error)}") from None
+
+
+def keep_source(folder: Path, root: Path | None = None) -> None:
+    """Write into a run's folder what its code is; once for all attempts that have the same.
+
+    Args:
+        folder: Of the run.
+        root: Where the code lies; by default, where this package does.
+    """
+    found, diff = look_at_source(root or Path(risexp.__file__).parents[1])
+    before = sources(folder)
+    if before and before[-1] == found:
+        return
+    if found.diff is not None:
+        write_durably(folder / found.diff, diff.encode())
+    text = json.dumps([asdict(each) for each in (*before, found)], indent=1)
+    write_durably(folder / _DOCUMENT, text.encode())
+
+
+def sources(folder: Path) -> list[Source]:
+    """The codes of a run's attempts, one after another.
+
+    Raises:
+        DataInvalid: The document was edited.
+    """
+    path = folder / _DOCUMENT
+    if not path.exists():
+        return []
+    try:
+        document: list[Any] = json.loads(path.read_bytes())
+        return [Source.from_json(each, path) for each in document]
+    except (ValueError, TypeError):
+        raise DataInvalid(f"{path} does not hold what a run writes there") from None
+
+
+def look_at_source(root: Path) -> tuple[Source, str]:
+    """The code under a folder, and its diff."""
+    tracked = _git(root, "ls-files", "--error-unmatch", "risexp/__init__.py")
+    commit = _git(root, "rev-parse", "HEAD")
+    if tracked is None or commit is None:
+        return Source(None, dirty=False), ""
+    diff = "".join([_git(root, *_DIFF, "HEAD", "--", *DECISIVE) or "", *_new_files(root)])
+    if not diff:
+        return Source(commit.strip(), dirty=False), ""
+    clean = redacted(diff, secrets_of(os.environ))
+    kept = clean if len(clean) <= _LONGEST else clean[:_LONGEST].rpartition("\n")[0] + "\n"
+    name = f"source-{hashlib.sha256(kept.encode()).hexdigest()[:12]}.diff"
+    found = Source(commit.strip(), True, name, masked=clean != diff, cut=kept != clean)
+    return found, kept
+
+
+_DIFF: Final = ("diff", "--no-color", "--no-ext-diff", "--no-textconv")
+
+
+def _new_files(root: Path) -> Sequence[str]:
+    listed = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *DECISIVE)
+    names = [name for name in (listed or "").split("\0") if name]
+    return [_git(root, *_DIFF, "--no-index", "--", os.devnull, name) or "" for name in names]
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git says; None where it has nothing to say, or is not there."""
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed words, and names that git itself listed
+            ["git", "-C", str(root), *arguments],  # noqa: S607 - the user's own git
+            capture_output=True,
+            check=False,
+            env=environment,
+            timeout=_PATIENCE_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    # A diff of unequal files leaves with 1.
+    expected = (0, 1) if "--no-index" in arguments else (0,)
+    return done.stdout.decode(errors="replace") if done.returncode in expected else None

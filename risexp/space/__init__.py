@@ -1,0 +1,1 @@
+"""Search spaces: specification, dimensions, samplers, pruners and static checks; no torch."""

@@ -1,0 +1,166 @@
+"""The next, narrower space: where the best trials of a study lie, and a little around them."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import JsonValue
+
+from risexp.errors import SpaceInvalid
+from risexp.space.dimensions import Choice, Dimension, Integer, Log, Uniform, matches
+from risexp.space.spec import SearchSpace
+
+LEAST: Final = 8
+"""Ended trials from which something can be said."""
+_TOP: Final = 0.25
+_FEWEST: Final = 4
+_AROUND: Final = 0.1
+"""Margin on either side of the best trials, as a share of the extent they have."""
+_ALONE: Final = 0.05
+"""Its least size, as a share of the old extent."""
+_FAIR: Final = 0.5
+"""Share of an even number of wins below which an option is left out."""
+_DIGITS: Final = 3
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial that has ended by itself or was ended by its study."""
+
+    values: Mapping[str, JsonValue]
+    score: float | None
+    """To be small; None for one that was ended early, which counts among those that are beaten."""
+
+
+def shrink(space: SearchSpace, trials: Sequence[Ended], name: str) -> SearchSpace:
+    """A space around the best quarter of the trials, whose trial 0 is the best of them.
+
+    A range goes from the smallest to the largest of their values, widened by a tenth; a choice
+    keeps the options that win at least half as often as evenly. What has one option left is fixed,
+    and what no option leads to any more is left out.
+
+    Args:
+        space: What was searched; of a staged one, a stage.
+        trials: Those that were complete or pruned.
+        name: Of the new space.
+
+    Raises:
+        SpaceInvalid: There are too few trials.
+    """
+    best = _best(space, trials)
+    start, fixed = dict(best[0].values), dict(space.fixed)
+    vary: dict[str, Dimension] = {}
+    for path, dimension in space.ordered():
+        if not _attainable(space, dimension, vary, fixed):
+            continue
+        won = [each.values[path] for each in best if path in each.values]
+        narrowed = _narrowed(dimension, won)
+        if narrowed is not None:
+            vary[path] = narrowed
+        elif dimension.when.keys().isdisjoint(vary):
+            fixed[path] = won[0]
+        else:  # fixed, it would hold where its condition does not
+            vary[path] = dimension
+    if not vary:
+        raise SpaceInvalid(f"space {space.name}: its best trials agree in all that varies")
+    return SearchSpace(
+        name=name,
+        about=f"{space.name}, narrowed to where {len(best)} of {len(trials)} trials were best.",
+        base=space.base,
+        trials=space.trials,
+        fixed=fixed,
+        start={path: value for path, value in start.items() if path in vary},
+        vary=vary,
+        forbid=space.forbid,
+        sampler=space.sampler,
+        pruner=space.pruner,
+    )
+
+
+def _best(space: SearchSpace, trials: Sequence[Ended]) -> list[Ended]:
+    """The best quarter, but at least four, the best first."""
+    scored = {place: each.score for place, each in enumerate(trials) if each.score is not None}
+    if len(trials) < LEAST or len(scored) < _FEWEST:
+        raise SpaceInvalid(
+            f"space {space.name}: {len(trials)} trials have ended, {len(scored)} of them complete; "
+            f"shrinking takes {LEAST} and {_FEWEST}"
+        )
+    order = sorted(scored, key=scored.__getitem__)
+    return [trials[place] for place in order[: max(_FEWEST, math.ceil(_TOP * len(trials)))]]
+
+
+def _narrowed(dimension: Dimension, won: Sequence[JsonValue]) -> Dimension | None:
+    """A dimension around values; None where one is left, itself where nothing is known of it."""
+    if not won:
+        return dimension
+    match dimension:
+        case Choice():
+            return _choice(dimension, won)
+        case Integer():
+            return _integer(dimension, [int(str(value)) for value in won])
+        case Uniform():
+            low, high = _around(_numbers(won), dimension.low, dimension.high)
+        case Log():
+            logs = [math.log(value) for value in _numbers(won)]
+            ends = _around(logs, math.log(dimension.low), math.log(dimension.high))
+            low, high = math.exp(ends[0]), math.exp(ends[1])
+    low = max(_rounded(low, math.floor), dimension.low)
+    high = min(_rounded(high, math.ceil), dimension.high)
+    return dimension.model_copy(update={"low": low, "high": high})
+
+
+def _choice(dimension: Choice, won: Sequence[JsonValue]) -> Choice | None:
+    fair = _FAIR / len(dimension.options)
+    # The best trial's own stays whatever the others have.
+    options = [
+        option
+        for option in dimension.options
+        if option == won[0] or won.count(option) / len(won) >= fair
+    ]
+    return dimension.model_copy(update={"options": options}) if len(options) > 1 else None
+
+
+def _integer(dimension: Integer, won: Sequence[int]) -> Integer | None:
+    low, high = _around([float(each) for each in won], dimension.low, dimension.high)
+    first = dimension.low + math.floor((low - dimension.low) / dimension.step) * dimension.step
+    last = dimension.low + math.ceil((high - dimension.low) / dimension.step) * dimension.step
+    last = min(last, dimension.high)
+    return dimension.model_copy(update={"low": first, "high": last}) if first < last else None
+
+
+def _around(won: Sequence[float], low: float, high: float) -> tuple[float, float]:
+    """From the smallest to the largest and a margin on either side, inside [low, high]."""
+    margin = max(_AROUND * (max(won) - min(won)), _ALONE * (high - low))
+    return max(low, min(won) - margin), min(high, max(won) + margin)
+
+
+def _rounded(value: float, whole: Callable[[float], int]) -> float:
+    """A bound with few digits, a little further out."""
+    if value == 0.0:
+        return value
+    digits = _DIGITS - 1 - math.floor(math.log10(abs(value)))
+    # In binary 1.1 * 100 lies just above 110.
+    return round(whole(round(value * 10.0**digits, 6)) / 10.0**digits, max(digits, 0))
+
+
+def _numbers(values: Iterable[JsonValue]) -> list[float]:
+    return [float(str(value)) for value in values]
+
+
+def _attainable(
+    space: SearchSpace,
+    dimension: Dimension,
+    vary: Mapping[str, Dimension],
+    fixed: Mapping[str, JsonValue],
+) -> bool:
+    """Whether what is left of other dimensions can still meet a condition."""
+    for asked, wanted in dimension.when.items():
+        options = wanted if isinstance(wanted, list) else [wanted]
+        if asked in vary:
+            met = any(vary[asked].holds(option) for option in options)
+        else:
+            met = asked not in space.vary or (asked in fixed and matches(fixed[asked], wanted))
+        if not met:
+            return False
+    return True

@@ -1,0 +1,170 @@
+"""What all trials of a study share: its space, and what the search set on top of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Self
+
+from pydantic import JsonValue, ValidationError
+
+from risexp.config.layers import Layer, Loaded, environment_layers, override_layer, resolve
+from risexp.config.run import RunConfig, canonical_sha
+from risexp.config.words import nearest, one_sentence
+from risexp.errors import ConfigInvalid, DataInvalid
+from risexp.space.diff import differing, parts
+from risexp.space.spec import SearchSpace
+
+TRIAL: Final = "trial"
+"""The origin of what a trial varies."""
+_RESOLVED: Final = ("base", "fixed ", "start ", "trials")
+"""Parts of a space that say nothing beyond the configuration they add up to, or may change."""
+
+
+@dataclass(frozen=True)
+class Charter:
+    """A space and the layers over it; two charters of one `sha` are of one study."""
+
+    space: SearchSpace
+    """One that varies something by itself: of a staged one, a stage."""
+    over: tuple[Layer, ...] = ()
+    """Environment, then `--set`, then `--epochs` and `--patience`."""
+
+    @classmethod
+    def of(
+        cls,
+        space: SearchSpace,
+        *,
+        environment: Mapping[str, str] | None = None,
+        overrides: Sequence[str] = (),
+        epochs: int | None = None,
+        patience: int | None = None,
+    ) -> Self:
+        """A space under what a search was started with.
+
+        Raises:
+            ConfigInvalid: A field is unknown, set twice, or set though the space varies it.
+        """
+        given = [override_layer(text) for text in overrides]
+        short = [
+            Layer(f"--{name}", {f"training.{name}": value})
+            for name, value in (("epochs", epochs), ("patience", patience))
+            if value is not None
+        ]
+        _expect_free(space, given, short)
+        over = (*environment_layers(environment or {}), *given, *short)
+        space.trial_zero(over)
+        return cls(space, over)
+
+    @cached_property
+    def zero(self) -> Loaded:
+        """The base configuration, which is trial 0, with its origins."""
+        return self.space.trial_zero(self.over)
+
+    @property
+    def base(self) -> RunConfig:
+        """The base configuration, which is trial 0."""
+        return self.zero.config
+
+    def base_values(self) -> dict[str, JsonValue]:
+        """What trial 0 has in the dimensions whose conditions hold in it."""
+        known = self.base.flat()
+        return self.space.picked(known, lambda path, _: known[path])
+
+    def resolve(self, values: Mapping[str, JsonValue]) -> Loaded:
+        """The configuration of a trial: what varies has the last word.
+
+        Raises:
+            ConfigInvalid: A value is of a field that does not vary, or the result is no run.
+        """
+        for path in values:
+            if path not in self.space.vary:
+                hint = nearest(path, self.space.vary)
+                raise ConfigInvalid(f"space {self.space.name} does not vary {path}{hint}")
+        return resolve([*self.space.layers(), *self.over, Layer(TRIAL, values)])
+
+    def sha(self) -> str:
+        """The hash of what must not change while a study lives."""
+        return canonical_sha(self.terms())
+
+    def differences(self, other: "Charter") -> list[tuple[str, str, str]]:
+        """What differs from another charter: the part, as it is here, and as it is there."""
+        return differing(self.terms(), other.terms())
+
+    def terms(self) -> dict[str, str]:
+        """All that must not change while a study lives, by its name."""
+        run = {path: str(value) for path, value in self.base.canonical().flat().items()}
+        said = parts(self.space).items()
+        return run | {part: each for part, each in said if not part.startswith(_RESOLVED)}
+
+    def as_json(self) -> dict[str, Any]:
+        """The charter as plain values, with the configuration that it comes to."""
+        return {
+            "space": self.space.model_dump(mode="json"),
+            "over": [{"origin": each.origin, "values": dict(each.values)} for each in self.over],
+            "base": self.base.flat(),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any], source: str) -> Self:
+        """The charter that `as_json` wrote, if it still comes to the same configuration.
+
+        Args:
+            document: What was written.
+            source: Names it in errors.
+
+        Raises:
+            DataInvalid: It is none, or this version of risexp makes another base of it.
+        """
+        try:
+            space = SearchSpace.model_validate(document["space"])
+            over = tuple(Layer(each["origin"], each["values"]) for each in document["over"])
+            before = {path: str(value) for path, value in document["base"].items()}
+        except ValidationError as error:
+            raise DataInvalid(f"{source}: {one_sentence(error)}") from None
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataInvalid(f"{source} is no record of a search: {error}") from None
+        charter = cls(space, over)
+        try:
+            now = {path: str(value) for path, value in charter.base.flat().items()}
+        except ConfigInvalid as error:
+            raise DataInvalid(f"{source}: {error}") from None
+        if changed := differing(before, now):
+            raise DataInvalid(
+                f"{source} was begun with {in_words(changed)}: go on with the version of risexp "
+                "that began it, or give the study another name"
+            )
+        return charter
+
+
+def refusal(study: str, before: Charter, after: Charter) -> str | None:
+    """Why a study cannot go on under another charter, in one sentence; None where it can."""
+    changed = before.differences(after)
+    if not changed:
+        return None
+    return (
+        f"study {study} was begun with {in_words(changed)}: give --study another name, or go on "
+        "with what it began with"
+    )
+
+
+def in_words(changed: Sequence[tuple[str, str, str]], most: int = 3) -> str:
+    """Differences as `a = 1 (now 2), b = 3 (now 4) and 5 more`."""
+    said = ", ".join(f"{what} = {before} (now {after})" for what, before, after in changed[:most])
+    more = len(changed) - most
+    return f"{said} and {more} more" if more > 0 else said
+
+
+def _expect_free(space: SearchSpace, given: Sequence[Layer], short: Sequence[Layer]) -> None:
+    """Nothing that varies is set, and nothing twice."""
+    told = {path for layer in given for path in layer.values}
+    for layer in [*given, *short]:
+        for path in layer.values:
+            if path in space.vary:
+                raise ConfigInvalid(
+                    f"{layer.origin} sets {path}, which space {space.name} varies: leave it out, "
+                    "or search a space that fixes it"
+                )
+    for layer in short:
+        for path in layer.values:
+            if path in told:
+                raise ConfigInvalid(f"--set and {layer.origin} both set {path}: keep one")

@@ -1,0 +1,206 @@
+"""Where a run's checkpoints are kept: the last two and the best, each whole or set aside."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from risexp.core.durable import PARTIAL, sync, write_durably
+from risexp.errors import CheckpointDamaged, CheckpointRefused, EnvironmentFailed
+from risexp.training.checkpoint import Checkpoint
+from risexp.training.checkpoint_manifest import (
+    Manifest,
+    committed,
+    contents,
+    manifest_path,
+    packed,
+    read_manifest,
+    unpacked,
+)
+from risexp.training.checkpoint_scan import Search
+
+_KEPT: Final = 2
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose checkpoints they are."""
+
+    run_id: str
+    config_sha: str
+
+    def expect(self, checkpoint: Checkpoint) -> None:
+        """Refuse what belongs to others.
+
+        Raises:
+            CheckpointRefused: It is another run's or another configuration's.
+        """
+        if checkpoint.run_id != self.run_id:
+            raise CheckpointRefused(
+                f"the checkpoint of epoch {checkpoint.epoch} belongs to run {checkpoint.run_id!r}, "
+                f"not to {self.run_id!r}"
+            )
+        if checkpoint.config_sha != self.config_sha:
+            raise CheckpointRefused(
+                f"the checkpoint of epoch {checkpoint.epoch} was made under configuration "
+                f"{checkpoint.config_sha[:12]}, not {self.config_sha[:12]}: a run does not change "
+                "its configuration, start another one"
+            )
+
+
+@dataclass(frozen=True)
+class Vault:
+    """The folder one attempt at a run writes its checkpoints to; nobody else does."""
+
+    folder: Path
+    owner: Owner
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Commit a checkpoint, then let go of those that are no longer needed.
+
+        An epoch that is saved again, e.g. with its temperature, replaces itself in one step.
+
+        Raises:
+            CheckpointRefused: It is another run's.
+            EnvironmentFailed: The disk is full or forbidden; what was committed before stays.
+        """
+        self.owner.expect(checkpoint)
+        manifest, files = packed(checkpoint)
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for name, content in files.items():
+                write_durably(self.folder / name, content)
+            write_durably(manifest_path(self.folder, manifest.epoch), manifest.rendered())
+            _prune(self.folder)
+        except OSError as error:
+            raise EnvironmentFailed(
+                f"cannot keep the checkpoint of epoch {manifest.epoch} in {self.folder}: "
+                f"{error.strerror}; those committed before are untouched"
+            ) from None
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What was found when a run looked for its last checkpoint."""
+
+    checkpoint: Checkpoint | None
+    """The newest one that is sound; None where a run has to begin anew."""
+    damaged: tuple[str, ...]
+    """What is wrong with newer ones, in sentences: to be told to whoever runs it."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What was found when somebody asked for a run's best checkpoint."""
+
+    checkpoint: Checkpoint
+    """The best one that is sound."""
+    damaged: tuple[str, ...]
+    """What is wrong with better ones, in sentences: to be told to whoever asked."""
+
+
+def newest(folders: Sequence[Path], owner: Owner | None = None) -> Recovered:
+    """The newest sound checkpoint of several attempts; damaged ones are renamed, never deleted.
+
+    Args:
+        folders: Of the attempts, the earliest first.
+        owner: Whose it has to be; None for anybody's.
+
+    Raises:
+        CheckpointRefused: It belongs to another run.
+        EnvironmentFailed: A file cannot be read, or not be set aside.
+    """
+    search = Search(folders)
+    for place in [*search.places]:
+        checkpoint = search.opened(unpacked, place)
+        if checkpoint is not None:
+            if owner is not None:
+                owner.expect(checkpoint)
+            uncommitted = _uncommitted(folders, after=place.epoch)
+            return Recovered(checkpoint, (*search.damaged, *uncommitted))
+    return Recovered(None, (*search.damaged, *_uncommitted(folders, after=0)))
+
+
+def best(folders: Sequence[Path], owner: Owner | None = None) -> Chosen:
+    """The checkpoint of the best epoch, or of the last one while none was judged.
+
+    Which one is the best, the newest sound manifest says. Where that checkpoint is damaged it is
+    renamed, never deleted, and the choice of the one before counts; in the end, the newest.
+
+    Args:
+        folders: Of the attempts, the earliest first.
+        owner: Whose it has to be; None for anybody's.
+
+    Raises:
+        CheckpointDamaged: No sound one is left.
+        CheckpointRefused: It belongs to another run.
+        EnvironmentFailed: A file cannot be read, or not be set aside.
+    """
+    search = Search(folders)
+    wanted: list[int] = []
+    for epoch in search.choices():
+        wanted.append(epoch)
+        checkpoint = search.of_epoch(epoch)
+        if checkpoint is not None:
+            if owner is not None:
+                owner.expect(checkpoint)
+            return Chosen(checkpoint, (*search.damaged, *_in_place(epoch, wanted[0])))
+    where = ", ".join(map(str, folders)) or "a run that never began"
+    if search.damaged:
+        raise CheckpointDamaged(
+            f"no sound checkpoint is left in {where}: {search.damaged[-1]}; put a copy of it back, "
+            "or resume the run, which then begins anew"
+        )
+    raise CheckpointDamaged(f"no checkpoint lies in {where}: go on with the run first")
+
+
+def _in_place(epoch: int, wanted: int) -> list[str]:
+    if epoch == wanted:
+        return []
+    return [f"the checkpoint of epoch {epoch} is used in place of that of epoch {wanted}"]
+
+
+def _uncommitted(folders: Sequence[Path], after: int) -> list[str]:
+    """What is said of newer epochs that have files and no manifest."""
+    found = {
+        (epoch, folder)
+        for folder in folders
+        if folder.is_dir()
+        for epoch, _ in contents(folder)
+        if epoch > after and epoch not in committed(folder)
+    }
+    return [
+        f"epoch {epoch} in {folder} has files and no manifest: its save was interrupted, or the "
+        "manifest was removed"
+        for epoch, folder in sorted(found)
+    ]
+
+
+def _prune(folder: Path) -> None:
+    """Keep the last two checkpoints, and what either of them calls the best.
+
+    The second one's choice counts too: it is what is left when the newest turns out damaged.
+    """
+    epochs = committed(folder)
+    manifests = {epoch: _manifest_if_sound(folder, epoch) for epoch in epochs}
+    last = [manifests[epoch] for epoch in epochs[:_KEPT]]
+    kept = {*epochs[:_KEPT], *(each.best_epoch for each in last if each is not None)}
+    for epoch in set(epochs) - kept:
+        manifest_path(folder, epoch).unlink()
+        manifests.pop(epoch)
+    sound = [each for each in manifests.values() if each is not None]
+    named = {each.header.name for each in sound} | {each.tensors.name for each in sound}
+    unsound = {epoch for epoch, manifest in manifests.items() if manifest is None}
+    for epoch, path in contents(folder):
+        if path.name not in named and epoch not in unsound:
+            path.unlink()
+    for path in folder.glob(f"epoch-*{PARTIAL}"):
+        path.unlink()
+    sync(folder)
+
+
+def _manifest_if_sound(folder: Path, epoch: int) -> Manifest | None:
+    try:
+        return read_manifest(folder, epoch)
+    except CheckpointDamaged:
+        return None

@@ -1,0 +1,86 @@
+"""What a network is trained towards: how far its answers to scenes are from the truth."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+from risexp.config.learning import LabelPower
+from risexp.config.run import RunConfig
+from risexp.data.frames import Scenes
+from risexp.data.scenes import panel_of
+from risexp.errors import TrainingAborted
+from risexp.loss.balance import Balance, balance_of
+from risexp.loss.prediction_pair import Guess
+from risexp.loss.self_test import blend_fault
+from risexp.loss.settings import TermSettings
+from risexp.loss.target import Target
+from risexp.loss.weighted import Loss, weighted_loss
+from risexp.model.observation import Observation, Observer
+from risexp.model.prediction import Prediction
+from risexp.physics.geometry import Panel
+from risexp.training.curriculum import curriculum
+from risexp.training.plan import Plan
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Looks at scenes, lets a network answer, and marks the answer: the objective of a run."""
+
+    observe: Observer
+    panel: Panel
+    settings: TermSettings
+    alpha_base: float
+    """Slope of the regularisation over noise amplitude."""
+    label_power: LabelPower
+    balance: Balance
+    """How terms are weighed against each other; it may learn."""
+
+    @classmethod
+    def of(cls, config: RunConfig, device: torch.device | str = "cpu") -> Self:
+        """What a configuration wants learned."""
+        weighed = {name: None for plan in curriculum(config) for name in plan.active}
+        return cls(
+            Observer.of(config),
+            panel_of(config.physics),
+            TermSettings.of(config),
+            config.covariance.alpha_base,
+            config.loss.label_power,
+            balance_of(config.loss, weighed).to(device),
+        )
+
+    def __call__(self, network: Module, scenes: Scenes, plan: Plan) -> Loss:
+        """The loss of a network on scenes, under an epoch's plan.
+
+        Raises:
+            TrainingAborted: What it answers could not be learned from: it has no gradient.
+        """
+        observation = self.observe(scenes.frames)
+        answer: Prediction = network(observation, plan.beta)
+        fault = blend_fault(answer.effective) if torch.is_grad_enabled() else None
+        if fault is not None:
+            raise TrainingAborted(f"epoch {plan.epoch}: {fault}", guard="blend")
+        return self.mark(answer, observation, scenes, plan)
+
+    def mark(
+        self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
+    ) -> Loss:
+        """The loss of an answer that is already there."""
+        target = Target.of(
+            self.panel, scenes.truth, observation.snr_db, self.alpha_base, self.label_power
+        )
+        return weighted_loss(Guess(answer, target, self.settings), plan.weights, self.balance)
+
+
+@dataclass(frozen=True)
+class Marking:
+    """The criterion of a validation: the total loss under one epoch's plan."""
+
+    teacher: Teacher
+    plan: Plan
+
+    def __call__(self, answer: Prediction, observation: Observation, scenes: Scenes) -> Tensor:
+        """The loss of an answer, a scalar."""
+        return self.teacher.mark(answer, observation, scenes, self.plan).total

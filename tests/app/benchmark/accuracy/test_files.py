@@ -1,0 +1,201 @@
+"""What is kept of an accuracy table: whole files with the contract's names, or nothing at all."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from risexp.app.benchmark.accuracy.document import document, records
+from risexp.app.benchmark.accuracy.files import new_folder, write_files
+from risexp.app.benchmark.accuracy.measure import AccuracyTable
+from risexp.app.benchmark.accuracy.plots import draw_scores
+from risexp.app.benchmark.accuracy.tables import text_tables
+from risexp.errors import DataInvalid
+from risexp.evaluation.scores import Scores
+from tests.support.accuracy import METHODS, SCENES, SMOKE, measured
+
+
+@pytest.fixture(scope="module")
+def table() -> AccuracyTable:
+    return measured()
+
+
+@pytest.fixture(scope="module")
+def written(table: AccuracyTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("accuracy")
+    write_files(table, folder)
+    return folder
+
+
+def test_the_document_has_the_names_others_rely_on(table: AccuracyTable) -> None:
+    found = document(table)
+
+    assert SMOKE.law_sha() == found["config_sha"]
+    assert (SCENES, [-5.0, 10.0]) == (found["scenes_per_snr"], found["snr_db"])
+    for name in ("k_reference", "k_bound", "success_reference", "k_chance"):
+        assert ["-5", "10"] == list(found["references"][name])
+    assert list(METHODS) == list(found["methods"])
+    for method in found["methods"].values():
+        for score in (*Scores.__dataclass_fields__, "ms_per_scene"):
+            assert ["-5", "10"] == list(method[score])
+            assert score in method["mean"]
+        assert [2, 2] == [len(ends) for ends in method["interval"]["k_acc"].values()]
+        assert {"ms_single", "dense_ratio", "mean_interval"} <= set(method)
+
+
+def test_every_scene_is_in_one_cell_of_the_confusions(table: AccuracyTable) -> None:
+    for method in document(table)["methods"].values():
+        rows = [sum(row) for row in method["confusion"]]
+        by_snr = [total(matrix) for matrix in method["confusion_by_snr"].values()]
+        assert 2 * SCENES == sum(rows) + sum(method["confusion_none"])
+        assert sum(rows) == sum(by_snr)
+
+
+def test_groups_hold_all_scenes_once(table: AccuracyTable) -> None:
+    for method in document(table)["methods"].values():
+        assert 2 * SCENES == sum(group["scenes"] for group in method["by_count"].values())
+        assert 2 * SCENES == sum(group["scenes"] for group in method["by_weakest_snr_db"].values())
+
+
+def test_what_is_undefined_is_null(table: AccuracyTable) -> None:
+    found = document(table)
+
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["methods"]["silent"]["aoa_rmse"] == {"-5": None, "10": None}
+    assert found["methods"]["silent"]["mean"]["aoa_rmse"] is None
+    assert found["methods"]["accurate"]["median_over_crb_db"]["10"]["phi"] is None
+
+
+def test_the_files_are_complete_and_can_be_read(table: AccuracyTable, written: Path) -> None:
+    figures = ("confusions", "errors", "scores")
+    expected = {"accuracy.csv", "accuracy.json"} | {
+        f"{n}.{k}" for n in figures for k in ("png", "svg")
+    }
+
+    assert expected == {path.name for path in written.iterdir()}
+    assert document(table) == json.loads((written / "accuracy.json").read_text("utf-8"))
+    for name in figures:
+        picture = imread(written / f"{name}.png")
+        assert picture.shape[1] == pytest.approx(1432, abs=2)
+        assert picture[..., :3].min() < 0.2
+        assert (written / f"{name}.svg").read_text("utf-8").rstrip().endswith("</svg>")
+
+
+@pytest.mark.parametrize("snr_db", [(3.0,), (0.0, 6.0)])
+def test_references_are_seen_at_one_snr_too(snr_db: tuple[float, ...]) -> None:
+    table = measured({"accurate": METHODS["accurate"]}, snr_db, scenes=2)
+
+    left, right = draw_scores(table).axes
+
+    lines = [
+        line for line in (*left.get_lines(), *right.get_lines()) if line.get_linestyle() != "-"
+    ]
+    assert [2] * 5 == [np.asarray(line.get_xdata()).size for line in lines]
+
+
+def test_the_csv_has_a_row_for_each_method_and_snr(table: AccuracyTable, written: Path) -> None:
+    with (written / "accuracy.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert [(row["method"], float(row["snr_db"])) for row in rows] == [
+        (name, snr_db) for name in METHODS for snr_db in (-5.0, 10.0)
+    ]
+    for kept, known in zip(rows, records(table), strict=True):
+        for name in Scores.__dataclass_fields__:
+            for column in (name, f"{name}_low", f"{name}_high"):
+                assert known[column] == (float(kept[column]) if kept[column] else None)
+
+
+def test_text_fits_into_a_hundred_columns(table: AccuracyTable) -> None:
+    for block in text_tables(table):
+        cells = [block.headings, *block.rows]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        assert sum(widths) + 2 * (len(widths) - 1) <= 100
+
+
+def test_text_names_methods_and_what_they_stand_beside(table: AccuracyTable) -> None:
+    count, success, over_crb, *_ = text_tables(table)
+
+    assert ("method", "-5", "10", "mean") == count.headings
+    assert [*METHODS, "k_reference", "k_bound", "chance"] == [row[0] for row in count.rows]
+    assert ("accurate", "1.00 ±.00", "1.00 ±.00", "1.000 ±.000") == count.rows[0]
+    assert ("chance", ".33", ".33", ".333") == count.rows[-1]
+    assert ("chance", ".00", ".00", ".000") == success.rows[-1]
+    assert ("silent phi", "-", "-") in over_crb.rows
+
+
+def test_many_snrs_go_into_several_blocks_and_the_mean_into_the_last() -> None:
+    snr_db = [float(value) for value in range(9)]
+
+    first, second, *_ = text_tables(measured({"accurate": METHODS["accurate"]}, snr_db, scenes=2))
+
+    assert ("method", *"0123456") == first.headings
+    assert ("method", "7", "8", "mean") == second.headings
+    assert {8, 4} == {len(row) for block in (first, second) for row in block.rows}
+
+
+def test_a_folder_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "deep" / "new") as folder:
+        (folder / "file").write_text("whole")
+        assert not (tmp_path / "deep" / "new").exists()
+
+    assert ["deep/new/file"] == files(tmp_path)
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+
+    with new_folder(tmp_path / "empty") as folder:
+        (folder / "file").write_text("whole")
+
+    assert ["empty/file"] == files(tmp_path)
+
+
+@pytest.mark.parametrize("reason", [KeyboardInterrupt, OSError, SystemExit])
+def test_what_is_interrupted_leaves_nothing(tmp_path: Path, reason: type[BaseException]) -> None:
+    with pytest.raises(reason):
+        write_half(tmp_path / "deep" / "new", reason)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_holds_something_is_refused_untouched(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("all my work")
+
+    with pytest.raises(DataInvalid, match="not empty"), new_folder(tmp_path):
+        pytest.fail("something was begun")
+
+    assert ["thesis.tex"] == files(tmp_path)
+
+
+def test_a_file_and_the_current_folder_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "file").write_text("words")
+    monkeypatch.chdir(tmp_path / "here")
+
+    for name, said in (("../file", "is a file"), (".", "inside it")):
+        with pytest.raises(DataInvalid, match=said), new_folder(Path(name)):
+            pytest.fail("something was begun")
+
+
+def write_half(path: Path, reason: type[BaseException]) -> None:
+    """Begin a folder, and be stopped."""
+    with new_folder(path) as folder:
+        (folder / "file").write_text("half")
+        raise reason
+
+
+def files(folder: Path) -> list[str]:
+    """Every file below a folder."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def total(matrix: Any) -> int:  # noqa: ANN401 - a matrix of a JSON document
+    """Sum of all cells."""
+    return sum(sum(row) for row in matrix)

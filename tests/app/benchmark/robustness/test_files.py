@@ -1,0 +1,99 @@
+"""What is kept and shown of a robustness table: whole files, figures, and text that fits."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+
+from risexp.app.benchmark.robustness.document import document, records
+from risexp.app.benchmark.robustness.files import write_files
+from risexp.app.benchmark.robustness.measure import RobustnessTable
+from risexp.app.benchmark.robustness.plots import draw_levels
+from risexp.app.benchmark.robustness.tables import text_tables
+from tests.support.accuracy import SMOKE, accurate, wrong
+from tests.support.robustness import BUILT, METHODS, SCENES, measured
+
+
+@pytest.fixture(scope="module")
+def table() -> RobustnessTable:
+    return measured("wavefront", "pairs", "label")
+
+
+def test_the_document_holds_every_answer_and_no_nan(table: RobustnessTable) -> None:
+    found = document(table)
+
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert (SMOKE.law_sha(), SCENES, [10.0]) == (
+        found["config_sha"],
+        found["scenes_per_snr"],
+        found["snr_db"],
+    )
+    assert ["wavefront", "pairs", "label"] == list(found["scenarios"])
+    for name, scenario in found["scenarios"].items():
+        assert [level.name for level in BUILT[name].levels] == scenario["levels"]
+        answers = scenario["snr"]["10"]
+        assert list(METHODS) == list(answers[scenario["undisturbed"]])
+        assert answers[scenario["undisturbed"]]["silent"]["lost"] is None
+        assert answers[scenario["undisturbed"]]["silent"]["aoa_rmse"] is None
+    moody_ = found["scenarios"]["label"]["snr"]["10"]["+3"]["moody"]
+    assert (1.0, [1.0, 1.0]) == (
+        moody_["lost"]["success_rate"],
+        moody_["lost_interval"]["success_rate"],
+    )
+
+
+def test_the_files_are_complete_and_can_be_read(table: RobustnessTable, tmp_path: Path) -> None:
+    write_files(table, tmp_path)
+
+    expected = {"levels_10dB.png", "levels_10dB.svg", "robustness.csv", "robustness.json"}
+    assert expected == {path.name for path in tmp_path.iterdir()}
+    assert document(table) == json.loads((tmp_path / "robustness.json").read_text("utf-8"))
+    picture = imread(tmp_path / "levels_10dB.png")
+    assert picture.shape[1] == pytest.approx(1432, abs=2)
+    with (tmp_path / "robustness.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == (3 + 7 + 7) * len(METHODS)
+    for kept, known in zip(rows, records(table), strict=True):
+        assert {name: "" if each is None else str(each) for name, each in known.items()} == kept
+
+
+def test_the_figure_has_a_panel_for_each_scenario_and_one_figure_an_snr() -> None:
+    table = measured("phase", "label", snr_db=(0.0, 10.0), scenes=4)
+
+    figures = [draw_levels(table, snr_db) for snr_db in (0.0, 10.0)]
+
+    for figure in figures:
+        assert ["phase", "label"] == [axes.get_title() for axes in figure.axes]
+        assert ["0", "5", "10", "20", "40"] == [
+            label.get_text() for label in figure.axes[0].get_xticklabels()
+        ]
+
+
+def test_text_fits_into_a_hundred_columns(table: RobustnessTable) -> None:
+    methods = {"nomp:bic": accurate, "music:true-k": wrong}
+
+    for block in [
+        *text_tables(table),
+        *text_tables(measured("power", "amplitude", methods=methods)),
+    ]:
+        cells = [block.headings, *block.rows]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        assert sum(widths) + 2 * (len(widths) - 1) <= 100
+        assert max(map(len, block.title.splitlines())) <= 100
+
+
+def test_text_tells_scores_and_losses(table: RobustnessTable) -> None:
+    wavefront, by_range, _, label = text_tables(table)
+
+    assert ("level", "method", "k_acc", "success", "strict", "aoa", "range", "k_loc", "lost") == (
+        wavefront.headings
+    )
+    assert "below 1 m" in by_range.headings
+    rows = {row[:2]: row[2:] for row in label.rows}
+    assert "-" == rows["0", "moody"][-1]
+    assert "1.000 [1.00,1.00]" == rows["-5", "moody"][-1]
+    assert ("1.00 [1.00,1.00]", "1.000", "1.000", "0.00", "0.00", "-1.00", ".000 [.00,.00]") == (
+        rows["-5", "accurate"]
+    )

@@ -1,0 +1,197 @@
+"""Scenarios: they disturb what they say, and nothing else."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from risexp.app.benchmark.robustness.scenarios import SCENARIOS, Level, Scenario, chosen_scenarios
+from risexp.data.frames import Scenes
+from risexp.data.scenes import panel_of, source_steering
+from risexp.errors import ConfigInvalid
+from risexp.physics.signals import received
+from tests.support.accuracy import SMOKE, snr_of
+from tests.support.disturbed_scenes import clean, noise
+from tests.support.robustness import BUILT, drawn
+
+FIELDS = ("wavefront", "amplitude", "amplitude-near", "phase", "dead", "label")
+"""Scenarios that leave the sources and what they send as they are."""
+LEVELS = [
+    pytest.param(scenario, level, id=f"{name} {level.name}")
+    for name, scenario in BUILT.items()
+    for level in scenario.levels
+    if level.name != scenario.undisturbed
+]
+
+
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "pairs"])
+def test_the_undisturbed_level_changes_no_bit(name: str) -> None:
+    scenario = BUILT[name]
+    scenes = drawn(scenario)
+
+    heard = level_of(scenario, scenario.undisturbed).disturb(scenes)
+
+    for before, after in zip(values(scenes), values(heard), strict=True):
+        torch.testing.assert_close(before, after, rtol=0.0, atol=0.0, equal_nan=True)
+
+
+@pytest.mark.parametrize(("scenario", "level"), LEVELS)
+def test_every_other_level_changes_the_scenes_or_the_receiver(
+    scenario: Scenario, level: Level
+) -> None:
+    scenes = drawn(scenario)
+    calm = level_of(scenario, scenario.undisturbed)
+
+    before, after = calm.disturb(scenes), level.disturb(scenes)
+
+    heard = not torch.equal(before.frames.y, after.frames.y)
+    told = not torch.equal(snr_of(before), snr_of(after))
+    assert heard or told or level.receiver != calm.receiver
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_wrong_belief_leaves_the_truth_and_the_noise(name: str) -> None:
+    scenario = BUILT[name]
+    scenes = drawn(scenario)
+
+    for level in scenario.levels:
+        heard = level.disturb(scenes)
+        assert heard.truth is scenes.truth
+        assert heard.frames.channel is scenes.frames.channel
+        assert heard.frames.codes is scenes.frames.codes
+        if name != "label":
+            assert heard.frames.snr_db is scenes.frames.snr_db
+
+
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "pairs"])
+def test_positions_and_counts_stay(name: str) -> None:
+    scenario = BUILT[name]
+    scenes = drawn(scenario)
+
+    for level in scenario.levels:
+        truth = level.disturb(scenes).truth
+        for field in ("count", "phi_rad", "theta_rad", "range_m"):
+            before, after = getattr(scenes.truth, field), getattr(truth, field)
+            torch.testing.assert_close(before, after, rtol=0.0, atol=0.0, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_scene_is_disturbed_alike_in_any_batch(name: str) -> None:
+    scenario = BUILT[name]
+    scenes = drawn(scenario)
+
+    for level in scenario.levels:
+        whole, alone = level.disturb(scenes)[7:9], level.disturb(scenes[7:9])
+        torch.testing.assert_close(whole.frames.y, alone.frames.y, rtol=1e-4, atol=0.0)
+
+
+@pytest.mark.parametrize(("degrees", "level"), [(10.0, "10"), (40.0, "40")])
+def test_phase_errors_cost_coherence_as_a_normal_law_says(degrees: float, level: str) -> None:
+    scenario = BUILT["phase"]
+    scenes = drawn(scenario, 200)
+
+    before, after = clean(scenes), clean_of(scenes, level_of(scenario, level).disturb(scenes))
+
+    coherence = (before.conj() * after).sum((-2, -1)).real / before.abs().square().sum((-2, -1))
+    expected = math.exp(-(math.radians(degrees) ** 2) / 2.0)
+    assert float(coherence.mean()) == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize(("percent", "level"), [(10.0, "10"), (20.0, "20")])
+def test_dead_elements_take_their_share_of_the_energy(percent: float, level: str) -> None:
+    scenario = BUILT["dead"]
+    scenes = drawn(scenario, 200)
+
+    before, after = clean(scenes), clean_of(scenes, level_of(scenario, level).disturb(scenes))
+
+    kept = after.abs().square().sum((-2, -1)) / before.abs().square().sum((-2, -1))
+    assert float(kept.mean()) == pytest.approx(1.0 - percent / 100.0, abs=0.02)
+
+
+def test_what_is_dead_stays_dead_at_the_next_level() -> None:
+    """The field of a dead element is the same difference at every level it is dead at."""
+    scenario = BUILT["dead"]
+    scenes = drawn(scenario, 60)
+
+    some, more = (
+        level_of(scenario, level).disturb(scenes).frames.y - scenes.frames.y
+        for level in ("1", "20")
+    )
+
+    harmed = some.abs().sum((-2, -1)) > 0.0
+    assert 0.1 < float(harmed.double().mean()) < 0.6
+    assert bool((more.abs().sum((-2, -1)) > 0.0)[harmed].all())
+
+
+def test_the_scenario_of_amplitudes_is_the_formula() -> None:
+    scenario = BUILT["amplitude-near"]
+    scenes = drawn(scenario)
+    panel = panel_of(SMOKE.physics)
+    h_m, v_m = panel.positions()
+    phi, theta, r = (
+        each.nan_to_num(nan=1.0).unsqueeze(-1)
+        for each in (scenes.truth.phi_rad, scenes.truth.theta_rad, scenes.truth.range_m)
+    )
+    across, up = r * phi.sin() * theta.cos() - h_m, r * theta.sin() - v_m
+    distance = (across.square() + up.square() + (r * phi.cos() * theta.cos()).square()).sqrt()
+
+    heard = level_of(scenario, "1/distance").disturb(scenes)
+
+    steering = source_steering(panel, scenes.truth) * (r / distance)
+    field = (scenes.truth.gains.to(steering.dtype) @ steering).to(torch.complex64)
+    expected = received(scenes.frames.channel, scenes.frames.codes, field)
+    torch.testing.assert_close(expected, clean_of(scenes, heard), rtol=1e-3, atol=1e-7)
+    assert float(scenes.truth.range_m.nan_to_num(nan=1.0).max()) <= 2.0
+
+
+def test_receivers_believe_what_the_scenario_says() -> None:
+    models = {level.name: level.receiver.physics.wavefront for level in BUILT["wavefront"].levels}
+    powers = {level.name: level.receiver.physics.power for level in BUILT["power"].levels}
+
+    assert {name: name for name in models} == models
+    assert {"free_space": "free_space", "equal": "free_space", "equal, told": "equal"} == powers
+    for name in ("amplitude", "phase", "dead", "pairs", "label"):
+        assert {SMOKE.sha()} == {level.receiver.sha() for level in BUILT[name].levels}
+
+
+def test_scenarios_of_fresh_symbols_and_true_waves_bring_their_own_law() -> None:
+    parabolic = SMOKE.replace({"physics.wavefront": "parabolic", "sampled.method": "joint"})
+
+    built = chosen_scenarios(["wavefront", "coherent", "phase"], parabolic)
+
+    assert "spherical" == built["wavefront"].config.physics.wavefront
+    assert "snapshot" == built["coherent"].config.physics.symbols
+    assert parabolic == built["phase"].config
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([], "names none"),
+        (["phse"], "did you mean phase"),
+        (["dead", "dead"], "dead twice"),
+        (["all", "dead"], "no scenario 'all'"),
+    ],
+)
+def test_scenarios_that_are_none_are_refused(names: list[str], said: str) -> None:
+    with pytest.raises(ConfigInvalid, match=said):
+        chosen_scenarios(names, SMOKE)
+
+
+def test_pairs_of_one_source_are_refused() -> None:
+    with pytest.raises(ConfigInvalid, match=r"pairs needs data.sources_max >= 2"):
+        chosen_scenarios(["pairs"], SMOKE.replace({"data.sources_max": 1}))
+
+
+def level_of(scenario: Scenario, name: str) -> Level:
+    return next(level for level in scenario.levels if level.name == name)
+
+
+def values(scenes: Scenes) -> list[Tensor]:
+    return [value for _, value in [*scenes.frames.items(), *scenes.truth.items()]]
+
+
+def clean_of(scenes: Scenes, heard: Scenes) -> Tensor:
+    """What is heard once the noise of the undisturbed scenes is taken away."""
+    return heard.frames.y - noise(scenes)

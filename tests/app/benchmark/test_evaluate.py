@@ -1,0 +1,148 @@
+"""What may be changed for an evaluation: the scenes, as far as the network can look at them."""
+
+import json
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from risexp.app.benchmark.evaluate import HELD, compared, scenes_law
+from risexp.app.serving.resolve_model import Trained, bundle_of
+from risexp.config.run import RunConfig, fields
+from risexp.data.scenes import SceneGenerator
+from risexp.errors import ConfigInvalid
+from risexp.inference.localise import Localiser
+from risexp.inference.predictor import Predictor
+from risexp.model.observation import Observer
+from tests.support.checkpoint_stores import five_epochs
+from tests.support.networks import awake, network_config
+
+OTHER: dict[str, object] = {
+    "physics.wavelength_m": 0.1,
+    "physics.spacing_wavelengths": 0.25,
+    "physics.antennas": 9,
+    "physics.snapshots": 18,
+    "physics.codebook": "balanced",
+    "physics.codebook_seed": 1,
+    "physics.pool_h": 5,
+    "physics.pool_v": 6,
+    "physics.phase_bits": None,
+    "physics.wavefront": "fresnel",
+    "physics.power": "equal",
+    "physics.rician_db": [0.0, 3.0],
+    "physics.station_deg": 45.0,
+    "physics.station_range_m": 50.0,
+    "data.seed": 1,
+    "data.phi_deg": [-70.0, 70.0],
+    "data.theta_deg": [-20.0, 30.0],
+    "data.range_m": [0.2, 20.0],
+    "data.separation_deg": 5.0,
+}
+NETWORKS = (
+    "network.front=pursuit",
+    "network.front=image",
+    "network.front=aperture",
+    "network.front=pursuit sampled.method=per_snapshot",
+    "physics.symbols=snapshot network.front=image",
+    "physics.symbols=snapshot network.front=aperture",
+)
+
+
+@cache
+def network(words: str) -> Trained:
+    """A network that was never trained, under a configuration as a checkpoint holds it."""
+    config = network_config(*words.split(), "localisation.spectrum=pointers").canonical()
+    predictor = Predictor(awake(config), Observer.of(config), Localiser.of(config), beta=0.3)
+    return Trained(replace(bundle_of(five_epochs()[0]), config=config), predictor)
+
+
+def law(config: RunConfig, path: str, value: object) -> RunConfig:
+    return scenes_law(config, [f"{path}={json.dumps(value)}"])
+
+
+def test_every_field_of_the_scenes_can_be_set_or_is_held() -> None:
+    scenes = {path for path in fields() if path.startswith(("physics.", "data."))}
+
+    assert scenes == OTHER.keys() | set(HELD)
+
+
+@pytest.mark.parametrize("path", OTHER)
+@pytest.mark.parametrize("words", NETWORKS)
+def test_a_network_answers_whatever_the_scenes_become_or_is_not_asked(
+    words: str, path: str
+) -> None:
+    asked = network(words)
+    changed = law(asked.config, path, OTHER[path])
+    scenes = SceneGenerator(changed.physics, changed.data).scenes("test", 0, 3)
+
+    if words.endswith("snapshot network.front=aperture") and path == "physics.snapshots":
+        with pytest.raises(ConfigInvalid, match=r"made for physics\.snapshots = 16, and"):
+            compared(asked, changed, (), "none")
+        return
+    answer = compared(asked, changed, (), "none")["network"](scenes)
+
+    assert asked.config.law_sha() != changed.law_sha() or path == "physics.codebook_seed"
+    assert 3 == len(answer)
+    assert bool((answer.count >= 1).all())
+    assert bool(answer.phi_rad[answer.present].isfinite().all())
+
+
+@pytest.mark.parametrize("words", NETWORKS[-2:])
+def test_a_network_of_many_snapshots_is_not_shown_one(words: str) -> None:
+    asked = network(words)
+
+    with pytest.raises(ConfigInvalid, match=r"leave physics\.snapshots alone"):
+        compared(asked, law(asked.config, "physics.snapshots", 1), (), "none")
+
+
+@pytest.mark.parametrize("words", NETWORKS[:-2])
+def test_a_network_of_one_vector_answers_to_one_snapshot_of_enough_antennas(words: str) -> None:
+    asked = network(words)
+    changed = scenes_law(asked.config, ["physics.snapshots=1", "physics.antennas=36"])
+    scenes = SceneGenerator(changed.physics, changed.data).scenes("test", 0, 3)
+
+    answer = compared(asked, changed, (), "none")["network"](scenes)
+
+    assert bool((answer.count >= 1).all())
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in fields() if not path.startswith(("physics.", "data."))]
+)
+def test_what_does_not_decide_the_scenes_is_refused(path: str) -> None:
+    config = network_config()
+
+    with pytest.raises(ConfigInvalid) as caught:
+        law(config, path, config.flat()[path])
+
+    said = str(caught.value)
+    assert said.startswith(f"{path} cannot be set for an evaluation")
+    assert all(held in said for held in HELD)
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("physics.elements_h", 8, "was made for physics.elements_h = 6"),
+        ("physics.elements_v", 8, "was made for physics.elements_v = 6"),
+        ("physics.symbols", "snapshot", "was made for physics.symbols = frame"),
+        ("data.sources_max", 2, "counts to 3"),
+    ],
+)
+def test_scenes_of_another_shape_are_refused(path: str, value: object, said: str) -> None:
+    asked = network("network.front=aperture")
+    base = asked.config.replace({"sampled.method": "per_snapshot"})
+
+    with pytest.raises(ConfigInvalid, match=said):
+        compared(asked, law(base, path, value), (), "none")
+
+
+def test_snrs_are_not_set_twice() -> None:
+    with pytest.raises(ConfigInvalid, match="set --snr"):
+        law(network_config(), "data.snr_db", [0.0, 0.0])
+
+
+def test_a_field_that_is_none_is_named_with_the_right_one() -> None:
+    with pytest.raises(ConfigInvalid, match=r"did you mean count\.threshold"):
+        law(network_config(), "count.treshold", 1)

@@ -1,0 +1,181 @@
+"""The rows of the tables: what each may know, and what it answers."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from risexp.app.benchmark.methods import METHODS, method_named
+from risexp.data.frames import Scenes, Truth
+from risexp.errors import ConfigInvalid
+from risexp.evaluation.scene_scores import score_scenes
+from risexp.evaluation.scores import summarise
+from risexp.inference.estimate import Estimate
+from tests.support.localisation import NOISELESS, at_snr, config_of, scenes_of, sound
+
+LAWS = ("frame", "snapshot")
+TOLD = {"oracle", "music:true-k", "mvdr:true-k"}
+"""Methods that look beyond the frames."""
+BLIND = sorted(METHODS.keys() - TOLD)
+
+
+def forged(scenes: Scenes, count: int) -> Scenes:
+    """The frames of these scenes under a truth in which nothing is true."""
+    truth = scenes.truth
+    wrong = Truth(
+        count=torch.full_like(truth.count, count),
+        phi_rad=torch.full_like(truth.phi_rad, 0.123),
+        theta_rad=torch.full_like(truth.theta_rad, -0.321),
+        range_m=torch.full_like(truth.range_m, 7.7),
+        symbols=torch.ones_like(truth.symbols),
+        amplitude=torch.full_like(truth.amplitude, 3.0),
+        noise_power=torch.full_like(truth.noise_power, 9.0),
+    )
+    return Scenes(scenes.frames, wrong)
+
+
+def identical(one: Estimate, two: Estimate) -> bool:
+    return all(
+        torch.equal(mine.nan_to_num(-7.0), theirs.nan_to_num(-7.0))
+        for mine, theirs in zip(vars(one).values(), vars(two).values(), strict=True)
+    )
+
+
+def test_the_methods_are_these() -> None:
+    expected = {"nomp", "nomp:bic", "nomp:aic", "music", "mvdr", "mdl", "aic"} | TOLD
+
+    assert expected == METHODS.keys()
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("symbols", LAWS)
+def test_every_method_answers_scenes_of_either_law(
+    device: torch.device, symbols: str, name: str
+) -> None:
+    config = config_of(f"physics.symbols={symbols}", preset="smoke")
+
+    found = method_named(name, config)(scenes_of(config, 8, device))
+
+    assert sound(found)
+    assert (8, 3) == tuple(found.count_probabilities.shape)
+    assert device.type == found.phi_rad.device.type
+
+
+@pytest.mark.parametrize("name", BLIND)
+@pytest.mark.parametrize("symbols", LAWS)
+def test_what_is_true_is_no_business_of_a_localiser(
+    device: torch.device, symbols: str, name: str
+) -> None:
+    config = config_of(f"physics.symbols={symbols}", preset="smoke")
+    scenes, method = scenes_of(config, 8, device), method_named(name, config)
+
+    assert identical(method(scenes), method(forged(scenes, 2)))
+
+
+@pytest.mark.parametrize("name", ["music:true-k", "mvdr:true-k"])
+def test_a_method_told_the_count_is_told_nothing_else(device: torch.device, name: str) -> None:
+    config = config_of(preset="smoke")
+    scenes, method = scenes_of(config, 8, device), method_named(name, config)
+    lying = forged(scenes, 2)
+    honest = Scenes(lying.frames, replace(lying.truth, count=scenes.truth.count))
+
+    assert identical(method(scenes), method(honest))
+    assert [2] * 8 == method(lying).count.tolist()
+
+
+@pytest.mark.parametrize("power", ["equal", "free_space"])
+@pytest.mark.parametrize("symbols", LAWS)
+def test_the_oracle_is_perfect_where_sources_stand_apart(
+    device: torch.device, symbols: str, power: str
+) -> None:
+    config = config_of(
+        f"physics.symbols={symbols}", f"physics.power={power}", "data.separation_deg=10"
+    )
+    scenes = scenes_of(config, 128, device)
+
+    scores = summarise(score_scenes(method_named("oracle", config)(scenes), scenes.truth))
+
+    assert (1.0, 1.0) == (scores.k_acc, scores.success_strict)
+    assert pytest.approx(-1.0, abs=0.01) == scores.k_loc
+
+
+def test_the_oracle_answers_the_truth_it_is_given(device: torch.device) -> None:
+    config = config_of(preset="smoke")
+    scenes = scenes_of(config, 8, device)
+
+    found = method_named("oracle", config)(forged(scenes, 1))
+
+    assert torch.allclose(torch.full((8,), 0.123).double(), found.phi_rad[:, 0].cpu(), atol=1e-3)
+    assert torch.allclose(torch.full((8,), 7.7).double(), found.range_m[:, 0].cpu(), atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("nmop", "did you mean nomp"), ("music:true_k", "did you mean music:true-k")],
+)
+def test_a_name_that_is_nearly_one_is_suggested(name: str, hint: str) -> None:
+    with pytest.raises(ConfigInvalid, match=f"^there is no method '{name}'; {hint}"):
+        method_named(name, config_of())
+
+
+@pytest.mark.parametrize("name", ["", "quantum"])
+def test_a_name_that_is_like_none_is_answered_with_all(name: str) -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        method_named(name, config_of())
+
+    assert all(known in str(caught.value) for known in METHODS)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_name_is_a_method_of_its_own(device: torch.device) -> None:
+    """Two names for one localiser would be one row twice."""
+    config = config_of(at_snr(5.0))
+    scenes = scenes_of(config, 24, device)
+
+    answers = {name: method_named(name, config)(scenes) for name in METHODS}
+
+    twins = [
+        (one, two)
+        for one in METHODS
+        for two in METHODS
+        if one < two and identical(answers[one], answers[two])
+    ]
+    assert [] == twins
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ("sampled.ridge=0.1", "music"),
+        ("sampled.method=per_snapshot", "music"),
+        ("covariance.alpha_base=0.9", "mvdr"),
+        ("physics.power=equal", "nomp"),
+        ("data.range_m=[2,10]", "nomp"),
+        ("data.phi_deg=[-20,20]", "nomp"),
+        ("data.theta_deg=[-5,5]", "music"),
+        ("physics.wavefront=parabolic", "oracle"),
+    ],
+)
+def test_every_field_a_receiver_may_know_changes_answers(
+    device: torch.device, change: str, name: str
+) -> None:
+    base, other = config_of(at_snr(0.0)), config_of(at_snr(0.0), change)
+    scenes = scenes_of(base, 32, device)
+
+    one, two = (method_named(name, config)(scenes) for config in (base, other))
+
+    assert not identical(one, two)
+
+
+def test_without_noise_nomp_beats_every_spectrum_of_samples(device: torch.device) -> None:
+    config = config_of("data.sources_max=1", NOISELESS)
+    scenes = scenes_of(config, 64, device)
+
+    errors = {
+        name: summarise(score_scenes(method_named(name, config)(scenes), scenes.truth)).aoa_rmse
+        for name in ("nomp", "music", "mvdr", "mdl")
+    }
+
+    assert min(errors, key=errors.__getitem__) == "nomp"
+    assert errors["nomp"] < 1e-4
+    assert max(errors["music"], errors["mvdr"]) < 1e-2

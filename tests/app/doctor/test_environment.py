@@ -1,0 +1,294 @@
+"""A check-up of a machine: versions, disk, home and stores, none of which is waited for."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from importlib.metadata import PackageNotFoundError
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, create_engine
+
+from risexp.app.doctor import environment, stores
+from risexp.app.doctor.check import Check
+from risexp.app.doctor.environment import (
+    databases,
+    disk,
+    embedded_databases,
+    journal_mode,
+    versions,
+    writable,
+)
+from risexp.app.doctor.stores import destinations, studies_store
+from risexp.app.doctor.system import file_system, is_locked
+from risexp.errors import InvalidInput
+from risexp.runs.folder import RunFolder
+from risexp.tracking.attempt import Failure
+from risexp.tracking.stores import store_named
+from tests.support.homes import change, found, wrong
+from tests.support.uploads import finished
+
+
+class Room(NamedTuple):
+    """Of a disk."""
+
+    total: int
+    used: int
+    free: int
+
+
+def requiring(monkeypatch: pytest.MonkeyPatch, *requirements: str, python: str = ">=3.11") -> Check:
+    """What is said where the package requires this."""
+    monkeypatch.setattr(environment, "requires", lambda _: list(requirements))
+    monkeypatch.setattr(environment, "metadata", lambda _: {"Requires-Python": python})
+    return versions()
+
+
+def test_versions_are_those_that_the_package_requires() -> None:
+    assert "ok" == versions().verdict
+
+
+@pytest.mark.parametrize(
+    ("requirement", "said"),
+    [
+        ("optuna>=99", "is not >=99"),
+        ("no-such-library>=1", "no-such-library (missing) is not >=1"),
+    ],
+)
+def test_a_library_that_is_too_old_or_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, requirement: str, said: str
+) -> None:
+    check = requiring(monkeypatch, "numpy>=1", requirement)
+
+    assert "fail" == check.verdict
+    assert said in check.details[0]
+    assert 1 == len(check.details)
+
+
+def test_a_library_that_only_an_extra_needs_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = requiring(monkeypatch, "no-such-library>=1; extra == 'plots'")
+
+    assert "ok" == check.verdict
+
+
+def test_another_python_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = requiring(monkeypatch, python=">=4")
+
+    assert ("fail", 1) == (check.verdict, len(check.details))
+    assert "is not >=4" in check.sentence
+
+
+def test_a_package_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: str) -> None:
+        raise PackageNotFoundError
+
+    monkeypatch.setattr(environment, "requires", unknown)
+
+    assert "warn" == versions().verdict
+
+
+@pytest.mark.parametrize(
+    ("free", "verdict"), [(10_000_000, "fail"), (500_000_000, "warn"), (2_000_000_000, "ok")]
+)
+def test_a_disk_that_is_full_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, verdict: str
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Room(10**12, 0, free))
+
+    assert verdict == disk(tmp_path).verdict
+
+
+def test_a_home_that_cannot_be_written_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nobody makes a file there, not even a superuser.
+    monkeypatch.setenv("RISEXP_HOME", "/proc/self")
+    monkeypatch.setenv("RISEXP_TRACKING_URI", "off")
+
+    diagnosis = found()
+
+    (check,) = [each for each in diagnosis.failed if each.what == "home"]
+    assert "/proc/self cannot be written" in check.sentence
+    assert 1 == diagnosis.exit_code
+
+
+def test_a_home_that_is_not_yet_made_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "new"))
+
+    check = writable(tmp_path)
+
+    assert "ok" == check.verdict
+    assert f"{tmp_path / 'new'} is not yet made, and can be" == check.sentence
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("in_order")
+def test_databases_on_a_disk_of_several_machines_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ["ok"] == [each.verdict for each in databases()]
+
+    monkeypatch.setattr(environment, "file_system", lambda _: "nfs4")
+
+    assert ["fail", "ok"] == [each.verdict for each in databases()]
+
+
+def test_databases_that_the_environment_names_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    paths = [tmp_path / "50% of it" / "a#b.db", tmp_path / "records.db"]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    studies = URL.create("sqlite", database=str(paths[0])).render_as_string()
+    monkeypatch.setenv("RISEXP_STORE", studies)
+    monkeypatch.setenv("RISEXP_TRACKING_URI", f"sqlite:///{paths[1]}")
+
+    assert paths == embedded_databases()
+    assert ["wal", "wal"] == [journal_mode(path) for path in paths]
+
+
+def test_the_file_system_is_that_of_the_deepest_mount(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    inner = tmp_path / "a b"
+    inner.mkdir()
+    lines = ["/dev/a / ext4 rw 0 0", "", f"server:/ {tmp_path}/a\\040b nfs4 rw 0 0"]
+    mounts.write_text("\n".join(lines), encoding="utf-8")
+
+    assert ("ext4", "nfs4") == (file_system(tmp_path, mounts), file_system(inner / "x", mounts))
+    assert "" == file_system(tmp_path, tmp_path / "none")
+
+
+def test_a_lock_is_seen_without_being_tried(tmp_path: Path) -> None:
+    lock = tmp_path / ".lock"
+    assert not is_locked(lock)
+    with RunFolder(tmp_path).held():
+        assert is_locked(lock)
+        assert not is_locked(lock, tmp_path / "none")
+    assert not is_locked(lock)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores are asked once."""
+    monkeypatch.setattr(stores, "PATIENCE_S", 0.0)
+
+
+@pytest.mark.usefixtures("in_order", "impatient")
+@pytest.mark.parametrize(
+    ("variable", "address", "what", "said"),
+    [
+        (
+            "RISEXP_STORE",
+            "postgresql://me:planted-secret@127.0.0.1:9/none",
+            "studies",
+            "or name another one in RISEXP_STORE",
+        ),
+        (
+            "RISEXP_TRACKING_URI",
+            "http://me:planted-secret@127.0.0.1:9",
+            "records",
+            "start it, or name another one in RISEXP_TRACKING_URI",
+        ),
+        (
+            "RISEXP_TRACKING_URI",
+            "postgresql://me:planted-secret@127.0.0.1:9/none",
+            "records",
+            "start it, or name another one in RISEXP_TRACKING_URI",
+        ),
+    ],
+)
+def test_a_store_that_does_not_answer_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, variable: str, address: str, what: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, address)
+
+    diagnosis = found()
+
+    (check,) = diagnosis.failed
+    assert ("stores", what) == (check.area, check.what)
+    assert said in check.sentence
+    assert "127.0.0.1:9" in check.sentence
+    assert "planted-secret" not in str(diagnosis.as_json())
+    assert 1 == diagnosis.exit_code
+
+
+def older(path: Path) -> None:
+    """Put tables there that an earlier MLflow made."""
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+
+    config = Config()
+    config.set_main_option("script_location", str(files("mlflow") / "store" / "db_migrations"))
+    config.set_main_option("sqlalchemy.url", f"sqlite:///{path}")
+    engine = create_engine(f"sqlite:///{path}")
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    command.upgrade(config, "451aebb31d03")
+
+
+@pytest.mark.parametrize("fix", [False, True])
+def test_tables_of_an_earlier_mlflow_stay_as_they_are(in_order: Path, fix: bool) -> None:
+    path = in_order / "mlruns" / "mlflow.db"
+    path.unlink()
+    older(path)
+    finished("late")
+    before = path.read_bytes()
+
+    diagnosis = found(fix=fix)
+
+    assert before == path.read_bytes()
+    (check,) = [each for each in diagnosis.failed if each.what == "records"]
+    assert "are of another version of MLflow: back it up and run `mlflow db upg" in check.sentence
+    assert 1 == diagnosis.exit_code
+
+
+@pytest.mark.usefixtures("in_order")
+def test_a_database_that_is_none_fails() -> None:
+    for name in ("optuna.db", "mlflow.db"):
+        (Path("mlruns") / name).write_bytes(b"no database" * 100)
+
+    diagnosis = found()
+
+    assert {"studies", "records"} <= {each.what for each in diagnosis.failed}
+    assert 1 == diagnosis.exit_code
+
+
+def test_a_store_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RISEXP_STORE", "nowhere")
+
+    with pytest.raises(InvalidInput, match="the store's URL cannot be read"), studies_store():
+        pass
+
+
+@pytest.mark.usefixtures("in_order", "impatient")
+def test_a_violation_counts_more_than_a_store_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    change("DELETE FROM trial_intermediate_values WHERE step = 2")
+    monkeypatch.setenv("RISEXP_TRACKING_URI", "http://127.0.0.1:9")
+
+    diagnosis = found()
+
+    assert ["toy: I3", "records"] == [each.what for each in diagnosis.failed]
+    assert 4 == diagnosis.exit_code
+
+
+def test_a_store_that_fails_is_not_asked_again() -> None:
+    places, store = destinations(), store_named("http://127.0.0.1:9")
+
+    first, second = (places.ask(store, lambda _: True) for _ in range(2))
+
+    assert isinstance(first, Failure)
+    assert first is second
+
+
+@pytest.mark.usefixtures("in_order")
+def test_a_record_that_is_off_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RISEXP_TRACKING_URI", "off")
+
+    diagnosis = found()
+
+    assert {} == wrong(diagnosis)

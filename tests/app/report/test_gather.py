@@ -1,0 +1,264 @@
+"""The report of a study: all it says is true, nothing is loaded, and no word becomes markup."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+import torch
+
+from risexp.app.benchmark.accuracy import measure as accuracy
+from risexp.app.report.gather import Weighed, study_facts, with_answers
+from risexp.app.report.page import report_page
+from risexp.app.search.audit import ToAudit, audit
+from risexp.app.search.confirm import ToConfirm, confirm
+from risexp.errors import InvalidInput
+from risexp.hpo.store.address import embedded
+from risexp.hpo.studies.facts import facts_of
+from risexp.hpo.studies.study import Plan, open_study
+from risexp.hpo.trials.trial_result import Ending, unsound
+from risexp.runs.journal_format import Contents
+from risexp.space.study_spec import Charter
+from tests.support.html import read
+from tests.support.searches import Past, past, tiny
+from tests.support.validated_runs import judged, with_network
+from tests.support.worker_pool import Employ, Hands, train
+from tests.support.worker_processes import opened
+
+LR = "training.optimizer.lr"
+TRIALS: tuple[Past, ...] = (
+    ({LR: 3e-3}, [6.0, 5.0, 4.0], Ending("complete", "finished", 4.0)),
+    ({LR: 1e-3}, [6.0, 5.0, 3.0], Ending("complete", "finished", 3.0)),
+    ({LR: 2e-3}, [9.0, 8.0], Ending("pruned", "pruned")),
+    ({LR: 5e-3}, [7.0], unsound("non-finite")),
+    ({LR: 6e-3}, [6.0, 5.0, 3.5], Ending("complete", "finished", 3.5)),
+)
+
+
+@pytest.fixture(autouse=True)
+def toy(at_home: Path) -> None:
+    """A study that is over, and the run of its best trial."""
+    del at_home
+    search("toy")
+    judged("toy-001", {"k_loc": 3.0})
+
+
+def search(name: str, more: int = 0) -> None:
+    charter = Charter.of(tiny(pruner={"kind": "median", "startup": 1}))
+    with opened(embedded()) as store:
+        past(store, name, charter, TRIALS)
+        if more:
+            open_study(store, Plan(name, len(TRIALS) + more, facts_of(charter), ()))
+
+
+def test_a_study_is_gathered_from_store_and_runs() -> None:
+    facts = study_facts("toy")
+
+    assert [1] == list(facts.runs)
+    assert facts.best_run is facts.runs[1]
+    assert [(0, 4.0), (1, 3.0)] == facts.best_so_far()
+    assert {1: 9.0, 2: 8.0} == facts.reports[2]
+    assert (1, 1, 13) == (
+        facts.audit.saved.trials,
+        facts.audit.saved.epochs,
+        facts.audit.saved.of,
+    )
+    assert [0, 1, 4] == list(facts.parameters)
+    assert ("the runs of 4 trials are not in this home",) == facts.remarks
+    assert facts.as_json() == json.loads(json.dumps(facts.as_json(), allow_nan=False))
+
+
+def test_the_page_says_it_all_and_loads_nothing() -> None:
+    text = report_page(study_facts("toy"))
+
+    reader = read(text)
+    said = " ".join(reader.text.split())
+    for expected in (
+        "3 complete, 2 pruned of 5 trials",
+        "The search is over.",
+        "Trial 1, run toy-001: epoch 2 of 2",
+        "3 complete trials are too few to tell which field mattered",
+        "Pruning saved 1 of 13 epochs",
+        "What that cost is not known",
+        "risexp confirm --study toy",
+        LR,
+    ):
+        assert expected in said
+    assert {"script", "link", "img", "iframe", "object", "image", "form"}.isdisjoint(reader.tags)
+    assert not {name for name in reader.attributes if name.startswith("on")}
+    assert [] == re.findall(r'(?:href|src)="(?!#)[^"]*"', text)
+    assert [] == re.findall(r"url\((?!#)|@import", text)
+    assert "default-src &#x27;none&#x27;" in text
+    assert len(reader.ids) == len(set(reader.ids))
+
+
+def test_what_a_study_was_named_and_told_is_no_markup() -> None:
+    facts = study_facts("toy")
+    row = replace(facts.table.trials[0], reason="<b onclick=x>$\\frac{1}")
+    evil = replace(facts.table, name="<i>$x$", trials=(row, *facts.table.trials[1:]))
+
+    reader = read(report_page(replace(facts, table=evil)))
+
+    assert "i" not in reader.tags
+    assert "onclick" not in reader.attributes
+    assert "Study <i>$x$" in reader.text
+
+
+def test_a_study_that_goes_on_is_reported_as_it_stands() -> None:
+    search("busy", more=2)
+
+    text = report_page(study_facts("busy"))
+
+    assert "The search is not over: 0 trials run and 2 wait." in text
+    assert "risexp watch busy" in text
+
+
+def test_a_study_without_a_complete_trial_is_reported() -> None:
+    with opened(embedded()) as store:
+        past(store, "young", Charter.of(tiny()), TRIALS[2:4])
+    facts = study_facts("young")
+
+    text = report_page(facts)
+
+    assert facts.best is None
+    assert "No trial is complete yet" in read(text).text
+    nothing = with_answers(facts, 5, torch.device("cpu"), lambda _: None)
+    assert nothing.accuracy is None
+    assert "no complete trial has its run" in nothing.remarks[-1]
+
+
+def test_a_new_study_of_which_nothing_was_tried_is_reported() -> None:
+    charter = Charter.of(tiny())
+    with opened(embedded()) as store:
+        open_study(store, Plan("new", 3, facts_of(charter), ()))
+
+    assert "0 of 3" in read(report_page(study_facts("new"))).text
+
+
+def judge(crew: Hands) -> None:
+    """Do the next trial, scored by its rate."""
+    crew.score = lambda _, values: 1000.0 * float(str(values[LR]))
+    train(crew)
+
+
+def test_the_audit_of_a_study_is_part_of_its_report(hands: Employ) -> None:
+    assert study_facts("toy").audit.regret is None
+    hands(judge)
+    wanted = ToAudit(study="toy", share=1.0, device="cpu", tracking="off")
+    audit(wanted, lambda *_: None, lambda _: None)
+
+    facts = study_facts("toy")
+
+    assert (1.0, 1) == (facts.audit.regret, facts.audit.better)
+    said = read(report_page(facts)).text
+    assert "1 would have been the best, by 1.000 of k_loc at most: the regret is 1.000." in said
+
+
+def test_the_audit_of_an_earlier_study_of_its_name_is_not(hands: Employ) -> None:
+    hands(judge)
+    audit(ToAudit(study="toy", device="cpu", tracking="off"), lambda *_: None, lambda _: None)
+    with opened(embedded()) as store:
+        optuna.delete_study(study_name="toy", storage=store.storage)
+    search("toy")
+
+    assert () == study_facts("toy").audit.trials
+
+
+def test_what_was_confirmed_is_part_of_the_report(hands: Employ) -> None:
+    assert study_facts("toy").confirmation is None
+    hands(train)
+    wanted = ToConfirm(
+        study="toy", name="toy-confirm", top=1, seeds=2, device="cpu", tracking="off"
+    )
+    confirm(wanted, lambda *_: None, lambda _: None)
+
+    text = report_page(study_facts("toy"))
+
+    assert "Confirmed under other seeds" in text
+    assert "risexp confirm" not in text
+
+
+def test_what_others_beat_in_both_is_not_on_the_front() -> None:
+    facts = study_facts("toy")
+    costly = replace(facts, ms_per_scene={0: 1.0, 1: 5.0, 4: 6.0})
+
+    assert [Weighed(0, 4.0, 1.0), Weighed(1, 3.0, 5.0)] == costly.front()
+    assert 3 == len(costly.weighed())
+    # Without a measurement the number of parameters counts, which is the same for all here.
+    assert [1] == [each.trial for each in facts.front()]
+    assert "ms a scene" in report_page(costly)
+
+
+def test_the_best_network_answers_fresh_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accuracy, "dense_ms", lambda *_: 1.0)
+    search("kept")
+    with_network("kept-001", 0)
+
+    facts = with_answers(study_facts("kept"), 4, torch.device("cpu"), lambda _: None)
+
+    assert facts.accuracy is not None
+    assert ["kept-001", "nomp"] == list(facts.accuracy.rows)
+    assert [1] == list(facts.ms_per_scene)
+    said = read(report_page(facts)).text
+    assert "On 4 fresh test scenes" in said
+    assert "chance" in said
+
+
+def test_a_bad_checkpoint_of_another_trial_leaves_a_remark(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(accuracy, "dense_ms", lambda *_: 1.0)
+    search("kept")
+    with_network("kept-001", 0)
+    for kept in (with_network("kept-004", 1).path / "checkpoints").rglob("*.safetensors"):
+        kept.write_bytes(b"damaged")
+
+    facts = with_answers(study_facts("kept"), 4, torch.device("cpu"), lambda _: None)
+
+    assert facts.accuracy is not None
+    assert [1] == list(facts.ms_per_scene)
+    assert "the network of trial 4 was not timed" in facts.remarks[-1]
+
+
+def test_a_best_trial_whose_journal_is_empty_is_reported() -> None:
+    facts = study_facts("toy")
+    run = facts.best_run
+    assert run is not None
+    empty = replace(run, contents=Contents((), 0, 0))
+
+    said = read(report_page(replace(facts, runs={1: empty}))).text
+
+    assert "Trial 1, whose record holds no judged epoch: only its k_loc is known here." in said
+    assert "no epoch was judged" not in said
+
+
+def test_a_run_without_a_checkpoint_leaves_a_remark() -> None:
+    facts = with_answers(study_facts("toy"), 4, torch.device("cpu"), lambda _: None)
+
+    assert facts.accuracy is None
+    assert "no fresh scenes were answered: no checkpoint lies in" in facts.remarks[-1]
+
+
+def test_a_damaged_run_leaves_a_remark(at_home: Path) -> None:
+    config = at_home / "mlruns" / "runs" / "toy-001" / "config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace("0", "1"), encoding="utf-8")
+
+    facts = study_facts("toy")
+
+    assert {} == dict(facts.runs)
+    assert any("config.json was edited" in each for each in facts.remarks)
+    assert "whose run is not in this home" in read(report_page(facts)).text
+
+
+def test_an_unknown_study_has_no_report() -> None:
+    with pytest.raises(InvalidInput, match="there is no study 'toi'"):
+        study_facts("toi")
+
+
+def test_the_same_study_gives_the_same_page() -> None:
+    facts = study_facts("toy")
+    again = replace(study_facts("toy"), made_at=facts.made_at)
+
+    assert report_page(facts) == report_page(again)

@@ -1,0 +1,205 @@
+"""A verdict is asked for once: while neither configuration nor code change, it is remembered."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import risexp
+from risexp.app.run import preflight as app
+from risexp.config.run import RunConfig
+from risexp.diagnostics.preflight import Probes, Stage, probe_preflight
+from risexp.diagnostics.report import Report, Table
+from tests.support.references import smoke
+
+CHECKS = Table(
+    "checks", ("check", "measured", "needed", "verdict"), (("steps", 5, ">= 5", "pass"),)
+)
+
+
+@pytest.fixture(autouse=True)
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """An empty home, and probes that take no time; which of them were asked."""
+    names: list[str] = []
+
+    def probes(config: RunConfig) -> Probes:
+        def probe(name: str) -> Report:
+            names.append(name)
+            sound = config.data.seed == 0
+            said = ("Mend it.",) if not sound else ("Well.",)
+            return Report(name, "pass" if sound else "fail", (CHECKS,), said)
+
+        return {name: partial(probe, name) for name in ("oracle", "litmus", "k-head")}
+
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    monkeypatch.setattr(app, "probes_of", probes)
+    return names
+
+
+def kept(home: Path) -> list[Path]:
+    return sorted((home / "mlruns" / "preflight").glob("*"))
+
+
+def test_a_verdict_is_remembered_as_it_was_said(asked: list[str], tmp_path: Path) -> None:
+    told: list[Stage] = []
+
+    first = app.preflight(smoke(), tell=told.append)
+    second = app.preflight(smoke(), tell=told.append)
+
+    assert (False, True) == (first.remembered, second.remembered)
+    assert first.report == second.report
+    assert ["oracle", "litmus", "k-head"] == asked == [stage.report.name for stage in told]
+    (file,) = kept(tmp_path)
+    assert {"format", "config_sha", "code_sha", "report"} == set(json.loads(file.read_text()))
+    assert smoke().sha() == second.as_json()["config_sha"]
+
+
+def test_a_failure_is_remembered_too(tmp_path: Path) -> None:
+    config = smoke("frame", "data.seed=1")
+
+    first, second = app.preflight(config), app.preflight(config)
+
+    assert ("fail", "fail", True) == (
+        first.report.verdict,
+        second.report.verdict,
+        second.remembered,
+    )
+    assert "oracle: Mend it." == second.report.advice[0]
+    assert 1 == len(kept(tmp_path))
+
+
+def test_it_is_asked_again_if_somebody_wants_to(asked: list[str]) -> None:
+    app.preflight(smoke())
+
+    again = app.preflight(smoke(), fresh=True)
+
+    assert not again.remembered
+    assert 6 == len(asked)
+
+
+@pytest.mark.parametrize("change", ["configuration", "code"])
+def test_another_configuration_or_other_code_is_asked_anew(
+    asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    app.preflight(smoke())
+    if change == "code":
+        monkeypatch.setattr(app, "code_sha", lambda: "f" * 64)
+
+    other = smoke("frame", "loss.cov=0.2") if change == "configuration" else smoke()
+    found = app.preflight(other)
+
+    assert not found.remembered
+    assert (6, 2) == (len(asked), len(kept(tmp_path)))
+
+
+def test_two_ways_to_write_one_configuration_are_one(asked: list[str]) -> None:
+    app.preflight(smoke())
+
+    assert app.preflight(smoke("frame", "network.front=pursuit")).remembered
+    assert 3 == len(asked)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"format": "risexp-preflight-1"}', "\x00", '{"report": null}']
+)
+def test_a_record_that_is_damaged_is_none(asked: list[str], tmp_path: Path, content: str) -> None:
+    app.preflight(smoke())
+    (file,) = kept(tmp_path)
+    file.write_text(content)
+
+    assert not app.preflight(smoke()).remembered
+    assert app.preflight(smoke()).remembered
+    assert 6 == len(asked)
+
+
+def test_a_record_of_another_configuration_is_none(tmp_path: Path) -> None:
+    app.preflight(smoke())
+    (file,) = kept(tmp_path)
+    file.write_text(file.read_text().replace(smoke().sha(), "0" * 64))
+
+    assert app.remembered(smoke()) is None
+
+
+def test_a_home_that_cannot_be_written_costs_nothing_but_memory(tmp_path: Path) -> None:
+    (tmp_path / "mlruns").write_text("a file in the way")
+
+    found = app.preflight(smoke())
+
+    assert "pass" == found.report.verdict
+    assert found.unkept is not None
+    assert "the verdict is not kept" in found.unkept
+    assert not app.preflight(smoke()).remembered
+
+
+def test_clearance_asks_the_quick_probes_or_memory(asked: list[str]) -> None:
+    quick = app.cleared(smoke())
+    first = list(asked)
+    app.preflight(smoke())
+    asked.clear()
+
+    known = app.cleared(smoke())
+
+    assert ("pass", ["oracle", "litmus"]) == (quick.verdict, first)
+    assert [] == asked
+    assert 3 == len(known.evidence[0].as_json()["rows"])  # type: ignore[arg-type]
+
+
+def test_the_code_is_every_line_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "package"
+    (package / "below").mkdir(parents=True)
+    for name in ("__init__.py", "below/a.py", "below/b.py", "below/notes.txt"):
+        (package / name).write_text("x = 1\n")
+    monkeypatch.setattr(risexp, "__file__", str(package / "__init__.py"))
+    shas = [app.code_sha()]
+
+    for name, content in (
+        ("below/notes.txt", "y = 2\n"),
+        ("below/a.py", "x = 2\n"),
+        ("below/c.py", ""),
+    ):
+        (package / name).write_text(content)
+        shas.append(app.code_sha())
+
+    assert shas[0] == shas[1]
+    assert 3 == len(set(shas))
+
+
+def test_a_report_without_a_number_survives_being_kept() -> None:
+    checks = Table("checks", ("check", "measured"), (("undefined", float("nan")), ("none", None)))
+    report = Report("oracle", "fail", (checks,), ("Look.",))
+
+    whole = probe_preflight({"oracle": lambda: report})
+
+    record = app._Record.model_validate_json(
+        json.dumps(
+            {
+                "format": app.FORMAT,
+                "config_sha": "a",
+                "code_sha": "b",
+                "report": whole.as_json(),
+            }
+        )
+    )
+    assert whole.as_json() == record.report.as_json()
+
+
+def test_probes_see_what_the_hash_stands_for_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[RunConfig] = []
+
+    def probes(config: RunConfig) -> Probes:
+        seen.append(config)
+        return {}
+
+    monkeypatch.setattr(app, "probes_of", probes)
+    given = smoke("frame", "count.threshold=0.9")
+
+    app.preflight(given, fresh=True)
+    monkeypatch.setattr(app, "remembered", lambda _: None)
+    monkeypatch.setattr(app, "QUICK", ())
+    app.cleared(given)
+
+    assert [given.canonical()] * 2 == seen
+    assert given.canonical() != given

@@ -1,0 +1,228 @@
+"""What a run starts from: found by any of its names, compared, and put on record."""
+
+import io
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from risexp.app.run.run import Machine
+from risexp.app.run.train import Finished, resume, train
+from risexp.app.run.warm_start import EVENT, expect_same_meaning, recorded, warm_start
+from risexp.app.serving.resolve_model import checkpoint_named, trained
+from risexp.config.layers import load_config
+from risexp.config.run import RunConfig, fields
+from risexp.errors import CheckpointRefused, ConfigInvalid, RisexpError
+from risexp.runs.folder import RunFolder, create_run, list_runs
+from risexp.runs.journal import Journal
+from risexp.runs.journal_format import read_journal
+from risexp.training.checkpoint_manifest import manifest_path
+from risexp.training.checkpoint_store import Owner, Vault
+from risexp.training.curriculum import curriculum
+from tests.support.configs import ANOTHER
+from tests.support.trainers import checkpoints, same, small_config
+
+SMALL = small_config()
+SHORT: dict[str, object] = {
+    "training.epochs": 2,
+    "training.scenes_per_epoch": 16,
+    "training.batch": 8,
+    "validation.scenes": 8,
+    "validation.calibration_scenes": 8,
+}
+OTHERWISE: dict[str, dict[str, object]] = {
+    "physics.wavelength_m": {"physics.wavelength_m": 0.1},
+    "physics.elements_h": {"physics.elements_h": 7},
+    "physics.elements_v": {"physics.elements_v": 7},
+    "physics.spacing_wavelengths": {"physics.spacing_wavelengths": 0.25},
+    "physics.symbols": {"physics.symbols": "snapshot", "network.front": "image"},
+    "data.sources_max": {"data.sources_max": 2},
+    "data.phi_deg": {"data.phi_deg": [-60.0, 45.0]},
+    "data.theta_deg": {"data.theta_deg": [-20.0, 30.0]},
+    "data.range_m": {"data.range_m": [1.0, 10.0]},
+    "network.front": {"network.front": "image"},
+    "network.width": {"network.width": 32},
+    "network.depth": {"network.depth": 3},
+    "network.heads": {"network.heads": 2},
+    "factors.kind": {"factors.kind": "free"},
+    "count.kind": {"count.kind": "softmax"},
+    "count.path": {"count.path": "direct"},
+}
+"""What gives weights another meaning."""
+
+
+@pytest.fixture(autouse=True)
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def source() -> RunFolder:
+    """A run of three epochs, all of which are kept."""
+    folder = create_run("source", SMALL, curriculum(SMALL))
+    vault = Vault(folder.begin({}), Owner("source", SMALL.sha()))
+    for checkpoint in checkpoints(3, "source"):
+        vault.save(checkpoint)
+    return folder
+
+
+def starting(name: str | Path, **changes: object) -> RunConfig:
+    return small_config(curriculum__warm_start=str(name), **changes)
+
+
+def trained_short(**changes: object) -> Finished:
+    """A run of a moment, with a real network."""
+    named = {name.replace("__", "."): value for name, value in changes.items()}
+    config = load_config(preset="smoke").config.replace(SHORT | named)
+    return train(config, machine(), Console(file=io.StringIO()))
+
+
+def machine() -> Machine:
+    return Machine(torch.device("cpu"), threads=1)
+
+
+def test_nothing_is_started_from_where_nothing_is_named() -> None:
+    assert warm_start(SMALL) is None
+
+
+def test_a_run_is_found_by_its_name_its_folder_and_the_folders_of_its_checkpoints(
+    source: RunFolder,
+) -> None:
+    (attempt,) = source.attempts()
+    names = ["source", *map(str, (source.path, attempt.parent, attempt))]
+
+    found = [warm_start(starting(name)) for name in names]
+
+    best = checkpoint_named("source").checkpoint
+    for warm in found:
+        assert warm is not None
+        assert same(best.state.averaged, warm.state.averaged)
+        assert ("source", best.epoch) == (warm.origin["run"], warm.origin["epoch"])
+
+
+def test_a_checkpoint_is_found_by_any_of_its_files(source: RunFolder) -> None:
+    (attempt,) = source.attempts()
+    for epoch in (2, 3):
+        files = sorted(attempt.glob(f"epoch-{epoch:06d}*"))
+        sums = {path.suffix: path.name[13:25] for path in files}
+
+        found = [warm_start(starting(path)) for path in files]
+
+        assert 3 == len(files)
+        for warm in found:
+            assert warm is not None
+            assert epoch == warm.origin["epoch"]
+            assert warm.origin["tensors_sha256"].startswith(sums[".safetensors"])
+
+
+@pytest.mark.parametrize("name", ["outcome.json", "epoch-000009.manifest.json", "checkpoints"])
+def test_what_is_no_checkpoint_is_refused(source: RunFolder, name: str) -> None:
+    (source.path / "outcome.json").write_text("{}")
+    (source.path / "elsewhere" / "checkpoints").mkdir(parents=True)
+    place = source.path / ("elsewhere" if name == "checkpoints" else "") / name
+
+    with pytest.raises(RisexpError) as caught:
+        warm_start(starting(place))
+
+    assert 2 == caught.value.exit_code
+    assert str(place) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_was_left_over_is_no_checkpoint(source: RunFolder) -> None:
+    (attempt,) = source.attempts()
+    stale = attempt / "epoch-000003-0123456789ab.safetensors"
+    stale.write_bytes(b"")
+
+    with pytest.raises(CheckpointRefused, match="is no file of a checkpoint"):
+        warm_start(starting(stale))
+
+
+@pytest.mark.parametrize("path", OTHERWISE)
+def test_weights_that_would_mean_something_else_are_refused(source: RunFolder, path: str) -> None:
+    config = starting(source.run_id).replace(OTHERWISE[path])
+    ours, theirs = config.canonical().flat()[path], SMALL.canonical().flat()[path]
+
+    with pytest.raises(ConfigInvalid) as caught:
+        warm_start(config)
+
+    said = str(caught.value)
+    assert f"was trained with {path} = {theirs!r}, and this run has {ours!r}" in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("path", [path for path in fields() if path not in OTHERWISE])
+def test_all_else_may_differ(path: str) -> None:
+    plain: dict[str, object] = {"network.front": "image"}
+    learned = RunConfig().replace(plain)
+
+    expect_same_meaning("source", learned, learned.replace({path: ANOTHER[path]}))
+
+
+def test_what_was_started_from_is_noted_once(source: RunFolder) -> None:
+    warm = warm_start(starting(source.run_id))
+    folder = create_run("later", SMALL, curriculum(SMALL))
+    assert warm is not None
+
+    warm.record(folder)
+    warm.record(folder)
+
+    (note,) = read_journal(folder.journal).notes
+    assert (EVENT, 0, "later") == (note.event, note.step, note.run)
+    assert warm.origin == note.details
+    assert {"given", "run", "epoch", "config_sha", "tensors_sha256", "damaged"} == set(warm.origin)
+    assert checkpoint_named("source").checkpoint.config_sha == warm.origin["config_sha"]
+
+
+def test_a_run_starts_from_the_averaged_weights_that_its_journal_names() -> None:
+    first = trained_short()
+    second = trained_short(
+        curriculum__warm_start=first.folder.run_id, training__optimizer__lr=1e-7, loss__count=0.5
+    )
+
+    origin = recorded(second.folder)
+
+    assert first.best is not None
+    assert second.best is not None
+    assert origin is not None
+    assert (first.folder.run_id, first.best.epoch) == (origin["run"], origin["epoch"])
+    before, after = first.best.state.averaged, second.best.state.averaged
+    assert all(torch.allclose(before[name], after[name], atol=1e-5) for name in before)
+
+
+def test_a_network_is_found_by_the_place_of_its_checkpoint_too() -> None:
+    finished = trained_short()
+    place = manifest_path(finished.folder.attempts()[0], 1)
+
+    found = trained(str(place), torch.device("cpu"))
+
+    assert 1 == found.bundle.epoch
+    assert same(found.bundle.weights, found.predictor.network.state_dict())
+
+
+def test_a_refused_start_leaves_no_run_behind() -> None:
+    first = trained_short()
+
+    with pytest.raises(ConfigInvalid, match=r"count\.kind = 'ordinal', and this run has 'slots'"):
+        trained_short(curriculum__warm_start=first.folder.run_id, count__kind="slots")
+
+    assert [first.folder.run_id] == [run.run_id for run in list_runs()]
+
+
+def test_a_run_that_begins_anew_begins_with_the_same_weights() -> None:
+    first = trained_short()
+    config = load_config(preset="smoke").config.replace(
+        {**SHORT, "curriculum.warm_start": first.folder.run_id}
+    )
+    folder = create_run("later", config, curriculum(config))
+    other = {"run": "lost", "epoch": 7, "tensors_sha256": "0" * 64}
+    Journal(folder.journal, "later").note(0, EVENT, other)
+    before = folder.journal.read_bytes()
+
+    with pytest.raises(CheckpointRefused, match="later began with epoch 7 of 'lost', and"):
+        resume("later", machine(), Console(file=io.StringIO()))
+
+    assert before == folder.journal.read_bytes()
+    assert ((), None) == (folder.attempts(), folder.outcome())

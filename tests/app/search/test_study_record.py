@@ -1,0 +1,237 @@
+"""The record of a search: one sender for all trials, and what it could not send."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna_dashboard import get_note  # type: ignore[import-untyped]
+
+from risexp.app.search.study_record import (
+    StudyRecord,
+    close_used_up,
+    opening,
+    say_of_study,
+    study_labels,
+)
+from risexp.errors import EnvironmentFailed
+from risexp.hpo.store.store import Store as Searching
+from risexp.hpo.studies.facts import charter_of
+from risexp.hpo.studies.links import PAGE, RUN, Links
+from risexp.hpo.studies.study import StudyRef
+from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
+from risexp.hpo.trials.circuit_breaker import FAILING
+from risexp.runs.folder import RunFolder, find_run, is_run
+from risexp.runs.labels import Labels
+from risexp.tracking.stores import Store, embedded
+from risexp.tracking.upload_state import Spool
+from tests.support.searches import begun
+from tests.support.uploads import ask, due, finished, held, place, run_ids
+from tests.support.worker_processes import opened
+
+STUDY = StudyRef("toy", 1, "0123456789abcdef", 3, {})
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An embedded store that is there."""
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    return place(embedded())
+
+
+def test_runs_are_filed_under_their_study(store: Store) -> None:
+    labels = study_labels(STUDY, "smoke", store)
+
+    assert ("embedded", "smoke", "toy") == (labels.store, labels.preset, labels.study)
+    assert labels.parent is not None
+    assert (STUDY.name, STUDY.uid) == (labels.parent.name, labels.parent.uid)
+    assert "off" == study_labels(STUDY, None, None).store
+
+
+def test_all_trials_are_in_the_store_when_a_search_has_ended(store: Store) -> None:
+    labels = study_labels(STUDY, "smoke", store)
+    with StudyRecord(STUDY, store) as record:
+        folders = [finished(f"toy-00{number}", labels=labels) for number in (0, 2)]
+
+    assert record.failure is None
+    assert 0 == record.unsent()
+    for folder in folders:
+        assert 1 == len(run_ids(folder, store))
+        assert due(folder) == held(folder, store)
+    parents = ask(
+        store,
+        "SELECT DISTINCT p.value FROM tags p WHERE p.key = 'mlflow.parentRunId'",
+    )
+    assert 1 == len(parents)
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> Iterator[tuple[Searching, StudyRef]]:
+    """A store of studies with one of three trials."""
+    with opened(f"sqlite:///{tmp_path / 'optuna.db'}") as found:
+        yield found, begun(found, "toy", 3)
+
+
+def test_trials_and_study_are_told_their_runs_in_mlflow(
+    store: Store, search: tuple[Searching, StudyRef]
+) -> None:
+    searching, study = search
+    labels = study_labels(study, "smoke", store)
+    first = opening(study, charter_of(study.name, study.facts))
+
+    failures = []
+    for _ in range(2):
+        with StudyRecord(study, store, Links(searching, study), first) as record:
+            folder_of(labels)
+        failures.append(record.failure)
+
+    folder = folder_of(labels)
+    assert [None, None] == failures
+    (run,) = run_ids(folder, store)
+    known = searching.storage
+    trial, *others = (known.get_trial(each.trial_id) for each in known.list_trials(study.id))
+    page = f"#/experiments/1/runs/{run}"
+    assert {RUN: run, PAGE: page} == {name: trial.user_attrs[name] for name in (RUN, PAGE)}
+    assert all(RUN not in each.user_attrs for each in others)
+    note = get_note(optuna.load_study(study_name="toy", storage=searching.storage))
+    (parent,) = ask(store, "SELECT run_uuid FROM runs WHERE name = 'toy'")
+    assert f"study `#/experiments/1/runs/{parent[0]}`, experiment `#/experiments/1`" in note
+
+
+def test_the_run_of_a_study_is_there_from_its_start_with_what_it_searches(
+    store: Store, search: tuple[Searching, StudyRef]
+) -> None:
+    _, study = search
+    more = replace(study, trials=5)
+    charter = charter_of(study.name, study.facts)
+
+    with StudyRecord(study, store, first=opening(study, charter)):
+        pass
+    before = ask(store, "SELECT value FROM tags WHERE key = 'risexp.trials'")
+    with StudyRecord(more, store, first=opening(more, charter)) as record:
+        pass
+
+    assert record.failure is None
+    assert [("toy", "RUNNING")] == ask(store, "SELECT name, status FROM runs")
+    assert ([("3",)], [("5",)]) == (
+        before,
+        ask(store, "SELECT value FROM tags WHERE key = 'risexp.trials'"),
+    )
+    params = dict(ask(store, "SELECT key, value FROM params"))
+    assert {
+        "space": "planted",
+        "base": "smoke",
+        "sampler": "tpe",
+        "pruner": "none",
+        "epochs": "3",
+    } == params
+    assert store.artifacts is not None
+    assert [*store.artifacts.glob("*/*/artifacts/space.yaml")]
+    (note,) = ask(store, "SELECT value FROM tags WHERE key = 'mlflow.note.content'")
+    assert f"`/dashboard/studies/{study.id}`" in note[0]
+
+
+def test_a_store_of_studies_that_is_away_is_no_fault_of_the_record(
+    store: Store, search: tuple[Searching, StudyRef], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searching, study = search
+
+    def away(*_: object) -> None:
+        raise EnvironmentFailed("the database is away")
+
+    monkeypatch.setattr(Links, "tell_trial", away)
+    with StudyRecord(study, store, Links(searching, study)) as record:
+        folder = folder_of(study_labels(study, "smoke", store))
+
+    assert (None, 0) == (record.failure, record.unsent())
+    assert due(folder) == held(folder, store)
+
+
+def folder_of(labels: Labels) -> RunFolder:
+    """The run of trial 0, finished once however often it is asked for."""
+    return find_run("toy-000") if is_run("toy-000") else finished("toy-000", labels=labels)
+
+
+def test_a_run_of_another_study_is_left_alone(store: Store) -> None:
+    other = finished("toys-000", labels=study_labels(STUDY, None, store))
+    with StudyRecord(STUDY, store) as record:
+        pass
+
+    assert (None, 0) == (record.failure, record.unsent())
+    assert [] == run_ids(other, store)
+
+
+def test_what_a_store_misses_is_counted_and_said(store: Store) -> None:
+    assert store.database is not None
+    shutil.rmtree(store.database.parent)
+    store.database.parent.write_text("no folder", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RISEXP_HOME", str(store.database.parents[1] / "other"))
+        folder = finished("toy-000", labels=study_labels(STUDY, None, store))
+        with StudyRecord(STUDY, store) as record:
+            pass
+
+        assert record.failure is not None
+        assert Spool(folder.path).unsent() == record.unsent() > 0
+
+
+def test_a_study_that_is_not_recorded_misses_nothing(store: Store) -> None:
+    finished("toy-000", labels=study_labels(STUDY, None, None))
+    with StudyRecord(STUDY, None) as record:
+        pass
+
+    assert (None, 0) == (record.failure, record.unsent())
+    assert [] == ask(store, "SELECT run_uuid FROM runs")
+
+
+def trial(number: int, state: TrialWord, reason: str | None, value: float | None) -> TrialRow:
+    """A trial of the study."""
+    return TrialRow(number, state, reason, 3, 2, 4.0, 4.0, value, {}, None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"), [("attempts", "died: see the workers' logs"), ("hung", "hung: see stacks-")]
+)
+def test_a_trial_whose_attempts_are_used_up_has_a_run_that_failed(
+    store: Store, reason: str, said: str
+) -> None:
+    labels = study_labels(STUDY, "smoke", store)
+    done, dead = (finished(f"toy-00{number}", labels=labels) for number in (0, 1))
+    before = done.outcome()
+    (dead.path / "outcome.json").unlink()
+    rows = (trial(0, "complete", "finished", 4.0), trial(1, "failed", reason, None))
+
+    with StudyRecord(STUDY, store):
+        close_used_up(StudyTable("toy", 2, None, rows))
+
+    assert before == done.outcome()
+    outcome = dead.outcome()
+    assert outcome is not None
+    assert ("failed", reason) == (outcome.status, outcome.reason)
+    assert said in outcome.sentence
+    states = ask(store, "SELECT name, status FROM runs WHERE name LIKE 'toy-%' ORDER BY name")
+    assert [("toy-000", "FINISHED"), ("toy-001", "FAILED")] == states
+
+
+@pytest.mark.parametrize(
+    ("state", "ended", "status"),
+    [
+        ("complete", None, "FINISHED"),
+        ("waiting", "stopped by hand", "KILLED"),
+        ("waiting", FAILING, "FAILED"),
+        ("waiting", "k_loc 3.9 is below 4, though one failed", "KILLED"),
+    ],
+)
+def test_the_run_of_a_study_says_how_it_ended(
+    store: Store, state: TrialWord, ended: str | None, status: str
+) -> None:
+    value = 4.0 if state == "complete" else None
+    table = StudyTable("toy", 1, ended, (trial(0, state, None, value),))
+
+    assert say_of_study(store, STUDY, table) is None
+
+    assert [("toy", status)] == ask(store, "SELECT name, status FROM runs")
+    left = ask(store, "SELECT value FROM tags WHERE key = 'risexp.left'")
+    assert [("" if state == "complete" else "0",)] == left

@@ -1,0 +1,33 @@
+"""What a name stands for: a run, a checkpoint, or a model."""
+
+from pathlib import Path
+
+import pytest
+
+from risexp.app.serving.resolve_model import bundle_named, checkpoint_named
+from risexp.errors import InvalidInput
+from risexp.runs.folder import create_run
+from tests.support.models import model_config, model_in
+
+
+def test_a_model_that_lies_here_does_not_take_the_place_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    create_run("run-9", model_config(), ())
+    model_in(tmp_path).rename(tmp_path / "run-9")
+
+    with pytest.raises(InvalidInput, match="checkpoint"):
+        bundle_named("run-9")
+    assert "run-1" == bundle_named("./run-9").bundle.run_id
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("", "the name is empty: name a run"), ("x" * 300, "xxx... is too long for a name")],
+)
+def test_what_nothing_can_be_called_is_refused(name: str, said: str) -> None:
+    for named in (bundle_named, checkpoint_named):
+        with pytest.raises(InvalidInput, match=said):
+            named(name)

@@ -1,0 +1,91 @@
+"""What is said of a run, whatever has become of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from risexp.app.show.run import RunSeen, expect_judged
+from risexp.errors import InvalidInput
+from risexp.runs.journal import Journal
+from tests.support.recorded_runs import DEAD
+from tests.support.uploads import new_run
+from tests.support.validated_runs import SMOKE, judged
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+
+
+def test_a_run_is_told_by_its_best_epoch() -> None:
+    judged("one", {"k_loc": 3.0, "k_acc": 0.71})
+
+    seen = RunSeen.of("one")
+
+    assert ("complete", 2, 3.0) == (seen.state, seen.best_epoch, seen.best["k_loc"])
+    assert [
+        ("K accuracy", 0.71, 0.213, 0.676, 0.668),
+        ("success rate", 0.333, 0.0, 0.421, 0.503),
+    ] == (seen.beside())
+    assert [30, 4, 2] == seen.confusion["matrix"][0]
+    assert {"attempt-01": ()} == seen.kept
+    assert (None, 0) == (seen.page, seen.unsent)
+    assert seen.as_json() == json.loads(json.dumps(seen.as_json(), allow_nan=False))
+
+
+def test_what_a_comparison_needs_is_counted_by_snr_and_sources() -> None:
+    judged("one", {})
+
+    found = RunSeen.of("one").recorded
+
+    assert found is not None
+    assert {
+        "0 to 10, K = 1": (36, 30),
+        "0 to 10, K = 2": (35, 24),
+        "0 to 10, K = 3": (29, 17),
+    } == found.strata
+    assert (100, 3) == (found.scenes, found.sources_max)
+
+
+def test_only_what_differs_from_the_preset_is_told() -> None:
+    judged("one", {}, SMOKE.replace({"loss.count": 0.25, "network.width": 48}))
+
+    found = RunSeen.of("one").differences()
+
+    # Without a label it is told as differences from the defaults.
+    assert (1.0, 0.25) == found["loss.count"]
+    assert 48 == found["network.width"][1]
+    assert "loss.cov" not in found
+
+
+@pytest.mark.parametrize(
+    ("scenes", "said"), [(2000.0, "at chance"), (100.0, "not told from chance by so few scenes")]
+)
+def test_a_count_that_never_learned_looks_so(scenes: float, said: str) -> None:
+    judged("dead", {**DEAD, "scenes": scenes})
+    judged("alive", {"scenes": scenes})
+
+    assert said == RunSeen.of("dead").doubt
+    assert RunSeen.of("alive").doubt is None
+
+
+def test_a_run_that_has_not_begun_or_was_killed_is_shown() -> None:
+    folder = new_run("new", SMOKE)
+    before = RunSeen.of("new")
+    Journal(folder.journal, "new").note(0, "started", {})
+    after = RunSeen.of("new")
+
+    assert ("not begun", "running or killed") == (before.state, after.state)
+    assert (None, {}, "no epoch was judged") == (after.best_epoch, after.best, after.doubt)
+    assert after.as_json() == json.loads(json.dumps(after.as_json(), allow_nan=False))
+    with pytest.raises(InvalidInput, match="run new has no judged epoch to compare"):
+        expect_judged(after)
+
+
+def test_guards_that_saw_something_are_named_and_measures_are_not() -> None:
+    folder = judged("one", {})
+    values = {"guard/gradient": 3.0, "guard/blend": 0.4, "guard/steps": 0.0, "guard/chance": 2.0}
+    Journal(folder.journal, "one").write(3, values)
+
+    assert {"gradient": 3.0, "chance": 2.0} == RunSeen.of("one").faults

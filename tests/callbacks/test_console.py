@@ -1,0 +1,271 @@
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from risexp.callbacks.console import LineView, view
+from risexp.callbacks.epoch_table import cells, duration, layout, remarks, short
+from risexp.callbacks.eta import Pace
+from risexp.callbacks.live_table import LiveView
+from risexp.training.events import EpochEnded, Event, RunEnded
+from risexp.training.progress import Best
+from tests.support.recorded_runs import (
+    DEAD,
+    SCORES,
+    Told,
+    ended_of,
+    plan_of,
+    plans_of,
+    started_of,
+    steps_of,
+    telling,
+)
+
+WEIGHTS = {"cov": 0.1, "cov_pred": 0.05, "count": 1.0, "pointers": 1.0, "existence": 0.2}
+TERMS = tuple(WEIGHTS)
+PLANS = tuple(plan_of(epoch, beta=0.1 * (epoch - 1), weights=WEIGHTS) for epoch in (1, 2, 3))
+LIVES = (DEAD, {**DEAD, "k_loc": 7.1, "k_acc": 0.231, "count_entropy": 1.3}, SCORES)
+OF_AN_EPOCH = 6
+
+
+def events(epochs: int, batches: int = 0) -> list[Event]:
+    """What is told up to the end of so many epochs, and so many batches of the next."""
+    trainer = Told(PLANS, telling(*LIVES))
+    told = [started_of(trainer, "train-20261120-101500-a1b2c3"), *trainer.run()]
+    return told[: 1 + OF_AN_EPOCH * epochs + (1 + batches if batches else 0)]
+
+
+def ticking(seconds: float) -> Callable[[], float]:
+    """A clock on which as much time passes between two looks."""
+    now = iter(range(1_000_000))
+    return lambda: seconds * next(now)
+
+
+def picture(width: int, told: Sequence[Event]) -> str:
+    """The live view after some events, as text."""
+    hidden = Console(file=io.StringIO(), force_terminal=True, width=width)
+    live = LiveView(hidden, TERMS, 5, Pace(ticking(1.0)))
+    for event in told:
+        live(event)
+    drawn = Console(file=io.StringIO(), record=True, width=width)
+    drawn.print(live.render())
+    live(RunEnded("finished"))
+    return drawn.export_text()
+
+
+def lines(told: Sequence[Event]) -> list[str]:
+    """What stands in a log after some events."""
+    stream = io.StringIO()
+    log = LineView(stream, TERMS, 5, Pace(ticking(1.0)))
+    for event in told:
+        log(event)
+    return stream.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_live_view_fits_its_terminal(width: int) -> None:
+    for told in (events(0), events(0, 3), events(2, 1), events(3)):
+        assert width >= max(map(len, picture(width, told).splitlines()))
+
+
+def test_the_live_view_shows_where_a_run_is() -> None:
+    shown = picture(80, events(1, 3)).splitlines()
+
+    assert "train-20261120-101500-a1b2c3  phase joint  beta 0.10" == shown[0].rstrip()
+    assert shown[1].startswith("epoch 2/3")
+    assert "batch 3/4  32 scenes/s" in shown[1]
+    assert shown[1].rstrip().endswith("left")
+
+
+def test_an_epoch_whose_batches_are_done_is_being_validated() -> None:
+    assert "validating" in picture(80, events(1, 4))
+
+
+def test_the_live_view_sets_a_run_beside_its_yardsticks() -> None:
+    rows = [line.split() for line in picture(80, events(3)).splitlines()]
+
+    assert ["chance", "0.200"] in rows
+    assert ["majority", "0.213"] in rows
+    assert ["NOMP", "0.676", "0.421"] in rows
+    assert ["reference", "0.668", "0.503"] in rows
+    assert ["3", "0.20", "2.556", "0.612", "0.333", "3.412", "best"] in rows
+
+
+def test_a_dead_network_looks_dead() -> None:
+    shown = picture(80, events(1))
+
+    assert "at chance, one answer, best" in shown
+    assert "\x1b[31m" in _coloured(events(1))
+
+
+def _coloured(told: Sequence[Event]) -> str:
+    live = LiveView(Console(file=io.StringIO(), force_terminal=True, width=80), TERMS, 5)
+    for event in told:
+        live(event)
+    live(RunEnded("finished"))
+    stream = io.StringIO()
+    Console(file=stream, force_terminal=True, width=80, color_system="standard").print(
+        live.render()
+    )
+    return stream.getvalue()
+
+
+def test_a_wider_terminal_has_room_for_terms_and_none_is_left_out() -> None:
+    narrow, wide = picture(80, events(1)), picture(120, events(1))
+
+    assert "also in the loss of epoch 1: cov 0.8125, cov_pred 0.5000" in narrow
+    assert ["cov", "cov_pred", "count", "pointers"] == [
+        name for name in wide.splitlines()[3].split() if name in TERMS
+    ]
+    assert "also in the loss of epoch 1: existence 1.000" in wide
+
+
+def test_the_live_view_ends_with_the_run() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    live = LiveView(console, TERMS, 5)
+    for event in (*events(3), RunEnded("early-stop")):
+        live(event)
+
+    assert "ended: early-stop" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_log_has_one_line_an_epoch_under_its_yardsticks() -> None:
+    log = lines([*events(3), RunEnded("finished")])
+
+    heads = [line.split()[0] for line in log]
+    expected = ["train-20261120-101500-a1b2c3:", "phase", "epoch", "chance", "majority", "NOMP"]
+    assert [*expected, "reference", "1", "2", "3", "ended:"] == heads
+
+
+def test_the_columns_of_a_log_stand_under_one_another() -> None:
+    _, _, heading, *rows = lines(events(3))
+    right = heading.index("k_acc") + len("k_acc")
+
+    ends = [line[: right + 1].rstrip() for line in rows]
+
+    assert [right] * len(rows) == [len(end) for end in ends]
+    assert ["0.200", "0.213", "0.676", "0.668", "0.213", "0.231", "0.612"] == [
+        end[-5:] for end in ends
+    ]
+
+
+def few(told: Sequence[Event], scenes: float = 48.0) -> list[Event]:
+    """The same events where so many scenes were scored."""
+    return [
+        replace(event, scores={**event.scores, "scenes": scenes})
+        if isinstance(event, EpochEnded)
+        else event
+        for event in told
+    ]
+
+
+def test_a_log_says_once_that_its_scenes_are_too_few_to_tell() -> None:
+    log = lines(few(events(3)))
+
+    assert 1 == sum(line.startswith("48 validation scenes are too few") for line in log)
+    assert not any("at chance" in line.split("  ") for line in log)
+    assert not any("too few" in line for line in lines(events(3)))
+
+
+def test_the_live_view_says_so_beneath_its_table() -> None:
+    shown = " ".join(picture(80, few(events(3))).split())
+
+    assert 1 == shown.count("48 validation scenes are too few")
+    assert "too few" not in picture(80, events(3))
+
+
+def test_a_log_says_what_each_phase_weighs() -> None:
+    trainer = Told(plans_of("geometry", "geometry", "joint"))
+
+    log = lines([started_of(trainer), *trainer.run()])
+
+    assert ["phase geometry: 0.1 cov, 0.05 cov_pred, 1 count"] == [
+        line for line in log if line.startswith("phase g")
+    ]
+    assert 1 == sum(line.startswith("phase joint") for line in log)
+
+
+def test_a_log_whose_reader_has_left_ends_no_run() -> None:
+    class Gone(io.StringIO):
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    log = LineView(Gone(), TERMS, 5)
+
+    for event in (*events(3), RunEnded("finished")):
+        log(event)
+
+
+def test_the_view_suits_what_it_is_drawn_on() -> None:
+    pipe = Console(file=io.StringIO(), force_terminal=False)
+    screen = Console(file=io.StringIO(), force_terminal=True, width=80)
+
+    assert isinstance(view(pipe, PLANS, 5), LineView)
+    assert isinstance(view(screen, PLANS, 5), LiveView)
+
+
+def test_a_quiet_console_shows_nothing() -> None:
+    stream = io.StringIO()
+    nobody = view(Console(file=stream, quiet=True), PLANS, 5)
+
+    for event in events(2):
+        nobody(event)
+
+    assert "" == stream.getvalue()
+
+
+def test_a_beta_of_zero_is_shown_as_off() -> None:
+    assert ["off", "0.30"] == [
+        cells(ended_of(plan_of(1, beta=beta)))["beta"] for beta in (0.0, 0.3)
+    ]
+
+
+def test_remarks_say_what_the_numbers_do_not() -> None:
+    steps = replace(steps_of(2), taken=2, refused=(0, 3))
+    ended = replace(ended_of(plan_of(2)), steps=steps, best=Best(2, "joint", 3.4))
+
+    assert ["2 refused", "best"] == remarks(ended)
+
+
+def test_scores_that_are_missing_are_left_empty() -> None:
+    ended = ended_of(plan_of(1), {"loss": 1.0})
+
+    found = cells(ended)
+
+    assert not {"k_acc", "success", "k_loc"} & found.keys()
+    assert "" == found["remark"]
+
+
+def test_terms_that_find_no_room_are_named_apart() -> None:
+    names = ("cov", "pointers", "peak_contrast")
+
+    found = layout(names, 90)
+
+    assert (("cov",), ("pointers", "peak_contrast")) == (found.terms, found.others)
+    assert names == layout(names, None).terms
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.0, "0.000"),
+        (1.3, "1.300"),
+        (0.0346412, "0.03464"),
+        (1234.4, "1234"),
+        (123456.0, "1.2e+05"),
+        (-1.5e-7, "-1.5e-07"),
+        (math.nan, "nan"),
+    ],
+)
+def test_numbers_are_short(value: float, expected: str) -> None:
+    assert expected == short(value)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0.2, "0:00"), (59.6, "1:00"), (3599.0, "59:59"), (7261.0, "2:01:01")]
+)
+def test_durations_read_like_a_clock(seconds: float, expected: str) -> None:
+    assert expected == duration(seconds)

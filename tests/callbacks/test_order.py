@@ -1,0 +1,199 @@
+"""A real trainer under all its listeners: what is recorded, kept, and gone on from."""
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from risexp.callbacks.checkpoint import Keeper
+from risexp.callbacks.early_stopping import Patience
+from risexp.callbacks.guard import Watch
+from risexp.callbacks.order import in_order, standard_guards
+from risexp.callbacks.recorder import Recorder
+from risexp.callbacks.run_loop import Observer, follow
+from risexp.callbacks.signals import Signals
+from risexp.errors import EnvironmentFailed
+from risexp.runs.environment import environment
+from risexp.runs.folder import RunFolder, create_run, find_run
+from risexp.runs.journal import Journal
+from risexp.runs.journal_format import Contents, read_journal
+from risexp.runs.metrics import KEYS
+from risexp.runs.outcome import Outcome
+from risexp.training.checkpoint import config_tree
+from risexp.training.checkpoint_store import Owner, Vault, newest
+from risexp.training.curriculum import curriculum
+from risexp.training.events import BatchEnded, EpochEnded, Event
+from risexp.training.plan import Plan
+from risexp.training.state import State
+from risexp.training.trainer import Validate
+from tests.support.recorded_runs import DEAD, SCORES
+from tests.support.trainers import CPU, same_state, scored, small_config, small_trainer
+
+CONFIG = small_config(training__epochs=6)
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+
+
+def learning(network: nn.Module, plan: Plan) -> Mapping[str, float]:
+    """What a validation of a network that learns finds."""
+    return {**SCORES, **scored(network, plan)}
+
+
+def dead(network: nn.Module, plan: Plan) -> Mapping[str, float]:
+    """What a validation finds of one whose count is at chance, however well it locates."""
+    return {**DEAD, "k_loc": scored(network, plan)["k_loc"]}
+
+
+def worsening(_: nn.Module, plan: Plan) -> Mapping[str, float]:
+    """What a validation finds of one that is worse with every epoch."""
+    return {**SCORES, "k_loc": float(plan.epoch)}
+
+
+@dataclass
+class Killed:
+    """A signal to this process with one batch."""
+
+    epoch: int
+    batch: int
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, BatchEnded) and (event.epoch, event.batch) == (self.epoch, self.batch):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def attempt(
+    run: RunFolder,
+    *enders: Observer,
+    validate: Validate = learning,
+    recorders: Sequence[Observer] = (),
+) -> tuple[Outcome, State | None]:
+    """One attempt at a run, from wherever it is; how it ends and where it then stands."""
+    owner = Owner(run.run_id, run.config_sha)
+    last = newest(run.attempts(), owner).checkpoint
+    trainer = small_trainer(CONFIG, validate=validate, resumed=None if last is None else last.state)
+    journal = Journal(run.journal, run.run_id)
+    watch = Watch(standard_guards(trainer, run.plans(), journal))
+    vault = Vault(run.begin(environment(CPU)), owner)
+    with run.held(), Signals(lambda _: None) as signals:
+        observers = in_order(
+            watch,
+            recorders=[Recorder(journal, watch.values), *recorders],
+            keeper=Keeper(vault, config_tree(CONFIG), trainer.state),
+            enders=[*enders, signals],
+        )
+        outcome = follow(trainer, observers, run.run_id, run.close)
+    kept = newest(run.attempts(), owner).checkpoint
+    return outcome, None if kept is None else kept.state
+
+
+def created(run_id: str = "run-1") -> RunFolder:
+    return create_run(run_id, CONFIG, curriculum(CONFIG))
+
+
+def record(run: RunFolder) -> Contents:
+    return read_journal(run.journal)
+
+
+def repeating(run: RunFolder) -> list[tuple[int, str, float]]:
+    """Every point of a record that no clock decides, in its order."""
+    return [
+        (row.step, key, value)
+        for row in record(run).rows
+        for key, value in row.values.items()
+        if KEYS[key].repeats
+    ]
+
+
+def test_a_whole_run_is_recorded_kept_and_closed() -> None:
+    outcome, state = attempt(created())
+
+    run = find_run("run-1")
+    assert state is not None
+    assert 6 == state.progress.epoch
+    assert [1, 2, 3, 4, 5, 6] == [row.step for row in record(run).rows]
+    assert ["started", "ended"] == [note.event for note in record(run).notes]
+    assert outcome == run.outcome()
+    assert "finished" == outcome.reason
+
+
+def test_every_guard_that_looked_is_in_the_record() -> None:
+    run = created()
+
+    attempt(run)
+
+    first = record(run).rows[0].values
+    expected = {"steps", "refused", "moved", "loss", "plan", "curriculum", "gradient", "chance"}
+    assert {0.0} == {first[f"guard/{name}"] for name in expected}
+
+
+@pytest.mark.parametrize("kills", [[(2, 1)], [(1, 0)], [(3, 3), (3, 3), (6, 2)]])
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(kills: list[tuple[int, int]]) -> None:
+    undisturbed = created("undisturbed")
+    _, expected = attempt(undisturbed)
+    run = created()
+
+    released = [attempt(run, Killed(*kill))[0] for kill in kills]
+    outcome, state = attempt(run)
+
+    assert [75] * len(kills) == [each.exit_code for each in released]
+    assert "finished" == outcome.reason
+    assert expected is not None
+    assert state is not None
+    assert same_state(expected, state)
+    assert repeating(undisturbed) == repeating(run)
+    assert not [note for note in record(run).notes if note.event in ("nondeterminism", "gap")]
+
+
+def test_an_epoch_that_was_recorded_and_not_kept_is_computed_again_bit_for_bit() -> None:
+    run = created()
+
+    def full(event: Event) -> None:
+        if isinstance(event, EpochEnded) and event.plan.epoch == 3:
+            raise EnvironmentFailed("the disk is full")
+
+    with pytest.raises(EnvironmentFailed):
+        attempt(run, recorders=[full])
+    attempt(run)
+
+    assert [1, 2, 3, 4, 5, 6] == [row.step for row in record(run).rows]
+    assert not [note for note in record(run).notes if note.event == "nondeterminism"]
+
+
+def test_an_unsound_epoch_is_recorded_and_never_kept() -> None:
+    run = created()
+
+    outcome, state = attempt(run, validate=dead)
+
+    assert ("aborted", "chance", 4) == (outcome.status, outcome.reason, outcome.exit_code)
+    assert 5.0 == record(run).rows[-1].values["guard/chance"]
+    assert state is not None
+    assert 4 == state.progress.epoch
+
+
+def test_a_run_that_goes_on_meets_the_same_guard_in_the_same_epoch() -> None:
+    run = created()
+    attempt(run, Killed(4, 1), validate=dead)
+
+    outcome, _ = attempt(run, validate=dead)
+
+    assert "chance" == outcome.reason
+    assert [1, 2, 3, 4, 5] == [row.step for row in record(run).rows]
+    assert [1.0, 2.0, 3.0, 4.0, 5.0] == [row.values["guard/chance"] for row in record(run).rows]
+
+
+def test_the_epoch_that_ends_a_run_early_is_recorded_and_kept() -> None:
+    run = created()
+
+    outcome, state = attempt(run, Patience(1, "joint"), validate=worsening)
+
+    assert "early-stop" == outcome.reason
+    assert state is not None
+    assert [1, 2] == [row.step for row in record(run).rows]
+    assert 2 == state.progress.epoch

@@ -1,0 +1,163 @@
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from risexp.callbacks.recorder import Recorder
+from risexp.config.learning import LossWeights
+from risexp.runs.epoch_metrics import measures
+from risexp.runs.journal import Journal
+from risexp.runs.journal_format import Note, read_journal
+from risexp.runs.metrics import GUARDS, KEYS, SCORES, SYSTEM
+from risexp.training.events import EpochEnded
+from risexp.training.progress import Best, Progress
+from tests.support.recorded_runs import SCORES as FOUND
+from tests.support.recorded_runs import (
+    Told,
+    ended_of,
+    followed,
+    joint,
+    k_locs,
+    plan_of,
+    plans_of,
+    steps_of,
+)
+
+
+def recorder(folder: Path, guards: Mapping[str, float] | None = None) -> Recorder:
+    journal = Journal(folder / "journal.jsonl", "run-1")
+    return Recorder(journal, lambda: guards or {}, lambda: {"cpu": 0.9, "memory_mb": 512.0})
+
+
+def values_of(folder: Path) -> list[Mapping[str, float]]:
+    return [row.values for row in read_journal(folder / "journal.jsonl").rows]
+
+
+def notes_of(folder: Path) -> list[tuple[str, int, Mapping[str, object]]]:
+    notes: tuple[Note, ...] = read_journal(folder / "journal.jsonl").notes
+    return [(note.event, note.step, note.details) for note in notes]
+
+
+def everything() -> EpochEnded:
+    """An epoch that weighs every term, blends, averages and is the best so far."""
+    weights = dict.fromkeys(LossWeights.model_fields, 0.5)
+    scores = dict.fromkeys(SCORES, 0.5)
+    ended = ended_of(plan_of(3, beta=0.2, weights=weights), scores)
+    return replace(ended, best=Best(3, "joint", 0.5))
+
+
+def test_every_epoch_is_a_row_with_its_losses_weights_steps_and_scores(tmp_path: Path) -> None:
+    followed(joint(2), recorder(tmp_path, {"chance": 1.0}))
+
+    first, second = values_of(tmp_path)
+    expected = {
+        "loss/cov": 0.8125,
+        "weighted/cov": 0.1 * 0.8125,
+        "weight/cov": 0.1,
+        "loss/total": 0.1 * 0.8125 + 0.05 * 0.5 + 1.25,
+        "beta": 0.0,
+        "lr": 1e-3,
+        "lr/heads": 2e-3,
+        "step/taken": 4.0,
+        "step/refused": 0.0,
+        "delta_param": 0.05,
+        "val/k_loc": 3.412,
+        "best/k_loc": 3.412,
+        "guard/chance": 1.0,
+        "sys/cpu": 0.9,
+        "scenes_per_s": 32.0,
+    }
+    assert pytest.approx(expected) == {key: first[key] for key in expected}
+    assert "loss/eigengap" not in first  # it has no weight, and was not evaluated
+    assert "best/k_loc" not in second
+
+
+def test_the_latest_best_is_the_best(tmp_path: Path) -> None:
+    followed(Told(plans_of(*("joint",) * 4), k_locs(5, 3, 4, 3.5)), recorder(tmp_path))
+
+    bests = [row["best/k_loc"] for row in values_of(tmp_path) if "best/k_loc" in row]
+    assert [5.0, 3.0] == bests
+
+
+@pytest.mark.parametrize("group", ["loss", "weighted", "weight", "val", "best", "lr", "step"])
+def test_every_key_that_is_written_is_described(group: str) -> None:
+    keys = [key for key in measures(everything()) if key.startswith(f"{group}/")]
+
+    assert keys
+    assert [] == [key for key in keys if key not in KEYS]
+
+
+def test_all_keys_of_a_row_are_described(tmp_path: Path) -> None:
+    tell = recorder(tmp_path, dict.fromkeys(GUARDS, 0.0))
+    tell.usage = lambda: {"cpu": 0.9, "memory_mb": 512.0}
+
+    tell(everything())
+
+    (row,) = values_of(tmp_path)
+    assert [] == [key for key in row if key not in KEYS]
+    assert SYSTEM.keys() == {key.removeprefix("sys/") for key in row if key.startswith("sys/")}
+
+
+def test_every_description_is_a_sentence() -> None:
+    assert [] == [key for key, each in KEYS.items() if not each.sentence.endswith(".")]
+
+
+def test_a_network_that_is_not_averaged_has_no_distance_from_its_average() -> None:
+    steps = replace(steps_of(1), average_distance=None, average_moved=None)
+
+    values = measures(replace(ended_of(plan_of(1)), steps=steps))
+
+    assert not {"average_distance", "average_moved"} & values.keys()
+
+
+def test_a_network_without_a_backbone_has_no_rate_of_one() -> None:
+    steps = replace(steps_of(1), lr={"heads": 2e-3})
+
+    values = measures(replace(ended_of(plan_of(1)), steps=steps))
+
+    assert ["lr/heads"] == [key for key in values if key.startswith("lr")]
+
+
+def test_a_record_says_when_an_attempt_began_and_why_it_ended(tmp_path: Path) -> None:
+    followed(joint(2), recorder(tmp_path, {"leak": 0.0}))
+
+    started = {"epochs": 2, "done": 0, "guards": {"leak": 0.0}}
+    assert [("started", 0, started), ("ended", 2, {"reason": "finished"})] == notes_of(tmp_path)
+
+
+def test_an_epoch_that_was_recorded_and_not_kept_is_computed_again_without_a_trace(
+    tmp_path: Path,
+) -> None:
+    followed(joint(3), recorder(tmp_path))
+    resumed = joint(3)
+    resumed.progress = Progress(epoch=2, step=8, phase="joint", best=Best(1, "joint", 3.412))
+
+    followed(resumed, recorder(tmp_path))
+
+    assert 3 == len(values_of(tmp_path))
+    assert ["started", "ended", "started", "ended"] == [event for event, _, _ in notes_of(tmp_path)]
+
+
+def test_a_value_that_comes_out_differently_is_told(tmp_path: Path) -> None:
+    followed(joint(1), recorder(tmp_path))
+
+    followed(Told(plans_of("joint"), k_locs(3.5)), recorder(tmp_path))
+
+    (details,) = [told for event, _, told in notes_of(tmp_path) if event == "nondeterminism"]
+    assert {"val/k_loc": [3.412, 3.5], "best/k_loc": [3.412, 3.5]} == details
+
+
+def test_epochs_that_are_kept_and_not_recorded_are_told(tmp_path: Path) -> None:
+    resumed = joint(3)
+    resumed.progress = Progress(epoch=2, step=8, phase="joint")
+
+    followed(resumed, recorder(tmp_path))
+
+    assert ("gap", 2, {"epochs": [1, 2]}) == notes_of(tmp_path)[1]
+
+
+def test_a_score_keeps_its_meaning() -> None:
+    assert {"min"} == {KEYS[f"{group}/k_loc"].direction for group in ("val", "best")}
+    assert "max" == KEYS["val/success_rate"].direction
+    assert FOUND.keys() <= SCORES.keys()

@@ -1,0 +1,111 @@
+import os
+import signal
+
+import pytest
+
+from risexp.callbacks.signals import HEARD, Signals, on_stderr
+from risexp.runs.outcome import Outcome, StopNow
+from risexp.training.events import BatchEnded, EpochEnded, Event
+from tests.support.recorded_runs import followed, joint
+
+
+class Sender:
+    """Sends this process a signal with a batch, or with the end of an epoch for no batch."""
+
+    def __init__(self, number: int, epoch: int, batch: int | None) -> None:
+        self.told: list[Event] = []
+        self._number = number
+        self._where = (epoch, batch)
+
+    def __call__(self, event: Event) -> None:
+        self.told.append(event)
+        match event:
+            case BatchEnded(epoch=epoch, batch=batch) if (epoch, batch) == self._where:
+                os.kill(os.getpid(), self._number)
+            case EpochEnded(plan=plan) if (plan.epoch, None) == self._where:
+                os.kill(os.getpid(), self._number)
+
+
+def send_twice(event: Event) -> None:
+    if isinstance(event, BatchEnded):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("the second signal should have stopped this line from being reached")
+
+
+def fail_under_a_signal() -> None:
+    with Signals(lambda _: None):
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ZeroDivisionError
+
+
+def run_with(number: int, epoch: int, batch: int | None) -> tuple[list[Event], Outcome, list[str]]:
+    """What is told, how it ends, and what is said, where a signal comes at that batch."""
+    sender = Sender(number, epoch, batch)
+    said: list[str] = []
+    with Signals(said.append) as signals:
+        outcome = followed(joint(3), sender, signals)
+    return sender.told, outcome, said
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)]
+)
+def test_the_first_signal_ends_the_batch_and_gives_up_the_epoch(number: int, code: int) -> None:
+    told, outcome, said = run_with(number, epoch=2, batch=1)
+
+    assert (code, True) == (outcome.exit_code, outcome.resumable)
+    assert BatchEnded(2, 1, 4) == told[-2]
+    assert [1] == [event.plan.epoch for event in told if isinstance(event, EpochEnded)]
+    assert [True] == [line.startswith(signal.Signals(number).name) for line in said]
+
+
+def test_a_signal_during_a_validation_loses_nothing() -> None:
+    told, outcome, _ = run_with(signal.SIGTERM, epoch=2, batch=None)
+
+    assert 75 == outcome.exit_code
+    assert [1, 2] == [event.plan.epoch for event in told if isinstance(event, EpochEnded)]
+
+
+def test_the_second_signal_stops_at_once() -> None:
+    with Signals(lambda _: None) as signals:
+        outcome = followed(joint(3), send_twice, signals)
+
+    assert (130, True) == (outcome.exit_code, outcome.resumable)
+
+
+def test_what_a_second_signal_raises_is_no_error_that_could_be_caught() -> None:
+    assert not issubclass(StopNow, Exception)
+
+
+def test_handlers_are_those_of_before_once_it_is_left() -> None:
+    before = [signal.getsignal(number) for number in HEARD]
+
+    with Signals(lambda _: None):
+        within = [signal.getsignal(number) for number in HEARD]
+
+    assert before == [signal.getsignal(number) for number in HEARD]
+    assert before != within
+
+
+def test_a_signal_that_comes_after_the_last_event_is_handed_on() -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        with Signals(lambda _: None):
+            os.kill(os.getpid(), signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert [signal.SIGTERM] == heard
+
+
+def test_an_error_on_its_way_is_not_replaced_by_a_signal_nobody_heard() -> None:
+    with pytest.raises(ZeroDivisionError):
+        fail_under_a_signal()
+
+
+def test_what_is_said_in_a_handler_goes_past_all_buffers(capfd: pytest.CaptureFixture[str]) -> None:
+    on_stderr("SIGTERM: the run ends")
+
+    assert "SIGTERM: the run ends\n" == capfd.readouterr().err

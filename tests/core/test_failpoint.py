@@ -1,0 +1,37 @@
+import os
+import signal
+
+import pytest
+
+from risexp.core.failpoint import CRASH_AT, POINTS, STOP_AT, reach
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Signals this process would have sent itself."""
+    numbers: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda _pid, number: numbers.append(number))
+    return numbers
+
+
+def test_a_point_that_is_not_armed_does_nothing(sent: list[int]) -> None:
+    for point in POINTS:
+        reach(point)
+
+    assert [] == sent
+
+
+@pytest.mark.parametrize(
+    ("variable", "number"), [(CRASH_AT, signal.SIGKILL), (STOP_AT, signal.SIGSTOP)]
+)
+def test_an_armed_point_fires_once(
+    variable: str, number: int, sent: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "finish.told")
+
+    reach("finish.noted")
+    reach("finish.told")
+    reach("finish.told")
+
+    assert [number] == sent
+    assert variable not in os.environ

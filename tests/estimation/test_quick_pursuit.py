@@ -1,0 +1,220 @@
+"""The quick search: where it looks, what it leaves, and that it is the slow one in a hurry."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from risexp.config.run import RunConfig
+from risexp.data.frames import Frames
+from risexp.estimation.noise import noise_power
+from risexp.estimation.quick_pursuit import Glance, glance
+from risexp.estimation.receiver_model import Setting
+from risexp.physics.geometry import Wavefront
+from tests.estimation.pursuits import pursued
+from tests.support.localisation import (
+    NOISELESS,
+    SEPARATED,
+    WAVEFRONTS,
+    at_snr,
+    config_of,
+    plain_misfit,
+    points_of,
+    scenes_of,
+    with_frames,
+)
+from tests.support.scenes import any_device, worst
+
+MANY_STEPS = 14
+SMOKE = config_of(preset="smoke")
+LOUD = (*SEPARATED, at_snr(20.0))
+
+
+def searched(config: RunConfig, frames: Frames, steps: int = 2) -> Glance:
+    return glance(Setting.of(config), frames, steps)
+
+
+def tensors(found: Glance) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in vars(found).items() if isinstance(value, torch.Tensor)}
+
+
+def finite(found: Glance) -> bool:
+    return all(bool(value.isfinite().all()) for value in tensors(found).values())
+
+
+@pytest.mark.parametrize("wavefront", WAVEFRONTS)
+def test_a_noiseless_source_is_found_exactly_in_enough_steps(
+    device: torch.device, wavefront: Wavefront
+) -> None:
+    config = config_of(f"physics.wavefront={wavefront}", "data.sources_max=1", NOISELESS)
+    scenes = scenes_of(config, 32, device)
+
+    found = searched(config, scenes.frames, MANY_STEPS)
+
+    off = (found.points.double() - points_of(scenes.truth)).abs().flatten(0, 1).amax(0)
+    assert float(off[:2].max()) < 1e-4
+    assert float(off[2]) < 1e-3
+    assert worst(scenes.truth.powers.double(), found.powers) < 1e-3
+
+
+def test_two_steps_bring_a_source_nearer_than_none() -> None:
+    config = config_of("data.sources_max=1", NOISELESS)
+    scenes = scenes_of(config, 32)
+    true = points_of(scenes.truth)
+
+    off = [
+        float((searched(config, scenes.frames, steps).points - true).abs().mean())
+        for steps in (0, 2, MANY_STEPS)
+    ]
+
+    assert off[1] < 0.3 * off[0]
+    assert off[2] < 0.3 * off[1]
+
+
+@any_device
+@given(seed=st.integers(0, 200), steps=st.integers(0, 4))
+def test_no_source_more_leaves_more_unexplained(
+    *, device: torch.device, seed: int, steps: int
+) -> None:
+    frames = scenes_of(SMOKE, 208, device).frames[seed : seed + 8]
+
+    found = searched(SMOKE, frames, steps)
+
+    assert bool((found.misfit.diff(dim=-1) <= 2e-5 * found.misfit[:, :1]).all())
+    setting = Setting.of(SMOKE)
+    assert torch.allclose(found.points, setting.view.clamp(found.points), atol=1e-6)
+
+
+def test_what_is_left_is_the_misfit_of_the_points_by_least_squares() -> None:
+    frames = scenes_of(SMOKE, 16).frames
+
+    found = searched(SMOKE, frames)
+
+    energy = frames.y.abs().square().sum((-2, -1)).double()
+    assert worst(energy, found.misfit[:, 0]) < 1e-5
+    left = plain_misfit(SMOKE, frames, found.points)
+    assert float(((left - found.misfit[:, -1]).abs() / energy).max()) < 1e-5
+
+
+def test_a_glance_agrees_with_a_full_search_on_loud_sources_far_apart() -> None:
+    config = config_of(*LOUD)
+    scenes = scenes_of(config, 64)
+    law, pursuit, _ = pursued(config, scenes.frames)
+
+    found = searched(config, scenes.frames, MANY_STEPS)
+
+    for count in range(1, 6):
+        here = scenes.truth.count == count
+        full = plain_misfit(config, scenes.frames, pursuit.fits[count].points)[here]
+        near = (found.misfit[here, count] - full) / full
+        assert float((near < 0.01).double().mean()) > 0.9
+    assert worst(law.noise_power, found.noise_power) < 1e-12
+    assert law.samples == found.samples
+
+
+def test_first_sources_of_a_glance_are_the_true_ones() -> None:
+    config = config_of(*LOUD)
+    scenes = scenes_of(config, 64)
+
+    found = searched(config, scenes.frames)
+
+    true = points_of(scenes.truth)[..., :2].nan_to_num(9.0)
+    gaps = (found.points[:, :, None, :2] - true[:, None]).abs().amax(-1)
+    asked = torch.arange(5) < scenes.truth.count[:, None]
+    near = gaps.amin(-1)[asked]
+    assert float((near < 0.02).double().mean()) > 0.97
+
+
+def test_more_steps_leave_less(device: torch.device) -> None:
+    frames = scenes_of(config_of(), 64, device).frames
+
+    one, two, six = (
+        float(searched(config_of(), frames, steps).misfit[:, -1].sum()) for steps in (1, 2, 6)
+    )
+
+    assert one > two > six
+
+
+def test_a_scene_is_searched_alike_alone_and_in_any_company(device: torch.device) -> None:
+    frames = scenes_of(config_of(), 48, device).frames
+    order = torch.arange(48, device=device).flip(0)
+
+    whole, turned = (searched(config_of(), each) for each in (frames, frames[order]))
+
+    alone = searched(config_of(), frames[7:8])
+    for name, value in tensors(whole).items():
+        assert worst(value[order], tensors(turned)[name]) < 1e-3
+        assert worst(value[7:8], tensors(alone)[name]) < 1e-3
+
+
+@pytest.mark.parametrize("count", [0, 127, 128, 129, 256])
+def test_more_scenes_than_are_searched_at_once_are_searched_alike(
+    device: torch.device, count: int
+) -> None:
+    frames = scenes_of(SMOKE, 256, device).frames[:count]
+
+    found = searched(SMOKE, frames)
+
+    assert (count, 3, 3) == tuple(found.points.shape)
+    assert (count, 4) == tuple(found.misfit.shape)
+    if count > 100:
+        parts = [searched(SMOKE, frames[:100]), searched(SMOKE, frames[100:])]
+        joined = torch.cat([part.misfit for part in parts])
+        assert float(((joined - found.misfit).abs() / found.misfit[:, :1]).max()) < 1e-4
+
+
+def test_noise_is_what_the_frames_say_of_it_and_spreads_the_gains() -> None:
+    config = config_of("physics.antennas=36", at_snr(10.0), preset="smoke")
+    frames = scenes_of(config, 8).frames
+    assert frames.snr_db is not None
+    louder = replace(frames, snr_db=frames.snr_db - 20.0)
+
+    one, two = (searched(config, each, steps=0) for each in (frames, louder))
+
+    assert worst(noise_power(frames, "frame"), one.noise_power) < 1e-9
+    ratio = two.noise_power / one.noise_power
+    assert worst(ratio.unsqueeze(-1) * one.power_spread, two.power_spread) < 1e-9
+
+
+@pytest.mark.parametrize("fault", ["silent", "deaf", "tiny", "huge", "one antenna"])
+def test_degenerate_frames_leave_numbers(device: torch.device, fault: str) -> None:
+    scenes = scenes_of(SMOKE, 4, device)
+    y, channel = scenes.frames.y, scenes.frames.channel
+    changed = {
+        "silent": {"y": torch.zeros_like(y)},
+        "deaf": {"channel": torch.zeros_like(channel)},
+        "tiny": {"y": y * 1e-12},
+        "huge": {"y": y * 1e12},
+        "one antenna": {"channel": channel[:, :1].expand_as(channel)},
+    }
+
+    found = searched(SMOKE, with_frames(scenes, **changed[fault]).frames)
+
+    assert finite(found)
+    assert bool((found.powers >= 0.0).all())
+    assert bool((found.power_spread > 0.0).all())
+
+
+def test_double_precision_and_unknown_snrs_are_searched() -> None:
+    scenes = scenes_of(SMOKE, 8)
+    frames = scenes.frames
+    wide = {name: getattr(frames, name).to(torch.complex128) for name in ("y", "channel", "codes")}
+
+    plain = searched(SMOKE, frames)
+    doubled = searched(SMOKE, with_frames(scenes, **wide).frames)
+    unknown = searched(SMOKE, with_frames(scenes, snr_db=None).frames)
+
+    assert torch.float32 == doubled.points.dtype
+    assert worst(plain.misfit, doubled.misfit) < 1e-4
+    assert finite(unknown)
+
+
+def test_where_one_source_is_the_most_one_is_looked_for() -> None:
+    config = config_of("data.sources_max=1", preset="smoke")
+
+    found = searched(config, scenes_of(config, 4).frames)
+
+    assert (4, 1, 3) == tuple(found.points.shape)
+    assert (4, 2) == tuple(found.misfit.shape)

@@ -1,0 +1,159 @@
+"""The warm-up of a study's pruner: it lasts as long as any ramp of any trial moves scores."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from risexp.errors import ConfigInvalid
+from risexp.hpo.search.pruning import Pruning
+from risexp.space.study_spec import Charter
+from risexp.training.curriculum import curriculum
+from tests.support.spaces import RIDGE, learning, only_when, planted
+
+TWENTY: Mapping[str, object] = {"training.epochs": 20}
+FINAL: Mapping[str, object] = {"kind": "uniform", "low": 0.0, "high": 0.4}
+
+
+def pruning(
+    vary: Mapping[str, object], fixed: Mapping[str, object] | None = None, **more: object
+) -> Pruning:
+    all_fixed = {**TWENTY, **(fixed or {})}
+    return Pruning.of(Charter.of(planted(vary, base="smoke", fixed=all_fixed, **more)))
+
+
+def median(**said: object) -> Mapping[str, object]:
+    return {"kind": "median", **said}
+
+
+def test_without_ramps_the_first_few_epochs_are_left_alone() -> None:
+    found = pruning({"sampled.ridge": RIDGE})
+
+    assert (3, 4, 1, 20) == (found.warmup, found.first, found.settled, found.epochs)
+
+
+@pytest.mark.parametrize(
+    ("vary", "fixed", "settled"),
+    [
+        ({"sampled.ridge": RIDGE}, {"beta.final": 0.3}, 4),
+        ({"sampled.ridge": RIDGE}, {"beta.final": 0.3, "beta.ramp_share": 0.5}, 10),
+        ({"sampled.ridge": RIDGE}, {"curriculum.count_ramp": 7}, 7),
+        ({"sampled.ridge": RIDGE}, {"curriculum.structure_ramp": 9, "loss.subspace": 0.1}, 9),
+        # A base without a ramp, and trials that have one.
+        ({"beta.final": FINAL}, {}, 4),
+        ({"curriculum.count_ramp": {"kind": "int", "low": 0, "high": 8}}, {}, 8),
+        # Neither has a ramp alone.
+        (
+            {"beta.final": FINAL, "beta.ramp_share": {"kind": "uniform", "low": 0.1, "high": 0.6}},
+            {},
+            12,
+        ),
+        (
+            {"loss.subspace": {"kind": "choice", "options": [0.5, 0.0]}},
+            {"curriculum.structure_ramp": 6},
+            6,
+        ),
+        # Only under a choice that no base has.
+        (
+            {
+                "count.kind": {"kind": "choice", "options": ["ordinal", "softmax"]},
+                "curriculum.count_ramp": only_when(
+                    {"kind": "int", "low": 2, "high": 5}, count__kind="softmax"
+                ),
+            },
+            {},
+            5,
+        ),
+    ],
+)
+def test_the_warmup_covers_the_longest_ramp_of_any_trial(
+    vary: Mapping[str, object], fixed: Mapping[str, object], settled: int
+) -> None:
+    found = pruning(vary, fixed)
+
+    assert settled == found.settled
+    assert max(settled, 3) == found.warmup
+    assert list(found.problems()) == []
+
+
+def test_the_first_epoch_that_is_judged_is_the_one_no_ramp_changes() -> None:
+    charter = Charter.of(planted({"sampled.ridge": RIDGE}, base="smoke", fixed={"beta.final": 0.3}))
+
+    judged = [plan.epoch for plan in curriculum(charter.base) if plan.judged]
+
+    assert judged[0] == Pruning.of(charter).settled
+
+
+def test_lengths_that_vary_are_looked_at_at_both_ends() -> None:
+    lengths = {"training.epochs": {"kind": "int", "low": 5, "high": 40}}
+
+    found = Pruning.of(Charter.of(planted(lengths, base="smoke", fixed={"beta.final": 0.3})))
+
+    # Beta has its final value after a fifth of the epochs.
+    assert (8, 40) == (found.settled, found.epochs)
+
+
+def test_a_combination_that_is_forbidden_is_not_waited_for() -> None:
+    ramps = {"curriculum.count_ramp": {"kind": "choice", "options": [0, 4, 9]}}
+
+    assert pruning(ramps, forbid=[{"curriculum.count_ramp": 9}]).settled == 4
+    assert pruning(ramps).settled == 9
+
+
+def test_a_trial_without_a_plan_is_named() -> None:
+    ramps = {"curriculum.count_ramp": {"kind": "int", "low": 0, "high": 30}}
+
+    with pytest.raises(ConfigInvalid) as caught:
+        pruning(ramps)
+
+    said = "curriculum.count_ramp = 30: training.epochs = 20 end before the 30 epochs of "
+    assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize(("warmup", "sound"), [(2, False), (3, True), (4, True), ("auto", True)])
+def test_a_warmup_that_ends_before_the_ramps_is_a_problem(warmup: object, sound: bool) -> None:
+    found = pruning({"beta.final": FINAL}, pruner=median(warmup=warmup))
+
+    assert sound == (list(found.problems()) == [])
+
+
+def test_no_pruner_has_no_problem() -> None:
+    found = pruning({"beta.final": FINAL}, pruner={"kind": "none"})
+
+    assert list(found.problems()) == list(found.notes(1)) == []
+
+
+@pytest.mark.parametrize(
+    ("pruner", "epochs", "trials", "said"),
+    [
+        (median(), 4, 20, "its warm-up of 3 epochs leaves none of 4 before the last"),
+        (median(), 5, 20, None),
+        (median(warmup=0), 2, 20, None),
+        (median(warmup=0), 1, 20, "leaves none of 1 before the last"),
+        (median(startup=8), 20, 8, "it waits for 8 complete ones, and there are 8"),
+        (median(startup=8), 20, 9, None),
+        (median(startup=2, least=6), 20, 6, "it waits for 6 complete ones, and there are 6"),
+        ({"kind": "asha"}, 20, 1, "it waits for 1 complete ones, and there are 1"),
+        ({"kind": "asha"}, 20, 2, None),
+        ({"kind": "hyperband"}, 40, 5, "hyperband divides 5 trials among 3 brackets"),
+        ({"kind": "hyperband"}, 40, 6, None),
+        ({"kind": "patient", "patience": 6}, 8, 20, "a patience of 6 epochs is never over before"),
+        ({"kind": "patient", "patience": 5}, 8, 20, None),
+        ({"kind": "patient", "pruner": median(startup=9)}, 20, 9, "it waits for 9 complete ones"),
+        ({"kind": "optuna", "name": "ThresholdPruner"}, 20, 1, None),
+    ],
+)
+def test_a_pruner_that_can_end_no_trial_is_told_before_the_search(
+    pruner: Mapping[str, object], epochs: int, trials: int, said: str | None
+) -> None:
+    found = pruning({"sampled.ridge": RIDGE}, {"training.epochs": epochs}, pruner=pruner)
+
+    notes = list(found.notes(trials))
+
+    assert [] == notes if said is None else said in notes[0]
+
+
+def test_what_a_search_sets_moves_the_warmup() -> None:
+    space = learning(fixed={**TWENTY, "beta.final": 0.3})
+
+    assert Pruning.of(Charter.of(space)).warmup == 4
+    assert Pruning.of(Charter.of(space, epochs=40)).warmup == 8

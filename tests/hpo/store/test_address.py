@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from risexp.errors import EnvironmentFailed, InvalidInput
+from risexp.hpo.store.address import address_of, embedded, prepare
+
+
+def test_the_default_is_a_file_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+
+    assert tmp_path / "mlruns" / "optuna.db" == address_of(embedded()).path
+
+
+def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert tmp_path / "a.db" == address_of("sqlite:///a.db").path
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_a_server_is_reached_through_psycopg(scheme: str) -> None:
+    address = address_of(f"{scheme}://me:word@host:1/name")
+
+    assert "postgresql+psycopg" == address.url.drivername
+    assert address.path is None
+
+
+def test_a_name_for_people_holds_no_password() -> None:
+    address = address_of("postgresql://me:hunter2secret@host/name?password=other2secret")
+
+    assert "secret" not in address.name
+    assert "host/name" in address.name
+    assert "hunter2secret" in address.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "optuna.db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:////a/what?.db",
+        "mysql://me:hunter2secret@host/name",
+        "postgresql://me:hunter2secret@host:port/name",
+    ],
+)
+def test_what_cannot_be_a_store_is_refused_in_a_sentence_without_secrets(url: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        address_of(url)
+
+    assert "secret" not in str(refusal.value)
+    assert "sqlite" in str(refusal.value)
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "mlruns").write_text("a file")
+
+    with pytest.raises(EnvironmentFailed, match="cannot write"):
+        prepare(tmp_path / "mlruns" / "optuna.db")
+
+
+def test_only_its_owner_reads_a_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "mlruns" / "optuna.db"
+
+    prepare(path)
+
+    assert 0o600 == path.stat().st_mode & 0o777

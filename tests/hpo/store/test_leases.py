@@ -1,0 +1,169 @@
+import pytest
+
+from risexp.hpo.store.leases import Fenced, Lease, Leases
+from risexp.hpo.store.store import Store
+from risexp.hpo.studies.study import StudyRef, open_study
+from tests.support.worker_processes import ON_BOTH, owner, plan, work_here
+
+pytestmark = ON_BOTH
+
+ONE = 1
+"""A trial's id; no lease asks whether there is such a trial."""
+
+
+@pytest.fixture
+def leases(store: Store) -> Leases:
+    return Leases(store, "a-study")
+
+
+def lasting(leases: Leases, ttl_s: float) -> Leases:
+    """The same leases, as someone sees them to whom they last so long."""
+    return Leases(leases.store, "a-study", ttl_s)
+
+
+def taken(leases: Leases) -> Lease:
+    lease = leases.take(ONE, owner(), "toy-000")
+    assert lease is not None
+    return lease
+
+
+def test_a_trial_is_taken_once(leases: Leases) -> None:
+    first = leases.take(ONE, owner(), "toy-000")
+
+    assert first is not None
+    assert 1 == first.attempt
+    assert leases.take(ONE, owner(), "toy-000") is None
+
+
+def test_who_asks_again_has_what_it_took(leases: Leases) -> None:
+    """The first answer may have been lost on the way."""
+    me = owner()
+
+    assert leases.take(ONE, me, "toy-000") == leases.take(ONE, me, "toy-000")
+    assert 1 == len(leases.attempts(ONE))
+
+
+def test_attempts_are_counted_and_remembered(leases: Leases) -> None:
+    for end in ("released", "died", "finished"):
+        assert leases.end(taken(leases), end)
+
+    attempts = leases.attempts(ONE)
+
+    assert [1, 2, 3] == [each.lease.attempt for each in attempts]
+    assert ["released", "died", "finished"] == [each.ended for each in attempts]
+    assert all(each.ended_at is not None for each in attempts)
+    assert 1 == leases.deaths(ONE)
+
+
+def test_a_lease_says_who_has_it(leases: Leases) -> None:
+    me = owner("cuda:1")
+
+    leases.take(ONE, me, "toy-000")
+
+    (attempt,) = leases.look().living
+    assert (me.id, me.host, me.pid, "cuda:1", "toy-000") == (
+        attempt.lease.owner,
+        attempt.host,
+        attempt.pid,
+        attempt.device,
+        attempt.run_id,
+    )
+
+
+def test_studies_do_not_share_leases(leases: Leases) -> None:
+    leases.end(taken(leases), "died")
+    taken(leases)
+    another = Leases(leases.store, "another")
+    assert (0, []) == (another.deaths(ONE), another.attempts(ONE))
+
+    lease = another.take(ONE, owner(), "toy-000")
+
+    assert lease is not None
+    assert 1 == lease.attempt
+    assert [2] == [each.lease.attempt for each in leases.look().living]
+
+
+def test_a_lease_is_renewed_by_the_databases_clock(leases: Leases) -> None:
+    lease = taken(lasting(leases, 0.0))
+    look = leases.look()
+    assert look.living[0].expires_at <= look.now
+
+    assert leases.renew(lease)
+
+    look = leases.look()
+    assert 59.0 < look.living[0].expires_at - look.now <= 60.0
+
+
+def test_only_its_owner_renews_a_lease(leases: Leases) -> None:
+    lease = taken(leases)
+
+    assert not leases.renew(Lease(ONE, lease.attempt, "somebody"))
+    assert not leases.renew(Lease(ONE, lease.attempt + 1, lease.owner))
+    assert leases.renew(lease)
+
+
+def test_a_lease_that_was_ended_is_fenced(leases: Leases) -> None:
+    lease = taken(leases)
+    leases.end(lease, "died")
+    taken(leases)
+
+    assert not leases.renew(lease)
+    assert not leases.end(lease, "finished")
+    assert not leases.record(lease, {"x": 1})
+    with pytest.raises(Fenced, match="attempt 1 at trial id 1 has lost its lease"):
+        leases.assure(lease)
+
+
+def test_to_be_sure_of_half_a_lease_writes_nothing(leases: Leases) -> None:
+    lease = taken(leases)
+    before = leases.look().living
+
+    leases.assure(lease)
+
+    assert before == leases.look().living
+
+
+def test_a_lease_that_is_nearly_over_is_renewed_to_be_sure(leases: Leases) -> None:
+    lease = taken(lasting(leases, 29.0))
+
+    leases.assure(lease)
+
+    look = leases.look()
+    assert look.living[0].expires_at - look.now > 59.0
+
+
+def test_only_a_lease_that_is_over_is_buried_and_by_one(leases: Leases) -> None:
+    lease = taken(leases)
+    assert not leases.bury(lease)
+    assert lasting(leases, 0.0).renew(lease)
+
+    assert [True, False] == [leases.bury(lease), leases.bury(lease)]
+    assert 1 == leases.deaths(ONE)
+
+
+def test_a_lease_that_is_over_but_taken_by_nobody_is_renewed(leases: Leases) -> None:
+    lease = taken(lasting(leases, 0.0))
+
+    assert leases.renew(lease)
+    assert not leases.bury(lease)
+
+
+def test_parameters_of_an_attempt_are_kept(leases: Leases) -> None:
+    lease = taken(leases)
+
+    leases.record(lease, {"count.kind": "slots", "lr": 1e-3, "k": 3, "off": None})
+
+    assert {"count.kind": "slots", "lr": 1e-3, "k": 3, "off": None} == (
+        leases.attempts()[0].parameters
+    )
+
+
+def test_a_deleted_studys_attempts_are_not_those_of_the_next_with_its_ids(
+    store: Store, study: StudyRef
+) -> None:
+    work_here(store, study)
+    store.storage.delete_study(study.id)
+
+    again = open_study(store, plan(4))
+
+    assert [] == Leases(store, again.uid).attempts()

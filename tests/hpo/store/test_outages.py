@@ -1,0 +1,156 @@
+"""The database is locked, or gone for a while: work waits for it and goes on."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from risexp.hpo.store.leases import TTL_S, Leases
+from risexp.hpo.store.retry import Retry
+from risexp.hpo.store.store import Store, open_store
+from risexp.hpo.studies.study import open_study
+from risexp.hpo.trials.claim import Claim
+from risexp.hpo.trials.heartbeat import Keeper
+from risexp.hpo.trials.reaper import Reaper
+from tests.support.postgres import Server
+from tests.support.worker_processes import (
+    begun,
+    exit_codes,
+    owner,
+    plan,
+    queue_of,
+    start,
+    train,
+    until,
+    violations,
+    work,
+    work_here,
+)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another process writes, and takes its time."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        try:
+            yield
+        finally:
+            connection.execute("ROLLBACK")
+
+
+class Waits:
+    """Sleeps, and lets the lock go after so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.count = 0
+        self.over = threading.Event()
+        self._times = times
+
+    def __call__(self, seconds: float) -> None:
+        self.count += 1
+        if self.count == self._times:
+            self.over.set()
+        time.sleep(min(seconds, 0.01))
+
+
+def impatient(path: Path, waits: Waits) -> Store:
+    """A store whose statements do not wait for a lock themselves."""
+    return open_store(f"sqlite:///{path}", retry=Retry("", sleep=waits), busy_s=0.001)
+
+
+def lock_until_waited(path: Path, waits: Waits) -> threading.Thread:
+    """Lock a database until somebody has asked often enough."""
+    has = threading.Event()
+
+    def hold() -> None:
+        with locked(path):
+            has.set()
+            waits.over.wait(30.0)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert has.wait(30.0)
+    return thread
+
+
+def test_a_locked_database_is_waited_for_at_every_step(tmp_path: Path) -> None:
+    path = tmp_path / "optuna.db"
+    waits = Waits(times=6)
+    store = impatient(path, waits)
+    study = open_study(store, plan(2))
+    queue = queue_of(store, study)
+    claim: Claim | None = None
+    for step in ("claim", "train", "claim", "release", "look"):
+        waits.count = 0
+        waits.over.clear()
+        holder = lock_until_waited(path, waits)
+        match step:
+            case "claim":
+                claim = queue.claim(owner())
+            case "train":
+                assert claim is not None
+                train(claim)
+            case "release":
+                assert claim is not None
+                claim.release()
+            case _:
+                assert () == Reaper(queue.leases, study).look()
+        holder.join()
+        assert waits.count >= 6, step
+    work_here(store, study)
+
+    assert [] == violations(store, study)
+    store.close()
+
+
+def test_a_lock_for_longer_than_a_lease_takes_no_trial_away(tmp_path: Path) -> None:
+    """Neither owner nor reaper can write; once they can, the owner comes first."""
+    path = tmp_path / "optuna.db"
+    store = impatient(path, Waits(times=10**9))
+    study = open_study(store, plan(1))
+    queue = queue_of(store, study, ttl_s=0.2)
+    claim = queue.claim(owner())
+    assert claim is not None
+    reaper = Reaper(queue.leases, study, patience_s=0.2)
+    reaper.look()
+    with Keeper(queue.leases, claim.lease, renew_s=0.05) as keeper:
+        with locked(path):
+            until(lambda: time.time() > queue.leases.attempts()[0].expires_at + 0.2)
+        assert () == reaper.look()
+        until(lambda: renewed(queue.leases))
+        assert () == reaper.look()
+        keeper.check()
+        train(claim)
+
+    assert [] == violations(store, study)
+    assert 1 == len(queue.leases.attempts())
+    store.close()
+
+
+def renewed(leases: Leases) -> bool:
+    look = leases.look()
+    return look.living[0].expires_at > look.now
+
+
+def restart(server: Server) -> None:
+    """As after a power cut."""
+    server.control("-m", "immediate", "stop")
+    server.start()
+
+
+def test_a_server_that_restarts_costs_no_trial(server: Server) -> None:
+    url = server.create("outage")
+    store = open_store(url)
+    study = open_study(store, plan(12))
+    workers = [start(work, url, owner(), TTL_S, 0.02) for _ in range(3)]
+    until(lambda: queue_of(store, study).standing().complete >= 2)
+
+    restart(server)
+
+    assert [0] * 3 == exit_codes(*workers, limit_s=100.0)
+    assert [] == violations(store, study)
+    assert 12 == len(begun(store, study))
+    store.close()

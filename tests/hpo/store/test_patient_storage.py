@@ -1,0 +1,191 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from inspect import signature
+from unittest.mock import Mock
+
+import pytest
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event
+
+from risexp.hpo.store.address import address_of
+from risexp.hpo.store.patient_storage import PatientStorage
+from risexp.hpo.store.store import Store
+from risexp.hpo.studies.study import StudyRef, open_study
+from risexp.hpo.trials.trial_result import Ending, unsound
+from tests.support.worker_processes import ON_BOTH, draw, owner, plan, queue_of
+
+
+@contextmanager
+def statements(store: Store) -> Iterator[list[str]]:
+    """What the database is asked."""
+    asked: list[str] = []
+
+    def note(*told: object) -> None:
+        asked.append(str(told[2]))
+
+    event.listen(store.engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(store.engine, "before_cursor_execute", note)
+
+
+def plain(store: Store, study: StudyRef) -> list[FrozenTrial]:
+    """All trials as Optuna's own storage reads them."""
+    storage = RDBStorage(address_of(store.url).text, skip_table_creation=True)
+    try:
+        return storage.get_all_trials(study.id)
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def live(store: Store, study: StudyRef) -> Iterator[str]:
+    """A study's life in steps, written by another storage than the one that reads."""
+    queue, me = queue_of(store, study), owner()
+    first = queue.claim(me)
+    assert first is not None
+    yield "claimed"
+    first.suggest(draw)
+    yield "suggested"
+    first.report(1, 0.5)
+    yield "reported"
+    first.finish(Ending("complete", "finished", 0.5))
+    yield "complete"
+    second = queue.claim(me)
+    assert second is not None
+    second.suggest(draw)
+    second.finish(unsound("collapse"))
+    yield "pruned"
+    third = queue.claim(me)
+    assert third is not None
+    third.suggest(draw)
+    yield "running"
+    third.release()
+    yield "released"
+
+
+@ON_BOTH
+def test_all_trials_are_read_as_optunas_own_storage_reads_them(
+    store: Store, study: StudyRef
+) -> None:
+    reader = store.once().storage
+
+    for step in live(store, study):
+        read = reader.get_all_trials(study.id)
+        wanted = plain(store, study)
+        assert [each.state for each in wanted] == [each.state for each in read], step
+        begun = [each.number for each in wanted if each.state != TrialState.WAITING]
+        assert [wanted[number] for number in begun] == [read[number] for number in begun], step
+
+
+def test_states_are_chosen(store: Store, study: StudyRef) -> None:
+    for _ in live(store, study):
+        pass
+
+    def numbers(*states: TrialState) -> list[int]:
+        return [each.number for each in store.storage.get_all_trials(study.id, states=states)]
+
+    assert [0] == numbers(TrialState.COMPLETE)
+    assert [0, 1] == numbers(TrialState.COMPLETE, TrialState.PRUNED)
+    assert [2, 3] == numbers(TrialState.WAITING)
+
+
+def test_who_asks_for_finished_trials_does_not_read_the_running_ones(
+    store: Store, study: StudyRef
+) -> None:
+    life = live(store, study)
+    while next(life) != "running":
+        pass
+    store.storage.get_all_trials(study.id)
+
+    with statements(store) as asked:
+        found = store.storage.get_all_trials(study.id, states=(TrialState.COMPLETE,))
+
+    assert ([0], 1) == ([each.number for each in found], len(asked))
+
+
+def test_a_trial_that_ends_while_it_is_read_is_shown_as_it_is(
+    store: Store, study: StudyRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = live(store, study)
+    next(life)
+    reader = store.once().storage
+    listed = reader.list_trials(study.id)
+    running = (TrialState.RUNNING,)
+    monkeypatch.setattr(reader, "list_trials", lambda *_: listed[:1])
+    while next(life) != "complete":
+        pass
+
+    assert [] == reader.get_all_trials(study.id, states=running)
+    assert [TrialState.COMPLETE] == [each.state for each in reader.get_all_trials(study.id)]
+
+
+def test_a_copy_may_be_changed(store: Store, study: StudyRef) -> None:
+    copied = store.storage.get_all_trials(study.id, deepcopy=True)
+    copied[0].user_attrs["slot"] = 99
+
+    assert 0 == store.storage.get_all_trials(study.id)[0].user_attrs["slot"]
+
+
+def test_reading_again_costs_no_more_where_more_trials_wait(store: Store, study: StudyRef) -> None:
+    storage = store.storage
+    storage.get_all_trials(study.id)
+    with statements(store) as few:
+        storage.get_all_trials(study.id)
+    more = open_study(store, plan(40))
+    storage.get_all_trials(more.id)
+
+    with statements(store) as many:
+        assert 40 == len(storage.get_all_trials(more.id))
+
+    assert 1 == len(few) == len(many)
+
+
+@ON_BOTH
+def test_the_list_is_what_optuna_has(store: Store, study: StudyRef) -> None:
+    """Our reading of its table: ids, numbers and states, by number."""
+    for _ in live(store, study):
+        pass
+    wanted = plain(store, study)
+
+    listed = store.storage.list_trials(study.id)
+
+    assert [trial.number for trial in wanted] == [each.number for each in listed]
+    assert [trial.state for trial in wanted] == [each.state for each in listed]
+    assert wanted == [store.storage.get_trial(each.trial_id) for each in listed]
+
+
+def test_a_deleted_study_is_forgotten(store: Store, study: StudyRef) -> None:
+    store.storage.get_all_trials(study.id)
+
+    store.storage.delete_study(study.id)
+
+    assert [] == store.storage.list_trials(study.id)
+
+
+ONCE = {"create_new_trial", "remove_session", "check_trial_is_updatable", "under"}
+
+
+@pytest.mark.parametrize(
+    "name", [each for each in vars(PatientStorage) if not each.startswith("_") and each not in ONCE]
+)
+def test_every_call_of_optunas_storage_is_made_patiently(name: str) -> None:
+    """One that went past it would fail while a database restarts."""
+
+    def counted(_: object) -> object:
+        raise ConnectionAbortedError
+
+    method = getattr(PatientStorage(Mock(), counted), name)  # type: ignore[arg-type]
+    given = [1 for each in signature(method).parameters.values() if each.default is each.empty]
+
+    with pytest.raises(ConnectionAbortedError):
+        method(*given)
+
+
+def test_nothing_of_optunas_storage_goes_past_it() -> None:
+    """What is not made patient itself is made of calls that are."""
+    abstract = {name for name in vars(BaseStorage) if name in BaseStorage.__abstractmethods__}
+
+    assert abstract <= vars(PatientStorage).keys()

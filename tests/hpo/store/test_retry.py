@@ -1,0 +1,147 @@
+import os
+import sqlite3
+from collections.abc import Callable
+
+import pytest
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from risexp.errors import EnvironmentFailed
+from risexp.hpo.store.retry import Retry, kind_of
+
+
+def operational(said: str) -> OperationalError:
+    return OperationalError("SELECT 1", {}, sqlite3.OperationalError(said))
+
+
+def hidden(cause: Exception) -> StorageInternalError:
+    """As Optuna passes an error on."""
+    error = StorageInternalError("An exception is raised during the commit.")
+    error.__cause__ = cause
+    return error
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def patient(clock: Clock, limit_s: float = 600.0, tell: Callable[[str], object] = print) -> Retry:
+    return Retry("the store", limit_s, clock=clock, sleep=clock.sleep, tell=tell)
+
+
+class Flaky:
+    """Fails so often, then answers."""
+
+    def __init__(self, failures: int, error: Exception) -> None:
+        self.calls = 0
+        self._failures = failures
+        self._error = error
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.calls <= self._failures:
+            raise self._error
+        return "answer"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        operational("database is locked"),
+        hidden(operational("database is locked")),
+        operational("server closed the connection unexpectedly"),
+        operational("the database system is starting up"),
+        operational("database or disk is full"),
+        PoolTimeoutError("QueuePool limit of size 2 overflow 2 reached"),
+    ],
+)
+def test_what_passes_is_waited_for(error: Exception) -> None:
+    call, clock = Flaky(5, error), Clock()
+
+    assert "answer" == patient(clock)(call)
+    assert (6, 5) == (call.calls, len(clock.slept))
+
+
+def test_a_connection_the_server_cut_is_waited_for_whatever_it_said() -> None:
+    cut = ProgrammingError("SELECT 1", {}, sqlite3.ProgrammingError("?"))
+    cut.connection_invalidated = True
+
+    assert "answer" == patient(Clock())(Flaky(1, cut))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no such table: trials",
+        "file is not a database",
+        "attempt to write a readonly database",
+        'FATAL: password authentication failed for user "a"',
+        'FATAL: database "b" does not exist',
+    ],
+)
+def test_what_lasts_is_said_at_once(said: str) -> None:
+    call, clock = Flaky(9, operational(said)), Clock()
+
+    with pytest.raises(EnvironmentFailed, match="the store cannot be used: "):
+        patient(clock)(call)
+
+    assert (1, []) == (call.calls, clock.slept)
+
+
+def test_an_error_that_is_not_the_databases_goes_through() -> None:
+    clash = IntegrityError("INSERT", {}, sqlite3.IntegrityError("UNIQUE constraint failed"))
+
+    with pytest.raises(IntegrityError):
+        patient(Clock())(Flaky(1, clash))
+    with pytest.raises(ZeroDivisionError):
+        patient(Clock())(lambda: 1 // 0)
+    assert "other" == kind_of(ZeroDivisionError())
+
+
+def test_waits_grow_to_seconds_and_the_limit_is_kept() -> None:
+    call, clock = Flaky(10**6, operational("database is locked")), Clock()
+
+    with pytest.raises(EnvironmentFailed, match=r"has not answered for 600 s .*is locked"):
+        patient(clock)(call)
+
+    assert 600.0 <= clock.now < 606.0
+    assert max(clock.slept) <= 5.0
+    assert clock.slept[0] <= 0.05
+
+
+def test_a_limit_of_zero_asks_once() -> None:
+    call, clock = Flaky(2, operational("database is locked")), Clock()
+
+    with pytest.raises(EnvironmentFailed):
+        patient(clock, limit_s=0.0)(call)
+
+    assert 1 == call.calls
+
+
+@pytest.mark.parametrize(("failures", "sentences"), [(4, 0), (7, 1), (30, 1)])
+def test_a_long_wait_is_told_once(failures: int, sentences: int) -> None:
+    said: list[str] = []
+
+    patient(Clock(), tell=said.append)(Flaky(failures, operational("database is locked")))
+
+    assert sentences == len(said)
+    assert all(line.startswith("the store does not answer (database is") for line in said)
+
+
+def test_a_fork_is_refused() -> None:
+    retry = Retry("the store", pid=os.getpid() + 1)
+
+    with pytest.raises(EnvironmentFailed, match=r"is a fork: spawn processes"):
+        retry(lambda: "answer")

@@ -1,0 +1,207 @@
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, inspect, select, update
+from sqlalchemy.pool import NullPool
+
+from risexp.errors import EnvironmentFailed, InvalidInput
+from risexp.hpo.store.address import address_of
+from risexp.hpo.store.locks import file_locked
+from risexp.hpo.store.retry import Retry
+from risexp.hpo.store.schema import METADATA, ONE_LIVING, STAMP, is_whole
+from risexp.hpo.store.store import Store, find_store, open_store
+from risexp.hpo.studies.study import find_study, open_study
+from tests.support.worker_processes import (
+    NAME,
+    ON_BOTH,
+    exit_codes,
+    opened,
+    plan,
+    start,
+    until,
+    violations,
+    work_here,
+)
+
+
+def open_and_make(url: str) -> None:
+    """What every worker does first; all of them ask for the same study."""
+    with opened(url) as store:
+        open_study(store, plan(6))
+
+
+@ON_BOTH
+def test_eight_processes_starting_at_once_make_one_store_and_one_study(empty_url: str) -> None:
+    processes = [start(open_and_make, empty_url) for _ in range(8)]
+
+    assert [0] * 8 == exit_codes(*processes)
+    with opened(empty_url) as store:
+        study = open_study(store, plan(6))
+        work_here(store, study)
+        assert [] == violations(store, study)
+
+
+def ask_for_the_study(url: str) -> None:
+    with opened(url) as store:
+        open_study(store, plan(12))
+
+
+def test_six_processes_asking_at_once_for_a_study_fill_it_once(url: str) -> None:
+    processes = [start(ask_for_the_study, url) for _ in range(6)]
+
+    assert [0] * 6 == exit_codes(*processes)
+    with opened(url) as store:
+        assert [*range(12)] == [
+            each.number for each in store.storage.list_trials(find_study(store, NAME).id)
+        ]
+
+
+@pytest.mark.parametrize("point", ["store.foreign", "store.own"])
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_store_whose_maker_died_is_made_whole(empty_url: str, point: str) -> None:
+    process = start(open_and_make, empty_url, crash=point)  # type: ignore[arg-type]
+
+    assert [-9] == exit_codes(process)
+    open_and_make(empty_url)
+
+
+@ON_BOTH
+def test_a_table_without_its_index_gets_it(url: str) -> None:
+    """A maker may die between the two, and without the index two could hold one trial."""
+    with opened(url) as store:
+        engine = store.engine
+        METADATA.drop_all(engine)
+        METADATA.tables["risexp_attempts"].create(engine)
+        ONE_LIVING.drop(engine)
+    with opened(url) as store:
+        names = {index["name"] for index in inspect(store.engine).get_indexes("risexp_attempts")}
+
+    assert ONE_LIVING.name in names
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_an_embedded_store_flushes_every_commit_to_the_disk(store: Store) -> None:
+    with store.engine.connect() as connection:
+        assert "wal" == connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+        assert 2 == connection.exec_driver_sql("PRAGMA synchronous").scalar()
+
+
+def test_tables_of_another_version_are_refused(url: str) -> None:
+    with opened(url) as store:
+        store.write(lambda connection: connection.execute(update(STAMP).values(version=99)))
+        try:
+            with pytest.raises(EnvironmentFailed, match="version 99"):
+                open_store(url)
+        finally:
+            store.write(lambda connection: connection.execute(update(STAMP).values(version=1)))
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "optuna.db"
+    path.write_bytes(b"These are words." * 100)
+
+    with pytest.raises(EnvironmentFailed, match="cannot be used: file is not a database"):
+        open_store(f"sqlite:///{path}")
+
+    assert b"These are words." * 100 == path.read_bytes()
+
+
+def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+
+    with pytest.raises(InvalidInput, match=r"pip install 'risexp\[postgres\]'"):
+        open_store("postgresql://me:word@nowhere/name")
+
+
+def test_a_server_that_is_not_there_is_given_up_after_the_limit(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    url = f"postgresql://me:hunter2secret@/name?host={tmp_path}"
+
+    with pytest.raises(EnvironmentFailed, match="has not answered for 0 s") as refusal:
+        open_store(url, retry=Retry("", limit_s=0.0))
+
+    assert "secret" not in str(refusal.value)
+
+
+def test_what_is_shown_of_a_store_holds_no_password() -> None:
+    address = address_of("postgresql://me:hunter2secret@host/name")
+    shown = Store(
+        name=address.name,
+        url=address.text,
+        engine=None,  # type: ignore[arg-type] # never connected
+        storage=None,  # type: ignore[arg-type]
+        retry=Retry(address.name),
+        locked=lambda _: file_locked(Path("nowhere"), 0.0),
+    )
+
+    assert "secret" not in f"{shown} {shown!r}"
+
+
+def test_a_fork_of_whoever_opened_a_store_is_told_so(store: Store) -> None:
+    forked = replace(store, retry=replace(store.retry, pid=os.getpid() + 1))
+
+    with pytest.raises(EnvironmentFailed, match="is a fork"):
+        forked.write(lambda connection: connection.execute(select(STAMP)).all())
+
+
+@ON_BOTH
+def test_the_lock_keeps_others_out_and_is_gone_with_its_holder(store: Store) -> None:
+    holder = start(hold, store.url)
+    until(lambda: is_held(store.url))
+
+    holder.kill()
+
+    until(lambda: not is_held(store.url))
+
+
+@ON_BOTH
+def test_the_lock_is_held_until_it_is_left(store: Store) -> None:
+    with store.locked("a"):
+        assert is_held(store.url)
+
+    assert not is_held(store.url)
+
+
+def hold(url: str) -> None:
+    """Hold a lock until killed."""
+    with opened(url) as store, store.locked("a"):
+        until(lambda: False, limit_s=60.0)
+
+
+def is_held(url: str) -> bool:
+    """Whether somebody holds the lock."""
+    store = open_store(url, retry=Retry("", limit_s=0.0))
+    try:
+        with store.locked("a"):
+            return False
+    except EnvironmentFailed:
+        return True
+    finally:
+        store.close()
+
+
+def test_a_store_that_is_whole_is_opened_without_a_lock(store: Store) -> None:
+    with store.locked("schema"):
+        again = open_store(store.url, retry=Retry("", limit_s=0.0))
+
+    again.close()
+
+
+@ON_BOTH
+def test_who_only_looks_makes_no_store(empty_url: str) -> None:
+    with pytest.raises(InvalidInput, match="no search has been made in"):
+        find_store(empty_url)
+
+    path = address_of(empty_url).path
+    assert path is None or not path.exists()
+    open_store(empty_url).close()
+    find_store(empty_url).close()
+
+
+def test_an_empty_database_is_not_whole(empty_url: str) -> None:
+    address = address_of(empty_url)
+
+    assert not is_whole(create_engine(address.url, poolclass=NullPool))

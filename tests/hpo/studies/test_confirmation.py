@@ -1,0 +1,200 @@
+"""Candidates and what their seeds say, as rows in and numbers out."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import pytest
+from pydantic import JsonValue
+
+from risexp.hpo.studies.confirmation import (
+    Candidate,
+    Confirmation,
+    candidates,
+    seeds_of,
+    under_seeds,
+)
+from risexp.hpo.studies.start_points import Point
+from risexp.hpo.studies.table import TrialRow
+from risexp.space.confirm import SEED
+from risexp.space.study_spec import Charter
+from tests.support.spaces import charter, planted
+
+LR = "training.optimizer.lr"
+BASE = {LR: 3e-3}
+"""Of the preset `smoke`."""
+
+
+def row(number: int, value: float | None, values: Mapping[str, JsonValue] = BASE) -> TrialRow:
+    if value is None:
+        return TrialRow(number, "failed", "ValueError", 1, 0, None, None, None, values, None)
+    return TrialRow(number, "complete", "finished", 1, 3, value, value, value, values, None)
+
+
+def rates(**more: object) -> Charter:
+    vary = {LR: {"kind": "log", "low": 1e-4, "high": 1e-2}, **more}
+    return charter(planted(vary, base="smoke"))
+
+
+def confirmed(
+    before: Sequence[float | None], now: Sequence[Sequence[float | None]]
+) -> Confirmation:
+    """Candidates 0, 1, ... with these scores before, and now by seed."""
+    seeds = list(range(1, len(now[0]) + 1))
+    points = under_seeds(
+        [Point({LR: 1e-3 * (each + 1)}, "s", each, score) for each, score in enumerate(before)],
+        seeds,
+    )
+    by_seed = [score for seed in zip(*now, strict=True) for score in seed]
+    rows = {slot: row(slot, score) for slot, score in enumerate(by_seed)}
+    return Confirmation.of(points, rows)
+
+
+def by_trial(found: Confirmation) -> dict[int, Candidate]:
+    return {each.trial: each for each in found.candidates}
+
+
+def test_the_base_comes_first_and_the_best_others_after_it() -> None:
+    rows = [row(0, 2.0), row(1, 3.0, {LR: 1e-3}), row(2, 1.0, {LR: 2e-3}), row(3, None, {LR: 4e-3})]
+
+    found = candidates(rates(), "s", rows, 2)
+
+    assert [(0, 2.0), (2, 1.0), (1, 3.0)] == [(each.trial, each.score) for each in found]
+    assert BASE == found[0].values
+    assert found[:2] == candidates(rates(), "s", rows, 1)
+
+
+def test_a_base_that_did_not_come_to_its_end_is_a_reference_without_a_score() -> None:
+    found = candidates(rates(), "s", [row(0, None), row(1, 3.0, {LR: 1e-3})], 5)
+
+    assert [(0, None), (1, 3.0)] == [(each.trial, each.score) for each in found]
+
+
+def test_no_candidate_is_there_twice() -> None:
+    rows = [row(0, 2.0), row(1, 1.0), row(2, 3.0, {LR: 1e-3}), row(3, 4.0, {LR: 1e-3})]
+
+    found = candidates(rates(), "s", rows, 5)
+
+    assert [(1, 1.5), (2, 3.5)] == [(each.trial, each.score) for each in found]
+
+
+def test_trials_that_differ_in_their_seed_alone_are_one_candidate() -> None:
+    given = rates(**{SEED: {"kind": "choice", "options": [0, 1]}})
+    rows = [
+        row(0, 2.0, {**BASE, SEED: 0}),
+        row(1, 1.5, {**BASE, SEED: 1}),
+        row(2, 3.0, {LR: 1e-3, SEED: 0}),
+        row(3, 2.5, {LR: 1e-3, SEED: 1}),
+    ]
+
+    found = candidates(given, "s", rows, 5)
+
+    assert [(1, BASE), (3, {LR: 1e-3})] == [(each.trial, each.values) for each in found]
+    assert [1.75, 2.75] == [each.score for each in found]
+    assert {0, 1} == seeds_of(given, rows)
+
+
+def test_a_lucky_seed_does_not_go_before_a_better_mean() -> None:
+    given = rates(**{SEED: {"kind": "choice", "options": [0, 1]}})
+    rows = [
+        row(0, 2.0, {LR: 1e-3, SEED: 0}),
+        row(1, 9.0, {LR: 1e-3, SEED: 1}),
+        row(2, 3.0, {LR: 2e-3, SEED: 0}),
+        row(3, 5.0, {LR: 2e-3, SEED: 1}),
+    ]
+
+    found = candidates(given, "s", rows, 1)
+
+    assert [(None, BASE), (4.0, {LR: 2e-3})] == [(each.score, each.values) for each in found]
+
+
+def test_every_candidate_has_the_first_seed_before_any_has_the_second() -> None:
+    found = under_seeds([Point(BASE, "s"), Point({LR: 1e-3}, "s", 4, 2.0)], [7, 8])
+
+    assert [(0, 7), (4, 7), (0, 8), (4, 8)] == [(each.trial, each.values[SEED]) for each in found]
+    assert [None, 2.0, None, 2.0] == [each.score for each in found]
+
+
+def test_means_ranks_and_differences_are_over_the_seeds() -> None:
+    found = confirmed(
+        [4.0, 1.0, 2.0, 3.0], [[3.0, 3.2, 3.4], [3.1, 3.0, 3.2], [2.0, 2.4, 2.8], [9.0, 5.0, 7.0]]
+    )
+
+    assert [2, 1, 0, 3] == [each.trial for each in found.candidates]
+    told = by_trial(found)
+    assert (found.base, None) == (told[0], told[0].difference)
+    best = told[2]
+    assert (found.best, 2, 1) == (best, best.rank_before, best.rank)
+    assert (2.4, (2.0, 2.8)) == (best.mean, best.range)
+    assert {1: 2.0, 2: 2.4, 3: 2.8} == best.scores
+    assert best.best == 2
+    assert best.difference is not None
+    assert -0.8 == pytest.approx(best.difference.mean)
+    # Of -1.0, -0.8, -0.6: s = 0.2, and 4.3027 * 0.2 / sqrt(3) = 0.4968.
+    assert (-1.2968, -0.3032) == pytest.approx(best.difference.interval, abs=1e-4)
+
+
+def test_the_search_is_judged_by_the_order_it_found() -> None:
+    now = [[4.0, 4.0], [1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]
+    alike, against = confirmed([8.0, 5.0, 6.0, 7.0], now), confirmed([5.0, 8.0, 7.0, 6.0], now)
+
+    assert (1.0, 3) == (alike.agreement, alike.pairs)
+    assert -1.0 == pytest.approx(against.agreement)
+
+
+def test_the_base_was_not_chosen_and_does_not_count_in_the_order() -> None:
+    now = [[0.5, 0.5], [1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]
+
+    found = confirmed([9.0, 1.0, 2.0, 3.0], now)
+
+    assert (1.0, 3) == (found.agreement, found.pairs)
+    assert (4, 1) == (found.base.rank_before, found.base.rank)
+    assert (None, 2) == (confirmed([9.0, 1.0, 2.0], now[:3]).agreement, 2)
+
+
+def test_a_base_without_a_score_before_has_no_rank_before() -> None:
+    found = confirmed([None, 1.0, 2.0, 3.0], [[9.0, 9.0], [1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
+
+    assert (None, 4) == (found.base.rank_before, found.base.rank)
+
+
+def test_what_lost_a_seed_has_no_rank_and_is_compared_over_the_others() -> None:
+    found = confirmed([2.0, 1.0, 3.0], [[5.0, 6.0, 7.0], [1.0, None, 2.0], [6.0, 6.0, 6.0]])
+
+    assert [0, 2, 1] == [each.trial for each in found.candidates]
+    lost = by_trial(found)[1]
+    assert (None, {1: 1.0, 3: 2.0}, 1.5) == (lost.rank, lost.scores, lost.mean)
+    assert lost.difference is not None
+    assert -4.5 == lost.difference.mean
+    assert (None, 1) == (found.agreement, found.pairs)
+    assert found.best == found.base
+
+
+def test_what_has_not_begun_is_told_as_such() -> None:
+    points = under_seeds([Point(BASE, "s", 0, 1.0), Point({LR: 1e-3}, "s", 4, 2.0)], [7, 8])
+
+    found = Confirmation.of(points, {0: row(0, 3.0)})
+
+    assert found.best is None
+    assert [{7: 3.0}, {}] == [each.scores for each in found.candidates]
+    nothing = found.candidates[1]
+    assert (None, None, None, None) == (
+        nothing.mean,
+        nothing.range,
+        nothing.best,
+        nothing.difference,
+    )
+
+
+def test_one_shared_seed_makes_no_interval() -> None:
+    found = confirmed([1.0, 2.0], [[5.0, None], [4.0, 3.0]])
+
+    apart = by_trial(found)[1].difference
+    assert apart is not None
+    assert (-1.0, None) == (apart.mean, apart.interval)
+
+
+def test_a_confirmation_is_json() -> None:
+    document = confirmed([1.0, None], [[5.0, None], [4.0, 3.0]]).as_json()
+
+    assert document == json.loads(json.dumps(document, allow_nan=False))
+    assert {"1": 4.0, "2": 3.0} == document["candidates"][0]["k_loc_by_seed"]

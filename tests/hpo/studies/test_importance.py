@@ -1,0 +1,65 @@
+"""Which field decided the scores: found where it did, and not claimed where nobody can tell."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from risexp.hpo.store.store import Store
+from risexp.hpo.studies.importance import LEAST, Importance, importance
+from risexp.hpo.trials.trial_result import Ending
+from risexp.space.spec import SearchSpace
+from risexp.space.study_spec import Charter
+from tests.support.searches import Past, past
+from tests.support.spaces import planted
+from tests.support.worker_processes import opened
+
+LR, WEIGHT = "training.optimizer.lr", "loss.count"
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Store]:
+    with opened(f"sqlite:///{tmp_path}/optuna.db") as store:
+        yield store
+
+
+def space() -> SearchSpace:
+    vary = {
+        LR: {"kind": "log", "low": 1e-4, "high": 1e-2},
+        WEIGHT: {"kind": "uniform", "low": 0.1, "high": 2.0},
+    }
+    return planted(vary, base="smoke", pruner={"kind": "none"})
+
+
+def of(store: Store, count: int, *, constant: bool = False) -> Importance:
+    """Of trials whose score follows the weight alone."""
+    trials: list[Past] = []
+    for place in range(count):
+        weight = 0.1 + 1.8 * place / count
+        values = {LR: 1e-4 * (1 + place * 7 % count), WEIGHT: weight}
+        score = 3.0 if constant else weight
+        trials.append((values, [score], Ending("complete", "finished", score)))
+    return importance(store, past(store, "toy", Charter.of(space()), trials))
+
+
+def test_the_field_that_decides_is_found(own: Store) -> None:
+    found = of(own, 12)
+
+    assert [WEIGHT, LR] == list(found.shares)
+    assert found.shares[WEIGHT] > 0.7
+    assert pytest.approx(1.0) == sum(found.shares.values())
+    assert (12, None) == (found.trials, found.doubt)
+
+
+def test_of_a_few_trials_nothing_is_said(own: Store) -> None:
+    found = of(own, LEAST - 1)
+
+    assert {} == found.shares
+    assert found.doubt is not None
+    assert f"{LEAST - 1} complete trials are too few" in found.doubt
+
+
+def test_where_all_scores_are_equal_nothing_is_said(own: Store) -> None:
+    found = of(own, LEAST, constant=True)
+
+    assert ({}, "all complete trials have the same score or values") == (found.shares, found.doubt)

@@ -1,0 +1,77 @@
+"""Links from a study to its runs: attributes where there may be some, notes where not."""
+
+import optuna
+import pytest
+from optuna.trial import Trial
+from optuna_dashboard import get_note, save_note  # type: ignore[import-untyped]
+
+from risexp.hpo.store.store import Store
+from risexp.hpo.studies.links import PAGE, RUN, Links, study_page, trial_page
+from risexp.hpo.studies.study import StudyRef
+from tests.support.worker_processes import draw, owner, queue_of, train
+
+
+@pytest.fixture
+def links(store: Store, study: StudyRef) -> Links:
+    return Links(store, study)
+
+
+def told(links: Links, number: int = 0) -> None:
+    links.tell_trial(number, "abc", "http://host/#/experiments/1/runs/abc", "In MLflow: abc")
+
+
+def handle(store: Store, study: StudyRef) -> optuna.Study:
+    return optuna.load_study(study_name=study.name, storage=store.storage)
+
+
+def test_a_trial_that_waits_or_runs_has_its_run_as_attributes(
+    store: Store, study: StudyRef, links: Links
+) -> None:
+    claim = queue_of(store, study).claim(owner())
+    assert claim is not None
+    claim.suggest(draw)
+
+    for number in (0, 1, 0):
+        told(links, number)
+
+    page = "http://host/#/experiments/1/runs/abc"
+    for each in store.storage.list_trials(study.id)[:2]:
+        told_of = store.storage.get_trial(each.trial_id).user_attrs
+        assert ("abc", page) == (told_of[RUN], told_of[PAGE])
+    assert ["study:metric_names"] == [*store.storage.get_study_system_attrs(study.id)]
+
+
+def test_a_trial_that_has_ended_has_it_as_its_note(
+    store: Store, study: StudyRef, links: Links
+) -> None:
+    claim = queue_of(store, study).claim(owner())
+    assert claim is not None
+    train(claim)
+
+    told(links)
+    told(links)
+
+    assert "In MLflow: abc" == get_note(Trial(handle(store, study), claim.lease.trial_id))
+    assert RUN not in store.storage.get_all_trials(study.id)[0].user_attrs
+
+
+def test_a_note_that_somebody_wrote_stays(store: Store, study: StudyRef, links: Links) -> None:
+    save_note(handle(store, study), "my own words")
+
+    links.tell_study("In MLflow: def")
+
+    assert "my own words" == get_note(handle(store, study))
+
+
+def test_the_note_of_a_study_is_written_once(store: Store, study: StudyRef, links: Links) -> None:
+    links.tell_study("In MLflow: def")
+    before = store.storage.get_study_system_attrs(study.id)
+    links.tell_study("In MLflow: def")
+
+    assert "In MLflow: def" == get_note(handle(store, study))
+    assert before == store.storage.get_study_system_attrs(study.id)
+
+
+def test_pages_are_those_of_the_dashboard(study: StudyRef) -> None:
+    assert f"/dashboard/studies/{study.id}" == study_page(study)
+    assert f"/dashboard/studies/{study.id}/trials?numbers=7" == trial_page(study, 7)

@@ -1,0 +1,206 @@
+from collections.abc import Mapping, Sequence
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from risexp.errors import InvalidInput
+from risexp.hpo.store.leases import Leases
+from risexp.hpo.store.store import Store
+from risexp.hpo.studies.study import (
+    SLOT,
+    End,
+    Plan,
+    StudyRef,
+    end_of,
+    end_study,
+    find_study,
+    is_study,
+    open_study,
+    run_id,
+    study_names,
+)
+from tests.support.worker_processes import NAME, owner, plan, violations, work_here
+
+
+def slots(store: Store, study: StudyRef) -> list[int]:
+    return [trial.user_attrs[SLOT] for trial in store.storage.get_all_trials(study.id)]
+
+
+def test_a_new_study_holds_all_its_trials_waiting(store: Store) -> None:
+    study = open_study(store, plan(5))
+
+    trials = store.storage.get_all_trials(study.id)
+    assert [TrialState.WAITING] * 5 == [trial.state for trial in trials]
+    assert [0, 1, 2, 3, 4] == slots(store, study)
+
+
+def test_trial_zero_has_the_bases_values(store: Store) -> None:
+    study = open_study(store, plan(2))
+
+    work_here(store, study)
+
+    first, second = store.storage.get_all_trials(study.id)
+    assert 0.5 == first.params["x"] != second.params["x"]
+
+
+def given(store: Store, study: StudyRef) -> list[object]:
+    """What each trial was enqueued with, by its number."""
+    trials = store.storage.get_all_trials(study.id)
+    return [trial.system_attrs["fixed_params"] for trial in trials]
+
+
+POINTS: Sequence[Mapping[str, object]] = ({"x": 0.5}, {"x": 0.25, "y": 3}, {"y": 9})
+
+
+def test_a_study_begins_with_the_points_that_it_is_given(store: Store) -> None:
+    study = open_study(store, Plan(NAME, 4, {}, POINTS))
+
+    work_here(store, study)
+
+    base, second, third, drawn = (each.params for each in store.storage.get_all_trials(study.id))
+    assert (0.5, {"x": 0.25, "y": 3}, 9) == (base["x"], second, third["y"])
+    assert drawn.keys() == {"x", "y"}
+    assert [*POINTS, {}] == given(store, study)
+    assert [] == violations(store, study)
+
+
+def test_points_that_a_budget_leaves_no_room_for_come_when_it_grows(store: Store) -> None:
+    open_study(store, Plan(NAME, 2, {}, POINTS))
+
+    study = open_study(store, Plan(NAME, 4, {}, POINTS))
+
+    assert [*POINTS, {}] == given(store, study)
+
+
+def test_points_are_given_to_the_slots_that_a_dead_process_left_without_one(store: Store) -> None:
+    handle = optuna.load_study(
+        study_name=open_study(store, Plan(NAME, 1, {}, POINTS)).name, storage=store.storage
+    )
+    handle.enqueue_trial(dict(POINTS[2]), user_attrs={SLOT: 2})
+
+    study = open_study(store, Plan(NAME, 3, {}, POINTS))
+    again = open_study(store, Plan(NAME, 3, {}, POINTS))
+
+    assert study == again
+    assert [0, 2, 1] == slots(store, study)
+    assert [POINTS[0], POINTS[2], POINTS[1]] == given(store, study)
+
+
+def test_the_same_plan_goes_on_with_its_study(store: Store, study: StudyRef) -> None:
+    assert study == open_study(store, plan(4))
+    assert [0, 1, 2, 3] == slots(store, study)
+
+
+def test_a_budget_grows_and_never_shrinks(store: Store, study: StudyRef) -> None:
+    more = open_study(store, plan(6))
+    fewer = open_study(store, plan(2))
+
+    assert (6, 6) == (more.trials, fewer.trials)
+    assert [0, 1, 2, 3, 4, 5] == slots(store, study)
+
+
+def test_a_study_that_is_done_goes_on_with_more_trials(store: Store, study: StudyRef) -> None:
+    work_here(store, study)
+    assert [] == violations(store, study)
+
+    more = open_study(store, plan(6))
+    assert [(None, 4), (None, 5)] == [(None, each.number) for each in violations(store, more)]
+    work_here(store, more)
+
+    assert [] == violations(store, more)
+
+
+def test_a_study_does_not_change_what_it_is(store: Store) -> None:
+    open_study(store, Plan(NAME, 1, {"space": "a" * 64, "base": ["small", 1]}))
+
+    with pytest.raises(InvalidInput, match="'toy' began with another space and stop: search"):
+        open_study(store, Plan(NAME, 3, {"space": "b" * 64, "base": ("small", 1), "stop": 1}))
+
+    assert 1 == find_study(store, NAME).trials
+
+
+def test_a_study_of_no_trials_is_refused(store: Store) -> None:
+    with pytest.raises(InvalidInput, match="a study of 0 trials is none"):
+        open_study(store, plan(0))
+
+    assert [] == study_names(store)
+
+
+def test_a_name_is_taken_once_there_is_a_study_of_ours_or_a_trial_of_somebody(store: Store) -> None:
+    assert not is_study(store, NAME)
+    optuna.create_study(study_name=NAME, storage=store.storage)
+    assert not is_study(store, NAME)
+
+    open_study(store, plan(1))
+    other = optuna.create_study(study_name="other", storage=store.storage)
+    other.enqueue_trial({})
+
+    assert is_study(store, NAME)
+    assert is_study(store, "other")
+
+
+def test_a_study_of_somebody_else_is_left_alone(store: Store) -> None:
+    theirs = optuna.create_study(study_name=NAME, storage=store.storage)
+    theirs.enqueue_trial({})
+
+    with pytest.raises(InvalidInput, match="was not made by risexp"):
+        open_study(store, plan(3))
+    with pytest.raises(InvalidInput, match="was not made by risexp"):
+        find_study(store, NAME)
+
+    assert 1 == len(theirs.trials)
+    assert {} == theirs.user_attrs
+
+
+def test_a_study_is_found_by_name(store: Store, study: StudyRef) -> None:
+    assert study == find_study(store, NAME)
+    with pytest.raises(InvalidInput, match=r"there is no study 'toi' in .*; did you mean toy"):
+        find_study(store, "toi")
+
+
+def test_a_second_trial_in_a_slot_is_closed(store: Store, study: StudyRef) -> None:
+    """Its enqueuing was answered twice: the first answer was lost."""
+    handle = optuna.load_study(study_name=NAME, storage=store.storage)
+    handle.enqueue_trial({}, user_attrs={SLOT: 2})
+
+    open_study(store, plan(4))
+    work_here(store, study)
+
+    assert [] == violations(store, study)
+    surplus = store.storage.get_all_trials(study.id)[4]
+    assert (TrialState.FAIL, "surplus") == (surplus.state, surplus.user_attrs["reason"])
+
+
+def test_a_second_trial_in_a_slot_that_somebody_works_on_is_left(
+    store: Store, study: StudyRef
+) -> None:
+    handle = optuna.load_study(study_name=NAME, storage=store.storage)
+    handle.enqueue_trial({}, user_attrs={SLOT: 2})
+    listed = store.storage.list_trials(study.id)
+    Leases(store, study.uid).take(listed[4].trial_id, owner(), "toy-004")
+
+    open_study(store, plan(4))
+
+    assert TrialState.WAITING == store.storage.list_trials(study.id)[4].state
+
+
+def test_why_a_study_ended_is_kept_until_it_goes_on(store: Store, study: StudyRef) -> None:
+    assert end_of(store, study) is None
+
+    end_study(store, study, "time-limit")
+
+    assert End("time-limit", (0, 1, 2, 3)) == end_of(store, study)
+    assert [] == violations(store, study)
+    open_study(store, plan(4))
+    assert end_of(store, study) is None
+
+
+def test_a_run_is_named_for_its_trial() -> None:
+    assert ["wide-007", "wide-1234"] == [run_id("wide", 7), run_id("wide", 1234)]
+
+
+def test_dashboards_call_the_score_by_its_name(store: Store, study: StudyRef) -> None:
+    handle = optuna.load_study(study_name=study.name, storage=store.storage)
+
+    assert ["k_loc"] == handle.metric_names

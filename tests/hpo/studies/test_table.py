@@ -1,0 +1,126 @@
+"""How a study stands, as rows: what each trial had, reported and came to."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from optuna.trial import TrialState
+
+from risexp.hpo.search.suggest import suggest
+from risexp.hpo.store.store import Store
+from risexp.hpo.studies.study import StudyRef, end_study
+from risexp.hpo.studies.table import StudyTable, TrialRow, study_table
+from risexp.hpo.trials.claim import Claim
+from risexp.hpo.trials.reaper import Reaper
+from risexp.hpo.trials.trial_result import Ending, unsound
+from risexp.space.study_spec import Charter
+from tests.support.spaces import charter, learning
+from tests.support.toy_workers import searched
+from tests.support.worker_processes import owner, queue_of
+
+CHARTER: Charter = charter(learning(pruner={"kind": "none"}))
+
+
+@pytest.fixture
+def study(store: Store) -> StudyRef:
+    return searched(store, 5, CHARTER)
+
+
+def claim(store: Store, study: StudyRef) -> Claim:
+    found = queue_of(store, study).claim(owner())
+    assert found is not None
+    return found
+
+
+def seen(store: Store, study: StudyRef) -> StudyTable:
+    return study_table(store, study, CHARTER.space)
+
+
+def row(number: int, value: float | None = None) -> TrialRow:
+    state = "waiting" if value is None else "complete"
+    return TrialRow(number, state, None, 0, 0, None, None, value, {}, None)  # type: ignore[arg-type]
+
+
+def test_a_study_of_which_nothing_is_done_has_no_best(store: Store, study: StudyRef) -> None:
+    table = seen(store, study)
+
+    assert ["waiting"] * 5 == [each.state for each in table.trials]
+    assert (5, 0, 0, False) == (table.wanted, table.done, table.epochs, table.over)
+    assert (None, None, None) == (table.best, table.lowest, table.ended)
+    assert TrialRow(0, "waiting", None, 0, 0, None, None, None, {}, None) == table.trials[0]
+
+
+def test_each_trial_is_shown_as_it_stands(store: Store, study: StudyRef) -> None:
+    for scores, ending in (
+        ([5.0, 3.0, 4.0], Ending("complete", "finished", 3.0)),
+        ([6.0], Ending("pruned", "pruned")),
+        ([], unsound("chance")),
+        ([], Ending("failed", "ValueError")),
+    ):
+        held = claim(store, study)
+        drawn = held.suggest(lambda trial: suggest(CHARTER, trial))
+        for epoch, score in enumerate(scores, start=1):
+            held.report(epoch, score)
+        held.finish(ending)
+        assert drawn == seen(store, study).trials[held.number].values
+    running = claim(store, study)
+    running.report(1, 9.0)
+
+    table = seen(store, study)
+
+    shown = [(each.state, each.reason, each.epoch, each.k_loc, each.best) for each in table.trials]
+    assert [
+        ("complete", "finished", 3, 4.0, 3.0),
+        ("pruned", "pruned", 1, 6.0, 6.0),
+        ("pruned", "chance", 0, None, None),
+        ("failed", "ValueError", 0, None, None),
+        ("running", None, 1, 9.0, 9.0),
+    ] == shown
+    assert [3.0, None, None, None, None] == [each.value for each in table.trials]
+    assert (4, 5, False) == (table.done, table.epochs, table.over)
+    assert CHARTER.base_values() == table.trials[0].values
+    assert table.trials[0].seconds is not None
+    assert table.trials[4].seconds is None
+
+
+def test_attempts_are_counted_and_the_end_of_a_study_is_said(store: Store, study: StudyRef) -> None:
+    first = claim(store, study)
+    Reaper(queue_of(store, study).leases, study).abandon(first.lease.owner)
+    claim(store, study)
+    end_study(store, study, "stopped by hand")
+
+    table = seen(store, study)
+
+    assert [2, 0, 0, 0, 0] == [each.attempts for each in table.trials]
+    assert "stopped by hand" == table.ended
+
+
+def test_a_trial_that_somebody_adds_meanwhile_is_a_row(store: Store, study: StudyRef) -> None:
+    store.storage.create_new_trial(study.id)
+
+    table = seen(store, study)
+
+    assert 6 == len(table.trials)
+    assert TrialState.RUNNING.name.lower() == table.trials[5].state
+
+
+def test_the_best_is_the_first_of_the_lowest() -> None:
+    table = StudyTable("toy", 4, None, (row(0, 2.0), row(1, 1.0), row(2, 1.0), row(3)))
+
+    assert (1, 1.0) == (table.best and table.best.number, table.lowest)
+    assert not table.over
+    assert replace(table, trials=table.trials[:3]).over
+
+
+def test_a_table_is_plain_json(store: Store, study: StudyRef) -> None:
+    held = claim(store, study)
+    held.suggest(lambda trial: suggest(CHARTER, trial))
+    held.report(1, 5.0)
+    held.finish(Ending("complete", "finished", 5.0))
+
+    document = json.loads(json.dumps(seen(store, study).as_json(), allow_nan=False))
+
+    assert ("toy", 5, None, 0, 1) == tuple(
+        document[name] for name in ("study", "wanted", "ended", "best", "epochs")
+    )
+    assert CHARTER.base_values() == document["trials"][0]["values"]

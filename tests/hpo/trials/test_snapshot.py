@@ -1,0 +1,75 @@
+import pytest
+
+from risexp.hpo.store.store import Store
+from risexp.hpo.studies.study import StudyRef, end_study
+from risexp.hpo.trials.claim import Claim
+from risexp.hpo.trials.invariants import TrialRecord, constancy
+from risexp.hpo.trials.queue import Queue
+from risexp.hpo.trials.snapshot import study_record
+from risexp.hpo.trials.trial_result import Ending, unsound
+from tests.support.worker_processes import draw, owner, queue_of
+
+
+@pytest.fixture
+def queue(store: Store, study: StudyRef) -> Queue:
+    return queue_of(store, study)
+
+
+def claimed(queue: Queue) -> Claim:
+    claim = queue.claim(owner())
+    assert claim is not None
+    return claim
+
+
+def test_a_study_is_told_as_it_is_stored(store: Store, study: StudyRef, queue: Queue) -> None:
+    first = claimed(queue)
+    x, y = first.suggest(draw)
+    first.release()
+    first = claimed(queue)
+    first.suggest(draw)
+    first.report(1, 0.25)
+    first.finish(Ending("complete", "early-stop", 0.25))
+    pruned = claimed(queue)
+    pruned.report(1, 0.75)
+    pruned.finish(unsound("collapse"))
+    claimed(queue)
+    end_study(store, study, "stopped")
+
+    record = study_record(store, study)
+
+    assert ("toy", 4, frozenset({2, 3})) == (record.name, record.wanted, record.left)
+    drawn = {"x": x, "y": y}
+    assert record.trials[0] == TrialRecord(
+        number=0,
+        slot=0,
+        state="complete",
+        value=0.25,
+        reason="early-stop",
+        reports={1: 0.25},
+        parameters=drawn,
+        tried={1: drawn, 2: drawn},
+        held=False,
+    )
+    assert ("pruned", None, "collapse") == (
+        record.trials[1].state,
+        record.trials[1].value,
+        record.trials[1].reason,
+    )
+    assert ("running", True, {}) == (
+        record.trials[2].state,
+        record.trials[2].held,
+        record.trials[2].tried,
+    )
+    assert "waiting" == record.trials[3].state
+
+
+def test_parameters_that_changed_between_attempts_are_found(
+    store: Store, study: StudyRef, queue: Queue
+) -> None:
+    claim = claimed(queue)
+    claim.suggest(draw)
+    claim.release()
+    again = claimed(queue)
+    queue.leases.record(again.lease, {"x": 0.125})
+
+    assert [0] == [each.number for each in constancy(study_record(store, study))]

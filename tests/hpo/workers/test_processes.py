@@ -1,0 +1,119 @@
+"""Many workers at once, and a killer among them: each trial is done, and done once."""
+
+import random
+import secrets
+from multiprocessing.context import ForkServerProcess
+
+import pytest
+
+from risexp.hpo.store.leases import TTL_S, Owner
+from risexp.hpo.store.store import Store
+from risexp.hpo.studies.study import StudyRef, open_study
+from risexp.hpo.trials.reaper import Reaper
+from risexp.hpo.trials.snapshot import study_record
+from tests.support.worker_processes import (
+    begun,
+    exit_codes,
+    opened,
+    owner,
+    plan,
+    queue_of,
+    start,
+    until,
+    violations,
+    work,
+)
+
+
+def test_four_workers_do_forty_trials_each_once(url: str) -> None:
+    with opened(url) as store:
+        study = open_study(store, plan(40))
+        owners = [owner() for _ in range(4)]
+
+        processes = [start(work, url, each, TTL_S, 0.0) for each in owners]
+
+        assert [0] * 4 == exit_codes(*processes, limit_s=100.0)
+        assert [] == violations(store, study)
+        attempts = begun(store, study)
+        assert [*range(40)] == sorted(int(each.run_id.removeprefix("toy-")) for each in attempts)
+        assert {"complete"} == {each.state for each in study_record(store, study).trials}
+        assert {each.id for each in owners} >= {each.lease.owner for each in attempts}
+
+
+class Storm:
+    """Kills workers that are at work and starts others, as a supervisor that sees them end."""
+
+    def __init__(self, store: Store, study: StudyRef, workers: int, ttl_s: float = TTL_S) -> None:
+        self._store = store
+        self._leases = queue_of(store, study, ttl_s).leases
+        self._reaper = Reaper(self._leases, study, most_deaths=10**6)
+        self._ttl_s = ttl_s
+        self._pace_s = 0.02
+        self._alive: dict[str, ForkServerProcess] = {}
+        for _ in range(workers):
+            self._start()
+
+    def kill(self, *, seen: bool) -> bool:
+        """Kill one who has begun a trial; false where none has.
+
+        Args:
+            seen: Whether the supervisor gives back what it held; else its lease has to run out.
+        """
+        begun = [
+            each.lease.owner
+            for each in self._leases.look().living
+            if each.lease.owner in self._alive and each.parameters is not None
+        ]
+        if not begun:
+            return False
+        victim = random.Random(secrets.randbits(32)).choice(begun)  # noqa: S311 - whom to kill
+        process = self._alive.pop(victim)
+        process.kill()
+        process.join()
+        if seen:
+            self._reaper.abandon(victim)
+        self._start()
+        return True
+
+    def over(self) -> list[int | None]:
+        """How those end whom nobody kills."""
+        return exit_codes(*self._alive.values(), limit_s=200.0)
+
+    def _start(self) -> None:
+        me: Owner = owner()
+        self._alive[me.id] = start(work, self._store.url, me, self._ttl_s, self._pace_s)
+
+
+def rage(store: Store, trials: int, workers: int, deaths: int, ttl_s: float, *, seen: bool) -> None:
+    study = open_study(store, plan(trials))
+    storm = Storm(store, study, workers, ttl_s)
+    for _ in range(deaths):
+        until(lambda: storm.kill(seen=seen))
+
+    assert [0] * workers == storm.over()
+    record = study_record(store, study)
+    assert [] == violations(store, study)
+    assert ["complete"] * trials == [each.state for each in record.trials]
+    attempts = begun(store, study)
+    assert trials <= len(attempts) <= trials + deaths
+    assert trials == len({each.lease.trial_id for each in attempts if each.ended == "finished"})
+
+
+def test_a_storm_of_deaths_loses_no_trial(url: str) -> None:
+    with opened(url) as store:
+        rage(store, trials=12, workers=3, deaths=6, ttl_s=TTL_S, seen=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_long_storm_that_nobody_sees_loses_no_trial(url: str) -> None:
+    """Machines are lost: every trial waits for its lease to run out."""
+    with opened(url) as store:
+        rage(store, trials=60, workers=4, deaths=20, ttl_s=2.0, seen=False)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_long_storm_loses_no_trial(url: str) -> None:
+    with opened(url) as store:
+        rage(store, trials=120, workers=8, deaths=60, ttl_s=TTL_S, seen=True)

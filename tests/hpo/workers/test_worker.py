@@ -1,0 +1,269 @@
+"""A worker with a toy in place of a training: what it claims, and what its study is told."""
+
+import signal
+from threading import Thread
+
+import pytest
+
+from risexp.errors import EnvironmentFailed, TrainingAborted
+from risexp.hpo.search.distributions import stored
+from risexp.hpo.search.pruning_callback import HEARING
+from risexp.hpo.store.leases import Leases
+from risexp.hpo.store.store import Store
+from risexp.hpo.studies.study import StudyRef, end_study
+from risexp.hpo.trials.lease_guard import fenced
+from risexp.hpo.trials.reaper import Reaper
+from risexp.hpo.workers import worker as module
+from risexp.hpo.workers.worker import Job, Result, Worker
+from risexp.runs.outcome import EndRun, aborted, complete, pruned, signalled
+from risexp.training.events import EpochEnded, RunStarted
+from tests.support.spaces import charter, planted
+from tests.support.toy_workers import (
+    CHARTER,
+    DONE,
+    attempts,
+    reasons,
+    searched,
+    states,
+    toy,
+    trials,
+    work,
+    worker,
+)
+from tests.support.trainers import epochs_of, small_trainer
+from tests.support.worker_processes import opened, owner
+
+
+@pytest.fixture(params=["sqlite"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """A worker knows nothing of databases: one is enough."""
+    return str(request.param)
+
+
+@pytest.fixture
+def study(store: Store) -> StudyRef:
+    return searched(store, 3)
+
+
+def test_every_trial_is_trained_once_and_told(store: Store, study: StudyRef) -> None:
+    train = toy()
+
+    code, _ = work(store, study, train)
+
+    assert 0 == code
+    assert [0, 1, 2] == [job.number for job in train.jobs]
+    assert ["toy-000", "toy-001", "toy-002"] == [job.run_id for job in train.jobs]
+    assert ["complete"] * 3 == states(store, study)
+    assert [1.5] * 3 == [each.value for each in trials(store, study)]
+    assert ["finished"] * 3 == [each.ended for each in attempts(store, study)]
+
+
+def test_trial_zero_is_the_base_and_others_are_what_was_drawn(
+    store: Store, study: StudyRef
+) -> None:
+    train = toy()
+
+    work(store, study, train)
+
+    base, *others = (job.loaded.config for job in train.jobs)
+    assert CHARTER.base == base
+    assert CHARTER.base not in others
+    for job in train.jobs:
+        known = job.loaded.config.flat()
+        assert dict(job.values) == {path: known[path] for path in job.values}
+
+
+@pytest.mark.parametrize(
+    ("ending", "state", "reason"),
+    [
+        (Result(complete("early-stop", 2), 0.5), "complete", "early-stop"),
+        (Result(DONE, None), "failed", "no-score"),
+        (Result(DONE, float("nan")), "pruned", "non-finite"),
+        (pruned("it was worse"), "pruned", "pruned"),
+        (aborted(TrainingAborted("it counts nothing", guard="chance")), "pruned", "chance"),
+        (ZeroDivisionError("no scenes"), "failed", "ZeroDivisionError"),
+    ],
+)
+def test_the_study_is_told_how_a_run_ended(
+    store: Store, ending: object, state: str, reason: str
+) -> None:
+    study = searched(store, 1)
+
+    code, _ = work(store, study, toy(ending))
+
+    assert 0 == code
+    assert [state] == states(store, study)
+    assert [reason] == reasons(store, study)
+
+
+def test_a_guard_leaves_a_constraint_and_a_pruner_none(store: Store) -> None:
+    study = searched(store, 2)
+    fault = aborted(TrainingAborted("it counts nothing", guard="chance"))
+
+    work(store, study, toy(pruned("it was worse"), fault))
+
+    found = store.storage.get_all_trials(study.id)
+    assert [{}, {"chance": 1.0}] == [dict(each.constraints) for each in found]
+
+
+def test_an_error_fails_one_trial_and_says_where(store: Store, study: StudyRef) -> None:
+    code, said = work(store, study, toy(ZeroDivisionError("no scenes")))
+
+    assert 0 == code
+    assert ["failed", "complete", "complete"] == states(store, study)
+    assert "trial 0: ZeroDivisionError: no scenes" in said
+    assert any("Traceback" in each for each in said)
+
+
+def test_values_that_are_no_run_fail_their_trial_alone(store: Store) -> None:
+    """Each value is allowed by the space, and together they are no configuration."""
+    clash = {"training.batch": {"kind": "choice", "options": [64, 48]}}
+    odd = charter(planted(clash, base="smoke", fixed={"training.accumulation": 64}))
+    study = searched(store, 1, odd)
+    trial = store.storage.list_trials(study.id)[0].trial_id
+    store.storage.set_trial_system_attr(
+        trial, "fixed_params", stored(odd.space.vary, {"training.batch": 48})
+    )
+
+    code = Worker(store, study, odd, owner(), toy()).run(lambda _: None)
+
+    assert 0 == code
+    assert ["failed"] == states(store, study)
+    assert ["ConfigInvalid"] == reasons(store, study)
+
+
+def test_whoever_lost_its_lease_writes_nothing_and_takes_another_trial(
+    store: Store, study: StudyRef
+) -> None:
+    train = toy(fenced("another worker has it"))
+    before: list[object] = []
+
+    def lose(job: Job) -> Result:
+        if not train.jobs:
+            (held,) = Leases(store, study.uid).look().living
+            Reaper(Leases(store, study.uid), study).abandon(held.lease.owner)
+            before.append(store.storage.get_trial(held.lease.trial_id))
+        return train(job)
+
+    worker_of_it = worker(store, study, lose)
+    code = worker_of_it.run(lambda _: None)
+
+    assert 0 == code
+    assert "died" == attempts(store, study)[0].ended
+    assert [0, 0, 1, 2] == [job.number for job in train.jobs]
+    assert [1, 2] == [job.attempt for job in train.jobs][:2]
+    assert ["complete"] * 3 == states(store, study)
+
+
+def test_a_late_ending_of_a_lost_trial_is_not_told(store: Store, study: StudyRef) -> None:
+    """It says that it is complete, and does not know that somebody else has the trial."""
+    first = True
+
+    def late(_job: Job) -> Result:
+        nonlocal first
+        if first:
+            first = False
+            leases = Leases(store, study.uid)
+            (held,) = leases.look().living
+            Reaper(leases, study).abandon(held.lease.owner)
+            return Result(DONE, 99.0)
+        return Result(DONE, 1.0)
+
+    code, said = work(store, study, late)
+
+    assert 0 == code
+    assert [1.0] * 3 == [each.value for each in trials(store, study)]
+    assert any("another worker goes on" in each for each in said)
+
+
+def test_a_trial_whose_machine_failed_counts_a_death_each_time(store: Store) -> None:
+    study = searched(store, 2)
+    full = EnvironmentFailed("cannot write: no space left on device")
+
+    work(store, study, toy(full, full, full))
+
+    assert ["failed", "complete"] == states(store, study)
+    assert ["attempts", "finished"] == reasons(store, study)
+    assert ["died"] * 3 == [each.ended for each in attempts(store, study)][:3]
+
+
+def test_a_worker_takes_no_trial_of_a_study_that_has_ended(store: Store, study: StudyRef) -> None:
+    end_study(store, study, "stopped by hand")
+    train = toy()
+
+    code, said = work(store, study, train)
+
+    assert (0, []) == (code, train.jobs)
+    assert ["study toy ended: stopped by hand"] == said
+
+
+def test_a_study_that_ends_meanwhile_gets_its_trial_back_at_the_end_of_an_epoch(
+    store: Store, study: StudyRef
+) -> None:
+    epoch = epochs_of(small_trainer())[0]
+
+    def ends(job: Job) -> Result:
+        job.stopping(epoch)
+        end_study(store, study, "12 s are over")
+        job.stopping(RunStarted("toy-000", 3, 0, 4))
+        with pytest.raises(EndRun) as stop:
+            job.stopping(epoch)
+        return Result(stop.value.outcome, None)
+
+    code, said = work(store, study, ends)
+
+    assert 0 == code
+    assert ["waiting"] * 3 == states(store, study)
+    assert ["released"] == [each.ended for each in attempts(store, study)]
+    assert "study toy ended: 12 s are over" == said[-1]
+
+
+def test_how_a_trial_was_heard_is_added_up_over_its_attempts(store: Store) -> None:
+    study = searched(store, 1)
+    first, second, third = epochs_of(small_trainer())
+
+    def heard(job: Job) -> Result:
+        job.hearing(RunStarted(job.run_id, 3, 0, 4))
+        if job.attempt == 1:
+            listen(job, first)
+            listen(job, second)
+            return Result(signalled(signal.SIGTERM), None)
+        listen(job, third)
+        return Result(DONE, third.scores["k_loc"])
+
+    work(store, study, heard)
+    work(store, study, heard)
+
+    (trial,) = store.storage.get_all_trials(study.id)
+    told = trial.user_attrs[HEARING]
+    assert (3, 2) == (told["reports"], told["asked"])
+    assert [1, 2, 3] == sorted(trial.intermediate_values)
+
+
+def listen(job: Job, epoch: EpochEnded) -> None:
+    job.hearing(epoch)
+    job.hearing.enforce(epoch)
+
+
+def test_a_worker_waits_for_a_trial_that_somebody_else_may_give_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_POLL_S", 0.01)
+    study = searched(store, 1)
+    left: list[int] = []
+
+    def waits() -> None:
+        with opened(store.url) as own:
+            left.append(worker(own, study, toy()).run(lambda _: None))
+
+    waiter = Thread(target=waits)
+
+    def given_back_late(_job: Job) -> Result:
+        waiter.start()
+        return Result(signalled(signal.SIGTERM), None)
+
+    code, _ = work(store, study, given_back_late)
+    waiter.join(60.0)
+
+    assert (75, [0]) == (code, left)
+    assert ["complete"] == states(store, study)

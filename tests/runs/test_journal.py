@@ -1,0 +1,275 @@
+import json
+import math
+import os
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from risexp.errors import DataInvalid, EnvironmentFailed
+from risexp.runs.journal import Journal
+from risexp.runs.journal_format import Note, Row, read_journal
+
+
+def clock(start: int = 1_000) -> Callable[[], int]:
+    """A second later with every look."""
+    times = iter(range(start, start + 1_000_000, 1_000))
+    return lambda: next(times)
+
+
+def opened(folder: Path, start: int = 1_000) -> Journal:
+    return Journal(folder / "journal.jsonl", "run-1", clock(start))
+
+
+def written(folder: Path, *rows: Mapping[str, float]) -> Journal:
+    """A journal with one row an epoch."""
+    journal = opened(folder)
+    for step, values in enumerate(rows, start=1):
+        journal.write(step, values)
+    return journal
+
+
+def documents(journal: Journal) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in journal.path.read_text("utf-8").splitlines()]
+
+
+def test_a_row_says_run_step_time_and_values(tmp_path: Path) -> None:
+    journal = written(tmp_path, {"beta": 0.1, "val/k_loc": 3.25})
+
+    expected = {"run": "run-1", "step": 1, "time": 1000, "values": {"beta": 0.1, "val/k_loc": 3.25}}
+    assert [expected] == documents(journal)
+
+
+def test_what_is_not_finite_stands_beside_the_values_as_a_word(tmp_path: Path) -> None:
+    values = {"a": math.nan, "b": math.inf, "c": -math.inf, "d": 1.0}
+
+    journal = written(tmp_path, values)
+
+    (document,) = documents(journal)
+    assert {"d": 1.0} == document["values"]
+    assert {"a": "nan", "b": "inf", "c": "-inf"} == document["nonfinite"]
+
+
+def test_a_journal_is_for_its_owner_alone(tmp_path: Path) -> None:
+    journal = written(tmp_path, {"beta": 0.1})
+
+    assert 0o600 == stat.S_IMODE(journal.path.stat().st_mode)
+
+
+def test_each_row_is_on_the_disk_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+
+    written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
+
+    assert 3 == len(synced)  # two rows, and once the name of the new file
+
+
+def test_the_same_value_is_not_written_twice(tmp_path: Path) -> None:
+    first = written(tmp_path, {"beta": 0.1, "a": math.nan})
+    before = first.path.read_bytes()
+
+    opened(tmp_path).write(1, {"beta": 0.1, "a": math.nan})
+
+    assert before == first.path.read_bytes()
+
+
+def test_another_value_for_the_same_step_is_told_and_the_first_stays(tmp_path: Path) -> None:
+    written(tmp_path, {"beta": 0.1, "lr": 0.5})
+
+    resumed = opened(tmp_path, start=50_000)
+    resumed.write(1, {"beta": 0.1, "lr": 0.25})
+
+    contents = read_journal(resumed.path)
+    assert [{"beta": 0.1, "lr": 0.5}] == [row.values for row in contents.rows]
+    expected = Note("run-1", 1, 50_000, "nondeterminism", {"lr": [0.5, 0.25]})
+    assert (expected,) == contents.notes
+
+
+def test_times_of_an_epoch_computed_again_are_no_nondeterminism(tmp_path: Path) -> None:
+    written(tmp_path, {"scenes_per_s": 1800.0, "sys/cpu": 1.0})
+
+    resumed = opened(tmp_path)
+    resumed.write(1, {"scenes_per_s": 1750.0, "sys/cpu": 0.9})
+
+    assert 1 == len(documents(resumed))
+
+
+def test_a_key_that_was_not_written_yet_is_added(tmp_path: Path) -> None:
+    written(tmp_path, {"beta": 0.1})
+
+    resumed = opened(tmp_path, start=50_000)
+    resumed.write(1, {"beta": 0.1, "lr": 0.5})
+
+    assert Row("run-1", 1, 50_000, {"lr": 0.5}) == read_journal(resumed.path).rows[-1]
+    assert (0.5, None) == (resumed.value(1, "lr"), resumed.value(2, "lr"))
+
+
+@pytest.mark.parametrize("tail", [b'{"run":"run-1","st', b"\0\0\0\0", b'{"run"\n', b"\0\0\n"])
+def test_a_torn_last_line_is_cut_off_and_told(tmp_path: Path, tail: bytes) -> None:
+    journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(whole + tail)
+
+    resumed = opened(tmp_path, start=50_000)
+    resumed.write(3, {"beta": 0.3})
+
+    contents = read_journal(resumed.path)
+    assert resumed.path.read_bytes().startswith(whole)
+    assert [1, 2, 3] == [row.step for row in contents.rows]
+    assert (Note("run-1", 2, 50_000, "torn", {"bytes": len(tail)}),) == contents.notes
+    assert 0 == contents.torn
+
+
+def test_a_row_without_its_end_counts_as_torn(tmp_path: Path) -> None:
+    journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
+    journal.path.write_bytes(journal.path.read_bytes()[:-1])
+
+    contents = read_journal(journal.path)
+
+    assert [1] == [row.step for row in contents.rows]
+    assert contents.end + contents.torn == journal.path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{",
+        b"[]",
+        b"\xff\xfe",
+        b'{"run":"run-1","step":1,"time":1,"values":{"a":NaN}}',
+        b'{"run":"run-1","step":1,"time":1,"values":{"a":"1"}}',
+        b'{"run":"run-1","step":1,"time":1,"values":{},"more":1}',
+        b'{"run":"run-1","step":1.5,"time":1,"values":{}}',
+    ],
+)
+def test_damage_in_the_middle_is_never_passed_over(tmp_path: Path, line: bytes) -> None:
+    journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
+    first, second, _ = journal.path.read_bytes().split(b"\n")
+    journal.path.write_bytes(b"\n".join([first, line, second, b""]))
+
+    with pytest.raises(DataInvalid, match=f"at byte {len(first) + 1}"):
+        opened(tmp_path)
+
+
+def test_reading_goes_on_where_it_ended(tmp_path: Path) -> None:
+    journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
+    seen = read_journal(journal.path)
+
+    journal.write(3, {"beta": 0.3})
+
+    rest = read_journal(journal.path, seen.end)
+    assert [3] == [row.step for row in rest.rows]
+    assert read_journal(journal.path).end == rest.end
+
+
+def test_a_journal_of_another_run_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, {"beta": 0.1})
+
+    with pytest.raises(DataInvalid, match="is the journal of run-1, not of run-2"):
+        Journal(tmp_path / "journal.jsonl", "run-2")
+
+
+def test_what_the_disk_does_not_take_leaves_no_part_of_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = written(tmp_path, {"beta": 0.1})
+    before = journal.path.read_bytes()
+    honest = os.write
+
+    def nearly_full(number: int, text: bytes) -> int:
+        if len(text) < 30:
+            raise OSError(28, "No space left on device")
+        return honest(number, text[:40])
+
+    monkeypatch.setattr(os, "write", nearly_full)
+
+    with pytest.raises(EnvironmentFailed, match="No space left on device; make room"):
+        journal.write(2, {"beta": 0.2})
+
+    assert before == journal.path.read_bytes()
+    monkeypatch.setattr(os, "write", honest)
+    journal.write(2, {"beta": 0.2})
+    assert [1, 2] == [row.step for row in read_journal(journal.path).rows]
+
+
+def test_what_comes_in_pieces_is_whole_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = os.write
+    monkeypatch.setattr(os, "write", lambda number, text: honest(number, text[:7]))
+
+    journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
+
+    assert [0.1, 0.2] == [row.values["beta"] for row in read_journal(journal.path).rows]
+
+
+def test_a_signal_in_the_middle_of_a_line_leaves_none_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = written(tmp_path, {"beta": 0.1})
+    before = journal.path.read_bytes()
+
+    def interrupted(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        journal.write(2, {"beta": 0.2})
+
+    assert before == journal.path.read_bytes()
+
+
+def test_epochs_without_a_row_are_known(tmp_path: Path) -> None:
+    journal = written(tmp_path, {"beta": 0.1})
+    journal.write(3, {"beta": 0.3})
+
+    assert [2, 4] == journal.missing(4)
+
+
+def test_the_wall_time_of_all_attempts_leaves_out_what_lies_between(tmp_path: Path) -> None:
+    first = opened(tmp_path, start=10_000)
+    first.note(0, "started", {})
+    first.write(1, {"beta": 0.1})
+    first.write(2, {"beta": 0.2})
+    with first.path.open("ab") as file:
+        file.write(b"torn")
+    second = opened(tmp_path, start=500_000)
+    second.note(2, "started", {})
+    second.write(3, {"beta": 0.3})
+
+    assert 2.0 == second.spent_s
+    assert 2.0 + 1.0 == opened(tmp_path).spent_s
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["beta", "lr", "val/k_loc"]), st.floats(allow_subnormal=True)
+        ),
+        max_size=5,
+    ),
+    st.data(),
+)
+def test_a_journal_cut_anywhere_is_read_up_to_its_last_whole_row(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[dict[str, float]],
+    data: st.DataObject,
+) -> None:
+    folder = tmp_path_factory.mktemp("journal")
+    journal = written(folder, *rows)
+    text = journal.path.read_bytes() if journal.path.exists() else b""
+    cut = data.draw(st.integers(0, len(text)))
+    journal.path.write_bytes(text[:cut])
+
+    contents = read_journal(journal.path)
+
+    assert text[:cut].count(b"\n") == len(contents.rows)
+    assert cut == contents.end + contents.torn

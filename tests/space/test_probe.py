@@ -1,0 +1,64 @@
+"""What a probe compares: two runs that differ in one field, where that field matters."""
+
+from risexp.space.probe import Pair, pairs
+from risexp.space.spec import SearchSpace
+from tests.support.spaces import LEARNING, learning, only_when, planted
+
+
+def found(space: SearchSpace) -> dict[str, Pair]:
+    return {pair.path: pair for pair in pairs(space, space.trial_zero().config)}
+
+
+def test_every_dimension_is_compared_at_its_first_and_last_bound() -> None:
+    compared = found(learning())
+
+    assert LEARNING.keys() == compared.keys()
+    assert (1, 7) == (compared["network.depth"].one, compared["network.depth"].two)
+    assert (None, 0.999) == (
+        compared["training.ema_decay"].one,
+        compared["training.ema_decay"].two,
+    )
+
+
+def test_a_pair_differs_in_its_field_alone() -> None:
+    for path, pair in found(learning()).items():
+        one, two = (config.flat() for config in pair.configs)
+        assert {path} == {each for each in one if one[each] != two[each]}
+        assert (pair.one, pair.two) == (one[path], two[path])
+
+
+def test_a_condition_is_met_on_both_sides() -> None:
+    compared = found(learning())["count.smoothing"]
+
+    assert ["softmax", "softmax"] == [config.count.kind for config in compared.configs]
+
+
+def test_a_dimension_is_compared_where_others_bring_it_to_life() -> None:
+    vary = {
+        "loss.subspace": {"kind": "uniform", "low": 0.0, "high": 1.0},
+        "curriculum.structure_ramp": {"kind": "int", "low": 0, "high": 3},
+    }
+
+    compared = found(planted(vary, base="smoke"))["curriculum.structure_ramp"]
+
+    assert all(config.loss.subspace > 0.0 for config in compared.configs)
+
+
+def test_what_lives_nowhere_is_not_compared() -> None:
+    ramp = {"kind": "int", "low": 0, "high": 3}
+
+    assert found(planted({"curriculum.structure_ramp": ramp}, base="smoke")) == {}
+
+
+def test_forbidden_runs_are_not_compared() -> None:
+    kinds = {"kind": "choice", "options": ["ordinal", "softmax", "slots"]}
+    depth = {"kind": "int", "low": 1, "high": 3}
+    forbid = [{"network.depth": 3, "count.kind": "ordinal"}]
+
+    vary = {
+        "count.kind": kinds,
+        "network.depth": only_when(depth, count__kind=["ordinal", "slots"]),
+    }
+    compared = found(planted(vary, base="smoke", forbid=forbid))["network.depth"]
+
+    assert ["slots", "slots"] == [config.count.kind for config in compared.configs]

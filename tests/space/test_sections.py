@@ -1,0 +1,94 @@
+"""What a space may say of its sampler, its pruner, its stages and its start."""
+
+from collections.abc import Mapping
+
+import pytest
+from pydantic import ValidationError
+
+from risexp.config.words import one_sentence
+from risexp.space.pruners import Median, NoPruner, Patient, warmup_of
+from risexp.space.samplers import Tpe
+from risexp.space.spec import SearchSpace
+from tests.support.spaces import LEARNING, RIDGE, learning, planted
+
+STAGES: Mapping[str, object] = {
+    "ridge": {"sampled.ridge": RIDGE},
+    "share": {"loss.cov": {"kind": "uniform", "low": 0.0, "high": 1.0}},
+}
+
+
+def refused(**more: object) -> str:
+    with pytest.raises(ValidationError) as caught:
+        learning(**more)
+    return one_sentence(caught.value)
+
+
+def test_parzen_estimators_propose_and_the_median_prunes_unless_told() -> None:
+    space = learning()
+
+    assert Tpe() == space.sampler
+    assert Median() == space.pruner
+    assert warmup_of(space.pruner) == "auto"
+
+
+def test_the_warmup_of_a_patient_pruner_is_that_of_the_one_it_asks() -> None:
+    space = learning(pruner={"kind": "patient", "pruner": {"kind": "asha", "warmup": 7}})
+
+    assert isinstance(space.pruner, Patient)
+    assert warmup_of(space.pruner) == 7
+    assert warmup_of(NoPruner(kind="none")) is None
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"sampler": {"kind": "tpa"}}, "sampler"),
+        ({"sampler": {"kind": "tpe", "startup": 0}}, "startup = 0"),
+        ({"sampler": {"kind": "random", "startup": 3}}, "startup"),
+        ({"sampler": {"kind": "optuna"}}, "name is missing"),
+        ({"sampler": {"kind": "tpe", "seed": -1}}, "seed = -1"),
+        ({"pruner": {"kind": "medain"}}, "'median'"),
+        ({"pruner": {"kind": "median", "warmup": -1}}, "a number of epochs, 0 or more, or auto"),
+        (
+            {"pruner": {"kind": "median", "warmup": "late"}},
+            "a number of epochs, 0 or more, or auto",
+        ),
+        ({"pruner": {"kind": "median", "warmup": True}}, "a number of epochs, 0 or more, or auto"),
+        ({"pruner": {"kind": "percentile", "percentile": 100.0}}, "percentile = 100.0"),
+        ({"pruner": {"kind": "none", "warmup": 3}}, "warmup"),
+        ({"pruner": {"kind": "patient", "pruner": {"kind": "none"}}}, "'none'"),
+        ({"pruner": {"kind": "asha", "reduction": 1}}, "reduction = 1"),
+        ({"stages": STAGES}, "vary and stages are two ways to say what varies: keep one"),
+        ({"vary": {}, "stages": {"empty": {}}}, "the stage empty varies nothing"),
+        ({"vary": {}}, "nothing varies: give vary a field, or stages a stage"),
+        ({"start": {"data.seed": 3}}, "start names data.seed, which does not vary"),
+        ({"vary": {}, "stages": STAGES, "start": {"data.seed": 3}}, "start names data.seed"),
+        ({"keep": {"k_acc": -0.1}}, "keep.k_acc = -0.1"),
+    ],
+)
+def test_a_section_without_sense_is_refused_in_one_sentence(
+    more: Mapping[str, object], said: str
+) -> None:
+    assert said in refused(**more)
+
+
+def test_the_first_trial_starts_where_it_is_told() -> None:
+    zero = learning(start={"loss.count": 0.7}, fixed={"training.epochs": 5}).trial_zero()
+
+    assert zero.config.loss.count == 0.7
+    assert zero.origins["loss.count"] == "space planted: start"
+    assert zero.origins["training.epochs"] == "space planted: fixed"
+
+
+def test_what_varies_is_picked_with_conditions_before_what_they_decide() -> None:
+    asked: list[str] = []
+
+    def pick(path: str, _: object) -> str:
+        asked.append(path)
+        return "ordinal"
+
+    backwards: SearchSpace = planted(dict(reversed([*LEARNING.items()])), base="smoke")
+    values = backwards.picked(backwards.trial_zero().config.flat(), pick)
+
+    assert asked == list(values)
+    assert set(asked) == LEARNING.keys() - {"count.smoothing"}

@@ -1,0 +1,299 @@
+"""Search spaces: what a file may say, and what is drawn from it under which condition."""
+
+import math
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from risexp.config.run import RunConfig
+from risexp.errors import ConfigInvalid
+from risexp.space.dimensions import Dimension, matches
+from risexp.space.spec import SearchSpace
+
+DIMENSION: TypeAdapter[Dimension] = TypeAdapter(Dimension)
+
+CODEBOOK = {"kind": "choice", "options": ["dft", "balanced", "random"]}
+NESTED: Mapping[str, Mapping[str, object]] = {
+    # Declared innermost first: the order of drawing must come from the conditions.
+    "physics.pool_v": {"kind": "int", "low": 5, "high": 8, "when": {"physics.pool_h": [7, 8]}},
+    "physics.pool_h": {
+        "kind": "int",
+        "low": 5,
+        "high": 8,
+        "when": {"physics.codebook": ["dft", "balanced"]},
+    },
+    "physics.codebook": CODEBOOK,
+}
+
+
+def dice(seed: int = 0) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - no secret is drawn
+
+
+def dimension(**said: object) -> Dimension:
+    return DIMENSION.validate_python(said)
+
+
+def space(vary: Mapping[str, object], **more: object) -> SearchSpace:
+    return SearchSpace.model_validate({"name": "planted", "trials": 4, "vary": vary, **more})
+
+
+def draws(of: SearchSpace, count: int, seed: int = 0) -> list[dict[str, Any]]:
+    source = dice(seed)
+    base = of.trial_zero().config
+    return [of.draw(base, source) for _ in range(count)]
+
+
+@given(
+    st.sampled_from(["uniform", "log"]), st.floats(1e-6, 1e3), st.floats(1e-6, 1e3), st.integers()
+)
+def test_a_range_draws_only_what_it_holds(kind: str, one: float, two: float, seed: int) -> None:
+    assume(one != two)
+    drawn_from = dimension(kind=kind, low=min(one, two), high=max(one, two))
+    source = dice(seed)
+
+    assert all(drawn_from.holds(drawn_from.draw(source)) for _ in range(20))
+
+
+@given(st.integers(-50, 50), st.integers(1, 20), st.integers(1, 7), st.integers())
+def test_whole_numbers_are_drawn_on_their_steps(low: int, steps: int, step: int, seed: int) -> None:
+    drawn_from = dimension(kind="int", low=low, high=low + steps * step, step=step)
+    source = dice(seed)
+
+    for _ in range(20):
+        value = drawn_from.draw(source)
+        assert isinstance(value, int)
+        assert (value - low) % step == 0
+        assert low <= value <= low + steps * step
+
+
+def test_both_ends_of_whole_numbers_are_drawn() -> None:
+    drawn_from = dimension(kind="int", low=2, high=8, step=2)
+    source = dice()
+
+    assert {drawn_from.draw(source) for _ in range(100)} == {2, 4, 6, 8}
+
+
+class Extreme(random.Random):
+    """Always draws the upper end."""
+
+    def uniform(self, _low: float, high: float) -> float:
+        return high
+
+
+@given(st.floats(1e-9, 1e9))
+def test_rounding_does_not_carry_a_draw_out_of_a_log_range(high: float) -> None:
+    drawn_from = dimension(kind="log", low=high / 2.0, high=high)
+
+    assert drawn_from.holds(drawn_from.draw(Extreme()))
+
+
+def test_a_log_range_is_even_in_the_logarithm() -> None:
+    drawn_from = dimension(kind="log", low=1e-4, high=1e-2)
+    source = dice()
+
+    logs = [math.log10(float(str(drawn_from.draw(source)))) for _ in range(2000)]
+
+    assert pytest.approx(-3.0, abs=0.05) == sum(logs) / len(logs)
+    assert pytest.approx(0.25, abs=0.04) == sum(log < -3.5 for log in logs) / len(logs)
+
+
+def test_a_uniform_range_is_even() -> None:
+    drawn_from = dimension(kind="uniform", low=-1.0, high=3.0)
+    source = dice()
+
+    values = [float(str(drawn_from.draw(source))) for _ in range(2000)]
+
+    assert pytest.approx(1.0, abs=0.1) == sum(values) / len(values)
+    assert pytest.approx(0.25, abs=0.04) == sum(value < 0.0 for value in values) / len(values)
+
+
+def test_every_option_is_drawn() -> None:
+    drawn = draws(space({"physics.codebook": CODEBOOK}), 100)
+
+    assert {values["physics.codebook"] for values in drawn} == {"dft", "balanced", "random"}
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ({"kind": "uniform", "low": 0.0, "high": 1.0}, "0.5"),
+        ({"kind": "uniform", "low": 0.0, "high": 1.0}, True),
+        ({"kind": "uniform", "low": 0.0, "high": 1.0}, 1.5),
+        ({"kind": "log", "low": 0.1, "high": 1.0}, 0.05),
+        ({"kind": "int", "low": 0, "high": 8, "step": 4}, 2),
+        ({"kind": "int", "low": 0, "high": 8}, 2.0),
+        ({"kind": "int", "low": 0, "high": 8}, True),
+        ({"kind": "choice", "options": ["a", None]}, "b"),
+    ],
+)
+def test_a_dimension_does_not_hold_what_it_cannot_draw(
+    said: Mapping[str, object], value: object
+) -> None:
+    assert not dimension(**said).holds(value)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"kind": "uniform", "low": 1.0, "high": 1.0},
+        {"kind": "uniform", "low": 2.0, "high": 1.0},
+        {"kind": "uniform", "low": 0.0, "high": math.inf},
+        {"kind": "uniform", "low": math.nan, "high": 1.0},
+        {"kind": "uniform", "low": "0", "high": 1.0},
+        {"kind": "uniform", "low": 0.0},
+        {"kind": "uniform", "low": 0.0, "high": 1.0, "step": 0.1},
+        {"kind": "log", "low": 0.0, "high": 1.0},
+        {"kind": "log", "low": -1.0, "high": 1.0},
+        {"kind": "log", "low": 1.0, "high": 0.1},
+        {"kind": "int", "low": 1, "high": 1},
+        {"kind": "int", "low": 1.0, "high": 4.0},
+        {"kind": "int", "low": 1, "high": 8, "step": 4},
+        {"kind": "int", "low": 1, "high": 8, "step": 0},
+        {"kind": "choice", "options": ["dft"]},
+        {"kind": "choice", "options": ["dft", "random", "dft"]},
+        {"kind": "choice", "options": [[1, 2], [1.0, 2.0]]},
+        {"kind": "choice", "options": "dft"},
+        {"kind": "choise", "options": ["dft", "random"]},
+        {"options": ["dft", "random"]},
+        {"kind": "choice", "options": ["dft", "random"], "if": {}},
+        {"kind": "choice", "options": ["dft", "random"], "when": ["physics.codebook"]},
+    ],
+)
+def test_a_dimension_without_sense_is_refused(said: Mapping[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        dimension(**said)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"trials": 0},
+        {"trials": 2.5},
+        {"trails": 4},
+        {"fixed": [1]},
+        {"forbid": {"physics.codebook": "dft"}},
+        {"base": 3},
+        {"vary": {}},
+    ],
+)
+def test_a_space_without_sense_is_refused(more: Mapping[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        space(**{"vary": {"physics.codebook": CODEBOOK}, **more})
+
+
+def test_trial_zero_is_the_base_with_what_is_fixed() -> None:
+    zero = space({"physics.codebook": CODEBOOK}, base="smoke", fixed={"data.seed": 3}).trial_zero()
+
+    assert zero.config.physics.elements_h == 6
+    assert zero.config.data.seed == 3
+    assert zero.origins["data.seed"] == "space planted: fixed"
+    assert zero.origins["physics.elements_h"] == "preset smoke"
+
+
+def test_a_base_that_is_no_preset_is_refused() -> None:
+    with pytest.raises(ConfigInvalid, match="there is no preset 'smoky'; did you mean smoke"):
+        space({"physics.codebook": CODEBOOK}, base="smoky").trial_zero()
+
+
+def test_a_conditional_dimension_is_drawn_exactly_when_its_condition_holds() -> None:
+    drawn = draws(space(NESTED), 300)
+
+    for values in drawn:
+        pooled = values["physics.codebook"] in {"dft", "balanced"}
+        assert pooled == ("physics.pool_h" in values)
+        assert ("physics.pool_v" in values) == (values.get("physics.pool_h") in {7, 8})
+    assert {1, 2, 3} == {len(values) for values in drawn}
+
+
+def test_a_condition_on_a_field_that_does_not_vary_looks_at_the_base() -> None:
+    vary = {"sampled.ridge": {"kind": "log", "low": 1e-4, "high": 1e-2}}
+    asking = {"when": {"physics.symbols": "snapshot"}}
+
+    held = space({"sampled.ridge": vary["sampled.ridge"] | asking})
+    fresh = space(
+        {"sampled.ridge": vary["sampled.ridge"] | asking}, fixed={"physics.symbols": "snapshot"}
+    )
+
+    assert draws(held, 3) == [{}, {}, {}]
+    assert all("sampled.ridge" in values for values in draws(fresh, 3))
+
+
+def test_a_condition_on_an_undrawn_dimension_does_not_hold() -> None:
+    # The base has pool_h = null; a draw without the codebook's pool must not fall back on it.
+    vary = {
+        **NESTED,
+        "physics.pool_h": {
+            "kind": "choice",
+            "options": [None, 8],
+            "when": {"physics.codebook": "dft"},
+        },
+        "physics.pool_v": {"kind": "int", "low": 5, "high": 8, "when": {"physics.pool_h": None}},
+    }
+
+    drawn = draws(space(vary), 200)
+
+    assert all("physics.pool_h" in values for values in drawn if "physics.pool_v" in values)
+    assert any("physics.pool_v" in values for values in drawn)
+
+
+def test_dimensions_come_after_those_they_ask_about() -> None:
+    order = [path for path, _ in space(NESTED).ordered()]
+
+    assert order == ["physics.codebook", "physics.pool_h", "physics.pool_v"]
+
+
+def test_draws_are_reproducible_and_differ_by_seed() -> None:
+    one = draws(space(NESTED), 50, seed=4)
+
+    assert one == draws(space(NESTED), 50, seed=4)
+    assert one != draws(space(NESTED), 50, seed=5)
+
+
+@pytest.mark.parametrize(
+    ("codebook", "bits", "forbidden"),
+    [
+        ("dft", 1, True),
+        ("balanced", 1, True),
+        ("random", 1, False),
+        ("dft", 2, False),
+        ("random", 4, True),
+    ],
+)
+def test_a_combination_is_forbidden_when_all_its_values_meet(
+    codebook: str, bits: int, forbidden: bool
+) -> None:
+    asked = space(
+        {"physics.codebook": CODEBOOK},
+        forbid=[
+            {"physics.codebook": ["dft", "balanced"], "physics.phase_bits": 1},
+            {"physics.phase_bits": 4},
+        ],
+    )
+    known = RunConfig().replace({"physics.codebook": codebook, "physics.phase_bits": bits}).flat()
+
+    assert forbidden == asked.forbids(known)
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "expected"),
+    [
+        ("dft", "dft", True),
+        ("dft", ["dft", "random"], True),
+        ("dft", ["random"], False),
+        (None, None, True),
+        (None, [None, 4], True),
+        ([-5.0, 20.0], [-5, 20], True),
+        ([-5.0, 20.0], [[-5, 20], [0, 10]], True),
+        (-5.0, [[-5, 20]], False),
+    ],
+)
+def test_a_value_matches_itself_or_one_of_a_list(
+    value: object, wanted: JsonValue, expected: bool
+) -> None:
+    assert expected == matches(value, wanted)

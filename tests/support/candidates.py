@@ -1,0 +1,42 @@
+"""Runs that can be promoted without being trained, and contests that end as a test wants."""
+
+from collections.abc import Callable
+
+from risexp.app.promotion.evaluate_candidates import Contest
+from risexp.registry.evidence import Evidence
+from risexp.runs.folder import RunFolder
+from risexp.runs.journal import Journal
+from risexp.runs.labels import Labels
+from risexp.runs.outcome import complete
+from risexp.training.checkpoint import Checkpoint, config_tree
+from risexp.training.checkpoint_store import Owner, Vault
+from risexp.training.progress import Progress
+from risexp.training.state import State, copied
+from tests.support.networks import awake, network_config
+from tests.support.uploads import new_run, train
+
+
+def kept(name: str, seed: int = 0, labels: Labels | None = None) -> RunFolder:
+    """A complete run whose last checkpoint is a network that was never trained."""
+    config = network_config().canonical()
+    folder = new_run(name, config, labels)
+    train(folder)
+    Journal(folder.journal, name).write(3, {"guard/loss": 0.0})
+    weights = awake(config, seed=seed).state_dict()
+    checkpoint = Checkpoint(
+        run_id=name,
+        config=config_tree(config),
+        plan=folder.plans()[2],
+        scores={"k_loc": 3.0},
+        state=State(copied(weights), copied(weights), {}, {}, Progress(epoch=3), seed),
+        temperature=1.2,
+    )
+    Vault(folder.attempts()[-1], Owner(name, folder.config_sha)).save(checkpoint)
+    folder.close(complete("finished", 3))
+    return folder
+
+
+def answering(found: Evidence) -> Callable[..., Contest]:
+    """A contest that ends as a test wants it to."""
+    told = Contest(found.candidate, found.champion, found.nomp, found.snr_db, found.ms_ratio)
+    return lambda *_: told

@@ -1,0 +1,156 @@
+"""Small networks as the tests need them, and the answers of somebody who knows the truth."""
+
+from dataclasses import replace
+from functools import cache
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from risexp.config.learning import CountKind, CountPath, FactorKind, Front
+from risexp.config.run import RunConfig
+from risexp.config.training import LocalisationSpectrum
+from risexp.covariance.effective import effective
+from risexp.data.frames import Frames, Scenes
+from risexp.data.scenes import panel_of, source_steering
+from risexp.estimation.receiver_model import Setting
+from risexp.inference.estimate import Estimate
+from risexp.inference.localise import Localiser
+from risexp.model.counting import CountLaw
+from risexp.model.network import Network
+from risexp.model.observation import Observation, Observer
+from risexp.model.prediction import Pointers, Prediction, predicted
+from tests.support.localisation import config_of, scenes_of
+
+FRONTS: tuple[Front, ...] = get_args(Front)
+KINDS: tuple[CountKind, ...] = get_args(CountKind)
+PATHS: tuple[CountPath, ...] = get_args(CountPath)
+FACTORS: tuple[FactorKind, ...] = get_args(FactorKind)
+MAKES = [
+    (front, kind) for front in FRONTS for kind in FACTORS if front == "image" or kind != "spectrum"
+]
+"""Every front with every kind of factors that it can serve."""
+SURE = 30.0
+
+
+@cache
+def network_config(*overrides: str, front: Front | None = None) -> RunConfig:
+    """A network of a few thousand weights on the small panel."""
+    seen = () if front is None else (f"network.front={front}",)
+    small = ("network.width=16", "network.depth=1", "network.heads=2")
+    return config_of(*small, *seen, *overrides, preset="smoke")
+
+
+def untrained(config: RunConfig, device: torch.device | str = "cpu", seed: int = 0) -> Network:
+    """A network as training begins with it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(config).to(device)
+
+
+def awake(config: RunConfig, device: torch.device | str = "cpu", seed: int = 0) -> Network:
+    """A network whose every weight was moved: layers that start at zero say something."""
+    network = untrained(config, "cpu", seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(0.1 * torch.randn(weight.shape, generator=generator))
+    return network.to(device)
+
+
+def observed(config: RunConfig, count: int = 4, device: torch.device | str = "cpu") -> Observation:
+    """What a network sees of the first scenes of its configuration."""
+    return Observer.of(config)(scenes_of(config, count, device).frames)
+
+
+@torch.no_grad()
+def answer(config: RunConfig, frames: Frames, beta: float = 0.0, seed: int = 0) -> Prediction:
+    """What an awake network says of frames."""
+    said: Prediction = awake(config, frames.y.device, seed)(Observer.of(config)(frames), beta)
+    return said
+
+
+def outputs(prediction: Prediction) -> dict[str, Tensor]:
+    """Every tensor of a prediction, by name."""
+    found = {
+        "angle": prediction.angle_factor,
+        "range": prediction.range_factor,
+        "factor": prediction.effective.factor,
+        "diagonal": prediction.effective.diagonal,
+        "logits": prediction.count_logits,
+        "found": prediction.found_logits,
+        **vars(prediction.pointers),
+    }
+    return found if prediction.heat is None else found | {"heat": prediction.heat.logits}
+
+
+def total(prediction: Prediction) -> Tensor:
+    """All logits, the covariance and the pointers, plainly summed."""
+    logits = [prediction.count_logits, prediction.found_logits]
+    factor = torch.view_as_real(prediction.effective.factor)
+    parts = [*logits, factor, *vars(prediction.pointers).values()]
+    return torch.stack([part.sum() for part in parts]).sum()
+
+
+def without_gradient(network: Network, rounding: float = 1e-6) -> set[str]:
+    """Parameters that received none, or nothing but rounding beside the largest of all."""
+    gradients = {name: weight.grad for name, weight in network.named_parameters()}
+    sizes = {
+        name: 0.0 if each is None else float(each.abs().max()) for name, each in gradients.items()
+    }
+    return {name for name, size in sizes.items() if size <= rounding * max(sizes.values())}
+
+
+def sound_gradients(network: Network) -> bool:
+    """Whether every gradient there is, is a number."""
+    found = [weight.grad for weight in network.parameters() if weight.grad is not None]
+    return len(found) > 0 and all(bool(gradient.isfinite().all()) for gradient in found)
+
+
+def finite(prediction: Prediction) -> bool:
+    """Whether every value of an answer is a number."""
+    return all(bool(value.isfinite().all()) for value in outputs(prediction).values())
+
+
+def truthful(config: RunConfig, scenes: Scenes, kind: CountKind = "ordinal") -> Prediction:
+    """What somebody would answer who knows the truth."""
+    truth, snr_db = scenes.truth, scenes.frames.snr_db
+    assert snr_db is not None
+    waves = source_steering(panel_of(config.physics), truth)
+    angle = (waves * truth.powers.float().sqrt().unsqueeze(-1)).mT
+    covariance = predicted(angle, torch.zeros_like(angle), 0.1)
+    existence = torch.where(truth.present, SURE, -SURE)
+    last = truth.present & ~truth.present.roll(-1, -1)
+    last[:, -1] = truth.present[:, -1]
+    classes = torch.where(last, SURE, -SURE)
+    rows = {"ordinal": existence[:, 1:], "slots": existence, "softmax": classes}
+    return Prediction(
+        angle_factor=angle,
+        range_factor=torch.zeros_like(angle),
+        lambda_range=0.1,
+        effective=effective(covariance, snr_db),
+        count_logits=rows[kind],
+        count_law=CountLaw(kind, existence.shape[1]),
+        found_logits=torch.full_like(existence, SURE),
+        pointers=Pointers(
+            truth.phi_rad.nan_to_num().float(),
+            truth.theta_rad.nan_to_num().float(),
+            truth.range_m.nan_to_num(1.0).reciprocal().float(),
+            existence,
+        ),
+    )
+
+
+def saying(prediction: Prediction, logits: Tensor) -> Prediction:
+    """The same answer with another opinion of the count."""
+    return replace(prediction, count_logits=logits)
+
+
+def localised(
+    config: RunConfig,
+    prediction: Prediction,
+    frames: Frames,
+    spectrum: LocalisationSpectrum = "pointers",
+) -> Estimate:
+    """Where a prediction says the sources are."""
+    return Localiser(Setting.of(config), spectrum)(prediction, frames)

@@ -1,0 +1,81 @@
+"""Workers with a toy in place of a training, and what their study says of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from risexp.hpo.store.leases import Attempt, Leases
+from risexp.hpo.store.store import Store
+from risexp.hpo.studies.start import Beginning
+from risexp.hpo.studies.start_points import base_point
+from risexp.hpo.studies.study import StudyRef, open_study
+from risexp.hpo.trials.invariants import TrialRecord
+from risexp.hpo.trials.snapshot import study_record
+from risexp.hpo.workers.worker import Job, Result, Train, Worker
+from risexp.runs.outcome import complete
+from risexp.space.study_spec import Charter
+from tests.support.spaces import charter, learning
+from tests.support.worker_processes import owner
+
+CHARTER = charter(learning(pruner={"kind": "none"}))
+
+
+DONE = complete("finished", 3)
+
+
+def searched(store: Store, trials: int, of: Charter = CHARTER) -> StudyRef:
+    return open_study(store, Beginning.new(of, (base_point(of),), {}).plan("toy", trials))
+
+
+@dataclass
+class Toy:
+    """Trains nothing, and ends as it is told to: `Result`, outcome, or error, job by job."""
+
+    endings: Iterator[Any]
+    jobs: list[Job] = field(default_factory=list)
+
+    def __call__(self, job: Job) -> Result:
+        self.jobs.append(job)
+        ending = next(self.endings)
+        if isinstance(ending, BaseException):
+            raise ending
+        return ending if isinstance(ending, Result) else Result(ending, None)
+
+
+def toy(*endings: object) -> Toy:
+    """Ends so, one job after another, and then always well."""
+
+    def all_of_them() -> Iterator[object]:
+        yield from endings
+        while True:
+            yield Result(DONE, 1.5)
+
+    return Toy(all_of_them())
+
+
+def worker(store: Store, study: StudyRef, train: Train) -> Worker:
+    return Worker(store, study, CHARTER, owner(), train)
+
+
+def work(store: Store, study: StudyRef, train: Train) -> tuple[int, list[str]]:
+    """The exit code of one worker, and what it said."""
+    said: list[str] = []
+    code = worker(store, study, train).run(said.append)
+    return code, said
+
+
+def trials(store: Store, study: StudyRef) -> tuple[TrialRecord, ...]:
+    return study_record(store, study).trials
+
+
+def states(store: Store, study: StudyRef) -> list[str]:
+    return [each.state for each in trials(store, study)]
+
+
+def reasons(store: Store, study: StudyRef) -> list[object]:
+    found = store.storage.get_all_trials(study.id)
+    return [each.user_attrs.get("reason") for each in found]
+
+
+def attempts(store: Store, study: StudyRef) -> list[Attempt]:
+    return Leases(store, study.uid).attempts()

@@ -1,0 +1,66 @@
+"""A sender may die at any moment, and two may begin at once: the record is there once."""
+
+import pytest
+
+from risexp.tracking import uploader as sender
+from risexp.tracking.client import Runs
+from risexp.tracking.stores import Store
+from risexp.tracking.upload_state import Busy
+from risexp.tracking.uploader import STEPS
+from tests.support.uploads import artifacts_of, ask, due, finished, held, run_ids, sent
+
+pytestmark = pytest.mark.usefixtures("own_home")
+
+
+class Killed(BaseException):
+    """What no code catches: the process is gone."""
+
+
+class Killer:
+    """Ends a sender when it reaches a step for the n-th time."""
+
+    def __init__(self, step: str, times: int) -> None:
+        self.step = step
+        self.left = times
+
+    def __call__(self, reached: str) -> None:
+        self.left -= reached == self.step
+        if self.left == 0:
+            raise Killed
+
+
+@pytest.mark.parametrize(
+    ("step", "times"), [*((step, 1) for step in STEPS), ("sent", 2), ("advanced", 3)]
+)
+def test_a_sender_killed_at_any_step_is_taken_up_by_the_next(
+    store: Store, runs: Runs, monkeypatch: pytest.MonkeyPatch, step: str, times: int
+) -> None:
+    monkeypatch.setattr(sender, "_LINES", 3)
+    folder = finished(f"killed-{step}-{times}")
+    with pytest.raises(Killed):
+        sent(folder, store, runs, reached=Killer(step, times))
+
+    sent(folder, store, runs)
+
+    (run_id,) = run_ids(folder, store)
+    assert due(folder) == held(folder, store)
+    assert [("FINISHED",)] == ask(store, "SELECT status FROM runs WHERE run_uuid = ?", run_id)
+    inputs = ask(store, "SELECT COUNT(*) FROM inputs WHERE destination_id = ?", run_id)
+    assert [(2,)] == inputs
+    assert 4 == sum(name.endswith(".png") for name in artifacts_of(folder, store))
+
+
+def test_a_sender_keeps_others_out_while_it_is_at_it(store: Store, runs: Runs) -> None:
+    folder = finished("raced")
+    met: list[str] = []
+
+    def meet(step: str) -> None:
+        with pytest.raises(Busy, match="another process sends the record of raced"):
+            sent(folder, store, runs)
+        met.append(step)
+
+    sent(folder, store, runs, reached=meet)
+
+    assert list(STEPS) == met
+    assert 1 == len(run_ids(folder, store))
+    assert due(folder) == held(folder, store)

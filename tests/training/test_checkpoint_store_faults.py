@@ -1,0 +1,258 @@
+"""Checkpoints under damage: it is seen, set aside, and a sound one is found."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from risexp.errors import CheckpointDamaged
+from risexp.training.checkpoint import Checkpoint
+from risexp.training.checkpoint_manifest import committed, unpacked
+from risexp.training.checkpoint_store import best, newest
+from risexp.training.progress import Best
+from tests.support.checkpoint_stores import OWNER, chosen, epoch_found, filled, names
+from tests.support.trainers import same_state
+
+DAMAGE = ("flip", "truncate", "delete", "lengthen", "empty")
+
+
+def damage(path: Path, kind: str, place: float) -> None:
+    content = bytearray(path.read_bytes())
+    at = int(place * len(content))
+    match kind:
+        case "flip":
+            content[at] ^= 1 << int(place * 1e6) % 8
+        case "truncate":
+            del content[at:]
+        case "lengthen":
+            content += b" "
+        case "empty":
+            content.clear()
+    path.unlink()
+    if kind != "delete":
+        path.write_bytes(content)
+
+
+def assert_damage_is_seen(folder: Path, run: tuple[Checkpoint, ...], rng: random.Random) -> None:
+    """Damage one file of the newest checkpoint: the one before it must be what is found."""
+    vault = filled(folder, run[:2])
+    files = sorted(vault.folder.glob("epoch-000002*"))
+    assert 3 == len(files)
+    kind, path = rng.choice(DAMAGE), rng.choice(files)
+    damage(path, kind, rng.random())
+
+    found = newest([vault.folder], OWNER)
+
+    assert found.checkpoint is not None, (kind, path.name)
+    assert same_state(run[0].state, found.checkpoint.state), (kind, path.name)
+    assert 1 == len(found.damaged), (kind, path.name)
+    assert (1,) == committed(vault.folder)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_damage_to_any_file_is_seen_and_the_one_before_is_used(
+    tmp_path: Path, run: tuple[Checkpoint, ...], seed: int
+) -> None:
+    assert_damage_is_seen(tmp_path, run, random.Random(seed))  # noqa: S311 - places of damage
+
+
+@pytest.mark.slow
+def test_a_thousand_damages_are_seen(tmp_path: Path, run: tuple[Checkpoint, ...]) -> None:
+    rng = random.Random(1000)  # noqa: S311
+    for index in range(1000):
+        assert_damage_is_seen(tmp_path / str(index), run, rng)
+
+
+@pytest.mark.parametrize("file", ["manifest.json", ".json", ".safetensors"])
+def test_ten_flipped_bits_in_each_file_are_seen(
+    tmp_path: Path, run: tuple[Checkpoint, ...], file: str
+) -> None:
+    folder = filled(tmp_path, run[:1]).folder
+    path = next(path for path in sorted(folder.iterdir(), reverse=True) if path.name.endswith(file))
+    sound = path.read_bytes()
+    for index in range(10):
+        path.write_bytes(sound)
+        damage(path, "flip", (index + 0.37) / 10)
+        with pytest.raises(CheckpointDamaged):
+            unpacked(folder, 1)
+    path.write_bytes(sound)
+
+    assert 1 == unpacked(folder, 1).epoch
+
+
+def test_what_is_damaged_is_renamed_and_never_deleted(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    vault = filled(tmp_path, run[:2])
+    tensors = next(vault.folder.glob("epoch-000002-*.safetensors"))
+    for place in (0.5, 0.25):
+        damage(tensors, "truncate", place)
+        assert 1 == epoch_found(vault.folder)
+        vault.save(run[1])
+
+    corrupt = sorted(path.name for path in vault.folder.glob(f"{tensors.name}.corrupt*"))
+
+    assert [f"{tensors.name}.corrupt", f"{tensors.name}.corrupt-2"] == corrupt
+    sizes = [(vault.folder / name).stat().st_size for name in corrupt]
+    assert sizes[0] == pytest.approx(2 * sizes[1], abs=2)
+    assert 2 == epoch_found(vault.folder)
+
+
+def test_pruning_leaves_a_damaged_manifest_and_its_files(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    vault = filled(tmp_path, run[:2])
+    manifest = vault.folder / "epoch-000002.manifest.json"
+    damage(manifest, "flip", 0.5)
+    before = {path for path in names(vault.folder) if "000002" in path}
+
+    vault.save(run[2])
+
+    assert before <= set(names(vault.folder))
+
+
+def test_a_manifest_of_another_checkpoint_is_damage(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    folder = filled(tmp_path, run[:2]).folder
+    text = (folder / "epoch-000001.manifest.json").read_bytes()
+    (folder / "epoch-000002.manifest.json").write_bytes(text)
+
+    with pytest.raises(CheckpointDamaged, match="that of another checkpoint"):
+        unpacked(folder, 2)
+
+
+def test_the_best_is_found_beside_a_damaged_last_one(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    folder = filled(tmp_path, run).folder
+    damage(next(folder.glob("epoch-000005-*.safetensors")), "flip", 0.9)
+
+    assert (2, ()) == chosen(folder)
+
+
+def test_the_choice_is_that_of_the_newest_sound_manifest(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    folder = filled(tmp_path, run).folder
+    damage(folder / "epoch-000005.manifest.json", "flip", 0.5)
+
+    epoch, (said,) = chosen(folder)
+
+    assert 2 == epoch
+    assert "epoch-000005.manifest.json" in said
+    assert said.endswith(": set aside")
+    assert (4, 2) == committed(folder)
+
+
+def test_a_damaged_best_is_set_aside_and_the_newest_sound_one_used(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    folder = filled(tmp_path, run).folder
+    before = names(folder)
+    damage(next(folder.glob("epoch-000002-*.safetensors")), "flip", 0.9)
+
+    epoch, (damaged, used) = chosen(folder)
+
+    assert 5 == epoch
+    assert "does not have the checksum it was written with: set aside" in damaged
+    assert "the checkpoint of epoch 5 is used in place of that of epoch 2" == used
+    assert (5, 4) == committed(folder)
+    assert before == [name.removesuffix(".corrupt") for name in names(folder)]
+    assert 3 == sum(name.endswith(".corrupt") for name in names(folder))
+
+
+def test_a_best_that_was_set_aside_before_is_said_to_be_missing(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    folder = filled(tmp_path, run).folder
+    damage(next(folder.glob("epoch-000002-*.safetensors")), "flip", 0.9)
+    chosen(folder)
+
+    epoch, (missing, used) = chosen(folder)
+
+    assert 5 == epoch
+    assert "the checkpoint of epoch 2 is missing" == missing
+    assert "epoch 5 is used in place of that of epoch 2" in used
+
+
+def test_a_damaged_best_that_is_the_last_gives_way_to_the_best_before_it(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    progress = replace(run[4].state.progress, best=Best(5, "joint", 0.5))
+    better = replace(run[4], state=replace(run[4].state, progress=progress))
+    folder = filled(tmp_path, (*run[:4], better)).folder
+    damage(next(folder.glob("epoch-000005-*.safetensors")), "truncate", 0.5)
+
+    epoch, said = chosen(folder)
+
+    assert 2 == epoch
+    assert "the checkpoint of epoch 2 is used in place of that of epoch 5" == said[-1]
+
+
+def test_the_copy_of_an_earlier_attempt_stands_in_for_a_damaged_one(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    first, second = (filled(tmp_path / name, run).folder for name in ("one", "two"))
+    damage(next(second.glob("epoch-000002-*.json")), "empty", 0.0)
+
+    found = best([first, second], OWNER)
+
+    assert 2 == found.checkpoint.epoch
+    assert 1 == len(found.damaged)
+    assert ((5, 4, 2), (5, 4)) == (committed(first), committed(second))
+
+
+def test_where_none_is_sound_it_is_said_what_to_do(
+    tmp_path: Path, run: tuple[Checkpoint, ...]
+) -> None:
+    folder = filled(tmp_path, run).folder
+    for tensors in folder.glob("*.safetensors"):
+        damage(tensors, "flip", 0.5)
+
+    with pytest.raises(CheckpointDamaged, match="no sound checkpoint is left in") as caught:
+        best([folder], OWNER)
+
+    assert "put a copy of it back, or resume the run, which then begins anew" in str(caught.value)
+    assert 9 == sum(name.endswith(".corrupt") for name in names(folder))
+
+
+def test_what_is_replaced_between_two_reads_is_not_damaged(
+    tmp_path: Path, run: tuple[Checkpoint, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever trains the run keeps the best epoch anew, with its temperature."""
+    vault = filled(tmp_path, run)
+    old = next(vault.folder.glob("epoch-000002-*.json"))
+    honest, calls = Path.read_bytes, list[Path]()
+
+    def replaced(path: Path) -> bytes:
+        if path == old and not calls:
+            calls.append(path)
+            vault.save(replace(run[1], temperature=1.7))
+        return honest(path)
+
+    monkeypatch.setattr(Path, "read_bytes", replaced)
+
+    found = best([vault.folder], OWNER)
+
+    assert [old] == calls
+    assert (2, 1.7, ()) == (found.checkpoint.epoch, found.checkpoint.temperature, found.damaged)
+    assert (5, 4, 2) == committed(vault.folder)
+
+
+def test_what_is_pruned_between_two_reads_is_not_damaged(
+    tmp_path: Path, run: tuple[Checkpoint, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = filled(tmp_path, run[:4])
+    manifest = vault.folder / "epoch-000004.manifest.json"
+    honest = Path.read_bytes
+
+    def pruned(path: Path) -> bytes:
+        if path == manifest:
+            manifest.unlink(missing_ok=True)
+        return honest(path)
+
+    monkeypatch.setattr(Path, "read_bytes", pruned)
+
+    assert (2, ()) == chosen(vault.folder)

@@ -1,0 +1,73 @@
+"""The loss of an epoch against its batches, one by one."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from risexp.training.loss_meter import Means
+from tests.support.trainers import SmallLoss, summed
+
+WEIGHTS = {"cov": 0.5, "count": 2.0}
+
+
+def loss_of(cov: float, count: float, device: torch.device) -> SmallLoss:
+    terms = {"cov": torch.tensor(cov, device=device), "count": torch.tensor(count, device=device)}
+    return summed(terms, WEIGHTS)
+
+
+def add(means: Means, loss: SmallLoss, scenes: int, *, taken: bool = True) -> None:
+    means.add(means.values_of(loss), scenes, torch.tensor(taken, device=loss.total.device))
+
+
+def test_batches_count_by_their_scenes(device: torch.device) -> None:
+    means = Means(WEIGHTS, device)
+    add(means, loss_of(1.0, 3.0, device), 30)
+    add(means, loss_of(2.0, 5.0, device), 10)
+
+    losses = means.read()
+
+    assert 40 == losses.scenes
+    assert {"cov": 1.25, "count": 3.5} == losses.raw
+    assert {"cov": 0.625, "count": 7.0} == losses.weighted
+    assert 7.625 == losses.total
+
+
+@given(
+    batches=st.lists(
+        st.tuples(st.floats(-1e3, 1e3), st.integers(1, 300), st.booleans()), min_size=1
+    )
+)
+def test_the_mean_is_over_all_scenes_of_taken_batches(
+    batches: list[tuple[float, int, bool]],
+) -> None:
+    device = torch.device("cpu")
+    means = Means(WEIGHTS, device)
+    for value, scenes, taken in batches:
+        add(means, loss_of(value, 1.0, device), scenes, taken=taken)
+    each = [torch.tensor(value).double().repeat(n) for value, n, taken in batches if taken]
+
+    found = means.read().raw["cov"]
+
+    if each:
+        assert float(torch.cat(each).mean()) == pytest.approx(found, rel=1e-9, abs=1e-9)
+    else:
+        assert math.isnan(found)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_refused_batch_leaves_no_trace_in_the_mean(device: torch.device, value: float) -> None:
+    means = Means(WEIGHTS, device)
+    add(means, loss_of(1.0, 3.0, device), 30)
+    add(means, loss_of(value, 7.0, device), 30, taken=False)
+
+    assert {"cov": 1.0, "count": 3.0} == means.read().raw
+
+
+def test_values_carry_no_gradient() -> None:
+    cov = torch.tensor(1.0, requires_grad=True)
+    loss = summed({"cov": cov, "count": cov * 2.0}, WEIGHTS)
+
+    assert not Means(WEIGHTS, torch.device("cpu")).values_of(loss).requires_grad

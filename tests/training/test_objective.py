@@ -1,0 +1,135 @@
+"""What a network is trained towards is what it is judged by."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from risexp.config.run import RunConfig
+from risexp.data.frames import Scenes
+from risexp.data.scenes import SceneGenerator
+from risexp.errors import TrainingAborted
+from risexp.evaluation.validation import Validator
+from risexp.model.network import Network
+from risexp.model.observation import Observation
+from risexp.model.prediction import Prediction
+from risexp.training.curriculum import curriculum
+from risexp.training.objective import Marking, Teacher
+from tests.support.host_syncs import Waits, looks
+from tests.support.localisation import config_of
+
+CPU = torch.device("cpu")
+BLENDED = ("beta.start=0.3", "beta.final=0.3")
+
+
+def small(*more: str) -> RunConfig:
+    return config_of("network.width=16", "network.depth=1", *more, preset="smoke")
+
+
+def drawn(config: RunConfig, device: torch.device, scenes: int = 40) -> Scenes:
+    return SceneGenerator(config.physics, config.data, device).scenes("validation", 0, scenes)
+
+
+def newborn(config: RunConfig, device: torch.device) -> Network:
+    torch.manual_seed(3)
+    return Network(config).to(device)
+
+
+def test_training_and_validation_mark_the_same_answer_alike(device: torch.device) -> None:
+    """Museum 12: two copies of the loss had drifted apart."""
+    config = small(*BLENDED)
+    scenes, network, teacher = drawn(config, device), newborn(config, device), Teacher.of(config)
+    plan = curriculum(config)[0]
+
+    taught = teacher(network.train(), scenes, plan)
+    judged = Validator.of(config, scenes)(network, plan.beta, Marking(teacher, plan))
+
+    assert plan.beta > 0.0
+    assert math.isclose(float(taught.total.detach()), judged["loss"], rel_tol=1e-5)
+
+
+def test_a_loss_has_the_terms_that_its_plan_weighs(device: torch.device) -> None:
+    config = small("loss.subspace=0.5", "loss.cov_pred=0")
+    plan = curriculum(config)[0]
+
+    loss = Teacher.of(config)(newborn(config, device), drawn(config, device), plan)
+
+    assert plan.active.keys() == loss.terms.keys()
+    assert {"cov", "count", "pointers", "existence", "found", "subspace"} == set(plan.active)
+    weighed = sum(weight * float(loss.terms[name]) for name, weight in plan.active.items())
+    assert math.isclose(weighed, float(loss.total.detach()), rel_tol=1e-6)
+
+
+def test_compressed_labels_are_other_labels(device: torch.device) -> None:
+    config = small()
+    compressed = config.replace({"loss.label_power": "compressed"})
+    scenes, network = drawn(config, device), newborn(config, device)
+    plan = curriculum(config)[0]
+
+    one, other = (Teacher.of(each)(network, scenes, plan).terms for each in (config, compressed))
+
+    assert abs(float(one["cov"] - other["cov"])) > 1e-3
+    assert torch.equal(one["count"], other["count"])
+
+
+def test_learned_balances_are_part_of_what_is_taught(device: torch.device) -> None:
+    config = small("loss.balance=uncertainty")
+    teacher = Teacher.of(config, device)
+
+    loss = teacher(newborn(config, device), drawn(config, device), curriculum(config)[0])
+
+    slopes = torch.autograd.grad(loss.total, list(teacher.balance.parameters()))
+    assert 6 == len(slopes)
+    assert all(bool(slope != 0.0) for slope in slopes)
+
+
+class Detached(Network):
+    """Its covariance is a constant, while all other answers have their gradient."""
+
+    def forward(self, observation: Observation, beta: float) -> Prediction:
+        answer = super().forward(observation, beta)
+        return replace(answer, effective=answer.effective.detach())
+
+
+def test_a_covariance_without_a_gradient_is_no_answer_to_learn_from() -> None:
+    config = small(*BLENDED)
+    teacher, scenes, plan = Teacher.of(config), drawn(config, CPU), curriculum(config)[0]
+
+    with pytest.raises(
+        TrainingAborted, match="epoch 1: the effective covariance has no gr"
+    ) as caught:
+        teacher(Detached(config), scenes, plan)
+
+    assert "blend" == caught.value.guard
+
+
+def test_where_nothing_is_learned_no_gradient_is_missed() -> None:
+    config = small(*BLENDED)
+    teacher, scenes, plan = Teacher.of(config), drawn(config, CPU), curriculum(config)[0]
+
+    with torch.no_grad():
+        loss = teacher(newborn(config, CPU), scenes, plan)
+
+    assert not loss.total.requires_grad
+
+
+def test_samples_alone_still_have_the_gradient_of_the_prediction() -> None:
+    config = small("beta.start=1", "beta.final=1", "loss.cov_pred=0.1")
+    teacher, scenes, plan = Teacher.of(config), drawn(config, CPU), curriculum(config)[0]
+
+    assert plan.beta == 1.0
+    assert teacher(newborn(config, CPU), scenes, plan).total.requires_grad
+
+
+def test_the_host_never_waits_while_an_answer_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = small(*BLENDED)
+    teacher, scenes, plan = Teacher.of(config), drawn(config, CPU), curriculum(config)[0]
+    network = newborn(config, CPU)
+    teacher(network, scenes, plan)
+
+    with looks(monkeypatch) as seen, Waits() as waits:
+        teacher(network, scenes, plan)
+
+    assert [] == seen
+    assert [] == waits.names

@@ -22,9 +22,9 @@ from risexp.data.scenes import SceneGenerator
 from risexp.model.network import Network, part_of
 from risexp.training.batches import KeyedBatches
 from risexp.training.events import EpochEnded
-from risexp.training.objective import Teacher
+from risexp.training.objective import Objective
 from risexp.training.plan import Plan
-from risexp.training.setup import Lesson, trainer_of
+from risexp.training.setup import TrainSetup, build_trainer
 
 BATCH, EPOCHS = 8, 20
 
@@ -108,8 +108,8 @@ def main() -> None:
     config = configured(given.steps)
     generator = SceneGenerator(config.physics, config.data)
     torch.manual_seed(config.training.seed)
-    network, teacher = Network(config), Teacher.of(config)
-    trainer = trainer_of(config, Lesson(network, part_of, teacher, unjudged), generator)
+    network, teacher = Network(config), Objective.of(config)
+    trainer = build_trainer(config, TrainSetup(network, part_of, teacher, unjudged), generator)
     batches = Poisoned(trainer.batches, given.every)
     trainer.batches = batches
     trainer.recipe = replace(trainer.recipe, replays=given.steps)

@@ -33,11 +33,11 @@ from risexp.app.run.reproduce import recalled, reproduce
 from risexp.errors import InvalidInput
 from risexp.hpo.store.address import STORE, store_url
 from risexp.hpo.store.leases import Attempt, Leases
-from risexp.hpo.store.store import Store, open_store
+from risexp.hpo.store.store import StudyStore, open_store
 from risexp.hpo.studies.study import StudyRef, find_study, run_id
 from risexp.hpo.trials.invariants import FINAL
 from risexp.hpo.trials.requeue import MOST_DEATHS
-from risexp.hpo.trials.snapshot import study_record
+from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.runs.folder import find_run, is_run
 from risexp.runs.journal_format import STARTED, Note, read_journal
 from risexp.tracking.stores import OFF
@@ -144,14 +144,14 @@ def once_more(runs: Sequence[str]) -> list[bool]:
 
 
 def row_of(
-    store: Store,
+    store: StudyStore,
     study: StudyRef,
     kills: Sequence[Kill],
     verdicts: Sequence[bool],
     minutes: float,
 ) -> Row:
     """What the database and the journals say."""
-    record = study_record(store, study)
+    record = study_snapshot(store, study)
     attempts = Leases(store, study.uid).attempts()
     states = Counter(each.state for each in record.trials)
     slots = Counter(each.slot for each in record.trials if each.slot is not None)
@@ -217,7 +217,7 @@ def _server() -> Iterator[str]:
         yield server.create(STUDY)
 
 
-def _kill(store: Store, search: int, dice: random.Random) -> list[Kill]:
+def _kill(store: StudyStore, search: int, dice: random.Random) -> list[Kill]:
     """Kill a worker of this search that has begun a trial, if there is one that may be."""
     try:
         leases = Leases(store, find_study(store, STUDY).uid)

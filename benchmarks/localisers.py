@@ -19,7 +19,7 @@ from risexp.estimation.grid import search_grid
 from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.pursuit import Pursuit, pursue
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.inference.estimate import Estimate, joined
@@ -81,7 +81,7 @@ def ideas(config: RunConfig, scenes: int) -> list[Row]:
 
 def variants(config: RunConfig, drawn: Scenes) -> dict[str, Estimate]:
     """The search once, and several ways to read it."""
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     law = HeldSymbols.of(setting, drawn.frames)
     grid = search_grid(setting.panel, setting.view, drawn.frames.y.device)
     pursuit = pursue(law, grid, setting.view.sources_max)
@@ -119,7 +119,7 @@ def print_growth(large: RunConfig, small: RunConfig) -> None:
     for config, scenes in ((small, 512), (large, 128)):
         name = f"{config.physics.elements_h} x {config.physics.elements_v}"
         drawn = at_level(config, 10, scenes)
-        localise = Nomp(Setting.of(config))
+        localise = Nomp(ReceiverModel.of(config))
         localise(drawn.frames[:16])
         times.append(timed(localise, drawn) / scenes)
         scores = summarise(score_scenes(localise(drawn.frames), drawn.truth))

@@ -31,19 +31,19 @@ from optuna.samplers import RandomSampler
 from optuna.storages import RDBStorage
 from rich.console import Console
 
-from risexp.app.run.run import Company, Machine
-from risexp.app.run.train import go_on
-from risexp.app.search.study_record import StudyRecord, study_labels
+from risexp.app.run.run import Callbacks, Machine
+from risexp.app.run.train import resume_run
+from risexp.app.search.study_record import StudyUploader, study_labels
 from risexp.app.search.trial import folder_of
 from risexp.app.search.worker import owner_of
 from risexp.hpo.search.pruning_callback import SCORE
 from risexp.hpo.store.store import find_store, open_store
-from risexp.hpo.studies.facts import charter_of, facts_of
-from risexp.hpo.studies.study import Plan, find_study, open_study
-from risexp.hpo.workers.worker import Job, Result, Worker
+from risexp.hpo.studies.facts import facts_from_spec, spec_from_facts
+from risexp.hpo.studies.study import StudyPlan, find_study, open_study
+from risexp.hpo.workers.worker import Job, JobResult, Worker
 from risexp.runs.folder import create_run
 from risexp.space.spec import SearchSpace
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from risexp.tracking.stores import chosen_store
 from risexp.training.curriculum import curriculum
 from risexp.training.events import EpochEnded, Event
@@ -119,20 +119,20 @@ def ours(_size: Size, ready: Connection) -> None:
     study = find_study(store, STUDY)
     labels = study_labels(study, "small", chosen_store(None))
 
-    def train(job: Job) -> Result:
+    def train(job: Job) -> JobResult:
         began = time.perf_counter()
-        company = Company(
+        company = Callbacks(
             first=(clock.within(job.fence),),
             recorders=(job.hearing,),
             enders=(job.hearing.enforce, job.stopping),
-            within=lambda tell: job.fence.within(clock.within(tell)),
+            write_guard=lambda tell: job.fence.write_guard(clock.within(tell)),
         )
-        finished = go_on(folder_of(job, labels), CPU, Console(quiet=True), company)
+        finished = resume_run(folder_of(job, labels), CPU, Console(quiet=True), company)
         clock.add("wall", began)
         best = finished.best
-        return Result(finished.outcome, None if best is None else best.scores[SCORE])
+        return JobResult(finished.outcome, None if best is None else best.scores[SCORE])
 
-    charter = charter_of(study.name, study.facts)
+    charter = spec_from_facts(study.name, study.facts)
     worker = Worker(store, study, charter, owner_of("benchmark", os.getpid()), train)
     ready.send(None)
     ready.recv()
@@ -143,7 +143,7 @@ def ours(_size: Size, ready: Connection) -> None:
 
 def fluent(size: Size, ready: Connection) -> None:
     """Call MLflow and Optuna in the loop, a share of the trials."""
-    clock, charter = Clock(), Charter.of(size.space())
+    clock, charter = Clock(), StudySpec.of(size.space())
     mlflow.set_tracking_uri(f"sqlite:///{Path.cwd()}/fluent.db")
     mlflow.set_experiment(STUDY)
 
@@ -165,8 +165,8 @@ def fluent(size: Size, ready: Connection) -> None:
 
         began = time.perf_counter()
         with mlflow.start_run():
-            company = Company(recorders=(log, report), within=clock.within)
-            go_on(folder, CPU, Console(quiet=True), company)
+            company = Callbacks(recorders=(log, report), write_guard=clock.within)
+            resume_run(folder, CPU, Console(quiet=True), company)
         clock.add("wall", began)
         return min(scores)
 
@@ -208,9 +208,11 @@ def raced(
 def of_ours(size: Size) -> dict[str, Any]:
     """A study with its sender, as `risexp hpo` has it."""
     with closing(open_store(None)) as store:
-        study = open_study(store, Plan(STUDY, size.trials, facts_of(Charter.of(size.space()))))
+        study = open_study(
+            store, StudyPlan(STUDY, size.trials, facts_from_spec(StudySpec.of(size.space())))
+        )
         before = resource.getrusage(resource.RUSAGE_SELF)
-        with StudyRecord(study, chosen_store(None)) as record:
+        with StudyUploader(study, chosen_store(None)) as record:
             seconds, spent = raced(ours, size)
         after = resource.getrusage(resource.RUSAGE_SELF)
         sender_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

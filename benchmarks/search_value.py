@@ -19,7 +19,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from risexp.app.search.search import Wanted, search
+from risexp.app.search.search import SearchRequest, search
 from risexp.hpo.store.address import embedded
 from risexp.space.files import load_space
 from risexp.space.spec import SearchSpace
@@ -73,7 +73,7 @@ def space_of(arm: str, seed: int, epochs: int) -> SearchSpace:
 def searched(arm: str, seed: int, trials: int, epochs: int) -> Found:
     """The study of an arm, made or gone on with."""
     name = f"{arm.replace(', ', '-')}-{seed}"
-    wanted = Wanted(
+    wanted = SearchRequest(
         space=space_of(arm, seed, epochs), study=name, trials=trials, tracking="off", unchecked=True
     )
     search(wanted, lambda _table, _remark: None, lambda sentence: print(f"{name}: {sentence}"))

@@ -28,8 +28,8 @@ from risexp.evaluation.validation import Validator
 from risexp.loss.target import Target
 from risexp.model.network import Network, part_of
 from risexp.training.curriculum import curriculum
-from risexp.training.objective import Marking, Teacher
-from risexp.training.setup import Lesson, trainer_of
+from risexp.training.objective import Objective, ValidationLoss
+from risexp.training.setup import TrainSetup, build_trainer
 from risexp.training.trainer import Trainer
 
 DENSE_SCENES = 64
@@ -83,21 +83,21 @@ def prepared(config: RunConfig) -> tuple[Trainer, Validator]:
     """A trainer with everything that the configuration asks for, and its validator."""
     generator = SceneGenerator(config.physics, config.data)
     torch.manual_seed(config.training.seed)
-    teacher = Teacher.of(config)
+    teacher = Objective.of(config)
     validator = Validator.of(config, generator.scenes("validation", 0, config.validation.scenes))
-    lesson = Lesson(
+    lesson = TrainSetup(
         Network(config),
         part_of,
         teacher,
-        lambda network, plan: validator(network, plan.beta, Marking(teacher, plan)),
+        lambda network, plan: validator(network, plan.beta, ValidationLoss(teacher, plan)),
         teacher.balance,
     )
-    return trainer_of(config, lesson, generator), validator
+    return build_trainer(config, lesson, generator), validator
 
 
 def parts(config: RunConfig, trainer: Trainer, batches: int) -> Clock:
     """Time every part of a step on fresh batches."""
-    clock, teacher, plan = Clock(), Teacher.of(config), curriculum(config)[-1]
+    clock, teacher, plan = Clock(), Objective.of(config), curriculum(config)[-1]
     generator = SceneGenerator(config.physics, config.data)
     walk = generator.batches("train", config.training.batch)
     network = trainer.network.train()
@@ -120,9 +120,9 @@ def parts(config: RunConfig, trainer: Trainer, batches: int) -> Clock:
 
 def print_epoch(config: RunConfig, trainer: Trainer, validator: Validator, step_s: float) -> None:
     """The rate of whole epochs, validation with real localisation included."""
-    plan, teacher = curriculum(config)[-1], Teacher.of(config)
+    plan, teacher = curriculum(config)[-1], Objective.of(config)
     started = time.perf_counter()
-    validator(trainer.network, plan.beta, Marking(teacher, plan))
+    validator(trainer.network, plan.beta, ValidationLoss(teacher, plan))
     judged = time.perf_counter() - started
     steps = config.training.scenes_per_epoch // config.training.batch
     scenes = steps * config.training.batch
@@ -136,7 +136,7 @@ def print_ratio(config: RunConfig) -> None:
     """Factored against dense: the blend, its error, its eigenvalues, and the gradient of both."""
     generator = SceneGenerator(config.physics, config.data)
     scenes = next(iter(islice(generator.batches("train", DENSE_SCENES), 1)))
-    teacher, torch_network = Teacher.of(config), Network(config)
+    teacher, torch_network = Objective.of(config), Network(config)
     seen = teacher.observe(scenes.frames)
     target = Target.of(generator.panel, scenes.truth, seen.snr_db, 1e-3)
     factor = torch_network(seen, 0.0).predicted.factor.detach().requires_grad_()

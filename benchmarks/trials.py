@@ -28,12 +28,12 @@ from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import RDBStorage
 
 from risexp.hpo.store.address import address_of
-from risexp.hpo.store.leases import Owner
-from risexp.hpo.store.store import Store, open_store
-from risexp.hpo.studies.study import Plan, StudyRef, find_study, open_study
+from risexp.hpo.store.leases import LeaseOwner
+from risexp.hpo.store.store import StudyStore, open_store
+from risexp.hpo.studies.study import StudyPlan, StudyRef, find_study, open_study
 from risexp.hpo.trials.queue import Queue
 from risexp.hpo.trials.reaper import Reaper
-from risexp.hpo.trials.trial_result import Ending
+from risexp.hpo.trials.trial_result import TrialResult
 
 REPORTS = 10
 SPAWN = multiprocessing.get_context("spawn")
@@ -44,14 +44,14 @@ def draw(trial: Trial) -> float:
     return sum(trial.suggest_float(f"x{index}", 0.0, 1.0) for index in range(10))
 
 
-def queue_of(store: Store, study: StudyRef) -> Queue:
+def queue_of(store: StudyStore, study: StudyRef) -> Queue:
     """A worker's view, with a sampler that takes no time."""
     return Queue(store, study, RandomSampler(), MedianPruner())
 
 
-def me() -> Owner:
+def me() -> LeaseOwner:
     """This process as a worker."""
-    return Owner(uuid.uuid4().hex, socket.gethostname(), os.getpid())
+    return LeaseOwner(uuid.uuid4().hex, socket.gethostname(), os.getpid())
 
 
 def ours(url: str, name: str, ready: Connection) -> None:
@@ -65,7 +65,7 @@ def ours(url: str, name: str, ready: Connection) -> None:
         for step in range(1, REPORTS + 1):
             claim.report(step, value / step)
             claim.should_prune()
-        claim.finish(Ending("complete", "finished", value))
+        claim.finish(TrialResult("complete", "finished", value))
     ready.send(0)
 
 
@@ -111,12 +111,12 @@ def timed(
     return seconds, twice
 
 
-def rates(store: Store, workers: int, trials: int) -> dict[str, float]:
+def rates(store: StudyStore, workers: int, trials: int) -> dict[str, float]:
     """Trials and reports a second, ours and plain Optuna's."""
     found = {}
     for label, loop in (("ours", ours), ("optuna", plain)):
         name = f"{label}-{workers}-{uuid.uuid4().hex[:6]}"
-        study = open_study(store, Plan(name, trials, {}))
+        study = open_study(store, StudyPlan(name, trials, {}))
         seconds, twice = timed(loop, store.url, name, workers)
         done = queue_of(store, study).standing().complete
         found[f"{label}_trials_per_s"] = done / seconds
@@ -133,9 +133,9 @@ def hold(url: str, name: str, ready: Connection) -> None:
     ready.recv()
 
 
-def recovery(store: Store, times: int) -> list[float]:
+def recovery(store: StudyStore, times: int) -> list[float]:
     """Seconds from the end of a worker that is seen to another one's claim of its trial."""
-    study = open_study(store, Plan(f"dead-{uuid.uuid4().hex[:6]}", times, {}))
+    study = open_study(store, StudyPlan(f"dead-{uuid.uuid4().hex[:6]}", times, {}))
     queue = queue_of(store, study)
     reaper, found = Reaper(queue.leases, study), []
     for _ in range(times):
@@ -150,14 +150,14 @@ def recovery(store: Store, times: int) -> list[float]:
         claim = queue.claim(me())
         found.append(time.perf_counter() - began)
         if claim is not None:
-            claim.finish(Ending("failed", "benchmark"))
+            claim.finish(TrialResult("failed", "benchmark"))
     return found
 
 
-def latency(store: Store, waiting: int) -> dict[str, float]:
+def latency(store: StudyStore, waiting: int) -> dict[str, float]:
     """What one claim, its suggestion and a report take among so many that wait."""
     began = time.perf_counter()
-    study = open_study(store, Plan(f"many-{uuid.uuid4().hex[:6]}", waiting, {}))
+    study = open_study(store, StudyPlan(f"many-{uuid.uuid4().hex[:6]}", waiting, {}))
     found = {"created_s": time.perf_counter() - began}
     queue = Queue(store, study, TPESampler(n_startup_trials=5), MedianPruner())
     spent: dict[str, list[float]] = {"claim": [], "suggest": [], "report": [], "finish": []}
@@ -171,7 +171,7 @@ def latency(store: Store, waiting: int) -> dict[str, float]:
         claim.report(1, value)
         claim.should_prune()
         marks.append(time.perf_counter())
-        claim.finish(Ending("complete", "finished", value))
+        claim.finish(TrialResult("complete", "finished", value))
         marks.append(time.perf_counter())
         for name, start, end in zip(spent, marks, marks[1:], strict=False):
             spent[name].append(end - start)

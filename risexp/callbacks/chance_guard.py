@@ -78,7 +78,7 @@ def near_chance_loss(scores: Mapping[str, float]) -> bool:
     return not scores["count_nll"] < _NEAR * scores["count_nll_chance"]
 
 
-class Chance:
+class ChanceGuard:
     """Ends a run whose count has been at chance for some judged epochs of one phase.
 
     Where the scenes are too few to tell, the epochs are counted and none ends the run.

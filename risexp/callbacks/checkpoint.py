@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from risexp.training.checkpoint import Checkpoint
-from risexp.training.checkpoint_store import Vault
+from risexp.training.checkpoint_store import CheckpointStore
 from risexp.training.events import EpochEnded, Event
 from risexp.training.state import State
 
 
 @dataclass(frozen=True)
-class Keeper:
+class CheckpointCallback:
     """Commits every epoch it is told of; to be told after the guards, for sound epochs only."""
 
-    vault: Vault
+    vault: CheckpointStore
     config: Mapping[str, Any]
     """The canonical configuration as plain values."""
     state: Callable[[], State]

@@ -25,7 +25,7 @@ class LastConfusions:
 
 
 @dataclass(frozen=True)
-class Confusions:
+class ConfusionRecorder:
     """Writes the confusions of every epoch; to be told after the recorder."""
 
     journal: Journal

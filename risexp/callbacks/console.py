@@ -17,14 +17,14 @@ from risexp.callbacks.epoch_table import (
     widths,
     yardsticks,
 )
-from risexp.callbacks.eta import Pace
+from risexp.callbacks.eta import Eta
 from risexp.callbacks.live_table import LiveView
-from risexp.callbacks.run_loop import Observer
+from risexp.callbacks.run_loop import Callback
 from risexp.training.events import EpochEnded, EpochStarted, Event, RunEnded, RunStarted
 from risexp.training.plan import Plan
 
 
-def view(console: Console, plans: Sequence[Plan], sources_max: int) -> Observer:
+def view(console: Console, plans: Sequence[Plan], sources_max: int) -> Callback:
     """The observer that suits what the console writes to."""
     if console.quiet:
         return _nobody
@@ -46,7 +46,7 @@ class LineView:
     terms: tuple[str, ...]
     """Of the loss, in any epoch."""
     sources_max: int
-    pace: Pace = field(default_factory=Pace)
+    pace: Eta = field(default_factory=Eta)
     _phase: str = field(default="", init=False)
     _headed: bool = field(default=False, init=False)
     _gone: bool = field(default=False, init=False)

@@ -9,7 +9,7 @@ from risexp.training.events import EpochEnded, Event, RunStarted, StopTraining
 
 
 @dataclass(frozen=True)
-class Patience:
+class EarlyStopping:
     """Ends a run that has not become better for some judged epochs of its last phase.
 
     An earlier phase is never cut short: the run would end without those that follow.
@@ -49,7 +49,7 @@ class Until:
 
 
 @dataclass
-class WallTime:
+class TimeBudget:
     """Ends a run with the epoch that passes its limit of time."""
 
     limit_s: float

@@ -8,7 +8,7 @@ from risexp.training.events import BatchEnded, EpochEnded, EpochStarted, Event, 
 
 
 @dataclass
-class Pace:
+class Eta:
     """Counts epochs and batches, and the time they take."""
 
     clock: Callable[[], float] = monotonic

@@ -26,7 +26,7 @@ class Guard(Protocol):
         """What it measures in an event; nothing in one that does not concern it."""
 
 
-class Watch:
+class GuardCallback:
     """Several guards at once: an observer that reads them, and one that ends the run."""
 
     def __init__(self, guards: Sequence[Guard]) -> None:

@@ -46,7 +46,7 @@ def batch_marks(batches: KeyedBatches, epochs: int) -> Iterator[bytes]:
         yield from scene_marks(batches.scenes(epoch + 1, batch))
 
 
-class Leak:
+class LeakGuard:
     """Ends a run before its first step where two sets that have to be apart share something."""
 
     def __init__(self, sets: Mapping[str, Marks]) -> None:

@@ -25,7 +25,7 @@ _ADVICE: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Accounts:
+class EpochGuard:
     """The accounts of an epoch: steps, movement, finite weights, and a loss as planned."""
 
     limits: Limits
@@ -41,7 +41,7 @@ class Accounts:
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlanGuard:
     """The plans in force are those of the table that was made, and recorded, before the run."""
 
     plans: Sequence[Plan]
@@ -78,7 +78,7 @@ _ENOUGH: Final = 10
 """Steps after which a parameter without a gradient has none to expect."""
 
 
-class Gradients:
+class GradientGuard:
     """Every trainable parameter has received a gradient once the last phase was trained a while.
 
     A run is ended after ten steps of that phase, never before: a layer of zeros hides those behind
@@ -139,7 +139,7 @@ def never_touched(stepper: Stepper, idle: tuple[str, ...] = ()) -> Mapping[Part,
 
 
 @dataclass(frozen=True)
-class Blend:
+class BlendGuard:
     """Samples that are blended in change what is decomposed."""
 
     least: float = 1e-3

@@ -21,7 +21,7 @@ from risexp.callbacks.epoch_table import (
     warning,
     yardsticks,
 )
-from risexp.callbacks.eta import Pace
+from risexp.callbacks.eta import Eta
 from risexp.runs.epoch_metrics import scenes_per_s
 from risexp.training.events import EpochEnded, EpochStarted, Event, RunEnded, RunStarted
 from risexp.training.plan import Plan
@@ -34,12 +34,12 @@ class LiveView:
     """A table of the last epochs under the progress of this one, drawn anew in place."""
 
     def __init__(
-        self, console: Console, terms: tuple[str, ...], sources_max: int, pace: Pace | None = None
+        self, console: Console, terms: tuple[str, ...], sources_max: int, pace: Eta | None = None
     ) -> None:
         self._console = console
         self._terms = terms
         self._sources_max = sources_max
-        self._pace = Pace() if pace is None else pace
+        self._pace = Eta() if pace is None else pace
         self._run_id = ""
         self._plan: Plan | None = None
         self._ended: list[EpochEnded] = []

@@ -3,10 +3,16 @@
 from collections.abc import Sequence
 from functools import partial
 
-from risexp.callbacks.chance_guard import Chance
-from risexp.callbacks.guard import Guard, Watch
-from risexp.callbacks.learning_guards import Accounts, Blend, Gradients, Planned, never_touched
-from risexp.callbacks.run_loop import Observer
+from risexp.callbacks.chance_guard import ChanceGuard
+from risexp.callbacks.guard import Guard, GuardCallback
+from risexp.callbacks.learning_guards import (
+    BlendGuard,
+    EpochGuard,
+    GradientGuard,
+    PlanGuard,
+    never_touched,
+)
+from risexp.callbacks.run_loop import Callback
 from risexp.runs.journal import Journal
 from risexp.training.plan import Plan
 from risexp.training.trainer import Trainer
@@ -26,17 +32,20 @@ def standard_guards(
     done = trainer.progress.epoch
     row = journal.value(done, "guard/chance")
     return (
-        Accounts(trainer.recipe.limits),
-        Planned(plans),
-        Gradients(partial(never_touched, trainer.stepper, tuple(idle)), plans),
-        Blend(),
-        Chance(row=0 if row is None else int(row), phase=trainer.progress.phase),
+        EpochGuard(trainer.recipe.limits),
+        PlanGuard(plans),
+        GradientGuard(partial(never_touched, trainer.stepper, tuple(idle)), plans),
+        BlendGuard(),
+        ChanceGuard(row=0 if row is None else int(row), phase=trainer.progress.phase),
     )
 
 
-def in_order(
-    watch: Watch, recorders: Sequence[Observer], keeper: Observer, enders: Sequence[Observer]
-) -> tuple[Observer, ...]:
+def callback_order(
+    watch: GuardCallback,
+    recorders: Sequence[Callback],
+    keeper: Callback,
+    enders: Sequence[Callback],
+) -> tuple[Callback, ...]:
     """All listeners of a run.
 
     An unsound epoch is recorded and never kept: going on would meet the fault again. An epoch that

@@ -11,11 +11,11 @@ from risexp.training.events import Event, RunEnded, RunStarted, StopTraining
 from risexp.training.plan import Plan
 from risexp.training.progress import Progress
 
-Observer = Callable[[Event], None]
+Callback = Callable[[Event], None]
 """Told every event of a run, in its order; it may end the run only by raising."""
 
 
-class Followed(Protocol):
+class RunnableTrainer(Protocol):
     """What can be driven; a `Trainer` is one."""
 
     @property
@@ -34,9 +34,9 @@ class Followed(Protocol):
         """Train on, telling what happens."""
 
 
-def follow(
-    trainer: Followed,
-    observers: Sequence[Observer],
+def run_loop(
+    trainer: RunnableTrainer,
+    observers: Sequence[Callback],
     run_id: str,
     record: Callable[[Outcome], None],
 ) -> Outcome:
@@ -63,7 +63,7 @@ def follow(
     return outcome
 
 
-def _driven(trainer: Followed, observers: Sequence[Observer], run_id: str) -> Outcome:
+def _driven(trainer: RunnableTrainer, observers: Sequence[Callback], run_id: str) -> Outcome:
     done, epochs = trainer.progress.epoch, len(trainer.plans)
     try:
         _tell(observers, RunStarted(run_id, epochs, done, len(trainer.batches)))
@@ -83,13 +83,13 @@ def _driven(trainer: Followed, observers: Sequence[Observer], run_id: str) -> Ou
     return complete("finished", trainer.progress.epoch)
 
 
-def _tell(observers: Iterable[Observer], event: Event) -> None:
+def _tell(observers: Iterable[Callback], event: Event) -> None:
     for observer in observers:
         observer(event)
 
 
 def _close(
-    observers: Iterable[Observer], outcome: Outcome, record: Callable[[Outcome], None]
+    observers: Iterable[Callback], outcome: Outcome, record: Callable[[Outcome], None]
 ) -> None:
     """Tell everybody the end, whoever of them fails."""
     with ExitStack() as left:

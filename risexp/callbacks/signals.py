@@ -19,7 +19,7 @@ def on_stderr(text: str) -> None:
     os.write(2, f"{text}\n".encode())
 
 
-class Signals:
+class SignalCallback:
     """An observer that listens to the system while it is entered; to be told events last.
 
     A run ends at the end of the batch in which the first signal came, and its epoch is given up:

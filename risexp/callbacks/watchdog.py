@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from risexp.callbacks.signals import on_stderr
-from risexp.core.threads import Beside
+from risexp.core.threads import BackgroundThread
 from risexp.training.events import EpochEnded, Event, RunEnded, RunStarted
 
 HUNG: Final = 76
@@ -70,7 +70,7 @@ class Silence:
         self.seconds = 0.0
 
 
-class Watchdog(Beside):
+class Watchdog(BackgroundThread):
     """An observer that looks, while it is entered, whether it is still told anything.
 
     It looks from a thread of its own. Where not even that can run, because native code holds

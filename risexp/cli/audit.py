@@ -13,8 +13,8 @@ from risexp.errors import InvalidInput, RisexpError, VerificationFailed
 from risexp.space.spec import SearchSpace
 
 if TYPE_CHECKING:
-    from risexp.app.search.audit import AuditDone, ToAudit
-    from risexp.app.search.search import Searched
+    from risexp.app.search.audit import AuditRequest, AuditResult
+    from risexp.app.search.search import SearchResult
     from risexp.hpo.studies.audits import Audited
 
 AuditOption = Annotated[
@@ -54,10 +54,10 @@ def expect_auditable(space: SearchSpace, audit: bool, share: float | None) -> No
 
 
 @dataclass(frozen=True)
-class Ending:
+class SearchEnd:
     """What became of the audit that a search was to end with."""
 
-    done: "AuditDone | None" = None
+    done: "AuditResult | None" = None
     why: str | None = None
     """Why there is none, in a sentence."""
     error: Exception | None = None
@@ -92,22 +92,27 @@ class Ending:
             raise VerificationFailed(f"study {shown.table.name}: {shown.pruner_fault}")
 
 
-def to_audit(study: str, share: float | None, means: Mapping[str, Any]) -> "ToAudit":
+def to_audit(study: str, share: float | None, means: Mapping[str, Any]) -> "AuditRequest":
     """What is asked of an audit, once it is known that it can be made.
 
     Raises:
         RisexpError: It cannot.
     """
-    from risexp.app.search.audit import ToAudit, expect_possible
+    from risexp.app.search.audit import AuditRequest, expect_possible
 
-    wanted = ToAudit(study=study, share=share, **{**means, "trial_timeout_s": None})
+    wanted = AuditRequest(study=study, share=share, **{**means, "trial_timeout_s": None})
     expect_possible(wanted)
     return wanted
 
 
 def audited(
-    found: "Searched", wanted: "ToAudit", until: float | None, spent_s: float, *, quiet: bool
-) -> Ending:
+    found: "SearchResult",
+    wanted: "AuditRequest",
+    until: float | None,
+    spent_s: float,
+    *,
+    quiet: bool,
+) -> SearchEnd:
     """The audit of a search that has come to its end; a sentence before it has.
 
     Args:
@@ -122,17 +127,17 @@ def audited(
     if not is_auditable(found, until):
         why = f"study {wanted.study} is not over: it is audited by the same command once it is"
         note(why)
-        return Ending(why=why)
+        return SearchEnd(why=why)
     left = None if wanted.timeout_s is None else max(wanted.timeout_s - spent_s, 0.0)
     try:
         with viewed(quiet=quiet) as view:
-            return Ending(audit(replace(wanted, timeout_s=left), view.show, view.say))
+            return SearchEnd(audit(replace(wanted, timeout_s=left), view.show, view.say))
     except (RisexpError, OSError) as error:
         # What the search found is still to be said, and its document to be one.
-        return Ending(why=f"the audit failed: {error}", error=error)
+        return SearchEnd(why=f"the audit failed: {error}", error=error)
 
 
-def say_audit(done: "AuditDone") -> None:
+def say_audit(done: "AuditResult") -> None:
     """An audit as a table and what follows from it."""
     told = done.audit
     say("")

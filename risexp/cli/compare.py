@@ -15,7 +15,7 @@ from risexp.cli.tables import say_tables, write_last
 from risexp.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from risexp.app.compare.compare import Answers, Compared, Comparison
+    from risexp.app.compare.compare import Compared, Comparison, RunAnswers
     from risexp.app.show.run import RunSeen
 
 RunNames = Annotated[
@@ -94,7 +94,7 @@ def compare(
 
 def _answers(
     seen: "list[RunSeen]", levels: tuple[float, ...], scenes: int, device: str, threads: int
-) -> "Answers":
+) -> "RunAnswers":
     import torch
 
     from risexp.app.compare.compare import answer

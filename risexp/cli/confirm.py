@@ -12,8 +12,8 @@ from risexp.cli.trials import number, say_unsent, study_summary
 from risexp.errors import VerificationFailed
 
 if TYPE_CHECKING:
-    from risexp.app.search.confirm import Confirmed, ToConfirm
-    from risexp.hpo.studies.confirmation import Candidate
+    from risexp.app.search.confirm import ConfirmRequest, ConfirmResult
+    from risexp.hpo.studies.confirmation import ConfirmedPoint
 
 StudyOption = Annotated[
     str, typer.Option(metavar="STUDY", help="One that has been searched; its trials are confirmed.")
@@ -66,9 +66,9 @@ def confirm(
     """
     means = crew(workers, gpus, per_gpu, device, threads, tracking)
     means |= times(timeout, trial_timeout)
-    from risexp.app.search.confirm import ToConfirm
+    from risexp.app.search.confirm import ConfirmRequest
 
-    wanted = ToConfirm(
+    wanted = ConfirmRequest(
         study=study,
         name=name or f"{study}-confirm",
         top=top,
@@ -87,14 +87,14 @@ def confirm(
         raise typer.Exit(found.searched.exit_code)
 
 
-def _confirmed(wanted: "ToConfirm", *, quiet: bool) -> "Confirmed":
+def _confirmed(wanted: "ConfirmRequest", *, quiet: bool) -> "ConfirmResult":
     from risexp.app.search.confirm import confirm
 
     with viewed(quiet=quiet) as view:
         return confirm(wanted, view.show, view.say)
 
 
-def say_confirmed(found: "Confirmed") -> None:
+def say_confirmed(found: "ConfirmResult") -> None:
     """A confirmation as a table and what follows from it."""
     told, shown = found.confirmation, found.searched.table
     table(_HEADINGS, [_cells(found, each) for each in told.candidates])
@@ -116,7 +116,7 @@ def say_confirmed(found: "Confirmed") -> None:
     say(f"or:    risexp promote --run {found.run_of(best)}")
 
 
-def _cells(found: "Confirmed", each: "Candidate") -> list[object]:
+def _cells(found: "ConfirmResult", each: "ConfirmedPoint") -> list[object]:
     apart, ends = each.difference, each.range
     interval = None if apart is None else apart.interval
     return [
@@ -132,11 +132,11 @@ def _cells(found: "Confirmed", each: "Candidate") -> list[object]:
     ]
 
 
-def _named(found: "Confirmed", each: "Candidate") -> str:
+def _named(found: "ConfirmResult", each: "ConfirmedPoint") -> str:
     return "base" if each is found.confirmation.base else str(each.trial)
 
 
-def _agreement(found: "Confirmed") -> str:
+def _agreement(found: "ConfirmResult") -> str:
     """How far the search's order held, with the number of trials that this rests on."""
     told = found.confirmation
     if told.agreement is None:

@@ -75,7 +75,7 @@ Runs = Annotated[
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProbeOptions:
     """What a probe is asked about."""
 
     loaded: Loaded
@@ -126,7 +126,7 @@ def probe(name: str) -> Callable[[Ask], Ask]:
             json: AsJson = False,
             **own: object,
         ) -> None:
-            asked = Asked(resolved(preset, config, set_), bool(preset or config or set_))
+            asked = ProbeOptions(resolved(preset, config, set_), bool(preset or config or set_))
             deliver(ask(asked, **own), json)
 
         _, *options = inspect.signature(ask).parameters.values()
@@ -140,7 +140,7 @@ def probe(name: str) -> Callable[[Ask], Ask]:
 
 
 @probe("mdl")
-def mdl(asked: Asked, scenes: Scenes = 400, snr: Snr = None) -> "Report":
+def mdl(asked: ProbeOptions, scenes: Scenes = 400, snr: Snr = None) -> "Report":
     """Ask MDL and AIC for the count: on ideal data, then on the covariances of these scenes."""
     levels = asked.levels(snr)
     from risexp.app.run.diagnose import diagnose_mdl
@@ -149,7 +149,7 @@ def mdl(asked: Asked, scenes: Scenes = 400, snr: Snr = None) -> "Report":
 
 
 @probe("references")
-def references(asked: Asked, scenes: Scenes = 400, snr: Snr = None) -> "Report":
+def references(asked: ProbeOptions, scenes: Scenes = 400, snr: Snr = None) -> "Report":
     """Compute what a score can at best be, by SNR."""
     levels = asked.levels(snr)
     from risexp.app.run.diagnose import diagnose_references
@@ -158,7 +158,7 @@ def references(asked: Asked, scenes: Scenes = 400, snr: Snr = None) -> "Report":
 
 
 @probe("oracle")
-def oracle(asked: Asked, scenes: Scenes = 256, beta: FloorBeta = 0.3) -> "Report":
+def oracle(asked: ProbeOptions, scenes: Scenes = 256, beta: FloorBeta = 0.3) -> "Report":
     """Feed labels as predictions, which must be perfect; exit code 4 if they are not."""
     from risexp.app.run.diagnose import diagnose_oracle
 
@@ -166,7 +166,7 @@ def oracle(asked: Asked, scenes: Scenes = 256, beta: FloorBeta = 0.3) -> "Report
 
 
 @probe("litmus")
-def litmus(asked: Asked) -> "Report":
+def litmus(asked: ProbeOptions) -> "Report":
     """Take five steps on one batch: the loss must fall, and every parameter have a gradient."""
     from risexp.app.run.diagnose import diagnose_litmus
 
@@ -174,7 +174,7 @@ def litmus(asked: Asked) -> "Report":
 
 
 @probe("overfit")
-def overfit(asked: Asked, scenes: LearnedScenes = 512, epochs: Epochs = 100) -> "Report":
+def overfit(asked: ProbeOptions, scenes: LearnedScenes = 512, epochs: Epochs = 100) -> "Report":
     """Learn the covariance of a few scenes by heart; every count must come within 0.1."""
     from risexp.app.run.diagnose import diagnose_overfit
 
@@ -183,7 +183,10 @@ def overfit(asked: Asked, scenes: LearnedScenes = 512, epochs: Epochs = 100) -> 
 
 @probe("k-head")
 def k_head(
-    asked: Asked, fresh: FreshScenes = 8192, beta: LearnedBeta = None, checkpoint: Start = None
+    asked: ProbeOptions,
+    fresh: FreshScenes = 8192,
+    beta: LearnedBeta = None,
+    checkpoint: Start = None,
 ) -> "Report":
     """Learn the counts of 64 scenes by heart; then count fresh ones, surely better than chance."""
     if checkpoint is not None:
@@ -198,7 +201,7 @@ def k_head(
 
 
 @probe("gradients")
-def gradients(asked: Asked, scenes: ScenesOfAKind = 16) -> "Report":
+def gradients(asked: ProbeOptions, scenes: ScenesOfAKind = 16) -> "Report":
     """Compute every term of the loss and its gradient on degenerate scenes."""
     from risexp.app.run.diagnose import diagnose_gradients
 
@@ -207,7 +210,10 @@ def gradients(asked: Asked, scenes: ScenesOfAKind = 16) -> "Report":
 
 @probe("l-ablation")
 def l_ablation(
-    asked: Asked, scenes: ScenesOfALength = 400, train_scenes: TrainScenes = 0, run: Runs = None
+    asked: ProbeOptions,
+    scenes: ScenesOfALength = 400,
+    train_scenes: TrainScenes = 0,
+    run: Runs = None,
 ) -> "Report":
     """Count the same sources with 16, 32 and 64 snapshots, and take the time."""
     if run:

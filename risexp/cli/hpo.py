@@ -9,7 +9,7 @@ import typer
 
 from risexp.cli.audit import (
     AuditOption,
-    Ending,
+    SearchEnd,
     ShareOption,
     audited,
     expect_auditable,
@@ -35,8 +35,8 @@ from risexp.space.files import load_space
 from risexp.space.spec import SearchSpace
 
 if TYPE_CHECKING:
-    from risexp.app.search.audit import ToAudit
-    from risexp.app.search.search import Searched, Wanted
+    from risexp.app.search.audit import AuditRequest
+    from risexp.app.search.search import SearchRequest, SearchResult
 
 SpaceOption = Annotated[
     str, typer.Option(metavar="SPACE", autocompletion=complete_space, help="The space to search.")
@@ -112,9 +112,9 @@ def search(
     more = _points(loaded, from_ or (), points) | {"unchecked": unchecked, "until": _bound(until)}
     more |= {"overrides": set_ or (), "epochs": epochs, "patience": patience}
     expect_auditable(loaded, audit, audit_share)
-    from risexp.app.search.search import Wanted
+    from risexp.app.search.search import SearchRequest
 
-    wanted = Wanted(loaded, study or loaded.name, trials or loaded.trials, **means, **more)
+    wanted = SearchRequest(loaded, study or loaded.name, trials or loaded.trials, **means, **more)
     if loaded.stages:
         search_by_stages(wanted, json)
         return
@@ -134,9 +134,9 @@ def worker(
     """
     from risexp.app.run.devices import device_named
     from risexp.app.run.run import Machine
-    from risexp.app.search.worker import Duty, work
+    from risexp.app.search.worker import WorkerArgs, work
 
-    duty = Duty(study, Machine(device_named(device), threads), tracking, crew)
+    duty = WorkerArgs(study, Machine(device_named(device), threads), tracking, crew)
     code = work(duty, note)
     if code:
         raise typer.Exit(code)
@@ -155,7 +155,7 @@ def _sound(name: str) -> SearchSpace:
     return space
 
 
-def _search(wanted: "Wanted", check: "ToAudit | None", json: bool) -> None:
+def _search(wanted: "SearchRequest", check: "AuditRequest | None", json: bool) -> None:
     """Search, say what was found, audit it where that is asked for, and leave."""
     began = monotonic()
     found = _searched(wanted, quiet=json)
@@ -167,14 +167,14 @@ def _search(wanted: "Wanted", check: "ToAudit | None", json: bool) -> None:
     _deliver(found, ending, json)
 
 
-def _searched(wanted: "Wanted", *, quiet: bool) -> "Searched":
+def _searched(wanted: "SearchRequest", *, quiet: bool) -> "SearchResult":
     from risexp.app.search.search import search
 
     with viewed(quiet=quiet) as view:
         return search(wanted, view.show, view.say)
 
 
-def _deliver(found: "Searched", ending: Ending | None, json: bool) -> None:
+def _deliver(found: "SearchResult", ending: SearchEnd | None, json: bool) -> None:
     """Give the document or what the audit found, and leave with the exit code.
 
     Raises:
@@ -194,7 +194,7 @@ def _deliver(found: "Searched", ending: Ending | None, json: bool) -> None:
         raise typer.Exit(code)
 
 
-def _say(found: "Searched") -> None:
+def _say(found: "SearchResult") -> None:
     shown = found.table
     study_rows(shown.trials)
     say("")

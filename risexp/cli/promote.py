@@ -11,7 +11,7 @@ from risexp.cli.progress import progress_of
 from risexp.errors import GateFailed
 
 if TYPE_CHECKING:
-    from risexp.app.promotion.promote import Promoted
+    from risexp.app.promotion.promote import PromotionResult
 
 Study = Annotated[
     str | None, typer.Option(metavar="STUDY", help="Promote its best complete trial, by k_loc.")
@@ -56,12 +56,12 @@ def promote(
     """
     import torch
 
-    from risexp.app.promotion.promote import ToPromote
+    from risexp.app.promotion.promote import PromotionRequest
     from risexp.app.promotion.promote import promote as judge
     from risexp.app.run.devices import device_named
 
     torch.set_num_threads(threads)
-    wanted = ToPromote(study, run, name, alias, gates, scenes, test_set, dry_run, tracking)
+    wanted = PromotionRequest(study, run, name, alias, gates, scenes, test_set, dry_run, tracking)
     found = judge(wanted, device_named(device), progress_of)
     for sentence in found.said:
         note(sentence)
@@ -94,7 +94,7 @@ def rollback(
     )
 
 
-def _tell(found: "Promoted") -> None:
+def _tell(found: "PromotionResult") -> None:
     from risexp.registry.card import gate_rows, score_rows
 
     evidence, wanted = found.evidence, found.wanted

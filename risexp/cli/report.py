@@ -42,11 +42,11 @@ def report(
     from risexp.core.durable import expect_new, write_new
 
     expect_new(out)
-    from risexp.app.report.gather import SNR_DB, study_facts, with_answers
+    from risexp.app.report.gather import SNR_DB, report_data, with_answers
     from risexp.app.report.page import report_page
     from risexp.app.run.devices import device_named
 
-    where, facts = device_named(device), study_facts(study)
+    where, facts = device_named(device), report_data(study)
     if scenes and facts.best is not None:
         import torch
 

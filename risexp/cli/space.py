@@ -20,7 +20,7 @@ from risexp.space.spec import SearchSpace
 from risexp.space.text import space_text
 
 if TYPE_CHECKING:
-    from risexp.app.space.probe import Found
+    from risexp.app.space.probe import ProbeResult
 
 app = typer.Typer(no_args_is_help=True, help="Check, list, show, compare and shrink search spaces.")
 
@@ -150,7 +150,7 @@ def shrink(study: StudyName, out: NewFile, json: AsJson = False) -> None:
         say(f"next: risexp space check {out}")
 
 
-def _probed(reviewed: SpaceReview) -> "tuple[Found, ...]":
+def _probed(reviewed: SpaceReview) -> "tuple[ProbeResult, ...]":
     if not reviewed.sound:
         return ()
     from risexp.app.space.probe import probe_space
@@ -159,7 +159,7 @@ def _probed(reviewed: SpaceReview) -> "tuple[Found, ...]":
 
 
 def _problems(
-    reviews: Sequence[SpaceReview], found: "Mapping[str, tuple[Found, ...]]"
+    reviews: Sequence[SpaceReview], found: "Mapping[str, tuple[ProbeResult, ...]]"
 ) -> Iterator[str]:
     for each in reviews:
         yield from (f"space {each.space.name}: {problem}" for problem in each.problems)
@@ -170,7 +170,7 @@ def _problems(
 
 
 def _document(
-    reviewed: SpaceReview, rate: float, found: "Mapping[str, tuple[Found, ...]]"
+    reviewed: SpaceReview, rate: float, found: "Mapping[str, tuple[ProbeResult, ...]]"
 ) -> dict[str, Any]:
     document = _summary(reviewed.space) | reviewed.as_json(rate)
     if reviewed.space.name in found:
@@ -207,7 +207,7 @@ def _say(reviewed: SpaceReview, rate: float) -> None:
         say(f"note    {space.name}: {remark}")
 
 
-def _say_probe(space: SearchSpace, found: "tuple[Found, ...]") -> None:
+def _say_probe(space: SearchSpace, found: "tuple[ProbeResult, ...]") -> None:
     for each in found:
         state = "dead   " if each.dead else "alive  "
         apart = f": {', '.join(each.differs)}" if each.differs else ""

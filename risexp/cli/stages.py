@@ -10,13 +10,13 @@ from risexp.cli.progress import viewed
 from risexp.errors import VerificationFailed
 
 if TYPE_CHECKING:
-    from risexp.app.search.search import Wanted
-    from risexp.app.search.stages import Staged, StageRow
+    from risexp.app.search.search import SearchRequest
+    from risexp.app.search.stages import StageRow, StagesResult
 
 _SCORES = ("k_loc", "k_acc", "success_rate")
 
 
-def search_by_stages(wanted: "Wanted", json: bool) -> None:
+def search_by_stages(wanted: "SearchRequest", json: bool) -> None:
     """Search the stages of a space, say what became of each, and leave with the exit code.
 
     Raises:
@@ -37,7 +37,7 @@ def search_by_stages(wanted: "Wanted", json: bool) -> None:
         raise typer.Exit(found.exit_code)
 
 
-def _say(found: "Staged") -> None:
+def _say(found: "StagesResult") -> None:
     headings = ["stage", "trials", "best", *(f"{name} by" for name in _SCORES), "verdict"]
     table(headings, [_cells(row) for row in found.rows])
     say("")

@@ -8,7 +8,7 @@ from risexp.cli.options import AsJson, TrackingTo
 from risexp.cli.output import emit, note, say
 
 if TYPE_CHECKING:
-    from risexp.app.ui.ui import Shown
+    from risexp.app.ui.ui import ServedPages
 
 Only = Annotated[
     Literal["mlflow", "dashboard"] | None, typer.Option("--only", help="One of the two.")
@@ -59,14 +59,14 @@ def ui(
     RISEXP_STORE names the studies' database where it is not this home's own. Off loopback a token
     is needed: that of RISEXP_UI_TOKEN, or one that is made and printed.
     """
-    from risexp.app.ui.ui import Wanted, serve
+    from risexp.app.ui.ui import UiRequest, serve
 
     names = tuple(allow_host or ())
-    wanted = Wanted(only, host, port, dashboard_port, names, writable, tracking)
+    wanted = UiRequest(only, host, port, dashboard_port, names, writable, tracking)
     serve(wanted, lambda shown: emit(shown.as_json()) if json else _say(shown))
 
 
-def _say(shown: "Shown") -> None:
+def _say(shown: "ServedPages") -> None:
     for what, address in (("runs", shown.mlflow), ("studies", shown.dashboard)):
         if address is not None:
             say(f"{what + ':':<9}{_entry(address, shown)}")
@@ -79,5 +79,5 @@ def _say(shown: "Shown") -> None:
     note("Ctrl-C ends it")
 
 
-def _entry(address: str, shown: "Shown") -> str:
+def _entry(address: str, shown: "ServedPages") -> str:
     return address if shown.token is None else f"{address}/?token={shown.token}"

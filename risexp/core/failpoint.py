@@ -36,7 +36,7 @@ STOP_AT: Final = "RISEXP_STOP_AT"
 """The one that names where it stops until somebody lets it go on."""
 
 
-def reach(point: Point) -> None:
+def failpoint(point: Point) -> None:
     """Pass a point; one that is armed fires once."""
     for variable, number in ((CRASH_AT, signal.SIGKILL), (STOP_AT, signal.SIGSTOP)):
         if os.environ.get(variable) == point:

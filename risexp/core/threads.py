@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Self
 
 
-class Beside(AbstractContextManager["Beside"], ABC):
+class BackgroundThread(AbstractContextManager["BackgroundThread"], ABC):
     """Works in a thread of its own from being entered until it is left."""
 
     def __init__(self, name: str, leave_s: float | None = None) -> None:

@@ -41,7 +41,7 @@ _OF_THE_FILE: Final = frozenset({None, errno.EINVAL, errno.ENAMETOOLONG})
 
 
 @dataclass(frozen=True)
-class Read:
+class LoadedFrames:
     """What a file holds."""
 
     frames: Frames
@@ -49,7 +49,7 @@ class Read:
     """Names in it that are no field of frames."""
 
 
-def read_frames(path: Path, largest: int = LARGEST) -> Read:
+def read_frames(path: Path, largest: int = LARGEST) -> LoadedFrames:
     """The frames in a `.npz` or `.mat` file, by the names y, channel, codes and snr_db.
 
     Args:
@@ -72,7 +72,7 @@ def read_frames(path: Path, largest: int = LARGEST) -> Read:
             raise DataInvalid(f"{path} is no sound file: {error.strerror or error}") from None
         raise EnvironmentFailed(f"cannot read {path}: {error.strerror}") from None
     try:
-        return Read(frames_of(arrays), unused)
+        return LoadedFrames(frames_of(arrays), unused)
     except DataInvalid as error:
         raise DataInvalid(f"{path}: {error}") from None
 

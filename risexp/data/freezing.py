@@ -17,7 +17,7 @@ from risexp.data.frames import Scenes
 from risexp.data.manifest import (
     MANIFEST,
     FileRecord,
-    Manifest,
+    FrozenSetManifest,
     Request,
     SceneConfig,
     ShardRecord,
@@ -39,7 +39,7 @@ _BEGUN = (_LOCK, f"{_PROGRESS}.partial")
 _NPY_HEADER = 128
 
 
-class Progress(BaseModel):
+class FreezeProgress(BaseModel):
     """What an unfinished set already holds; never read as a set."""
 
     request: Request
@@ -73,7 +73,7 @@ def _shard_bytes(request: Request, scenes: int) -> int:
 
 def freeze(
     folder: Path, request: Request, device: str, advance: Callable[[int], None]
-) -> tuple[Manifest, bool]:
+) -> tuple[FrozenSetManifest, bool]:
     """Write a set, or finish one that was interrupted, or find it already whole.
 
     Args:
@@ -112,7 +112,7 @@ def freeze(
         raise EnvironmentFailed(f"cannot write {folder}: {reason}{kept if begun else ''}") from None
 
 
-def _look(folder: Path, request: Request) -> Manifest | None:
+def _look(folder: Path, request: Request) -> FrozenSetManifest | None:
     """The set if it is whole; nothing is written, so that what is refused stays as it was.
 
     Raises:
@@ -128,7 +128,7 @@ def _look(folder: Path, request: Request) -> Manifest | None:
                 raise DataInvalid(f"{folder} holds these scenes, damaged: {fault}; remove it first")
         return manifest
     if (folder / _PROGRESS).exists():
-        _expect_same(folder, read_model(folder / _PROGRESS, Progress).request, request)
+        _expect_same(folder, read_model(folder / _PROGRESS, FreezeProgress).request, request)
     elif folder.is_dir() and any(entry.name not in _BEGUN for entry in folder.iterdir()):
         raise DataInvalid(f"{folder} is not empty and holds no set: choose another folder")
     return None
@@ -136,22 +136,22 @@ def _look(folder: Path, request: Request) -> Manifest | None:
 
 def _finish(
     folder: Path, request: Request, device: str, advance: Callable[[int], None]
-) -> Manifest:
+) -> FrozenSetManifest:
     shards = list(_resumed(folder, request))
     advance(sum(shard.scenes for shard in shards))
     _expect_room(folder, planned_bytes(request) * (1 - len(shards) / _shards_of(request)))
     # From here on the folder says whose it is: a killed command is told from other people's files.
-    _commit(folder / _PROGRESS, Progress(request=request, shards=tuple(shards)))
+    _commit(folder / _PROGRESS, FreezeProgress(request=request, shards=tuple(shards)))
     generator = SceneGenerator(request.config.physics, request.config.data, device)
     for index in range(len(shards), _shards_of(request)):
         first = index * SHARD_SCENES
         count = min(SHARD_SCENES, request.scenes - first)
         scenes = generator.scenes(request.split, first, count)
         shards.append(_write_shard(folder, index, scenes, request.config))
-        _commit(folder / _PROGRESS, Progress(request=request, shards=tuple(shards)))
+        _commit(folder / _PROGRESS, FreezeProgress(request=request, shards=tuple(shards)))
         advance(count)
     answer = tuple(shards)
-    manifest = Manifest(
+    manifest = FrozenSetManifest(
         **{name: getattr(request, name) for name in Request.model_fields},
         shards=answer,
         digest=digest_of(request, answer),
@@ -166,7 +166,7 @@ def _resumed(folder: Path, request: Request) -> tuple[ShardRecord, ...]:
     if not path.exists():
         return ()
     sound = []
-    for shard in read_model(path, Progress).shards:
+    for shard in read_model(path, FreezeProgress).shards:
         if any(shard_faults(folder, shard, request.config)):
             break
         sound.append(shard)

@@ -68,7 +68,7 @@ class Request(_Part):
     scenes: int = Field(ge=1)
 
 
-class Manifest(Request):
+class FrozenSetManifest(Request):
     """A whole set; its presence is what makes a folder one."""
 
     shards: tuple[ShardRecord, ...]
@@ -87,7 +87,7 @@ def digest_of(request: Request, shards: tuple[ShardRecord, ...]) -> str:
     return canonical_sha([asked, sums])
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> FrozenSetManifest:
     """The manifest of a whole set.
 
     Raises:
@@ -101,13 +101,13 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} holds no {MANIFEST}: it is no set of scenes, or one that was interrupted; "
             "the same `risexp data generate` command finishes it"
         )
-    manifest = read_model(path, Manifest)
+    manifest = read_model(path, FrozenSetManifest)
     for problem in _contradictions(manifest, json.loads(path.read_bytes())["config"]):
         raise DataInvalid(f"{path}: {problem}")
     return manifest
 
 
-def _contradictions(manifest: Manifest, written: object) -> Iterator[str]:
+def _contradictions(manifest: FrozenSetManifest, written: object) -> Iterator[str]:
     """What a manifest says against itself; the configuration counts as it was written.
 
     Sections gain fields with time, so a hash of the parsed configuration would not be the old one.

@@ -14,7 +14,13 @@ from torch import Tensor
 
 from risexp.config.sections import PhysicsConfig
 from risexp.data.frames import Frames, Scenes, Truth, join
-from risexp.data.manifest import FileRecord, Manifest, SceneConfig, ShardRecord, read_manifest
+from risexp.data.manifest import (
+    FileRecord,
+    FrozenSetManifest,
+    SceneConfig,
+    ShardRecord,
+    read_manifest,
+)
 from risexp.data.scenes import panel_of, source_steering
 from risexp.errors import DataInvalid
 from risexp.physics.signals import received
@@ -25,7 +31,7 @@ _NUMBERS = ("y", "channel", "snr_db", "symbols", "amplitude", "noise_power")
 
 
 @dataclass(frozen=True)
-class Fault:
+class ShardFault:
     """One thing wrong with a set: which file, and what."""
 
     path: str
@@ -40,7 +46,7 @@ class FrozenSet:
     """A whole set of scenes on disk, memory-mapped a shard at a time."""
 
     folder: Path
-    manifest: Manifest
+    manifest: FrozenSetManifest
     _sound: set[int] = field(default_factory=set, repr=False, compare=False)
     """Shards whose checksums were found right since the set was opened."""
 
@@ -119,7 +125,7 @@ def field_shapes(config: SceneConfig, scenes: int) -> dict[str, tuple[tuple[int,
     }
 
 
-def shard_faults(folder: Path, record: ShardRecord, config: SceneConfig) -> Iterator[Fault]:
+def shard_faults(folder: Path, record: ShardRecord, config: SceneConfig) -> Iterator[ShardFault]:
     """Everything that is wrong with a shard, file by file, then in what the files say together."""
     expected = field_shapes(config, record.scenes)
     codes = record.files.get("codes")
@@ -128,9 +134,9 @@ def shard_faults(folder: Path, record: ShardRecord, config: SceneConfig) -> Iter
     missing = sorted(expected.keys() - record.files.keys())
     unknown = sorted(record.files.keys() - expected.keys())
     for name in missing:
-        yield Fault("manifest.json", f"a shard lists no file for {name}")
+        yield ShardFault("manifest.json", f"a shard lists no file for {name}")
     for name in unknown:
-        yield Fault(record.files[name].path, f"{name} is no field of a set")
+        yield ShardFault(record.files[name].path, f"{name} is no field of a set")
     sound = not missing and not unknown
     for name in (known for known in expected if known in record.files):
         fault = _file_fault(folder, record.files[name], *expected[name])
@@ -140,10 +146,10 @@ def shard_faults(folder: Path, record: ShardRecord, config: SceneConfig) -> Iter
     if sound:
         values = {name: _mapped(folder / file.path) for name, file in record.files.items()}
         for name, problem in content_faults(values, config):
-            yield Fault(record.files[name].path, problem)
+            yield ShardFault(record.files[name].path, problem)
 
 
-def set_faults(folder: Path, manifest: Manifest) -> Iterator[tuple[int, list[Fault]]]:
+def set_faults(folder: Path, manifest: FrozenSetManifest) -> Iterator[tuple[int, list[ShardFault]]]:
     """The faults of each shard in turn, with its number of scenes."""
     first: FileRecord | None = None
     for record in manifest.shards:
@@ -152,7 +158,7 @@ def set_faults(folder: Path, manifest: Manifest) -> Iterator[tuple[int, list[Fau
         if codes is not None and len(codes.shape) == 2:
             first = first or codes
             if codes.sha256 != first.sha256 and not faults:
-                faults.append(Fault(codes.path, f"these codes are not those of {first.path}"))
+                faults.append(ShardFault(codes.path, f"these codes are not those of {first.path}"))
         yield record.scenes, faults
 
 
@@ -162,24 +168,28 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _file_fault(folder: Path, file: FileRecord, shape: tuple[int, ...], dtype: str) -> Fault | None:
+def _file_fault(
+    folder: Path, file: FileRecord, shape: tuple[int, ...], dtype: str
+) -> ShardFault | None:
     path = folder / file.path
     if (file.shape, file.dtype) != (shape, dtype):
         said = f"{file.dtype} {list(file.shape)} is listed where {dtype} {list(shape)} belongs"
-        return Fault(file.path, said)
+        return ShardFault(file.path, said)
     if not path.is_file():
-        return Fault(file.path, "the file is missing")
+        return ShardFault(file.path, "the file is missing")
     found = sha256_of(path)
     if found != file.sha256:
-        return Fault(file.path, f"SHA-256 is {found[:12]}..., not {file.sha256[:12]}... as listed")
+        return ShardFault(
+            file.path, f"SHA-256 is {found[:12]}..., not {file.sha256[:12]}... as listed"
+        )
     try:
         found_shape, found_dtype = _read_header(path)
     except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
-        return Fault(file.path, f"it is no .npy array ({' '.join(str(error).split())[:80]})")
+        return ShardFault(file.path, f"it is no .npy array ({' '.join(str(error).split())[:80]})")
     if (found_shape, found_dtype) != (shape, np.dtype(dtype)):
         kind = found_dtype.name if found_dtype.isnative else found_dtype.str
         said = f"it holds {kind} {list(found_shape)}, not {dtype} {list(shape)}"
-        return Fault(file.path, said)
+        return ShardFault(file.path, said)
     return None
 
 

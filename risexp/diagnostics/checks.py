@@ -8,7 +8,7 @@ from risexp.diagnostics.report import Table
 
 
 @dataclass(frozen=True)
-class Check:
+class Requirement:
     """One requirement and whether it is met; NaN meets none."""
 
     label: str
@@ -29,7 +29,7 @@ class Check:
         return cls(label, value, f">= {limit:g}", value >= limit, advice)
 
 
-def check_table(checks: Sequence[Check]) -> Table:
+def check_table(checks: Sequence[Requirement]) -> Table:
     """All checks, met or not."""
     rows = tuple(
         (each.label, each.value, each.needed, "pass" if each.passed else "FAIL") for each in checks

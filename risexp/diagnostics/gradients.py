@@ -11,15 +11,15 @@ from torch.nn import Module
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
-from risexp.diagnostics.checks import Check, check_table
+from risexp.diagnostics.checks import Requirement, check_table
 from risexp.diagnostics.degenerate import degenerate_batches
-from risexp.diagnostics.probe_trainer import School, drawing
+from risexp.diagnostics.probe_trainer import ProbeTrainer, drawing
 from risexp.diagnostics.report import Report, Table
-from risexp.loss.prediction_pair import Guess
+from risexp.loss.prediction_pair import PredictionPair
 from risexp.loss.target import Target
 from risexp.loss.terms import TERMS, Term
 from risexp.model.observation import Observation
-from risexp.training.objective import Teacher
+from risexp.training.objective import Objective
 
 Fault = Literal["value", "gradient", "fails"]
 """The term is no number, its gradient is not, or it could not be computed at all."""
@@ -58,7 +58,7 @@ class Finding:
 def probe_gradients(
     config: RunConfig,
     scenes: int = 8,
-    school: School | None = None,
+    school: ProbeTrainer | None = None,
     table: Mapping[str, Term] = TERMS,
 ) -> Report:
     """Compute every term and its gradient on degenerate batches, with and without samples.
@@ -69,7 +69,7 @@ def probe_gradients(
         school: The code under test.
         table: The terms under test.
     """
-    school = school or School()
+    school = school or ProbeTrainer()
     draws_map = config.network.front_for(config.physics.symbols) == "image"
     terms = {name: term for name, term in table.items() if name != "heat" or draws_map}
     teacher, networks = school.teacher(config), _networks(config, school)
@@ -91,7 +91,7 @@ class Sight:
 
     name: str
     batch: Scenes
-    teacher: Teacher
+    teacher: Objective
     terms: Mapping[str, Term]
 
     def findings(self, network: Module, beta: float) -> Iterator[Finding]:
@@ -113,9 +113,9 @@ class Sight:
             elif spoiled:
                 yield Finding(name, self.name, "gradient", ", ".join(spoiled[:3]))
 
-    def _guess(self, network: Module, beta: float) -> Guess:
+    def _guess(self, network: Module, beta: float) -> PredictionPair:
         observation, target = self._looked_at
-        return Guess(network(observation, beta), target, self.teacher.settings)
+        return PredictionPair(network(observation, beta), target, self.teacher.settings)
 
     @cached_property
     def _looked_at(self) -> tuple[Observation, Target]:
@@ -142,7 +142,7 @@ def _spoiled(value: Tensor, network: Module) -> list[str]:
     ]
 
 
-def _networks(config: RunConfig, school: School) -> tuple[Module, Module]:
+def _networks(config: RunConfig, school: ProbeTrainer) -> tuple[Module, Module]:
     """One as a run starts with it, and one whose every weight was knocked."""
     started, knocked = school.begun(config), school.begun(config)
     with drawing(config.training.seed), torch.no_grad():
@@ -159,7 +159,7 @@ def _reported(findings: list[Finding], terms: list[str], batches: list[str]) -> 
         for term in [*([_ANSWER] if failing else []), *terms]
     )
     count = float(len(findings))
-    check = Check.at_most("terms that are not finite, over all batches", count, 0.0, "")
+    check = Requirement.at_most("terms that are not finite, over all batches", count, 0.0, "")
     said = [each.sentence for each in findings] or [
         f"All {len(terms)} terms and their gradients are finite on {len(batches)} batches."
     ]

@@ -11,11 +11,11 @@ from torch.nn import Module
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
-from risexp.diagnostics.checks import Check, check_table
+from risexp.diagnostics.checks import Requirement, check_table
 from risexp.diagnostics.probe_trainer import (
-    Course,
-    Remembered,
-    School,
+    CachedObjective,
+    ProbeTrainer,
+    ShortRun,
     at_once,
     brief,
     lesson_of,
@@ -24,7 +24,7 @@ from risexp.diagnostics.probe_trainer import (
 )
 from risexp.diagnostics.report import Evidence, Rate, Report, Table
 from risexp.evaluation.counting import confusion
-from risexp.training.objective import Teacher
+from risexp.training.objective import Objective
 from risexp.training.plan import Plan
 
 BY_HEART: Final = 0.95
@@ -97,7 +97,7 @@ def probe_k_head(
     config: RunConfig,
     amount: Amount | None = None,
     beta: float | None = None,
-    school: School | None = None,
+    school: ProbeTrainer | None = None,
 ) -> Report:
     """Learn a few scenes by heart under the weights of the count phase; then count fresh ones.
 
@@ -109,7 +109,7 @@ def probe_k_head(
         beta: Share of the samples; the configured final one where it is left out.
         school: The code under test.
     """
-    school, amount = school or School(), amount or Amount()
+    school, amount = school or ProbeTrainer(), amount or Amount()
     if config.data.sources_max == 1:
         return Report("k-head", "info", (), ("Every scene holds one source: nothing to count.",))
     counting = config.replace(_of_count(config.beta.final if beta is None else beta))
@@ -127,7 +127,7 @@ def probe_k_head(
     return Report("k-head", "fail" if failed else "pass", shown, tuple(failed or said))
 
 
-def counts(network: Module, teacher: Teacher, scenes: Scenes, beta: float) -> Counted:
+def counts(network: Module, teacher: Objective, scenes: Scenes, beta: float) -> Counted:
     """What a network answers to scenes, seen through the teacher's eyes."""
     network.eval()
     answers = []
@@ -139,7 +139,7 @@ def counts(network: Module, teacher: Teacher, scenes: Scenes, beta: float) -> Co
     return Counted(torch.cat(answers), scenes.truth.count, most)
 
 
-def taught_fresh(config: RunConfig, scenes: int, school: School) -> Module:
+def taught_fresh(config: RunConfig, scenes: int, school: ProbeTrainer) -> Module:
     """A network after one pass over scenes that it sees once."""
     batches = max(1, scenes // _BATCH)
     changes = brief(1, _BATCH, batches, _RATE) | at_once(config)
@@ -161,12 +161,12 @@ def _of_count(beta: float) -> dict[str, Any]:
     }
 
 
-def _by_heart(config: RunConfig, amount: Amount, school: School) -> Course:
+def _by_heart(config: RunConfig, amount: Amount, school: ProbeTrainer) -> ShortRun:
     size, batches = pieces(amount.scenes)
     short = config.replace(brief(amount.epochs, size, batches, _RATE))
     network, teacher = school.begun(short), school.teacher(short)
     scenes = SceneGenerator(short.physics, short.data).scenes("train", 0, size * batches)
-    objective = Remembered(teacher)
+    objective = CachedObjective(teacher)
 
     def judge(judged: Module, plan: Plan) -> Mapping[str, float]:
         answer = judged(objective.observation(scenes.frames), plan.beta)
@@ -177,7 +177,7 @@ def _by_heart(config: RunConfig, amount: Amount, school: School) -> Course:
     return school.taught(short, lesson, lambda ended: ended.scores["k_acc"] >= BY_HEART)
 
 
-def _on_fresh(config: RunConfig, amount: Amount, school: School) -> Counted:
+def _on_fresh(config: RunConfig, amount: Amount, school: ProbeTrainer) -> Counted:
     network = taught_fresh(config, amount.fresh, school)
     scenes = SceneGenerator(config.physics, config.data).scenes("test", 0, amount.judged)
     return counts(network, school.teacher(config), scenes, config.beta.final)
@@ -187,9 +187,9 @@ def _unjudged(_network: Module, _plan: Plan) -> Mapping[str, float]:
     return {"loss": 0.0}
 
 
-def _heart_check(course: Course, amount: Amount) -> Check:
+def _heart_check(course: ShortRun, amount: Amount) -> Requirement:
     found = course.scores.get("k_acc", torch.nan)
-    return Check.at_least(
+    return Requirement.at_least(
         "K accuracy of scenes known by heart",
         found,
         BY_HEART,
@@ -199,11 +199,11 @@ def _heart_check(course: Course, amount: Amount) -> Check:
     )
 
 
-def _fresh_checks(counted: Counted) -> list[Check]:
+def _fresh_checks(counted: Counted) -> list[Requirement]:
     rate, needed = counted.rate, min(CLASSES, counted.most)
     low, majority = rate.low, counted.majority
     return [
-        Check(
+        Requirement(
             "lower 99 % bound of the K accuracy of fresh scenes",
             low,
             f"> {majority:.3f}",
@@ -213,7 +213,7 @@ def _fresh_checks(counted: Counted) -> list[Check]:
             "of the count, so look whether observations belong to their scenes; or it has seen too "
             "few scenes (--fresh).",
         ),
-        Check.at_least(
+        Requirement.at_least(
             "different counts answered to fresh scenes",
             float(counted.classes),
             float(needed),
@@ -230,7 +230,7 @@ def _of_fresh(counted: Counted, amount: Amount) -> str:
     )
 
 
-def _curve(course: Course) -> Table:
+def _curve(course: ShortRun) -> Table:
     rows = tuple(
         (each.plan.epoch, each.losses.raw["count"], each.scores["k_acc"])
         for each in milestones(course.epochs)

@@ -12,9 +12,9 @@ from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.diagnostics.draws import drawn
 from risexp.diagnostics.k_head import counts, taught_fresh
-from risexp.diagnostics.probe_trainer import School
+from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Cell, Rate, Report, Row, Table
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.nomp import Nomp
 
 LENGTHS: Final = (16, 32, 64)
@@ -65,7 +65,7 @@ def probe_l_ablation(
     train_scenes: int = 0,
     learned: Mapping[int, Learned] | None = None,
     lengths: Sequence[int] = LENGTHS,
-    school: School | None = None,
+    school: ProbeTrainer | None = None,
 ) -> Report:
     """Count the same sources through the same channel with more and more snapshots.
 
@@ -85,7 +85,7 @@ def probe_l_ablation(
         judged = drawn(longer, scenes)
         counters = {_NOMP: _nomp(longer)}
         if train_scenes:
-            fresh = _network(longer, train_scenes, school or School())
+            fresh = _network(longer, train_scenes, school or ProbeTrainer())
             counters[f"network after {train_scenes} scenes"] = fresh
         if length in learned:
             counters[_TRAINED] = learned[length].count
@@ -103,11 +103,11 @@ def listed(lengths: Sequence[int]) -> str:
 
 
 def _nomp(config: RunConfig) -> Counter:
-    localise = Nomp(Setting.of(config))
+    localise = Nomp(ReceiverModel.of(config))
     return lambda scenes: localise(scenes.frames).count
 
 
-def _network(config: RunConfig, scenes: int, school: School) -> Counter:
+def _network(config: RunConfig, scenes: int, school: ProbeTrainer) -> Counter:
     network, teacher = taught_fresh(config, scenes, school), school.teacher(config)
     beta = config.beta.final
     return lambda judged: counts(network, teacher, judged, beta).answers

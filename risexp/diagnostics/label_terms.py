@@ -5,7 +5,7 @@ from typing import Final
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
-from risexp.diagnostics.checks import Check
+from risexp.diagnostics.checks import Requirement
 from risexp.loss.balance import Fixed
 from risexp.loss.perfect import SURE, perfect_prediction
 from risexp.loss.target import Target
@@ -13,7 +13,7 @@ from risexp.model.counting import CountLaw
 from risexp.model.observation import Observation
 from risexp.model.prediction import Pointers, Prediction
 from risexp.training.curriculum import curriculum
-from risexp.training.objective import Teacher
+from risexp.training.objective import Objective
 
 LIMIT: Final = 1e-9
 """What rounding, and logits of 30 in place of infinite ones, may leave: e^-30 is 1e-13."""
@@ -38,7 +38,7 @@ LABELS_ARE_BEST: Final = {
 optimum of `orthogonality`, and it draws no map."""
 
 
-def term_checks(config: RunConfig, teacher: Teacher, scenes: Scenes) -> tuple[Check, ...]:
+def term_checks(config: RunConfig, teacher: Objective, scenes: Scenes) -> tuple[Requirement, ...]:
     """One check a term, without samples, and one of all terms with the slots the other way round.
 
     Args:
@@ -54,7 +54,7 @@ def term_checks(config: RunConfig, teacher: Teacher, scenes: Scenes) -> tuple[Ch
     seeing = [name for name, limit in limits.items() if not turned[name] <= limit]
     return (
         *(_term_check(name, plain[name], limit) for name, limit in limits.items()),
-        Check.at_most(
+        Requirement.at_most(
             "terms that say something once the slots are in another order",
             float(len(seeing)),
             0.0,
@@ -65,7 +65,7 @@ def term_checks(config: RunConfig, teacher: Teacher, scenes: Scenes) -> tuple[Ch
 
 
 def perfect_answer(
-    config: RunConfig, teacher: Teacher, observation: Observation, scenes: Scenes
+    config: RunConfig, teacher: Objective, observation: Observation, scenes: Scenes
 ) -> Prediction:
     """The labels in the form of a prediction, as this configuration counts."""
     target = Target.of(
@@ -100,7 +100,7 @@ def _asked(config: RunConfig) -> list[str]:
 
 def _marks(
     config: RunConfig,
-    teacher: Teacher,
+    teacher: Objective,
     observation: Observation,
     scenes: Scenes,
     answer: Prediction,
@@ -112,9 +112,9 @@ def _marks(
     return {name: abs(float(value)) for name, value in loss.terms.items()}
 
 
-def _term_check(name: str, value: float, limit: float) -> Check:
+def _term_check(name: str, value: float, limit: float) -> Requirement:
     sure = f" (logits of {SURE:g})" if name in {"count", "existence", "found"} else ""
-    return Check.at_most(
+    return Requirement.at_most(
         f"term {name} of labels{sure}",
         value,
         limit,

@@ -13,11 +13,11 @@ from torch.nn import Module, Parameter
 
 from risexp.config.run import RunConfig
 from risexp.data.scenes import SceneGenerator
-from risexp.diagnostics.checks import Check, check_table
+from risexp.diagnostics.checks import Requirement, check_table
 from risexp.diagnostics.probe_trainer import (
-    Course,
-    Remembered,
-    School,
+    CachedObjective,
+    ProbeTrainer,
+    ShortRun,
     brief,
     drawing,
     lesson_of,
@@ -44,7 +44,7 @@ Gradients = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Trial:
+class LitmusRun:
     """Five steps at one learning rate."""
 
     rate: float
@@ -53,7 +53,7 @@ class Trial:
     after: tuple[float, ...]
     """The same after each step."""
     gradients: Gradients
-    course: Course
+    course: ShortRun
 
     @property
     def left(self) -> float:
@@ -63,7 +63,7 @@ class Trial:
         return self.after[-1] / self.before
 
 
-def probe_litmus(config: RunConfig, school: School | None = None) -> Report:
+def probe_litmus(config: RunConfig, school: ProbeTrainer | None = None) -> Report:
     """Take five steps on one batch over the configured ramp of beta.
 
     The rates are the probe's own, and so is the optimizer's tuning; all that decides the loss is
@@ -73,9 +73,9 @@ def probe_litmus(config: RunConfig, school: School | None = None) -> Report:
         config: A run.
         school: The code under test.
     """
-    trials: list[Trial] = []
+    trials: list[LitmusRun] = []
     for rate in RATES:
-        trials.append(_tried(config, school or School(), rate))
+        trials.append(_tried(config, school or ProbeTrainer(), rate))
         if trials[-1].left <= LEFT or trials[-1].course.aborted is not None:
             break
     best = min(trials, key=lambda each: each.left)
@@ -90,7 +90,7 @@ def probe_litmus(config: RunConfig, school: School | None = None) -> Report:
     return Report("litmus", "fail" if failed else "pass", evidence, tuple(failed or [learns]))
 
 
-def _tried(config: RunConfig, school: School, rate: float) -> Trial:
+def _tried(config: RunConfig, school: ProbeTrainer, rate: float) -> LitmusRun:
     """Five epochs of one batch, so that each step has its own plan."""
     short = config.replace(
         brief(STEPS, _SCENES, 1, rate)
@@ -100,7 +100,7 @@ def _tried(config: RunConfig, school: School, rate: float) -> Trial:
     network, teacher = school.begun(short), school.teacher(short)
     _open(network, short.training.seed)
     scenes = SceneGenerator(short.physics, short.data).scenes("train", 0, _SCENES)
-    objective, last = Remembered(teacher), curriculum(short)[-1]
+    objective, last = CachedObjective(teacher), curriculum(short)[-1]
 
     def judge(judged: Module, _plan: Plan) -> dict[str, float]:
         # Weights by value: what a balance learns about itself is not what the network learns.
@@ -116,7 +116,7 @@ def _tried(config: RunConfig, school: School, rate: float) -> Trial:
         course = school.taught(short, lesson)
     after = tuple(epoch.scores["loss"] for epoch in course.epochs)
     gradients = {name: float(size) for name, size in largest.items()}
-    return Trial(rate, before, after, gradients, course)
+    return LitmusRun(rate, before, after, gradients, course)
 
 
 @torch.no_grad()
@@ -153,13 +153,13 @@ def _watched(parameters: Mapping[str, Parameter]) -> Iterator[dict[str, Tensor]]
             handle.remove()
 
 
-def _checks(trial: Trial) -> tuple[Check, ...]:
+def _checks(trial: LitmusRun) -> tuple[Requirement, ...]:
     undefined = [name for name, size in trial.gradients.items() if not math.isfinite(size)]
     without = [name for name, size in trial.gradients.items() if size == 0.0]
     refusals = [each for epoch in trial.course.epochs for each in epoch.refused]
     because = f" ({refusals[0].sentence()})" if refusals else ""
     return (
-        Check.at_most(
+        Requirement.at_most(
             "parameters with an undefined gradient",
             float(len(undefined)),
             0.0,
@@ -167,14 +167,14 @@ def _checks(trial: Trial) -> tuple[Check, ...]:
             "gradients` shows which term makes it so.",
         ),
         trial.course.step_check(STEPS),
-        Check.at_most(
+        Requirement.at_most(
             "parameters without a gradient",
             float(len(without)),
             0.0,
             f"No term that has a weight reaches {_listed(without)}: give the output it serves a "
             "term, or leave it out.",
         ),
-        Check.at_most(
+        Requirement.at_most(
             "share of the loss left",
             trial.left,
             LEFT,
@@ -189,7 +189,7 @@ def _listed(names: list[str]) -> str:
     return f"{', '.join(names[:_NAMED])}{more}"
 
 
-def _table(trials: list[Trial]) -> Table:
+def _table(trials: list[LitmusRun]) -> Table:
     headings = ("rate", "before", *(f"step {step}" for step in range(1, STEPS + 1)))
     rows = tuple(
         (

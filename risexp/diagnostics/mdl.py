@@ -11,7 +11,7 @@ from risexp.config.run import RunConfig
 from risexp.covariance.order import order
 from risexp.diagnostics.draws import noiseless
 from risexp.diagnostics.labels import label_covariance
-from risexp.diagnostics.orders import Answers, OrderRule, on_ideal_data, on_scenes
+from risexp.diagnostics.orders import OrderCounts, OrderRule, on_ideal_data, on_scenes
 from risexp.diagnostics.report import Evidence, Number, Rate, Report, Row, Table
 from risexp.diagnostics.spectra import covariances, effective_rank
 
@@ -68,12 +68,12 @@ def median_ranks(config: RunConfig, scenes: int) -> Ranks:
     return {name: [float(rank[k].median()) for k in having] for name, rank in ranks.items()}
 
 
-def majority_share(answers: Answers) -> float:
+def majority_share(answers: OrderCounts) -> float:
     """Accuracy of the one count that is right most often."""
     return float(answers.truth.bincount().max()) / len(answers.truth)
 
 
-def _accuracies(measured: Sequence[Answers], levels: Sequence[float]) -> Table:
+def _accuracies(measured: Sequence[OrderCounts], levels: Sequence[float]) -> Table:
     rows: list[Row] = [
         (f"{level:g}", *(Rate.of(each.hits[place]) for each in measured))
         for place, level in enumerate(levels)
@@ -104,7 +104,7 @@ def _unsound(accuracy: float) -> str:
     )
 
 
-def _on_covariances(measured: Sequence[Answers], majority: float) -> list[str]:
+def _on_covariances(measured: Sequence[OrderCounts], majority: float) -> list[str]:
     """Which spectra tell more about K than its most frequent value does."""
     if majority == 1.0:
         return ["Every one of these scenes holds the same number of sources: nothing to count."]

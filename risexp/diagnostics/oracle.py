@@ -14,19 +14,19 @@ from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.data.frames import Scenes, Truth
 from risexp.diagnostics.blending import BlendedLabels, floor_table, on_floor
-from risexp.diagnostics.checks import Check, check_table
+from risexp.diagnostics.checks import Requirement, check_table
 from risexp.diagnostics.draws import drawn, known_snr_db
 from risexp.diagnostics.label_terms import LIMIT, term_checks
 from risexp.diagnostics.labels import label_covariance, label_estimate
 from risexp.diagnostics.report import Number, Rate, Report, Table
 from risexp.errors import ConfigInvalid
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.evaluation.metrics import METRICS
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.evaluation.scores import Scores, summarise
 from risexp.inference.estimate import Estimate
 from risexp.inference.spectral import Spectral
-from risexp.training.objective import Teacher
+from risexp.training.objective import Objective
 
 ROUNDING: Final = 1e-5
 """What single precision may change in the error of a blend."""
@@ -56,7 +56,7 @@ class Tried:
 
     error: CovarianceError
     locate: Locate
-    teacher: Teacher
+    teacher: Objective
     """Marks answers as it does in training."""
     score: Score = score_scenes
 
@@ -64,7 +64,7 @@ class Tried:
     def of(cls, config: RunConfig) -> Self:
         """What this configuration is trained and validated with."""
         error = partial(effective_error, alpha_base=config.covariance.alpha_base)
-        return cls(error, Spectral(Setting.of(config)).locate, Teacher.of(config))
+        return cls(error, Spectral(ReceiverModel.of(config)).locate, Objective.of(config))
 
 
 def probe_oracle(
@@ -123,7 +123,9 @@ def _apart(separated: RunConfig, scenes: int) -> Scenes:
         raise ConfigInvalid(f"the oracle keeps sources 10 deg apart: {error}") from None
 
 
-def _error_checks(config: RunConfig, scenes: Scenes, error: CovarianceError) -> tuple[Check, ...]:
+def _error_checks(
+    config: RunConfig, scenes: Scenes, error: CovarianceError
+) -> tuple[Requirement, ...]:
     """Labels score nothing at any scale, and what says nothing does not."""
     label = label_covariance(config.physics, scenes.truth)
     snr_db = known_snr_db(scenes.frames)
@@ -137,27 +139,27 @@ def _error_checks(config: RunConfig, scenes: Scenes, error: CovarianceError) -> 
     blind = "The score does not notice a prediction that says nothing: it measures something else."
     similar = "nmse() is no error, or a similarity: nmse(R, R) = 0 and nmse(0, R) = 1 are due."
     return (
-        Check.at_most("cov of labels", _worst(error(label, label, snr_db)), LIMIT, one_sided),
-        Check.at_most(
+        Requirement.at_most("cov of labels", _worst(error(label, label, snr_db)), LIMIT, one_sided),
+        Requirement.at_most(
             "cov of labels at twice the amplitude",
             _worst(error(twice, label, snr_db)),
             LIMIT,
             scaled,
         ),
-        Check.at_least(
+        Requirement.at_least(
             "cov of predictions that say nothing",
             float(error(nothing, label, snr_db).mean()),
             NOTICED,
             blind,
         ),
-        Check.at_most("nmse(R, R)", _worst(label.nmse(label)), LIMIT, similar),
-        Check.at_most("|nmse(0, R) - 1|", _worst(nothing.nmse(label) - 1.0), LIMIT, similar),
+        Requirement.at_most("nmse(R, R)", _worst(label.nmse(label)), LIMIT, similar),
+        Requirement.at_most("|nmse(0, R) - 1|", _worst(nothing.nmse(label) - 1.0), LIMIT, similar),
     )
 
 
-def _blend_check(blend: BlendedLabels, beta: float) -> Check:
+def _blend_check(blend: BlendedLabels, beta: float) -> Requirement:
     """A blend moves a covariance of trace N by beta of its distance to the samples, no more."""
-    return Check.at_most(
+    return Requirement.at_most(
         "cov of blended labels, off beta^2 of the samples' own",
         _worst(blend.blended - beta**2 * blend.samples),
         ROUNDING,
@@ -177,11 +179,11 @@ def perfect_score(name: str) -> float:
     return 1.0 if METRICS[name].direction == "max" else 0.0
 
 
-def _score_check(scores: Scores) -> Check:
+def _score_check(scores: Scores) -> Requirement:
     off = {name: value - perfect_score(name) for name, value in scores.items()}
     # NaN compares with nothing; it has to come out as the worst.
     worst = max(off, key=lambda name: math.inf if math.isnan(off[name]) else abs(off[name]))
-    return Check.at_most(
+    return Requirement.at_most(
         "scores of perfect estimates, worst deviation",
         abs(off[worst]),
         LIMIT,
@@ -195,9 +197,9 @@ def _score_table(scores: Scores) -> Table:
     return Table("scores of perfect estimates", ("score", "measured", "perfect"), rows)
 
 
-def _location_check(resolved: SceneScores) -> Check:
+def _location_check(resolved: SceneScores) -> Requirement:
     missed = int((~resolved.success).sum())
-    return Check.at_least(
+    return Requirement.at_least(
         "success on labels, equal powers, 10 deg apart",
         float(resolved.success.double().mean()),
         1.0,

@@ -23,7 +23,7 @@ CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 
 
 @dataclass(frozen=True)
-class Answers:
+class OrderCounts:
     """What one criterion answers about one spectrum."""
 
     criterion: Criterion
@@ -60,7 +60,7 @@ class Answers:
         )
 
 
-def on_ideal_data(config: RunConfig, scenes: int, rule: OrderRule) -> tuple[Answers, ...]:
+def on_ideal_data(config: RunConfig, scenes: int, rule: OrderRule) -> tuple[OrderCounts, ...]:
     """Answers about beams that no panel could confuse, then about the law's own sources.
 
     Both are seen directly, with fresh symbols and at equal mean power.
@@ -74,7 +74,7 @@ def on_ideal_data(config: RunConfig, scenes: int, rule: OrderRule) -> tuple[Answ
         name: ideal_eigenvalues(vectors, far_power(config)) for name, vectors in steering.items()
     }
     return tuple(
-        Answers(criterion, name, rule(criterion, values, SNAPSHOTS, most)[None], truth.count)
+        OrderCounts(criterion, name, rule(criterion, values, SNAPSHOTS, most)[None], truth.count)
         for name, values in spectra.items()
         for criterion in CRITERIA
     )
@@ -82,7 +82,7 @@ def on_ideal_data(config: RunConfig, scenes: int, rule: OrderRule) -> tuple[Answ
 
 def on_scenes(
     config: RunConfig, scenes: int, levels: Sequence[float], rule: OrderRule
-) -> tuple[Answers, ...]:
+) -> tuple[OrderCounts, ...]:
     """Answers about every measured covariance that has more than one eigenvalue to compare."""
     most, counts = config.data.sources_max, dict[tuple[str, Criterion], list[Tensor]]()
     truth = drawn(config, scenes).truth.count
@@ -95,6 +95,6 @@ def on_scenes(
                 answer = rule(criterion, values, frames.y.shape[1], most)
                 counts.setdefault((name, criterion), []).append(answer)
     return tuple(
-        Answers(criterion, name, torch.stack(answered), truth)
+        OrderCounts(criterion, name, torch.stack(answered), truth)
         for (name, criterion), answered in counts.items()
     )

@@ -12,11 +12,11 @@ from risexp.config.learning import LossWeights
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
-from risexp.diagnostics.checks import Check, check_table
+from risexp.diagnostics.checks import Requirement, check_table
 from risexp.diagnostics.probe_trainer import (
-    Course,
-    Remembered,
-    School,
+    CachedObjective,
+    ProbeTrainer,
+    ShortRun,
     brief,
     lesson_of,
     milestones,
@@ -24,7 +24,7 @@ from risexp.diagnostics.probe_trainer import (
 )
 from risexp.diagnostics.report import Report, Table
 from risexp.training.events import EpochEnded
-from risexp.training.objective import Teacher
+from risexp.training.objective import Objective
 from risexp.training.plan import Plan
 
 LIMIT: Final = 0.1
@@ -42,16 +42,16 @@ Errors = Mapping[int, float]
 class ByCount:
     """Judges the covariance of the same scenes, apart by their number of sources."""
 
-    objective: Remembered
+    objective: CachedObjective
     groups: Mapping[int, Scenes]
     """Scenes of each count that occurs."""
 
     @classmethod
-    def of(cls, teacher: Teacher, scenes: Scenes) -> Self:
+    def of(cls, teacher: Objective, scenes: Scenes) -> Self:
         """Sort scenes by their count."""
         count = scenes.truth.count
         return cls(
-            Remembered(teacher),
+            CachedObjective(teacher),
             {
                 each: Scenes(scenes.frames[count == each], scenes.truth[count == each])
                 for each in sorted(set(count.tolist()))
@@ -75,7 +75,7 @@ class ByCount:
 
 
 def probe_overfit(
-    config: RunConfig, scenes: int = 512, epochs: int = 100, school: School | None = None
+    config: RunConfig, scenes: int = 512, epochs: int = 100, school: ProbeTrainer | None = None
 ) -> Report:
     """Train and judge on the same scenes, by the covariance alone and without samples.
 
@@ -85,7 +85,7 @@ def probe_overfit(
         epochs: At most; it ends as soon as every count is far below the limit.
         school: The code under test.
     """
-    school = school or School()
+    school = school or ProbeTrainer()
     size, batches = pieces(scenes)
     short = config.replace(
         brief(epochs, size, batches, _RATE)
@@ -96,7 +96,7 @@ def probe_overfit(
     network, teacher = school.begun(short), school.teacher(short)
     known = SceneGenerator(short.physics, short.data).scenes("train", 0, size * batches)
     judge = ByCount.of(teacher, known)
-    lesson = lesson_of(network, teacher, Remembered(teacher), judge)
+    lesson = lesson_of(network, teacher, CachedObjective(teacher), judge)
     course = school.taught(short, lesson, _settled)
     return _reported(judge, course)
 
@@ -106,7 +106,7 @@ def _settled(ended: EpochEnded) -> bool:
     return ended.plan.epoch >= _LEAST_EPOCHS and worst <= _SETTLED
 
 
-def _reported(judge: ByCount, course: Course) -> Report:
+def _reported(judge: ByCount, course: ShortRun) -> Report:
     errors = {count: course.scores.get(_named(count), torch.nan) for count in judge.groups}
     checks = (course.step_check(), _error_check(errors, course))
     failed = [check.advice for check in checks if not check.passed]
@@ -118,11 +118,11 @@ def _reported(judge: ByCount, course: Course) -> Report:
     return Report("overfit", "fail" if failed else "pass", evidence, tuple(failed or [learned]))
 
 
-def _error_check(errors: Errors, course: Course) -> Check:
+def _error_check(errors: Errors, course: ShortRun) -> Requirement:
     high = [f"K = {count} at {error:.2g}" for count, error in errors.items() if not error <= LIMIT]
     # NaN compares with nothing; it has to come out as the worst.
     worst = max(errors.values(), key=lambda error: (math.isnan(error), error))
-    return Check.at_most(
+    return Requirement.at_most(
         "NMSE of the worst count",
         worst,
         LIMIT,
@@ -132,7 +132,7 @@ def _error_check(errors: Errors, course: Course) -> Check:
     )
 
 
-def _table(judge: ByCount, course: Course) -> Table:
+def _table(judge: ByCount, course: ShortRun) -> Table:
     headings = ("epoch", *(f"K = {count}" for count in judge.groups), "all")
     rows = tuple(
         (

@@ -11,7 +11,7 @@ from risexp.diagnostics.k_head import Amount, probe_k_head
 from risexp.diagnostics.litmus import probe_litmus
 from risexp.diagnostics.oracle import Tried, probe_oracle
 from risexp.diagnostics.overfit import probe_overfit
-from risexp.diagnostics.probe_trainer import School
+from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Report, Row, Table
 
 SCENES: Final = 64
@@ -33,7 +33,7 @@ class Stage:
 
 
 def probes_of(
-    config: RunConfig, tried: Tried | None = None, school: School | None = None
+    config: RunConfig, tried: Tried | None = None, school: ProbeTrainer | None = None
 ) -> Probes:
     """The probes of a preflight by name, none of them begun.
 

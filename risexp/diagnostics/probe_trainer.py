@@ -11,16 +11,16 @@ from torch.nn import Module
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames, Scenes
 from risexp.data.scenes import SceneGenerator
-from risexp.diagnostics.checks import Check
+from risexp.diagnostics.checks import Requirement
 from risexp.errors import TrainingAborted
 from risexp.model.network import Network, part_of
 from risexp.model.observation import Observation
 from risexp.training.events import EpochEnded
-from risexp.training.loss_meter import Loss
-from risexp.training.objective import Teacher
+from risexp.training.loss_meter import HasLoss
+from risexp.training.objective import Objective
 from risexp.training.plan import Plan
-from risexp.training.replay import Objective
-from risexp.training.setup import Lesson, trainer_of
+from risexp.training.replay import BatchObjective
+from risexp.training.setup import TrainSetup, build_trainer
 from risexp.training.trainer import Trainer, Validate
 
 _LARGEST_BATCH: Final = 64
@@ -31,12 +31,12 @@ Scores = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class School:
+class ProbeTrainer:
     """The code that learns; a part of it may be replaced, to see whether a probe notices."""
 
     network: Callable[[RunConfig], Module] = Network
-    teacher: Callable[[RunConfig], Teacher] = Teacher.of
-    trainer: Callable[[RunConfig, Lesson, SceneGenerator], Trainer] = trainer_of
+    teacher: Callable[[RunConfig], Objective] = Objective.of
+    trainer: Callable[[RunConfig, TrainSetup, SceneGenerator], Trainer] = build_trainer
 
     def begun(self, config: RunConfig) -> Module:
         """A network as a run of this configuration starts with it."""
@@ -46,9 +46,9 @@ class School:
     def taught(
         self,
         config: RunConfig,
-        lesson: Lesson,
+        lesson: TrainSetup,
         enough: Callable[[EpochEnded], bool] = lambda _: False,
-    ) -> "Course":
+    ) -> "ShortRun":
         """Train until it is enough, the plans are over, or a guard gives the run up.
 
         Args:
@@ -67,12 +67,12 @@ class School:
                         if enough(event):
                             break
             except TrainingAborted as error:
-                return Course(trainer, tuple(ended), f"{error.guard}: {error.reason}")
-        return Course(trainer, tuple(ended), None)
+                return ShortRun(trainer, tuple(ended), f"{error.guard}: {error.reason}")
+        return ShortRun(trainer, tuple(ended), None)
 
 
 @dataclass(frozen=True)
-class Course:
+class ShortRun:
     """A short run, and what became of it."""
 
     trainer: Trainer
@@ -100,7 +100,7 @@ class Course:
         """Steps that its epochs should have taken."""
         return len(self.epochs) * len(self.trainer.batches)
 
-    def step_check(self, due: int | None = None) -> Check:
+    def step_check(self, due: int | None = None) -> Requirement:
         """That every batch was a step; if not, in the words of whoever refused them.
 
         Args:
@@ -110,7 +110,7 @@ class Course:
         refusals = [each.sentence() for epoch in self.epochs for each in epoch.refused]
         reasons = [*refusals[:1], *([] if self.aborted is None else [self.aborted])]
         why = f" ({'; '.join(reasons)})" if reasons else ""
-        return Check(
+        return Requirement(
             "optimizer steps taken",
             self.taken,
             f">= {wanted}",
@@ -121,13 +121,13 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Remembered:
+class CachedObjective:
     """An objective that looks at each batch once, however often it is marked."""
 
-    teacher: Teacher
+    teacher: Objective
     _seen: dict[tuple[int, int], tuple[Frames, Observation]] = field(default_factory=dict)
 
-    def __call__(self, network: Module, scenes: Scenes, plan: Plan) -> Loss:
+    def __call__(self, network: Module, scenes: Scenes, plan: Plan) -> HasLoss:
         """The loss of a network on scenes that it will see again."""
         observation = self.observation(scenes.frames)
         return self.teacher.mark(network(observation, plan.beta), observation, scenes, plan)
@@ -141,10 +141,10 @@ class Remembered:
 
 
 def lesson_of(
-    network: Module, teacher: Teacher, objective: Objective, validate: Validate
-) -> Lesson:
+    network: Module, teacher: Objective, objective: BatchObjective, validate: Validate
+) -> TrainSetup:
     """A lesson in which the teacher's balance is learned too."""
-    return Lesson(network, part_of, objective, validate, teacher.balance)
+    return TrainSetup(network, part_of, objective, validate, teacher.balance)
 
 
 def pieces(scenes: int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from torch import Tensor
 from risexp.estimation.law import Fit, Law
 from risexp.estimation.pursuit import Pursuit
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.estimation.view import View
 
 CountRule = Literal["evidence", "bic", "aic"]
@@ -50,7 +50,7 @@ def counted(
     return probabilities.argmax(-1) + 1, probabilities
 
 
-def log_joint(pursuit: Pursuit, setting: Setting, ranges: Sequence[RangePosterior]) -> Tensor:
+def log_joint(pursuit: Pursuit, setting: ReceiverModel, ranges: Sequence[RangePosterior]) -> Tensor:
     """Log p(y, j seen | K) for j = 0 .. K_MAX and K = 1 .. K_MAX, (B, K_MAX + 1, K_MAX)."""
     most = len(pursuit.fits) - 1
     evidence = [

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from risexp.estimation.projection import Equations, Projection, Solution, project, solve
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.estimation.view import View
 from risexp.physics.geometry import Panel
 
@@ -25,7 +25,7 @@ _TRUST = 0.45
 
 
 def refine(
-    setting: Setting,
+    setting: ReceiverModel,
     equations: Equations,
     points: Tensor,
     tolerance: Tensor,
@@ -61,14 +61,14 @@ class Task:
 
 
 def advance(
-    setting: Setting, equations: Equations, points: Tensor, tolerance: Tensor, steps: int
+    setting: ReceiverModel, equations: Equations, points: Tensor, tolerance: Tensor, steps: int
 ) -> Projection:
     """Move the points as `refine` does, by so many steps, without waiting for the device."""
     return _advanced(setting, Task(equations, tolerance, None), points, steps)[0]
 
 
 def approach(
-    setting: Setting, equations: Equations, points: Tensor, tolerance: Tensor, steps: int
+    setting: ReceiverModel, equations: Equations, points: Tensor, tolerance: Tensor, steps: int
 ) -> Solution:
     """As `advance`, by one step at least, for whoever needs no slopes where it ends."""
     task = Task(equations, tolerance, None)
@@ -79,7 +79,7 @@ def approach(
 
 
 def _advanced(
-    setting: Setting, task: Task, points: Tensor, steps: int
+    setting: ReceiverModel, task: Task, points: Tensor, steps: int
 ) -> tuple[Projection, Tensor, Tensor]:
     """The fit after so many steps, the damping of the next (B,), and who takes it (B,)."""
     best = project(setting.panel, task.equations, setting.view.clamp(points))
@@ -92,7 +92,7 @@ def _advanced(
 
 
 def _next_step(
-    setting: Setting, task: Task, best: Projection, damping: Tensor, going: Tensor
+    setting: ReceiverModel, task: Task, best: Projection, damping: Tensor, going: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The next step (B, 3 k), and which scenes (B,) are not settled before it."""
     step = damped_step(best.slope, best.curvature, damping, held(setting.view, best))
@@ -100,7 +100,7 @@ def _next_step(
 
 
 def _descend(
-    setting: Setting, task: Task, best: Projection, damping: Tensor, steps: int
+    setting: ReceiverModel, task: Task, best: Projection, damping: Tensor, steps: int
 ) -> Projection:
     """Levenberg-Marquardt steps; once most scenes are settled, the rest go on alone.
 
@@ -122,7 +122,11 @@ def _descend(
 
 
 def _stepped(
-    setting: Setting, task: Task, best: Projection, damping: Tensor, move: tuple[Tensor, Tensor]
+    setting: ReceiverModel,
+    task: Task,
+    best: Projection,
+    damping: Tensor,
+    move: tuple[Tensor, Tensor],
 ) -> tuple[Projection, Tensor]:
     """The fit after a step (B, 3 k) of scenes that go on (B,), kept where it is a better one."""
     step, going = move
@@ -154,7 +158,7 @@ def damped_step(slope: Tensor, curvature: Tensor, damping: Tensor, still: Tensor
     return step.squeeze(-1).nan_to_num(0.0, 0.0, 0.0)
 
 
-def moved(setting: Setting, points: Tensor, step: Tensor) -> Tensor:
+def moved(setting: ReceiverModel, points: Tensor, step: Tensor) -> Tensor:
     """Points after a step (B, 3 k), shortened to stay on their lobes and kept inside the view."""
     view, reach = setting.view, _reach(setting.panel, setting.view, points.device)
     shift = by_source(step)

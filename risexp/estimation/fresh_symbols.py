@@ -12,10 +12,10 @@ from risexp.estimation.laplace import Gaussian
 from risexp.estimation.law import Fit, Scan
 from risexp.estimation.noise import noise_power
 from risexp.estimation.projection import loaded_root
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.estimation.stochastic import (
     Gaussians,
-    Recorded,
+    NoisyMeasurements,
     bounded,
     inner_root,
     score,
@@ -37,18 +37,18 @@ _DETERMINED = 1e-2
 class FreshSymbols:
     """The likelihood of B frames under fresh symbols."""
 
-    setting: Setting
-    recorded: Recorded
+    setting: ReceiverModel
+    recorded: NoisyMeasurements
     freedom: int = 4
 
     @classmethod
-    def of(cls, setting: Setting, frames: Frames, noise: Tensor | None = None) -> Self:
+    def of(cls, setting: ReceiverModel, frames: Frames, noise: Tensor | None = None) -> Self:
         """Keep the frames; every snapshot is a draw of its own, so nothing can be condensed."""
         given = noise_power(frames, "snapshot") if noise is None else noise
         y, channel, codes = (
             part.to(torch.complex64) for part in (frames.y, frames.channel, frames.codes)
         )
-        return cls(setting, Recorded(y, channel, codes, given))
+        return cls(setting, NoisyMeasurements(y, channel, codes, given))
 
     @property
     def noise_power(self) -> Tensor:

@@ -18,7 +18,7 @@ from risexp.estimation.laplace import Gaussian, log_diagonal
 from risexp.estimation.law import Fit, Scan
 from risexp.estimation.noise import noise_power
 from risexp.estimation.projection import Equations, Projection, loaded_root, project
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.physics.steering import steering_vector
 
 _SETTLED = 3e-2
@@ -37,7 +37,7 @@ _RESOLVED = 0.3
 class HeldSymbols:
     """The likelihood of B frames under held symbols."""
 
-    setting: Setting
+    setting: ReceiverModel
     equations: Equations
     noise_power: Tensor
     """sigma^2, (B,) float64."""
@@ -48,7 +48,7 @@ class HeldSymbols:
     freedom: int = 5
 
     @classmethod
-    def of(cls, setting: Setting, frames: Frames, noise: Tensor | None = None) -> Self:
+    def of(cls, setting: ReceiverModel, frames: Frames, noise: Tensor | None = None) -> Self:
         """Condense frames into normal equations: (H^H H) o (C^H C), and the codes' echo.
 
         Args:

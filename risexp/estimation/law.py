@@ -6,7 +6,7 @@ from typing import Protocol
 from torch import Tensor
 
 from risexp.estimation.grid import Grid
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Law(Protocol):
     """A law of the symbols with the measurements of B scenes put in."""
 
     @property
-    def setting(self) -> Setting:
+    def setting(self) -> ReceiverModel:
         """What is known beforehand."""
         ...
 

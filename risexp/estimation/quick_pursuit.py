@@ -14,14 +14,14 @@ from risexp.estimation.descent import approach
 from risexp.estimation.grid import Grid, search_grid
 from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.projection import Solution, loaded_root, solve
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 
 _SCENES = 128
 """Scenes searched at once: on a CPU, what its cache holds."""
 
 
 @dataclass(frozen=True)
-class Glance:
+class QuickPursuit:
     """K_MAX sources fitted to each of B scenes, whether or not so many are there."""
 
     points: Tensor
@@ -38,7 +38,7 @@ class Glance:
     """L M"""
 
 
-def glance(setting: Setting, frames: Frames, steps: int) -> Glance:
+def quick_pursuit(setting: ReceiverModel, frames: Frames, steps: int) -> QuickPursuit:
     """Look for K_MAX sources in each scene.
 
     Args:
@@ -52,10 +52,10 @@ def glance(setting: Setting, frames: Frames, steps: int) -> Glance:
     ]
     names = ("points", "powers", "power_spread", "misfit", "noise_power")
     columns = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
-    return Glance(**columns, samples=parts[0].samples)
+    return QuickPursuit(**columns, samples=parts[0].samples)
 
 
-def _few(setting: Setting, frames: Frames, steps: int) -> Glance:
+def _few(setting: ReceiverModel, frames: Frames, steps: int) -> QuickPursuit:
     law = HeldSymbols.of(setting, frames)
     grid = search_grid(setting.panel, setting.view, law.noise_power.device)
     equations, panel = law.equations, setting.panel
@@ -67,7 +67,7 @@ def _few(setting: Setting, frames: Frames, steps: int) -> Glance:
         fit = approach(setting, equations, started, law.tolerance, steps)
         misfit.append(fit.misfit)
     inverse = torch.cholesky_inverse(loaded_root(fit.overlap)).diagonal(dim1=-2, dim2=-1).real
-    return Glance(
+    return QuickPursuit(
         points=fit.points,
         powers=fit.gains[..., 0].abs().square(),
         power_spread=law.noise_power.unsqueeze(-1) * inverse,

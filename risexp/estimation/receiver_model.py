@@ -13,7 +13,7 @@ from risexp.physics.signals import PowerLaw, Symbols, path_amplitude
 
 
 @dataclass(frozen=True)
-class Setting:
+class ReceiverModel:
     """Geometry, field of view, and how symbols and powers are drawn; nothing about one scene."""
 
     panel: Panel

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from risexp.estimation.descent import by_coordinate, by_source, damped_step, moved
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.physics.signals import coded
 from risexp.physics.steering import steering_slopes
 
@@ -34,7 +34,7 @@ _POWER_SPAN = 25.0
 
 
 @dataclass(frozen=True)
-class Recorded:
+class NoisyMeasurements:
     """The measurements and what is known of their noise."""
 
     y: Tensor
@@ -76,7 +76,9 @@ class Gaussians:
         return type(self)(**chosen)
 
 
-def weigh(setting: Setting, frames: Recorded, points: Tensor, log_powers: Tensor) -> Gaussians:
+def weigh(
+    setting: ReceiverModel, frames: NoisyMeasurements, points: Tensor, log_powers: Tensor
+) -> Gaussians:
     """Likelihood, slope and information of sources at points (B, k, 3) with powers (B, k)."""
     count = points.shape[1]
     columns = torch.cat(steering_slopes(setting.panel, *points.unbind(-1)), dim=1)
@@ -139,7 +141,9 @@ def inner_root(loud: Tensor, noise_power: Tensor) -> Tensor:
     return root
 
 
-def score(setting: Setting, frames: Recorded, points: Tensor, log_powers: Tensor) -> Gaussians:
+def score(
+    setting: ReceiverModel, frames: NoisyMeasurements, points: Tensor, log_powers: Tensor
+) -> Gaussians:
     """Climb the likelihood jointly in positions and powers; no step may lower it."""
     count = points.shape[1]
     best = weigh(setting, frames, setting.view.clamp(points), log_powers)
@@ -168,7 +172,7 @@ def bounded(log_powers: Tensor, noise_power: Tensor) -> Tensor:
     return log_powers.maximum(middle - _POWER_SPAN).minimum(middle + _POWER_SPAN)
 
 
-def _still(setting: Setting, fit: Gaussians) -> Tensor:
+def _still(setting: ReceiverModel, fit: Gaussians) -> Tensor:
     count = fit.points.shape[1]
     push = by_source(fit.slope[:, : 3 * count])
     held = by_coordinate(setting.view.held(fit.points, push))

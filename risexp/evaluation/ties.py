@@ -46,7 +46,7 @@ Stratum = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedScores:
     """What was recorded of a validation."""
 
     k_loc: float
@@ -170,7 +170,7 @@ def answered(
 
 
 def recorded(
-    ours: Recorded, theirs: Recorded, *, same_scenes: bool, level: float = LEVEL
+    ours: RecordedScores, theirs: RecordedScores, *, same_scenes: bool, level: float = LEVEL
 ) -> dict[str, Difference]:
     """Differences of two validations' scores, by score.
 
@@ -192,7 +192,7 @@ def recorded(
     return found
 
 
-def deviations(of: Recorded) -> dict[str, float]:
+def deviations(of: RecordedScores) -> dict[str, float]:
     """How much each score varies from one set of scenes to another; of k_loc, about at most."""
     rates = {name: _of_rate(getattr(of, name), of.scenes) for name in ("k_acc", "success_rate")}
     # E K / K_MAX where all counts are equally frequent.

@@ -11,7 +11,7 @@ import torch
 from risexp.config.run import RunConfig
 from risexp.config.sections import DataConfig, PhysicsConfig
 from risexp.data.frames import Scenes, Truth
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.evaluation.references import references
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
@@ -38,7 +38,9 @@ class Yardsticks:
     @classmethod
     def of(cls, config: RunConfig, scenes: Scenes) -> Self:
         """Measure scenes drawn from a configuration, unless that was done before."""
-        asked = _Asked(config.physics, config.data, _digest(scenes), Setting.of(config), scenes)
+        asked = _Asked(
+            config.physics, config.data, _digest(scenes), ReceiverModel.of(config), scenes
+        )
         return cls(**_measured(asked))
 
 
@@ -49,7 +51,7 @@ class _Asked:
     physics: PhysicsConfig
     data: DataConfig
     digest: bytes
-    setting: Setting = field(compare=False)
+    setting: ReceiverModel = field(compare=False)
     scenes: Scenes = field(compare=False)
 
 

@@ -15,7 +15,7 @@ from risexp.config.training import Fallback, LocalisationSpectrum, Refinement
 from risexp.data.frames import Frames
 from risexp.estimation.noise import noise_power
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.estimate import Estimate
 from risexp.inference.nomp import Nomp, law_of
 from risexp.inference.spectral import Spectral, placed
@@ -32,7 +32,7 @@ _UNSURE = 0.5
 class Localiser:
     """Turns predictions into estimates; it never sees a truth."""
 
-    setting: Setting
+    setting: ReceiverModel
     spectrum: LocalisationSpectrum = "music"
     refine: Refinement = "none"
     fallback: Fallback = "none"
@@ -41,7 +41,7 @@ class Localiser:
     def of(cls, config: RunConfig) -> Self:
         """What a configuration asks for."""
         wanted = config.localisation
-        return cls(Setting.of(config), wanted.spectrum, wanted.refine, wanted.fallback)
+        return cls(ReceiverModel.of(config), wanted.spectrum, wanted.refine, wanted.fallback)
 
     @torch.no_grad()
     def __call__(self, prediction: Prediction, frames: Frames) -> Estimate:

@@ -14,7 +14,7 @@ from risexp.estimation.law import Law
 from risexp.estimation.noise import noise_power
 from risexp.estimation.pursuit import Pursuit, pursue
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.estimate import Estimate, joined
 from risexp.physics.geometry import angles
 
@@ -31,7 +31,7 @@ class Nomp:
     The evidence and the ranges use the power law, so frames must be in its units: not normalised.
     """
 
-    setting: Setting
+    setting: ReceiverModel
     rule: CountRule = "evidence"
 
     def __call__(self, frames: Frames) -> Estimate:
@@ -71,7 +71,7 @@ class Nomp:
         return pursue(law, grid, setting.view.sources_max)
 
 
-def law_of(setting: Setting, frames: Frames, noise: Tensor) -> Law:
+def law_of(setting: ReceiverModel, frames: Frames, noise: Tensor) -> Law:
     """The likelihood of frames under the law of the symbols that is configured."""
     match setting.symbols:
         case "frame":

@@ -17,7 +17,7 @@ from torch import Tensor
 from risexp.estimation.descent import refine
 from risexp.estimation.grid import Grid, summed_energy
 from risexp.estimation.projection import Equations, loaded_root
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.physics.steering import steering_vector
 
 _STEPS = 4
@@ -31,7 +31,7 @@ _RANK = 1e-5
 """Directions with less of the subspace's energy are rounding."""
 
 
-def recursive_music(setting: Setting, grid: Grid, basis: Tensor, count: Tensor) -> Tensor:
+def recursive_music(setting: ReceiverModel, grid: Grid, basis: Tensor, count: Tensor) -> Tensor:
     """Points (B, K_MAX, 3) of the sources whose steering vectors span the subspaces.
 
     Args:

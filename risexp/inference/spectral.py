@@ -17,7 +17,7 @@ from risexp.estimation.descent import refine
 from risexp.estimation.grid import search_grid
 from risexp.estimation.peaks import distinct, highest_peaks
 from risexp.estimation.projection import Equations
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.estimate import Estimate, joined
 from risexp.inference.recursive_music import recursive_music
 from risexp.physics.geometry import angles
@@ -36,7 +36,7 @@ _SETTLED = 1e-10
 class Spectral:
     """Finds as many sources as it is told."""
 
-    setting: Setting
+    setting: ReceiverModel
     spectrum: Spectrum = "music"
 
     def locate(self, covariance: FactoredCovariance, count: Tensor) -> Estimate:
@@ -61,14 +61,14 @@ class Spectral:
         return placed(points.double(), count, setting.view.sources_max)
 
 
-def _music(setting: Setting, covariance: FactoredCovariance, count: Tensor) -> Tensor:
+def _music(setting: ReceiverModel, covariance: FactoredCovariance, count: Tensor) -> Tensor:
     """Points (B, K_MAX, 3) of the signal subspace's sources."""
     basis = covariance.signal_subspace(count)[..., : setting.view.sources_max]
     grid = search_grid(setting.panel, setting.view, count.device)
     return recursive_music(setting, grid, basis.to(torch.complex64), count)
 
 
-def _capon_peaks(setting: Setting, covariance: FactoredCovariance) -> Tensor:
+def _capon_peaks(setting: ReceiverModel, covariance: FactoredCovariance) -> Tensor:
     """Points (B, K_MAX, 3) of the highest peaks of the MVDR spectrum."""
     columns = covariance.whitening().mH.to(torch.complex64)
     grid = search_grid(setting.panel, setting.view, columns.device)

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, kl_div
 
-from risexp.loss.prediction_pair import Guess
+from risexp.loss.prediction_pair import PredictionPair
 from risexp.loss.settings import TermSettings
 
 
-def count_error(guess: Guess) -> Tensor:
+def count_error(guess: PredictionPair) -> Tensor:
     """Of the head's logits against the true counts, (B,); zero for sure and right ones."""
     logits, target = guess.prediction.count_logits, guess.target
     match guess.prediction.count_law.kind:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from risexp.loss.prediction_pair import Guess
+from risexp.loss.prediction_pair import PredictionPair
 
 ANGLE_RAD: Final = math.radians(5.0)
 """Largest error of an angle of a source that is found."""
@@ -19,7 +19,7 @@ RANGE_M: Final = 1.0
 """Largest error of its range."""
 
 
-def found_error(guess: Guess) -> Tensor:
+def found_error(guess: PredictionPair) -> Tensor:
     """Cross entropy of P(all found | K) at the true K, (B,).
 
     Zero where the head is sure of what is found and of what is not.
@@ -30,7 +30,7 @@ def found_error(guess: Guess) -> Tensor:
     return binary_cross_entropy_with_logits(own, wanted, reduction="none")
 
 
-def all_found(guess: Guess) -> Tensor:
+def all_found(guess: PredictionPair) -> Tensor:
     """Scenes whose sources are all found, (B,) bool; a constant."""
     pointers, target = guess.prediction.pointers, guess.target
     with torch.no_grad():

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from risexp.loss.prediction_pair import Guess
+from risexp.loss.prediction_pair import PredictionPair
 from risexp.loss.target import Target
 from risexp.model.prediction import Heat
 from risexp.physics.geometry import direction_cosines
@@ -15,7 +15,7 @@ GAMMA: Final = 2.0
 """How fast a cell that is right already stops to count."""
 
 
-def heat_error(guess: Guess) -> Tensor:
+def heat_error(guess: PredictionPair) -> Tensor:
     """Focal cross entropy summed over the cells, for each source of a scene, (B,).
 
     (1 - p_t)^2 (-log p_t) with p_t the probability of what the cell is (T.-Y. Lin et al., Focal

@@ -17,7 +17,7 @@ from risexp.model.prediction import Prediction
 
 
 @dataclass(frozen=True)
-class Guess:
+class PredictionPair:
     """One prediction of B scenes, and what it should have been."""
 
     prediction: Prediction

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from risexp.covariance.gram import gram
-from risexp.loss.prediction_pair import Guess
+from risexp.loss.prediction_pair import PredictionPair
 from risexp.loss.spectrum import sound_scenes
 from risexp.loss.target import Target
 from risexp.physics.geometry import Panel, direction_cosines
@@ -33,7 +33,7 @@ _EMPTY: Final = 1e-12
 """Load relative to the mean power of an element, for columns that are zero."""
 
 
-def eigengap_excess(guess: Guess) -> Tensor:
+def eigengap_excess(guess: PredictionPair) -> Tensor:
     """max(w_K+1 / w_K - max(the label's ratio, 0.05), 0) of the predicted part, (B,) float64.
 
     Zero for the label, and for whatever keeps K eigenvalues as clear of the rest.
@@ -48,7 +48,7 @@ def _ratio(spectrum: Tensor, count: Tensor) -> Tensor:
     return (spectrum.gather(1, count) / spectrum.gather(1, count - 1)).squeeze(-1)
 
 
-def eigenvalue_deficit(guess: Guess) -> Tensor:
+def eigenvalue_deficit(guess: PredictionPair) -> Tensor:
     """max(1 - w_K / the label's w_K, 0) of the predicted part, (B,) float64.
 
     Zero where the weakest signal eigenvalue is as large as the label's.
@@ -58,7 +58,7 @@ def eigenvalue_deficit(guess: Guess) -> Tensor:
     return (1.0 - ours / due).clamp(min=0.0).squeeze(-1)
 
 
-def unspanned_share(guess: Guess) -> Tensor:
+def unspanned_share(guess: PredictionPair) -> Tensor:
     """|(I - P) a|^2 averaged over the sources, so that weak ones count as much, (B,) float64.
 
     P = F (F^H F + E)^-1 F^H with a load E of 1e-6 of each column's power: a ridge that a weak
@@ -74,7 +74,7 @@ def unspanned_share(guess: Guess) -> Tensor:
     return guess.target.over_sources(_energies(steering - explained))
 
 
-def shallow_nulls(guess: Guess) -> Tensor:
+def shallow_nulls(guess: PredictionPair) -> Tensor:
     """max(n(source) - 0.1 mean of n around it, 0) averaged over the sources, (B,).
 
     n is the null spectrum of the effective covariance, told the true count; around a source means
@@ -105,7 +105,7 @@ def _half_beam(panel: Panel) -> tuple[float, float]:
     return per_element / panel.elements_h, per_element / panel.elements_v
 
 
-def column_overlap(guess: Guess) -> Tensor:
+def column_overlap(guess: PredictionPair) -> Tensor:
     """Energy of the Gram matrices of both factors beside their diagonals, over all of it, (B,).
 
     Zero where the columns of each factor are orthogonal.
@@ -117,7 +117,7 @@ def column_overlap(guess: Guess) -> Tensor:
     return _energy(beside) / _energy(blocks).clamp(min=_NOTHING)
 
 
-def factor_overlap(guess: Guess) -> Tensor:
+def factor_overlap(guess: PredictionPair) -> Tensor:
     """|A^H C|^2 / (|A|^2 |C|^2) of the two factors, (B,); zero where orthogonal.
 
     The denominator is held above 1e-6 of (|A|^2 + |C|^2)^2: beside a factor far stronger than

@@ -14,7 +14,7 @@ from risexp.loss.main_terms import (
     pointer_error,
     predicted_error,
 )
-from risexp.loss.prediction_pair import Guess
+from risexp.loss.prediction_pair import PredictionPair
 from risexp.loss.structure_terms import (
     column_overlap,
     eigengap_excess,
@@ -24,7 +24,7 @@ from risexp.loss.structure_terms import (
     unspanned_share,
 )
 
-Term = Callable[[Guess], Tensor]
+Term = Callable[[PredictionPair], Tensor]
 """Errors of B scenes, (B,) real; their mean is the term."""
 
 TERMS: Final[Mapping[str, Term]] = {

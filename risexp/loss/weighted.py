@@ -8,7 +8,7 @@ from torch import Tensor
 
 from risexp.errors import ConfigInvalid
 from risexp.loss.balance import Balance
-from risexp.loss.prediction_pair import Guess
+from risexp.loss.prediction_pair import PredictionPair
 from risexp.loss.terms import TERMS
 
 
@@ -24,7 +24,7 @@ class Loss:
     """What each of them contributed to the total."""
 
 
-def weighted_loss(guess: Guess, weights: Mapping[str, float], balance: Balance) -> Loss:
+def weighted_loss(guess: PredictionPair, weights: Mapping[str, float], balance: Balance) -> Loss:
     """Sum weight * term over the terms whose weight is not zero; no other term is evaluated.
 
     Args:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from risexp.config.learning import NetworkConfig
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.model.blocks import Attention
 from risexp.model.features import Features
 from risexp.model.observation import Observation
@@ -13,7 +13,7 @@ from risexp.model.observation import Observation
 class ApertureFront(nn.Module):
     """A transformer over rows and columns of the panel, asked by one query a source."""
 
-    def __init__(self, setting: Setting, config: NetworkConfig, columns: int) -> None:
+    def __init__(self, setting: ReceiverModel, config: NetworkConfig, columns: int) -> None:
         super().__init__()
         self.setting, width = setting, config.width
         wide, high = setting.panel.elements_h, setting.panel.elements_v

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from risexp.config.learning import FactorKind
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.model.blocks import perceptron
 from risexp.model.features import Features
 from risexp.model.prediction import Pointers
@@ -39,7 +39,7 @@ class Factors:
 class FactorHead(nn.Module):
     """Moves each slot from its anchor, gives it a power, and lays its wave into the factors."""
 
-    def __init__(self, setting: Setting, kind: FactorKind, width: int, reach: float) -> None:
+    def __init__(self, setting: ReceiverModel, kind: FactorKind, width: int, reach: float) -> None:
         super().__init__()
         self.setting, self.kind, self.reach = setting, kind, reach
         elements = setting.panel.elements

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from risexp.config.learning import NetworkConfig
 from risexp.estimation.grid import search_grid
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.model.blocks import Residual
 from risexp.model.features import Features
 from risexp.model.observation import Observation
@@ -18,7 +18,7 @@ _RARE = -4.0
 class ImageFront(nn.Module):
     """Convolutions over the panel's responses; the peaks of a learned map are the slots."""
 
-    def __init__(self, setting: Setting, config: NetworkConfig, columns: int) -> None:
+    def __init__(self, setting: ReceiverModel, config: NetworkConfig, columns: int) -> None:
         super().__init__()
         self.setting, width = setting, config.width
         planes = search_grid(setting.panel, setting.view, torch.device("cpu")).shape[0]

@@ -9,7 +9,7 @@ from torch import nn
 from risexp.config.run import RunConfig
 from risexp.config.training import Part
 from risexp.covariance.effective import effective
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.model.aperture_front import ApertureFront
 from risexp.model.blocks import perceptron
 from risexp.model.count_head import CountHead
@@ -30,7 +30,7 @@ class Network(nn.Module):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__()
-        setting, width = Setting.of(config), config.network.width
+        setting, width = ReceiverModel.of(config), config.network.width
         most, count = config.data.sources_max, config.count
         self.law = CountLaw(count.kind, most, count.threshold, count.decision)
         self.lambda_range = config.factors.lambda_range
@@ -94,7 +94,7 @@ def part_of(name: str) -> Part:
     return "backbone" if name.startswith(_BACKBONE) else "heads"
 
 
-def _front(config: RunConfig, setting: Setting) -> AnyFront:
+def _front(config: RunConfig, setting: ReceiverModel) -> AnyFront:
     method = config.sampled.method_for(config.physics.symbols)
     columns = 1 if method == "joint" else config.physics.snapshots
     match config.network.front_for(config.physics.symbols):

@@ -12,8 +12,8 @@ from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import Method, sampled_covariance
 from risexp.data.frames import Frames
 from risexp.estimation.noise import snr_db_of
-from risexp.estimation.quick_pursuit import Glance, glance
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.quick_pursuit import QuickPursuit, quick_pursuit
+from risexp.estimation.receiver_model import ReceiverModel
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Observation:
     """(B,) float32"""
     log_rms: Tensor
     """log10 of the frames' RMS, (B,) float32: the networks see frames of unit RMS."""
-    glance: Glance | None
+    glance: QuickPursuit | None
     """What a greedy search of few steps found, where the front asks for it."""
     method: Method
     ridge: float
@@ -49,7 +49,7 @@ class Observation:
 class Observer:
     """Makes observations of frames for one network; it never sees a truth."""
 
-    setting: Setting
+    setting: ReceiverModel
     method: Method
     ridge: float
     search_steps: int | None
@@ -61,7 +61,7 @@ class Observer:
         symbols = config.physics.symbols
         searches = config.network.front_for(symbols) == "pursuit"
         return cls(
-            Setting.of(config),
+            ReceiverModel.of(config),
             config.sampled.method_for(symbols),
             config.sampled.ridge,
             config.network.search_steps if searches else None,
@@ -76,7 +76,7 @@ class Observer:
             frames=normal,
             snr_db=snr_db_of(frames, setting.symbols).float(),
             log_rms=log_rms.float(),
-            glance=None if steps is None else glance(setting, frames, steps),
+            glance=None if steps is None else quick_pursuit(setting, frames, steps),
             method=self.method,
             ridge=self.ridge,
         )

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from risexp.config.learning import NetworkConfig
-from risexp.estimation.quick_pursuit import Glance
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.quick_pursuit import QuickPursuit
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.model.blocks import Attention
 from risexp.model.features import Features
 from risexp.model.observation import Observation
@@ -21,7 +21,7 @@ _LOG_SPAN = (-12.0, 18.0)
 class PursuitFront(nn.Module):
     """Tokens of found sources, weighed against each other by attention."""
 
-    def __init__(self, setting: Setting, config: NetworkConfig) -> None:
+    def __init__(self, setting: ReceiverModel, config: NetworkConfig) -> None:
         super().__init__()
         self.setting = setting
         most = setting.view.sources_max
@@ -59,7 +59,7 @@ class PursuitFront(nn.Module):
             log_power=power.clamp(min=1e-12).log().float(),
         )
 
-    def _sources(self, seen: Glance) -> Tensor:
+    def _sources(self, seen: QuickPursuit) -> Tensor:
         """Place, power against the law and against the noise, and how sure of it: (B, K_MAX, 9)."""
         view, noise = self.setting.view, seen.noise_power.unsqueeze(-1)
         powers = seen.powers.clamp(min=1e-30)
@@ -84,7 +84,7 @@ def profile_width(most: int) -> int:
     return 2 + 2 * (most + 1) + most
 
 
-def profile(seen: Glance, snr_db: Tensor) -> Tensor:
+def profile(seen: QuickPursuit, snr_db: Tensor) -> Tensor:
     """What the search leaves after each source, against the noise: (B, 2 + 2 (K_MAX + 1) + K_MAX).
 
     The energy over its noise is near its mean, m, with a spread of sqrt(m) once all is explained.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from risexp.evaluation.paired import WHOLE, Mean
-from risexp.registry.evidence import Answered, Evidence
-from risexp.registry.verdicts import Verdict
+from risexp.registry.evidence import Evidence, ScoredAnswers
+from risexp.registry.verdicts import GateVerdict
 
 _SCORES = {"success_rate": "success", "k_acc": "K accuracy"}
 
@@ -29,7 +29,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedVersion:
     """What it was judged on, by what, and by whom."""
 
     gates: str
@@ -46,9 +46,9 @@ class Judged:
 def card(
     name: str,
     origin: Origin,
-    judged: Judged,
+    judged: JudgedVersion,
     evidence: Evidence,
-    verdicts: Sequence[Verdict],
+    verdicts: Sequence[GateVerdict],
 ) -> str:
     """The model card, Markdown."""
     slices = [
@@ -87,14 +87,14 @@ _LIMITS: Final = (
 )
 
 
-def _reading(judged: Judged, evidence: Evidence) -> str:
+def _reading(judged: JudgedVersion, evidence: Evidence) -> str:
     return (
         f"Brackets are {100 * evidence.level:g} % intervals over scenes of set "
         f"`{judged.test_set[:12]}`; times are of one machine, in batches."
     )
 
 
-def _verdict(judged: Judged) -> str:
+def _verdict(judged: JudgedVersion) -> str:
     beside = "no champion" if judged.champion is None else f"version {judged.champion}"
     about = f" ({judged.about.rstrip('.')})" if judged.about else ""
     return (
@@ -105,7 +105,7 @@ def _verdict(judged: Judged) -> str:
 
 def score_rows(evidence: Evidence) -> list[tuple[str, ...]]:
     """Candidate, champion, NOMP and chance: scores with intervals, calibration and time."""
-    known: Mapping[str, Answered | None] = {
+    known: Mapping[str, ScoredAnswers | None] = {
         "candidate": evidence.candidate,
         "champion": evidence.champion,
         "nomp": evidence.nomp,
@@ -119,7 +119,7 @@ def score_rows(evidence: Evidence) -> list[tuple[str, ...]]:
     return [*rows, (f"always {evidence.majority}", "0.000", chance, "", "")]
 
 
-def gate_rows(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
+def gate_rows(verdicts: Sequence[GateVerdict]) -> list[tuple[str, ...]]:
     """Gate, verdict, the number that decided, what was needed."""
     return [
         (each.gate, each.word, "" if each.found is None else interval(each.found), each.needed)

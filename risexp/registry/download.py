@@ -9,8 +9,8 @@ from typing import Final
 
 from risexp.errors import EnvironmentFailed, InvalidInput, ModelRefused
 from risexp.registry.bundle import Bundle, bundle_in, read_bundle
-from risexp.tracking.attempt import Failure, tried
-from risexp.tracking.stores import SETTINGS, Store, chosen_store, in_environment
+from risexp.tracking.attempt import Failure, attempt
+from risexp.tracking.stores import SETTINGS, TrackingStore, chosen_store, in_environment
 
 os.environ.update(SETTINGS)
 
@@ -46,7 +46,7 @@ def fetched(address: str, option: str | None = None) -> Bundle:
     if store.database is not None and not store.database.exists():
         raise InvalidInput(f"there is no {address}: the store {store.database} does not exist")
     with TemporaryDirectory(prefix="risexp-model-") as place, in_environment(store):
-        found = tried(partial(_downloaded, address, store, Path(place)))
+        found = attempt(partial(_downloaded, address, store, Path(place)))
         if isinstance(found, Failure):
             raise _explained(address, store, found)
         folder, digest = found
@@ -56,7 +56,7 @@ def fetched(address: str, option: str | None = None) -> Bundle:
         return read_bundle(inside, digest)
 
 
-def _downloaded(address: str, store: Store, place: Path) -> tuple[Path, str | None]:
+def _downloaded(address: str, store: TrackingStore, place: Path) -> tuple[Path, str | None]:
     """The model's folder, and the digest that its version tells.
 
     An address that MLflow resolves itself is one of its default store.
@@ -73,7 +73,9 @@ def _downloaded(address: str, store: Store, place: Path) -> tuple[Path, str | No
     return Path(folder), client.get_model_version(name, str(number)).tags.get(DIGEST)
 
 
-def _explained(address: str, store: Store, failure: Failure) -> InvalidInput | EnvironmentFailed:
+def _explained(
+    address: str, store: TrackingStore, failure: Failure
+) -> InvalidInput | EnvironmentFailed:
     """Whether it is the address that is wrong, or the store."""
     error = failure.error
     absent = isinstance(error, MlflowException) and (

@@ -22,7 +22,7 @@ from risexp.evaluation.scene_scores import SceneScores
 
 
 @dataclass(frozen=True)
-class Answered:
+class ScoredAnswers:
     """How one of them answered the test scenes."""
 
     scores: SceneScores
@@ -36,9 +36,9 @@ class Answered:
 class Evidence:
     """Everything that gates ask about."""
 
-    candidate: Answered
-    nomp: Answered
-    champion: Answered | None
+    candidate: ScoredAnswers
+    nomp: ScoredAnswers
+    champion: ScoredAnswers | None
     """None where there is none, or where it cannot answer these scenes."""
     snr_db: Tensor | None
     """(B,) of the test scenes."""

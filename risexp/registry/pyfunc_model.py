@@ -20,7 +20,7 @@ from risexp.registry.bundle import NAME, read_bundle
 from risexp.registry.pyfunc import PythonModel, PythonModelContext
 
 
-class Refused(MlflowException):
+class RequestRefused(MlflowException):
     """Frames that cannot be answered; over HTTP it is a 400 with this one sentence."""
 
     def __init__(self, sentence: str) -> None:
@@ -40,7 +40,7 @@ class _Ready:
     sizes: Sizes
 
 
-class Answering:
+class PredictHandler:
     """What MLflow asks of a model.
 
     It stands apart because MLflow rewrites a `predict` that its own subclass defines, and knows no
@@ -86,21 +86,21 @@ class Answering:
             frames = self._ready.sizes.expect(frames_of(_arrays(given, params or {})))
             return answered(self._ready.predictor, frames)
         except DataInvalid as error:
-            raise Refused(str(error)) from None
+            raise RequestRefused(str(error)) from None
 
 
-class Served(Answering, PythonModel):
+class Served(PredictHandler, PythonModel):
     """A shipped network, as MLflow loads it."""
 
 
 def _arrays(given: object, params: object) -> dict[str, NDArray[Any]]:
     """The fields of the frames in a request."""
     if not isinstance(given, Mapping):
-        raise Refused('frames come as {"inputs": {"y": ..., "channel": ..., "codes": ...}}')
+        raise RequestRefused('frames come as {"inputs": {"y": ..., "channel": ..., "codes": ...}}')
     if not isinstance(params, Mapping):
-        raise Refused(f'the parameters come as {{"params": {{"{OPTIONAL}": [...]}}}}')
+        raise RequestRefused(f'the parameters come as {{"params": {{"{OPTIONAL}": [...]}}}}')
     if other := params.keys() - {OPTIONAL}:
-        raise Refused(f"there is no parameter {min(other)!r}: {OPTIONAL} is the only one")
+        raise RequestRefused(f"there is no parameter {min(other)!r}: {OPTIONAL} is the only one")
     arrays = {name: np.asarray(value) for name, value in given.items()}
     snr_db = np.asarray(params.get(OPTIONAL, ()))
     return arrays | {OPTIONAL: snr_db} if snr_db.size else arrays

@@ -13,8 +13,8 @@ import uvicorn
 from risexp.errors import EnvironmentFailed
 from risexp.inference.answers import Answer
 from risexp.registry.pyfunc import Model, PyFuncModel, load_model, scoring_app
-from risexp.registry.pyfunc_model import Answering
-from risexp.web.guard import Door
+from risexp.registry.pyfunc_model import PredictHandler
+from risexp.web.guard import RequestGuard
 from risexp.web.mlflow_app import Guarded
 
 Event = MutableMapping[str, Any]
@@ -35,7 +35,7 @@ _PATHS: Final = frozenset({"/ping", "/health", "/version", "/invocations"})
 
 
 @dataclass(frozen=True)
-class Plain:
+class UncheckedModel:
     """A model as the scoring server asks it, without MLflow's check of the signature.
 
     That one repeats all of the data in what it says; the model's own says what is wrong with it.
@@ -54,12 +54,12 @@ class Plain:
         Raises:
             Refused: The frames cannot be answered.
         """
-        served: Answering = self.model.unwrap_python_model()  # type: ignore[no-untyped-call] # MLflow's
+        served: PredictHandler = self.model.unwrap_python_model()  # type: ignore[no-untyped-call] # MLflow's
         return served.answered(data, params)
 
 
 @dataclass(frozen=True)
-class Entrance:
+class JsonGate:
     """Lets JSON through that is not too long, and says in one sentence what cannot be answered.
 
     What MLflow says holds the data that was sent, and where its files lie. A page in somebody's
@@ -178,7 +178,7 @@ def address_of(heard: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def scoring_server(folder: Path, door: Door) -> uvicorn.Server:
+def scoring_server(folder: Path, door: RequestGuard) -> uvicorn.Server:
     """The server over the model in a folder, behind a door.
 
     Its `run` takes the socket, and returns when told to.
@@ -187,11 +187,11 @@ def scoring_server(folder: Path, door: Door) -> uvicorn.Server:
         ModelRefused: A file of the model is missing or was changed.
     """
     inner: Application = scoring_app(
-        Plain(load_model(str(folder)))  # type: ignore[arg-type] # it asks for these two alone
+        UncheckedModel(load_model(str(folder)))  # type: ignore[arg-type] # it asks for these two alone
     )
     return uvicorn.Server(
         uvicorn.Config(
-            Guarded(Entrance(inner), door),
+            Guarded(JsonGate(inner), door),
             limit_concurrency=CONNECTIONS,
             log_level="warning",
             access_log=False,

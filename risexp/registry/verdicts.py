@@ -16,7 +16,7 @@ Word = Literal["passed", "failed", "skipped"]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     """What became of one gate."""
 
     gate: str
@@ -36,17 +36,17 @@ class Verdict:
         }
 
 
-def judged(gates: Gates, evidence: Evidence) -> tuple[Verdict, ...]:
+def judged(gates: Gates, evidence: Evidence) -> tuple[GateVerdict, ...]:
     """Every gate, in the order in which people read them."""
     return (*_alone(gates, evidence), *_beside_champion(gates, evidence))
 
 
-def failed(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+def failed(verdicts: Iterable[GateVerdict]) -> tuple[GateVerdict, ...]:
     """Those that keep a candidate from being promoted."""
     return tuple(each for each in verdicts if each.word == "failed")
 
 
-def _alone(gates: Gates, evidence: Evidence) -> Iterator[Verdict]:
+def _alone(gates: Gates, evidence: Evidence) -> Iterator[GateVerdict]:
     asked, scenes = gates.candidate, evidence.scenes
     yield _single("scenes", scenes, f"at least {asked.scenes_min}", scenes >= asked.scenes_min)
     yield _guards(gates, evidence)
@@ -60,9 +60,9 @@ def _alone(gates: Gates, evidence: Evidence) -> Iterator[Verdict]:
     )
 
 
-def _guards(gates: Gates, evidence: Evidence) -> Verdict:
+def _guards(gates: Gates, evidence: Evidence) -> GateVerdict:
     if gates.candidate.guards == "any":
-        return Verdict("guards", "skipped", None, "these gates do not ask")
+        return GateVerdict("guards", "skipped", None, "these gates do not ask")
     said = [f"{name} = {value:g}" for name, value in evidence.faults.items()]
     if evidence.state != "complete":
         said.insert(0, f"the run is {evidence.state}")
@@ -74,7 +74,7 @@ def _because(said: list[str]) -> str:
     return f": {', '.join(said)}" if said else ""
 
 
-def _chance(gain: float, evidence: Evidence) -> Verdict:
+def _chance(gain: float, evidence: Evidence) -> GateVerdict:
     """The count is more often right than a guess; or sources are found, where all count alike."""
     if not evidence.varied:
         found = evidence.mean("candidate success_rate")
@@ -85,13 +85,13 @@ def _chance(gain: float, evidence: Evidence) -> Verdict:
     )
 
 
-def _beside_champion(gates: Gates, evidence: Evidence) -> Iterator[Verdict]:
+def _beside_champion(gates: Gates, evidence: Evidence) -> Iterator[GateVerdict]:
     asked = gates.champion
     yield _data(gates, evidence)
     if evidence.champion is None:
         names = [*RATES, *(f"better {name}" for name in asked.better_in), "slices", "time"]
         for name in names:
-            yield Verdict(name, "skipped", None, evidence.alone)
+            yield GateVerdict(name, "skipped", None, evidence.alone)
         return
     limits: dict[Rate, float] = {
         "success_rate": asked.success_rate_loss_max,
@@ -107,16 +107,16 @@ def _beside_champion(gates: Gates, evidence: Evidence) -> Iterator[Verdict]:
     yield _single("time", ratio, f"at most {asked.ms_ratio_max:g} x", ratio <= asked.ms_ratio_max)
 
 
-def _data(gates: Gates, evidence: Evidence) -> Verdict:
+def _data(gates: Gates, evidence: Evidence) -> GateVerdict:
     if evidence.same_data is None:
-        return Verdict("data", "skipped", None, evidence.alone)
+        return GateVerdict("data", "skipped", None, evidence.alone)
     if gates.champion.data == "any":
-        return Verdict("data", "skipped", None, "these gates do not ask")
+        return GateVerdict("data", "skipped", None, "these gates do not ask")
     word: Word = "passed" if evidence.same_data else "failed"
-    return Verdict("data", word, None, "scenes of the champion's law and seed")
+    return GateVerdict("data", word, None, "scenes of the champion's law and seed")
 
 
-def _slices(gates: Gates, evidence: Evidence) -> Iterator[Verdict]:
+def _slices(gates: Gates, evidence: Evidence) -> Iterator[GateVerdict]:
     asked = gates.champion
     for name, scenes in evidence.slices.sizes.items():
         if name == WHOLE:
@@ -125,21 +125,21 @@ def _slices(gates: Gates, evidence: Evidence) -> Iterator[Verdict]:
             gate = f"{rate} at {name}"
             if scenes < asked.slice_scenes_min:
                 few = f"{scenes} scenes, and {asked.slice_scenes_min} are needed"
-                yield Verdict(gate, "skipped", None, few)
+                yield GateVerdict(gate, "skipped", None, few)
             else:
                 found = evidence.mean(f"candidate - champion {rate}", name)
                 yield _kept(gate, found, asked.slice_loss_max)
 
 
-def _kept(gate: str, found: Mean, loss_max: float) -> Verdict:
+def _kept(gate: str, found: Mean, loss_max: float) -> GateVerdict:
     """Not worse by more than so much."""
     return _judged(gate, found, f"low >= {-loss_max:g}", found.low >= -loss_max)
 
 
-def _single(gate: str, value: float, needed: str, holds: bool) -> Verdict:
+def _single(gate: str, value: float, needed: str, holds: bool) -> GateVerdict:
     return _judged(gate, Mean(value, value, value), needed, holds)
 
 
-def _judged(gate: str, found: Mean, needed: str, holds: bool) -> Verdict:
+def _judged(gate: str, found: Mean, needed: str, holds: bool) -> GateVerdict:
     sound = all(math.isfinite(each) for each in (found.value, found.low, found.high))
-    return Verdict(gate, "passed" if holds and sound else "failed", found, needed)
+    return GateVerdict(gate, "passed" if holds and sound else "failed", found, needed)

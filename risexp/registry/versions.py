@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from risexp.errors import InvalidInput
-from risexp.tracking.stores import SETTINGS, Store
+from risexp.tracking.stores import SETTINGS, TrackingStore
 
 os.environ.update(SETTINGS)
 
@@ -77,7 +77,7 @@ class Version:
 class Registry:
     """The models of one store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: TrackingStore) -> None:
         """Talk to a store that is there, its schema made, from within `in_environment`."""
         self.store = store
         self._client = MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)

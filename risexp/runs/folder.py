@@ -19,7 +19,7 @@ from risexp.core.durable import write_durably
 from risexp.core.home import home
 from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput
 from risexp.runs.outcome import Outcome
-from risexp.runs.spec import Given
+from risexp.runs.spec import RunSpec
 from risexp.training.plan import Plan
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -114,9 +114,9 @@ class RunFolder:
         finally:
             lock.release()
 
-    def _given(self) -> Given:
+    def _given(self) -> RunSpec:
         path = self.path / _CONFIG
-        return Given.from_json(_read(path, dict), str(path))
+        return RunSpec.from_json(_read(path, dict), str(path))
 
 
 def runs_home() -> Path:
@@ -154,7 +154,7 @@ def create_run(run_id: str, config: RunConfig, plans: Sequence[Plan]) -> RunFold
                 f"there is a run {run_id!r} already: go on with it, or name another one"
             )
         _write(path / _PLANS, [plan.as_json() for plan in plans])
-        _write(path / _CONFIG, Given.of(config).as_json())
+        _write(path / _CONFIG, RunSpec.of(config).as_json())
     return RunFolder(path)
 
 

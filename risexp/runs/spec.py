@@ -17,7 +17,7 @@ _GIVEN_SHA: Final = "given_sha"
 
 
 @dataclass(frozen=True)
-class Given:
+class RunSpec:
     """A configuration as it was given, and as its hash knows it."""
 
     canonical: Mapping[str, Any]

@@ -12,7 +12,7 @@ from risexp.space.dimensions import Choice
 from risexp.space.pruners import NoPruner
 from risexp.space.samplers import Random
 from risexp.space.spec import SearchSpace
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 
 SEED: Final = "training.seed"
 """What a study varies that confirms another one."""
@@ -22,17 +22,19 @@ _EPOCHS: Final = "training.epochs"
 _PATIENCE: Final = "training.patience"
 
 
-def unpruned(charter: Charter, name: str) -> Charter:
+def unpruned(charter: StudySpec, name: str) -> StudySpec:
     """The charter of the same trials, none of which is ended early.
 
     Args:
         charter: Of the study they are from.
         name: Of the new space.
     """
-    return Charter(_alone(charter.space, name), charter.over)
+    return StudySpec(_alone(charter.space, name), charter.over)
 
 
-def confirming(charter: Charter, seeds: Sequence[int], epochs: int | None, name: str) -> Charter:
+def confirming(
+    charter: StudySpec, seeds: Sequence[int], epochs: int | None, name: str
+) -> StudySpec:
     """The charter of the same trials at full fidelity, each under several training seeds.
 
     Full fidelity is the preset's epochs and patience, and no fewer epochs than the study had. The
@@ -65,7 +67,7 @@ def confirming(charter: Charter, seeds: Sequence[int], epochs: int | None, name:
     over = Layer("full fidelity", {path: each for path, each in full.items() if _free(space, path)})
     varied = {**space.vary, SEED: Choice(kind="choice", options=list(seeds))}
     derived = _alone(space, name).model_copy(update={"vary": varied})
-    return Charter(derived, (*charter.over, over))
+    return StudySpec(derived, (*charter.over, over))
 
 
 def scenes_are_free(space: SearchSpace) -> bool:
@@ -89,7 +91,7 @@ def _alone(space: SearchSpace, name: str) -> SearchSpace:
     return space.model_copy(update=changed)
 
 
-def _full(charter: Charter, epochs: int | None) -> dict[str, JsonValue]:
+def _full(charter: StudySpec, epochs: int | None) -> dict[str, JsonValue]:
     space, searched = charter.space, charter.base.training
     whole = resolve([] if space.base is None else [preset_layer(space.base)]).config.training
     return {_EPOCHS: epochs or max(whole.epochs, searched.epochs), _PATIENCE: whole.patience}

@@ -67,7 +67,7 @@ class StageTrial:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class StageVerdict:
     """What becomes of a stage."""
 
     kept: Values
@@ -77,7 +77,7 @@ class Verdict:
     """The best trial's scores less those of trial 0."""
 
 
-def verdict(reference: StageTrial, others: Sequence[StageTrial], keep: Keep) -> Verdict:
+def verdict(reference: StageTrial, others: Sequence[StageTrial], keep: Keep) -> StageVerdict:
     """Keep the best trial's values if its scores hold against those of trial 0.
 
     Args:
@@ -86,12 +86,12 @@ def verdict(reference: StageTrial, others: Sequence[StageTrial], keep: Keep) -> 
         keep: How much of each score may be lost.
     """
     if not others:
-        return Verdict({}, "left out: no trial came to its end beside trial 0")
+        return StageVerdict({}, "left out: no trial came to its end beside trial 0")
     best = min(others, key=lambda trial: trial.scores["k_loc"])
     moved = {name: best.scores[name] - reference.scores[name] for name in Keep.model_fields}
     lost = {name: moved[name] if name == "k_loc" else -moved[name] for name in moved}
     said = ", ".join(f"{name} {change:+.3f}" for name, change in moved.items())
     # Written so that NaN does not hold.
     if not all(lost[name] <= allowed for name, allowed in keep.model_dump().items()):
-        return Verdict({}, f"left out: its best trial has {said}", moved)
-    return Verdict(best.values, f"kept: its best trial has {said}", moved)
+        return StageVerdict({}, f"left out: its best trial has {said}", moved)
+    return StageVerdict(best.values, f"kept: its best trial has {said}", moved)

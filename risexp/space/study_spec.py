@@ -21,7 +21,7 @@ _RESOLVED: Final = ("base", "fixed ", "start ", "trials")
 
 
 @dataclass(frozen=True)
-class Charter:
+class StudySpec:
     """A space and the layers over it; two charters of one `sha` are of one study."""
 
     space: SearchSpace
@@ -86,7 +86,7 @@ class Charter:
         """The hash of what must not change while a study lives."""
         return canonical_sha(self.terms())
 
-    def differences(self, other: "Charter") -> list[tuple[str, str, str]]:
+    def differences(self, other: "StudySpec") -> list[tuple[str, str, str]]:
         """What differs from another charter: the part, as it is here, and as it is there."""
         return differing(self.terms(), other.terms())
 
@@ -136,7 +136,7 @@ class Charter:
         return charter
 
 
-def refusal(study: str, before: Charter, after: Charter) -> str | None:
+def refusal(study: str, before: StudySpec, after: StudySpec) -> str | None:
     """Why a study cannot go on under another charter, in one sentence; None where it can."""
     changed = before.differences(after)
     if not changed:

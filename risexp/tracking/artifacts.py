@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from risexp.core.redaction import redacted
 from risexp.runs.journal_format import Note
 from risexp.tracking.confusion_image import BY_SNR, draw_bins, draw_confusion, picture_files
-from risexp.tracking.upload_state import Ending
+from risexp.tracking.upload_state import RecordedOutcome
 
 Files = Mapping[str, bytes]
 
@@ -66,6 +66,6 @@ def calibration_files(note: Note) -> Files:
     return {"calibration.json": json.dumps(document, indent=1).encode()}
 
 
-def outcome_files(ending: Ending) -> Files:
+def outcome_files(ending: RecordedOutcome) -> Files:
     """How the run ended, an error with its traceback."""
     return {"outcome.json": redacted(ending.model_dump_json(indent=1)).encode()}

@@ -31,7 +31,7 @@ class Failure:
     error: Exception
 
 
-def tried(action: Callable[[], Result]) -> Result | Failure:
+def attempt(action: Callable[[], Result]) -> Result | Failure:
     """What an action that talks to a store returns, or how it failed."""
     try:
         return action()

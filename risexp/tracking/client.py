@@ -13,7 +13,7 @@ from typing import Final
 
 from risexp.errors import EnvironmentFailed
 from risexp.tracking.payload import EXPERIMENT_TAGS, Dataset
-from risexp.tracking.stores import SETTINGS, Store
+from risexp.tracking.stores import SETTINGS, TrackingStore
 
 os.environ.update(SETTINGS)
 
@@ -40,7 +40,7 @@ _RUNNING: Final = "RUNNING"
 
 
 @dataclass(frozen=True)
-class Point:
+class MetricPoint:
     """One value of a run; its time is the journal's, so that it is one point however often sent."""
 
     key: str
@@ -50,7 +50,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundRun:
     """A run as its store tells it."""
 
     run_id: str
@@ -61,10 +61,10 @@ class Found:
     """Of its numbers."""
 
 
-class Runs:
+class TrackingClient:
     """The runs of one store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: TrackingStore) -> None:
         """Talk to a store that is there, its schema made, from within `in_environment`."""
         self._client = MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
         self._artifacts = store.artifacts
@@ -119,7 +119,7 @@ class Runs:
             raise _deleted(found[0])
         return None
 
-    def search(self, experiment: str, question: str) -> list[Found]:
+    def search(self, experiment: str, question: str) -> list[FoundRun]:
         """The runs of an experiment that are there and of which something holds, however many.
 
         Args:
@@ -129,7 +129,7 @@ class Runs:
         place = self._client.get_experiment_by_name(experiment)
         if place is None:
             return []
-        found, token = list[Found](), ""
+        found, token = list[FoundRun](), ""
         while True:
             page = self._client.search_runs(
                 [place.experiment_id], question, max_results=_PAGE, page_token=token or None
@@ -139,10 +139,10 @@ class Runs:
             if not token:
                 return found
 
-    def history(self, run_id: str, key: str) -> list[Point]:
+    def history(self, run_id: str, key: str) -> list[MetricPoint]:
         """All rows of a run under a key, one that is there twice included."""
         rows = self._client.get_metric_history(run_id, key)
-        return [Point(key, each.value, each.timestamp, each.step) for each in rows]
+        return [MetricPoint(key, each.value, each.timestamp, each.step) for each in rows]
 
     def file(self, run_id: str, name: str) -> bytes:
         """An artifact of a run.
@@ -177,7 +177,7 @@ class Runs:
     def add(
         self,
         run_id: str,
-        points: Sequence[Point] = (),
+        points: Sequence[MetricPoint] = (),
         *,
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
@@ -242,9 +242,9 @@ class Runs:
         return self.create(experiment_id, name, tags, began_ms)
 
 
-def _found(run: Run) -> Found:
+def _found(run: Run) -> FoundRun:
     info, data = run.info, run.data
-    return Found(info.run_id, info.status, dict(data.tags), tuple(sorted(data.metrics)))
+    return FoundRun(info.run_id, info.status, dict(data.tags), tuple(sorted(data.metrics)))
 
 
 def _deleted(run: Run) -> EnvironmentFailed:

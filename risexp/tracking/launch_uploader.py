@@ -12,8 +12,8 @@ from typing import Final
 from risexp.errors import InvalidInput
 from risexp.runs.labels import Labels, read_labels, write_labels
 from risexp.runs.source import keep_source
-from risexp.tracking.stores import OFF, VARIABLE, Store, chosen_store, store_again
-from risexp.tracking.upload_state import Spool
+from risexp.tracking.stores import OFF, VARIABLE, TrackingStore, chosen_store, store_again
+from risexp.tracking.upload_state import UploadState
 
 WAIT: Final = "RISEXP_TRACKING_WAIT_S"
 """Names, in the environment, how long a run that has ended waits for its record."""
@@ -73,7 +73,7 @@ def recorded(
     finally:
         if process is not None:
             _finish(process, tracking.wait_s)
-        left = Spool(folder).unsent()
+        left = UploadState(folder).unsent()
         if left:
             tell(
                 f"{left} lines of the record are not in {store.name} yet: `risexp sync "
@@ -81,7 +81,7 @@ def recorded(
             )
 
 
-def store_for(folder: Path, option: str | None) -> Store | None:
+def store_for(folder: Path, option: str | None) -> TrackingStore | None:
     """The store that a run is in, or is to be in.
 
     Args:
@@ -94,7 +94,7 @@ def store_for(folder: Path, option: str | None) -> Store | None:
     Raises:
         InvalidInput: The run is in another store than the one that was asked for.
     """
-    known, labels = Spool(folder).progress(), read_labels(folder)
+    known, labels = UploadState(folder).progress(), read_labels(folder)
     if known is not None and option != OFF:
         return store_again(folder.name, known.store, option)
     if labels is None or option is not None:
@@ -102,11 +102,11 @@ def store_for(folder: Path, option: str | None) -> Store | None:
     return None if labels.store == OFF else store_again(folder.name, labels.store, None)
 
 
-def _filed(folder: Path, tracking: Tracking) -> Store | None:
+def _filed(folder: Path, tracking: Tracking) -> TrackingStore | None:
     """The store of a run that begins or goes on; where that is new, its labels are written."""
     store = store_for(folder, tracking.option)
     labels = read_labels(folder)
-    if labels is None or (tracking.option is not None and Spool(folder).progress() is None):
+    if labels is None or (tracking.option is not None and UploadState(folder).progress() is None):
         name = OFF if store is None else store.name
         write_labels(folder, replace(labels or tracking.labels, store=name))
     return store
@@ -116,7 +116,7 @@ _LOG: Final = "sender.log"
 
 
 def _begun(
-    folder: Path, store: Store, wait_s: float, tell: Callable[[str], None]
+    folder: Path, store: TrackingStore, wait_s: float, tell: Callable[[str], None]
 ) -> "subprocess.Popen[bytes] | None":
     """The process that sends; None where the machine does not give us one."""
     environment = {

@@ -11,7 +11,7 @@ from risexp.core.redaction import redacted
 from risexp.runs.journal_format import Row
 from risexp.runs.labels import Labels
 from risexp.runs.source import Source
-from risexp.tracking.upload_state import INTERRUPTED, Ending, Spool
+from risexp.tracking.upload_state import INTERRUPTED, RecordedOutcome, UploadState
 
 STATUS: Final[Mapping[str, str]] = {
     "complete": "FINISHED",
@@ -50,12 +50,12 @@ class Dataset:
     profile: Mapping[str, Any]
 
 
-def uid_of(spool: Spool, began_ms: int) -> str:
+def uid_of(spool: UploadState, began_ms: int) -> str:
     """What tells a run from all others, in whatever home: its name and its first moment."""
     return f"{spool.run}@{began_ms}"
 
 
-def first_tags(spool: Spool, uid: str, labels: Labels) -> dict[str, str]:
+def first_tags(spool: UploadState, uid: str, labels: Labels) -> dict[str, str]:
     """The tags that a run is created with: those it is found by, and its place among others."""
     kind = "train" if labels.trial is None else "trial"
     found = {"risexp.run": spool.run, "risexp.uid": uid, "risexp.kind": kind}
@@ -66,7 +66,7 @@ def first_tags(spool: Spool, uid: str, labels: Labels) -> dict[str, str]:
     return found
 
 
-def described_tags(spool: Spool, labels: Labels) -> dict[str, str]:
+def described_tags(spool: UploadState, labels: Labels) -> dict[str, str]:
     """Tags that say what is computed."""
     config = spool.config()
     found = {
@@ -96,7 +96,7 @@ def attempt_tags(attempt: int, sources: Sequence[Source]) -> dict[str, str]:
     return found
 
 
-def ending_tags(ending: Ending | None) -> dict[str, str]:
+def ending_tags(ending: RecordedOutcome | None) -> dict[str, str]:
     """Tags of how a run ended; None: without a word."""
     if ending is None:
         return {"risexp.state": INTERRUPTED, "risexp.reason": INTERRUPTED}
@@ -133,7 +133,7 @@ def datasets_of(config: RunConfig) -> tuple[Dataset, ...]:
     )
 
 
-def note_of(spool: Spool, labels: Labels) -> str:
+def note_of(spool: UploadState, labels: Labels) -> str:
     """What a person reads on the run's page before it has ended."""
     base = labels.preset or "the defaults"
     lines = [
@@ -149,7 +149,9 @@ def note_of(spool: Spool, labels: Labels) -> str:
     return "\n".join(lines)
 
 
-def final_note(spool: Spool, labels: Labels, ending: Ending, best: Row | None) -> str:
+def final_note(
+    spool: UploadState, labels: Labels, ending: RecordedOutcome, best: Row | None
+) -> str:
     """The note, with how it ended and what its best epoch is worth."""
     told = [note_of(spool, labels), "", redacted(ending.sentence)]
     if best is not None:

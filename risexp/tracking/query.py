@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from risexp.runs.labels import EXPERIMENT
 
 if TYPE_CHECKING:
-    from risexp.tracking.client import Point, Runs
+    from risexp.tracking.client import MetricPoint, TrackingClient
 
 _PARENT: Final = "mlflow.parentRunId"
 _TOLD: Final = 25
@@ -30,7 +30,7 @@ class TrialRun:
     status: str
     keys: tuple[str, ...]
     """Of its numbers."""
-    points: "tuple[Point, ...]" = ()
+    points: "tuple[MetricPoint, ...]" = ()
     """Every row, one that is there twice included; none where they were not asked for."""
 
     @property
@@ -48,7 +48,9 @@ class StudyRuns:
     trials: tuple[TrialRun, ...]
 
 
-def study_runs(runs: "Runs", name: str, uid: str, experiment: str = EXPERIMENT) -> StudyRuns:
+def study_runs(
+    runs: "TrackingClient", name: str, uid: str, experiment: str = EXPERIMENT
+) -> StudyRuns:
     """The runs of a study, without their numbers.
 
     Args:
@@ -73,7 +75,7 @@ def study_runs(runs: "Runs", name: str, uid: str, experiment: str = EXPERIMENT) 
 
 
 def study_rows(
-    runs: "Runs", name: str, uid: str, tell: Callable[[str], None] = lambda _: None
+    runs: "TrackingClient", name: str, uid: str, tell: Callable[[str], None] = lambda _: None
 ) -> StudyRuns:
     """The runs of a study with all their numbers; as `study_runs`, which takes less time.
 
@@ -91,7 +93,9 @@ def study_rows(
     return replace(found, trials=tuple(trials))
 
 
-def status_of(runs: "Runs", run: str, run_id: str, experiment: str = EXPERIMENT) -> str | None:
+def status_of(
+    runs: "TrackingClient", run: str, run_id: str, experiment: str = EXPERIMENT
+) -> str | None:
     """The status of one run; None where it is not there.
 
     Args:
@@ -104,6 +108,6 @@ def status_of(runs: "Runs", run: str, run_id: str, experiment: str = EXPERIMENT)
     return next((each.status for each in found if each.run_id == run_id), None)
 
 
-def _with_points(runs: "Runs", run: TrialRun) -> TrialRun:
+def _with_points(runs: "TrackingClient", run: TrialRun) -> TrialRun:
     points = (point for key in run.keys for point in runs.history(run.run_id, key))
     return replace(run, points=tuple(points))

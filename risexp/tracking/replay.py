@@ -17,10 +17,10 @@ from risexp.runs.journal_format import read_journal
 from risexp.runs.labels import EXPERIMENT, read_labels
 from risexp.runs.metrics import KEYS
 from risexp.runs.source import Source, sources
-from risexp.runs.spec import Given
+from risexp.runs.spec import RunSpec
 
 if TYPE_CHECKING:
-    from risexp.tracking.client import Found, Runs
+    from risexp.tracking.client import FoundRun, TrackingClient
 
 Values = Mapping[tuple[str, int], float]
 """Numbers by key and epoch."""
@@ -31,7 +31,7 @@ _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
-class Recall:
+class ReplayedRun:
     """One run as it is on record."""
 
     run: str
@@ -61,7 +61,7 @@ def repeated(values: Mapping[tuple[str, int], float]) -> Values:
     }
 
 
-def recall_folder(folder: RunFolder) -> Recall:
+def recall_folder(folder: RunFolder) -> ReplayedRun:
     """What the folder of a run says.
 
     Raises:
@@ -71,7 +71,7 @@ def recall_folder(folder: RunFolder) -> Recall:
     if not environments:
         raise DataInvalid(f"run {folder.run_id} never began: there is nothing to train again")
     known, labels = sources(folder.path), read_labels(folder.path)
-    return Recall(
+    return ReplayedRun(
         run=folder.run_id,
         place=str(folder.path),
         config=folder.config(),
@@ -94,7 +94,7 @@ def journal_values(folder: RunFolder) -> Values:
     return repeated(found)
 
 
-def recall_store(runs: "Runs", name: str, place: str) -> Recall:
+def recall_store(runs: "TrackingClient", name: str, place: str) -> ReplayedRun:
     """What a store says of a run.
 
     Args:
@@ -112,10 +112,10 @@ def recall_store(runs: "Runs", name: str, place: str) -> Recall:
     source, *_ = _attempts(runs, found.run_id, "source.json", where)
     told, config_of = _document(runs, found.run_id, "config.json", where), f"config.json of {where}"
     points = (point for key in found.keys for point in runs.history(found.run_id, key))
-    return Recall(
+    return ReplayedRun(
         run=found.tags.get("risexp.run", found.run_id),
         place=where,
-        config=Given.from_json(told, config_of).config(config_of),
+        config=RunSpec.from_json(told, config_of).config(config_of),
         environment=environment,
         source=Source.from_json(source, Path("source.json")),
         preset=found.tags.get("risexp.preset"),
@@ -123,7 +123,7 @@ def recall_store(runs: "Runs", name: str, place: str) -> Recall:
     )
 
 
-def _found(runs: "Runs", name: str, place: str) -> "Found":
+def _found(runs: "TrackingClient", name: str, place: str) -> "FoundRun":
     if not is_name(name):
         raise InvalidInput(f"{name!r} is no name of a run: use letters, digits, and . _ -")
     by_id = _ID.fullmatch(name) is not None
@@ -139,14 +139,14 @@ def _found(runs: "Runs", name: str, place: str) -> "Found":
     return found[0]
 
 
-def _document(runs: "Runs", run_id: str, name: str, where: str) -> Any:  # noqa: ANN401 - JSON
+def _document(runs: "TrackingClient", run_id: str, name: str, where: str) -> Any:  # noqa: ANN401 - JSON
     try:
         return json.loads(runs.file(run_id, name))
     except ValueError:
         raise DataInvalid(f"{name} of {where} is no JSON") from None
 
 
-def _attempts(runs: "Runs", run_id: str, name: str, where: str) -> list[Any]:
+def _attempts(runs: "TrackingClient", run_id: str, name: str, where: str) -> list[Any]:
     """A document that has a part for each attempt."""
     document = _document(runs, run_id, name, where)
     if not isinstance(document, list) or not document:

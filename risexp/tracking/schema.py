@@ -13,10 +13,10 @@ from filelock import FileLock, Timeout
 
 from risexp.core.durable import PARTIAL, sync
 from risexp.errors import EnvironmentFailed
-from risexp.tracking.stores import SETTINGS, Store
+from risexp.tracking.stores import SETTINGS, TrackingStore
 
 if TYPE_CHECKING:
-    from risexp.tracking.client import Runs
+    from risexp.tracking.client import TrackingClient
 
 Tables = Literal["missing", "other", "current"]
 """Of a store: none, those of another version of MLflow, or those it needs."""
@@ -29,18 +29,18 @@ _LOCK: Final = 0x7269736578700001
 """Key of PostgreSQL's advisory lock: `risexp`, and a number."""
 
 
-def opened(store: Store) -> "Runs":
+def opened(store: TrackingStore) -> "TrackingClient":
     """The runs of a store that has its tables, from within `in_environment`.
 
     MLflow is imported here and not before: it takes seconds.
     """
-    from risexp.tracking.client import Runs
+    from risexp.tracking.client import TrackingClient
 
     prepare(store)
-    return Runs(store)
+    return TrackingClient(store)
 
 
-def prepare(store: Store) -> bool:
+def prepare(store: TrackingStore) -> bool:
     """See to it that a store has its tables.
 
     Returns:
@@ -56,7 +56,7 @@ def prepare(store: Store) -> bool:
     return False
 
 
-def tables_of(store: Store) -> Tables:
+def tables_of(store: TrackingStore) -> Tables:
     """What tables a store has, from within `in_environment`: a server sees to its own.
 
     Nothing is written, and a database that is away is waited for only briefly. MLflow itself would
@@ -121,7 +121,7 @@ def write_ahead(path: Path) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _prepare_database(store: Store) -> bool:
+def _prepare_database(store: TrackingStore) -> bool:
     """A database's own lock keeps machines apart that share no disk."""
     from sqlalchemy import create_engine, inspect, text
 

@@ -38,7 +38,7 @@ SETTINGS: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Store:
+class TrackingStore:
     """One place where MLflow keeps runs."""
 
     name: str
@@ -58,12 +58,12 @@ class Store:
         return {**SETTINGS, **self.credentials}
 
 
-def embedded() -> Store:
+def embedded() -> TrackingStore:
     """The store under the home: one file, no server."""
     return _in_file(home().absolute() / "mlruns" / "mlflow.db", EMBEDDED)
 
 
-def store_named(text: str) -> Store:
+def store_named(text: str) -> TrackingStore:
     """The store of an address.
 
     Raises:
@@ -84,11 +84,13 @@ def store_named(text: str) -> Store:
         uri = f"{_POSTGRES}{text.removeprefix(parts.scheme)}"
         # Artifacts of a database without a server in front of it lie where the runs do.
         artifacts = home().absolute() / "mlruns" / "artifacts"
-        return Store(redacted_address(uri), uri, artifacts=artifacts)
+        return TrackingStore(redacted_address(uri), uri, artifacts=artifacts)
     raise InvalidInput(f"{redacted_address(text)!r} is no tracking store: {_EXPECTED}")
 
 
-def chosen_store(option: str | None, environment: Mapping[str, str] | None = None) -> Store | None:
+def chosen_store(
+    option: str | None, environment: Mapping[str, str] | None = None
+) -> TrackingStore | None:
     """The store of a new run: the option's, else the environment's, else the embedded one.
 
     Returns:
@@ -101,7 +103,7 @@ def chosen_store(option: str | None, environment: Mapping[str, str] | None = Non
 
 def store_again(
     run: str, name: str, option: str | None, environment: Mapping[str, str] | None = None
-) -> Store:
+) -> TrackingStore:
     """The store that a run is in, with the secrets that its folder does not hold.
 
     Args:
@@ -129,7 +131,7 @@ def store_again(
 
 
 @contextmanager
-def in_environment(store: Store) -> Iterator[None]:
+def in_environment(store: TrackingStore) -> Iterator[None]:
     """Let this process talk to a store, and no other store receive what is for this one."""
     before = {name: os.environ.get(name) for name in store.environment}
     os.environ.update(store.environment)
@@ -143,7 +145,7 @@ def in_environment(store: Store) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _served(text: str) -> Store:
+def _served(text: str) -> TrackingStore:
     """MLflow puts addresses into messages: a password goes another way."""
     parts = urlsplit(text)
     credentials = {
@@ -156,8 +158,10 @@ def _served(text: str) -> Store:
     }
     place = parts.netloc.rsplit("@", 1)[-1]
     bare = urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
-    return Store(bare, bare, credentials)
+    return TrackingStore(bare, bare, credentials)
 
 
-def _in_file(path: Path, name: str) -> Store:
-    return Store(name, f"sqlite:///{path}", database=path, artifacts=path.parent / "artifacts")
+def _in_file(path: Path, name: str) -> TrackingStore:
+    return TrackingStore(
+        name, f"sqlite:///{path}", database=path, artifacts=path.parent / "artifacts"
+    )

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final, Literal
 from filelock import FileLock, Timeout
 
 from risexp.runs.labels import EXPERIMENT, Parent
-from risexp.tracking.attempt import Failure, tried
+from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.schema import opened
-from risexp.tracking.stores import Store, in_environment
+from risexp.tracking.stores import TrackingStore, in_environment
 from risexp.tracking.upload_state import Busy
 
 if TYPE_CHECKING:
-    from risexp.tracking.client import Runs
+    from risexp.tracking.client import TrackingClient
 
 _PATIENCE_S: Final = 60.0
 
@@ -39,7 +39,7 @@ class Saying:
 
 
 def say_of_parent(
-    store: Store, place: Path, parent: Parent, saying: Saying, experiment: str = EXPERIMENT
+    store: TrackingStore, place: Path, parent: Parent, saying: Saying, experiment: str = EXPERIMENT
 ) -> str | Failure:
     """Bring a parent up to date, which is made where there is none.
 
@@ -54,16 +54,18 @@ def say_of_parent(
         The store's id of its run; or how that failed, and it can be tried again.
     """
     with in_environment(store):
-        return tried(partial(_said, store, place, parent, saying, experiment))
+        return attempt(partial(_said, store, place, parent, saying, experiment))
 
 
-def _said(store: Store, place: Path, parent: Parent, saying: Saying, experiment: str) -> str:
+def _said(
+    store: TrackingStore, place: Path, parent: Parent, saying: Saying, experiment: str
+) -> str:
     runs = opened(store)
     return tell_parent(runs, place, parent, saying, runs.experiment(experiment))
 
 
 def tell_parent(
-    runs: "Runs", place: Path, parent: Parent, saying: Saying, experiment_id: str
+    runs: "TrackingClient", place: Path, parent: Parent, saying: Saying, experiment_id: str
 ) -> str:
     """The store's id of a parent, brought up to date; it is made where there is none.
 
@@ -87,7 +89,7 @@ def tell_parent(
     return run_id
 
 
-def parent_id(runs: "Runs", place: Path, experiment_id: str, parent: Parent) -> str:
+def parent_id(runs: "TrackingClient", place: Path, experiment_id: str, parent: Parent) -> str:
     """The store's id of a parent, which is made where there is none.
 
     Args:

@@ -20,7 +20,7 @@ from risexp.core.durable import write_durably
 from risexp.errors import DataInvalid, EnvironmentFailed
 from risexp.runs.journal_format import Contents, Note, Row, read_journal
 from risexp.runs.labels import Labels, read_labels
-from risexp.runs.spec import Given
+from risexp.runs.spec import RunSpec
 from risexp.training.plan import Plan
 
 CONFUSION: Final = "confusion"
@@ -31,7 +31,7 @@ INTERRUPTED: Final = "interrupted"
 
 
 @dataclass(frozen=True)
-class Progress:
+class UploadProgress:
     """How far the record of a run has come in its store."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -53,7 +53,7 @@ class Progress:
     """The hash of the outcome that is there; `interrupted` where the run ended without one."""
 
 
-class Ending(BaseModel):
+class RecordedOutcome(BaseModel):
     """What a record says of how a run ended."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -64,7 +64,7 @@ class Ending(BaseModel):
     traceback: str | None = None
 
 
-_PROGRESS: Final = TypeAdapter(Progress)
+_PROGRESS: Final = TypeAdapter(UploadProgress)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Spool:
+class UploadState:
     """The folder of one run; only who holds `sending` writes to it, and only its progress."""
 
     path: Path
@@ -113,9 +113,9 @@ class Spool:
         """The hash of the canonical configuration, as it was written."""
         return self._given().sha
 
-    def _given(self) -> Given:
+    def _given(self) -> RunSpec:
         with self._known("config.json", "configuration of a run") as document:
-            return Given.from_json(document, str(self.path / "config.json"))
+            return RunSpec.from_json(document, str(self.path / "config.json"))
 
     def plans(self) -> tuple[Plan, ...]:
         """The table of epochs."""
@@ -126,7 +126,7 @@ class Spool:
         """What the record is filed under."""
         return read_labels(self.path) or Labels()
 
-    def progress(self) -> Progress | None:
+    def progress(self) -> UploadProgress | None:
         """How far the record has come; None where nothing was ever sent."""
         path = self.path / "mlflow.json"
         if not path.exists():
@@ -136,12 +136,12 @@ class Spool:
         except ValidationError as error:
             raise DataInvalid(f"{path}: {one_sentence(error)}") from None
 
-    def save(self, progress: Progress) -> None:
+    def save(self, progress: UploadProgress) -> None:
         """Remember how far it has come."""
         text = json.dumps(asdict(progress), indent=1)
         write_durably(self.path / "mlflow.json", text.encode())
 
-    def ending(self) -> tuple[str, Ending] | None:
+    def ending(self) -> tuple[str, RecordedOutcome] | None:
         """How the run ended, and a hash of all that is said of it; None where nothing is."""
         path = self.path / "outcome.json"
         try:
@@ -149,7 +149,7 @@ class Spool:
         except FileNotFoundError:
             return None
         try:
-            return hashlib.sha256(text).hexdigest(), Ending.model_validate_json(text)
+            return hashlib.sha256(text).hexdigest(), RecordedOutcome.model_validate_json(text)
         except ValidationError as error:
             raise DataInvalid(f"{path}: {one_sentence(error)}") from None
 
@@ -164,7 +164,7 @@ class Spool:
 
     def unsent(self) -> int:
         """Lines of the journal, and words on how it ended, that are not in the store."""
-        progress = self.progress() or Progress("")
+        progress = self.progress() or UploadProgress("")
         ending = self.ending()
         due = INTERRUPTED if ending is None else ending[0]
         contents = self.lines(progress.sent)
@@ -195,13 +195,13 @@ class Busy(EnvironmentFailed):
 
 def recorded_as(folder: Path) -> str | None:
     """MLflow's own id of a run, for links to it; None while it is not known."""
-    progress = Spool(folder).progress()
+    progress = UploadState(folder).progress()
     return None if progress is None else progress.run_id
 
 
 def link(folder: Path, server: str) -> str | None:
     """The page of a run under the address of a tracking server; None while its id is not known."""
-    progress = Spool(folder).progress()
+    progress = UploadState(folder).progress()
     if progress is None:
         return None
     page = f"/#/experiments/{progress.experiment_id}/runs/{progress.run_id}"

@@ -20,7 +20,7 @@ from risexp.tracking.artifacts import (
     outcome_files,
     told_files,
 )
-from risexp.tracking.client import Point, Runs
+from risexp.tracking.client import MetricPoint, TrackingClient
 from risexp.tracking.confusion_image import is_drawn
 from risexp.tracking.payload import (
     STATUS,
@@ -39,10 +39,10 @@ from risexp.tracking.upload_state import (
     CALIBRATED,
     CONFUSION,
     INTERRUPTED,
-    Ending,
     Piece,
-    Progress,
-    Spool,
+    RecordedOutcome,
+    UploadProgress,
+    UploadState,
 )
 
 _LINES: Final = 50
@@ -62,7 +62,7 @@ STEPS: Final = (
 
 
 @dataclass(frozen=True)
-class Sent:
+class UploadResult:
     """What one pass over a folder brought into its store."""
 
     run_id: str
@@ -72,11 +72,15 @@ class Sent:
     """Values among them."""
 
 
-class Sender:
+class Uploader:
     """Brings one run's record into one store; to be used by who holds `Spool.sending`."""
 
     def __init__(
-        self, spool: Spool, store: str, runs: Runs, reached: Callable[[str], None] = lambda _: None
+        self,
+        spool: UploadState,
+        store: str,
+        runs: TrackingClient,
+        reached: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Begin where the folder says that the last sender stopped.
 
@@ -89,16 +93,16 @@ class Sender:
         self._spool = spool
         self._runs = runs
         self._reached = reached
-        self._progress = spool.progress() or Progress(store)
+        self._progress = spool.progress() or UploadProgress(store)
 
-    def drain(self, *, live: bool) -> Sent:
+    def drain(self, *, live: bool) -> UploadResult:
         """Send what is in the folder and not in the store.
 
         Args:
             live: Whether somebody may be about to write more.
         """
         if self._progress.sent == 0 and not self._spool.lines().lines:
-            return Sent("")
+            return UploadResult("")
         self._identify()
         self._describe()
         lines = points = 0
@@ -106,7 +110,7 @@ class Sender:
             lines += len(piece.lines)
             points += self._send(piece)
         self._close(live)
-        return Sent(self._progress.run_id, lines, points)
+        return UploadResult(self._progress.run_id, lines, points)
 
     @cached_property
     def _labels(self) -> Labels:
@@ -128,7 +132,7 @@ class Sender:
     def _uid(self) -> str:
         return uid_of(self._spool, self._began_ms)
 
-    def _save(self, progress: Progress) -> None:
+    def _save(self, progress: UploadProgress) -> None:
         self._spool.save(progress)
         self._progress = progress
 
@@ -185,11 +189,11 @@ class Sender:
         self._runs.add(run_id, tags=attempt_tags(attempt, sources(folder)))
         self._runs.add_files(run_id, attempt_files(folder))
 
-    def _points(self, line: Row | Note) -> list[Point]:
+    def _points(self, line: Row | Note) -> list[MetricPoint]:
         if isinstance(line, Note):
             return []
         values = sent_values(line, self._keys)
-        return [Point(key, value, line.time, line.step) for key, value in values.items()]
+        return [MetricPoint(key, value, line.time, line.step) for key, value in values.items()]
 
     def _files(self, note: Note) -> Mapping[str, bytes]:
         if note.event == CALIBRATED:
@@ -215,7 +219,7 @@ class Sender:
         self._save(replace(self._progress, ending=sha))
         self._reached("ended")
 
-    def _finish(self, ending: Ending) -> None:
+    def _finish(self, ending: RecordedOutcome) -> None:
         progress, runs = self._progress, self._runs
         best, confusion = _best(self._spool.lines().lines)
         if confusion is not None:

@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from risexp.tracking.attempt import Failure, tried
+from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.schema import opened
-from risexp.tracking.stores import Store, chosen_store
-from risexp.tracking.upload_state import Busy, Spool
+from risexp.tracking.stores import TrackingStore, chosen_store
+from risexp.tracking.upload_state import Busy, UploadState
 
 if TYPE_CHECKING:
-    from risexp.tracking.client import Runs
+    from risexp.tracking.client import TrackingClient
 
 _LOOK_S: Final = 1.0
 """Between two looks into the folder."""
@@ -34,7 +34,10 @@ _POLITE: Final = 10
 
 
 def follow(
-    spool: Spool, store: Store, is_over: Callable[[float], bool], say: Callable[[str], None]
+    spool: UploadState,
+    store: TrackingStore,
+    is_over: Callable[[float], bool],
+    say: Callable[[str], None],
 ) -> None:
     """Send a run's record while it grows, and what is left once it does not.
 
@@ -44,11 +47,11 @@ def follow(
         is_over: Whether the training is; it may wait so many seconds to find out.
         say: Told in a sentence what failed.
     """
-    runs: Runs | None = None
+    runs: TrackingClient | None = None
     pause, failures = 0.0, 0
     while True:
         over = is_over(pause)
-        found = tried(partial(drained, spool, store, runs, live=not over))
+        found = attempt(partial(drained, spool, store, runs, live=not over))
         if isinstance(found, Failure):
             failures += 1
             pause = min(2.0**failures, _LONGEST_S)
@@ -61,12 +64,14 @@ def follow(
             time.sleep(_LAST_S)
 
 
-def drained(spool: Spool, store: Store, runs: "Runs | None", *, live: bool) -> "Runs":
+def drained(
+    spool: UploadState, store: TrackingStore, runs: "TrackingClient | None", *, live: bool
+) -> "TrackingClient":
     """One pass; the runs of the store are opened where they are not yet, and MLflow imported."""
     runs = runs or opened(store)
-    from risexp.tracking.uploader import Sender
+    from risexp.tracking.uploader import Uploader
 
-    Sender(spool, store.name, runs).drain(live=live)
+    Uploader(spool, store.name, runs).drain(live=live)
     return runs
 
 
@@ -86,7 +91,7 @@ def main(folder: str, limit_s: str) -> None:
         signal.alarm(int(float(limit_s)) + 1)
         return True
 
-    store, spool = chosen_store(None), Spool(Path(folder))
+    store, spool = chosen_store(None), UploadState(Path(folder))
     if store is None:
         return
     with suppress(Busy), spool.sending(2.0 * float(limit_s)):

@@ -32,7 +32,7 @@ class Content(_Part):
     sha256: Sha
 
 
-class Manifest(_Part):
+class CheckpointManifest(_Part):
     """A committed checkpoint."""
 
     format: Literal["risexp-checkpoint-1"] = FORMAT
@@ -49,11 +49,11 @@ class Manifest(_Part):
         return _rendered(self.model_dump(mode="json"))
 
 
-def packed(checkpoint: Checkpoint) -> tuple[Manifest, dict[str, bytes]]:
+def packed(checkpoint: Checkpoint) -> tuple[CheckpointManifest, dict[str, bytes]]:
     """A checkpoint as its manifest and its files by name."""
     header, tensors = encode(checkpoint)
     best = checkpoint.state.progress.best
-    manifest = Manifest(
+    manifest = CheckpointManifest(
         run_id=checkpoint.run_id,
         config_sha=checkpoint.config_sha,
         epoch=checkpoint.epoch,
@@ -79,7 +79,7 @@ def unpacked(folder: Path, epoch: int) -> Checkpoint:
     return checkpoint
 
 
-def read_manifest(folder: Path, epoch: int) -> Manifest:
+def read_manifest(folder: Path, epoch: int) -> CheckpointManifest:
     """The manifest of an epoch, exactly as it was written.
 
     Raises:
@@ -97,7 +97,7 @@ def read_manifest(folder: Path, epoch: int) -> Manifest:
     if written != text:
         raise CheckpointDamaged(f"{path} was changed after it was written")
     try:
-        return Manifest.model_validate_json(json.dumps(document))
+        return CheckpointManifest.model_validate_json(json.dumps(document))
     except ValidationError as error:
         raise CheckpointDamaged(f"{path}: {one_sentence(error)}") from None
 

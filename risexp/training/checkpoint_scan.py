@@ -26,7 +26,7 @@ class Place(NamedTuple):
     folder: Path
 
 
-class Search:
+class CheckpointScan:
     """One look through the checkpoints of several attempts."""
 
     def __init__(self, folders: Sequence[Path]) -> None:

@@ -9,7 +9,7 @@ from risexp.core.durable import PARTIAL, sync, write_durably
 from risexp.errors import CheckpointDamaged, CheckpointRefused, EnvironmentFailed
 from risexp.training.checkpoint import Checkpoint
 from risexp.training.checkpoint_manifest import (
-    Manifest,
+    CheckpointManifest,
     committed,
     contents,
     manifest_path,
@@ -17,13 +17,13 @@ from risexp.training.checkpoint_manifest import (
     read_manifest,
     unpacked,
 )
-from risexp.training.checkpoint_scan import Search
+from risexp.training.checkpoint_scan import CheckpointScan
 
 _KEPT: Final = 2
 
 
 @dataclass(frozen=True)
-class Owner:
+class CheckpointOwner:
     """Whose checkpoints they are."""
 
     run_id: str
@@ -49,11 +49,11 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Vault:
+class CheckpointStore:
     """The folder one attempt at a run writes its checkpoints to; nobody else does."""
 
     folder: Path
-    owner: Owner
+    owner: CheckpointOwner
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Commit a checkpoint, then let go of those that are no longer needed.
@@ -80,7 +80,7 @@ class Vault:
 
 
 @dataclass(frozen=True)
-class Recovered:
+class RecoveredCheckpoint:
     """What was found when a run looked for its last checkpoint."""
 
     checkpoint: Checkpoint | None
@@ -90,7 +90,7 @@ class Recovered:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class BestCheckpoint:
     """What was found when somebody asked for a run's best checkpoint."""
 
     checkpoint: Checkpoint
@@ -99,7 +99,7 @@ class Chosen:
     """What is wrong with better ones, in sentences: to be told to whoever asked."""
 
 
-def newest(folders: Sequence[Path], owner: Owner | None = None) -> Recovered:
+def newest(folders: Sequence[Path], owner: CheckpointOwner | None = None) -> RecoveredCheckpoint:
     """The newest sound checkpoint of several attempts; damaged ones are renamed, never deleted.
 
     Args:
@@ -110,18 +110,18 @@ def newest(folders: Sequence[Path], owner: Owner | None = None) -> Recovered:
         CheckpointRefused: It belongs to another run.
         EnvironmentFailed: A file cannot be read, or not be set aside.
     """
-    search = Search(folders)
+    search = CheckpointScan(folders)
     for place in [*search.places]:
         checkpoint = search.opened(unpacked, place)
         if checkpoint is not None:
             if owner is not None:
                 owner.expect(checkpoint)
             uncommitted = _uncommitted(folders, after=place.epoch)
-            return Recovered(checkpoint, (*search.damaged, *uncommitted))
-    return Recovered(None, (*search.damaged, *_uncommitted(folders, after=0)))
+            return RecoveredCheckpoint(checkpoint, (*search.damaged, *uncommitted))
+    return RecoveredCheckpoint(None, (*search.damaged, *_uncommitted(folders, after=0)))
 
 
-def best(folders: Sequence[Path], owner: Owner | None = None) -> Chosen:
+def best(folders: Sequence[Path], owner: CheckpointOwner | None = None) -> BestCheckpoint:
     """The checkpoint of the best epoch, or of the last one while none was judged.
 
     Which one is the best, the newest sound manifest says. Where that checkpoint is damaged it is
@@ -136,7 +136,7 @@ def best(folders: Sequence[Path], owner: Owner | None = None) -> Chosen:
         CheckpointRefused: It belongs to another run.
         EnvironmentFailed: A file cannot be read, or not be set aside.
     """
-    search = Search(folders)
+    search = CheckpointScan(folders)
     wanted: list[int] = []
     for epoch in search.choices():
         wanted.append(epoch)
@@ -144,7 +144,7 @@ def best(folders: Sequence[Path], owner: Owner | None = None) -> Chosen:
         if checkpoint is not None:
             if owner is not None:
                 owner.expect(checkpoint)
-            return Chosen(checkpoint, (*search.damaged, *_in_place(epoch, wanted[0])))
+            return BestCheckpoint(checkpoint, (*search.damaged, *_in_place(epoch, wanted[0])))
     where = ", ".join(map(str, folders)) or "a run that never began"
     if search.damaged:
         raise CheckpointDamaged(
@@ -199,7 +199,7 @@ def _prune(folder: Path) -> None:
     sync(folder)
 
 
-def _manifest_if_sound(folder: Path, epoch: int) -> Manifest | None:
+def _manifest_if_sound(folder: Path, epoch: int) -> CheckpointManifest | None:
     try:
         return read_manifest(folder, epoch)
     except CheckpointDamaged:

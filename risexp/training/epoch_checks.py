@@ -25,7 +25,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Fault:
+class EpochFault:
     """One thing that is not as it must be."""
 
     guard: str
@@ -33,10 +33,10 @@ class Fault:
     sentence: str
 
 
-def faults(plan: Plan, steps: Steps, losses: Losses, limits: Limits) -> tuple[Fault, ...]:
+def faults(plan: Plan, steps: Steps, losses: Losses, limits: Limits) -> tuple[EpochFault, ...]:
     """All that is wrong with an epoch, the most basic first."""
     return tuple(
-        Fault(guard, f"epoch {plan.epoch}: {sentence}")
+        EpochFault(guard, f"epoch {plan.epoch}: {sentence}")
         for guard, sentence in (
             *_step_faults(plan, steps, limits),
             *_weight_faults(steps),

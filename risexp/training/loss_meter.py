@@ -10,7 +10,7 @@ from torch import Tensor
 from risexp.training.transfer import fetch
 
 
-class Loss(Protocol):
+class HasLoss(Protocol):
     """What an objective answers to some scenes."""
 
     @property
@@ -39,7 +39,7 @@ class Losses:
     """What every active term contributed to the total."""
 
 
-class Means:
+class LossMeter:
     """Sums the losses of an epoch on the device, weighted by scenes."""
 
     def __init__(self, terms: Iterable[str], device: torch.device) -> None:
@@ -59,7 +59,7 @@ class Means:
         self._sums += torch.where(taken, values * scenes, 0.0)
         self._scenes += taken * scenes
 
-    def values_of(self, loss: Loss) -> Tensor:
+    def values_of(self, loss: HasLoss) -> Tensor:
         """Total, raw and weighted terms as constants, (1 + 2 T,) float64."""
         raw = [loss.terms[name] for name in self._terms]
         weighted = [loss.weighted[name] for name in self._terms]

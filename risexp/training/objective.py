@@ -13,7 +13,7 @@ from risexp.data.frames import Scenes
 from risexp.data.scenes import panel_of
 from risexp.errors import TrainingAborted
 from risexp.loss.balance import Balance, balance_of
-from risexp.loss.prediction_pair import Guess
+from risexp.loss.prediction_pair import PredictionPair
 from risexp.loss.self_test import blend_fault
 from risexp.loss.settings import TermSettings
 from risexp.loss.target import Target
@@ -26,7 +26,7 @@ from risexp.training.plan import Plan
 
 
 @dataclass(frozen=True)
-class Teacher:
+class Objective:
     """Looks at scenes, lets a network answer, and marks the answer: the objective of a run."""
 
     observe: Observer
@@ -71,14 +71,16 @@ class Teacher:
         target = Target.of(
             self.panel, scenes.truth, observation.snr_db, self.alpha_base, self.label_power
         )
-        return weighted_loss(Guess(answer, target, self.settings), plan.weights, self.balance)
+        return weighted_loss(
+            PredictionPair(answer, target, self.settings), plan.weights, self.balance
+        )
 
 
 @dataclass(frozen=True)
-class Marking:
+class ValidationLoss:
     """The criterion of a validation: the total loss under one epoch's plan."""
 
-    teacher: Teacher
+    teacher: Objective
     plan: Plan
 
     def __call__(self, answer: Prediction, observation: Observation, scenes: Scenes) -> Tensor:

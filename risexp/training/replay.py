@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import Module, Parameter
 
 from risexp.data.frames import Scenes
-from risexp.training.loss_meter import Loss
+from risexp.training.loss_meter import HasLoss
 from risexp.training.plan import Plan
 
 Reason = Literal["value", "gradient", "no gradient", "failed", "not again"]
@@ -19,10 +19,10 @@ UNDECOMPOSED = (torch.linalg.LinAlgError, ArithmeticError)  # type: ignore[attr-
 """What a decomposition raises that found no answer, or not the one it had to find."""
 
 
-class Objective(Protocol):
+class BatchObjective(Protocol):
     """What is descended: the loss of a network on scenes, under an epoch's plan."""
 
-    def __call__(self, network: Module, scenes: Scenes, plan: Plan, /) -> Loss:
+    def __call__(self, network: Module, scenes: Scenes, plan: Plan, /) -> HasLoss:
         """The loss, its total with a gradient."""
 
 
@@ -56,7 +56,7 @@ def explain(
     batch: int,
     scenes: Scenes,
     plan: Plan,
-    losses: Callable[[Plan], Iterable[Loss]],
+    losses: Callable[[Plan], Iterable[HasLoss]],
     parameters: Mapping[str, Parameter],
 ) -> Refusal:
     """Find out what refused a batch: terms come in one by one, and those that spoil it stay out.
@@ -104,7 +104,7 @@ class _Look:
     """Whether any gradient is not zero."""
 
 
-def _look(losses: Iterable[Loss], parameters: Mapping[str, Parameter]) -> _Look:
+def _look(losses: Iterable[HasLoss], parameters: Mapping[str, Parameter]) -> _Look:
     finite, moving = True, False
     spoiled: dict[str, None] = {}
     try:

@@ -15,7 +15,7 @@ from risexp.training.curriculum import curriculum
 from risexp.training.epoch_checks import Limits
 from risexp.training.optimizer import StepRule
 from risexp.training.param_groups import parts_of
-from risexp.training.replay import Objective
+from risexp.training.replay import BatchObjective
 from risexp.training.schedule import Schedule
 from risexp.training.state import State, restore
 from risexp.training.stepper import Stepper
@@ -23,21 +23,21 @@ from risexp.training.trainer import Recipe, Trainer, Validate
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainSetup:
     """What is trained, towards what, and how it is judged."""
 
     network: Module
     part_of: Callable[[str], Part]
     """Which part a parameter belongs to, by its name."""
-    objective: Objective
+    objective: BatchObjective
     validate: Validate
     balance: Module = field(default_factory=Identity)
     """What the objective learns itself, e.g. how its terms are weighed; trained with the heads."""
 
 
-def trainer_of(
+def build_trainer(
     config: RunConfig,
-    lesson: Lesson,
+    lesson: TrainSetup,
     generator: SceneGenerator,
     *,
     warm: State | None = None,
@@ -98,7 +98,7 @@ def recipe_of(config: RunConfig) -> Recipe:
     )
 
 
-def _stepper(training: TrainingConfig, lesson: Lesson, steps: int) -> Stepper:
+def _stepper(training: TrainingConfig, lesson: TrainSetup, steps: int) -> Stepper:
     return Stepper(
         modules=(lesson.network, lesson.balance),
         parts=parts_of(lesson.network, lesson.part_of, lesson.balance),

@@ -17,10 +17,10 @@ from risexp.errors import CheckpointRefused, TrainingAborted
 from risexp.training.batches import KeyedBatches
 from risexp.training.epoch_checks import Limits, expect_sound
 from risexp.training.events import BatchEnded, EpochEnded, EpochStarted, Event
-from risexp.training.loss_meter import Loss, Means
+from risexp.training.loss_meter import HasLoss, LossMeter
 from risexp.training.plan import Plan
 from risexp.training.progress import CRITERIA, Progress
-from risexp.training.replay import UNDECOMPOSED, Objective, Refusal, explain
+from risexp.training.replay import UNDECOMPOSED, BatchObjective, Refusal, explain
 from risexp.training.state import State, copied, restore
 from risexp.training.stepper import Stepper
 
@@ -55,7 +55,7 @@ class Trainer:
     network: Module
     balance: Module
     """What the objective learns itself."""
-    objective: Objective
+    objective: BatchObjective
     validate: Validate
     batches: KeyedBatches
     plans: Sequence[Plan]
@@ -136,9 +136,9 @@ class Trainer:
             validation_s=perf_counter() - trained,
         )
 
-    def _teach(self, plan: Plan) -> Generator[BatchEnded, None, Means]:
+    def _teach(self, plan: Plan) -> Generator[BatchEnded, None, LossMeter]:
         """One step a batch. Nothing in here asks the device for a number."""
-        means = Means(plan.active, self.stepper.device)
+        means = LossMeter(plan.active, self.stepper.device)
         self.network.train()
         for batch, scenes in enumerate(self.batches.epoch(plan.epoch)):
             values = self._gradients(plan, batch, scenes, means)
@@ -147,7 +147,7 @@ class Trainer:
             yield BatchEnded(plan.epoch, batch, len(self.batches))
         return means
 
-    def _gradients(self, plan: Plan, batch: int, scenes: Scenes, means: Means) -> Tensor:
+    def _gradients(self, plan: Plan, batch: int, scenes: Scenes, means: LossMeter) -> Tensor:
         """Add up the gradients of a batch's pieces, and return the means of its values."""
         values = torch.zeros((), dtype=torch.float64, device=self.stepper.device)
         pieces = self._pieces(scenes)
@@ -161,7 +161,7 @@ class Trainer:
             return torch.full((1 + 2 * len(plan.active),), torch.nan).to(values)
         return values
 
-    def _losses(self, plan: Plan, batch: int, pieces: Sequence[Scenes]) -> Iterator[Loss]:
+    def _losses(self, plan: Plan, batch: int, pieces: Sequence[Scenes]) -> Iterator[HasLoss]:
         """The loss of each piece of a batch, the same whenever it is computed."""
         torch.manual_seed(draw_key(self.recipe.seed, plan.epoch, batch))
         for piece in pieces:

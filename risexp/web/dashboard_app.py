@@ -19,9 +19,9 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.links import PAGE
-from risexp.web.guard import HEADERS, Answer, Asked, Door, host_of
+from risexp.web.guard import HEADERS, GuardedRequest, GuardResponse, RequestGuard, host_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -40,7 +40,7 @@ _CLOSED: Final = "default-src 'none'; frame-ancestors 'none'"
 _UNFRAMED: Final = "frame-ancestors 'none'"
 
 
-def dashboard(store: Store, door: Door, mlflow_port: int | None) -> "WSGIApplication":
+def dashboard(store: StudyStore, door: RequestGuard, mlflow_port: int | None) -> "WSGIApplication":
     """The dashboard of a store's studies, as an application.
 
     Args:
@@ -94,7 +94,7 @@ class _Handler(WSGIRequestHandler):
 class _Guarded:
     """Every request goes through the door, and every answer has the headers of a careful page."""
 
-    def __init__(self, pages: "WSGIApplication", door: Door) -> None:
+    def __init__(self, pages: "WSGIApplication", door: RequestGuard) -> None:
         self._pages = pages
         self._door = door
 
@@ -106,7 +106,7 @@ class _Guarded:
         status, headers, body = _answered(self._pages, _unforwarded(environ))
         if status.startswith("500"):
             _close(body)
-            return _say(Answer(HTTPStatus.INTERNAL_SERVER_ERROR, _FAILED), environ, start)
+            return _say(GuardResponse(HTTPStatus.INTERNAL_SERVER_ERROR, _FAILED), environ, start)
         start(status, _careful(headers))
         return body
 
@@ -124,7 +124,7 @@ class _Linked:
             # What follows the sign # stays with the browser, and comes with it.
             host = host_of(environ.get("HTTP_HOST", ""))
             place = ("Location", f"http://{host}:{self._port}/")
-            return _say(Answer(HTTPStatus.FOUND, headers=(place,)), environ, start)
+            return _say(GuardResponse(HTTPStatus.FOUND, headers=(place,)), environ, start)
         if _DETAIL.fullmatch(path) and environ["REQUEST_METHOD"] == "GET":
             return self._detail(environ, start)
         return self._pages(environ, start)
@@ -195,8 +195,8 @@ def _unforwarded(environ: "WSGIEnvironment") -> "WSGIEnvironment":
     return kept | ({"wsgi.url_scheme": "https"} if _asked(environ).scheme == "https" else {})
 
 
-def _asked(environ: "WSGIEnvironment") -> Asked:
-    return Asked(
+def _asked(environ: "WSGIEnvironment") -> GuardedRequest:
+    return GuardedRequest(
         method=environ["REQUEST_METHOD"],
         path=environ["PATH_INFO"],
         query=environ.get("QUERY_STRING", ""),
@@ -208,7 +208,7 @@ def _asked(environ: "WSGIEnvironment") -> Asked:
     )
 
 
-def _say(answer: Answer, environ: "WSGIEnvironment", start: "StartResponse") -> list[bytes]:
+def _say(answer: GuardResponse, environ: "WSGIEnvironment", start: "StartResponse") -> list[bytes]:
     """In the manner of whoever asks: pages show the reason, people read a line."""
     asks = environ["PATH_INFO"].startswith("/api/")
     text = json.dumps({"reason": answer.sentence}) if asks else f"{answer.sentence}\n"

@@ -33,7 +33,7 @@ _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True)
-class Asked:
+class GuardedRequest:
     """What of a request decides whether it comes in."""
 
     method: str
@@ -48,7 +48,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answer:
+class GuardResponse:
     """What is said to one who does not come in, or who is sent elsewhere."""
 
     status: HTTPStatus
@@ -57,7 +57,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Door:
+class RequestGuard:
     """Lets in whom it knows."""
 
     names: tuple[str, ...] = LOOPBACK
@@ -68,7 +68,7 @@ class Door:
     """What everybody has to have; empty: nobody needs one."""
     writable: bool = False
 
-    def stops(self, asked: Asked) -> Answer | None:
+    def stops(self, asked: GuardedRequest) -> GuardResponse | None:
         """What is answered in place of the page; None where the request comes in."""
         return (
             self._foreign_host(asked)
@@ -77,11 +77,11 @@ class Door:
             or self._change(asked)
         )
 
-    def _foreign_host(self, asked: Asked) -> Answer | None:
+    def _foreign_host(self, asked: GuardedRequest) -> GuardResponse | None:
         found = _HOST.fullmatch(asked.host)
         if found is not None and self._leads_here(found[1].lower()):
             return None
-        return Answer(
+        return GuardResponse(
             HTTPStatus.MISDIRECTED_REQUEST,
             "this Host is not served here: open the address that was printed, or name "
             "the host with --allow-host",
@@ -95,7 +95,7 @@ class Door:
         except ValueError:
             return False
 
-    def _unknown(self, asked: Asked) -> Answer | None:
+    def _unknown(self, asked: GuardedRequest) -> GuardResponse | None:
         """Ask for the token, or take it out of the address and let the browser keep it."""
         if not self.token:
             return None
@@ -109,7 +109,7 @@ class Door:
             return None
         if _same(_cookie(asked.cookie), self._key()):
             return None
-        return Answer(
+        return GuardResponse(
             HTTPStatus.UNAUTHORIZED,
             "a token is needed here: open the address with ?token=... that was printed, "
             "or send it as Authorization: Bearer",
@@ -120,22 +120,24 @@ class Door:
         """The token as a cookie holds it: whoever reads that does not have the token."""
         return hmac.new(self.token.encode(), b"risexp ui", hashlib.sha256).hexdigest()
 
-    def _across(self, asked: Asked) -> Answer | None:
+    def _across(self, asked: GuardedRequest) -> GuardResponse | None:
         """A browser names the page that a change comes from; programs name none."""
         here = (f"http://{asked.host}".lower(), f"https://{asked.host}".lower())
         if asked.method in _READS or asked.origin is None or asked.origin.lower() in here:
             return None
-        return Answer(HTTPStatus.FORBIDDEN, "a page of another origin may change nothing here")
+        return GuardResponse(
+            HTTPStatus.FORBIDDEN, "a page of another origin may change nothing here"
+        )
 
-    def _change(self, asked: Asked) -> Answer | None:
+    def _change(self, asked: GuardedRequest) -> GuardResponse | None:
         if asked.method in _READS or (self.writable and asked.method in _WRITES):
             return None
         if asked.method in _WRITES:
-            return Answer(
+            return GuardResponse(
                 HTTPStatus.FORBIDDEN,
                 "studies are only looked at here: start risexp ui with --writable to change them",
             )
-        return Answer(
+        return GuardResponse(
             HTTPStatus.METHOD_NOT_ALLOWED, "nothing here answers that", (("Allow", "GET, HEAD"),)
         )
 
@@ -150,7 +152,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def door_at(host: str, names: Sequence[str], token: str, *, writable: bool) -> Door:
+def door_at(host: str, names: Sequence[str], token: str, *, writable: bool) -> RequestGuard:
     """The door of what listens at a host.
 
     Args:
@@ -161,9 +163,9 @@ def door_at(host: str, names: Sequence[str], token: str, *, writable: bool) -> D
     """
     known = (*LOOPBACK, written(host).lower(), *(name.lower() for name in names))
     if is_loopback(host):
-        return Door(known, token=token, writable=writable)
+        return RequestGuard(known, token=token, writable=writable)
     own = socket.gethostname().lower()
-    return Door((*known, own), addresses=True, token=token, writable=writable)
+    return RequestGuard((*known, own), addresses=True, token=token, writable=writable)
 
 
 def written(host: str) -> str:
@@ -177,13 +179,13 @@ def host_of(asked: str) -> str:
     return LOOPBACK[0] if found is None else found[1]
 
 
-def _moved(asked: Asked, query: str, key: str) -> Answer:
+def _moved(asked: GuardedRequest, query: str, key: str) -> GuardResponse:
     # Two slashes in front would lead to another host.
     place = quote("/" + asked.path.lstrip("/\\")) + (f"?{query}" if query else "")
     cookie = f"{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax"
     cookie += "; Secure" if asked.scheme == "https" else ""
     moved = (("Location", place), ("Set-Cookie", cookie), ("Cache-Control", "no-store"))
-    return Answer(HTTPStatus.SEE_OTHER, headers=moved)
+    return GuardResponse(HTTPStatus.SEE_OTHER, headers=moved)
 
 
 def _same(given: str, wanted: str) -> bool:

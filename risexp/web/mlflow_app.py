@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 from risexp.runs.labels import EXPERIMENT
 from risexp.tracking.stores import SETTINGS
 from risexp.web.default_view import begun
-from risexp.web.guard import HEADERS, Answer, Asked, Door, host_of
+from risexp.web.guard import HEADERS, GuardedRequest, GuardResponse, RequestGuard, host_of
 
 if TYPE_CHECKING:
     import uvicorn
@@ -50,12 +50,12 @@ _CAREFUL: Final = {name.lower().encode(): value.encode() for name, value in HEAD
 
 
 @dataclass(frozen=True)
-class Told:
+class MlflowAppSettings:
     """What the process is told."""
 
     descriptor: int
     """Of the socket that listens."""
-    door: Door
+    door: RequestGuard
     backend: str = field(repr=False)
     """Of MLflow's store; it may hold a password."""
     artifacts: str
@@ -64,7 +64,7 @@ class Told:
     """Where the dashboard listens on the same host; None where it does not."""
 
 
-TOLD: Final = TypeAdapter(Told)
+TOLD: Final = TypeAdapter(MlflowAppSettings)
 
 
 def main() -> None:
@@ -83,7 +83,7 @@ def main() -> None:
     server.run(sockets=[socket.socket(fileno=told.descriptor)])
 
 
-def settings(door: Door) -> dict[str, str]:
+def settings(door: RequestGuard) -> dict[str, str]:
     """What MLflow's application reads when it is imported: whom it answers, and no jobs.
 
     The door has judged by then; this is what it would do alone.
@@ -97,7 +97,7 @@ def settings(door: Door) -> dict[str, str]:
     }
 
 
-def _server(told: Told) -> "uvicorn.Server":
+def _server(told: MlflowAppSettings) -> "uvicorn.Server":
     import uvicorn
     from mlflow.server import constants
 
@@ -126,7 +126,7 @@ def _server(told: Told) -> "uvicorn.Server":
 class Guarded:
     """Every request goes through the door, and no answer is for a page of another origin."""
 
-    def __init__(self, pages: Pages, door: Door) -> None:
+    def __init__(self, pages: Pages, door: RequestGuard) -> None:
         """Put an application behind a door."""
         self._pages = pages
         self._door = door
@@ -182,7 +182,7 @@ class Linked:
             host = host_of(_asked(scope).host)
             query = scope["query_string"].decode("latin-1")
             place = f"http://{host}:{self._port}{quote(path)}{'?' if query else ''}{query}"
-            await _say(Answer(HTTPStatus.FOUND, headers=(("Location", place),)), send)
+            await _say(GuardResponse(HTTPStatus.FOUND, headers=(("Location", place),)), send)
         else:
             await self._pages(scope, receive, _changing(send, b"application/json", _linked))
 
@@ -224,15 +224,15 @@ def _is(kind: bytes, start: Message) -> bool:
     return plain and headers.get(b"content-type", b"").startswith(kind)
 
 
-def _closed(path: str) -> Answer | None:
+def _closed(path: str) -> GuardResponse | None:
     if _UNPRINTABLE.search(path):
-        return Answer(HTTPStatus.BAD_REQUEST, "no page has such an address")
+        return GuardResponse(HTTPStatus.BAD_REQUEST, "no page has such an address")
     if _CLOSED.fullmatch(path):
-        return Answer(HTTPStatus.FORBIDDEN, "nothing is run for a page here")
+        return GuardResponse(HTTPStatus.FORBIDDEN, "nothing is run for a page here")
     return None
 
 
-async def _say(answer: Answer, send: Send) -> None:
+async def _say(answer: GuardResponse, send: Send) -> None:
     body = f"{answer.sentence}\n".encode() if answer.sentence else b""
     headers = [
         *answer.headers,
@@ -244,12 +244,12 @@ async def _say(answer: Answer, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _asked(scope: Scope) -> Asked:
+def _asked(scope: Scope) -> GuardedRequest:
     told: dict[bytes, list[str]] = {}
     for name, value in scope["headers"]:
         told.setdefault(name.lower(), []).append(value.decode("latin-1"))
     origin = told.get(b"origin")
-    return Asked(
+    return GuardedRequest(
         method=scope["method"],
         path=scope["path"],
         query=scope["query_string"].decode("latin-1"),

@@ -9,9 +9,9 @@ from socket import socket
 from typing import Final
 
 from risexp.core.redaction import redacted, secrets_of
-from risexp.tracking.stores import Store
-from risexp.web.guard import Door
-from risexp.web.mlflow_app import TOLD, Told
+from risexp.tracking.stores import TrackingStore
+from risexp.web.guard import RequestGuard
+from risexp.web.mlflow_app import TOLD, MlflowAppSettings
 
 _PATIENCE_S: Final = 5.0
 """How long it may take to end before it is killed."""
@@ -21,10 +21,14 @@ class MlflowServer:
     """A process that serves the pages of a store that is a database."""
 
     def __init__(
-        self, store: Store, listening: socket, door: Door, dashboard_port: int | None
+        self,
+        store: TrackingStore,
+        listening: socket,
+        door: RequestGuard,
+        dashboard_port: int | None,
     ) -> None:
         """Start it; the socket is its own from here on."""
-        told = Told(
+        told = MlflowAppSettings(
             descriptor=listening.fileno(),
             door=door,
             backend=store.uri,

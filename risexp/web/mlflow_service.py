@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from risexp.errors import EnvironmentFailed
-from risexp.tracking.attempt import Failure, tried
+from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.schema import prepare
-from risexp.tracking.stores import SETTINGS, Store
-from risexp.web.guard import LOOPBACK, Door
+from risexp.tracking.stores import SETTINGS, TrackingStore
+from risexp.web.guard import LOOPBACK, RequestGuard
 from risexp.web.mlflow_app import Guarded, Linked, Pages, settings
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _GRACE_S: Final = 10
 class Service:
     """What is served, and to whom."""
 
-    store: Store
+    store: TrackingStore
     """A database, without a password in its address."""
     artifacts: Path
     host: str
@@ -52,10 +52,10 @@ def serve(service: Service) -> None:
     Raises:
         EnvironmentFailed: The database does not answer, or MLflow refuses its accounts.
     """
-    door = Door((*LOOPBACK, *(name.lower() for name in service.names)), writable=True)
+    door = RequestGuard((*LOOPBACK, *(name.lower() for name in service.names)), writable=True)
     # Before MLflow is imported, which reads it.
     os.environ.update({**SETTINGS, **settings(door)})
-    made = tried(lambda: prepare(service.store))
+    made = attempt(lambda: prepare(service.store))
     if isinstance(made, Failure):
         raise EnvironmentFailed(
             f"the database {service.store.name} cannot be made ready: {made.sentence}"

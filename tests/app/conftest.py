@@ -8,7 +8,7 @@ import pytest
 
 from risexp.app.search import supervisor as lookout
 from risexp.hpo.store.store import open_store
-from risexp.hpo.workers.pool import Post
+from risexp.hpo.workers.pool import WorkerSpec
 from tests.support.worker_pool import Hands
 
 
@@ -38,11 +38,11 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Hands]]:
     def employ(*acts: Callable[[Hands], None]) -> list[Hands]:
         employed: list[Hands] = []
 
-        def crew(given: Sequence[Post]) -> Hands:
+        def crew(given: Sequence[WorkerSpec]) -> Hands:
             employed.append(Hands(given, iter(acts if not employed else ())))
             return employed[-1]
 
-        monkeypatch.setattr(lookout, "Crew", crew)
+        monkeypatch.setattr(lookout, "WorkerPool", crew)
         return employed
 
     return employ

@@ -6,7 +6,7 @@ import torch
 
 from risexp.callbacks.chance_guard import (
     NEEDED,
-    Chance,
+    ChanceGuard,
     near_chance_loss,
     one_answer,
     scenes_needed,
@@ -18,7 +18,7 @@ from risexp.training.events import EpochEnded
 from tests.support.recorded_runs import DEAD, SCORES, ended_of, plan_of, plans_of, reading
 
 
-def counts(guard: Chance, *ended: EpochEnded) -> list[float]:
+def counts(guard: ChanceGuard, *ended: EpochEnded) -> list[float]:
     return [reading(guard, each).value for each in ended]
 
 
@@ -39,7 +39,7 @@ def test_whoever_does_worse_than_a_guess_is_within_its_noise() -> None:
 def test_where_all_scenes_hold_as_many_sources_nobody_guesses() -> None:
     alone = {**SCORES, "k_acc": 1.0, "k_majority": 1.0, "count_entropy": 0.0, "count_nll": 0.0}
 
-    assert [0] == counts(Chance(), ended_of(plan_of(1), {**alone, "count_nll_chance": 0.0}))
+    assert [0] == counts(ChanceGuard(), ended_of(plan_of(1), {**alone, "count_nll_chance": 0.0}))
     assert [] == remarks(ended_of(plan_of(1), alone))
 
 
@@ -78,7 +78,7 @@ def test_where_there_is_nothing_to_count_no_number_of_scenes_is_too_small() -> N
 
 @pytest.mark.parametrize(("scenes", "ends"), [(48, False), (412, False), (413, True)])
 def test_too_few_scenes_are_counted_and_end_no_run(scenes: float, ends: bool) -> None:
-    guard, few = Chance(epochs=2), {**DEAD, "scenes": scenes}
+    guard, few = ChanceGuard(epochs=2), {**DEAD, "scenes": scenes}
 
     readings = [reading(guard, ended_of(plan_of(epoch), few)) for epoch in (1, 2, 3)]
 
@@ -118,7 +118,7 @@ def test_the_loss_is_near_chance_from_two_percent_below_it_upwards() -> None:
 def test_epochs_at_chance_are_counted_in_a_row() -> None:
     plans = plans_of(*("joint",) * 4)
 
-    found = counts(Chance(), *map(ended_of, plans, (DEAD, DEAD, SCORES, DEAD)))
+    found = counts(ChanceGuard(), *map(ended_of, plans, (DEAD, DEAD, SCORES, DEAD)))
 
     assert [1, 2, 0, 1] == found
 
@@ -126,21 +126,21 @@ def test_epochs_at_chance_are_counted_in_a_row() -> None:
 def test_a_count_that_is_right_by_chance_and_learns_is_not_at_chance() -> None:
     learning = {**DEAD, "count_entropy": 1.2, "count_nll": 1.4}
 
-    assert [0] == counts(Chance(), ended_of(plan_of(1), learning))
+    assert [0] == counts(ChanceGuard(), ended_of(plan_of(1), learning))
 
 
 def test_varied_answers_that_know_nothing_are_at_chance() -> None:
-    assert [1] == counts(Chance(), ended_of(plan_of(1), {**DEAD, "count_entropy": 1.6}))
+    assert [1] == counts(ChanceGuard(), ended_of(plan_of(1), {**DEAD, "count_entropy": 1.6}))
 
 
 def test_another_phase_begins_anew() -> None:
     geometry, joint = plans_of("geometry", "joint")
 
-    assert [1, 1] == counts(Chance(), ended_of(geometry, DEAD), ended_of(joint, DEAD))
+    assert [1, 1] == counts(ChanceGuard(), ended_of(geometry, DEAD), ended_of(joint, DEAD))
 
 
 def test_epochs_that_are_not_judged_or_do_not_weigh_the_count_are_left_out() -> None:
-    guard = Chance()
+    guard = ChanceGuard()
     ramp = ended_of(plan_of(1, judged=False), DEAD)
     geometry_alone = ended_of(plan_of(2, weights={"cov": 1.0, "count": 0.0}), DEAD)
 
@@ -148,7 +148,7 @@ def test_epochs_that_are_not_judged_or_do_not_weigh_the_count_are_left_out() -> 
 
 
 def test_a_resumed_run_counts_on() -> None:
-    guard = Chance(epochs=5, row=4, phase="joint")
+    guard = ChanceGuard(epochs=5, row=4, phase="joint")
 
     assert reading(guard, ended_of(plan_of(9), DEAD)).fault is not None
 
@@ -157,7 +157,7 @@ def test_a_resumed_run_counts_on() -> None:
 def test_a_validation_without_what_is_needed_is_a_fault(name: str) -> None:
     scores = {key: value for key, value in SCORES.items() if key != name}
 
-    fault = reading(Chance(), ended_of(plan_of(1), scores)).fault
+    fault = reading(ChanceGuard(), ended_of(plan_of(1), scores)).fault
 
     assert fault is not None
     assert f"gave no {name}" in fault

@@ -2,20 +2,20 @@ from pathlib import Path
 
 import pytest
 
-from risexp.callbacks.checkpoint import Keeper
+from risexp.callbacks.checkpoint import CheckpointCallback
 from risexp.errors import CheckpointRefused
 from risexp.training.checkpoint import config_tree
-from risexp.training.checkpoint_store import Owner, Vault, newest
+from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore, newest
 from risexp.training.events import EpochEnded
 from risexp.training.trainer import Trainer
 from tests.support.trainers import epochs_of, same_state, small_config, small_trainer
 
 CONFIG = config_tree(small_config())
-OWNER = Owner("run-1", small_config().sha())
+OWNER = CheckpointOwner("run-1", small_config().sha())
 
 
-def keeper(folder: Path, trainer: Trainer, owner: Owner = OWNER) -> Keeper:
-    return Keeper(Vault(folder, owner), CONFIG, trainer.state)
+def keeper(folder: Path, trainer: Trainer, owner: CheckpointOwner = OWNER) -> CheckpointCallback:
+    return CheckpointCallback(CheckpointStore(folder, owner), CONFIG, trainer.state)
 
 
 def test_every_epoch_is_kept_as_it_ended(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_every_epoch_is_kept_as_it_ended(tmp_path: Path) -> None:
 
 def test_nothing_is_kept_under_another_configuration(tmp_path: Path) -> None:
     trainer = small_trainer()
-    keep = keeper(tmp_path, trainer, Owner("run-1", "0" * 64))
+    keep = keeper(tmp_path, trainer, CheckpointOwner("run-1", "0" * 64))
 
     with pytest.raises(CheckpointRefused, match="made under configuration"):
         keep(epochs_of(trainer)[-1])

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from risexp.callbacks.confusion_recorder import Confusions, LastConfusions
+from risexp.callbacks.confusion_recorder import ConfusionRecorder, LastConfusions
 from risexp.runs.journal import Journal
 from risexp.runs.journal_format import read_journal
 from risexp.tracking.upload_state import CONFUSION
@@ -17,7 +17,7 @@ def test_each_epoch_has_the_confusion_of_its_own_validation(tmp_path: Path) -> N
         if isinstance(event, EpochEnded):
             last.see(confused(next(seen)))
 
-    followed(joint(2), validate, Confusions(journal, last))
+    followed(joint(2), validate, ConfusionRecorder(journal, last))
 
     first, second = read_journal(journal.path).notes
     assert [(1, CONFUSION), (2, CONFUSION)] == [(each.step, each.event) for each in (first, second)]
@@ -33,6 +33,6 @@ def test_an_epoch_without_a_validation_has_none(tmp_path: Path) -> None:
     journal, last = Journal(tmp_path / "journal.jsonl", "run-1"), LastConfusions()
     last.see(confused(1))
 
-    followed(joint(2), Confusions(journal, last))
+    followed(joint(2), ConfusionRecorder(journal, last))
 
     assert [1] == [note.step for note in read_journal(journal.path).notes]

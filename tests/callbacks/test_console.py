@@ -8,7 +8,7 @@ from rich.console import Console
 
 from risexp.callbacks.console import LineView, view
 from risexp.callbacks.epoch_table import cells, duration, layout, remarks, short
-from risexp.callbacks.eta import Pace
+from risexp.callbacks.eta import Eta
 from risexp.callbacks.live_table import LiveView
 from risexp.training.events import EpochEnded, Event, RunEnded
 from risexp.training.progress import Best
@@ -47,7 +47,7 @@ def ticking(seconds: float) -> Callable[[], float]:
 def picture(width: int, told: Sequence[Event]) -> str:
     """The live view after some events, as text."""
     hidden = Console(file=io.StringIO(), force_terminal=True, width=width)
-    live = LiveView(hidden, TERMS, 5, Pace(ticking(1.0)))
+    live = LiveView(hidden, TERMS, 5, Eta(ticking(1.0)))
     for event in told:
         live(event)
     drawn = Console(file=io.StringIO(), record=True, width=width)
@@ -59,7 +59,7 @@ def picture(width: int, told: Sequence[Event]) -> str:
 def lines(told: Sequence[Event]) -> list[str]:
     """What stands in a log after some events."""
     stream = io.StringIO()
-    log = LineView(stream, TERMS, 5, Pace(ticking(1.0)))
+    log = LineView(stream, TERMS, 5, Eta(ticking(1.0)))
     for event in told:
         log(event)
     return stream.getvalue().splitlines()

@@ -1,4 +1,4 @@
-from risexp.callbacks.eta import Pace
+from risexp.callbacks.eta import Eta
 from risexp.training.events import BatchEnded, EpochStarted, RunStarted
 from tests.support.recorded_runs import ended_of, plan_of
 
@@ -11,9 +11,9 @@ class Clock:
         return self.now
 
 
-def begun(done: int = 0) -> tuple[Pace, Clock]:
+def begun(done: int = 0) -> tuple[Eta, Clock]:
     clock = Clock()
-    pace = Pace(clock)
+    pace = Eta(clock)
     pace(RunStarted("run-1", epochs=10, done=done, batches=4))
     pace(EpochStarted(plan_of(done + 1)))
     return pace, clock

@@ -4,7 +4,7 @@ from functools import partial
 import pytest
 import torch
 
-from risexp.callbacks.leak_guard import Leak, batch_marks, scene_marks, stream_marks
+from risexp.callbacks.leak_guard import LeakGuard, batch_marks, scene_marks, stream_marks
 from risexp.config.layers import load_config
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
@@ -21,8 +21,8 @@ def generator(device: torch.device) -> SceneGenerator:
     return SceneGenerator(config.physics, config.data, device)
 
 
-def shared(**sets: list[bytes]) -> Leak:
-    return Leak({name: partial(list, marks) for name, marks in sets.items()})
+def shared(**sets: list[bytes]) -> LeakGuard:
+    return LeakGuard({name: partial(list, marks) for name, marks in sets.items()})
 
 
 def test_every_scene_has_a_mark_of_its_own(device: torch.device) -> None:

@@ -5,8 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from risexp.callbacks.guard import Guard, Watch
-from risexp.callbacks.learning_guards import Accounts, Blend, Gradients, Planned, never_touched
+from risexp.callbacks.guard import Guard, GuardCallback
+from risexp.callbacks.learning_guards import (
+    BlendGuard,
+    EpochGuard,
+    GradientGuard,
+    PlanGuard,
+    never_touched,
+)
 from risexp.config.training import Part
 from risexp.errors import TrainingAborted
 from risexp.training.epoch_checks import Limits
@@ -25,7 +31,7 @@ from tests.support.recorded_runs import (
 )
 from tests.support.trainers import epochs_of, small_trainer
 
-ACCOUNTS = Accounts(Limits())
+ACCOUNTS = EpochGuard(Limits())
 QUIET: tuple[Event, ...] = (
     started_of(joint(1)),
     EpochStarted(plan_of(1)),
@@ -39,7 +45,7 @@ def values(guard: Guard, event: Event) -> dict[str, float]:
 
 def sentence(guard: Guard, event: Event) -> str:
     """The first fault, which has to be one sentence."""
-    watch = Watch([guard])
+    watch = GuardCallback([guard])
     watch(event)
     with pytest.raises(TrainingAborted) as caught:
         watch.enforce(event)
@@ -78,7 +84,7 @@ def test_a_fault_without_advice_is_told_all_the_same(monkeypatch: pytest.MonkeyP
 
 def test_a_plan_as_made_has_no_field_apart() -> None:
     plans = plans_of("geometry", "joint")
-    guard = Planned(plans)
+    guard = PlanGuard(plans)
 
     seen = [values(guard, event) for event in (EpochStarted(plans[1]), ended_of(plans[1]))]
 
@@ -99,7 +105,7 @@ def test_a_plan_as_made_has_no_field_apart() -> None:
 def test_a_plan_that_was_changed_on_the_way_is_seen_before_its_epoch(
     changed: Plan, said: str
 ) -> None:
-    found = sentence(Planned(plans_of("joint", "joint")), EpochStarted(changed))
+    found = sentence(PlanGuard(plans_of("joint", "joint")), EpochStarted(changed))
 
     assert re.search(said, found)
 
@@ -119,7 +125,7 @@ class Probe:
 def test_parameters_without_a_gradient_are_named() -> None:
     probe = Probe({"backbone": ["a.weight", "a.bias"], "heads": ["b.weight", "b.bias"]})
 
-    said = sentence(Gradients(probe, joint(3).plans), ended_of(plan_of(3)))
+    said = sentence(GradientGuard(probe, joint(3).plans), ended_of(plan_of(3)))
 
     assert "a.weight, a.bias, b.weight and 1 more never received a gradient" in said
 
@@ -128,13 +134,13 @@ def test_frozen_parts_need_no_gradient() -> None:
     probe = Probe({"backbone": ["a.weight"], "heads": []})
     plan = replace(plan_of(1), rates={"backbone": 0.0, "heads": 1.0})
 
-    assert {"gradient": 0} == values(Gradients(probe, [plan]), ended_of(plan))
+    assert {"gradient": 0} == values(GradientGuard(probe, [plan]), ended_of(plan))
 
 
 def test_gradients_are_asked_for_in_the_last_phase_until_all_is_well() -> None:
     probe = Probe({"backbone": [], "heads": []})
     plans = plans_of("geometry", "joint", "joint")
-    guard = Gradients(probe, plans)
+    guard = GradientGuard(probe, plans)
 
     found = [values(guard, ended_of(plan)) for plan in plans]
 
@@ -149,7 +155,7 @@ def one_step(epoch: int, refused: int = 0) -> EpochEnded:
 
 
 def test_epochs_of_one_step_are_not_judged_before_the_tenth() -> None:
-    guard = Gradients(Probe({"backbone": ["a.weight"]}), joint(12).plans)
+    guard = GradientGuard(Probe({"backbone": ["a.weight"]}), joint(12).plans)
 
     (ninth,), (tenth,) = (guard.look(one_step(epoch)) for epoch in (9, 10))
 
@@ -158,7 +164,7 @@ def test_epochs_of_one_step_are_not_judged_before_the_tenth() -> None:
 
 
 def test_steps_that_were_refused_are_none() -> None:
-    guard = Gradients(Probe({"backbone": ["a.weight"]}), joint(12).plans)
+    guard = GradientGuard(Probe({"backbone": ["a.weight"]}), joint(12).plans)
 
     (tenth,), (eleventh,) = (guard.look(one_step(epoch, refused=1)) for epoch in (10, 11))
 
@@ -167,7 +173,7 @@ def test_steps_that_were_refused_are_none() -> None:
 
 def test_steps_of_earlier_phases_are_not_those_of_the_last() -> None:
     plans = plans_of(*("geometry",) * 5, *("joint",) * 4)
-    guard = Gradients(Probe({"backbone": ["a.weight"]}), plans)
+    guard = GradientGuard(Probe({"backbone": ["a.weight"]}), plans)
 
     found = [reading(guard, ended_of(plan)) for plan in plans[5:]]
 
@@ -188,26 +194,26 @@ def test_the_probe_of_a_trainer_names_exactly_what_no_term_depends_on() -> None:
 def test_a_blend_is_measured_over_beta() -> None:
     ended = ended_of(plan_of(1, beta=0.2), {**SCORES, "blend_effect": 9.0})
 
-    assert {"blend": pytest.approx(45.0)} == values(Blend(), ended)
+    assert {"blend": pytest.approx(45.0)} == values(BlendGuard(), ended)
 
 
 def test_without_beta_there_is_no_blend_to_measure() -> None:
-    assert {} == values(Blend(), ended_of(plan_of(1)))
+    assert {} == values(BlendGuard(), ended_of(plan_of(1)))
 
 
 @pytest.mark.parametrize("effect", [0.0, 1e-5, math.nan])
 def test_a_blend_that_moves_nothing_is_a_fault(effect: float) -> None:
     ended = ended_of(plan_of(1, beta=0.2), {**SCORES, "blend_effect": effect})
 
-    assert "the samples are not used" in sentence(Blend(), ended)
+    assert "the samples are not used" in sentence(BlendGuard(), ended)
 
 
 def test_a_validation_that_does_not_measure_the_blend_is_a_fault() -> None:
-    assert "gave no blend_effect" in sentence(Blend(), ended_of(plan_of(1, beta=0.2)))
+    assert "gave no blend_effect" in sentence(BlendGuard(), ended_of(plan_of(1, beta=0.2)))
 
 
 def test_batches_leave_the_readings_alone() -> None:
-    watch = Watch([ACCOUNTS])
+    watch = GuardCallback([ACCOUNTS])
     watch(ended_of(plan_of(1)))
     before = watch.values()
 

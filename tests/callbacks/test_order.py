@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from risexp.callbacks.checkpoint import Keeper
-from risexp.callbacks.early_stopping import Patience
-from risexp.callbacks.guard import Watch
-from risexp.callbacks.order import in_order, standard_guards
+from risexp.callbacks.checkpoint import CheckpointCallback
+from risexp.callbacks.early_stopping import EarlyStopping
+from risexp.callbacks.guard import GuardCallback
+from risexp.callbacks.order import callback_order, standard_guards
 from risexp.callbacks.recorder import Recorder
-from risexp.callbacks.run_loop import Observer, follow
-from risexp.callbacks.signals import Signals
+from risexp.callbacks.run_loop import Callback, run_loop
+from risexp.callbacks.signals import SignalCallback
 from risexp.errors import EnvironmentFailed
 from risexp.runs.environment import environment
 from risexp.runs.folder import RunFolder, create_run, find_run
@@ -24,7 +24,7 @@ from risexp.runs.journal_format import Contents, read_journal
 from risexp.runs.metrics import KEYS
 from risexp.runs.outcome import Outcome
 from risexp.training.checkpoint import config_tree
-from risexp.training.checkpoint_store import Owner, Vault, newest
+from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore, newest
 from risexp.training.curriculum import curriculum
 from risexp.training.events import BatchEnded, EpochEnded, Event
 from risexp.training.plan import Plan
@@ -70,25 +70,25 @@ class Killed:
 
 def attempt(
     run: RunFolder,
-    *enders: Observer,
+    *enders: Callback,
     validate: Validate = learning,
-    recorders: Sequence[Observer] = (),
+    recorders: Sequence[Callback] = (),
 ) -> tuple[Outcome, State | None]:
     """One attempt at a run, from wherever it is; how it ends and where it then stands."""
-    owner = Owner(run.run_id, run.config_sha)
+    owner = CheckpointOwner(run.run_id, run.config_sha)
     last = newest(run.attempts(), owner).checkpoint
     trainer = small_trainer(CONFIG, validate=validate, resumed=None if last is None else last.state)
     journal = Journal(run.journal, run.run_id)
-    watch = Watch(standard_guards(trainer, run.plans(), journal))
-    vault = Vault(run.begin(environment(CPU)), owner)
-    with run.held(), Signals(lambda _: None) as signals:
-        observers = in_order(
+    watch = GuardCallback(standard_guards(trainer, run.plans(), journal))
+    vault = CheckpointStore(run.begin(environment(CPU)), owner)
+    with run.held(), SignalCallback(lambda _: None) as signals:
+        observers = callback_order(
             watch,
             recorders=[Recorder(journal, watch.values), *recorders],
-            keeper=Keeper(vault, config_tree(CONFIG), trainer.state),
+            keeper=CheckpointCallback(vault, config_tree(CONFIG), trainer.state),
             enders=[*enders, signals],
         )
-        outcome = follow(trainer, observers, run.run_id, run.close)
+        outcome = run_loop(trainer, observers, run.run_id, run.close)
     kept = newest(run.attempts(), owner).checkpoint
     return outcome, None if kept is None else kept.state
 
@@ -191,7 +191,7 @@ def test_a_run_that_goes_on_meets_the_same_guard_in_the_same_epoch() -> None:
 def test_the_epoch_that_ends_a_run_early_is_recorded_and_kept() -> None:
     run = created()
 
-    outcome, state = attempt(run, Patience(1, "joint"), validate=worsening)
+    outcome, state = attempt(run, EarlyStopping(1, "joint"), validate=worsening)
 
     assert "early-stop" == outcome.reason
     assert state is not None

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from risexp.callbacks.run_loop import follow
+from risexp.callbacks.run_loop import run_loop
 from risexp.errors import ConfigInvalid, EnvironmentFailed, TrainingAborted
 from risexp.runs.outcome import EndRun, Outcome, StopNow, pruned, signalled
 from risexp.training.events import (
@@ -121,7 +121,7 @@ def test_an_unexpected_error_goes_on_upwards_once_all_is_told_and_recorded() -> 
     recorded: list[Outcome] = []
 
     with pytest.raises(ZeroDivisionError):
-        follow(
+        run_loop(
             joint(3),
             (told.append, at_epoch(2, ZeroDivisionError("float division"))),
             "run-1",
@@ -150,7 +150,7 @@ def test_a_known_error_keeps_its_exit_code_and_needs_no_traceback(
     recorded: list[Outcome] = []
 
     with pytest.raises(type(error)):
-        follow(joint(3), (at_epoch(1, error),), "run-1", recorded.append)
+        run_loop(joint(3), (at_epoch(1, error),), "run-1", recorded.append)
 
     expected = Outcome("failed", type(error).__name__, str(error), code, resumable)
     assert [expected] == recorded
@@ -174,7 +174,7 @@ def test_one_who_fails_at_the_end_keeps_nobody_from_being_told() -> None:
             raise EnvironmentFailed("the disk is full")
 
     with pytest.raises(EnvironmentFailed):
-        follow(joint(1), (failing, told.append), "run-1", recorded.append)
+        run_loop(joint(1), (failing, told.append), "run-1", recorded.append)
 
     assert RunEnded("finished") == told[-1]
     assert ["finished"] == [outcome.reason for outcome in recorded]
@@ -183,7 +183,7 @@ def test_one_who_fails_at_the_end_keeps_nobody_from_being_told() -> None:
 def test_the_outcome_is_recorded_after_everybody_was_told() -> None:
     order: list[str] = []
 
-    follow(
+    run_loop(
         joint(1),
         (lambda event: order.append(type(event).__name__),),
         "run-1",

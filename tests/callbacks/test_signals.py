@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from risexp.callbacks.signals import HEARD, Signals, on_stderr
+from risexp.callbacks.signals import HEARD, SignalCallback, on_stderr
 from risexp.runs.outcome import Outcome, StopNow
 from risexp.training.events import BatchEnded, EpochEnded, Event
 from tests.support.recorded_runs import followed, joint
@@ -34,7 +34,7 @@ def send_twice(event: Event) -> None:
 
 
 def fail_under_a_signal() -> None:
-    with Signals(lambda _: None):
+    with SignalCallback(lambda _: None):
         os.kill(os.getpid(), signal.SIGTERM)
         raise ZeroDivisionError
 
@@ -43,7 +43,7 @@ def run_with(number: int, epoch: int, batch: int | None) -> tuple[list[Event], O
     """What is told, how it ends, and what is said, where a signal comes at that batch."""
     sender = Sender(number, epoch, batch)
     said: list[str] = []
-    with Signals(said.append) as signals:
+    with SignalCallback(said.append) as signals:
         outcome = followed(joint(3), sender, signals)
     return sender.told, outcome, said
 
@@ -68,7 +68,7 @@ def test_a_signal_during_a_validation_loses_nothing() -> None:
 
 
 def test_the_second_signal_stops_at_once() -> None:
-    with Signals(lambda _: None) as signals:
+    with SignalCallback(lambda _: None) as signals:
         outcome = followed(joint(3), send_twice, signals)
 
     assert (130, True) == (outcome.exit_code, outcome.resumable)
@@ -81,7 +81,7 @@ def test_what_a_second_signal_raises_is_no_error_that_could_be_caught() -> None:
 def test_handlers_are_those_of_before_once_it_is_left() -> None:
     before = [signal.getsignal(number) for number in HEARD]
 
-    with Signals(lambda _: None):
+    with SignalCallback(lambda _: None):
         within = [signal.getsignal(number) for number in HEARD]
 
     assert before == [signal.getsignal(number) for number in HEARD]
@@ -92,7 +92,7 @@ def test_a_signal_that_comes_after_the_last_event_is_handed_on() -> None:
     heard: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
     try:
-        with Signals(lambda _: None):
+        with SignalCallback(lambda _: None):
             os.kill(os.getpid(), signal.SIGUSR1)
     finally:
         signal.signal(signal.SIGTERM, before)

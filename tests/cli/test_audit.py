@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app.search.audit import AuditDone, ToAudit
-from risexp.app.search.search import Searched
+from risexp.app.search.audit import AuditRequest, AuditResult
+from risexp.app.search.search import SearchResult
 from risexp.cli.audit import say_audit
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.store import find_store
@@ -102,16 +102,16 @@ def row(number: int, state: TrialWord, value: float | None = None) -> TrialRow:
     return TrialRow(number, state, state, 1, 2, 9.0, 9.0, value, {RATE: 0.1}, 1.0)
 
 
-def searched(study: str, *rows: TrialRow, code: int = 0, fault: str | None = None) -> Searched:
-    return Searched(StudyTable(study, len(rows), None, rows), code, "", 0, pruner_fault=fault)
+def searched(study: str, *rows: TrialRow, code: int = 0, fault: str | None = None) -> SearchResult:
+    return SearchResult(StudyTable(study, len(rows), None, rows), code, "", 0, pruner_fault=fault)
 
 
 OVER = searched("tiny", row(0, "complete", 3.0), row(1, "pruned"))
 ONE = Audited(1, 2, 9.0, "complete", 2.5)
 
 
-def done(*trials: Audited, within: Searched | None = None) -> AuditDone:
-    return AuditDone(Audit("tiny", Saved(2, 3, 13), 3.0, trials), within)
+def done(*trials: Audited, within: SearchResult | None = None) -> AuditResult:
+    return AuditResult(Audit("tiny", Saved(2, 3, 13), 3.0, trials), within)
 
 
 class Steps:
@@ -119,12 +119,12 @@ class Steps:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.found = OVER
-        self.audit: AuditDone | Exception = done(ONE, within=searched("tiny-audit"))
-        self.asked: list[ToAudit] = []
+        self.audit: AuditResult | Exception = done(ONE, within=searched("tiny-audit"))
+        self.asked: list[AuditRequest] = []
         monkeypatch.setattr("risexp.app.search.search.search", lambda *_: self.found)
         monkeypatch.setattr("risexp.app.search.audit.audit", self._audit)
 
-    def _audit(self, wanted: ToAudit, *_: object) -> AuditDone:
+    def _audit(self, wanted: AuditRequest, *_: object) -> AuditResult:
         self.asked.append(wanted)
         if isinstance(self.audit, Exception):
             raise self.audit
@@ -158,7 +158,7 @@ def test_the_search_is_said_before_its_audit_begins(
 ) -> None:
     before: list[str] = []
 
-    def late(*_: object) -> AuditDone:
+    def late(*_: object) -> AuditResult:
         before.append(capsys.readouterr().out)
         return done(ONE)
 

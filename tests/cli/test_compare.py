@@ -7,8 +7,8 @@ import pytest
 from risexp.app.benchmark.accuracy import measure as accuracy
 from risexp.app.report import page as report_page
 from risexp.hpo.store.address import embedded
-from risexp.hpo.trials.trial_result import Ending
-from risexp.space.study_spec import Charter
+from risexp.hpo.trials.trial_result import TrialResult
+from risexp.space.study_spec import StudySpec
 from tests.support.commands import Capture, document, run
 from tests.support.recorded_runs import DEAD
 from tests.support.searches import Past, past, tiny
@@ -17,9 +17,9 @@ from tests.support.worker_processes import opened
 
 LR = "training.optimizer.lr"
 TRIALS: tuple[Past, ...] = (
-    ({LR: 3e-3}, [6.0, 4.0], Ending("complete", "finished", 4.0)),
-    ({LR: 1e-3}, [5.0, 3.0], Ending("complete", "finished", 3.0)),
-    ({LR: 2e-3}, [9.0], Ending("pruned", "pruned")),
+    ({LR: 3e-3}, [6.0, 4.0], TrialResult("complete", "finished", 4.0)),
+    ({LR: 1e-3}, [5.0, 3.0], TrialResult("complete", "finished", 3.0)),
+    ({LR: 2e-3}, [9.0], TrialResult("pruned", "pruned")),
 )
 
 
@@ -32,7 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def search() -> None:
     with opened(embedded()) as store:
-        past(store, "toy", Charter.of(tiny()), TRIALS)
+        past(store, "toy", StudySpec.of(tiny()), TRIALS)
 
 
 def test_runs_are_compared_with_what_they_stand_beside(capsys: Capture, tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app.search.confirm import Confirmed
-from risexp.app.search.search import Searched
+from risexp.app.search.confirm import ConfirmResult
+from risexp.app.search.search import SearchResult
 from risexp.cli.confirm import say_confirmed
-from risexp.hpo.studies.confirmation import Candidate, Confirmation
+from risexp.hpo.studies.confirmation import Confirmation, ConfirmedPoint
 from risexp.hpo.studies.table import StudyTable
 from risexp.runs.folder import find_run
 from tests.support.commands import Capture, document, run
@@ -76,14 +76,14 @@ def test_a_search_is_confirmed_at_the_presets_length(capsys: Capture) -> None:
     assert f"next:  risexp eval {told['best_run']} --against nomp" == lines[-2]
 
 
-def candidate(trial: int, *scores: float, rank: int | None = None) -> Candidate:
-    return Candidate(trial, {}, 2.0, dict(enumerate(scores, start=1)), 0, 1, rank)
+def candidate(trial: int, *scores: float, rank: int | None = None) -> ConfirmedPoint:
+    return ConfirmedPoint(trial, {}, 2.0, dict(enumerate(scores, start=1)), 0, 1, rank)
 
 
-def confirmed(*candidates: Candidate, agreement: float | None = None) -> Confirmed:
+def confirmed(*candidates: ConfirmedPoint, agreement: float | None = None) -> ConfirmResult:
     table = StudyTable("tiny-confirm", 2, None, ())
     told = Confirmation(candidates, candidates[0], (1, 2), agreement, 3)
-    return Confirmed("tiny", 3, told, Searched(table, 0, "", 0))
+    return ConfirmResult("tiny", 3, told, SearchResult(table, 0, "", 0))
 
 
 def test_where_every_candidate_lost_a_seed_there_is_none_to_go_on_with(capsys: Capture) -> None:

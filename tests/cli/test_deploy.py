@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from risexp.app.ui import ui
 from risexp.hpo.store.address import embedded
-from risexp.hpo.store.leases import Leases, Owner
+from risexp.hpo.store.leases import LeaseOwner, Leases
 from risexp.hpo.store.schema import ATTEMPTS
 from risexp.hpo.store.store import open_store
 from risexp.hpo.studies.study import find_study
@@ -134,7 +134,7 @@ def test_a_worker_is_well_while_the_leases_of_its_host_are_renewed(
 
     assert run(capsys, STUDY)[0] == 0
     for trial, host, late_s in ((101, "here", 30.0), (102, "elsewhere", 90.0)):
-        leases.take(trial, Owner(f"{trial}", host, trial), f"run-{trial}", lasting_s=-late_s)
+        leases.take(trial, LeaseOwner(f"{trial}", host, trial), f"run-{trial}", lasting_s=-late_s)
     assert run(capsys, STUDY)[0] == 0
     with store.engine.begin() as connection:
         connection.execute(
@@ -213,7 +213,7 @@ def test_the_dashboard_takes_its_token_from_a_file(
 def test_the_dashboard_takes_its_names_from_the_environment(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[ui.Wanted] = []
+    asked: list[ui.UiRequest] = []
     monkeypatch.setattr(ui, "serve", lambda wanted, _: asked.append(wanted))
     monkeypatch.setenv("RISEXP_UI_HOSTS", "dashboard  ris.example.org")
 

@@ -9,7 +9,7 @@ import torch
 from risexp.config.run import RunConfig
 from risexp.covariance.factored import FactoredCovariance
 from risexp.diagnostics.k_head import Amount
-from risexp.diagnostics.probe_trainer import School
+from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Report
 from risexp.runs.folder import find_run
 from risexp.training.checkpoint_store import best
@@ -169,9 +169,9 @@ def test_a_count_head_is_asked_with_the_weights_and_the_beta_of_a_run(
         capsys, f"train --preset smoke {short} --set beta.final=0.2 --device cpu --threads 1"
     )
     kept = best(find_run(finished["run"]).attempts()).checkpoint
-    given: list[tuple[RunConfig, Amount, float, School]] = []
+    given: list[tuple[RunConfig, Amount, float, ProbeTrainer]] = []
 
-    def watched(config: RunConfig, amount: Amount, beta: float, school: School) -> Report:
+    def watched(config: RunConfig, amount: Amount, beta: float, school: ProbeTrainer) -> Report:
         given.append((config, amount, beta, school))
         return Report("k-head", "pass", (), ("Well.",))
 

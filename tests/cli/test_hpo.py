@@ -110,7 +110,7 @@ def test_a_search_grows_ends_at_a_bound_and_refuses_another_space(capsys: Captur
 def test_a_worker_of_its_own_does_what_waits(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("risexp.app.search.supervisor.Crew", Nobody)
+    monkeypatch.setattr("risexp.app.search.supervisor.WorkerPool", Nobody)
     run(capsys, HPO)
 
     code, _, err = run(capsys, "worker --study tiny --device cpu")
@@ -154,7 +154,7 @@ def test_what_cannot_begin_is_one_sentence_and_leaves_nothing_behind(
 def test_a_worker_of_a_study_that_is_not_there_names_those_that_are(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("risexp.app.search.supervisor.Crew", Nobody)
+    monkeypatch.setattr("risexp.app.search.supervisor.WorkerPool", Nobody)
     run(capsys, HPO)
 
     code, _, err = run(capsys, "worker --study tyni --device cpu")
@@ -185,7 +185,7 @@ class Nobody:
 def test_a_search_that_is_not_over_says_how_to_go_on(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("risexp.app.search.supervisor.Crew", Nobody)
+    monkeypatch.setattr("risexp.app.search.supervisor.WorkerPool", Nobody)
 
     code, out, _ = run(capsys, HPO)
 

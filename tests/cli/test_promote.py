@@ -24,7 +24,7 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place(embedded())
     kept("train-1")
     kept("train-2", seed=1)
-    monkeypatch.setattr(module, "contest", answering(alone()))
+    monkeypatch.setattr(module, "evaluate_candidates", answering(alone()))
 
 
 def test_a_promotion_shows_scores_gates_and_what_to_load(capsys: Capture) -> None:
@@ -42,7 +42,7 @@ def test_a_failed_gate_exits_with_3_and_names_it(
 ) -> None:
     run(capsys, FIRST)
     before = run(capsys, "models list --json")
-    monkeypatch.setattr(module, "contest", answering(evidence(ms_ratio=9.0)))
+    monkeypatch.setattr(module, "evaluate_candidates", answering(evidence(ms_ratio=9.0)))
 
     code, out, err = run(capsys, f"{SECOND} --json")
 
@@ -58,7 +58,7 @@ def test_versions_are_listed_shown_and_taken_back(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(capsys, FIRST)
-    monkeypatch.setattr(module, "contest", answering(evidence()))
+    monkeypatch.setattr(module, "evaluate_candidates", answering(evidence()))
     run(capsys, SECOND)
 
     code, out, _ = run(capsys, "models list")

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from risexp.app.search.search import Searched
-from risexp.app.search.stages import Staged, StageRow
+from risexp.app.search.search import SearchResult
+from risexp.app.search.stages import StageRow, StagesResult
 from risexp.app.search.studies import show_study
 from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
 from risexp.runs.folder import find_run
-from risexp.space.stages import Verdict
+from risexp.space.stages import StageVerdict
 from tests.support.commands import Capture, document, run
 from tests.support.searches import BLINK
 
@@ -53,7 +53,7 @@ def test_stages_are_searched_one_after_the_other_and_read_again(capsys: Capture)
     assert [1, 1] == [each.attempts for each in show_study("terms-cross").trials]
 
 
-def stage(name: str, states: tuple[TrialWord, ...], verdict: Verdict | None) -> StageRow:
+def stage(name: str, states: tuple[TrialWord, ...], verdict: StageVerdict | None) -> StageRow:
     """A stage whose trials stand so."""
     rows = tuple(
         TrialRow(number, state, None, 1, 2, 4.0, 4.0, 4.0 if state == "complete" else None, {}, 1.0)
@@ -61,21 +61,23 @@ def stage(name: str, states: tuple[TrialWord, ...], verdict: Verdict | None) -> 
     )
     ended = "60 s are over" if "waiting" in states else None
     table = StudyTable(f"terms-{name}", len(rows), ended, rows)
-    return StageRow(name, Searched(table, 0, "", 0), verdict, None if verdict is None else 1)
+    return StageRow(name, SearchResult(table, 0, "", 0), verdict, None if verdict is None else 1)
 
 
 MOVED = {"k_loc": -0.25, "k_acc": 0.01, "success_rate": 0.0}
 KEPT = stage(
     "subspace",
     ("complete", "complete"),
-    Verdict({"loss.subspace": 1.0}, "kept: its best trial has more", MOVED),
+    StageVerdict({"loss.subspace": 1.0}, "kept: its best trial has more", MOVED),
 )
 
 
-def found(*rows: StageRow, left: tuple[str, ...] = (), fault: str | None = None) -> Staged:
+def found(*rows: StageRow, left: tuple[str, ...] = (), fault: str | None = None) -> StagesResult:
     kept = {"loss.subspace": 1.0}
     settings: dict[str, JsonValue] = {"training.epochs": 2, "count.kind": "two words", **kept}
-    return Staged("terms", "smoke", rows, left, kept, settings, 0 if fault is None else 4, fault)
+    return StagesResult(
+        "terms", "smoke", rows, left, kept, settings, 0 if fault is None else 4, fault
+    )
 
 
 def test_the_table_says_what_each_stage_changed_and_how_to_train_the_result(

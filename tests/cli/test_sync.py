@@ -13,15 +13,15 @@ from risexp.runs.folder import RunFolder, list_runs
 from risexp.runs.labels import Labels, read_labels
 from risexp.runs.outcome import complete
 from risexp.runs.source import sources
-from risexp.tracking.stores import Store, embedded
-from risexp.tracking.upload_state import Spool
+from risexp.tracking.stores import TrackingStore, embedded
+from risexp.tracking.upload_state import UploadState
 from tests.cli.test_train import TRAIN
 from tests.support.commands import Capture, document, run
 from tests.support.uploads import ask, due, finished, held, new_run, place, run_ids, train
 
 
 @pytest.fixture(autouse=True)
-def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrackingStore:
     """An embedded store that is there."""
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
     monkeypatch.delenv("RISEXP_TRACKING_URI")
@@ -34,7 +34,7 @@ def the_run() -> RunFolder:
 
 
 def test_a_trained_run_is_in_the_embedded_store_as_its_journal_has_it(
-    capsys: Capture, at_home: Store
+    capsys: Capture, at_home: TrackingStore
 ) -> None:
     told = document(capsys, TRAIN)
 
@@ -52,7 +52,7 @@ def test_a_trained_run_is_in_the_embedded_store_as_its_journal_has_it(
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_with_its_sender_is_sent_by_sync(
-    capsys: Capture, at_home: Store, tmp_path: Path
+    capsys: Capture, at_home: TrackingStore, tmp_path: Path
 ) -> None:
     environment = {**os.environ, "RISEXP_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "risexp", *TRAIN.replace("epochs=3", "epochs=500").split()]
@@ -89,7 +89,7 @@ def test_sync_says_of_each_run_what_it_sent(capsys: Capture) -> None:
     assert (0, "every record is where it belongs\n", "") == again
 
 
-def test_sync_sends_what_is_named_and_only_that(capsys: Capture, at_home: Store) -> None:
+def test_sync_sends_what_is_named_and_only_that(capsys: Capture, at_home: TrackingStore) -> None:
     one, two = finished("one"), finished("two", labels=Labels(store="off"))
 
     told = document(capsys, "sync two")
@@ -98,10 +98,12 @@ def test_sync_sends_what_is_named_and_only_that(capsys: Capture, at_home: Store)
     assert ([], 1) == (run_ids(one, at_home), len(run_ids(two, at_home)))
 
 
-def test_sync_leaves_a_run_alone_that_is_being_sent(capsys: Capture, at_home: Store) -> None:
+def test_sync_leaves_a_run_alone_that_is_being_sent(
+    capsys: Capture, at_home: TrackingStore
+) -> None:
     folder = finished("busy")
 
-    with Spool(folder.path).sending():
+    with UploadState(folder.path).sending():
         (told,) = document(capsys, "sync")
 
     assert ("busy", "") == (told["state"], told["mlflow_run"])
@@ -118,7 +120,7 @@ def test_sync_to_a_server_that_is_away_says_so_and_loses_nothing(capsys: Capture
         err
     )
     assert "planted-secret" not in out + err
-    assert all(Spool(folder.path).unsent() for folder in folders)
+    assert all(UploadState(folder.path).unsent() for folder in folders)
 
 
 def test_sync_does_not_move_a_run_to_another_store(capsys: Capture) -> None:
@@ -154,7 +156,7 @@ def test_what_names_no_run_or_no_store_is_refused(capsys: Capture, command: str,
 
 
 def test_stores_that_are_ready_are_left_as_they_are(
-    capsys: Capture, at_home: Store, tmp_path: Path
+    capsys: Capture, at_home: TrackingStore, tmp_path: Path
 ) -> None:
     told = document(capsys, "store init")
 
@@ -197,4 +199,4 @@ def test_a_finished_run_counts_as_sent_only_with_its_ending(capsys: Capture) -> 
     (told,) = document(capsys, "sync")
 
     assert (0, "sent") == (told["lines"], told["state"])
-    assert 0 == Spool(folder.path).unsent()
+    assert 0 == UploadState(folder.path).unsent()

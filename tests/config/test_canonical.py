@@ -110,7 +110,7 @@ def short(*changes: Changes) -> RunConfig:
 @cache
 def course(config: RunConfig) -> tuple[State, str]:
     """Where a run ends, and all that it told on the way."""
-    trainer = Run.of(config, Machine(torch.device("cpu"), 1)).trainer
+    trainer = Run.build(config, Machine(torch.device("cpu"), 1)).trainer
     told = [(each.plan, each.losses, each.scores, each.best) for each in epochs_of(trainer)]
     return trainer.state(), repr(told)
 
@@ -184,13 +184,13 @@ def test_a_run_is_made_of_what_its_hash_stands_for(
 ) -> None:
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
     made: list[RunConfig] = []
-    of = Run.of
+    of = Run.build
 
     def noted(config: RunConfig, machine: Machine, **started: Any) -> Run:  # noqa: ANN401 - handed on
         made.append(config)
         return of(config, machine, **started)
 
-    monkeypatch.setattr(Run, "of", noted)
+    monkeypatch.setattr(Run, "build", noted)
     given = short({"count.threshold": 0.9, "validation.calibration_scenes": 8})
     machine, console = Machine(torch.device("cpu"), 1, time_limit_s=0.0), Console(quiet=True)
 

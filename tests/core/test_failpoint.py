@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from risexp.core.failpoint import CRASH_AT, POINTS, STOP_AT, reach
+from risexp.core.failpoint import CRASH_AT, POINTS, STOP_AT, failpoint
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_a_point_that_is_not_armed_does_nothing(sent: list[int]) -> None:
     for point in POINTS:
-        reach(point)
+        failpoint(point)
 
     assert [] == sent
 
@@ -29,9 +29,9 @@ def test_an_armed_point_fires_once(
 ) -> None:
     monkeypatch.setenv(variable, "finish.told")
 
-    reach("finish.noted")
-    reach("finish.told")
-    reach("finish.told")
+    failpoint("finish.noted")
+    failpoint("finish.told")
+    failpoint("finish.told")
 
     assert [number] == sent
     assert variable not in os.environ

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.io import savemat  # type: ignore[import-untyped] # it ships no types
 
-from risexp.data.frames_files import Read, read_frames
+from risexp.data.frames_files import LoadedFrames, read_frames
 from risexp.data.matlab import read_matlab
 from risexp.errors import DataInvalid
 from tests.support.models import arrays, frames
@@ -30,7 +30,7 @@ def mat(folder: Path, *, compressed: bool = False, **changes: NDArray[Any]) -> P
     return folder / "frames.mat"
 
 
-def expect_the_same(found: Read) -> None:
+def expect_the_same(found: LoadedFrames) -> None:
     for name, value in frames().items():
         assert torch.equal(value, getattr(found.frames, name))
 

@@ -9,21 +9,21 @@ from torch import nn
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
-from risexp.loss.prediction_pair import Guess
+from risexp.loss.prediction_pair import PredictionPair
 from risexp.loss.target import Target
 from risexp.loss.weighted import Loss, weighted_loss
 from risexp.model.network import Network
 from risexp.model.observation import Observation
 from risexp.model.prediction import Prediction
 from risexp.training.events import BatchEnded
-from risexp.training.loss_meter import Means
-from risexp.training.objective import Teacher
+from risexp.training.loss_meter import LossMeter
+from risexp.training.objective import Objective
 from risexp.training.plan import Plan
-from risexp.training.setup import Lesson, trainer_of
+from risexp.training.setup import TrainSetup, build_trainer
 from risexp.training.trainer import Trainer
 
 
-class OneSided(Teacher):
+class OneSided(Objective):
     """Compares what was regularised with a label that was not."""
 
     def mark(
@@ -31,22 +31,24 @@ class OneSided(Teacher):
     ) -> Loss:
         target = _target(self, observation, scenes)
         bare = replace(target, effective=target.covariance)
-        return weighted_loss(Guess(answer, bare, self.settings), plan.weights, self.balance)
+        return weighted_loss(
+            PredictionPair(answer, bare, self.settings), plan.weights, self.balance
+        )
 
 
-class IndexWise(Teacher):
+class IndexWise(Objective):
     """Compares the first slot with the first source, the second with the second."""
 
     def mark(
         self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
     ) -> Loss:
-        guess = Guess(answer, _target(self, observation, scenes), self.settings)
+        guess = PredictionPair(answer, _target(self, observation, scenes), self.settings)
         most = answer.count_law.sources_max
         guess.__dict__["slots"] = torch.arange(most).expand(len(answer), most)
         return weighted_loss(guess, plan.weights, self.balance)
 
 
-class Undefined(Teacher):
+class Undefined(Objective):
     """The slope of a square root at zero, in one of the terms."""
 
     def mark(
@@ -58,7 +60,7 @@ class Undefined(Teacher):
         return replace(loss, total=loss.total + (0.0 * answer.pointers.rho.sum()).sqrt())
 
 
-class Uphill(Teacher):
+class Uphill(Objective):
     """The sign of the total was lost."""
 
     def mark(
@@ -69,7 +71,7 @@ class Uphill(Teacher):
         return replace(loss, total=-loss.total, weighted=weighted)
 
 
-class Detached(Teacher):
+class Detached(Objective):
     """Scores a covariance through which no gradient passes."""
 
     def mark(
@@ -120,8 +122,8 @@ class Shuffled(Network):
 class OutsideTheLoop(Trainer):
     """One step an epoch: loss, backward and step were indented too little."""
 
-    def _teach(self, plan: Plan) -> Generator[BatchEnded, None, Means]:
-        means = Means(plan.active, self.stepper.device)
+    def _teach(self, plan: Plan) -> Generator[BatchEnded, None, LossMeter]:
+        means = LossMeter(plan.active, self.stepper.device)
         self.network.train()
         batches = list(self.batches.epoch(plan.epoch))
         for batch in range(len(batches)):
@@ -135,8 +137,8 @@ class OutsideTheLoop(Trainer):
 class WithoutSteps(Trainer):
     """Gradients are computed, and nothing is done with them."""
 
-    def _teach(self, plan: Plan) -> Generator[BatchEnded, None, Means]:
-        means = Means(plan.active, self.stepper.device)
+    def _teach(self, plan: Plan) -> Generator[BatchEnded, None, LossMeter]:
+        means = LossMeter(plan.active, self.stepper.device)
         for batch, scenes in enumerate(self.batches.epoch(plan.epoch)):
             values = self._gradients(plan, batch, scenes, means)
             means.add(values, len(scenes), torch.tensor(True))
@@ -144,18 +146,18 @@ class WithoutSteps(Trainer):
         return means
 
 
-def trained_by(kind: type[Trainer]) -> Callable[[RunConfig, Lesson, SceneGenerator], Trainer]:
+def trained_by(kind: type[Trainer]) -> Callable[[RunConfig, TrainSetup, SceneGenerator], Trainer]:
     """Trainers of another kind, from the parts of the right one."""
 
-    def build(config: RunConfig, lesson: Lesson, generator: SceneGenerator) -> Trainer:
-        sound = trainer_of(config, lesson, generator)
+    def build(config: RunConfig, lesson: TrainSetup, generator: SceneGenerator) -> Trainer:
+        sound = build_trainer(config, lesson, generator)
         given = {field.name: getattr(sound, field.name) for field in fields(sound) if field.init}
         return kind(**given)
 
     return build
 
 
-def _target(teacher: Teacher, observation: Observation, scenes: Scenes) -> Target:
+def _target(teacher: Objective, observation: Observation, scenes: Scenes) -> Target:
     return Target.of(
         teacher.panel,
         scenes.truth,

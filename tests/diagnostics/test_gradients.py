@@ -9,9 +9,9 @@ from torch import Tensor
 from risexp.data.frames import Scenes
 from risexp.diagnostics.degenerate import CHANGES, degenerate_batches
 from risexp.diagnostics.gradients import probe_gradients
-from risexp.diagnostics.probe_trainer import School
+from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Report
-from risexp.loss.prediction_pair import Guess
+from risexp.loss.prediction_pair import PredictionPair
 from risexp.loss.terms import TERMS, Term
 from risexp.model.network import Network
 from risexp.model.observation import Observation
@@ -31,21 +31,21 @@ def batches(symbols: Symbols = "frame") -> dict[str, Scenes]:
     return degenerate_batches(smoke(symbols), 12)
 
 
-def steep(guess: Guess) -> Tensor:
+def steep(guess: PredictionPair) -> Tensor:
     """|y| as a penalty: its slope is undefined where a frame is silent."""
     silent = guess.prediction.effective.trace() * 0.0
     heard = torch.where(guess.prediction.pointers.phi_rad[:, 0] > 9.0, 0.0, silent)
     return heard.sqrt()
 
 
-def failing(guess: Guess) -> Tensor:
+def failing(guess: PredictionPair) -> Tensor:
     if bool(guess.target.snr_db.amax() > 99.0):
         message = "no such SNR"
         raise ValueError(message)
     return guess.prediction.effective.trace()
 
 
-def undefined(guess: Guess) -> Tensor:
+def undefined(guess: PredictionPair) -> Tensor:
     return guess.prediction.effective.trace() / (guess.target.snr_db + 100.0).clamp(min=0.0)
 
 
@@ -99,7 +99,7 @@ def test_a_network_that_cannot_answer_is_told_as_such() -> None:
                 raise ArithmeticError(message)
             return super().forward(observation, beta)
 
-    report = probe_gradients(smoke(), 2, School(network=Loud), {"cov": TERMS["cov"]})
+    report = probe_gradients(smoke(), 2, ProbeTrainer(network=Loud), {"cov": TERMS["cov"]})
 
     (answer, cov) = table(report, "terms by batch").rows
     assert "fail" == report.verdict

@@ -8,10 +8,10 @@ import torch
 from risexp.config.run import RunConfig
 from risexp.diagnostics.draws import drawn
 from risexp.diagnostics.k_head import Amount, Counted, counts, probe_k_head, taught_fresh
-from risexp.diagnostics.probe_trainer import School
+from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Cell, Report
 from risexp.model.network import Network
-from risexp.training.objective import Teacher
+from risexp.training.objective import Objective
 from tests.diagnostics.faults import Blind, Shuffled
 from tests.diagnostics.reports import table
 from tests.support.references import smoke
@@ -50,7 +50,7 @@ def test_the_fresh_half_can_be_left_out() -> None:
 def test_a_head_that_does_not_look_learns_nothing_by_heart() -> None:
     """Museum 14: the loss is that of the frequencies, and stays there."""
     report = probe_k_head(
-        smoke(), Amount(scenes=16, epochs=6, judged=0), school=School(network=Blind)
+        smoke(), Amount(scenes=16, epochs=6, judged=0), school=ProbeTrainer(network=Blind)
     )
 
     assert ["K accuracy of scenes known by heart"] == failed(report)
@@ -61,7 +61,7 @@ def test_counts_of_other_scenes_are_no_better_than_chance() -> None:
     """Museum 14."""
     amount = Amount(scenes=16, epochs=2, fresh=256, judged=256)
 
-    report = probe_k_head(smoke(), amount, school=School(network=Shuffled))
+    report = probe_k_head(smoke(), amount, school=ProbeTrainer(network=Shuffled))
 
     assert "lower 99 % bound of the K accuracy of fresh scenes" in failed(report)
     assert any("says nothing of the count" in said for said in report.advice)
@@ -81,11 +81,11 @@ def test_the_beta_that_is_asked_for_is_the_one_in_use() -> None:
         network.register_forward_pre_hook(lambda _module, given: seen.append(given[1]))
         return network
 
-    probe_k_head(smoke(), Amount(4, 1, 64, 8), beta=0.25, school=School(network=watched))
+    probe_k_head(smoke(), Amount(4, 1, 64, 8), beta=0.25, school=ProbeTrainer(network=watched))
     asked = set(seen)
     seen.clear()
     probe_k_head(
-        smoke("frame", "beta.final=0.5"), Amount(4, 1, 0, 8), school=School(network=watched)
+        smoke("frame", "beta.final=0.5"), Amount(4, 1, 0, 8), school=ProbeTrainer(network=watched)
     )
 
     assert ({0.25}, {0.5}) == (asked, set(seen))
@@ -93,7 +93,7 @@ def test_the_beta_that_is_asked_for_is_the_one_in_use() -> None:
 
 def test_without_fresh_scenes_the_weights_at_hand_are_asked() -> None:
     config = smoke()
-    begun, taught = School().begun(config), taught_fresh(config, 0, School())
+    begun, taught = ProbeTrainer().begun(config), taught_fresh(config, 0, ProbeTrainer())
 
     weights = taught.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in begun.state_dict().items())
@@ -101,7 +101,11 @@ def test_without_fresh_scenes_the_weights_at_hand_are_asked() -> None:
 
 def test_answers_are_counted_whatever_the_group_they_come_in() -> None:
     config = smoke()
-    network, teacher, scenes = School().begun(config), Teacher.of(config), drawn(config, 300)
+    network, teacher, scenes = (
+        ProbeTrainer().begun(config),
+        Objective.of(config),
+        drawn(config, 300),
+    )
 
     found = counts(network, teacher, scenes, 0.0)
 

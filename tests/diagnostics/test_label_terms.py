@@ -16,20 +16,20 @@ from risexp.diagnostics.label_terms import (
 )
 from risexp.loss.terms import TERMS
 from risexp.physics.signals import Symbols
-from risexp.training.objective import Teacher
+from risexp.training.objective import Objective
 from tests.diagnostics.faults import IndexWise, OneSided
 from tests.support.references import LAWS, smoke
 
 SCENES = 64
 
 
-def failed(config: RunConfig, teacher: Teacher | None = None) -> list[str]:
-    checks = term_checks(config, teacher or Teacher.of(config), drawn(config, SCENES))
+def failed(config: RunConfig, teacher: Objective | None = None) -> list[str]:
+    checks = term_checks(config, teacher or Objective.of(config), drawn(config, SCENES))
     return [check.label for check in checks if not check.passed]
 
 
 def asked(config: RunConfig) -> set[str]:
-    checks = term_checks(config, Teacher.of(config), drawn(config, SCENES))
+    checks = term_checks(config, Objective.of(config), drawn(config, SCENES))
     return {check.label.split()[1] for check in checks if check.label.startswith("term ")}
 
 
@@ -87,7 +87,7 @@ def test_slots_that_are_compared_by_their_index_are_told_by_another_order_alone(
 
 def test_slots_are_turned_with_all_that_belongs_to_them() -> None:
     config = smoke("frame", "count.kind=slots")
-    teacher = Teacher.of(config)
+    teacher = Objective.of(config)
     scenes = drawn(config, 4)
     observation = replace(teacher.observe, search_steps=None)(scenes.frames)
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from risexp.diagnostics.litmus import LEFT, RATES, probe_litmus
-from risexp.diagnostics.probe_trainer import School
+from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Cell, Report
-from risexp.training.objective import Teacher
+from risexp.training.objective import Objective
 from tests.diagnostics.faults import (
     Undefined,
     Uphill,
@@ -88,19 +88,19 @@ def test_the_balance_learns_too() -> None:
     balanced = number(probed("loss.balance=uncertainty"), "trainable parameters")
 
     config = smoke("frame", "loss.balance=uncertainty")
-    assert balanced - plain == len(list(Teacher.of(config).balance.parameters())) > 3
+    assert balanced - plain == len(list(Objective.of(config).balance.parameters())) > 3
 
 
 def test_an_output_that_nobody_looks_at_is_listed() -> None:
     """Museum 9."""
-    report = probe_litmus(smoke(), School(network=WithUnused))
+    report = probe_litmus(smoke(), ProbeTrainer(network=WithUnused))
 
     assert ["parameters without a gradient"] == failed(report)
     assert "reaches spare.weight, spare.bias: give" in report.advice[0]
 
 
 def test_a_head_that_was_bypassed_is_listed_and_long_lists_are_cut() -> None:
-    report = probe_litmus(smoke(), School(network=WithoutHeads))
+    report = probe_litmus(smoke(), ProbeTrainer(network=WithoutHeads))
 
     assert "parameters without a gradient" in failed(report)
     assert "count.mixture" in report.advice[0]
@@ -109,7 +109,7 @@ def test_a_head_that_was_bypassed_is_listed_and_long_lists_are_cut() -> None:
 
 def test_an_undefined_gradient_is_told_with_its_term_and_place() -> None:
     """Museum 4."""
-    report = probe_litmus(smoke(), School(teacher=Undefined.of))
+    report = probe_litmus(smoke(), ProbeTrainer(teacher=Undefined.of))
 
     assert {"parameters with an undefined gradient", "optimizer steps taken"} <= set(failed(report))
     assert "is not finite (batch 0: gradient in pointers at " in report.advice[0]
@@ -120,14 +120,16 @@ def test_an_undefined_gradient_is_told_with_its_term_and_place() -> None:
 
 def test_a_loop_without_steps_fails() -> None:
     """Museum 1."""
-    report = probe_litmus(smoke(), School(trainer=trained_by(WithoutSteps)))
+    report = probe_litmus(smoke(), ProbeTrainer(trainer=trained_by(WithoutSteps)))
 
     assert ["optimizer steps taken", "share of the loss left"] == failed(report)
     assert "0 of 5 optimizer steps were taken (steps: " in report.advice[0]
 
 
 def test_a_gradient_that_points_elsewhere_fails_at_every_rate() -> None:
-    report = probe_litmus(smoke("frame", "loss.balance=uncertainty"), School(teacher=Uphill.of))
+    report = probe_litmus(
+        smoke("frame", "loss.balance=uncertainty"), ProbeTrainer(teacher=Uphill.of)
+    )
 
     assert ["share of the loss left"] == failed(report)
     assert len(RATES) == len(table(report, "loss of the batch").rows)

@@ -10,7 +10,7 @@ from torch import Tensor
 from risexp.covariance.order import Criterion, order
 from risexp.diagnostics.draws import drawn
 from risexp.diagnostics.mdl import majority_share, median_ranks, probe_mdl
-from risexp.diagnostics.orders import Answers, OrderRule
+from risexp.diagnostics.orders import OrderCounts, OrderRule
 from risexp.diagnostics.report import Rate, Report
 from risexp.physics.signals import Symbols
 from tests.diagnostics.reports import number, table
@@ -122,7 +122,7 @@ def test_where_all_scenes_hold_one_source_there_is_nothing_to_count() -> None:
 
 def test_a_scene_seen_at_many_levels_counts_once() -> None:
     truth = torch.tensor([1, 2, 2, 3])
-    answers = Answers("mdl", "received", torch.tensor([[1, 2, 1, 1]] * 50), truth)
+    answers = OrderCounts("mdl", "received", torch.tensor([[1, 2, 1, 1]] * 50), truth)
 
     assert Rate.of(torch.tensor([1.0, 1.0, 0.0, 0.0])) == answers.rate
     assert 0.5 == majority_share(answers)

@@ -7,10 +7,10 @@ import torch
 
 from risexp.data.scenes import SceneGenerator
 from risexp.diagnostics.overfit import LIMIT, ByCount, probe_overfit
-from risexp.diagnostics.probe_trainer import School
+from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Report
 from risexp.training.curriculum import curriculum
-from risexp.training.objective import Teacher
+from risexp.training.objective import Objective
 from tests.diagnostics.faults import Detached, OutsideTheLoop, trained_by
 from tests.diagnostics.reports import table
 from tests.support.references import smoke
@@ -51,7 +51,7 @@ def test_counts_that_fail_are_named() -> None:
 
 def test_a_loop_that_steps_once_an_epoch_fails() -> None:
     """Museum 1."""
-    report = probe_overfit(smoke(), 24, 20, School(trainer=trained_by(OutsideTheLoop)))
+    report = probe_overfit(smoke(), 24, 20, ProbeTrainer(trainer=trained_by(OutsideTheLoop)))
 
     assert "fail" == report.verdict
     assert "1 of 4 optimizer steps were taken (steps: " in report.advice[0]
@@ -59,12 +59,12 @@ def test_a_loop_that_steps_once_an_epoch_fails() -> None:
 
 def test_a_covariance_without_a_gradient_fails() -> None:
     with pytest.raises(RuntimeError, match="does not require grad"):
-        probe_overfit(smoke(), 24, 20, School(teacher=Detached.of))
+        probe_overfit(smoke(), 24, 20, ProbeTrainer(teacher=Detached.of))
 
 
 def test_scenes_are_judged_apart_by_their_count() -> None:
     config = smoke()
-    teacher, network = Teacher.of(config), School().begun(config)
+    teacher, network = Objective.of(config), ProbeTrainer().begun(config)
     scenes = SceneGenerator(config.physics, config.data).scenes("train", 0, 20)
     plan = curriculum(config)[0]
     judge = ByCount.of(teacher, scenes)

@@ -11,10 +11,10 @@ from risexp.data.scenes import SceneGenerator
 from risexp.diagnostics.k_head import Amount, probe_k_head
 from risexp.diagnostics.oracle import Tried
 from risexp.diagnostics.preflight import Stage, probe_preflight, probes_of
-from risexp.diagnostics.probe_trainer import School
+from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Report
 from risexp.inference.estimate import Estimate
-from risexp.training.setup import Lesson
+from risexp.training.setup import TrainSetup
 from risexp.training.trainer import Trainer
 from tests.diagnostics.faults import (
     Blind,
@@ -33,7 +33,7 @@ def flown(
     names: str,
     *,
     tried: Tried | None = None,
-    school: School | None = None,
+    school: ProbeTrainer | None = None,
     config: RunConfig | None = None,
 ) -> Report:
     """The named probes of a preflight on the small panel."""
@@ -92,7 +92,7 @@ def test_another_steering_in_the_localiser_is_found() -> None:
     assert "oracle: The localiser misses" in report.advice[0]
 
 
-Factory = Callable[[RunConfig, Lesson, SceneGenerator], Trainer]
+Factory = Callable[[RunConfig, TrainSetup, SceneGenerator], Trainer]
 
 
 @pytest.mark.parametrize(
@@ -104,21 +104,21 @@ Factory = Callable[[RunConfig, Lesson, SceneGenerator], Trainer]
     ids=["no step", "one step an epoch"],
 )
 def test_a_step_outside_the_loop_is_found(trainer: Factory, found: set[object], words: str) -> None:
-    report = flown("litmus overfit", school=School(trainer=trainer))
+    report = flown("litmus overfit", school=ProbeTrainer(trainer=trainer))
 
     assert found == failed(report)
     assert words in report.advice[0]
 
 
 def test_an_output_without_use_is_found_by_name() -> None:
-    report = flown("litmus", school=School(network=WithUnused))
+    report = flown("litmus", school=ProbeTrainer(network=WithUnused))
 
     assert {"litmus"} == failed(report)
     assert "reaches spare.weight, spare.bias" in report.advice[0]
 
 
 def test_an_undefined_gradient_is_found_with_its_term() -> None:
-    report = flown("litmus k-head", school=School(teacher=Undefined.of))
+    report = flown("litmus k-head", school=ProbeTrainer(teacher=Undefined.of))
 
     assert {"litmus", "k-head"} == failed(report)
     assert "gradient in pointers at " in report.advice[0]
@@ -126,7 +126,9 @@ def test_an_undefined_gradient_is_found_with_its_term() -> None:
 
 
 def test_a_count_that_does_not_look_is_found() -> None:
-    probe = partial(probe_k_head, smoke(), Amount(16, 6, judged=0), school=School(network=Blind))
+    probe = partial(
+        probe_k_head, smoke(), Amount(16, 6, judged=0), school=ProbeTrainer(network=Blind)
+    )
 
     report = probe_preflight({"k-head": probe})
 

@@ -7,9 +7,9 @@ from torch.nn import Module
 from risexp.data.scenes import SceneGenerator
 from risexp.diagnostics.k_head import taught_fresh
 from risexp.diagnostics.probe_trainer import (
-    Course,
-    Remembered,
-    School,
+    CachedObjective,
+    ProbeTrainer,
+    ShortRun,
     at_once,
     brief,
     lesson_of,
@@ -17,7 +17,7 @@ from risexp.diagnostics.probe_trainer import (
     pieces,
 )
 from risexp.training.curriculum import curriculum
-from risexp.training.objective import Teacher
+from risexp.training.objective import Objective
 from risexp.training.plan import Plan
 from risexp.training.trainer import Trainer
 from tests.diagnostics.faults import OutsideTheLoop, WithoutSteps, trained_by
@@ -33,11 +33,11 @@ RAMPED: dict[str, object] = {
 }
 
 
-def course(school: School | None = None, epochs: int = 3, batches: int = 2) -> Course:
-    school = school or School()
+def course(school: ProbeTrainer | None = None, epochs: int = 3, batches: int = 2) -> ShortRun:
+    school = school or ProbeTrainer()
     short = smoke().replace(brief(epochs, 4, batches, 1e-3))
     teacher = school.teacher(short)
-    lesson = lesson_of(school.begun(short), teacher, Remembered(teacher), unjudged)
+    lesson = lesson_of(school.begun(short), teacher, CachedObjective(teacher), unjudged)
     return school.taught(short, lesson)
 
 
@@ -69,7 +69,7 @@ def test_a_run_that_ended_before_its_due_steps_fails() -> None:
 def test_steps_that_are_missing_are_told_in_the_words_of_the_guard(
     kind: type[Trainer], taken: int, words: str
 ) -> None:
-    found = course(School(trainer=trained_by(kind)))
+    found = course(ProbeTrainer(trainer=trained_by(kind)))
 
     check = found.step_check()
     assert (taken, False) == (found.taken, check.passed)
@@ -78,7 +78,7 @@ def test_steps_that_are_missing_are_told_in_the_words_of_the_guard(
 
 
 def test_a_run_that_is_enough_ends_early() -> None:
-    school, short = School(), smoke().replace(brief(5, 4, 1, 1e-3))
+    school, short = ProbeTrainer(), smoke().replace(brief(5, 4, 1, 1e-3))
     teacher = school.teacher(short)
     lesson = lesson_of(school.begun(short), teacher, teacher, unjudged)
 
@@ -102,10 +102,10 @@ def test_two_runs_of_one_configuration_are_the_same_and_leave_the_random_state_a
 
 def test_a_batch_is_looked_at_once_and_marked_as_the_teacher_would() -> None:
     config = smoke()
-    teacher, network = Teacher.of(config), School().begun(config)
+    teacher, network = Objective.of(config), ProbeTrainer().begun(config)
     scenes = SceneGenerator(config.physics, config.data).scenes("train", 0, 8)
     plan = course().trainer.plans[0]
-    objective = Remembered(teacher)
+    objective = CachedObjective(teacher)
 
     loss = objective(network, scenes, plan)
 
@@ -148,8 +148,8 @@ def test_in_one_epoch_everything_is_as_it_would_become(phase: str) -> None:
 
 def test_fresh_scenes_teach_in_one_epoch_whatever_is_ramped() -> None:
     config = smoke().replace({**RAMPED, "curriculum.phase": "three-phase"})
-    before = School().begun(config).state_dict()
+    before = ProbeTrainer().begun(config).state_dict()
 
-    after = taught_fresh(config, 64, School()).state_dict()
+    after = taught_fresh(config, 64, ProbeTrainer()).state_dict()
 
     assert not all(torch.equal(before[name], after[name]) for name in before)

@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 import torch
 
-from risexp.diagnostics.checks import Check, check_table
+from risexp.diagnostics.checks import Requirement, check_table
 from risexp.diagnostics.report import Number, Rate, Report, Table
 
 
@@ -89,7 +89,10 @@ def test_a_report_cannot_be_changed_after_the_fact() -> None:
 def test_a_check_is_met_by_numbers_on_its_side_and_never_by_nan(
     value: float, passes: tuple[bool, bool]
 ) -> None:
-    checks = (Check.at_most("low", value, 1.0, ""), Check.at_least("high", value, 1.0, ""))
+    checks = (
+        Requirement.at_most("low", value, 1.0, ""),
+        Requirement.at_least("high", value, 1.0, ""),
+    )
 
     assert passes == tuple(check.passed for check in checks)
     assert ["pass" if met else "FAIL" for met in passes] == [

@@ -8,13 +8,13 @@ from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.law import Law
 from risexp.estimation.pursuit import Pursuit, pursue
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 
 Found = tuple[Law, Pursuit, list[RangePosterior]]
 
 
 def pursued(config: RunConfig, frames: Frames) -> Found:
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     grid = search_grid(setting.panel, setting.view, frames.y.device)
     held = setting.symbols == "frame"
     law: Law = HeldSymbols.of(setting, frames) if held else FreshSymbols.of(setting, frames)

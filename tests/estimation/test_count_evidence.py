@@ -14,7 +14,7 @@ from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.law import Fit
 from risexp.estimation.noise import noise_power
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.physics.bounds import Sources, frame_bound, snapshot_bound
 from risexp.physics.geometry import angles, direction_cosines
 from risexp.physics.steering import steering_vector
@@ -52,7 +52,7 @@ def summed_evidence(config: RunConfig, scenes: Scenes, noise: Tensor, fit: Fit) 
         waves = steering_vector(panel_of(physics), u, v, range_m.reciprocal())
         response = (operator[scene] @ waves.mT).view(looks, -1, len(phi))
         heard = y[scene].view(looks, -1, 1)
-        power = Setting.of(config).mean_power(range_m)
+        power = ReceiverModel.of(config).mean_power(range_m)
         strength = response.abs().square().sum(-2)
         matched = (response.conj() * heard).sum(-2).abs().square()
         loud = power * strength / noise[scene]
@@ -120,7 +120,7 @@ def test_the_evidence_of_one_source_is_the_sum_over_all_its_positions(
 def test_the_evidence_of_sources_that_do_not_meet_is_their_product_however_numbered() -> None:
     """Two sources have two numberings: log 2 more than what each has alone."""
     config = config_of(preset="smoke")
-    setting, frames = Setting.of(config), scenes_of(config, 4).frames
+    setting, frames = ReceiverModel.of(config), scenes_of(config, 4).frames
     law = HeldSymbols.of(setting, frames)
     one, two = (
         law.extended(law.silence(), anywhere(config, 4, seed=seed).float()) for seed in (1, 2)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from risexp.data.frames import Scenes
 from risexp.estimation.count_rule import CountRule, counted, log_evidence, log_joint
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.nomp import Nomp
 from tests.estimation.pursuits import Found, pursued
 from tests.support.localisation import at_snr, config_of, plain_misfit, scenes_of
@@ -156,7 +156,7 @@ def test_the_evidence_of_fresh_symbols_is_right_as_often_as_it_says(device: torc
     config = config_of("physics.symbols=snapshot")
     scenes = scenes_of(config, 256, device)
 
-    found = Nomp(Setting.of(config))(scenes.frames)
+    found = Nomp(ReceiverModel.of(config))(scenes.frames)
 
     right = float((found.count == scenes.truth.count).double().mean())
     assert pytest.approx(float(found.confidence.mean()), abs=0.06) == right

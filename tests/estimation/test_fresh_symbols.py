@@ -10,7 +10,7 @@ from risexp.errors import DataInvalid
 from risexp.estimation.fresh_symbols import FreshSymbols
 from risexp.estimation.grid import search_grid
 from risexp.estimation.law import Fit
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.estimation.stochastic import weigh
 from risexp.physics.signals import coded
 from risexp.physics.steering import steering_vector
@@ -38,7 +38,7 @@ def heard(config: RunConfig, device: torch.device | str = "cpu") -> Frames:
 
 
 def fitted(config: RunConfig, frames: Frames, count: int) -> tuple[FreshSymbols, Fit]:
-    law = FreshSymbols.of(Setting.of(config), frames)
+    law = FreshSymbols.of(ReceiverModel.of(config), frames)
     fit = law.silence()
     for source in range(count):
         points = anywhere(config, SCENES, seed=20 + source).float().to(frames.y.device)
@@ -67,7 +67,7 @@ def test_a_scan_of_silence_is_the_likelihood_of_one_source_at_every_point(
     """Exact where the channel keeps lengths, and where next to all that is heard is noise."""
     config = small(-40.0)
     frames = heard(config, device)
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     grid = search_grid(setting.panel, setting.view, device)
     law = FreshSymbols.of(setting, frames)
     waves, noise = grid.steering.mT, law.recorded.noise_power
@@ -89,7 +89,7 @@ def test_a_scan_of_silence_is_the_likelihood_of_one_source_at_every_point(
 def test_the_gain_of_a_few_points_is_that_of_the_power_that_suits_them_best() -> None:
     config = small()
     frames = heard(config)
-    law = FreshSymbols.of(Setting.of(config), frames)
+    law = FreshSymbols.of(ReceiverModel.of(config), frames)
     points = anywhere(config, SCENES, seed=3).float()
     waves = steering_vector(law.setting.panel, *points.unbind(-1))
     tried = law.noise_power[:, None] * torch.logspace(-2.0, 5.0, 400, dtype=torch.float64)
@@ -108,7 +108,7 @@ def test_a_scan_after_a_fit_finds_nothing_where_the_fit_has_a_source(
 ) -> None:
     config = small()
     frames = heard(config, device)
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     grid = search_grid(setting.panel, setting.view, device)
     law, fit = fitted(config, frames, 1)
 
@@ -138,7 +138,7 @@ def test_a_fit_reports_the_likelihood_at_its_points_and_powers(count: int) -> No
 def test_every_source_more_raises_the_likelihood() -> None:
     config = small()
     frames = heard(config)
-    law = FreshSymbols.of(Setting.of(config), frames)
+    law = FreshSymbols.of(ReceiverModel.of(config), frames)
     fits = [law.silence()]
     for source in range(3):
         points = anywhere(config, SCENES, seed=30 + source).float()
@@ -159,7 +159,7 @@ def test_the_spread_of_rho_is_that_of_its_errors(device: torch.device, snr_db: f
         preset="smoke",
     )
     scenes = scenes_of(config, 256, device)
-    law = FreshSymbols.of(Setting.of(config), scenes.frames)
+    law = FreshSymbols.of(ReceiverModel.of(config), scenes.frames)
     u = scenes.truth.phi_rad.sin() * scenes.truth.theta_rad.cos()
     true = torch.cat([u, scenes.truth.theta_rad.sin(), scenes.truth.range_m.reciprocal()], dim=-1)
 
@@ -173,7 +173,7 @@ def test_the_spread_of_rho_is_that_of_its_errors(device: torch.device, snr_db: f
 def test_fitted_powers_are_near_the_true_ones(device: torch.device) -> None:
     config = config_of("physics.symbols=snapshot", "data.sources_max=1", at_snr(20.0))
     scenes = scenes_of(config, 64, device)
-    law = FreshSymbols.of(Setting.of(config), scenes.frames)
+    law = FreshSymbols.of(ReceiverModel.of(config), scenes.frames)
     u = scenes.truth.phi_rad.sin() * scenes.truth.theta_rad.cos()
     true = torch.cat([u, scenes.truth.theta_rad.sin(), scenes.truth.range_m.reciprocal()], dim=-1)
 
@@ -205,4 +205,4 @@ def test_without_an_snr_there_is_no_law_of_fresh_symbols() -> None:
     frames = with_frames(scenes_of(config, 2), snr_db=None).frames
 
     with pytest.raises(DataInvalid, match=r"^[^\n]*give snr_db with the frames$"):
-        FreshSymbols.of(Setting.of(config), frames)
+        FreshSymbols.of(ReceiverModel.of(config), frames)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from risexp.estimation.grid import Grid, search_grid, summed_energy
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.physics.geometry import Wavefront
 from risexp.physics.steering import steering_vector
 from tests.support.localisation import WAVEFRONTS, anywhere, config_of
@@ -16,7 +16,7 @@ HALF = 0.45
 
 
 def grid_of(device: torch.device, *overrides: str, preset: str | None = None) -> Grid:
-    setting = Setting.of(config_of(*overrides, preset=preset))
+    setting = ReceiverModel.of(config_of(*overrides, preset=preset))
     return search_grid(setting.panel, setting.view, device)
 
 
@@ -68,7 +68,7 @@ def test_every_source_of_another_view_has_one_too(
 
 def test_a_grid_for_a_smaller_panel_would_miss_sources(device: torch.device) -> None:
     coarse = grid_of(device, preset="smoke")
-    large = Setting.of(config_of()).panel
+    large = ReceiverModel.of(config_of()).panel
 
     assert least_seen(Grid(coarse.points, coarse.inside, large, coarse.view)) < 0.2
 

@@ -14,7 +14,7 @@ from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.laplace import Gaussian
 from risexp.estimation.law import Fit
 from risexp.estimation.projection import Equations, project
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.physics.steering import steering_vector
 from tests.support.localisation import (
     anywhere,
@@ -43,7 +43,7 @@ def heard(config: RunConfig, device: torch.device | str = "cpu") -> Frames:
 
 def fitted(config: RunConfig, frames: Frames, count: int) -> tuple[HeldSymbols, Fit]:
     """Sources added one after another, each started anywhere."""
-    law = HeldSymbols.of(Setting.of(config), frames)
+    law = HeldSymbols.of(ReceiverModel.of(config), frames)
     fit = law.silence()
     for source in range(count):
         points = anywhere(config, SCENES, seed=20 + source).float().to(frames.y.device)
@@ -108,7 +108,7 @@ def test_the_marginal_likelihood_is_a_dense_gaussian_times_the_volume_of_the_pea
 
     law, fit = fitted(config, frames, 2)
 
-    setting, noise = Setting.of(config), law.noise_power
+    setting, noise = ReceiverModel.of(config), law.noise_power
     response = responses(config, frames, fit.points)
     powers = setting.mean_power(fit.points[..., 2].double().reciprocal())
     eye = torch.eye(response.shape[-2], dtype=torch.complex128)
@@ -137,7 +137,7 @@ def test_a_scan_of_silence_is_the_likelihood_of_one_source_at_every_point(
     """Exact where the channel keeps lengths: all waves are equally loud then."""
     config = small()
     frames = heard(config, device)
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     grid = search_grid(setting.panel, setting.view, device)
     law = HeldSymbols.of(setting, frames)
 
@@ -156,7 +156,7 @@ def test_a_scan_of_silence_is_the_likelihood_of_one_source_at_every_point(
 def test_a_scan_after_a_fit_is_of_what_the_fit_leaves(device: torch.device) -> None:
     config = small()
     frames = heard(config, device)
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     grid = search_grid(setting.panel, setting.view, device)
     law, fit = fitted(config, frames, 2)
 
@@ -199,7 +199,7 @@ def test_the_gain_of_a_few_points_is_exact_whatever_the_channel(count: int) -> N
 
 def test_more_noise_makes_every_spread_wider() -> None:
     frames = heard(small(20.0))
-    law = HeldSymbols.of(Setting.of(small()), frames)
+    law = HeldSymbols.of(ReceiverModel.of(small()), frames)
     louder = HeldSymbols(
         law.setting, law.equations, 4.0 * law.noise_power, law.tolerance, law.samples
     )
@@ -229,7 +229,7 @@ def test_a_peak_beyond_the_limit_of_the_view_is_still_where_it_is(device: torch.
     """Rho is held at the limit; its mean is where the likelihood would take it."""
     quiet = ("data.sources_max=1", at_snr(30.0), "physics.power=equal")
     scenes = scenes_of(config_of(*quiet, "data.range_m=[2.05,2.15]"), 64, device)
-    law = HeldSymbols.of(Setting.of(config_of(*quiet, "data.range_m=[0.5,2]")), scenes.frames)
+    law = HeldSymbols.of(ReceiverModel.of(config_of(*quiet, "data.range_m=[0.5,2]")), scenes.frames)
     true = points_of(scenes.truth)[:, 0]
 
     fit = law.extended(law.silence(), law.setting.view.clamp(true.float()))
@@ -244,7 +244,7 @@ def test_the_spread_of_rho_is_that_of_its_errors(device: torch.device, snr_db: f
     """Errors in spreads have mean square one, whatever the noise."""
     config = config_of("data.sources_max=1", at_snr(snr_db), "data.range_m=[1,2]")
     scenes = scenes_of(config, 256, device)
-    law = HeldSymbols.of(Setting.of(config), scenes.frames)
+    law = HeldSymbols.of(ReceiverModel.of(config), scenes.frames)
     u = scenes.truth.phi_rad.sin() * scenes.truth.theta_rad.cos()
     true = torch.cat([u, scenes.truth.theta_rad.sin(), scenes.truth.range_m.reciprocal()], dim=-1)
 

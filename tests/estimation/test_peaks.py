@@ -8,13 +8,13 @@ from torch import Tensor
 
 from risexp.estimation.grid import Grid, search_grid
 from risexp.estimation.peaks import distinct, highest_peaks
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from tests.support.localisation import config_of
 from tests.support.scenes import any_device, uniform
 
 
 def grid_on(device: torch.device) -> Grid:
-    setting = Setting.of(config_of())
+    setting = ReceiverModel.of(config_of())
     return search_grid(setting.panel, setting.view, device)
 
 

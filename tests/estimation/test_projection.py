@@ -13,7 +13,7 @@ from risexp.data.frames import Frames
 from risexp.data.scenes import panel_of
 from risexp.estimation.descent import advance, approach, refine
 from risexp.estimation.projection import Equations, loaded_root, project
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.physics.bounds import Sources, frame_bound
 from risexp.physics.geometry import Wavefront, angles, direction_cosines
 from risexp.physics.steering import steering_vector
@@ -138,7 +138,7 @@ def test_curvature_at_the_truth_inverts_to_the_cramer_rao_bound(wavefront: Wavef
 @pytest.mark.parametrize("steps", [1, 2, 4])
 def test_an_approach_ends_where_an_advance_does(steps: int) -> None:
     config, frames, points = small_case("spherical")
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     equations = plain_equations(frames)
     never = torch.zeros_like(equations.energy)
 
@@ -197,7 +197,7 @@ def test_an_absent_source_takes_no_part() -> None:
     assert worst(alone.curvature, found.curvature[:, kept][:, :, kept]) < 1e-6
     assert 0.0 == float(found.slope[:, [1, 4, 7]].abs().max())
     moved = refine(
-        Setting.of(config),
+        ReceiverModel.of(config),
         single(equations),
         points.float(),
         torch.full((3,), 1e-9, dtype=torch.float64),

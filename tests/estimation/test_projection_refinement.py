@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from risexp.estimation.descent import damped_step, refine
 from risexp.estimation.projection import project
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.physics.geometry import Wavefront
 from tests.estimation.equations import plain_equations, single
 from tests.support.localisation import (
@@ -27,7 +27,7 @@ def test_no_refinement_raises_the_misfit_or_leaves_the_view(
     *, device: torch.device, seed: int, count: int
 ) -> None:
     config = config_of(preset="smoke")
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     frames = scenes_of(config, 8, device).frames
     equations = single(plain_equations(frames))
     points = anywhere(config, 8 * count, seed % 1000).view(8, count, 3).float().to(device)
@@ -49,7 +49,7 @@ def test_refinement_slides_down_to_the_source_from_half_a_beam_away(
     scenes = scenes_of(config, 32, device)
     true = points_of(scenes.truth)
     aside = torch.tensor([0.03, -0.03, 0.1], dtype=torch.float64, device=device)
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     start = setting.view.clamp((true + aside).float())
     equations = single(plain_equations(scenes.frames))
 

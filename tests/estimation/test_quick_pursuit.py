@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
 from risexp.estimation.noise import noise_power
-from risexp.estimation.quick_pursuit import Glance, glance
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.quick_pursuit import QuickPursuit, quick_pursuit
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.physics.geometry import Wavefront
 from tests.estimation.pursuits import pursued
 from tests.support.localisation import (
@@ -32,15 +32,15 @@ SMOKE = config_of(preset="smoke")
 LOUD = (*SEPARATED, at_snr(20.0))
 
 
-def searched(config: RunConfig, frames: Frames, steps: int = 2) -> Glance:
-    return glance(Setting.of(config), frames, steps)
+def searched(config: RunConfig, frames: Frames, steps: int = 2) -> QuickPursuit:
+    return quick_pursuit(ReceiverModel.of(config), frames, steps)
 
 
-def tensors(found: Glance) -> dict[str, torch.Tensor]:
+def tensors(found: QuickPursuit) -> dict[str, torch.Tensor]:
     return {name: value for name, value in vars(found).items() if isinstance(value, torch.Tensor)}
 
 
-def finite(found: Glance) -> bool:
+def finite(found: QuickPursuit) -> bool:
     return all(bool(value.isfinite().all()) for value in tensors(found).values())
 
 
@@ -83,7 +83,7 @@ def test_no_source_more_leaves_more_unexplained(
     found = searched(SMOKE, frames, steps)
 
     assert bool((found.misfit.diff(dim=-1) <= 2e-5 * found.misfit[:, :1]).all())
-    setting = Setting.of(SMOKE)
+    setting = ReceiverModel.of(SMOKE)
     assert torch.allclose(found.points, setting.view.clamp(found.points), atol=1e-6)
 
 

@@ -12,25 +12,25 @@ from torch import Tensor
 
 from risexp.estimation.law import Fit, Law
 from risexp.estimation.ranging import TOLERANCE_M, RangePosterior
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from tests.support.localisation import config_of
 
-SETTING = Setting.of(config_of())
-EQUAL = Setting.of(config_of("physics.power=equal"))
+SETTING = ReceiverModel.of(config_of())
+EQUAL = ReceiverModel.of(config_of("physics.power=equal"))
 
 
 @dataclass(frozen=True)
 class PowerLaw:
     """The part of a law that is asked here: log power normal around the law's, by its spread."""
 
-    setting: Setting
+    setting: ReceiverModel
 
     def power_log_likelihood(self, fit: Fit, mean_power: Tensor) -> Tensor:
         gap = fit.powers.log().unsqueeze(-1) - mean_power.log()
         return -0.5 * gap.square() / fit.power_spread.unsqueeze(-1).square()
 
 
-def known(setting: Setting) -> Law:
+def known(setting: ReceiverModel) -> Law:
     return cast(Law, PowerLaw(setting))
 
 
@@ -50,7 +50,7 @@ def fit_of(rho: list[float], spread: list[float], power: float = 1e-4, width: fl
 
 
 def ladder(
-    setting: Setting, fit: Fit, source: int = 0, steps: int = 200_000
+    setting: ReceiverModel, fit: Fit, source: int = 0, steps: int = 200_000
 ) -> tuple[Tensor, Tensor]:
     """Ranges on a fine ladder, and the weight of each, power and wave and range together."""
     near, far = setting.view.range_m
@@ -84,7 +84,7 @@ CASES = [
 @pytest.mark.parametrize("setting", [SETTING, EQUAL], ids=["free space", "equal"])
 @pytest.mark.parametrize(("rho", "spread"), CASES)
 def test_the_evidence_is_the_integral_over_all_ranges(
-    setting: Setting, rho: list[float], spread: list[float]
+    setting: ReceiverModel, rho: list[float], spread: list[float]
 ) -> None:
     fit = fit_of(rho, spread)
 
@@ -97,7 +97,7 @@ def test_the_evidence_is_the_integral_over_all_ranges(
 @pytest.mark.parametrize("setting", [SETTING, EQUAL], ids=["free space", "equal"])
 @pytest.mark.parametrize(("rho", "spread"), CASES)
 def test_no_range_is_more_probably_within_a_metre_than_the_answer(
-    setting: Setting, rho: list[float], spread: list[float]
+    setting: ReceiverModel, rho: list[float], spread: list[float]
 ) -> None:
     fit = fit_of(rho, spread)
     range_m, weight = ladder(setting, fit, steps=20_000)
@@ -122,7 +122,7 @@ def test_a_range_that_is_well_known_is_answered_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("setting", [SETTING, EQUAL], ids=["free space", "equal"])
-def test_where_every_window_holds_all_of_it_the_median_is_answered(setting: Setting) -> None:
+def test_where_every_window_holds_all_of_it_the_median_is_answered(setting: ReceiverModel) -> None:
     fit = fit_of([1.25], [0.1])
     range_m, weight = ladder(setting, fit)
     median = range_m[(weight.cumsum(0) / weight.sum() < 0.5).sum()]
@@ -169,8 +169,8 @@ def test_every_answer_lies_in_the_view_and_every_evidence_is_a_number(
 def test_a_view_without_depth_is_the_limit_of_shallow_ones(at: float) -> None:
     """The evidence of a source whose range everyone knows does not jump where the width is zero."""
 
-    def setting(half: float) -> Setting:
-        return Setting.of(config_of(f"data.range_m=[{at - half},{at + half}]"))
+    def setting(half: float) -> ReceiverModel:
+        return ReceiverModel.of(config_of(f"data.range_m=[{at - half},{at + half}]"))
 
     fit = fit_of([1.0 / at], [0.02])
 

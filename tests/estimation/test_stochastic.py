@@ -12,8 +12,8 @@ from torch import Tensor
 from risexp.config.run import RunConfig
 from risexp.data.scenes import panel_of
 from risexp.estimation.noise import noise_power
-from risexp.estimation.receiver_model import Setting
-from risexp.estimation.stochastic import Gaussians, Recorded, bounded, score, weigh
+from risexp.estimation.receiver_model import ReceiverModel
+from risexp.estimation.stochastic import Gaussians, NoisyMeasurements, bounded, score, weigh
 from risexp.physics.bounds import Sources, snapshot_bound
 from risexp.physics.geometry import Wavefront, angles
 from risexp.physics.steering import steering_vector
@@ -35,14 +35,14 @@ def small(wavefront: Wavefront = "spherical", snr_db: float = 10.0) -> RunConfig
     )
 
 
-def recorded(config: RunConfig, scenes: int = 3) -> Recorded:
+def recorded(config: RunConfig, scenes: int = 3) -> NoisyMeasurements:
     """The scenes in double precision."""
     frames = scenes_of(config, scenes).frames
     y, channel, codes = (x.to(torch.complex128) for x in (frames.y, frames.channel, frames.codes))
-    return Recorded(y, channel, codes, noise_power(frames, "snapshot"))
+    return NoisyMeasurements(y, channel, codes, noise_power(frames, "snapshot"))
 
 
-def case(config: RunConfig, frames: Recorded, count: int = COUNT) -> tuple[Tensor, Tensor]:
+def case(config: RunConfig, frames: NoisyMeasurements, count: int = COUNT) -> tuple[Tensor, Tensor]:
     """Points and log powers around the noise's that are nobody's best."""
     scenes = len(frames.y)
     points = anywhere(config, scenes * count, seed=8).view(scenes, count, 3)
@@ -51,7 +51,7 @@ def case(config: RunConfig, frames: Recorded, count: int = COUNT) -> tuple[Tenso
 
 
 def dense_log_likelihood(
-    config: RunConfig, frames: Recorded, points: Tensor, log_powers: Tensor
+    config: RunConfig, frames: NoisyMeasurements, points: Tensor, log_powers: Tensor
 ) -> Tensor:
     """Sum over l of log CN(y_l; 0, Sigma_l), the constant pi^-M left out, (B,)."""
     waves = steering_vector(panel_of(config.physics), *points.unbind(-1))
@@ -93,7 +93,7 @@ def test_likelihood_and_slope_are_those_of_dense_gaussians(
     frames = recorded(config)
     points, log_powers = case(config, frames, count)
 
-    found = weigh(Setting.of(config), frames, points, log_powers)
+    found = weigh(ReceiverModel.of(config), frames, points, log_powers)
 
     def dense(where: Tensor, powers: Tensor) -> Tensor:
         return dense_log_likelihood(config, frames, where, powers)
@@ -119,7 +119,7 @@ def test_information_inverts_to_the_cramer_rao_bound(wavefront: Wavefront) -> No
         frames.noise_power,
     )
 
-    found = weigh(Setting.of(config), frames, points, log_powers)
+    found = weigh(ReceiverModel.of(config), frames, points, log_powers)
 
     inverse = torch.linalg.inv(found.information)[:, : 3 * COUNT, : 3 * COUNT]
     turned = torch.linalg.inv(turning(phi, theta, range_m))
@@ -142,7 +142,7 @@ def test_information_is_the_mean_square_of_the_slope() -> None:
 
     sent = normal(draws, 5, COUNT) * (0.5 * log_powers[0]).exp()
     noise = normal(draws, 5, 4) * frames.noise_power.sqrt()
-    many = Recorded(
+    many = NoisyMeasurements(
         torch.einsum("lmk,dlk->dlm", seen, sent) + noise,
         frames.channel.expand(draws, -1, -1),
         frames.codes,
@@ -150,7 +150,7 @@ def test_information_is_the_mean_square_of_the_slope() -> None:
     )
 
     found = weigh(
-        Setting.of(config), many, points.expand(draws, -1, -1), log_powers.expand(draws, -1)
+        ReceiverModel.of(config), many, points.expand(draws, -1, -1), log_powers.expand(draws, -1)
     )
 
     scale = found.information[0].diagonal().rsqrt()
@@ -167,7 +167,7 @@ def test_matched_and_strength_are_what_an_unheard_source_would_meet() -> None:
     waves = steering_vector(panel_of(config.physics), *points.unbind(-1)).unsqueeze(1)
     seen = torch.stack([(frames.channel * code) @ waves[:, 0].mT for code in frames.codes], dim=1)
 
-    found = weigh(Setting.of(config), frames, points, silent)
+    found = weigh(ReceiverModel.of(config), frames, points, silent)
 
     noise = frames.noise_power[:, None, None]
     expected = (seen.squeeze(-1).conj() * frames.y).sum(-1, keepdim=True) / noise
@@ -175,8 +175,8 @@ def test_matched_and_strength_are_what_an_unheard_source_would_meet() -> None:
     assert worst(seen.abs().square().sum(-2) / noise, found.strength) < 1e-12
 
 
-def single(frames: Recorded, device: torch.device) -> Recorded:
-    return Recorded(
+def single(frames: NoisyMeasurements, device: torch.device) -> NoisyMeasurements:
+    return NoisyMeasurements(
         frames.y.to(device, torch.complex64),
         frames.channel.to(device, torch.complex64),
         frames.codes.to(device, torch.complex64),
@@ -188,13 +188,13 @@ def started(config: RunConfig, seed: int, count: int, device: torch.device) -> G
     frames = single(recorded(config, 6), device)
     points = anywhere(config, 6 * count, seed).view(6, count, 3).float().to(device)
     log_powers = frames.noise_power.log().unsqueeze(-1) + torch.zeros(1, count).to(device)
-    return weigh(Setting.of(config), frames, points, bounded(log_powers, frames.noise_power))
+    return weigh(ReceiverModel.of(config), frames, points, bounded(log_powers, frames.noise_power))
 
 
 @given(seed=st.integers(0, 1000), count=st.integers(1, 3))
 def test_climbing_never_lowers_the_likelihood_and_stays_in_view(seed: int, count: int) -> None:
     config, device = small(), torch.device("cpu")
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     frames = single(recorded(config, 6), device)
     start = started(config, seed, count, device)
 
@@ -209,8 +209,10 @@ def test_climbing_never_lowers_the_likelihood_and_stays_in_view(seed: int, count
 def test_climbing_ends_where_the_likelihood_is_flat(device: torch.device) -> None:
     config = config_of("physics.symbols=snapshot", at_snr(20.0), "data.sources_max=1")
     scenes = scenes_of(config, 24, device)
-    frames, setting = scenes.frames, Setting.of(config)
-    heard = Recorded(frames.y, frames.channel, frames.codes, noise_power(frames, "snapshot"))
+    frames, setting = scenes.frames, ReceiverModel.of(config)
+    heard = NoisyMeasurements(
+        frames.y, frames.channel, frames.codes, noise_power(frames, "snapshot")
+    )
     true = points_of(scenes.truth)
     start = setting.view.clamp((true + 0.01).float())
 

@@ -14,7 +14,7 @@ from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.evaluation.ties import (
     Difference,
-    Recorded,
+    RecordedScores,
     SeedSpread,
     answered,
     deviations,
@@ -57,14 +57,14 @@ def rounds(table: SceneScores) -> list[SceneScores]:
     return [table[start : start + SCENES] for start in range(0, len(table), SCENES)]
 
 
-def kept(table: SceneScores) -> Recorded:
+def kept(table: SceneScores) -> RecordedScores:
     """What a validation records of these scenes."""
     scores, matrix = summarise(table), table.confusion.matrix
     true = torch.bincount(table.matching.true_count, minlength=SOURCES_MAX + 1)[1:]
     strata = {
         str(place): (int(true[place]), int(matrix[place, place])) for place in range(SOURCES_MAX)
     }
-    return Recorded(
+    return RecordedScores(
         scores.k_loc, scores.k_acc, scores.success_rate, len(table), SOURCES_MAX, strata
     )
 
@@ -149,17 +149,17 @@ def test_the_bound_is_above_what_k_loc_varies_by_and_not_far_above() -> None:
 
 
 def test_a_rate_varies_as_its_binomial_law() -> None:
-    found = deviations(Recorded(3.0, 0.7, 0.4, 1000, 5))
+    found = deviations(RecordedScores(3.0, 0.7, 0.4, 1000, 5))
 
     assert pytest.approx(math.sqrt(0.7 * 0.3 / 1000), rel=0.01) == found["k_acc"]
     assert pytest.approx(math.sqrt(0.4 * 0.6 / 1000), rel=0.01) == found["success_rate"]
-    assert 0.0 < deviations(Recorded(-1.0, 1.0, 1.0, 10, 5))["k_acc"]
+    assert 0.0 < deviations(RecordedScores(-1.0, 1.0, 1.0, 10, 5))["k_acc"]
 
 
 def test_groups_of_the_same_scenes_take_out_what_they_have_in_common() -> None:
     """Where the count depends on the group alone, nothing is left to chance."""
     strata = {"easy": (500, 500), "hard": (500, 0)}
-    alike = Recorded(3.0, 0.5, 0.4, 1000, 5, strata)
+    alike = RecordedScores(3.0, 0.5, 0.4, 1000, 5, strata)
 
     paired = recorded(alike, alike, same_scenes=True)["k_acc"]
     apart = recorded(alike, alike, same_scenes=False)["k_acc"]
@@ -171,8 +171,8 @@ def test_groups_of_the_same_scenes_take_out_what_they_have_in_common() -> None:
 
 def test_groups_that_differ_by_other_amounts_are_noise_too() -> None:
     """One is right in a quarter of the scenes more, and never wrong where the other is right."""
-    ours = Recorded(3.0, 0.5, 0.4, 1000, 5, {"easy": (500, 500), "hard": (500, 0)})
-    theirs = Recorded(3.0, 0.25, 0.4, 1000, 5, {"easy": (500, 250), "hard": (500, 0)})
+    ours = RecordedScores(3.0, 0.5, 0.4, 1000, 5, {"easy": (500, 500), "hard": (500, 0)})
+    theirs = RecordedScores(3.0, 0.25, 0.4, 1000, 5, {"easy": (500, 250), "hard": (500, 0)})
 
     found = recorded(ours, theirs, same_scenes=True)["k_acc"]
 
@@ -182,7 +182,7 @@ def test_groups_that_differ_by_other_amounts_are_noise_too() -> None:
 
 def test_scenes_with_few_sources_count_less() -> None:
     """All errors may lie in the scenes with the most sources."""
-    deviation = {most: deviations(Recorded(3.0, 0.7, 0.4, 1000, most)) for most in (1, 5)}
+    deviation = {most: deviations(RecordedScores(3.0, 0.7, 0.4, 1000, most)) for most in (1, 5)}
 
     located = {
         most: each["k_loc"] - each["k_acc"] - each["success_rate"]
@@ -192,7 +192,7 @@ def test_scenes_with_few_sources_count_less() -> None:
 
 
 def test_more_pairs_need_a_larger_difference() -> None:
-    one, other = Recorded(3.0, 0.7, 0.4, 1000, 5), Recorded(3.4, 0.7, 0.4, 1000, 5)
+    one, other = RecordedScores(3.0, 0.7, 0.4, 1000, 5), RecordedScores(3.4, 0.7, 0.4, 1000, 5)
 
     margins = [
         recorded(one, other, same_scenes=True, level=level_of_all(runs))["k_loc"].margin

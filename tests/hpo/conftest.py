@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect
 
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, open_study
 from tests.support.postgres import Server, postgres
 from tests.support.worker_processes import opened, plan
@@ -24,7 +24,7 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def file_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def file_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyStore]:
     """An embedded store: made once, and emptied before each test."""
     path = tmp_path_factory.mktemp("store") / "optuna.db"
     with opened(f"sqlite:///{path}") as found:
@@ -32,7 +32,7 @@ def file_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="session")
-def server_store(server: Server) -> Iterator[Store]:
+def server_store(server: Server) -> Iterator[StudyStore]:
     """A store on a server, likewise."""
     with opened(server.create("made")) as found:
         yield found
@@ -54,10 +54,10 @@ def empty_url(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> s
 
 
 @pytest.fixture
-def store(request: pytest.FixtureRequest, backend: str) -> Store:
+def store(request: pytest.FixtureRequest, backend: str) -> StudyStore:
     """A store without a study."""
     name = "file_store" if backend == "sqlite" else "server_store"
-    found: Store = request.getfixturevalue(name)
+    found: StudyStore = request.getfixturevalue(name)
     tables = set(inspect(found.engine).get_table_names()) - KEPT
     with found.engine.begin() as connection:
         if backend == "sqlite":
@@ -70,12 +70,12 @@ def store(request: pytest.FixtureRequest, backend: str) -> Store:
 
 
 @pytest.fixture
-def url(store: Store) -> str:
+def url(store: StudyStore) -> str:
     """Of a database with the schema and no study."""
     return store.url
 
 
 @pytest.fixture
-def study(store: Store) -> StudyRef:
+def study(store: StudyStore) -> StudyRef:
     """A study of four trials."""
     return open_study(store, plan(4))

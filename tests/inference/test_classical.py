@@ -10,7 +10,7 @@ from risexp.covariance.sampled import Method, sampled_covariance
 from risexp.data.frames import Scenes
 from risexp.errors import DataInvalid
 from risexp.estimation.noise import snr_db_of
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.classical import Classical
 from risexp.inference.spectral import Spectral
 from tests.support.localisation import at_snr, config_of, scenes_of, with_frames
@@ -19,7 +19,7 @@ CLEAR = (at_snr(30.0), "physics.power=equal", "data.sources_max=1")
 
 
 def music(*overrides: str, method: Method = "joint", criterion: Criterion = "mdl") -> Classical:
-    setting = Setting.of(config_of(*overrides))
+    setting = ReceiverModel.of(config_of(*overrides))
     return Classical(Spectral(setting), method, ridge=1e-3, alpha_base=1e-3, criterion=criterion)
 
 

@@ -7,7 +7,7 @@ import torch
 
 from risexp.covariance.factored import FactoredCovariance
 from risexp.errors import DataInvalid
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.nomp import Nomp
 from risexp.inference.spectral import Spectral, Spectrum
 from tests.support.localisation import at_snr, config_of, localiser, scenes_of, sound, with_frames
@@ -85,7 +85,7 @@ def test_a_covariance_of_rank_zero_has_some_sources(
     seen = FactoredCovariance.from_factor(nothing).trace_normalize()
     count = torch.tensor([0, 1, 5], device=device)
 
-    found = Spectral(Setting.of(config_of()), spectrum).locate(seen, count)
+    found = Spectral(ReceiverModel.of(config_of()), spectrum).locate(seen, count)
 
     assert [0, 1, 5] == found.count.tolist()
     assert sound(found)
@@ -130,7 +130,7 @@ def test_fresh_symbols_without_an_snr_are_refused_in_one_sentence(device: torch.
     unknown = with_frames(scenes_of(config, 2, device), snr_db=None)
 
     with pytest.raises(DataInvalid, match=r"^[^\n]*give snr_db with the frames$"):
-        Nomp(Setting.of(config))(unknown.frames)
+        Nomp(ReceiverModel.of(config))(unknown.frames)
 
 
 def test_as_many_samples_as_elements_without_an_snr_are_refused(device: torch.device) -> None:

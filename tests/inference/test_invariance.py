@@ -8,7 +8,7 @@ from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.estimate import Estimate, joined
 from risexp.inference.nomp import Nomp
 from tests.support.localisation import (
@@ -199,7 +199,7 @@ def test_answers_follow_the_order_of_their_scenes(
 @pytest.mark.parametrize("symbols", LAWS)
 def test_an_angle_of_the_station_or_a_seed_is_no_business_of_the_receiver(symbols: str) -> None:
     one, two = (
-        Nomp(Setting.of(config_of(f"physics.symbols={symbols}", *more)))
+        Nomp(ReceiverModel.of(config_of(f"physics.symbols={symbols}", *more)))
         for more in ((), ("physics.station_deg=10", "data.seed=7", "data.snr_db=[3,4]"))
     )
 

@@ -9,7 +9,7 @@ from risexp.config.learning import CountKind, FactorKind, Front
 from risexp.config.training import LocalisationSpectrum
 from risexp.errors import DataInvalid
 from risexp.estimation.count_rule import CountRule
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference import localise
 from risexp.inference.localise import Localiser, pointed
 from risexp.inference.nomp import Nomp
@@ -76,7 +76,7 @@ def test_the_count_is_the_head_s_whatever_is_seen(
 def test_without_a_fallback_no_criterion_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[CountRule] = []
 
-    def noting(setting: Setting, rule: CountRule) -> Nomp:
+    def noting(setting: ReceiverModel, rule: CountRule) -> Nomp:
         asked.append(rule)
         return Nomp(setting, rule)
 
@@ -84,9 +84,9 @@ def test_without_a_fallback_no_criterion_is_asked(monkeypatch: pytest.MonkeyPatc
     scenes = scenes_of(SMALL, 8)
     unsure = saying(truthful(SMALL, scenes), UNSURE.expand(8, 2))
 
-    Localiser(Setting.of(SMALL), "pointers")(unsure, scenes.frames)
+    Localiser(ReceiverModel.of(SMALL), "pointers")(unsure, scenes.frames)
     before = list(asked)
-    Localiser(Setting.of(SMALL), "pointers", fallback="bic")(unsure, scenes.frames)
+    Localiser(ReceiverModel.of(SMALL), "pointers", fallback="bic")(unsure, scenes.frames)
 
     assert [] == before
     assert ["bic"] == asked
@@ -97,9 +97,9 @@ def test_a_fallback_counts_only_where_the_head_is_unsure() -> None:
     probabilities = torch.tensor([[0.2, 0.45, 0.35], [0.1, 0.2, 0.7]]).log().repeat(16, 1)
     said = saying(truthful(SMALL, scenes, "softmax"), probabilities)
 
-    found = Localiser(Setting.of(SMALL), "pointers", fallback="bic")(said, scenes.frames)
+    found = Localiser(ReceiverModel.of(SMALL), "pointers", fallback="bic")(said, scenes.frames)
 
-    bic = Nomp(Setting.of(SMALL), "bic")(scenes.frames).count
+    bic = Nomp(ReceiverModel.of(SMALL), "bic")(scenes.frames).count
     assert bic[::2].tolist() == found.count[::2].tolist()
     assert [3] * 16 == found.count[1::2].tolist()
     assert [2] * 16 != bic[::2].tolist()
@@ -113,10 +113,12 @@ def test_a_head_is_unsure_of_the_count_it_answers_not_of_another() -> None:
     said = saying(truthful(SMALL, scenes), torch.tensor([0.95, 0.8]).logit().expand(16, 2))
     careful = replace(said, count_law=replace(said.count_law, threshold=0.9))
 
-    found = Localiser(Setting.of(SMALL), "pointers", fallback="bic")(careful, scenes.frames)
+    found = Localiser(ReceiverModel.of(SMALL), "pointers", fallback="bic")(careful, scenes.frames)
 
     assert [2] * 16 == careful.count.tolist()
-    assert Nomp(Setting.of(SMALL), "bic")(scenes.frames).count.tolist() == found.count.tolist()
+    assert (
+        Nomp(ReceiverModel.of(SMALL), "bic")(scenes.frames).count.tolist() == found.count.tolist()
+    )
 
 
 def test_slots_that_likely_hold_a_source_are_taken_first() -> None:
@@ -170,9 +172,9 @@ def test_a_localiser_is_what_its_configuration_asks_for() -> None:
         "localisation.fallback=bic",
     )
 
-    expected = Localiser(Setting.of(config), "mvdr", "measurement", "bic")
+    expected = Localiser(ReceiverModel.of(config), "mvdr", "measurement", "bic")
     assert expected == Localiser.of(config)
-    assert Localiser(Setting.of(config)) == Localiser.of(network_config())
+    assert Localiser(ReceiverModel.of(config)) == Localiser.of(network_config())
 
 
 @pytest.mark.parametrize("spectrum", SPECTRA)
@@ -180,7 +182,7 @@ def test_a_scene_is_located_alike_alone_and_in_any_company(spectrum: Localisatio
     config = network_config(*SEPARATED, at_snr(20.0))
     scenes = scenes_of(config, 12)
     frames, order = scenes.frames, torch.arange(12).flip(0)
-    localiser = Localiser(Setting.of(config), spectrum, "measurement")
+    localiser = Localiser(ReceiverModel.of(config), spectrum, "measurement")
 
     whole = localiser(truthful(config, scenes), frames)
 

@@ -10,7 +10,7 @@ from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
 from risexp.estimation.noise import noise_power
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.estimate import Estimate
 from risexp.inference.localise import Localiser
 from risexp.inference.nomp import law_of
@@ -37,7 +37,7 @@ from tests.support.scenes import gaussian, worst
 
 def moved(config: RunConfig, prediction: Prediction, frames: Frames) -> Estimate:
     """The pointers' positions, moved on to fit the measurements."""
-    return Localiser(Setting.of(config), "pointers", "measurement")(prediction, frames)
+    return Localiser(ReceiverModel.of(config), "pointers", "measurement")(prediction, frames)
 
 
 def misled(prediction: Prediction, radians: float = 0.04, rho: float = 0.1) -> Prediction:
@@ -63,7 +63,7 @@ def fitted(
     config: RunConfig, frames: Frames, count: Tensor, points: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Where fits of `count` sources end that start at points, and the ranges believed there."""
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     ends, ranges = points.clone(), points[..., 2].clone()
     for sources in set(count.tolist()):
         here = (count == sources).nonzero().squeeze(-1)

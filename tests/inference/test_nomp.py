@@ -9,7 +9,7 @@ from risexp.estimation.count_rule import CountRule
 from risexp.estimation.grid import search_grid
 from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.pursuit import pursue
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.estimate import joined
 from risexp.inference.nomp import Nomp
 from tests.support.localisation import (
@@ -31,7 +31,7 @@ def test_every_rule_answers_the_positions_of_the_fit_it_counted(
 ) -> None:
     config = config_of()
     frames = scenes_of(config, 16, device).frames
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     law = HeldSymbols.of(setting, frames)
     pursuit = pursue(law, search_grid(setting.panel, setting.view, device), 5)
 
@@ -45,7 +45,9 @@ def test_every_rule_answers_the_positions_of_the_fit_it_counted(
 def test_rules_differ() -> None:
     frames = scenes_of(config_of(), 64).frames
 
-    counts = {tuple(Nomp(Setting.of(config_of()), rule)(frames).count.tolist()) for rule in RULES}
+    counts = {
+        tuple(Nomp(ReceiverModel.of(config_of()), rule)(frames).count.tolist()) for rule in RULES
+    }
 
     assert 3 == len(counts)
 
@@ -53,7 +55,7 @@ def test_rules_differ() -> None:
 def test_fits_hold_one_source_more_each_and_explain_more(device: torch.device) -> None:
     config = config_of()
     frames = scenes_of(config, 32, device).frames
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     grid = search_grid(setting.panel, setting.view, device)
 
     pursuit = pursue(HeldSymbols.of(setting, frames), grid, 5)
@@ -68,7 +70,7 @@ def test_a_fit_of_the_true_count_explains_no_less_than_the_truth(device: torch.d
     """A search that does worse than the truth has stopped at a wrong peak."""
     config = config_of("physics.power=equal", "data.separation_deg=20", at_snr(10.0))
     scenes = scenes_of(config, 64, device)
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     grid = search_grid(setting.panel, setting.view, device)
     pursuit = pursue(HeldSymbols.of(setting, scenes.frames), grid, 5)
 
@@ -85,7 +87,7 @@ def test_every_answer_is_sound(seed: int, rule: CountRule) -> None:
     config = config_of(f"data.seed={seed % 7}", preset="smoke")
     scenes = scenes_of(config, 200)[seed % 190 : seed % 190 + 8]
 
-    found = Nomp(Setting.of(config), rule)(scenes.frames)
+    found = Nomp(ReceiverModel.of(config), rule)(scenes.frames)
 
     assert sound(found)
     assert (8, 3) == tuple(found.phi_rad.shape)
@@ -96,7 +98,7 @@ def test_more_scenes_than_are_searched_at_once_are_answered_alike(
     device: torch.device, count: int
 ) -> None:
     frames = scenes_of(SMOKE, 256, device).frames[:count]
-    localise = Nomp(Setting.of(SMOKE), "bic")
+    localise = Nomp(ReceiverModel.of(SMOKE), "bic")
 
     whole = localise(frames)
 
@@ -108,7 +110,7 @@ def test_more_scenes_than_are_searched_at_once_are_answered_alike(
 def test_scenes_with_a_mix_of_snrs_are_each_answered_by_their_own(device: torch.device) -> None:
     """The same frames with another scene's SNR are counted otherwise."""
     scenes = scenes_of(config_of(at_snr(5.0)), 64, device)
-    localise = Nomp(Setting.of(config_of()))
+    localise = Nomp(ReceiverModel.of(config_of()))
     assert scenes.frames.snr_db is not None
     lifted = scenes.frames.snr_db.clone()
     lifted[::2] -= 15.0
@@ -125,7 +127,7 @@ def test_scenes_with_a_mix_of_snrs_are_each_answered_by_their_own(device: torch.
 def test_an_snr_that_promises_too_much_is_not_believed(device: torch.device) -> None:
     """What even the most sources leave is then taken for noise, and not for more sources."""
     scenes = scenes_of(config_of(at_snr(5.0)), 64, device)
-    localise = Nomp(Setting.of(config_of()))
+    localise = Nomp(ReceiverModel.of(config_of()))
     assert scenes.frames.snr_db is not None
     boasting = type(scenes.frames)(
         scenes.frames.y, scenes.frames.channel, scenes.frames.codes, scenes.frames.snr_db + 20.0

@@ -12,7 +12,7 @@ from risexp.covariance.factored import FactoredCovariance
 from risexp.data.frames import Truth
 from risexp.data.scenes import panel_of, source_steering
 from risexp.estimation.grid import search_grid
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.inference.recursive_music import recursive_music
 from risexp.inference.spectral import Spectral, Spectrum, placed
@@ -31,7 +31,7 @@ from tests.support.localisation import (
 from tests.support.scenes import gaussian, uniform, worst
 
 SPECTRA: tuple[Spectrum, ...] = ("music", "mvdr")
-SETTING = Setting.of(config_of())
+SETTING = ReceiverModel.of(config_of())
 
 
 def covariance_of(truth: Truth, *powers: float) -> FactoredCovariance:
@@ -142,7 +142,7 @@ def test_many_scenes_are_answered_piece_by_piece_alike(device: torch.device, cou
     scenes = scenes_of(config, count, device)
 
     for spectrum in SPECTRA:
-        locate = Spectral(Setting.of(config), spectrum).locate
+        locate = Spectral(ReceiverModel.of(config), spectrum).locate
         seen = label(config, scenes)
         whole, last = locate(seen, scenes.truth.count), locate(seen[-3:], scenes.truth.count[-3:])
 
@@ -213,14 +213,14 @@ def test_points_become_angles_and_metres(device: torch.device) -> None:
 def test_the_setting_is_what_the_configuration_says() -> None:
     config = config_of("physics.wavefront=fresnel", "physics.power=equal", preset="smoke")
 
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
 
     assert panel_of(config.physics) == setting.panel
     assert ("frame", "equal") == (setting.symbols, setting.power)
     assert 3 == setting.view.sources_max
     ranges = torch.tensor([0.5, 5.0], dtype=torch.float64)
     assert [1.0, 1.0] == setting.mean_power(ranges).tolist()
-    free = Setting.of(config_of()).mean_power(ranges)
+    free = ReceiverModel.of(config_of()).mean_power(ranges)
     assert pytest.approx([(0.3 / (4 * math.pi * r)) ** 2 for r in (0.5, 5.0)]) == free.tolist()
 
 

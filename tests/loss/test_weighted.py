@@ -6,7 +6,7 @@ import torch
 from risexp.config.learning import LossConfig
 from risexp.errors import ConfigInvalid
 from risexp.loss.balance import Fixed
-from risexp.loss.prediction_pair import Guess
+from risexp.loss.prediction_pair import PredictionPair
 from risexp.loss.terms import TERMS
 from risexp.loss.weighted import weighted_loss
 from tests.support.predictions import gradients, guess_of, random_prediction, small_target
@@ -15,7 +15,7 @@ ALL = {name: 0.1 * (place + 1) for place, name in enumerate(TERMS)}
 DEFAULT: dict[str, float] = LossConfig().model_dump(include=set(TERMS))
 
 
-def drawn(device: torch.device) -> Guess:
+def drawn(device: torch.device) -> PredictionPair:
     target = small_target(device=device)
     return guess_of(random_prediction(target), target)
 

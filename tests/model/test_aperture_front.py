@@ -8,7 +8,7 @@ from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.covariance.factored import FactoredCovariance
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.model.aperture_front import ApertureFront
 from risexp.model.observation import Observation
 from tests.support.networks import awake, network_config, observed, untrained
@@ -67,7 +67,7 @@ def test_there_is_a_token_a_row_a_column_a_source_and_the_scene(overrides: tuple
 
 def test_slots_start_in_the_middle_of_the_view() -> None:
     config = network_config(front="aperture")
-    view = Setting.of(config).view
+    view = ReceiverModel.of(config).view
 
     features = front_of(config)(observed(config))
 

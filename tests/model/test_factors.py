@@ -6,7 +6,7 @@ from torch import Tensor
 
 from risexp.config.learning import FactorKind, Front
 from risexp.config.run import RunConfig
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.model.factors import FactorHead, Factors
 from risexp.model.features import Features
 from risexp.physics.geometry import Wavefront, direction_cosines
@@ -22,7 +22,7 @@ def head(config: RunConfig, kind: FactorKind, moved: float = 0.0) -> FactorHead:
     """A head as it starts, or with every weight moved."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        made = FactorHead(Setting.of(config), kind, WIDTH, REACH)
+        made = FactorHead(ReceiverModel.of(config), kind, WIDTH, REACH)
         with torch.no_grad():
             for weight in made.parameters():
                 weight.add_(moved * torch.randn(weight.shape))
@@ -75,7 +75,7 @@ def test_columns_are_waves_from_where_the_slots_point(
 
     factors = made(config, kind)
 
-    waves = steering_vector(Setting.of(config).panel, *pointed(factors).unbind(-1)).mT
+    waves = steering_vector(ReceiverModel.of(config).panel, *pointed(factors).unbind(-1)).mT
     along = (waves.conj() * factors.angle).sum(-2)
     assert worst(lengths(factors.angle), along.abs()) < 1e-5
     assert worst(along.real, along.abs()) < 1e-4
@@ -120,7 +120,7 @@ def test_the_second_factor_turns_a_wave_along_its_range(wavefront: Wavefront) ->
         factors = made_of(given)
         doubt = made_of.doubt(given.slots).squeeze(-1).sigmoid()
 
-    slope = steering_slopes(Setting.of(config).panel, *pointed(factors).unbind(-1))[-1].mT
+    slope = steering_slopes(ReceiverModel.of(config).panel, *pointed(factors).unbind(-1))[-1].mT
     along = (slope.conj() * factors.range).sum(-2) / lengths(slope)
     assert worst(lengths(factors.angle) * doubt, lengths(factors.range)) < 1e-5
     assert worst(lengths(factors.range), along.real) < 1e-4
@@ -130,7 +130,7 @@ def test_the_second_factor_turns_a_wave_along_its_range(wavefront: Wavefront) ->
 @pytest.mark.parametrize("moved", [0.3, 100.0])
 def test_slots_stay_inside_the_view_and_near_their_anchors(kind: FactorKind, moved: float) -> None:
     config = network_config()
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
 
     factors = made(config, kind, moved)
 
@@ -161,7 +161,7 @@ def test_free_columns_are_no_waves_and_start_at_the_power_of_their_slot() -> Non
     with torch.no_grad():
         one, louder = made_of(features(config, -1.0)), made_of(features(config, 1.0))
 
-    waves = steering_vector(Setting.of(config).panel, *pointed(one).unbind(-1)).mT
+    waves = steering_vector(ReceiverModel.of(config).panel, *pointed(one).unbind(-1)).mT
     along = (waves.conj() * one.angle).sum(-2).abs()
     assert bool((along < 0.9 * lengths(one.angle)).all())
     expected = lengths(one.angle) * torch.e

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.estimation.grid import search_grid
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.model.features import Features
 from risexp.model.image_front import ImageFront
 from risexp.model.prediction import Heat
@@ -49,7 +49,9 @@ def test_a_noiseless_source_is_brightest_in_its_own_cell(
         f"physics.symbols={symbols}",
         front="image",
     )
-    grid = search_grid(Setting.of(config).panel, Setting.of(config).view, torch.device("cpu"))
+    grid = search_grid(
+        ReceiverModel.of(config).panel, ReceiverModel.of(config).view, torch.device("cpu")
+    )
     true = points_of(scenes_of(config, 32).truth)[:, 0]
 
     powers = image(config, 32)[:, : grid.shape[0]].amax(1)
@@ -66,7 +68,7 @@ def test_a_noiseless_source_is_brightest_in_its_own_cell(
 def test_fresh_symbols_show_their_mean_power_and_no_phase() -> None:
     config = network_config("physics.symbols=snapshot", front="image")
     planes = search_grid(
-        Setting.of(config).panel, Setting.of(config).view, torch.device("cpu")
+        ReceiverModel.of(config).panel, ReceiverModel.of(config).view, torch.device("cpu")
     ).shape[0]
 
     assert planes == image(config, 2).shape[1]
@@ -97,7 +99,7 @@ def test_slots_start_in_different_cells_at_ranges_of_the_view() -> None:
 
     features, _ = looked(config)
 
-    low, high = Setting.of(config).view.rho
+    low, high = ReceiverModel.of(config).view.rho
     for scene in features.anchors:
         assert 3 == len({(float(u), float(v)) for u, v, _ in scene})
     assert bool((features.anchors[..., 2] >= low).all())

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.model.observation import Observation, Observer
 from risexp.model.pursuit_front import PursuitFront, profile, profile_width
 from tests.support.localisation import (
@@ -79,7 +79,7 @@ def test_what_is_said_of_sources_and_scenes_stays_near_unit_scale(overrides: tup
     """Rounding may leave less than nothing of a noiseless frame."""
     config = network_config(*overrides)
     observation = observed(config, 32)
-    front = PursuitFront(Setting.of(config), config.network)
+    front = PursuitFront(ReceiverModel.of(config), config.network)
 
     assert observation.glance is not None
     said = torch.cat([front._sources(observation.glance).flatten(1), profiled(observation)], dim=-1)

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from risexp.errors import EnvironmentFailed, InvalidInput, ModelRefused
 from risexp.registry.promotion import STEPS, Step, promote, roll_back, tidy
 from risexp.registry.versions import FORMER, PENDING, PREVIOUS, STATE, Registry, Version
-from risexp.tracking.stores import Store, embedded, in_environment
+from risexp.tracking.stores import TrackingStore, embedded, in_environment
 from tests.support.promotions import NAME, a_run, killed_at, state, wanted
 from tests.support.uploads import place
 
@@ -18,7 +18,7 @@ BEFORE = STEPS[: STEPS.index("moved")]
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrackingStore]:
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     found = place(embedded())
@@ -27,12 +27,12 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
 
 
 @pytest.fixture
-def registry(store: Store) -> Registry:
+def registry(store: TrackingStore) -> Registry:
     return Registry(store)
 
 
 @pytest.fixture
-def run(store: Store) -> str:
+def run(store: TrackingStore) -> str:
     return a_run(store)
 
 

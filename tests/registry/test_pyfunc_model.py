@@ -12,7 +12,7 @@ from risexp.errors import ModelRefused
 from risexp.inference.answers import Answer, answers
 from risexp.registry.bundle import INSIDE, MODEL, WEIGHTS
 from risexp.registry.pyfunc import PyFuncModel, load_model
-from risexp.registry.pyfunc_model import Refused
+from risexp.registry.pyfunc_model import RequestRefused
 from risexp.registry.seal import MANIFEST
 from tests.support.models import CPU, SCENES, Arrays, arrays, bundle, frames, model_in, request
 
@@ -71,7 +71,7 @@ def test_what_is_no_number_is_refused(model: PyFuncModel, name: str) -> None:
     spoiled = request()[name].copy()
     spoiled[0, 2, 3] = np.nan
 
-    with pytest.raises(Refused, match=f"{name}.* holds a value that is not a finite number"):
+    with pytest.raises(RequestRefused, match=f"{name}.* holds a value that is not a finite number"):
         model.predict({**request(), name: spoiled})
 
 
@@ -96,7 +96,7 @@ def test_a_real_array_is_refused_where_a_complex_one_belongs(model: PyFuncModel)
 
 
 def test_over_http_a_refusal_is_one_sentence() -> None:
-    refused = Refused("y is missing")
+    refused = RequestRefused("y is missing")
     refused.message = "Failed to predict data '...'. y is missing"
 
     assert {"error_code": "INVALID_PARAMETER_VALUE", "message": "y is missing"} == json.loads(

@@ -16,7 +16,7 @@ from risexp.errors import EnvironmentFailed
 from risexp.inference.answers import answers
 from risexp.registry.folder import EXAMPLE
 from risexp.registry.scoring import CONNECTIONS, address_of, listening, scoring_server
-from risexp.web.guard import Door, door_at
+from risexp.web.guard import RequestGuard, door_at
 from tests.support.models import CPU, SCENES, arrays, bundle, frames, model_in
 
 JSON = "application/json"
@@ -32,12 +32,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def port(model: Path) -> Iterator[int]:
     """Of a server that this machine alone reaches."""
-    with running(model, Door(writable=True)) as port:
+    with running(model, RequestGuard(writable=True)) as port:
         yield port
 
 
 @contextmanager
-def running(model: Path, door: Door, host: str = "127.0.0.1") -> Iterator[int]:
+def running(model: Path, door: RequestGuard, host: str = "127.0.0.1") -> Iterator[int]:
     """The port of a server in a thread; what is asked before it runs, waits at the socket."""
     with listening(host, 0) as heard:
         server = scoring_server(model, door)
@@ -195,7 +195,7 @@ def test_a_request_that_is_too_long_is_not_read(
 
 
 def test_more_connections_than_the_server_can_hold_are_told_so(model: Path) -> None:
-    with running(model, Door(writable=True)) as port, ExitStack() as stack:
+    with running(model, RequestGuard(writable=True)) as port, ExitStack() as stack:
         for _ in range(CONNECTIONS):
             stack.enter_context(socket.create_connection(("127.0.0.1", port)))
         with asking(port) as ask:

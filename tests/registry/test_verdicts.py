@@ -9,7 +9,7 @@ import torch
 
 from risexp.config.gates import Gates, load_gates
 from risexp.evaluation.scene_scores import SceneScores
-from risexp.registry.evidence import Answered, Evidence
+from risexp.registry.evidence import Evidence, ScoredAnswers
 from risexp.registry.verdicts import failed, judged
 from tests.support.promotions import MOST, SCENES, alone, answered, counts, evidence, scored
 
@@ -104,7 +104,7 @@ def test_a_slice_of_few_scenes_is_skipped() -> None:
 @pytest.mark.parametrize("gates", [DEFAULT, LOOSE], ids=["default", "smoke"])
 def test_a_count_that_is_a_guess_is_never_promoted(gates: Gates) -> None:
     guess = scored(counts() == 2, torch.zeros(SCENES, dtype=torch.bool))
-    found = alone(candidate=Answered(guess, 2.0, 0.0), nomp=answered(0.3, 0.0))
+    found = alone(candidate=ScoredAnswers(guess, 2.0, 0.0), nomp=answered(0.3, 0.0))
 
     assert ["chance"] == faults(found, gates)
 
@@ -116,7 +116,7 @@ def test_where_all_scenes_count_alike_sources_have_to_be_found() -> None:
         scores = answered(1.0, share).scores
         matching = replace(scores.matching, true_count=ones, estimated_count=ones)
         same = replace(scores, matching=matching)
-        candidate = Answered(same, 2.0, 0.0)
+        candidate = ScoredAnswers(same, 2.0, 0.0)
         seen = replace(found, candidate=candidate, nomp=candidate, snr_db=None)
         assert expected == words(seen)["chance"]
 

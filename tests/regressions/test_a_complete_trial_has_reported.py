@@ -5,7 +5,7 @@ from pathlib import Path
 from risexp.hpo.store.store import open_store
 from risexp.hpo.studies.study import open_study
 from risexp.hpo.trials.claim import Claim
-from risexp.hpo.trials.trial_result import Ending
+from risexp.hpo.trials.trial_result import TrialResult
 from tests.support.worker_processes import (
     STEPS,
     draw,
@@ -20,7 +20,7 @@ from tests.support.worker_processes import (
 
 def train_silently(claim: Claim) -> None:
     """As it once was: only the last score is told."""
-    claim.finish(Ending("complete", "finished", score(claim.suggest(draw), STEPS)))
+    claim.finish(TrialResult("complete", "finished", score(claim.suggest(draw), STEPS)))
 
 
 def test_a_study_whose_trials_never_reported_is_an_error(tmp_path: Path) -> None:

@@ -6,17 +6,17 @@ import optuna
 import pytest
 from optuna.samplers import TPESampler
 
-from risexp.hpo.store.store import Store, open_store
+from risexp.hpo.store.store import StudyStore, open_store
 from risexp.hpo.studies.study import open_study
-from risexp.hpo.trials.run_result import ended
-from risexp.hpo.trials.trial_result import Ending, unsound
+from risexp.hpo.trials.run_result import trial_result
+from risexp.hpo.trials.trial_result import TrialResult, unsound
 from risexp.runs.outcome import complete
 from tests.support.worker_processes import draw, owner, plan, queue_of
 
 NAN = float("nan")
 
 
-def finished(store: Store, *endings: Ending) -> optuna.Study:
+def finished(store: StudyStore, *endings: TrialResult) -> optuna.Study:
     """A study whose trials ended like that."""
     queue = queue_of(store, open_study(store, plan(len(endings))))
     for ending in endings:
@@ -27,19 +27,19 @@ def finished(store: Store, *endings: Ending) -> optuna.Study:
     return optuna.load_study(study_name="toy", storage=store.storage, sampler=TPESampler())
 
 
-def told(value: float) -> Ending:
+def told(value: float) -> TrialResult:
     """What a study is told of a complete run with that score."""
-    ending = ended(complete("finished", 20), value)
+    ending = trial_result(complete("finished", 20), value)
     assert ending is not None
     return ending
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> StudyStore:
     return open_store(f"sqlite:///{tmp_path / 'optuna.db'}")
 
 
-def test_a_score_that_is_not_a_number_prunes_the_trial_with_a_reason(store: Store) -> None:
+def test_a_score_that_is_not_a_number_prunes_the_trial_with_a_reason(store: StudyStore) -> None:
     study = finished(store, told(NAN), told(0.5))
     store.close()
 
@@ -49,9 +49,9 @@ def test_a_score_that_is_not_a_number_prunes_the_trial_with_a_reason(store: Stor
     assert sound.number == study.best_trial.number
 
 
-def test_the_sampler_learns_to_stay_away(store: Store) -> None:
+def test_the_sampler_learns_to_stay_away(store: StudyStore) -> None:
     """A failed trial is none to it, and it would draw the like again."""
-    study = finished(store, unsound("non-finite"), Ending("failed", "ValueError"), told(0.5))
+    study = finished(store, unsound("non-finite"), TrialResult("failed", "ValueError"), told(0.5))
     seen = [trial.number for trial in study.trials if trial.state in LEARNT_FROM]
     store.close()
 
@@ -68,6 +68,6 @@ LEARNT_FROM = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 @pytest.mark.parametrize("value", [1e6, 0.0])
 def test_no_number_can_stand_for_a_failure(value: float) -> None:
     with pytest.raises(ValueError, match="is none"):
-        Ending("failed", "ValueError", value)
+        TrialResult("failed", "ValueError", value)
     with pytest.raises(ValueError, match="is none"):
-        Ending("pruned", "non-finite", value)
+        TrialResult("pruned", "non-finite", value)

@@ -7,20 +7,20 @@ import pytest
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
-from risexp.callbacks.run_loop import Observer
-from risexp.hpo.search.pruners import pruner_of
+from risexp.callbacks.run_loop import Callback
+from risexp.hpo.search.pruners import build_pruner
 from risexp.hpo.search.pruning import Pruning
-from risexp.hpo.search.pruning_callback import HEARING, Hearing, pruner_heard
-from risexp.space.study_spec import Charter
+from risexp.hpo.search.pruning_callback import HEARING, PruningCallback, check_pruning_ran
+from risexp.space.study_spec import StudySpec
 from tests.support.recorded_runs import Told, followed, joint, k_locs
 from tests.support.spaces import learning
 from tests.support.studies import study_of
 
 EPOCHS = 6
 RULE = {"kind": "median", "startup": 3}
-PRUNING = Pruning.of(Charter.of(learning(fixed={"training.epochs": EPOCHS}, pruner=RULE)))
+PRUNING = Pruning.of(StudySpec.of(learning(fixed={"training.epochs": EPOCHS}, pruner=RULE)))
 
-Listeners = Callable[[Hearing], list[Observer]]
+Listeners = Callable[[PruningCallback], list[Callback]]
 
 
 class Held:
@@ -39,10 +39,10 @@ class Held:
 
 def searched(listeners: Listeners) -> Study:
     """Five trials of which the last is hopeless."""
-    study = study_of(pruner=pruner_of(PRUNING))
+    study = study_of(pruner=build_pruner(PRUNING))
     for k_loc in (3.0, 3.1, 2.9, 3.0, 9.5):
         trial = study.ask()
-        hearing = Hearing(Held(trial), PRUNING, lambda: study.get_trials(deepcopy=False))
+        hearing = PruningCallback(Held(trial), PRUNING, lambda: study.get_trials(deepcopy=False))
         trainer = Told(joint(EPOCHS).plans, k_locs(*[k_loc] * EPOCHS))
         outcome = followed(trainer, *listeners(hearing))
         trial.set_user_attr(HEARING, hearing.account())
@@ -60,7 +60,7 @@ def test_a_hopeless_trial_is_pruned_right_after_the_warmup() -> None:
     assert [TrialState.COMPLETE] * 4 == [trial.state for trial in good]
     assert (TrialState.PRUNED, PRUNING.first) == (hopeless.state, hopeless.last_step)
     assert [list(range(1, EPOCHS + 1))] * 4 == [list(each.intermediate_values) for each in good]
-    assert pruner_heard(study) is None
+    assert check_pruning_ran(study) is None
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_hopeless_trial_is_pruned_right_after_the_warmup() -> None:
 def test_a_study_whose_trials_were_not_heard_is_told_so(listeners: Listeners, said: str) -> None:
     study = searched(listeners)
 
-    fault = pruner_heard(study)
+    fault = check_pruning_ran(study)
 
     assert [TrialState.COMPLETE] * 5 == [trial.state for trial in study.trials]
     assert fault is not None
@@ -85,7 +85,7 @@ def test_a_pruner_that_could_never_speak_is_told_before_the_search() -> None:
     late = {"kind": "median", "warmup": EPOCHS - 1}
     space = learning(fixed={"training.epochs": EPOCHS}, pruner=late)
 
-    (note,) = Pruning.of(Charter.of(space)).notes(trials=20)
+    (note,) = Pruning.of(StudySpec.of(space)).notes(trials=20)
 
     assert "the pruner can end no trial: its warm-up of 5 epochs leaves none of 6" in note
 
@@ -94,7 +94,7 @@ def test_a_warmup_shorter_than_the_ramp_of_beta_is_refused() -> None:
     hasty = {"kind": "median", "warmup": 1}
     fixed = {"training.epochs": 30, "beta.final": 0.3}
 
-    (problem,) = Pruning.of(Charter.of(learning(fixed=fixed, pruner=hasty))).problems()
+    (problem,) = Pruning.of(StudySpec.of(learning(fixed=fixed, pruner=hasty))).problems()
 
     # At epoch 6 of 30 beta is .30 for the first time.
     assert "until epoch 6: give it 5 or more, or auto" in problem

@@ -9,7 +9,7 @@ from torch import nn
 
 from risexp.config.training import Selection
 from risexp.errors import TrainingAborted
-from risexp.training.checkpoint_store import Owner, Vault, best
+from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore, best
 from risexp.training.events import EpochEnded
 from risexp.training.plan import Plan
 from risexp.training.trainer import Trainer
@@ -77,7 +77,7 @@ def test_what_is_kept_as_the_best_is_that_epoch(
     tmp_path: Path, selection: Selection, expected: int
 ) -> None:
     trainer = scoring(*VALUES, selection=selection)
-    vault = Vault(tmp_path, Owner("run-1", small_config().sha()))
+    vault = CheckpointStore(tmp_path, CheckpointOwner("run-1", small_config().sha()))
     for each in ended(trainer.run()):
         vault.save(checkpoint_of(trainer, each))
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from risexp.callbacks.epoch_table import cells
-from risexp.callbacks.learning_guards import Blend
+from risexp.callbacks.learning_guards import BlendGuard
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import sampled_covariance
@@ -42,7 +42,7 @@ def run(beta: float, blend_effect: float) -> Told:
 
 @pytest.mark.parametrize("beta", [0.02, 0.3, 1.0])
 def test_samples_that_were_dropped_are_noticed(device: torch.device, beta: float) -> None:
-    outcome = guarded(run(beta, effect(device, beta, samples=False)), Blend())
+    outcome = guarded(run(beta, effect(device, beta, samples=False)), BlendGuard())
 
     assert ("blend", 4) == (outcome.reason, outcome.exit_code)
     assert f"epoch 1: beta is {beta:g}, and blending moves the covariance by" in outcome.sentence
@@ -52,9 +52,9 @@ def test_samples_that_were_dropped_are_noticed(device: torch.device, beta: float
 def test_samples_that_are_used_end_nothing_however_small_beta(
     device: torch.device, beta: float
 ) -> None:
-    assert "finished" == guarded(run(beta, effect(device, beta, samples=True)), Blend()).reason
+    assert "finished" == guarded(run(beta, effect(device, beta, samples=True)), BlendGuard()).reason
 
 
 def test_a_beta_of_zero_is_no_blend_and_is_shown_as_such() -> None:
-    assert "finished" == guarded(run(0.0, 0.0), Blend()).reason
+    assert "finished" == guarded(run(0.0, 0.0), BlendGuard()).reason
     assert "off" == cells(ended_of(plan_of(1)))["beta"]

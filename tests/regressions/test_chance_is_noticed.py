@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from risexp.callbacks.chance_guard import Chance
+from risexp.callbacks.chance_guard import ChanceGuard
 from risexp.callbacks.epoch_table import cells
 from tests.support.recorded_runs import (
     DEAD,
@@ -28,7 +28,7 @@ SURE_AND_WRONG: Mapping[str, float] = {**DEAD, "count_entropy": 0.1, "count_nll"
 def test_a_count_at_chance_ends_the_run_after_so_many_epochs(scores: Mapping[str, float]) -> None:
     trainer = Told(plans_of(*("joint",) * 20), telling(*[scores] * 20))
 
-    outcome = guarded(trainer, Chance(epochs=5))
+    outcome = guarded(trainer, ChanceGuard(epochs=5))
 
     assert ("chance", 4) == (outcome.reason, outcome.exit_code)
     assert outcome.sentence.startswith("epoch 5: for 5 judged epochs the count was at chance")
@@ -37,13 +37,13 @@ def test_a_count_at_chance_ends_the_run_after_so_many_epochs(scores: Mapping[str
 def test_a_count_that_wakes_up_in_time_ends_nothing() -> None:
     trainer = Told(plans_of(*("joint",) * 9), telling(*[STUCK] * 4, *[SCORES] * 5))
 
-    assert "finished" == guarded(trainer, Chance(epochs=5)).reason
+    assert "finished" == guarded(trainer, ChanceGuard(epochs=5)).reason
 
 
 def test_epochs_before_the_ramps_end_are_not_held_against_a_run() -> None:
     plans = tuple(plan_of(epoch, judged=epoch > 6) for epoch in range(1, 9))
 
-    assert "finished" == guarded(Told(plans, telling(*[STUCK] * 8)), Chance(epochs=5)).reason
+    assert "finished" == guarded(Told(plans, telling(*[STUCK] * 8)), ChanceGuard(epochs=5)).reason
 
 
 @pytest.mark.parametrize("scores", [STUCK, GUESSING, SURE_AND_WRONG])

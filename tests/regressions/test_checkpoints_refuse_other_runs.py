@@ -9,7 +9,7 @@ from torch import nn
 
 from risexp.errors import CheckpointRefused
 from risexp.training.checkpoint import config_tree
-from risexp.training.checkpoint_store import Owner, Vault, best, newest
+from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore, best, newest
 from tests.support.trainers import checkpoints, small_config, small_network, small_trainer
 
 SHA = small_config().sha()
@@ -17,7 +17,7 @@ SHA = small_config().sha()
 
 def shared_folder(folder: Path) -> Path:
     """Where trial 1 left its checkpoints."""
-    vault = Vault(folder, Owner("trial-1", SHA))
+    vault = CheckpointStore(folder, CheckpointOwner("trial-1", SHA))
     for checkpoint in checkpoints(2, run_id="trial-1"):
         vault.save(checkpoint)
     return folder
@@ -29,7 +29,7 @@ def test_another_trial_finds_no_weights_of_its_own_there(tmp_path: Path, look: o
     assert callable(look)
 
     with pytest.raises(CheckpointRefused, match="belongs to run 'trial-1', not to 'trial-2'"):
-        look([folder], Owner("trial-2", SHA))
+        look([folder], CheckpointOwner("trial-2", SHA))
 
 
 def test_the_same_trial_under_another_configuration_is_refused(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_the_same_trial_under_another_configuration_is_refused(tmp_path: Path) -
     with pytest.raises(
         CheckpointRefused, match=f"under configuration {SHA[:12]}, not {other[:12]}"
     ):
-        newest([folder], Owner("trial-1", other))
+        newest([folder], CheckpointOwner("trial-1", other))
 
 
 def test_another_trials_checkpoint_overwrites_nothing(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_another_trials_checkpoint_overwrites_nothing(tmp_path: Path) -> None:
     (other,) = checkpoints(1, run_id="trial-2")
 
     with pytest.raises(CheckpointRefused):
-        Vault(folder, Owner("trial-1", SHA)).save(other)
+        CheckpointStore(folder, CheckpointOwner("trial-1", SHA)).save(other)
 
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -58,7 +58,9 @@ def test_the_hash_is_that_of_what_the_checkpoint_says(tmp_path: Path) -> None:
     (honest,) = checkpoints(1, run_id="trial-1")
 
     with pytest.raises(CheckpointRefused, match="configuration"):
-        Vault(tmp_path, Owner("trial-1", SHA)).save(replace(honest, config=changed))
+        CheckpointStore(tmp_path, CheckpointOwner("trial-1", SHA)).save(
+            replace(honest, config=changed)
+        )
 
 
 def test_weights_are_loaded_all_or_none(device: torch.device) -> None:
@@ -76,7 +78,7 @@ def test_weights_are_loaded_all_or_none(device: torch.device) -> None:
 def test_the_run_itself_goes_on(tmp_path: Path) -> None:
     folder = shared_folder(tmp_path)
 
-    found = newest([folder], Owner("trial-1", SHA)).checkpoint
+    found = newest([folder], CheckpointOwner("trial-1", SHA)).checkpoint
 
     assert found is not None
     assert 2 == found.epoch

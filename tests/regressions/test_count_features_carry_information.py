@@ -14,7 +14,7 @@ from torch import nn
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
 from risexp.diagnostics.k_head import Amount, probe_k_head
-from risexp.diagnostics.probe_trainer import School
+from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Cell, Report, Table
 from risexp.model.network import Network
 from risexp.model.observation import Observation
@@ -64,7 +64,9 @@ def test_features_that_tell_the_count_pass() -> None:
 def test_features_that_tell_nothing_fail_by_heart_and_on_fresh_scenes(
     network: type[Network],
 ) -> None:
-    report = probe_k_head(CONFIG, replace(AMOUNT, epochs=8, fresh=512), school=School(network))
+    report = probe_k_head(
+        CONFIG, replace(AMOUNT, epochs=8, fresh=512), school=ProbeTrainer(network)
+    )
 
     assert {
         "K accuracy of scenes known by heart",
@@ -75,7 +77,9 @@ def test_features_that_tell_nothing_fail_by_heart_and_on_fresh_scenes(
 
 
 def test_a_head_without_features_is_stuck_at_one_class_and_at_the_loss_of_the_frequencies() -> None:
-    report = probe_k_head(CONFIG, replace(AMOUNT, epochs=8, fresh=512), school=School(Uninformed))
+    report = probe_k_head(
+        CONFIG, replace(AMOUNT, epochs=8, fresh=512), school=ProbeTrainer(Uninformed)
+    )
 
     (_, loss, _) = table(report, "by heart").rows[-1]
     assert "different counts answered to fresh scenes" in failed(report)

@@ -1,6 +1,6 @@
 """Once: eight of sixteen dimensions of a search were read by nothing, and their noise was tuned."""
 
-from risexp.app.space.probe import Found, Trace, probe_space, trace
+from risexp.app.space.probe import ProbeResult, Trace, probe_space, trace
 from risexp.config.run import RunConfig
 from risexp.space.spec import SearchSpace
 from tests.support.spaces import RIDGE, planted
@@ -10,7 +10,7 @@ def quick(config: RunConfig) -> Trace:
     return trace(config.replace({"training.epochs": 2, "validation.scenes": 16}))
 
 
-def probed(space: SearchSpace) -> tuple[Found, ...]:
+def probed(space: SearchSpace) -> tuple[ProbeResult, ...]:
     return probe_space(space, train=quick)
 
 

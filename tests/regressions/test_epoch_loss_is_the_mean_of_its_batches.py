@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from risexp.data.frames import Scenes
-from risexp.training.loss_meter import Means
+from risexp.training.loss_meter import LossMeter
 from risexp.training.plan import Plan
 from tests.support.trainers import (
     Poisoned,
@@ -56,13 +56,13 @@ def test_the_loss_of_an_epoch_is_that_of_all_batches_not_refused(device: torch.d
 def test_the_last_batch_over_all_of_them_would_be_seen(
     device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = Means.add
+    honest = LossMeter.add
 
-    def last_only(means: Means, values: Tensor, scenes: int, taken: Tensor) -> None:
+    def last_only(means: LossMeter, values: Tensor, scenes: int, taken: Tensor) -> None:
         means._sums.zero_()
         honest(means, values, scenes, taken)
 
-    monkeypatch.setattr(Means, "add", last_only)
+    monkeypatch.setattr(LossMeter, "add", last_only)
 
     told, recomputed, _ = told_and_recomputed(device)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Scenes
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.estimate import Estimate
 from risexp.inference.nomp import Nomp
 from risexp.inference.spectral import Spectral
@@ -30,7 +30,7 @@ from tests.support.localisation import (
 
 LAWS = ("frame", "snapshot")
 NAMES = ("nomp", "music", "mvdr")
-Localiser = Callable[[Setting, Scenes], Estimate]
+Localiser = Callable[[ReceiverModel, Scenes], Estimate]
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class Mirrored(Panel):
         return -h_m, v_m
 
 
-def by_measurements(setting: Setting, scenes: Scenes) -> Estimate:
+def by_measurements(setting: ReceiverModel, scenes: Scenes) -> Estimate:
     return Nomp(setting)(scenes.frames)
 
 
-def by_music(setting: Setting, scenes: Scenes) -> Estimate:
+def by_music(setting: ReceiverModel, scenes: Scenes) -> Estimate:
     return Spectral(setting).locate(label(config_of(*one_source()), scenes), scenes.truth.count)
 
 
-def by_mvdr(setting: Setting, scenes: Scenes) -> Estimate:
+def by_mvdr(setting: ReceiverModel, scenes: Scenes) -> Estimate:
     seen = label(config_of(*one_source()), scenes)
     return Spectral(setting, "mvdr").locate(seen, scenes.truth.count)
 
@@ -72,24 +72,24 @@ def share_found(found: Estimate, scenes: Scenes) -> float:
     return float(found_exactly(found, scenes.truth).double().mean())
 
 
-def spaced_twice(setting: Setting) -> Setting:
+def spaced_twice(setting: ReceiverModel) -> ReceiverModel:
     """Half a wavelength taken times the wavelength, twice."""
     panel = setting.panel
     return replace(setting, panel=replace(panel, spacing_m=panel.spacing_m * panel.wavelength_m))
 
 
-def mirrored(setting: Setting) -> Setting:
+def mirrored(setting: ReceiverModel) -> ReceiverModel:
     return replace(setting, panel=Mirrored(**vars(setting.panel)))
 
 
-def transposed(setting: Setting, scenes: Scenes) -> Estimate:
+def transposed(setting: ReceiverModel, scenes: Scenes) -> Estimate:
     """a^T R a*: a conjugated covariance searched with a true steering vector."""
     seen = label(config_of(*one_source()), scenes)
     conjugate = replace(seen, factor=seen.factor.conj().resolve_conj())
     return Spectral(setting).locate(conjugate, scenes.truth.count)
 
 
-def conjugated(setting: Setting, scenes: Scenes) -> Estimate:
+def conjugated(setting: ReceiverModel, scenes: Scenes) -> Estimate:
     """All that was measured conjugated, which is to conjugate every steering vector."""
     frames = scenes.frames
     other = {
@@ -104,7 +104,7 @@ def test_ours_finds_every_source(device: torch.device, name: str) -> None:
     config = config_of(*one_source())
     scenes = scenes_of(config, 64, device)
 
-    share = share_found(LOCALISERS[name](Setting.of(config), scenes), scenes)
+    share = share_found(LOCALISERS[name](ReceiverModel.of(config), scenes), scenes)
 
     assert 1.0 == share
     assert off_grid(config, scenes.truth) > 0.01
@@ -118,18 +118,18 @@ def test_the_measurements_show_it_under_every_law_and_wavefront(
     config = config_of(*one_source(wavefront, symbols))
     scenes = scenes_of(config, 32, device)
 
-    assert 1.0 == share_found(by_measurements(Setting.of(config), scenes), scenes)
+    assert 1.0 == share_found(by_measurements(ReceiverModel.of(config), scenes), scenes)
 
 
 @pytest.mark.parametrize("plant", [spaced_twice, mirrored])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_panel_that_is_not_the_generator_s_is_seen(
-    device: torch.device, name: str, plant: Callable[[Setting], Setting]
+    device: torch.device, name: str, plant: Callable[[ReceiverModel], ReceiverModel]
 ) -> None:
     config = config_of(*one_source())
     scenes = scenes_of(config, 64, device)
 
-    found = LOCALISERS[name](plant(Setting.of(config)), scenes)
+    found = LOCALISERS[name](plant(ReceiverModel.of(config)), scenes)
 
     assert share_found(found, scenes) < 0.1
 
@@ -139,7 +139,7 @@ def test_a_mirrored_panel_answers_in_the_mirror(device: torch.device) -> None:
     config = config_of(*one_source())
     scenes = scenes_of(config, 64, device)
 
-    found = by_measurements(mirrored(Setting.of(config)), scenes)
+    found = by_measurements(mirrored(ReceiverModel.of(config)), scenes)
 
     assert torch.allclose(-scenes.truth.phi_rad, found.phi_rad, atol=1e-4)
 
@@ -151,7 +151,7 @@ def test_a_steering_vector_on_the_wrong_side_is_seen(
     config = config_of(*one_source())
     scenes = scenes_of(config, 64, device)
 
-    assert share_found(plant(Setting.of(config), scenes), scenes) < 0.1
+    assert share_found(plant(ReceiverModel.of(config), scenes), scenes) < 0.1
 
 
 @pytest.mark.parametrize("other", ["fresnel", "parabolic"])
@@ -160,6 +160,6 @@ def test_a_wavefront_that_is_not_the_generator_s_is_seen(
 ) -> None:
     scenes = scenes_of(config_of(*one_source()), 64, device)
 
-    found = by_measurements(Setting.of(config_of(*one_source(other))), scenes)
+    found = by_measurements(ReceiverModel.of(config_of(*one_source(other))), scenes)
 
     assert share_found(found, scenes) < 0.1

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from risexp.loss.prediction_pair import Guess
+from risexp.loss.prediction_pair import PredictionPair
 from risexp.loss.structure_terms import column_overlap, unspanned_share
 from risexp.loss.terms import Term
 from tests.support.predictions import (
@@ -23,21 +23,21 @@ def faults(term: Term, device: torch.device) -> list[str]:
     return term_faults(term, guess, orthogonal_prediction(target))
 
 
-def overlap_after_qr(guess: Guess) -> Tensor:
+def overlap_after_qr(guess: PredictionPair) -> Tensor:
     """Columns that were made orthogonal before their overlap was charged."""
     columns: Tensor = torch.linalg.qr(guess.prediction.angle_factor).Q
     beside = columns.mH @ columns - torch.eye(columns.shape[-1], device=columns.device)
     return beside.abs().square().sum((-2, -1))
 
 
-def margin_out_of_scale(guess: Guess) -> Tensor:
+def margin_out_of_scale(guess: PredictionPair) -> Tensor:
     """max(0.02 - (w_K - w_K+1), 0) where the trace is 36: the margin is always met."""
     count = guess.target.count.unsqueeze(-1)
     signal, noise = (guess.spectrum.gather(1, place) for place in (count - 1, count))
     return (0.02 - (signal - noise)).clamp(min=0.0).squeeze(-1)
 
 
-def swallowed(guess: Guess) -> Tensor:
+def swallowed(guess: PredictionPair) -> Tensor:
     """An exception of every scene, caught and counted as no error at all."""
     errors = torch.zeros(len(guess.target), device=guess.target.count.device)
     try:
@@ -47,11 +47,11 @@ def swallowed(guess: Guess) -> Tensor:
     return errors
 
 
-def detached(guess: Guess) -> Tensor:
+def detached(guess: PredictionPair) -> Tensor:
     return unspanned_share(guess).detach()
 
 
-def rounded(guess: Guess) -> Tensor:
+def rounded(guess: PredictionPair) -> Tensor:
     """A value that changes with the answer, by steps whose slope is zero."""
     overlap = column_overlap(guess)
     return overlap.mul(1e3).floor() / 1e3

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from risexp.callbacks.guard import Watch
-from risexp.callbacks.learning_guards import Accounts, Gradients, never_touched
-from risexp.callbacks.run_loop import follow
+from risexp.callbacks.guard import GuardCallback
+from risexp.callbacks.learning_guards import EpochGuard, GradientGuard, never_touched
+from risexp.callbacks.run_loop import run_loop
 from risexp.data.frames import Frames
 from risexp.runs.outcome import Outcome
 from risexp.training.epoch_checks import Limits
@@ -34,8 +34,8 @@ class Deaf(Small):
 
 def guarded(trainer: Trainer) -> Outcome:
     asked = partial(never_touched, trainer.stepper)
-    watch = Watch([Accounts(Limits()), Gradients(asked, trainer.plans)])
-    return follow(trainer, (watch, watch.enforce), "run-1", lambda _: None)
+    watch = GuardCallback([EpochGuard(Limits()), GradientGuard(asked, trainer.plans)])
+    return run_loop(trainer, (watch, watch.enforce), "run-1", lambda _: None)
 
 
 def test_a_warm_up_that_never_leaves_zero_is_noticed(

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from risexp.callbacks.chance_guard import Chance
+from risexp.callbacks.chance_guard import ChanceGuard
 from risexp.callbacks.guard import Guard, Reading
-from risexp.callbacks.leak_guard import Leak
-from risexp.callbacks.learning_guards import Accounts, Blend, Gradients, Planned
+from risexp.callbacks.leak_guard import LeakGuard
+from risexp.callbacks.learning_guards import BlendGuard, EpochGuard, GradientGuard, PlanGuard
 from risexp.runs.metrics import GUARDS
 from risexp.training.epoch_checks import Limits
 from risexp.training.events import EpochEnded, Event
@@ -24,7 +24,7 @@ from tests.support.recorded_runs import (
 )
 
 SOUND = ended_of(plan_of(1))
-ACCOUNTS = Accounts(Limits(refused_share=0.05))
+ACCOUNTS = EpochGuard(Limits(refused_share=0.05))
 
 
 def steps(**changes: object) -> EpochEnded:
@@ -52,12 +52,12 @@ def cov(value: float) -> EpochEnded:
     return losses(raw={**SOUND.losses.raw, "cov": value})
 
 
-def untouched(*names: str) -> Gradients:
-    return Gradients(lambda: {"backbone": names}, plans_of("joint"))
+def untouched(*names: str) -> GradientGuard:
+    return GradientGuard(lambda: {"backbone": names}, plans_of("joint"))
 
 
-def shared(*marks: bytes) -> Leak:
-    return Leak({"training": lambda: marks, "validation": lambda: [b"a"]})
+def shared(*marks: bytes) -> LeakGuard:
+    return LeakGuard({"training": lambda: marks, "validation": lambda: [b"a"]})
 
 
 Side = tuple[Callable[[], Guard], Event]
@@ -89,17 +89,20 @@ SIDES: Mapping[str, tuple[Side, Side]] = {
         ),
     ),
     "curriculum": (
-        (lambda: Planned(plans_of("joint")), SOUND),
-        (lambda: Planned(plans_of("joint")), ended_of(plan_of(1, beta=1e-9), blended(1.0).scores)),
+        (lambda: PlanGuard(plans_of("joint")), SOUND),
+        (
+            lambda: PlanGuard(plans_of("joint")),
+            ended_of(plan_of(1, beta=1e-9), blended(1.0).scores),
+        ),
     ),
     "gradient": (
         (lambda: untouched("a.weight"), steps(total=9)),
         (lambda: untouched("a.weight"), steps(total=10)),
     ),
-    "blend": ((Blend, blended(0.51e-3)), (Blend, blended(0.49e-3))),
+    "blend": ((BlendGuard, blended(0.51e-3)), (BlendGuard, blended(0.49e-3))),
     "chance": (
-        (lambda: Chance(epochs=1), counted(DEAD, k_acc=0.2428)),
-        (lambda: Chance(epochs=1), counted(DEAD, k_acc=0.2427)),
+        (lambda: ChanceGuard(epochs=1), counted(DEAD, k_acc=0.2428)),
+        (lambda: ChanceGuard(epochs=1), counted(DEAD, k_acc=0.2427)),
     ),
     "leak": (
         (lambda: shared(b"b"), started_of(joint(1))),

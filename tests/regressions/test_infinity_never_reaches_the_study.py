@@ -7,8 +7,8 @@ import pytest
 from risexp.errors import TrainingAborted
 from risexp.hpo.store.store import open_store
 from risexp.hpo.studies.study import open_study
-from risexp.hpo.trials.run_result import ended
-from risexp.hpo.trials.trial_result import Ending
+from risexp.hpo.trials.run_result import trial_result
+from risexp.hpo.trials.trial_result import TrialResult
 from risexp.runs.outcome import aborted, complete
 from tests.support.worker_processes import draw, owner, plan, queue_of
 
@@ -28,7 +28,7 @@ def test_an_infinite_score_ends_the_trial_and_is_stored_nowhere(
 
     with pytest.raises(TrainingAborted) as abort:
         claim.report(2, value)
-    ending = ended(aborted(abort.value), None)
+    ending = trial_result(aborted(abort.value), None)
     assert ending is not None
     claim.finish(ending)
 
@@ -40,9 +40,9 @@ def test_an_infinite_score_ends_the_trial_and_is_stored_nowhere(
 
 @pytest.mark.parametrize("value", NOT_FINITE)
 def test_an_infinite_last_score_is_no_value(value: float) -> None:
-    ending = ended(complete("finished", 20), value)
+    ending = trial_result(complete("finished", 20), value)
 
     assert ending is not None
     assert ("pruned", None, "non-finite") == (ending.state, ending.value, ending.reason)
     with pytest.raises(ValueError, match="is not finite"):
-        Ending("complete", "finished", value)
+        TrialResult("complete", "finished", value)

@@ -9,21 +9,21 @@ from mlflow import MlflowClient
 
 from risexp.runs.journal import Journal
 from risexp.runs.outcome import complete
-from risexp.tracking.client import Runs
-from risexp.tracking.stores import Store, embedded
+from risexp.tracking.client import TrackingClient
+from risexp.tracking.stores import TrackingStore, embedded
 from tests.support.uploads import ask, finished, held, new_run, place, sent, stored, train
 
 NOT_FINITE = [math.inf, -math.inf, math.nan]
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrackingStore:
     """An embedded store."""
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
     return place(embedded())
 
 
-def test_mlflow_itself_makes_a_number_of_infinity(store: Store) -> None:
+def test_mlflow_itself_makes_a_number_of_infinity(store: TrackingStore) -> None:
     client = MlflowClient(store.uri)
     run = client.create_run(client.create_experiment("as it once was"))
     client.log_metric(run.info.run_id, "best/k_loc", math.inf)
@@ -35,9 +35,9 @@ def test_mlflow_itself_makes_a_number_of_infinity(store: Store) -> None:
 
 @pytest.mark.parametrize("value", NOT_FINITE)
 def test_a_score_that_is_no_number_is_counted_and_named_and_not_sent(
-    store: Store, value: float
+    store: TrackingStore, value: float
 ) -> None:
-    folder, runs = new_run("planted"), Runs(store)
+    folder, runs = new_run("planted"), TrackingClient(store)
     train(folder)
     journal = Journal(folder.journal, folder.run_id)
     journal.write(4, {"val/k_loc": value, "best/k_loc": value, "beta": 0.5})

@@ -17,7 +17,7 @@ from risexp.estimation.grid import search_grid
 from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.pursuit import Pursuit, pursue
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import Scores, summarise
 from risexp.inference.nomp import answered
@@ -51,7 +51,7 @@ class Search:
 @cache
 def searched(device: torch.device) -> Search:
     config = config_of(at_snr(10.0))
-    scenes, setting = scenes_of(config, SCENES, device), Setting.of(config)
+    scenes, setting = scenes_of(config, SCENES, device), ReceiverModel.of(config)
     law = HeldSymbols.of(setting, scenes.frames)
     pursuit = pursue(law, search_grid(setting.panel, setting.view, device), 5)
     return Search(scenes, pursuit, [RangePosterior.of(law, fit).answer() for fit in pursuit.fits])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from risexp.config.learning import CountKind
 from risexp.loss.positions import position_error
-from risexp.loss.prediction_pair import Guess
+from risexp.loss.prediction_pair import PredictionPair
 from risexp.loss.terms import TERMS, Term
 from tests.support.predictions import (
     SETTINGS,
@@ -24,11 +24,11 @@ from tests.support.predictions import (
 )
 from tests.support.scenes import any_device
 
-Move = Callable[[Guess, int], Guess]
+Move = Callable[[PredictionPair, int], PredictionPair]
 SCENES = small_scenes(16)
 
 
-def slot_by_slot(guess: Guess) -> Tensor:
+def slot_by_slot(guess: PredictionPair) -> Tensor:
     """Source k against slot k, as it once was."""
     pointers = guess.prediction.pointers
     pointed = (pointers.phi_rad, pointers.theta_rad, pointers.rho)
@@ -36,22 +36,22 @@ def slot_by_slot(guess: Guess) -> Tensor:
     return guess.target.over_sources(off)
 
 
-def drawn(device: torch.device, seed: int, kind: CountKind = "ordinal") -> Guess:
+def drawn(device: torch.device, seed: int, kind: CountKind = "ordinal") -> PredictionPair:
     target = target_of(SCENES.to(device))
     return guess_of(random_prediction(target, kind, seed), target)
 
 
-def sources_moved(guess: Guess, seed: int) -> Guess:
+def sources_moved(guess: PredictionPair, seed: int) -> PredictionPair:
     device = guess.target.count.device
     moved = replace(SCENES, truth=reordered(SCENES.truth, seed)).to(device)
     return guess_of(guess.prediction, target_of(moved))
 
 
-def slots_moved(guess: Guess, seed: int) -> Guess:
+def slots_moved(guess: PredictionPair, seed: int) -> PredictionPair:
     return guess_of(with_slots_reordered(guess.prediction, seed), guess.target, SETTINGS)
 
 
-def change(term: Term, guess: Guess, moved: Guess) -> float:
+def change(term: Term, guess: PredictionPair, moved: PredictionPair) -> float:
     """Largest change of a scene's error, relative to the largest error."""
     one, other = term(guess).detach(), term(moved).detach()
     return float((one - other).abs().max() / one.abs().max())

@@ -10,15 +10,15 @@ from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.studies.table import StudyTable, TrialRow
 from risexp.runs.folder import find_run
 from risexp.runs.outcome import Outcome, aborted, complete, failed, pruned, signalled
-from risexp.tracking.client import Runs
-from risexp.tracking.stores import Store, embedded
+from risexp.tracking.client import TrackingClient
+from risexp.tracking.stores import TrackingStore, embedded
 from tests.support.uploads import finished, new_run, place, sent, stored, train
 
 STUDY = StudyRef("toy", 1, "0123456789abcdef", 1, {})
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrackingStore:
     """An embedded store."""
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
     return place(embedded())
@@ -35,26 +35,33 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     ],
     ids=lambda each: each.status if isinstance(each, Outcome) else None,
 )
-def test_every_end_has_a_status_of_its_own(store: Store, outcome: Outcome, status: str) -> None:
+def test_every_end_has_a_status_of_its_own(
+    store: TrackingStore, outcome: Outcome, status: str
+) -> None:
     folder = finished("run", outcome)
 
-    sent(folder, store, Runs(store))
+    sent(folder, store, TrackingClient(store))
 
     assert status == stored(folder, store).info.status
 
 
-def test_a_killed_run_says_that_it_was_and_is_not_finished(store: Store) -> None:
+def test_a_killed_run_says_that_it_was_and_is_not_finished(store: TrackingStore) -> None:
     folder = new_run("killed")
     train(folder)
 
-    sent(folder, store, Runs(store), live=False)
+    sent(folder, store, TrackingClient(store), live=False)
 
     run = stored(folder, store)
     assert ("RUNNING", "interrupted") == (run.info.status, run.data.tags["risexp.state"])
 
 
-def test_the_run_of_a_trial_whose_attempts_all_died_does_not_run_for_ever(store: Store) -> None:
-    folder, runs = new_run("toy-000", labels=study_labels(STUDY, None, store)), Runs(store)
+def test_the_run_of_a_trial_whose_attempts_all_died_does_not_run_for_ever(
+    store: TrackingStore,
+) -> None:
+    folder, runs = (
+        new_run("toy-000", labels=study_labels(STUDY, None, store)),
+        TrackingClient(store),
+    )
     train(folder)
     sent(folder, store, runs, live=True)
     before = stored(folder, store).info.status

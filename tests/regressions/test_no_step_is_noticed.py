@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from risexp.callbacks.learning_guards import Accounts
+from risexp.callbacks.learning_guards import EpochGuard
 from risexp.training.epoch_checks import Limits
 from risexp.training.events import EpochEnded
 from risexp.training.plan import Plan
 from risexp.training.step_counter import Steps
 from tests.support.recorded_runs import Told, ended_of, guarded, joint, plans_of, steps_of
 
-GUARD = Accounts(Limits())
+GUARD = EpochGuard(Limits())
 
 
 def planted(fault: Callable[[Steps], Steps]) -> Told:

@@ -11,8 +11,8 @@ from risexp.errors import TrainingAborted
 from risexp.hpo.store.store import open_store
 from risexp.hpo.studies.study import find_study, open_study
 from risexp.hpo.trials.reaper import Reaper
-from risexp.hpo.trials.run_result import ended
-from risexp.hpo.trials.snapshot import study_record
+from risexp.hpo.trials.run_result import trial_result
+from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.runs.outcome import Outcome, aborted, complete, failed, pruned
 from tests.support.worker_processes import (
     NAME,
@@ -61,7 +61,7 @@ def test_a_dead_workers_trial_is_done_under_its_own_number(tmp_path: Path) -> No
     Reaper(queue_of(store, study).leases, study).abandon(dead.id)
     work_here(store, find_study(store, NAME))
 
-    record = study_record(store, study)
+    record = study_snapshot(store, study)
     assert [] == violations(store, study)
     store.close()
     assert [(0, "complete"), (1, "complete")] == [
@@ -81,7 +81,7 @@ def test_a_dead_workers_trial_is_done_under_its_own_number(tmp_path: Path) -> No
     ids=lambda each: each.reason if isinstance(each, Outcome) else None,
 )
 def test_every_end_has_a_state_of_its_own(outcome: Outcome, state: str) -> None:
-    ending = ended(outcome, 0.5)
+    ending = trial_result(outcome, 0.5)
 
     assert ending is not None
     assert state == ending.state

@@ -2,7 +2,7 @@
 
 import pytest
 
-from risexp.callbacks.early_stopping import Patience
+from risexp.callbacks.early_stopping import EarlyStopping
 from risexp.config.training import Phase
 from risexp.training.events import EpochEnded, Event, StopTraining
 from tests.support.recorded_runs import Told, followed, k_locs, plans_of
@@ -46,7 +46,7 @@ def test_a_patience_that_knows_no_phases_would_end_the_run_in_the_second() -> No
 def test_a_phase_that_begins_worse_ends_no_run() -> None:
     trainer = three_phases()
 
-    assert "finished" == followed(trainer, Patience(3, "joint")).reason
+    assert "finished" == followed(trainer, EarlyStopping(3, "joint")).reason
     assert 9 == trainer.progress.epoch
 
 
@@ -54,5 +54,5 @@ def test_a_phase_that_begins_worse_ends_no_run() -> None:
 def test_a_last_phase_that_becomes_no_better_still_does(patience: int) -> None:
     trainer = three_phases((*VALUES[:5], 9.0, 9.0, 9.0, 9.0))
 
-    assert "early-stop" == followed(trainer, Patience(patience, "joint")).reason
+    assert "early-stop" == followed(trainer, EarlyStopping(patience, "joint")).reason
     assert 5 + patience == trainer.progress.epoch

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from risexp.app.run.run import Machine
 from risexp.app.run.train import train
-from risexp.callbacks.leak_guard import Leak, Marks, scene_marks, stream_marks
+from risexp.callbacks.leak_guard import LeakGuard, Marks, scene_marks, stream_marks
 from risexp.config.layers import load_config
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
@@ -53,7 +53,7 @@ def test_validation_scenes_that_were_trained_on_end_the_run_before_it_begins(
     trainer = joint(3)
     training, validation = marks(device, "train", 0, 1024), marks(device, "validation", 0, 300)
 
-    outcome = guarded(trainer, Leak({"training": training, "validation": validation}))
+    outcome = guarded(trainer, LeakGuard({"training": training, "validation": validation}))
 
     assert ("leak", 4) == (outcome.reason, outcome.exit_code)
     assert outcome.sentence.startswith("300 of 300 marks of the validation occur in the training")
@@ -62,14 +62,14 @@ def test_validation_scenes_that_were_trained_on_end_the_run_before_it_begins(
 
 def test_one_shared_scene_is_enough(device: torch.device) -> None:
     training, validation = marks(device, "train", 0, 300), marks(device, "train", 299, 300)
-    guard = Leak({"training": training, "validation": validation})
+    guard = LeakGuard({"training": training, "validation": validation})
 
     assert guarded(joint(3), guard).sentence.startswith("1 of 300 marks")
 
 
 def test_splits_of_their_own_share_nothing(device: torch.device) -> None:
     training, validation = marks(device, "train", 0, 1024), marks(device, "validation", 0, 1024)
-    guard = Leak({"training": training, "validation": validation})
+    guard = LeakGuard({"training": training, "validation": validation})
 
     assert "finished" == guarded(joint(3), guard).reason
 
@@ -142,7 +142,7 @@ def test_no_stream_of_a_whole_long_run_is_one_of_the_validations() -> None:
     training = partial(stream_marks, 0, "train", 200 * 16_384)
     own, copied = (partial(stream_marks, 0, split, 4096) for split in ("validation", "train"))
 
-    ends = [guarded(joint(3), Leak({"training": training, "it": it})) for it in (own, copied)]
+    ends = [guarded(joint(3), LeakGuard({"training": training, "it": it})) for it in (own, copied)]
 
     assert ["finished", "leak"] == [each.reason for each in ends]
 

@@ -15,7 +15,7 @@ from risexp.model.network import Network
 from risexp.model.observation import Observation
 from risexp.model.prediction import Prediction
 from risexp.training.curriculum import curriculum
-from risexp.training.objective import Marking, Teacher
+from risexp.training.objective import Objective, ValidationLoss
 from tests.support.localisation import config_of
 
 CONFIG = config_of("network.width=16", "beta.start=0.3", "beta.final=0.3", preset="smoke")
@@ -33,17 +33,17 @@ def newborn(device: torch.device, kind: type[Network] = Network) -> Network:
 
 def apart(network: Network, device: torch.device, criterion: Criterion | None = None) -> float:
     """How far the loss of a validation is from that of training on the same scenes, relatively."""
-    scenes, teacher = drawn(device), Teacher.of(CONFIG, device)
+    scenes, teacher = drawn(device), Objective.of(CONFIG, device)
     taught = float(teacher(network.train(), scenes, PLAN).total.detach())
     judge = Validator.of(CONFIG, scenes)
-    judged = judge(network, PLAN.beta, criterion or Marking(teacher, PLAN))["loss"]
+    judged = judge(network, PLAN.beta, criterion or ValidationLoss(teacher, PLAN))["loss"]
     return abs(judged / taught - 1.0)
 
 
 def unblended(answer: Prediction, seen: Observation, scenes: Scenes) -> Tensor:
     """Plant the fault: the matrix that is scored holds no samples."""
     alone = effective(answer.predicted, seen.snr_db, alpha_base=CONFIG.covariance.alpha_base)
-    teacher = Teacher.of(CONFIG, scenes.frames.y.device)
+    teacher = Objective.of(CONFIG, scenes.frames.y.device)
     return teacher.mark(replace(answer, effective=alone), seen, scenes, PLAN).total
 
 
@@ -86,7 +86,7 @@ def k_acc(device: torch.device, localise: Localiser | None = None) -> tuple[floa
     (group,) = validator.groups
     with torch.no_grad():
         right = network.eval()(group.observation, PLAN.beta).count == scenes.truth.count
-    marking = Marking(Teacher.of(CONFIG, device), PLAN)
+    marking = ValidationLoss(Objective.of(CONFIG, device), PLAN)
     return validator(network, PLAN.beta, marking)["k_acc"], float(right.double().mean())
 
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from risexp.callbacks.learning_guards import Accounts
+from risexp.callbacks.learning_guards import EpochGuard
 from risexp.training.epoch_checks import Limits
 from risexp.training.events import EpochEnded
 from risexp.training.loss_meter import Losses
 from risexp.training.plan import Plan
 from tests.support.recorded_runs import Told, ended_of, guarded, joint, plans_of
 
-GUARD = Accounts(Limits())
+GUARD = EpochGuard(Limits())
 
 
 def told(total: float, weighted: Mapping[str, float]) -> Told:

@@ -14,25 +14,25 @@ from risexp.space.confirm import (
     unpruned,
     unused_seeds,
 )
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from tests.support.spaces import RIDGE, learning, planted
 
 EPOCHS: dict[str, object] = {"kind": "int", "low": 2, "high": 9}
 SEEDS = [11, 12, 13]
 
 
-def cheap(**more: Any) -> Charter:  # noqa: ANN401 - whatever a file may say
+def cheap(**more: Any) -> StudySpec:  # noqa: ANN401 - whatever a file may say
     """Of one epoch a trial, where the preset `smoke` says three."""
     fixed = {"training.epochs": 1, "training.patience": 1, "loss.cov": 0.3}
     said = {"base": "smoke", "fixed": fixed, **more}
-    return Charter.of(planted({"sampled.ridge": RIDGE}, **said))
+    return StudySpec.of(planted({"sampled.ridge": RIDGE}, **said))
 
 
-def full(charter: Charter, epochs: int | None = None) -> Charter:
+def full(charter: StudySpec, epochs: int | None = None) -> StudySpec:
     return confirming(charter, SEEDS, epochs, "full")
 
 
-def told(charter: Charter) -> tuple[int, int | None, int]:
+def told(charter: StudySpec) -> tuple[int, int | None, int]:
     training = charter.base.training
     return training.epochs, training.patience, training.seed
 
@@ -56,14 +56,16 @@ def test_no_trial_is_shorter_than_the_search_was() -> None:
     assert (
         5
         == full(
-            Charter.of(planted({"sampled.ridge": RIDGE}, base="smoke"), epochs=5)
+            StudySpec.of(planted({"sampled.ridge": RIDGE}, base="smoke"), epochs=5)
         ).base.training.epochs
     )
 
 
 def test_what_the_search_was_given_is_overruled() -> None:
     space = planted({"sampled.ridge": RIDGE}, base="smoke")
-    before = Charter.of(space, overrides=["training.seed=5", "loss.cov=0.2"], epochs=1, patience=1)
+    before = StudySpec.of(
+        space, overrides=["training.seed=5", "loss.cov=0.2"], epochs=1, patience=1
+    )
 
     after = full(before)
 
@@ -73,7 +75,7 @@ def test_what_the_search_was_given_is_overruled() -> None:
 
 
 def test_without_a_preset_it_is_the_defaults_that_are_full() -> None:
-    before = Charter.of(planted({"sampled.ridge": RIDGE}, fixed={"training.epochs": 2}))
+    before = StudySpec.of(planted({"sampled.ridge": RIDGE}, fixed={"training.epochs": 2}))
 
     assert RunConfig().training.epochs == full(before).base.training.epochs
 
@@ -91,7 +93,7 @@ def test_every_trial_has_every_seed() -> None:
 
 def test_epochs_that_vary_stay_each_trials_own() -> None:
     vary = {"sampled.ridge": RIDGE, "training.epochs": EPOCHS}
-    before = Charter.of(planted(vary, base="smoke", start={"training.epochs": 2}))
+    before = StudySpec.of(planted(vary, base="smoke", start={"training.epochs": 2}))
 
     after = full(before)
 
@@ -106,7 +108,7 @@ def test_epochs_that_vary_stay_each_trials_own() -> None:
 def test_a_seed_that_varied_gives_way_to_the_new_ones() -> None:
     vary = {"sampled.ridge": RIDGE, SEED: {"kind": "choice", "options": [0, 1]}}
 
-    after = full(Charter.of(planted(vary, base="smoke", start={SEED: 1})))
+    after = full(StudySpec.of(planted(vary, base="smoke", start={SEED: 1})))
 
     assert (11, SEEDS) == (after.base.training.seed, after.space.vary[SEED].ends())
 
@@ -115,7 +117,7 @@ def test_a_seed_that_varied_gives_way_to_the_new_ones() -> None:
 def test_the_scenes_are_others_than_those_that_chose_and_the_same_for_all(
     overrides: tuple[str, ...], seed: int
 ) -> None:
-    before = Charter.of(planted({"sampled.ridge": RIDGE}, base="smoke"), overrides=overrides)
+    before = StudySpec.of(planted({"sampled.ridge": RIDGE}, base="smoke"), overrides=overrides)
 
     after = full(before)
 
@@ -135,7 +137,7 @@ def test_the_scenes_are_others_than_those_that_chose_and_the_same_for_all(
     ],
 )
 def test_scenes_that_a_space_itself_decides_are_left_as_they_are(said: dict[str, Any]) -> None:
-    before = Charter.of(planted(**{"vary": {"sampled.ridge": RIDGE}, "base": "smoke", **said}))
+    before = StudySpec.of(planted(**{"vary": {"sampled.ridge": RIDGE}, "base": "smoke", **said}))
 
     assert not scenes_are_free(before.space)
     assert 0 == full(before).base.data.seed
@@ -149,7 +151,7 @@ def test_scenes_that_a_space_itself_decides_are_left_as_they_are(said: dict[str,
     ],
 )
 def test_a_space_that_asks_for_the_seed_cannot_be_confirmed(said: dict[str, Any]) -> None:
-    before = Charter.of(planted(**{"vary": {"sampled.ridge": RIDGE}, "base": "smoke", **said}))
+    before = StudySpec.of(planted(**{"vary": {"sampled.ridge": RIDGE}, "base": "smoke", **said}))
 
     with pytest.raises(SpaceInvalid, match=r"what training\.seed is"):
         full(before)
@@ -157,7 +159,7 @@ def test_a_space_that_asks_for_the_seed_cannot_be_confirmed(said: dict[str, Any]
 
 @pytest.mark.parametrize("derived", [full, lambda charter: unpruned(charter, "audit")])
 def test_no_trial_is_ended_early_and_none_is_learned_from(derived: Any) -> None:  # noqa: ANN401
-    after = derived(Charter.of(learning(sampler={"kind": "gp", "seed": 4})))
+    after = derived(StudySpec.of(learning(sampler={"kind": "gp", "seed": 4})))
 
     assert ("none", "random", 4) == (
         after.space.pruner.kind,
@@ -167,7 +169,7 @@ def test_no_trial_is_ended_early_and_none_is_learned_from(derived: Any) -> None:
 
 
 def test_a_trial_that_is_not_pruned_is_the_same_run() -> None:
-    before = Charter.of(learning(), overrides=["training.batch=8"], epochs=4)
+    before = StudySpec.of(learning(), overrides=["training.batch=8"], epochs=4)
     values = {**before.base_values(), "network.depth": 5}
 
     after = unpruned(before, "audit")
@@ -180,7 +182,7 @@ def test_a_trial_that_is_not_pruned_is_the_same_run() -> None:
 def test_it_is_the_same_after_it_was_written_down(derived: Any) -> None:  # noqa: ANN401
     after = derived(cheap())
 
-    assert after == Charter.from_json(after.as_json(), "study s")
+    assert after == StudySpec.from_json(after.as_json(), "study s")
 
 
 def test_seeds_that_were_used_are_passed_over() -> None:

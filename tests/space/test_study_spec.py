@@ -7,7 +7,7 @@ import pytest
 
 from risexp.config.layers import Layer
 from risexp.errors import ConfigInvalid, DataInvalid
-from risexp.space.study_spec import Charter, refusal
+from risexp.space.study_spec import StudySpec, refusal
 from tests.support.spaces import LEARNING, charter, learning, planted
 
 ENVIRONMENT = {"RISEXP__TRAINING__EPOCHS": "9", "RISEXP__DATA__SEED": "9", "HOME": "/root"}
@@ -15,7 +15,7 @@ ENVIRONMENT = {"RISEXP__TRAINING__EPOCHS": "9", "RISEXP__DATA__SEED": "9", "HOME
 
 def test_later_layers_win_and_what_varies_has_the_last_word() -> None:
     space = learning(fixed={"training.epochs": 8, "data.seed": 8, "validation.scenes": 80})
-    found = Charter.of(
+    found = StudySpec.of(
         space, environment=ENVIRONMENT, overrides=["data.seed=10"], epochs=11, patience=5
     )
 
@@ -43,7 +43,7 @@ def test_later_layers_win_and_what_varies_has_the_last_word() -> None:
 
 
 def test_the_environment_says_what_a_varied_field_is_in_trial_0_and_there_alone() -> None:
-    found = Charter.of(learning(), environment={"RISEXP__LOSS__COUNT": "0.75"})
+    found = StudySpec.of(learning(), environment={"RISEXP__LOSS__COUNT": "0.75"})
 
     assert found.base_values()["loss.count"] == 0.75
     assert found.resolve({"loss.count": 0.25}).config.loss.count == 0.25
@@ -79,7 +79,7 @@ def test_trial_0_is_the_base_itself() -> None:
 )
 def test_what_cannot_be_set_is_refused(given: Mapping[str, Any], said: str) -> None:
     with pytest.raises(ConfigInvalid) as caught:
-        Charter.of(learning(), **given)
+        StudySpec.of(learning(), **given)
 
     assert str(caught.value).startswith(said)
 
@@ -88,7 +88,7 @@ def test_epochs_that_the_space_varies_are_not_set_beside_it() -> None:
     lengths = planted({"training.epochs": {"kind": "int", "low": 2, "high": 9}}, base="smoke")
 
     with pytest.raises(ConfigInvalid, match=r"--epochs sets training\.epochs, which space planted"):
-        Charter.of(lengths, epochs=5)
+        StudySpec.of(lengths, epochs=5)
 
 
 def test_a_value_of_a_field_that_does_not_vary_is_refused() -> None:
@@ -142,20 +142,20 @@ def test_another_space_or_base_is_another_study(more: Mapping[str, object], said
 
 
 def test_what_is_set_over_a_space_is_part_of_the_study() -> None:
-    longer = Charter.of(learning(), epochs=4)
+    longer = StudySpec.of(learning(), epochs=4)
 
     assert charter().sha() != longer.sha()
-    assert longer.sha() == Charter.of(learning(), overrides=["training.epochs=4"]).sha()
+    assert longer.sha() == StudySpec.of(learning(), overrides=["training.epochs=4"]).sha()
 
 
 def test_a_charter_is_read_as_it_was_written() -> None:
-    written = Charter.of(
+    written = StudySpec.of(
         learning(pruner={"kind": "patient", "pruner": {"kind": "asha"}}),
         environment=ENVIRONMENT,
         patience=5,
     )
 
-    found = Charter.from_json(written.as_json(), "study s")
+    found = StudySpec.from_json(written.as_json(), "study s")
 
     assert written == found
     assert written.sha() == found.sha()
@@ -167,7 +167,7 @@ def test_a_charter_that_comes_to_another_base_is_refused() -> None:
     written["base"] |= {"loss.cov": 0.7}
 
     with pytest.raises(DataInvalid) as caught:
-        Charter.from_json(written, "study s")
+        StudySpec.from_json(written, "study s")
 
     assert str(caught.value).startswith("study s was begun with loss.cov = 0.7 (now 0.1): go on")
 
@@ -177,4 +177,4 @@ def test_a_charter_that_comes_to_another_base_is_refused() -> None:
 )
 def test_what_is_no_charter_is_refused(change: Mapping[str, object]) -> None:
     with pytest.raises(DataInvalid, match="study s"):
-        Charter.from_json({**charter().as_json(), **change}, "study s")
+        StudySpec.from_json({**charter().as_json(), **change}, "study s")

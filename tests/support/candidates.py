@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from risexp.app.promotion.evaluate_candidates import Contest
+from risexp.app.promotion.evaluate_candidates import Evaluation
 from risexp.registry.evidence import Evidence
 from risexp.runs.folder import RunFolder
 from risexp.runs.journal import Journal
 from risexp.runs.labels import Labels
 from risexp.runs.outcome import complete
 from risexp.training.checkpoint import Checkpoint, config_tree
-from risexp.training.checkpoint_store import Owner, Vault
+from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from risexp.training.progress import Progress
 from risexp.training.state import State, copied
 from tests.support.networks import awake, network_config
@@ -31,12 +31,14 @@ def kept(name: str, seed: int = 0, labels: Labels | None = None) -> RunFolder:
         state=State(copied(weights), copied(weights), {}, {}, Progress(epoch=3), seed),
         temperature=1.2,
     )
-    Vault(folder.attempts()[-1], Owner(name, folder.config_sha)).save(checkpoint)
+    CheckpointStore(folder.attempts()[-1], CheckpointOwner(name, folder.config_sha)).save(
+        checkpoint
+    )
     folder.close(complete("finished", 3))
     return folder
 
 
-def answering(found: Evidence) -> Callable[..., Contest]:
+def answering(found: Evidence) -> Callable[..., Evaluation]:
     """A contest that ends as a test wants it to."""
-    told = Contest(found.candidate, found.champion, found.nomp, found.snr_db, found.ms_ratio)
+    told = Evaluation(found.candidate, found.champion, found.nomp, found.snr_db, found.ms_ratio)
     return lambda *_: told

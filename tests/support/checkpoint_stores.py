@@ -5,11 +5,11 @@ from functools import cache
 from pathlib import Path
 
 from risexp.training.checkpoint import Checkpoint
-from risexp.training.checkpoint_store import Owner, Vault, best, newest
+from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore, best, newest
 from risexp.training.progress import Best
 from tests.support.trainers import checkpoints, small_config
 
-OWNER = Owner("run-1", small_config().sha())
+OWNER = CheckpointOwner("run-1", small_config().sha())
 
 
 @cache
@@ -27,9 +27,9 @@ def five_epochs() -> tuple[Checkpoint, ...]:
     )
 
 
-def filled(folder: Path, checkpoints: tuple[Checkpoint, ...]) -> Vault:
+def filled(folder: Path, checkpoints: tuple[Checkpoint, ...]) -> CheckpointStore:
     """A vault in which these were saved one after another."""
-    vault = Vault(folder / "run", OWNER)
+    vault = CheckpointStore(folder / "run", OWNER)
     for checkpoint in checkpoints:
         vault.save(checkpoint)
     return vault

@@ -17,7 +17,7 @@ from risexp.config.run import RunConfig
 from risexp.data import freezing
 from risexp.data.frames import Scenes
 from risexp.data.freezing import freeze, scene_request
-from risexp.data.manifest import Manifest, Request, digest_of
+from risexp.data.manifest import FrozenSetManifest, Request, digest_of
 from risexp.data.shards import sha256_of
 
 Json = dict[str, Any]
@@ -41,7 +41,7 @@ def ignored(_count: int) -> None:
     pass
 
 
-def frozen(folder: Path, request: Request | None = None) -> Manifest:
+def frozen(folder: Path, request: Request | None = None) -> FrozenSetManifest:
     manifest, _ = freeze(folder, request or request_of(), "cpu", ignored)
     return manifest
 
@@ -93,13 +93,13 @@ def killed_early(folder: Path) -> None:
     (folder / "shard-00000.partial").mkdir(parents=True)
     (folder / "shard-00000.partial" / "y.npy").write_bytes(b"half an arr")
     (folder / ".lock").touch()
-    promise = freezing.Progress(request=request_of()).model_dump_json()
+    promise = freezing.FreezeProgress(request=request_of()).model_dump_json()
     (folder / "progress.json").write_text(promise, encoding="utf-8")
 
 
 def sealed(said: Json) -> str:
     """The digest of a manifest that was changed on purpose."""
-    manifest = Manifest.model_validate_json(json.dumps(said))
+    manifest = FrozenSetManifest.model_validate_json(json.dumps(said))
     return digest_of(manifest.request, manifest.shards)
 
 

@@ -13,20 +13,20 @@ from mlflow.entities import Run
 from risexp.app.doctor.check import Check, Diagnosis
 from risexp.app.doctor.examine import examine
 from risexp.app.run.sync import sync
-from risexp.app.search.study_record import StudyRecord, say_of_study, study_labels
+from risexp.app.search.study_record import StudyUploader, say_of_study, study_labels
 from risexp.hpo.search.suggest import suggest
 from risexp.hpo.store.address import embedded as studies_url
-from risexp.hpo.store.store import Store, open_store
-from risexp.hpo.studies.facts import charter_of
+from risexp.hpo.store.store import StudyStore, open_store
+from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import StudyRef, find_study
 from risexp.hpo.studies.table import study_table
 from risexp.hpo.trials.claim import Claim
-from risexp.hpo.trials.trial_result import Ending
+from risexp.hpo.trials.trial_result import TrialResult
 from risexp.runs.folder import RunFolder, find_run
 from risexp.runs.outcome import complete, pruned
 from risexp.tracking.stores import embedded
-from risexp.training.checkpoint_store import Owner as Holder
-from risexp.training.checkpoint_store import Vault
+from risexp.training.checkpoint_store import CheckpointOwner as Holder
+from risexp.training.checkpoint_store import CheckpointStore
 from tests.support.searches import begun
 from tests.support.trainers import checkpoints
 from tests.support.uploads import K_LOCS, finished, new_run, place, stored, train
@@ -34,9 +34,9 @@ from tests.support.worker_processes import owner, queue_of
 
 NAME = "toy"
 ENDINGS = (
-    (complete("finished", 3), Ending("complete", "finished", min(K_LOCS))),
-    (pruned("others are better"), Ending("pruned", "pruned")),
-    (complete("finished", 3), Ending("complete", "finished", min(K_LOCS))),
+    (complete("finished", 3), TrialResult("complete", "finished", min(K_LOCS))),
+    (pruned("others are better"), TrialResult("pruned", "pruned")),
+    (complete("finished", 3), TrialResult("complete", "finished", min(K_LOCS))),
 )
 
 WAITS = {"toy: end": "warn"}
@@ -57,7 +57,7 @@ def search_in_order() -> None:
 
 
 @contextmanager
-def the_study(begin: int = 0) -> Iterator[tuple[Store, StudyRef]]:
+def the_study(begin: int = 0) -> Iterator[tuple[StudyStore, StudyRef]]:
     """The store of the home, and its study; begun, or with more trials, where that is asked for."""
     store = open_store(studies_url())
     try:
@@ -66,11 +66,11 @@ def the_study(begin: int = 0) -> Iterator[tuple[Store, StudyRef]]:
         store.close()
 
 
-def taken(store: Store, study: StudyRef) -> tuple[Claim, RunFolder]:
+def taken(store: StudyStore, study: StudyRef) -> tuple[Claim, RunFolder]:
     """The next trial in a worker's hands, and its folder."""
     claim = queue_of(store, study).claim(owner())
     assert claim is not None
-    charter = charter_of(study.name, study.facts)
+    charter = spec_from_facts(study.name, study.facts)
     values = claim.suggest(lambda trial: suggest(charter, trial))
     labels = study_labels(study, "smoke", embedded())
     told = replace(labels, trial=claim.number, searched=values)
@@ -82,17 +82,17 @@ def trained(claim: Claim, folder: RunFolder) -> None:
     train(folder)
     *_, attempt = folder.attempts()
     for checkpoint in checkpoints(len(K_LOCS), folder.run_id):
-        Vault(attempt, Holder(folder.run_id, checkpoint.config_sha)).save(checkpoint)
+        CheckpointStore(attempt, Holder(folder.run_id, checkpoint.config_sha)).save(checkpoint)
     for step, score in enumerate(K_LOCS, start=1):
         claim.report(step, score)
 
 
-def sent(store: Store, study: StudyRef) -> None:
+def sent(store: StudyStore, study: StudyRef) -> None:
     """Send the study's record, as whoever looks after a search does."""
-    with StudyRecord(study, embedded()):
+    with StudyUploader(study, embedded()):
         pass
     sync((), None)
-    table = study_table(store, study, charter_of(study.name, study.facts).space)
+    table = study_table(store, study, spec_from_facts(study.name, study.facts).space)
     assert say_of_study(embedded(), study, table) is None
 
 

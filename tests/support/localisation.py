@@ -16,7 +16,7 @@ from risexp.covariance.factored import FactoredCovariance
 from risexp.data.frames import Frames, Scenes, Truth, join
 from risexp.data.scenes import SceneGenerator, panel_of, source_steering
 from risexp.estimation.grid import search_grid
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.inference.estimate import Estimate
 from risexp.inference.spectral import Spectral, Spectrum
@@ -98,7 +98,7 @@ def label(config: RunConfig, scenes: Scenes) -> FactoredCovariance:
 
 def on_label(config: RunConfig, spectrum: Spectrum) -> Localiser:
     """A spectrum of the label covariance, told the count."""
-    spectral = Spectral(Setting.of(config), spectrum)
+    spectral = Spectral(ReceiverModel.of(config), spectrum)
     return lambda scenes: spectral.locate(label(config, scenes), scenes.truth.count)
 
 
@@ -115,7 +115,7 @@ def localiser(name: str, config: RunConfig) -> Localiser:
 
 def off_grid(config: RunConfig, truth: Truth) -> float:
     """Least distance of a true source from a grid point, in steps along its longest axis."""
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     grid = search_grid(setting.panel, setting.view, truth.count.device)
     points = points_of(truth)[truth.present]
     gaps = (points.unsqueeze(1) - grid.candidates.double()).abs() / grid.steps.double()

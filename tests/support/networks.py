@@ -13,7 +13,7 @@ from risexp.config.training import LocalisationSpectrum
 from risexp.covariance.effective import effective
 from risexp.data.frames import Frames, Scenes
 from risexp.data.scenes import panel_of, source_steering
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.estimate import Estimate
 from risexp.inference.localise import Localiser
 from risexp.model.counting import CountLaw
@@ -153,4 +153,4 @@ def localised(
     spectrum: LocalisationSpectrum = "pointers",
 ) -> Estimate:
     """Where a prediction says the sources are."""
-    return Localiser(Setting.of(config), spectrum)(prediction, frames)
+    return Localiser(ReceiverModel.of(config), spectrum)(prediction, frames)

@@ -14,7 +14,7 @@ from risexp.data.frames import Scenes, Truth
 from risexp.data.scenes import panel_of
 from risexp.loss.heat_term import source_cells
 from risexp.loss.perfect import SURE, perfect_prediction
-from risexp.loss.prediction_pair import Guess
+from risexp.loss.prediction_pair import PredictionPair
 from risexp.loss.settings import TermSettings
 from risexp.loss.target import Target
 from risexp.loss.terms import Term
@@ -112,8 +112,10 @@ def orthogonal_prediction(target: Target) -> Prediction:
     return replace(best_prediction(target), angle_factor=angle, range_factor=ranges)
 
 
-def guess_of(prediction: Prediction, target: Target, settings: TermSettings = SETTINGS) -> Guess:
-    return Guess(prediction, target, settings)
+def guess_of(
+    prediction: Prediction, target: Target, settings: TermSettings = SETTINGS
+) -> PredictionPair:
+    return PredictionPair(prediction, target, settings)
 
 
 def scored(
@@ -150,7 +152,7 @@ def _given(gradient: Tensor | None) -> bool:
     return gradient is not None
 
 
-def term_faults(term: Term, guess: Guess, best: Prediction) -> list[str]:
+def term_faults(term: Term, guess: PredictionPair, best: Prediction) -> list[str]:
     """What a term lacks: positive on a random guess, zero at its best, a gradient that is some."""
     value, least = term(guess), scored(term, best, guess.target, guess.settings)
     errors, faults = value.detach(), []

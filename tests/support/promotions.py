@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
-from risexp.registry.evidence import Answered, Evidence
+from risexp.registry.evidence import Evidence, ScoredAnswers
 from risexp.registry.promotion import Promotion, Step, promote
 from risexp.registry.versions import Registry, Version
-from risexp.tracking.stores import Store, in_environment
+from risexp.tracking.stores import TrackingStore, in_environment
 from tests.support.estimates import estimate_at, truth_at
 
 SCENES = 4000
@@ -79,10 +79,10 @@ def answered(
     *,
     scenes: int = SCENES,
     ece: float = 0.02,
-) -> Answered:
+) -> ScoredAnswers:
     """One who is right in these shares of the scenes; who has more is right wherever less are."""
     hard = torch.rand(scenes, generator=torch.Generator().manual_seed(seed))
-    return Answered(scored(hard < k_acc, hard < success), ms_per_scene=2.0, ece=ece)
+    return ScoredAnswers(scored(hard < k_acc, hard < success), ms_per_scene=2.0, ece=ece)
 
 
 def evidence(**changes: Any) -> Evidence:  # noqa: ANN401 - whatever a test wants to be different
@@ -107,11 +107,11 @@ def alone(**changes: Any) -> Evidence:  # noqa: ANN401 - likewise
     return evidence(champion=None, ms_ratio=None, same_data=None, **changes)
 
 
-def a_run(store: Store) -> str:
+def a_run(store: TrackingStore) -> str:
     """A run that a version can come from; its id in MLflow."""
-    from risexp.tracking.client import Runs
+    from risexp.tracking.client import TrackingClient
 
-    runs = Runs(store)
+    runs = TrackingClient(store)
     return runs.create(runs.experiment("risexp"), "train-1", {"risexp.run": "train-1"}, 0)
 
 
@@ -135,7 +135,7 @@ def _plain(version: Version) -> tuple[int, dict[str, str], str]:
     return version.number, dict(version.tags), version.card
 
 
-def killed_at(step: Step, store: Store, promotion: Promotion) -> int | None:
+def killed_at(step: Step, store: TrackingStore, promotion: Promotion) -> int | None:
     """Promote in a process that the system kills at a step; how it ended."""
     process = SERVER.Process(target=_promote_and_die, args=(step, store, promotion))
     process.start()
@@ -145,7 +145,7 @@ def killed_at(step: Step, store: Store, promotion: Promotion) -> int | None:
     return code
 
 
-def _promote_and_die(step: Step, store: Store, promotion: Promotion) -> None:
+def _promote_and_die(step: Step, store: TrackingStore, promotion: Promotion) -> None:
     def reached(now: Step) -> None:
         if now == step:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from risexp.callbacks.guard import Guard, Reading, Watch
-from risexp.callbacks.run_loop import Observer, follow
+from risexp.callbacks.guard import Guard, GuardCallback, Reading
+from risexp.callbacks.run_loop import Callback, run_loop
 from risexp.config.training import Phase
 from risexp.runs.outcome import Outcome
 from risexp.training.events import (
@@ -163,14 +163,14 @@ def k_locs(*values: float) -> Telling:
     return telling(*({**SCORES, "k_loc": value} for value in values))
 
 
-def followed(trainer: Told, *observers: Observer) -> Outcome:
+def followed(trainer: Told, *observers: Callback) -> Outcome:
     """How a run under these observers ends."""
-    return follow(trainer, observers, "run-1", lambda _: None)
+    return run_loop(trainer, observers, "run-1", lambda _: None)
 
 
 def guarded(trainer: Told, *guards: Guard) -> Outcome:
     """How a run under these guards ends."""
-    watch = Watch(guards)
+    watch = GuardCallback(guards)
     return followed(trainer, watch, watch.enforce)
 
 

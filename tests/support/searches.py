@@ -11,15 +11,15 @@ from risexp.app.search.study_record import study_labels
 from risexp.app.search.trial import train_trial
 from risexp.hpo.search.distributions import stored
 from risexp.hpo.search.suggest import suggest
-from risexp.hpo.store.store import Store
-from risexp.hpo.studies.facts import charter_of, facts_of
-from risexp.hpo.studies.start import Beginning
+from risexp.hpo.store.store import StudyStore
+from risexp.hpo.studies.facts import facts_from_spec, spec_from_facts
+from risexp.hpo.studies.start import StudyStart
 from risexp.hpo.studies.start_points import base_point
-from risexp.hpo.studies.study import Plan, StudyRef, open_study
-from risexp.hpo.trials.trial_result import Ending
-from risexp.hpo.workers.worker import Job, Result, Train, Worker
+from risexp.hpo.studies.study import StudyPlan, StudyRef, open_study
+from risexp.hpo.trials.trial_result import TrialResult
+from risexp.hpo.workers.worker import Job, JobResult, Train, Worker
 from risexp.space.spec import SearchSpace
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from tests.support.spaces import planted
 from tests.support.worker_processes import owner, queue_of
 
@@ -41,20 +41,22 @@ def tiny(**more: Any) -> SearchSpace:  # noqa: ANN401 - whatever a file may say
     return planted(RATE, **said)
 
 
-def begun(store: Store, name: str, trials: int = 1, space: SearchSpace | None = None) -> StudyRef:
+def begun(
+    store: StudyStore, name: str, trials: int = 1, space: SearchSpace | None = None
+) -> StudyRef:
     """A study of such a space, with nobody at work; or the same one, opened again."""
-    charter = Charter.of(tiny() if space is None else space)
-    return open_study(store, Beginning.new(charter, (base_point(charter),), {}).plan(name, trials))
+    charter = StudySpec.of(tiny() if space is None else space)
+    return open_study(store, StudyStart.new(charter, (base_point(charter),), {}).plan(name, trials))
 
 
-Past = tuple[Mapping[str, JsonValue], Sequence[float], Ending]
+Past = tuple[Mapping[str, JsonValue], Sequence[float], TrialResult]
 """What a trial had, what it reported from epoch 1 on, and how it ended."""
 
 
-def past(store: Store, name: str, charter: Charter, trials: Sequence[Past]) -> StudyRef:
+def past(store: StudyStore, name: str, charter: StudySpec, trials: Sequence[Past]) -> StudyRef:
     """A study that is over, of these trials."""
     given = [stored(charter.space.vary, values) for values, _, _ in trials]
-    study = open_study(store, Plan(name, len(trials), facts_of(charter), given))
+    study = open_study(store, StudyPlan(name, len(trials), facts_from_spec(charter), given))
     queue = queue_of(store, study)
     for _, reports, ending in trials:
         claim = queue.claim(owner())
@@ -66,13 +68,13 @@ def past(store: Store, name: str, charter: Charter, trials: Sequence[Past]) -> S
     return study
 
 
-def train(job: Job, study: StudyRef, machine: Machine = CPU) -> Result:
+def train(job: Job, study: StudyRef, machine: Machine = CPU) -> JobResult:
     """A trial, trained as a worker's process trains it."""
     return train_trial(job, machine, study_labels(study, "smoke", None))
 
 
-def work(store: Store, study: StudyRef, how: Train) -> tuple[int, list[str]]:
+def work(store: StudyStore, study: StudyRef, how: Train) -> tuple[int, list[str]]:
     """The exit code of one worker, and what it said."""
     said: list[str] = []
-    worker = Worker(store, study, charter_of(study.name, study.facts), owner(), how)
+    worker = Worker(store, study, spec_from_facts(study.name, study.facts), owner(), how)
     return worker.run(said.append), said

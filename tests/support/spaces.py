@@ -5,7 +5,7 @@ from typing import Any
 
 from risexp.space.check import SpaceReport, check_space
 from risexp.space.spec import SearchSpace
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 
 RIDGE: Mapping[str, object] = {"kind": "log", "low": 1e-4, "high": 1e-2}
 CODEBOOK: Mapping[str, object] = {"kind": "choice", "options": ["dft", "balanced", "random"]}
@@ -38,9 +38,9 @@ def learning(**more: Any) -> SearchSpace:  # noqa: ANN401 - whatever a file may 
     return planted(**{"vary": LEARNING, "base": "smoke", **more})
 
 
-def charter(space: SearchSpace | None = None) -> Charter:
+def charter(space: SearchSpace | None = None) -> StudySpec:
     """Of a space under nothing else."""
-    return Charter.of(learning() if space is None else space)
+    return StudySpec.of(learning() if space is None else space)
 
 
 def checked(vary: Mapping[str, object], **more: object) -> SpaceReport:

@@ -7,22 +7,22 @@ from typing import Any
 
 from optuna.pruners import NopPruner
 
-from risexp.app.search.search import Wanted
+from risexp.app.search.search import SearchRequest
 from risexp.app.search.worker import owner_of
 from risexp.config.run import RunConfig
-from risexp.hpo.search.samplers import sampler_of
+from risexp.hpo.search.samplers import build_sampler
 from risexp.hpo.search.suggest import suggest
 from risexp.hpo.store.address import embedded
 from risexp.hpo.store.store import open_store
-from risexp.hpo.studies.facts import charter_of
+from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import end_of, find_study
 from risexp.hpo.trials.queue import Queue
-from risexp.hpo.trials.trial_result import Ending
-from risexp.hpo.workers.pool import Death, Post
+from risexp.hpo.trials.trial_result import TrialResult
+from risexp.hpo.workers.pool import WorkerDeath, WorkerSpec
 from risexp.runs.folder import RunFolder, create_run
 from risexp.space.spec import SearchSpace
 from risexp.training.checkpoint import Checkpoint, config_tree
-from risexp.training.checkpoint_store import Owner, Vault
+from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from risexp.training.curriculum import curriculum
 from tests.support.searches import BLINK
 from tests.support.trainers import checkpoints
@@ -40,7 +40,7 @@ SPACE = SearchSpace.model_validate(
         "pruner": {"kind": "none"},
     }
 )
-WANTED = Wanted(SPACE, "terms", trials=2, device="cpu", tracking="off", unchecked=True)
+WANTED = SearchRequest(SPACE, "terms", trials=2, device="cpu", tracking="off", unchecked=True)
 HELPS = {"loss.subspace"}
 """Fields whose weight makes the toy better; all others make it worse."""
 
@@ -54,14 +54,14 @@ class Office:
     turns: Iterator[Turn]
     studies: list[str]
     trained: list[str]
-    ends: Mapping[str, Ending]
+    ends: Mapping[str, TrialResult]
     """Of trials, by their runs, that do not become complete."""
 
 
 class Hand:
     """A crew of one that does a trial between two looks, with scores by what is tried."""
 
-    def __init__(self, office: Office, post: Post) -> None:
+    def __init__(self, office: Office, post: WorkerSpec) -> None:
         words = dict(zip(post.command[1::2], post.command[2::2], strict=True))
         self.study, self.token = words["--study"], words["--crew"]
         self.pids: tuple[int, ...] = (1,)
@@ -72,7 +72,7 @@ class Hand:
         self._office.studies.append(self.study)
         self.store = open_store(embedded())
 
-    def look(self) -> list[Death]:
+    def look(self) -> list[WorkerDeath]:
         return []
 
     def progressed(self) -> None:
@@ -91,8 +91,8 @@ class Hand:
     def train(self) -> None:
         store = self.store
         study = find_study(store, self.study)
-        charter, me = charter_of(study.name, study.facts), owner_of(self.token, 1)
-        queue = Queue(store, study, sampler_of(charter, me.id, 0), NopPruner())
+        charter, me = spec_from_facts(study.name, study.facts), owner_of(self.token, 1)
+        queue = Queue(store, study, build_sampler(charter, me.id, 0), NopPruner())
         claim = None if end_of(store, study) else queue.claim(me)
         if claim is None:
             self.pids = ()
@@ -101,7 +101,7 @@ class Hand:
         scores = scores_of(charter.resolve(values).config.flat())
         keep(claim.run_id, charter.resolve(values).config, scores)
         claim.report(1, scores["k_loc"])
-        ending = Ending("complete", "finished", scores["k_loc"])
+        ending = TrialResult("complete", "finished", scores["k_loc"])
         claim.finish(self._office.ends.get(claim.run_id, ending))
         self._office.trained.append(claim.run_id)
 
@@ -122,7 +122,7 @@ def keep(run: str, config: RunConfig, scores: Mapping[str, float]) -> None:
 
 def put(folder: RunFolder, scores: Mapping[str, float]) -> None:
     """A checkpoint with these scores into a new attempt at a run."""
-    vault = Vault(folder.begin({}), Owner(folder.run_id, folder.config_sha))
+    vault = CheckpointStore(folder.begin({}), CheckpointOwner(folder.run_id, folder.config_sha))
     tree, kept = config_tree(folder.config()), checkpoint()
     scores = {**kept.scores, **scores}
     vault.save(replace(kept, run_id=folder.run_id, config=tree, scores=scores))

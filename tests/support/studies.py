@@ -11,9 +11,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from pydantic import JsonValue
 
 from risexp.hpo.search.distributions import distribution, stored
-from risexp.hpo.search.samplers import sampler_of
+from risexp.hpo.search.samplers import build_sampler
 from risexp.hpo.search.suggest import suggest
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 
 Values = dict[str, JsonValue]
 Score = Callable[[Values], float]
@@ -42,11 +42,11 @@ def claimed_again(study: Study, number: int, sampler: BaseSampler) -> Trial:
 
 
 def worked(
-    charter: Charter, score: Score, trials: int, worker: str = "w0", study: Study | None = None
+    charter: StudySpec, score: Score, trials: int, worker: str = "w0", study: Study | None = None
 ) -> list[Values]:
     """The values of trials that one worker claims and tells, none through the study's asking."""
     shared = study_of() if study is None else study
-    sampler, found = sampler_of(charter, worker, 0), list[Values]()
+    sampler, found = build_sampler(charter, worker, 0), list[Values]()
     for _ in range(trials):
         trial = claimed(shared, sampler)
         found.append(suggest(charter, trial))
@@ -55,7 +55,7 @@ def worked(
     return found
 
 
-def had(charter: Charter, values: Mapping[str, JsonValue], **more: Any) -> FrozenTrial:  # noqa: ANN401 - Optuna's
+def had(charter: StudySpec, values: Mapping[str, JsonValue], **more: Any) -> FrozenTrial:  # noqa: ANN401 - Optuna's
     """A trial that had these values; `state`, `value` and the rest as Optuna names them."""
     vary = charter.space.vary
     return create_trial(

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from risexp.hpo.store.leases import Attempt, Leases
-from risexp.hpo.store.store import Store
-from risexp.hpo.studies.start import Beginning
+from risexp.hpo.store.store import StudyStore
+from risexp.hpo.studies.start import StudyStart
 from risexp.hpo.studies.start_points import base_point
 from risexp.hpo.studies.study import StudyRef, open_study
-from risexp.hpo.trials.invariants import TrialRecord
-from risexp.hpo.trials.snapshot import study_record
-from risexp.hpo.workers.worker import Job, Result, Train, Worker
+from risexp.hpo.trials.invariants import TrialSnapshot
+from risexp.hpo.trials.snapshot import study_snapshot
+from risexp.hpo.workers.worker import Job, JobResult, Train, Worker
 from risexp.runs.outcome import complete
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from tests.support.spaces import charter, learning
 from tests.support.worker_processes import owner
 
@@ -23,8 +23,8 @@ CHARTER = charter(learning(pruner={"kind": "none"}))
 DONE = complete("finished", 3)
 
 
-def searched(store: Store, trials: int, of: Charter = CHARTER) -> StudyRef:
-    return open_study(store, Beginning.new(of, (base_point(of),), {}).plan("toy", trials))
+def searched(store: StudyStore, trials: int, of: StudySpec = CHARTER) -> StudyRef:
+    return open_study(store, StudyStart.new(of, (base_point(of),), {}).plan("toy", trials))
 
 
 @dataclass
@@ -34,12 +34,12 @@ class Toy:
     endings: Iterator[Any]
     jobs: list[Job] = field(default_factory=list)
 
-    def __call__(self, job: Job) -> Result:
+    def __call__(self, job: Job) -> JobResult:
         self.jobs.append(job)
         ending = next(self.endings)
         if isinstance(ending, BaseException):
             raise ending
-        return ending if isinstance(ending, Result) else Result(ending, None)
+        return ending if isinstance(ending, JobResult) else JobResult(ending, None)
 
 
 def toy(*endings: object) -> Toy:
@@ -48,34 +48,34 @@ def toy(*endings: object) -> Toy:
     def all_of_them() -> Iterator[object]:
         yield from endings
         while True:
-            yield Result(DONE, 1.5)
+            yield JobResult(DONE, 1.5)
 
     return Toy(all_of_them())
 
 
-def worker(store: Store, study: StudyRef, train: Train) -> Worker:
+def worker(store: StudyStore, study: StudyRef, train: Train) -> Worker:
     return Worker(store, study, CHARTER, owner(), train)
 
 
-def work(store: Store, study: StudyRef, train: Train) -> tuple[int, list[str]]:
+def work(store: StudyStore, study: StudyRef, train: Train) -> tuple[int, list[str]]:
     """The exit code of one worker, and what it said."""
     said: list[str] = []
     code = worker(store, study, train).run(said.append)
     return code, said
 
 
-def trials(store: Store, study: StudyRef) -> tuple[TrialRecord, ...]:
-    return study_record(store, study).trials
+def trials(store: StudyStore, study: StudyRef) -> tuple[TrialSnapshot, ...]:
+    return study_snapshot(store, study).trials
 
 
-def states(store: Store, study: StudyRef) -> list[str]:
+def states(store: StudyStore, study: StudyRef) -> list[str]:
     return [each.state for each in trials(store, study)]
 
 
-def reasons(store: Store, study: StudyRef) -> list[object]:
+def reasons(store: StudyStore, study: StudyRef) -> list[object]:
     found = store.storage.get_all_trials(study.id)
     return [each.user_attrs.get("reason") for each in found]
 
 
-def attempts(store: Store, study: StudyRef) -> list[Attempt]:
+def attempts(store: StudyStore, study: StudyRef) -> list[Attempt]:
     return Leases(store, study.uid).attempts()

@@ -17,8 +17,8 @@ from risexp.training.batches import KeyedBatches
 from risexp.training.checkpoint import Checkpoint, config_tree
 from risexp.training.events import EpochEnded, Event
 from risexp.training.plan import Plan
-from risexp.training.replay import Objective
-from risexp.training.setup import Lesson, trainer_of
+from risexp.training.replay import BatchObjective
+from risexp.training.setup import TrainSetup, build_trainer
 from risexp.training.state import State
 from risexp.training.trainer import Trainer, Validate
 
@@ -122,7 +122,7 @@ def small_network(device: torch.device = CPU) -> Small:
 def small_trainer(
     config: RunConfig | None = None,
     *,
-    objective: Objective = small_loss,
+    objective: BatchObjective = small_loss,
     validate: Validate = scored,
     batches: Callable[[KeyedBatches], KeyedBatches] = lambda batches: batches,
     device: torch.device = CPU,
@@ -133,7 +133,7 @@ def small_trainer(
 ) -> Trainer:
     """A trainer of the small network, with whatever the test wants to be different."""
     config = config or small_config()
-    lesson = Lesson(
+    lesson = TrainSetup(
         network=network or small_network(device),
         part_of=part_of,
         objective=objective,
@@ -141,7 +141,7 @@ def small_trainer(
         balance=balance or nn.Identity(),
     )
     generator = SceneGenerator(config.physics, config.data, device)
-    trainer = trainer_of(config, lesson, generator, warm=warm, resumed=resumed)
+    trainer = build_trainer(config, lesson, generator, warm=warm, resumed=resumed)
     return replace(trainer, batches=batches(trainer.batches))
 
 

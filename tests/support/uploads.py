@@ -20,7 +20,7 @@ from mlflow.entities import Run
 from torch import tensor
 from werkzeug.serving import make_server
 
-from risexp.callbacks.confusion_recorder import Confusions, LastConfusions
+from risexp.callbacks.confusion_recorder import ConfusionRecorder, LastConfusions
 from risexp.callbacks.recorder import Recorder
 from risexp.config.run import RunConfig
 from risexp.evaluation.counting import Confusions as Found
@@ -30,11 +30,11 @@ from risexp.runs.journal import Journal
 from risexp.runs.journal_format import read_journal
 from risexp.runs.labels import Labels, write_labels
 from risexp.runs.outcome import Outcome, complete
-from risexp.tracking.client import Runs
+from risexp.tracking.client import TrackingClient
 from risexp.tracking.sent_metrics import selected_keys, sent_values
-from risexp.tracking.stores import Store
-from risexp.tracking.upload_state import Progress, Spool
-from risexp.tracking.uploader import Sender, Sent
+from risexp.tracking.stores import TrackingStore
+from risexp.tracking.upload_state import UploadProgress, UploadState
+from risexp.tracking.uploader import Uploader, UploadResult
 from risexp.training.curriculum import curriculum
 from risexp.training.events import EpochEnded, Event
 from risexp.training.progress import Progress as Trained
@@ -85,7 +85,7 @@ def together(program: str, processes: int, home: Path) -> list[object]:
     return [json.loads(process.communicate()[0]) for process in begun]
 
 
-def place(store: Store) -> Store:
+def place(store: TrackingStore) -> TrackingStore:
     """Put empty tables where a store is to be."""
     assert store.database is not None
     store.database.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def train(folder: RunFolder, epochs: range = range(1, 4)) -> None:
         lambda plan: ended_of(plan, {**SCORES, "k_loc": K_LOCS[(plan.epoch - 1) % 3]}),
         Trained(epoch=epochs.start - 1),
     )
-    followed(trainer, validated, Recorder(journal, dict), Confusions(journal, last))
+    followed(trainer, validated, Recorder(journal, dict), ConfusionRecorder(journal, last))
 
 
 def confused(epoch: int) -> Found:
@@ -139,20 +139,20 @@ def finished(name: str, outcome: Outcome | None = None, labels: Labels | None = 
 
 def sent(
     folder: RunFolder,
-    store: Store,
-    runs: Runs,
+    store: TrackingStore,
+    runs: TrackingClient,
     *,
     live: bool = False,
     reached: Callable[[str], None] = lambda _: None,
-) -> Sent:
+) -> UploadResult:
     """What one pass of a sender brings into a store."""
-    with Spool(folder.path).sending():
-        return Sender(Spool(folder.path), store.name, runs, reached).drain(live=live)
+    with UploadState(folder.path).sending():
+        return Uploader(UploadState(folder.path), store.name, runs, reached).drain(live=live)
 
 
-def progress_of(folder: RunFolder) -> Progress:
+def progress_of(folder: RunFolder) -> UploadProgress:
     """How far a record has come."""
-    found = Spool(folder.path).progress()
+    found = UploadState(folder.path).progress()
     assert found is not None
     return found
 
@@ -167,7 +167,7 @@ def due(folder: RunFolder) -> list[Value]:
     )
 
 
-def held(folder: RunFolder, store: Store) -> list[Value]:
+def held(folder: RunFolder, store: TrackingStore) -> list[Value]:
     """All values that a store holds of a run, duplicates included."""
     question = (
         "SELECT m.key, m.step, m.timestamp, m.value FROM metrics m JOIN tags t USING (run_uuid) "
@@ -179,7 +179,7 @@ def held(folder: RunFolder, store: Store) -> list[Value]:
     )
 
 
-def run_ids(folder: RunFolder, store: Store) -> list[str]:
+def run_ids(folder: RunFolder, store: TrackingStore) -> list[str]:
     """The store's ids of all runs that are there, and not deleted, under a run's name."""
     question = (
         "SELECT r.run_uuid FROM runs r JOIN tags t USING (run_uuid) WHERE t.key = 'risexp.run' "
@@ -188,14 +188,14 @@ def run_ids(folder: RunFolder, store: Store) -> list[str]:
     return [str(row[0]) for row in ask(store, question, folder.run_id)]
 
 
-def ask(store: Store, question: str, *values: str) -> list[tuple[Any, ...]]:
+def ask(store: TrackingStore, question: str, *values: str) -> list[tuple[Any, ...]]:
     """Rows of a store's own file, past MLflow."""
     assert store.database is not None
     with closing(sqlite3.connect(store.database)) as connection:
         return connection.execute(question, values).fetchall()
 
 
-def artifacts_of(folder: RunFolder, store: Store) -> set[str]:
+def artifacts_of(folder: RunFolder, store: TrackingStore) -> set[str]:
     """The names of a run's files in a store."""
     (run_id,) = run_ids(folder, store)
     assert store.artifacts is not None
@@ -204,7 +204,7 @@ def artifacts_of(folder: RunFolder, store: Store) -> set[str]:
 
 
 @contextmanager
-def served(database: Store, folder: Path, port: int = 0) -> Iterator[int]:
+def served(database: TrackingStore, folder: Path, port: int = 0) -> Iterator[int]:
     """MLflow's own server over a store's file, in a thread: its port."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what MLflow's server imports is its own affair
@@ -230,7 +230,7 @@ def served(database: Store, folder: Path, port: int = 0) -> Iterator[int]:
             server.server_close()
 
 
-def stored(folder: RunFolder, store: Store) -> Run:
+def stored(folder: RunFolder, store: TrackingStore) -> Run:
     """What MLflow says of the one run under a name."""
     (run_id,) = run_ids(folder, store)
     return MlflowClient(store.uri).get_run(run_id)

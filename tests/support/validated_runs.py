@@ -9,7 +9,7 @@ from risexp.runs.folder import RunFolder
 from risexp.runs.journal import Journal
 from risexp.runs.outcome import Outcome, complete
 from risexp.training.checkpoint import config_tree
-from risexp.training.checkpoint_store import Owner, Vault
+from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from tests.support.checkpoint_stores import five_epochs
 from tests.support.networks import awake, network_config
 from tests.support.recorded_runs import SCORES
@@ -50,5 +50,5 @@ def with_network(name: str, seed: int) -> RunFolder:
     state = replace(checkpoint.state, averaged=awake(config, seed=seed).state_dict())
     mine = replace(checkpoint, run_id=name, config=config_tree(config), state=state)
     (attempt,) = folder.attempts()
-    Vault(attempt, Owner(name, mine.config_sha)).save(mine)
+    CheckpointStore(attempt, CheckpointOwner(name, mine.config_sha)).save(mine)
     return folder

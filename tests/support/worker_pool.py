@@ -7,20 +7,20 @@ from contextlib import contextmanager
 
 from pydantic import JsonValue
 
-from risexp.app.search.search import Searched, Wanted, search
+from risexp.app.search.search import SearchRequest, SearchResult, search
 from risexp.app.search.worker import owner_of
 from risexp.hpo.search.suggest import suggest
 from risexp.hpo.store.address import embedded
-from risexp.hpo.store.store import Store
-from risexp.hpo.studies.facts import charter_of
+from risexp.hpo.store.store import StudyStore
+from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import StudyRef, end_of, find_study
 from risexp.hpo.studies.table import StudyTable
-from risexp.hpo.trials.trial_result import Ending
-from risexp.hpo.workers.pool import Death, Post
+from risexp.hpo.trials.trial_result import TrialResult
+from risexp.hpo.workers.pool import WorkerDeath, WorkerSpec
 from tests.support.searches import tiny
 from tests.support.worker_processes import opened, queue_of
 
-WANTED = Wanted(tiny(), "toy", trials=3, device="cpu", tracking="off", unchecked=True)
+WANTED = SearchRequest(tiny(), "toy", trials=3, device="cpu", tracking="off", unchecked=True)
 
 
 SCORES = (5.0, 3.0, 4.0, 2.0, 6.0, 7.0, 8.0)
@@ -29,7 +29,9 @@ SCORES = (5.0, 3.0, 4.0, 2.0, 6.0, 7.0, 8.0)
 class Hands:
     """A crew of one that does a trial, or whatever it is told to, between two looks."""
 
-    def __init__(self, given: Sequence[Post], acts: Iterator[Callable[["Hands"], None]]) -> None:
+    def __init__(
+        self, given: Sequence[WorkerSpec], acts: Iterator[Callable[["Hands"], None]]
+    ) -> None:
         (self.post,) = given
         self.pids: tuple[int, ...] = (os.getpid(),)
         self.gave_up = False
@@ -37,7 +39,7 @@ class Hands:
         self.asked = 0
         self.trained: list[int] = []
         self.killed: list[int] = []
-        self.deaths: list[Death] = []
+        self.deaths: list[WorkerDeath] = []
         self.reports: tuple[int, ...] = (1,)
         self.score: Callable[[int, Mapping[str, JsonValue]], float] = lambda each, _: SCORES[each]
         self._acts = acts
@@ -56,13 +58,13 @@ class Hands:
     def start(self) -> None:
         self.started = True
 
-    def look(self) -> list[Death]:
+    def look(self) -> list[WorkerDeath]:
         seen, self.deaths = self.deaths, []
         return seen
 
     def kill(self, pid: int) -> None:
         self.killed.append(pid)
-        self.deaths.append(Death(0, pid, -9, self.post.log))
+        self.deaths.append(WorkerDeath(0, pid, -9, self.post.log))
 
     def progressed(self) -> None:
         pass
@@ -88,12 +90,12 @@ def train(hands: Hands) -> None:
         if claim is None:
             hands.pids = ()
             return
-        charter = charter_of(found.name, found.facts)
+        charter = spec_from_facts(found.name, found.facts)
         values = claim.suggest(lambda trial: suggest(charter, trial))
         score = hands.score(claim.number, values)
         for step in hands.reports:
             claim.report(step, score)
-        claim.finish(Ending("complete", "finished", score))
+        claim.finish(TrialResult("complete", "finished", score))
         hands.trained.append(claim.number)
 
 
@@ -101,7 +103,7 @@ def die(hands: Hands, code: int = -9) -> None:
     """Claim a trial, and end with it."""
     with study() as (store, found):
         queue_of(store, found).claim(owner_of(hands.token, hands.pids[0]))
-        hands.deaths.append(Death(0, hands.pids[0], code, hands.post.log))
+        hands.deaths.append(WorkerDeath(0, hands.pids[0], code, hands.post.log))
         if end_of(store, found) is not None:
             hands.pids = ()
 
@@ -112,13 +114,13 @@ def hear(number: int) -> Callable[[Hands], None]:
 
 
 @contextmanager
-def study(name: str = "toy") -> Iterator[tuple[Store, StudyRef]]:
+def study(name: str = "toy") -> Iterator[tuple[StudyStore, StudyRef]]:
     """The store of this home, and its study."""
     with opened(embedded()) as store:
         yield store, find_study(store, name)
 
 
-def searched(wanted: Wanted = WANTED) -> tuple[Searched, list[StudyTable], list[str]]:
+def searched(wanted: SearchRequest = WANTED) -> tuple[SearchResult, list[StudyTable], list[str]]:
     """How it ended, what was shown and what was said."""
     shown: list[StudyTable] = []
     said: list[str] = []
@@ -126,7 +128,7 @@ def searched(wanted: Wanted = WANTED) -> tuple[Searched, list[StudyTable], list[
     return found, shown, said
 
 
-def states(found: Searched) -> list[str]:
+def states(found: SearchResult) -> list[str]:
     return [each.state for each in found.table.trials]
 
 

@@ -16,15 +16,15 @@ from optuna.pruners import NopPruner
 from optuna.samplers import RandomSampler
 
 from risexp.core.failpoint import CRASH_AT, STOP_AT, Point
-from risexp.hpo.store.leases import TTL_S, Attempt, Fenced, Leases, Owner
-from risexp.hpo.store.store import Store, open_store
-from risexp.hpo.studies.study import Plan, StudyRef, find_study
+from risexp.hpo.store.leases import TTL_S, Attempt, Fenced, LeaseOwner, Leases
+from risexp.hpo.store.store import StudyStore, open_store
+from risexp.hpo.studies.study import StudyPlan, StudyRef, find_study
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.invariants import Violation, every
 from risexp.hpo.trials.queue import Queue
 from risexp.hpo.trials.reaper import Reaper
-from risexp.hpo.trials.snapshot import study_record
-from risexp.hpo.trials.trial_result import Ending
+from risexp.hpo.trials.snapshot import study_snapshot
+from risexp.hpo.trials.trial_result import TrialResult
 
 STEPS = 5
 """Of the toy."""
@@ -49,17 +49,17 @@ SERVER.set_forkserver_preload(
 )
 
 
-def plan(trials: int, **facts: object) -> Plan:
+def plan(trials: int, **facts: object) -> StudyPlan:
     """A study of so many trials."""
-    return Plan(NAME, trials, facts, [{"x": 0.5}])
+    return StudyPlan(NAME, trials, facts, [{"x": 0.5}])
 
 
-def owner(device: str = "cpu") -> Owner:
+def owner(device: str = "cpu") -> LeaseOwner:
     """A worker in this process that no other one is."""
-    return Owner(uuid.uuid4().hex, socket.gethostname(), os.getpid(), device)
+    return LeaseOwner(uuid.uuid4().hex, socket.gethostname(), os.getpid(), device)
 
 
-def queue_of(store: Store, study: StudyRef, ttl_s: float = TTL_S) -> Queue:
+def queue_of(store: StudyStore, study: StudyRef, ttl_s: float = TTL_S) -> Queue:
     """A worker's view of a study."""
     return Queue(store, study, RandomSampler(), NopPruner(), ttl_s)
 
@@ -81,10 +81,10 @@ def train(claim: Claim, pace_s: float = 0.0) -> None:
         if step not in claim.reports:
             time.sleep(pace_s)
         claim.report(step, score(drawn, step))
-    claim.finish(Ending("complete", "finished", score(drawn, STEPS)))
+    claim.finish(TrialResult("complete", "finished", score(drawn, STEPS)))
 
 
-def work(url: str, me: Owner, ttl_s: float, pace_s: float) -> None:
+def work(url: str, me: LeaseOwner, ttl_s: float, pace_s: float) -> None:
     """A worker: until nothing is left to be done, by itself or by those that may die."""
     store = open_store(url)
     queue = queue_of(store, find_study(store, NAME), ttl_s)
@@ -101,14 +101,14 @@ def work(url: str, me: Owner, ttl_s: float, pace_s: float) -> None:
             continue
 
 
-def work_here(store: Store, study: StudyRef, ttl_s: float = TTL_S) -> None:
+def work_here(store: StudyStore, study: StudyRef, ttl_s: float = TTL_S) -> None:
     """Train whatever waits, in this process."""
     queue, me = queue_of(store, study, ttl_s), owner()
     while (claim := queue.claim(me)) is not None:
         train(claim)
 
 
-def bury_all(store: Store, study: StudyRef) -> None:
+def bury_all(store: StudyStore, study: StudyRef) -> None:
     """Give back whatever anybody held: a supervisor saw them end, and a lease's time is over."""
     queue = queue_of(store, study, ttl_s=0.0)
     reaper = Reaper(queue.leases, study, patience_s=0.0)
@@ -118,12 +118,12 @@ def bury_all(store: Store, study: StudyRef) -> None:
         reaper.look()
 
 
-def violations(store: Store, study: StudyRef) -> list[Violation]:
+def violations(store: StudyStore, study: StudyRef) -> list[Violation]:
     """What is wrong with a study nobody works on any more."""
-    return every(study_record(store, study))
+    return every(study_snapshot(store, study))
 
 
-def begun(store: Store, study: StudyRef) -> list[Attempt]:
+def begun(store: StudyStore, study: StudyRef) -> list[Attempt]:
     """All attempts, but for those that found their trial finished by another one."""
     attempts = Leases(store, study.uid).attempts()
     return [each for each in attempts if each.ended != "void"]
@@ -179,7 +179,7 @@ def is_stopped(process: ForkServerProcess) -> bool:
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Store]:
+def opened(url: str) -> Iterator[StudyStore]:
     """A store, closed in the end."""
     store = open_store(url)
     try:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from risexp.tracking.client import Runs
-    from risexp.tracking.stores import Store
+    from risexp.tracking.client import TrackingClient
+    from risexp.tracking.stores import TrackingStore
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> "Store":
+def store(tmp_path_factory: pytest.TempPathFactory) -> "TrackingStore":
     from risexp.tracking.stores import store_named
     from tests.support.uploads import place
 
@@ -18,7 +18,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> "Store":
 
 
 @pytest.fixture(scope="session")
-def runs(store: "Store") -> "Runs":
-    from risexp.tracking.client import Runs
+def runs(store: "TrackingStore") -> "TrackingClient":
+    from risexp.tracking.client import TrackingClient
 
-    return Runs(store)
+    return TrackingClient(store)

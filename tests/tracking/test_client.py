@@ -12,9 +12,9 @@ from risexp.runs.journal import Journal
 from risexp.runs.journal_format import read_journal
 from risexp.runs.labels import Labels
 from risexp.runs.outcome import Outcome, aborted, complete, failed, pruned, signalled
-from risexp.tracking.client import Runs
-from risexp.tracking.stores import Store
-from risexp.tracking.upload_state import INTERRUPTED, Spool, link, recorded_as
+from risexp.tracking.client import TrackingClient
+from risexp.tracking.stores import TrackingStore
+from risexp.tracking.upload_state import INTERRUPTED, UploadState, link, recorded_as
 from tests.support.uploads import (
     artifacts_of,
     due,
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def test_every_selected_value_is_there_once_with_the_journals_time(
-    store: Store, runs: Runs
+    store: TrackingStore, runs: TrackingClient
 ) -> None:
     folder = finished("exact")
 
@@ -48,7 +48,7 @@ def test_every_selected_value_is_there_once_with_the_journals_time(
     ]
 
 
-def test_what_is_sent_already_is_not_sent_again(store: Store, runs: Runs) -> None:
+def test_what_is_sent_already_is_not_sent_again(store: TrackingStore, runs: TrackingClient) -> None:
     folder = finished("again")
     sent(folder, store, runs)
     before = held(folder, store)
@@ -57,10 +57,12 @@ def test_what_is_sent_already_is_not_sent_again(store: Store, runs: Runs) -> Non
 
     assert (0, 0) == (told.lines, told.points)
     assert before == held(folder, store)
-    assert 0 == Spool(folder.path).unsent()
+    assert 0 == UploadState(folder.path).unsent()
 
 
-def test_a_folder_that_forgot_how_far_it_was_finds_its_run_again(store: Store, runs: Runs) -> None:
+def test_a_folder_that_forgot_how_far_it_was_finds_its_run_again(
+    store: TrackingStore, runs: TrackingClient
+) -> None:
     folder = finished("forgetful")
     first = sent(folder, store, runs)
     (folder.path / "mlflow.json").unlink()
@@ -73,7 +75,7 @@ def test_a_folder_that_forgot_how_far_it_was_finds_its_run_again(store: Store, r
 
 
 def test_a_run_of_the_same_name_in_another_home_is_another_run(
-    store: Store, runs: Runs, own_home: Path, monkeypatch: pytest.MonkeyPatch
+    store: TrackingStore, runs: TrackingClient, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = sent(finished("wide-007"), store, runs)
     monkeypatch.setenv("RISEXP_HOME", str(own_home / "other"))
@@ -83,7 +85,9 @@ def test_a_run_of_the_same_name_in_another_home_is_another_run(
     assert one.run_id != other.run_id
 
 
-def test_the_best_epoch_is_what_a_run_is_ranked_by(store: Store, runs: Runs) -> None:
+def test_the_best_epoch_is_what_a_run_is_ranked_by(
+    store: TrackingStore, runs: TrackingClient
+) -> None:
     folder = finished("ranked")
 
     sent(folder, store, runs)
@@ -93,7 +97,9 @@ def test_the_best_epoch_is_what_a_run_is_ranked_by(store: Store, runs: Runs) -> 
     assert 3.5 == latest["val/k_loc"]
 
 
-def test_what_is_no_finite_number_is_counted_and_named_never_sent(store: Store, runs: Runs) -> None:
+def test_what_is_no_finite_number_is_counted_and_named_never_sent(
+    store: TrackingStore, runs: TrackingClient
+) -> None:
     folder = new_run("nonfinite")
     train(folder)
     values = {"val/k_loc": math.inf, "val/range_rmse": math.nan, "beta": 0.5}
@@ -121,7 +127,7 @@ def test_what_is_no_finite_number_is_counted_and_named_never_sent(store: Store, 
     ],
 )
 def test_how_a_run_ended_is_its_status_and_its_reason(
-    store: Store, runs: Runs, outcome: Outcome, status: str, reason: str
+    store: TrackingStore, runs: TrackingClient, outcome: Outcome, status: str, reason: str
 ) -> None:
     folder = finished(f"ended-{outcome.status}-{reason}", outcome)
 
@@ -132,7 +138,9 @@ def test_how_a_run_ended_is_its_status_and_its_reason(
     assert outcome.status == run.data.tags["risexp.state"]
 
 
-def test_a_run_that_ended_ended_when_its_journal_did(store: Store, runs: Runs) -> None:
+def test_a_run_that_ended_ended_when_its_journal_did(
+    store: TrackingStore, runs: TrackingClient
+) -> None:
     folder = finished("times")
 
     sent(folder, store, runs)
@@ -142,7 +150,9 @@ def test_a_run_that_ended_ended_when_its_journal_did(store: Store, runs: Runs) -
     assert (lines[0].time, lines[-1].time) == (info.start_time, info.end_time)
 
 
-def test_a_run_that_was_killed_can_go_on_and_says_so(store: Store, runs: Runs) -> None:
+def test_a_run_that_was_killed_can_go_on_and_says_so(
+    store: TrackingStore, runs: TrackingClient
+) -> None:
     folder = new_run("killed")
     train(folder)
 
@@ -150,10 +160,10 @@ def test_a_run_that_was_killed_can_go_on_and_says_so(store: Store, runs: Runs) -
 
     run = stored(folder, store)
     assert ("RUNNING", INTERRUPTED) == (run.info.status, run.data.tags["risexp.state"])
-    assert 0 == Spool(folder.path).unsent()
+    assert 0 == UploadState(folder.path).unsent()
 
 
-def test_a_run_that_is_trained_is_running(store: Store, runs: Runs) -> None:
+def test_a_run_that_is_trained_is_running(store: TrackingStore, runs: TrackingClient) -> None:
     folder = new_run("running")
     train(folder)
 
@@ -164,7 +174,7 @@ def test_a_run_that_is_trained_is_running(store: Store, runs: Runs) -> None:
 
 
 def test_a_resumed_run_goes_on_in_the_same_run_and_writes_no_step_twice(
-    store: Store, runs: Runs
+    store: TrackingStore, runs: TrackingClient
 ) -> None:
     folder = new_run("resumed")
     train(folder, range(1, 3))
@@ -185,7 +195,9 @@ def test_a_resumed_run_goes_on_in_the_same_run_and_writes_no_step_twice(
     assert ("FINISHED", "2") == (run.info.status, run.data.tags["risexp.attempt"])
 
 
-def test_a_run_carries_its_configuration_its_code_and_its_data(store: Store, runs: Runs) -> None:
+def test_a_run_carries_its_configuration_its_code_and_its_data(
+    store: TrackingStore, runs: TrackingClient
+) -> None:
     folder = finished("described", labels=Labels(preset="smoke"))
 
     sent(folder, store, runs)
@@ -204,7 +216,9 @@ def test_a_run_carries_its_configuration_its_code_and_its_data(store: Store, run
     )
 
 
-def test_an_experiment_says_what_its_runs_are_ranked_by(store: Store, runs: Runs) -> None:
+def test_an_experiment_says_what_its_runs_are_ranked_by(
+    store: TrackingStore, runs: TrackingClient
+) -> None:
     sent(finished("primary"), store, runs)
 
     found = MlflowClient(store.uri).get_experiment_by_name("risexp")
@@ -215,7 +229,9 @@ def test_an_experiment_says_what_its_runs_are_ranked_by(store: Store, runs: Runs
     assert "smaller is better" in found.tags["mlflow.note.content"]
 
 
-def test_a_note_tells_how_it_went_beside_chance_and_references(store: Store, runs: Runs) -> None:
+def test_a_note_tells_how_it_went_beside_chance_and_references(
+    store: TrackingStore, runs: TrackingClient
+) -> None:
     folder = finished("told")
 
     sent(folder, store, runs)
@@ -226,7 +242,9 @@ def test_a_note_tells_how_it_went_beside_chance_and_references(store: Store, run
     assert "| K accuracy | 0.612 | 0.213 | 0.676 | 0.668 |" in note
 
 
-def test_a_run_that_somebody_deleted_is_not_made_again(store: Store, runs: Runs) -> None:
+def test_a_run_that_somebody_deleted_is_not_made_again(
+    store: TrackingStore, runs: TrackingClient
+) -> None:
     folder = new_run("deleted")
     train(folder)
     MlflowClient(store.uri).delete_run(sent(folder, store, runs, live=True).run_id)
@@ -239,7 +257,7 @@ def test_a_run_that_somebody_deleted_is_not_made_again(store: Store, runs: Runs)
 
 
 def test_a_run_that_a_request_made_after_all_is_deleted_in_the_end(
-    store: Store, runs: Runs
+    store: TrackingStore, runs: TrackingClient
 ) -> None:
     folder = new_run("twice")
     train(folder)
@@ -254,7 +272,9 @@ def test_a_run_that_a_request_made_after_all_is_deleted_in_the_end(
     assert [told.run_id] == run_ids(folder, store)
 
 
-def test_a_run_of_which_nothing_is_written_is_nowhere(store: Store, runs: Runs) -> None:
+def test_a_run_of_which_nothing_is_written_is_nowhere(
+    store: TrackingStore, runs: TrackingClient
+) -> None:
     folder = new_run("silent")
 
     told = sent(folder, store, runs)
@@ -265,7 +285,7 @@ def test_a_run_of_which_nothing_is_written_is_nowhere(store: Store, runs: Runs) 
 
 
 def test_an_error_is_there_with_its_traceback_and_without_its_secrets(
-    store: Store, runs: Runs
+    store: TrackingStore, runs: TrackingClient
 ) -> None:
     error = OSError("postgresql://me:planted-secret-3@host/db is away")
     folder = finished("secretive", failed(error))
@@ -279,7 +299,7 @@ def test_an_error_is_there_with_its_traceback_and_without_its_secrets(
     assert "planted-secret" not in stored(folder, store).data.tags["mlflow.note.content"]
 
 
-def test_a_run_knows_its_own_id_in_the_store(store: Store, runs: Runs) -> None:
+def test_a_run_knows_its_own_id_in_the_store(store: TrackingStore, runs: TrackingClient) -> None:
     folder = finished("linked")
 
     told = sent(folder, store, runs)

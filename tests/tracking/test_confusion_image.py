@@ -4,15 +4,17 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from risexp.tracking.client import Runs
+from risexp.tracking.client import TrackingClient
 from risexp.tracking.confusion_image import BY_SNR, KEY
-from risexp.tracking.stores import Store
+from risexp.tracking.stores import TrackingStore
 from tests.support.uploads import artifacts_of, finished, sent, stored
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
 
-def test_confusions_are_there_by_epoch_and_as_pictures(store: Store, runs: Runs) -> None:
+def test_confusions_are_there_by_epoch_and_as_pictures(
+    store: TrackingStore, runs: TrackingClient
+) -> None:
     folder = finished("confused")
 
     sent(folder, store, runs)
@@ -29,7 +31,9 @@ def test_confusions_are_there_by_epoch_and_as_pictures(store: Store, runs: Runs)
     assert "True" == stored(folder, store).data.tags["mlflow.loggedImages"]
 
 
-def test_pictures_have_the_names_that_mlflow_gives_them(store: Store, runs: Runs) -> None:
+def test_pictures_have_the_names_that_mlflow_gives_them(
+    store: TrackingStore, runs: TrackingClient
+) -> None:
     folder = finished("pictured")
     run_id = sent(folder, store, runs).run_id
     ours = {name for name in artifacts_of(folder, store) if name.startswith("images/")}

@@ -15,8 +15,8 @@ from risexp.errors import InvalidInput
 from risexp.runs.labels import Labels
 from risexp.runs.outcome import complete
 from risexp.tracking.launch_uploader import Tracking, recorded, tracking_of
-from risexp.tracking.stores import Store, store_named
-from risexp.tracking.upload_state import INTERRUPTED, Spool
+from risexp.tracking.stores import TrackingStore, store_named
+from risexp.tracking.upload_state import INTERRUPTED, UploadState
 from risexp.tracking.uploader_process import follow
 from tests.support.uploads import (
     ask,
@@ -47,7 +47,7 @@ def test_a_server_that_is_down_for_a_whole_run_gets_every_value_once_later(
     away = f"http://127.0.0.1:{port}"
     folder = finished("lonely", labels=Labels(store=away))
     looks = iter([False, False, True])
-    follow(Spool(folder.path), store_named(away), lambda _: next(looks), said.append)
+    follow(UploadState(folder.path), store_named(away), lambda _: next(looks), said.append)
     behind = place(store_named(f"sqlite:///{tmp_path}/behind/mlflow.db"))
 
     with served(behind, tmp_path / "served", port):
@@ -101,15 +101,15 @@ def test_a_server_that_never_answers_delays_the_end_by_no_more_than_the_limit() 
     # Given the time, the sender would have said that the server does not answer.
     assert "" == (folder.path / "sender.log").read_text("utf-8")
     assert 1 == len(told)
-    assert 0 < Spool(folder.path).unsent()
+    assert 0 < UploadState(folder.path).unsent()
     assert b"Basic " + base64.b64encode(b"me:planted-secret") in request
 
 
-def test_a_run_whose_training_was_killed_is_sent_to_its_last_line(store: Store) -> None:
+def test_a_run_whose_training_was_killed_is_sent_to_its_last_line(store: TrackingStore) -> None:
     folder = new_run("orphan")
     train(folder)
 
-    follow(Spool(folder.path), store, lambda _: True, pytest.fail)
+    follow(UploadState(folder.path), store, lambda _: True, pytest.fail)
 
     assert due(folder) == held(folder, store)
     assert INTERRUPTED == progress_of(folder).ending
@@ -128,7 +128,7 @@ def test_a_sender_tries_again_until_the_store_is_there(tmp_path: Path) -> None:
             place(store)
         return len(looks) == 4
 
-    follow(Spool(folder.path), store, is_over, said.append)
+    follow(UploadState(folder.path), store, is_over, said.append)
 
     assert [0.0, 2.0, 4.0, 1.0] == looks
     assert 2 == len(said)
@@ -147,7 +147,7 @@ def test_a_run_that_nobody_wants_recorded_is_not(own_home: Path) -> None:
     assert not (folder.path / "sender.log").exists()
 
 
-def test_a_run_stays_in_the_store_it_is_in(store: Store) -> None:
+def test_a_run_stays_in_the_store_it_is_in(store: TrackingStore) -> None:
     folder = finished("settled")
     sync_to(folder.run_id, store)
 
@@ -160,7 +160,7 @@ def test_a_run_stays_in_the_store_it_is_in(store: Store) -> None:
     assert store.name == progress_of(folder).store
 
 
-def sync_to(name: str, store: Store) -> None:
+def sync_to(name: str, store: TrackingStore) -> None:
     (synced,) = sync([name], store.name)
     assert synced.state == "sent", synced.sentence
 

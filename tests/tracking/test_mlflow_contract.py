@@ -8,13 +8,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
-from risexp.tracking.stores import Store
+from risexp.tracking.stores import TrackingStore
 
 KEY = "val/k_loc"
 
 
 @pytest.fixture(scope="session")
-def client(store: Store) -> MlflowClient:
+def client(store: TrackingStore) -> MlflowClient:
     return MlflowClient(store.uri)
 
 

@@ -6,10 +6,10 @@ from risexp.errors import DataInvalid, InvalidInput
 from risexp.runs.labels import Labels, Parent, read_labels, write_labels
 from risexp.runs.source import Source
 from risexp.tracking.artifacts import told_files
-from risexp.tracking.attempt import Failure, tried
+from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.confusion_image import draw_bins, draw_confusion, is_drawn, picture_files
 from risexp.tracking.payload import attempt_tags, datasets_of, described_tags, params_of
-from risexp.tracking.upload_state import Progress, Spool
+from risexp.tracking.upload_state import UploadProgress, UploadState
 from tests.support.trainers import small_config
 from tests.support.uploads import new_run
 
@@ -62,7 +62,7 @@ def test_tags_of_the_caller_hold_no_secret_and_no_novel() -> None:
     folder = new_run("tagged")
     labels = Labels(tags={"risexp.url": "http://me:planted@host", "risexp.long": "x" * 9_000})
 
-    tags = described_tags(Spool(folder.path), labels)
+    tags = described_tags(UploadState(folder.path), labels)
 
     assert "http://***@host" == tags["risexp.url"]
     assert 500 == len(tags["risexp.long"])
@@ -103,15 +103,15 @@ def test_labels_and_progress_that_were_edited_are_refused(tmp_path: Path, text: 
     with pytest.raises(DataInvalid, match=r"labels\.json"):
         read_labels(tmp_path)
     with pytest.raises(DataInvalid, match=r"mlflow\.json"):
-        Spool(tmp_path).progress()
+        UploadState(tmp_path).progress()
 
 
 def test_progress_comes_back_as_it_was_saved(tmp_path: Path) -> None:
-    progress = Progress("embedded", "1", "abc", 17, 2, 1_000, described=True, ending="0f")
+    progress = UploadProgress("embedded", "1", "abc", 17, 2, 1_000, described=True, ending="0f")
 
-    Spool(tmp_path).save(progress)
+    UploadState(tmp_path).save(progress)
 
-    assert progress == Spool(tmp_path).progress()
+    assert progress == UploadState(tmp_path).progress()
 
 
 def test_pieces_of_a_journal_end_where_its_lines_do() -> None:
@@ -119,7 +119,7 @@ def test_pieces_of_a_journal_end_where_its_lines_do() -> None:
 
     folder = new_run("pieces")
     train(folder)
-    spool = Spool(folder.path)
+    spool = UploadState(folder.path)
     whole = spool.lines()
 
     pieces = list(spool.pieces(0, 3))
@@ -179,7 +179,7 @@ def test_what_failed_is_a_sentence_without_secrets(monkeypatch: pytest.MonkeyPat
         message = "500 from http://me:other@host:\nplanted-secret " + "x" * 1_000
         raise ValueError(message)
 
-    failure = tried(fail)
+    failure = attempt(fail)
 
     assert isinstance(failure, Failure)
     assert failure.sentence.startswith("ValueError: 500 from http://***@host: *** xxx")
@@ -197,7 +197,7 @@ def test_a_silent_server_is_told_in_few_words(error: Exception, said: str) -> No
     def fail() -> None:
         raise error
 
-    assert Failure(f"the store does not answer ({said})", error) == tried(fail)
+    assert Failure(f"the store does not answer ({said})", error) == attempt(fail)
 
 
 def test_our_own_sentences_are_passed_on() -> None:
@@ -206,4 +206,4 @@ def test_our_own_sentences_are_passed_on() -> None:
     def fail() -> None:
         raise error
 
-    assert Failure("name a store", error) == tried(fail)
+    assert Failure("name a store", error) == attempt(fail)

@@ -12,9 +12,9 @@ import pytest
 from mlflow import MlflowClient
 
 from risexp.tracking import schema
-from risexp.tracking.client import Runs
+from risexp.tracking.client import TrackingClient
 from risexp.tracking.schema import prepare
-from risexp.tracking.stores import Store, embedded, store_named
+from risexp.tracking.stores import TrackingStore, embedded, store_named
 from tests.support.postgres import postgres
 from tests.support.uploads import due, finished, made_by_four, place, sent, together
 
@@ -38,7 +38,7 @@ with in_environment(embedded()):
 """
 
 
-def tables(store: Store) -> set[str]:
+def tables(store: TrackingStore) -> set[str]:
     assert store.database is not None
     with closing(sqlite3.connect(store.database)) as connection:
         return {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
@@ -71,7 +71,7 @@ def test_a_database_of_a_server_is_made_once_and_holds_a_run_as_its_journal_does
     with postgres() as server:
         store = store_named(server.create("mlflow"))
         told = together(MAKE_IN.format(uri=store.uri), 3, own_home)
-        runs = Runs(store)
+        runs = TrackingClient(store)
         folder = finished("served")
         run_id = sent(folder, store, runs).run_id
         (folder.path / "mlflow.json").unlink()

@@ -7,8 +7,8 @@ from mlflow import MlflowClient
 
 from risexp.runs.labels import Labels, Parent
 from risexp.tracking.attempt import Failure
-from risexp.tracking.client import Runs
-from risexp.tracking.stores import Store, store_named
+from risexp.tracking.client import TrackingClient
+from risexp.tracking.stores import TrackingStore, store_named
 from risexp.tracking.study_run import Saying, say_of_parent
 from tests.support.uploads import (
     finished,
@@ -19,7 +19,9 @@ from tests.support.uploads import (
 pytestmark = pytest.mark.usefixtures("own_home")
 
 
-def test_a_trial_is_a_child_of_its_study_with_what_was_searched(store: Store, runs: Runs) -> None:
+def test_a_trial_is_a_child_of_its_study_with_what_was_searched(
+    store: TrackingStore, runs: TrackingClient
+) -> None:
     parent = Parent("wide", "wide@1700000000000", 1_700_000_000_000)
     searched = {"training.optimizer.lr": 0.02, "count.kind": "ordinal"}
     trials = [
@@ -53,7 +55,7 @@ def test_a_trial_is_a_child_of_its_study_with_what_was_searched(store: Store, ru
 
 
 def test_a_study_is_told_of_before_and_after_its_trials_in_one_run(
-    store: Store, runs: Runs, own_home: Path
+    store: TrackingStore, runs: TrackingClient, own_home: Path
 ) -> None:
     parent = Parent("narrow", "narrow@1", 1_000)
     place = own_home / "mlruns" / "runs"

@@ -3,8 +3,8 @@
 import pytest
 
 from risexp.tracking import uploader as sender
-from risexp.tracking.client import Runs
-from risexp.tracking.stores import Store
+from risexp.tracking.client import TrackingClient
+from risexp.tracking.stores import TrackingStore
 from risexp.tracking.upload_state import Busy
 from risexp.tracking.uploader import STEPS
 from tests.support.uploads import artifacts_of, ask, due, finished, held, run_ids, sent
@@ -33,7 +33,11 @@ class Killer:
     ("step", "times"), [*((step, 1) for step in STEPS), ("sent", 2), ("advanced", 3)]
 )
 def test_a_sender_killed_at_any_step_is_taken_up_by_the_next(
-    store: Store, runs: Runs, monkeypatch: pytest.MonkeyPatch, step: str, times: int
+    store: TrackingStore,
+    runs: TrackingClient,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    times: int,
 ) -> None:
     monkeypatch.setattr(sender, "_LINES", 3)
     folder = finished(f"killed-{step}-{times}")
@@ -50,7 +54,9 @@ def test_a_sender_killed_at_any_step_is_taken_up_by_the_next(
     assert 4 == sum(name.endswith(".png") for name in artifacts_of(folder, store))
 
 
-def test_a_sender_keeps_others_out_while_it_is_at_it(store: Store, runs: Runs) -> None:
+def test_a_sender_keeps_others_out_while_it_is_at_it(
+    store: TrackingStore, runs: TrackingClient
+) -> None:
     folder = finished("raced")
     met: list[str] = []
 

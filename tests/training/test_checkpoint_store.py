@@ -9,7 +9,7 @@ import pytest
 from risexp.errors import CheckpointDamaged, CheckpointRefused
 from risexp.training.checkpoint import Checkpoint
 from risexp.training.checkpoint_manifest import committed
-from risexp.training.checkpoint_store import Owner, Vault, best, newest
+from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore, best, newest
 from risexp.training.progress import Best
 from tests.support.checkpoint_stores import OWNER, epoch_found, filled, names
 from tests.support.trainers import same_state
@@ -101,9 +101,9 @@ def test_a_later_attempt_goes_on_from_the_newest_of_all(
     one, two, three = (tmp_path / name for name in ("a01", "a02", "a03"))
     for folder, epochs in ((one, run[:4]), (two, run[2:3])):
         for checkpoint in epochs:
-            Vault(folder, OWNER).save(checkpoint)
+            CheckpointStore(folder, OWNER).save(checkpoint)
     again = replace(run[3], temperature=2.0)
-    Vault(three, OWNER).save(again)
+    CheckpointStore(three, OWNER).save(again)
 
     found = newest([one, two, three], OWNER).checkpoint
 
@@ -115,7 +115,7 @@ def test_a_later_attempt_goes_on_from_the_newest_of_all(
 def test_another_runs_checkpoint_is_not_taken_in(
     tmp_path: Path, run: tuple[Checkpoint, ...]
 ) -> None:
-    vault = Vault(tmp_path, Owner("run-2", OWNER.config_sha))
+    vault = CheckpointStore(tmp_path, CheckpointOwner("run-2", OWNER.config_sha))
 
     with pytest.raises(CheckpointRefused, match="belongs to run 'run-1', not to 'run-2'"):
         vault.save(run[0])

@@ -10,7 +10,7 @@ import pytest
 from risexp.errors import EnvironmentFailed
 from risexp.training.checkpoint import Checkpoint
 from risexp.training.checkpoint_manifest import committed
-from risexp.training.checkpoint_store import Vault, newest
+from risexp.training.checkpoint_store import CheckpointStore, newest
 from tests.support.checkpoint_stores import OWNER, chosen, epoch_found, filled, names
 from tests.support.trainers import same_state
 
@@ -54,7 +54,7 @@ def test_a_death_at_any_operation_leaves_a_sound_checkpoint(
     before = filled(tmp_path, run[:4])
     found = []
     for call in range(1, total + 1):
-        vault = Vault(tmp_path / str(call), OWNER)
+        vault = CheckpointStore(tmp_path / str(call), OWNER)
         shutil.copytree(before.folder, vault.folder)
         with pytest.MonkeyPatch.context() as patch:
             dying_at(call, patch, Died())

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risexp.training.loss_meter import Means
+from risexp.training.loss_meter import LossMeter
 from tests.support.trainers import SmallLoss, summed
 
 WEIGHTS = {"cov": 0.5, "count": 2.0}
@@ -18,12 +18,12 @@ def loss_of(cov: float, count: float, device: torch.device) -> SmallLoss:
     return summed(terms, WEIGHTS)
 
 
-def add(means: Means, loss: SmallLoss, scenes: int, *, taken: bool = True) -> None:
+def add(means: LossMeter, loss: SmallLoss, scenes: int, *, taken: bool = True) -> None:
     means.add(means.values_of(loss), scenes, torch.tensor(taken, device=loss.total.device))
 
 
 def test_batches_count_by_their_scenes(device: torch.device) -> None:
-    means = Means(WEIGHTS, device)
+    means = LossMeter(WEIGHTS, device)
     add(means, loss_of(1.0, 3.0, device), 30)
     add(means, loss_of(2.0, 5.0, device), 10)
 
@@ -44,7 +44,7 @@ def test_the_mean_is_over_all_scenes_of_taken_batches(
     batches: list[tuple[float, int, bool]],
 ) -> None:
     device = torch.device("cpu")
-    means = Means(WEIGHTS, device)
+    means = LossMeter(WEIGHTS, device)
     for value, scenes, taken in batches:
         add(means, loss_of(value, 1.0, device), scenes, taken=taken)
     each = [torch.tensor(value).double().repeat(n) for value, n, taken in batches if taken]
@@ -59,7 +59,7 @@ def test_the_mean_is_over_all_scenes_of_taken_batches(
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_refused_batch_leaves_no_trace_in_the_mean(device: torch.device, value: float) -> None:
-    means = Means(WEIGHTS, device)
+    means = LossMeter(WEIGHTS, device)
     add(means, loss_of(1.0, 3.0, device), 30)
     add(means, loss_of(value, 7.0, device), 30, taken=False)
 
@@ -70,4 +70,4 @@ def test_values_carry_no_gradient() -> None:
     cov = torch.tensor(1.0, requires_grad=True)
     loss = summed({"cov": cov, "count": cov * 2.0}, WEIGHTS)
 
-    assert not Means(WEIGHTS, torch.device("cpu")).values_of(loss).requires_grad
+    assert not LossMeter(WEIGHTS, torch.device("cpu")).values_of(loss).requires_grad

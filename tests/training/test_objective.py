@@ -15,7 +15,7 @@ from risexp.model.network import Network
 from risexp.model.observation import Observation
 from risexp.model.prediction import Prediction
 from risexp.training.curriculum import curriculum
-from risexp.training.objective import Marking, Teacher
+from risexp.training.objective import Objective, ValidationLoss
 from tests.support.host_syncs import Waits, looks
 from tests.support.localisation import config_of
 
@@ -39,11 +39,11 @@ def newborn(config: RunConfig, device: torch.device) -> Network:
 def test_training_and_validation_mark_the_same_answer_alike(device: torch.device) -> None:
     """Museum 12: two copies of the loss had drifted apart."""
     config = small(*BLENDED)
-    scenes, network, teacher = drawn(config, device), newborn(config, device), Teacher.of(config)
+    scenes, network, teacher = drawn(config, device), newborn(config, device), Objective.of(config)
     plan = curriculum(config)[0]
 
     taught = teacher(network.train(), scenes, plan)
-    judged = Validator.of(config, scenes)(network, plan.beta, Marking(teacher, plan))
+    judged = Validator.of(config, scenes)(network, plan.beta, ValidationLoss(teacher, plan))
 
     assert plan.beta > 0.0
     assert math.isclose(float(taught.total.detach()), judged["loss"], rel_tol=1e-5)
@@ -53,7 +53,7 @@ def test_a_loss_has_the_terms_that_its_plan_weighs(device: torch.device) -> None
     config = small("loss.subspace=0.5", "loss.cov_pred=0")
     plan = curriculum(config)[0]
 
-    loss = Teacher.of(config)(newborn(config, device), drawn(config, device), plan)
+    loss = Objective.of(config)(newborn(config, device), drawn(config, device), plan)
 
     assert plan.active.keys() == loss.terms.keys()
     assert {"cov", "count", "pointers", "existence", "found", "subspace"} == set(plan.active)
@@ -67,7 +67,7 @@ def test_compressed_labels_are_other_labels(device: torch.device) -> None:
     scenes, network = drawn(config, device), newborn(config, device)
     plan = curriculum(config)[0]
 
-    one, other = (Teacher.of(each)(network, scenes, plan).terms for each in (config, compressed))
+    one, other = (Objective.of(each)(network, scenes, plan).terms for each in (config, compressed))
 
     assert abs(float(one["cov"] - other["cov"])) > 1e-3
     assert torch.equal(one["count"], other["count"])
@@ -75,7 +75,7 @@ def test_compressed_labels_are_other_labels(device: torch.device) -> None:
 
 def test_learned_balances_are_part_of_what_is_taught(device: torch.device) -> None:
     config = small("loss.balance=uncertainty")
-    teacher = Teacher.of(config, device)
+    teacher = Objective.of(config, device)
 
     loss = teacher(newborn(config, device), drawn(config, device), curriculum(config)[0])
 
@@ -94,7 +94,7 @@ class Detached(Network):
 
 def test_a_covariance_without_a_gradient_is_no_answer_to_learn_from() -> None:
     config = small(*BLENDED)
-    teacher, scenes, plan = Teacher.of(config), drawn(config, CPU), curriculum(config)[0]
+    teacher, scenes, plan = Objective.of(config), drawn(config, CPU), curriculum(config)[0]
 
     with pytest.raises(
         TrainingAborted, match="epoch 1: the effective covariance has no gr"
@@ -106,7 +106,7 @@ def test_a_covariance_without_a_gradient_is_no_answer_to_learn_from() -> None:
 
 def test_where_nothing_is_learned_no_gradient_is_missed() -> None:
     config = small(*BLENDED)
-    teacher, scenes, plan = Teacher.of(config), drawn(config, CPU), curriculum(config)[0]
+    teacher, scenes, plan = Objective.of(config), drawn(config, CPU), curriculum(config)[0]
 
     with torch.no_grad():
         loss = teacher(newborn(config, CPU), scenes, plan)
@@ -116,7 +116,7 @@ def test_where_nothing_is_learned_no_gradient_is_missed() -> None:
 
 def test_samples_alone_still_have_the_gradient_of_the_prediction() -> None:
     config = small("beta.start=1", "beta.final=1", "loss.cov_pred=0.1")
-    teacher, scenes, plan = Teacher.of(config), drawn(config, CPU), curriculum(config)[0]
+    teacher, scenes, plan = Objective.of(config), drawn(config, CPU), curriculum(config)[0]
 
     assert plan.beta == 1.0
     assert teacher(newborn(config, CPU), scenes, plan).total.requires_grad
@@ -124,7 +124,7 @@ def test_samples_alone_still_have_the_gradient_of_the_prediction() -> None:
 
 def test_the_host_never_waits_while_an_answer_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
     config = small(*BLENDED)
-    teacher, scenes, plan = Teacher.of(config), drawn(config, CPU), curriculum(config)[0]
+    teacher, scenes, plan = Objective.of(config), drawn(config, CPU), curriculum(config)[0]
     network = newborn(config, CPU)
     teacher(network, scenes, plan)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Scenes
-from risexp.training.loss_meter import Loss
+from risexp.training.loss_meter import HasLoss
 from risexp.training.plan import Plan
 from risexp.training.replay import Refusal, explain
 from tests.support.trainers import (
@@ -31,7 +31,7 @@ def explained(
 ) -> Refusal:
     """What is found where each term of the loss is changed by its name."""
 
-    def losses(plan: Plan) -> Iterable[Loss]:
+    def losses(plan: Plan) -> Iterable[HasLoss]:
         for piece in (scenes[:4], scenes[4:]):
             loss = small_loss(network, piece, plan)
             terms = {name: change(name, term, network) for name, term in loss.terms.items()}
@@ -116,7 +116,7 @@ def test_frozen_parameters_and_gradients_at_hand_are_left_alone(device: torch.de
 
 
 def test_a_loss_without_any_gradient_is_looked_at(device: torch.device) -> None:
-    def losses(plan: Plan) -> Iterable[Loss]:
+    def losses(plan: Plan) -> Iterable[HasLoss]:
         yield SmallLoss(torch.tensor(1.0), {name: torch.tensor(1.0) for name in plan.active}, {})
 
     refusal = explain(0, scenes_on(device), PLAN, losses, {})

@@ -15,11 +15,11 @@ import pytest
 
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.patient_storage import PatientStorage
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.links import PAGE, Links
 from risexp.hpo.studies.study import open_study, study_names
 from risexp.web.dashboard_app import dashboard, linked
-from risexp.web.guard import Door, door_at
+from risexp.web.guard import RequestGuard, door_at
 from tests.support.worker_processes import opened, owner, plan, queue_of, train
 
 RUN = "#/experiments/1/runs/0123456789abcdef0123456789abcdef"
@@ -49,7 +49,7 @@ def path(template: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shown(path: Path) -> Iterator[Store]:
+def shown(path: Path) -> Iterator[StudyStore]:
     """The same store, opened by whoever shows it."""
     with opened(f"sqlite:///{path}") as store:
         yield store
@@ -58,7 +58,9 @@ def shown(path: Path) -> Iterator[Store]:
 class Pages:
     """Asks an application as a server does that checks both sides."""
 
-    def __init__(self, store: Store, door: Door, mlflow_port: int | None = 5000) -> None:
+    def __init__(
+        self, store: StudyStore, door: RequestGuard, mlflow_port: int | None = 5000
+    ) -> None:
         self._pages = validator(dashboard(store, door, mlflow_port))
 
     def ask(
@@ -114,11 +116,11 @@ def content(path: Path) -> list[str]:
 
 @pytest.mark.parametrize(("method", "place", "body"), WRITES)
 def test_no_write_comes_through_where_studies_are_only_looked_at(
-    shown: Store, path: Path, method: str, place: str, body: object
+    shown: StudyStore, path: Path, method: str, place: str, body: object
 ) -> None:
     before = content(path)
 
-    status, _, said = Pages(shown, Door()).ask(method, place, body)
+    status, _, said = Pages(shown, RequestGuard()).ask(method, place, body)
 
     assert status in (403, 405)
     assert b"reason" in said or not place.startswith("/api/")
@@ -135,9 +137,9 @@ def test_no_write_comes_through_where_studies_are_only_looked_at(
     ],
 )
 def test_no_other_page_deletes_a_study_even_where_it_may_be_changed(
-    shown: Store, path: Path, headers: dict[str, str]
+    shown: StudyStore, path: Path, headers: dict[str, str]
 ) -> None:
-    pages, before = Pages(shown, Door(writable=True)), content(path)
+    pages, before = Pages(shown, RequestGuard(writable=True)), content(path)
 
     status, _, _ = pages.ask("DELETE", "/api/studies/1", {}, **headers)
 
@@ -145,22 +147,22 @@ def test_no_other_page_deletes_a_study_even_where_it_may_be_changed(
     assert before == content(path)
 
 
-def test_a_foreign_host_reads_nothing(shown: Store) -> None:
+def test_a_foreign_host_reads_nothing(shown: StudyStore) -> None:
     for place in ("/api/studies", "/dashboard", "/mlflow", "/csv/1", "/static/bundle.js"):
-        status, _, said = Pages(shown, Door()).ask("GET", place, host="evil.example")
+        status, _, said = Pages(shown, RequestGuard()).ask("GET", place, host="evil.example")
 
         assert (421, False) == (status, b"toy" in said)
 
 
-def test_a_study_is_deleted_where_that_is_asked_for(shown: Store) -> None:
-    status, _, _ = Pages(shown, Door(writable=True)).ask(
+def test_a_study_is_deleted_where_that_is_asked_for(shown: StudyStore) -> None:
+    status, _, _ = Pages(shown, RequestGuard(writable=True)).ask(
         "DELETE", "/api/studies/1", {}, origin="http://127.0.0.1:8080"
     )
 
     assert (204, []) == (status, [*study_names(shown)])
 
 
-def test_off_loopback_nothing_is_read_without_the_token(shown: Store) -> None:
+def test_off_loopback_nothing_is_read_without_the_token(shown: StudyStore) -> None:
     pages = Pages(shown, door_at("192.0.2.1", (), TOKEN, writable=False))
 
     without, _, said = pages.ask("GET", "/api/studies", host="192.0.2.1:8080")
@@ -189,8 +191,8 @@ def test_off_loopback_nothing_is_read_without_the_token(shown: Store) -> None:
         "/favicon.ico",
     ],
 )
-def test_every_page_is_read_with_careful_headers(shown: Store, place: str) -> None:
-    status, headers, _ = Pages(shown, Door()).ask("GET", place)
+def test_every_page_is_read_with_careful_headers(shown: StudyStore, place: str) -> None:
+    status, headers, _ = Pages(shown, RequestGuard()).ask("GET", place)
 
     assert 200 == status
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
@@ -198,8 +200,8 @@ def test_every_page_is_read_with_careful_headers(shown: Store, place: str) -> No
     assert "Access-Control-Allow-Origin" not in headers
 
 
-def test_a_page_says_where_to_find_the_runs(shown: Store) -> None:
-    _, _, said = Pages(shown, Door()).ask("GET", "/api/studies/1")
+def test_a_page_says_where_to_find_the_runs(shown: StudyStore) -> None:
+    _, _, said = Pages(shown, RequestGuard()).ask("GET", "/api/studies/1")
 
     detail = json.loads(said)
     (first, second) = detail["trials"]
@@ -209,28 +211,28 @@ def test_a_page_says_where_to_find_the_runs(shown: Store) -> None:
     assert study == detail["note"]["body"]
 
 
-def test_what_is_stored_stays_as_it_is(shown: Store, path: Path) -> None:
-    pages, before = Pages(shown, Door()), content(path)
+def test_what_is_stored_stays_as_it_is(shown: StudyStore, path: Path) -> None:
+    pages, before = Pages(shown, RequestGuard()), content(path)
 
     pages.ask("GET", "/api/studies/1")
 
     assert before == content(path)
 
 
-def test_without_mlflow_words_stay_words(shown: Store) -> None:
-    _, _, said = Pages(shown, Door(), None).ask("GET", "/api/studies/1")
+def test_without_mlflow_words_stay_words(shown: StudyStore) -> None:
+    _, _, said = Pages(shown, RequestGuard(), None).ask("GET", "/api/studies/1")
 
     assert f"In MLflow: `{RUN}`" == json.loads(said)["trials"][0]["note"]["body"]
 
 
-def test_the_runs_are_where_the_browser_came_to(shown: Store) -> None:
-    status, headers, _ = Pages(shown, Door()).ask("GET", "/mlflow", host="localhost:8080")
+def test_the_runs_are_where_the_browser_came_to(shown: StudyStore) -> None:
+    status, headers, _ = Pages(shown, RequestGuard()).ask("GET", "/mlflow", host="localhost:8080")
 
     assert (302, "http://localhost:5000/") == (status, headers["Location"])
 
 
-def test_the_first_page_leads_to_no_other_host(shown: Store) -> None:
-    pages = Pages(shown, Door())
+def test_the_first_page_leads_to_no_other_host(shown: StudyStore) -> None:
+    pages = Pages(shown, RequestGuard())
 
     _, plain, _ = pages.ask("GET", "/", x_forwarded_host="evil.example", x_forwarded_proto="evil")
     _, encrypted, _ = pages.ask("GET", "/", x_forwarded_proto="https")
@@ -249,9 +251,9 @@ def test_an_attribute_that_is_no_page_is_no_link(page: str) -> None:
     assert detail == linked(detail)
 
 
-def test_a_search_writes_while_its_pages_are_read(shown: Store, path: Path) -> None:
+def test_a_search_writes_while_its_pages_are_read(shown: StudyStore, path: Path) -> None:
     """A page leaves no transaction behind that a worker would wait for."""
-    pages = Pages(shown, Door())
+    pages = Pages(shown, RequestGuard())
     with closing(sqlite3.connect(path, timeout=0.0)) as worker:
         for place in ("/api/studies", "/api/studies/1", "/csv/1"):
             pages.ask("GET", place)
@@ -261,8 +263,8 @@ def test_a_search_writes_while_its_pages_are_read(shown: Store, path: Path) -> N
             worker.commit()
 
 
-def test_the_database_itself_refuses_a_write_of_whoever_only_looks(shown: Store) -> None:
-    Pages(shown, Door())
+def test_the_database_itself_refuses_a_write_of_whoever_only_looks(shown: StudyStore) -> None:
+    Pages(shown, RequestGuard())
 
     with pytest.raises(EnvironmentFailed, match="readonly database"):
         shown.once().storage.set_study_user_attr(1, "mine", 1)
@@ -273,14 +275,14 @@ def test_the_database_itself_refuses_a_write_of_whoever_only_looks(shown: Store)
     [("/csv/1", "get_study_name_from_id"), ("/api/studies/1", "get_all_studies")],
 )
 def test_a_database_that_is_away_is_said_in_a_sentence(
-    shown: Store, monkeypatch: pytest.MonkeyPatch, place: str, call: str
+    shown: StudyStore, monkeypatch: pytest.MonkeyPatch, place: str, call: str
 ) -> None:
     def away(*_: object) -> None:
         raise EnvironmentFailed("the database is away")
 
     monkeypatch.setattr(PatientStorage, call, away)
 
-    status, _, said = Pages(shown, Door()).ask("GET", place)
+    status, _, said = Pages(shown, RequestGuard()).ask("GET", place)
 
     assert (500, True) == (status, b"does not answer" in said)
     assert b"Traceback" not in said

@@ -4,20 +4,28 @@ from http import HTTPStatus
 
 import pytest
 
-from risexp.web.guard import COOKIE, Answer, Asked, Door, door_at, host_of, is_loopback
+from risexp.web.guard import (
+    COOKIE,
+    GuardedRequest,
+    GuardResponse,
+    RequestGuard,
+    door_at,
+    host_of,
+    is_loopback,
+)
 
 TOKEN = "0123456789abcdef-a-token"  # noqa: S105 - opens nothing
-HERE = Door()
-OPEN = Door(writable=True)
+HERE = RequestGuard()
+OPEN = RequestGuard(writable=True)
 LOCKED = door_at("0.0.0.0", (), TOKEN, writable=False)  # noqa: S104 - nobody listens
 
 
-def asked(method: str = "GET", host: str = "127.0.0.1:8080", **more: str) -> Asked:
+def asked(method: str = "GET", host: str = "127.0.0.1:8080", **more: str) -> GuardedRequest:
     """A request that HERE lets in."""
-    return Asked(method, more.pop("path", "/api/studies"), host=host, **more)
+    return GuardedRequest(method, more.pop("path", "/api/studies"), host=host, **more)
 
 
-def status(answer: Answer | None) -> int:
+def status(answer: GuardResponse | None) -> int:
     """What is answered; 200 where the request comes in."""
     return 200 if answer is None else answer.status.value
 

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from risexp.web.default_view import begun
-from risexp.web.guard import Door, door_at
+from risexp.web.guard import RequestGuard, door_at
 from risexp.web.mlflow_app import (
     TOLD,
     Guarded,
     Linked,
     Message,
+    MlflowAppSettings,
     Receive,
     Scope,
     Send,
-    Told,
     settings,
 )
 
@@ -120,7 +120,7 @@ def test_only_its_own_pages_and_programs_come_in(
     method: str, headers: dict[str, str], status: int
 ) -> None:
     inside = Inside("application/json", b"{}")
-    pages = Guarded(inside, Door(writable=True))
+    pages = Guarded(inside, RequestGuard(writable=True))
 
     found, _, _ = asked(pages, "/api/2.0/mlflow/experiments/search", method, **headers)
 
@@ -143,7 +143,7 @@ def test_only_its_own_pages_and_programs_come_in(
 def test_nothing_is_run_for_a_page(path: str, method: str) -> None:
     inside = Inside("application/json", b"{}")
 
-    status, _, _ = asked(Guarded(inside, Door(writable=True)), path, method)
+    status, _, _ = asked(Guarded(inside, RequestGuard(writable=True)), path, method)
 
     assert (403, []) == (status, inside.came)
 
@@ -152,7 +152,7 @@ def test_nothing_is_run_for_a_page(path: str, method: str) -> None:
 def test_an_address_that_cannot_be_printed_is_no_page(path: str) -> None:
     inside = Inside("application/json", b"{}")
 
-    status, _, _ = asked(Guarded(inside, Door(writable=True)), path, "POST")
+    status, _, _ = asked(Guarded(inside, RequestGuard(writable=True)), path, "POST")
 
     assert (400, []) == (status, inside.came)
 
@@ -167,7 +167,7 @@ def test_a_socket_of_the_web_is_closed() -> None:
         return {"type": "websocket.connect"}
 
     inside = Inside("text/plain", b"")
-    asyncio.run(Guarded(inside, Door())({"type": "websocket"}, receive, send))
+    asyncio.run(Guarded(inside, RequestGuard())({"type": "websocket"}, receive, send))
 
     assert (["websocket.close"], []) == ([each["type"] for each in sent], inside.came)
 
@@ -175,7 +175,7 @@ def test_a_socket_of_the_web_is_closed() -> None:
 def test_no_answer_is_for_a_page_of_another_origin() -> None:
     inside = Inside("application/json", b"{}")
 
-    _, headers, _ = asked(Guarded(inside, Door()), origin="http://localhost:3000")
+    _, headers, _ = asked(Guarded(inside, RequestGuard()), origin="http://localhost:3000")
 
     assert all(name != b"origin" for name, _ in inside.came[0]["headers"])
     assert "same-origin" == headers["cross-origin-resource-policy"]
@@ -205,7 +205,7 @@ def test_only_the_first_page_is_changed() -> None:
 
 
 def test_a_server_that_runs_alone_knows_its_hosts_and_no_jobs() -> None:
-    here = settings(Door())
+    here = settings(RequestGuard())
     everywhere = settings(door_at("192.0.2.1", ("desk.example",), TOKEN, writable=True))
 
     assert "localhost:*" in here["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
@@ -216,7 +216,7 @@ def test_a_server_that_runs_alone_knows_its_hosts_and_no_jobs() -> None:
 
 def test_what_a_server_is_told_comes_through_and_is_shown_nowhere() -> None:
     door = door_at("192.0.2.1", (), TOKEN, writable=True)
-    told = Told(3, door, "postgresql://me:secret@host/runs", "file:///a", 8080)
+    told = MlflowAppSettings(3, door, "postgresql://me:secret@host/runs", "file:///a", 8080)
 
     assert told == TOLD.validate_json(TOLD.dump_json(told))
     assert TOKEN not in repr(told)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from risexp.web.guard import Door
+from risexp.web.guard import RequestGuard
 from risexp.web.mlflow_app import Guarded, Message, Receive, Scope, Send
 
 OPEN = {
@@ -73,7 +73,7 @@ def status(path: str) -> int:
         "query_string": b"",
         "headers": [(b"host", b"127.0.0.1:5000")],
     }
-    asyncio.run(Guarded(inside, Door(writable=True))(scope, receive, send))
+    asyncio.run(Guarded(inside, RequestGuard(writable=True))(scope, receive, send))
     return int(sent[0]["status"])
 
 

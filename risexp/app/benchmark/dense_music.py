@@ -11,7 +11,7 @@ from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import sampled_covariance
 from risexp.data.frames import Scenes
 from risexp.estimation.grid import search_grid, summed_energy
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 
 _ENTRIES = 64 * 144**2
 """Entries of the matrices of a batch: 64 scenes of a 12 x 12 panel."""
@@ -43,7 +43,7 @@ def dense_ms(config: RunConfig, scenes: Scenes) -> float:
 
     The covariance itself and the search for peaks are left out, in favour of the dense form.
     """
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     steering = search_grid(setting.panel, setting.view, scenes.frames.y.device).steering
     size = max(1, _ENTRIES // config.physics.elements**2)
     starts = range(0, min(len(scenes), _BATCHES * size), size)

@@ -6,7 +6,7 @@ from typing import Final
 from risexp.app.benchmark.accuracy.measure import chosen_methods
 from risexp.app.benchmark.methods import Method
 from risexp.app.benchmark.network_methods import NETWORK, network_methods
-from risexp.app.serving.resolve_model import Trained
+from risexp.app.serving.resolve_model import TrainedNetwork
 from risexp.config.layers import changed, override_layer
 from risexp.config.run import RunConfig, fields
 from risexp.config.training import Refinement
@@ -51,7 +51,7 @@ def _named(overrides: Sequence[str]) -> Iterator[str]:
 
 
 def compared(
-    trained: Trained, config: RunConfig, against: Sequence[str], refine: Refinement
+    trained: TrainedNetwork, config: RunConfig, against: Sequence[str], refine: Refinement
 ) -> dict[str, Method]:
     """The rows of the table: the network first, then whom it is compared with.
 

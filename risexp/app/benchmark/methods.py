@@ -14,7 +14,7 @@ from risexp.data.scenes import source_steering
 from risexp.errors import ConfigInvalid
 from risexp.estimation.count_rule import CountRule
 from risexp.estimation.noise import snr_db_of
-from risexp.estimation.receiver_model import Setting
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.classical import Classical
 from risexp.inference.estimate import Estimate
 from risexp.inference.nomp import Nomp
@@ -38,7 +38,7 @@ def method_named(name: str, config: RunConfig) -> Method:
 
 def _nomp(rule: CountRule) -> Callable[[RunConfig], Method]:
     def build(config: RunConfig) -> Method:
-        localise = Nomp(Setting.of(config), rule)
+        localise = Nomp(ReceiverModel.of(config), rule)
         return lambda scenes: localise(scenes.frames)
 
     return build
@@ -76,7 +76,7 @@ def _told(spectrum: Spectrum) -> Callable[[RunConfig], Method]:
 
 def _oracle(config: RunConfig) -> Method:
     """MUSIC on the label's effective covariance with the true count: what a network could give."""
-    setting = Setting.of(config)
+    setting = ReceiverModel.of(config)
     spectral = Spectral(setting)
 
     def localise(scenes: Scenes) -> Estimate:
@@ -93,7 +93,7 @@ def _classical(
     config: RunConfig, spectrum: Spectrum, criterion: Criterion, method: SampledMethod | None
 ) -> Classical:
     return Classical(
-        spectral=Spectral(Setting.of(config), spectrum),
+        spectral=Spectral(ReceiverModel.of(config), spectrum),
         method=method or config.sampled.method_for(config.physics.symbols),
         ridge=config.sampled.ridge,
         alpha_base=config.covariance.alpha_base,

@@ -1,9 +1,9 @@
 """The runs of a study that are worth being compared: its best trials."""
 
-from risexp.app.search.search import at_work_in
+from risexp.app.search.search import open_studies
 from risexp.errors import InvalidInput
 from risexp.hpo.store.store import find_store
-from risexp.hpo.studies.facts import charter_of
+from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.start_points import best_first
 from risexp.hpo.studies.study import find_study, run_id
 from risexp.hpo.studies.table import study_table
@@ -21,9 +21,9 @@ def best_runs(study: str, top: int) -> list[str]:
     Raises:
         InvalidInput: There is no such study, or it has fewer than two such trials here.
     """
-    with at_work_in(find_store) as store:
+    with open_studies(find_store) as store:
         ref = find_study(store, study)
-        table = study_table(store, ref, charter_of(ref.name, ref.facts).space)
+        table = study_table(store, ref, spec_from_facts(ref.name, ref.facts).space)
     seen, names = list[dict[str, object]](), list[str]()
     for row in best_first(table.trials):
         values = {path: value for path, value in row.values.items() if path != SEED}

@@ -26,7 +26,7 @@ NOMP: Final = "nomp"
 
 
 @dataclass(frozen=True)
-class Answers:
+class RunAnswers:
     """The same fresh scenes, answered by the network of every run."""
 
     table: AccuracyTable
@@ -74,7 +74,7 @@ class Comparison:
     level: float
     """Of each interval, so that all ties together are as sure as one."""
     seeds: Seeds
-    answers: Answers | None = None
+    answers: RunAnswers | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The comparison as plain values."""
@@ -120,7 +120,7 @@ def answer(
     scenes: int,
     device: torch.device,
     advance: Callable[[int], None],
-) -> Answers:
+) -> RunAnswers:
     """Let the network of every run, and NOMP, answer the same test scenes.
 
     Args:
@@ -141,10 +141,10 @@ def answer(
         damaged += found.damaged
     methods[NOMP] = method_named(NOMP, first)
     table = measure_accuracy(first, methods, snr_db, scenes, "test", advance)
-    return Answers(table, runs[0].name, tuple(damaged))
+    return RunAnswers(table, runs[0].name, tuple(damaged))
 
 
-def compare(runs: Sequence[RunSeen], answers: Answers | None = None) -> Comparison:
+def compare(runs: Sequence[RunSeen], answers: RunAnswers | None = None) -> Comparison:
     """Rank runs by k_loc, and tell which are no worse than the best but for chance.
 
     Args:
@@ -177,7 +177,7 @@ def judged_alike(one: RunSeen, other: RunSeen) -> bool:
 def _apart(
     run: RunSeen,
     best: RunSeen,
-    answers: Answers | None,
+    answers: RunAnswers | None,
     spread: SeedSpread | None,
     level: float,
 ) -> dict[str, Difference]:
@@ -194,13 +194,13 @@ def _apart(
     return found
 
 
-def _k_loc(run: RunSeen, answers: Answers | None) -> float:
+def _k_loc(run: RunSeen, answers: RunAnswers | None) -> float:
     if answers is None:
         return expect_judged(run).k_loc
     return answers.table.rows[run.name].mean.value.k_loc
 
 
-def _of_scenes(ranked: Sequence[RunSeen], answers: Answers | None) -> str:
+def _of_scenes(ranked: Sequence[RunSeen], answers: RunAnswers | None) -> str:
     if answers is not None:
         table = answers.table
         return (

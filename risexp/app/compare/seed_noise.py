@@ -10,7 +10,7 @@ from risexp.config.run import RunConfig
 from risexp.errors import RisexpError
 from risexp.evaluation.ties import SeedSpread
 from risexp.runs.folder import list_runs
-from risexp.tracking.upload_state import Spool
+from risexp.tracking.upload_state import UploadState
 
 _SEED: Final = "training.seed"
 _FIDELITY: Final = ("data.seed", "training.epochs", "training.patience")
@@ -89,7 +89,7 @@ def _others(runs: Sequence[RunSeen], kin: set[_Kind]) -> Iterator[RunSeen | None
         if folder.path.resolve() in given:
             continue
         try:
-            if _without(Spool(folder.path).config(), (_SEED, *_FIDELITY)) in kin:
+            if _without(UploadState(folder.path).config(), (_SEED, *_FIDELITY)) in kin:
                 yield RunSeen.of(str(folder.path))
         except RisexpError:
             yield None

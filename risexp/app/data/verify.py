@@ -4,16 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from risexp.data.manifest import Manifest
-from risexp.data.shards import Fault, FrozenSet, set_faults
+from risexp.data.manifest import FrozenSetManifest
+from risexp.data.shards import FrozenSet, ShardFault, set_faults
 
 
 @dataclass(frozen=True)
 class Verification:
     """What a set says it is, and everything in which it is not."""
 
-    manifest: Manifest
-    faults: tuple[Fault, ...]
+    manifest: FrozenSetManifest
+    faults: tuple[ShardFault, ...]
 
 
 def read_total(folder: Path) -> int:
@@ -28,7 +28,7 @@ def verify_set(folder: Path, advance: Callable[[int], None]) -> Verification:
         DataInvalid: The folder holds no whole set at all.
     """
     manifest = FrozenSet.open(folder).manifest
-    faults: list[Fault] = []
+    faults: list[ShardFault] = []
     for scenes, found in set_faults(folder, manifest):
         faults += found
         advance(scenes)

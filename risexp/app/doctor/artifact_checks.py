@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from risexp.app.doctor.check import Check
-from risexp.app.doctor.study_case import Case, Twice
+from risexp.app.doctor.study_case import StableCheck, StudyCase
 from risexp.errors import CheckpointDamaged, RisexpError
 from risexp.hpo.search.pruning_callback import SCORE
 from risexp.hpo.store.leases import HANGING, USED_UP
@@ -15,7 +15,7 @@ from risexp.training.checkpoint_manifest import committed, read_manifest, unpack
 _BEST: Final = f"best/{SCORE}"
 
 
-def kept_checks(twice: Twice) -> Iterator[Check]:
+def kept_checks(twice: StableCheck) -> Iterator[Check]:
     """Folders, values and checkpoints of trials that have come to their end."""
     case = twice.first
     count = len(case.facts.folders)
@@ -31,7 +31,7 @@ def kept_checks(twice: Twice) -> Iterator[Check]:
     yield twice.check("checkpoints", _checkpoints, "every kept checkpoint is whole", advice)
 
 
-def _folders(case: Case) -> list[str]:
+def _folders(case: StudyCase) -> list[str]:
     """Trials whose folder is gone, or does not say how they ended."""
     facts = case.facts
     wrong = [
@@ -51,7 +51,7 @@ def _folders(case: Case) -> list[str]:
     return wrong
 
 
-def _scores(case: Case) -> list[str]:
+def _scores(case: StudyCase) -> list[str]:
     """Complete trials whose value is not the best score that was written down."""
     wrong = list[str]()
     for trial in case.facts.record.trials:
@@ -67,7 +67,7 @@ def _scores(case: Case) -> list[str]:
     return wrong
 
 
-def _checkpoints(case: Case) -> list[str]:
+def _checkpoints(case: StudyCase) -> list[str]:
     """What is wrong with kept checkpoints of trials that nobody trains."""
     complete = {each.number for each in case.facts.record.trials if each.state == "complete"}
     return [

@@ -12,18 +12,18 @@ import optuna
 from risexp.app.doctor.artifact_checks import kept_checks
 from risexp.app.doctor.check import Check, Diagnosis
 from risexp.app.doctor.environment import environment_checks
-from risexp.app.doctor.facts import StudyFacts
-from risexp.app.doctor.fix import mend
+from risexp.app.doctor.facts import StudyStatus
+from risexp.app.doctor.fix import apply_fixes
 from risexp.app.doctor.leftovers import file_leftovers, folder_leftovers, study_leftovers
-from risexp.app.doctor.snapshot import Look, look_again, look_at
+from risexp.app.doctor.snapshot import Snapshot, read_again, read_snapshot
 from risexp.app.doctor.stores import destinations, records_check, studies_store
 from risexp.app.doctor.study import study_checks
-from risexp.app.doctor.study_case import Case, Twice, case_of
+from risexp.app.doctor.study_case import StableCheck, StudyCase, case_of
 from risexp.app.doctor.tracking_checks import record_checks
 from risexp.app.doctor.tracking_data import recorded
 from risexp.app.run.sync import Destinations
 from risexp.errors import RisexpError
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.tracking.query import study_rows
 from risexp.tracking.stores import chosen_store
 
@@ -48,13 +48,13 @@ def examine(
     """
     # Its sentences are for whoever calls it from a program.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    done = tuple(mend(studies, tell)) if fix else ()
+    done = tuple(apply_fixes(studies, tell)) if fix else ()
     with studies_store() as opened:
-        look = look_at(opened, studies, destinations())
+        look = read_snapshot(opened, studies, destinations())
         return Diagnosis((*environment_checks(), *_checks(look, studies, tell)), done)
 
 
-def _checks(look: Look, studies: Sequence[str], tell: Tell) -> Iterator[Check]:
+def _checks(look: Snapshot, studies: Sequence[str], tell: Tell) -> Iterator[Check]:
     yield look.studies.check
     yield records_check(look.destinations, chosen_store(None))
     yield from look.others
@@ -66,13 +66,15 @@ def _checks(look: Look, studies: Sequence[str], tell: Tell) -> Iterator[Check]:
     yield from file_leftovers()
 
 
-def _of_study(store: Store, facts: StudyFacts, places: Destinations, tell: Tell) -> list[Check]:
+def _of_study(
+    store: StudyStore, facts: StudyStatus, places: Destinations, tell: Tell
+) -> list[Check]:
     """Everything about a study; a warning alone where it cannot be looked at twice."""
 
-    def read(seen: StudyFacts) -> Case:
+    def read(seen: StudyStatus) -> StudyCase:
         return case_of(seen, recorded(seen, places, partial(study_rows, tell=tell)))
 
-    twice = Twice(read(facts), lambda: read(look_again(store, facts)))
+    twice = StableCheck(read(facts), lambda: read(read_again(store, facts)))
     try:
         checks = [*study_checks(twice), *record_checks(twice), *kept_checks(twice)]
     except RisexpError as error:

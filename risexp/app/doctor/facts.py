@@ -9,19 +9,19 @@ from sqlalchemy import select
 from risexp.app.doctor.folders import Folders, Seen
 from risexp.hpo.store.leases import DEADLY, TTL_S, Attempt, Leases
 from risexp.hpo.store.schema import database_clock
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import End, StudyRef, end_of, run_id
-from risexp.hpo.trials.invariants import FINAL, StudyRecord
+from risexp.hpo.trials.invariants import FINAL, StudySnapshot
 from risexp.hpo.trials.reaper import NOBODY
-from risexp.hpo.trials.snapshot import study_record
+from risexp.hpo.trials.snapshot import study_snapshot
 
 
 @dataclass(frozen=True)
-class StudyFacts:
+class StudyStatus:
     """All that is known of a study but for its runs in MLflow."""
 
     study: StudyRef
-    record: StudyRecord
+    record: StudySnapshot
     end: End | None
     now: float
     """By the clock of its database, before anything else was read."""
@@ -115,22 +115,22 @@ class StudyFacts:
         }
 
 
-def study_facts(store: Store, study: StudyRef) -> StudyFacts:
+def study_facts(store: StudyStore, study: StudyRef) -> StudyStatus:
     """A study as its database tells it, without its folders."""
     clock = select(database_clock(store.engine))
     now = store.write(lambda connection: connection.execute(clock).scalar_one())
     # After the clock: who renews meanwhile is seen alive.
     attempts = Leases(store, study.uid).attempts()
-    record, end = study_record(store, study, attempts), end_of(store, study)
+    record, end = study_snapshot(store, study, attempts), end_of(store, study)
     by_number = dict[int, list[Attempt]]()
     ids = {each.trial_id: each.number for each in store.storage.list_trials(study.id)}
     for attempt in attempts:
         if attempt.lease.trial_id in ids:
             by_number.setdefault(ids[attempt.lease.trial_id], []).append(attempt)
-    return StudyFacts(study, record, end, now, by_number)
+    return StudyStatus(study, record, end, now, by_number)
 
 
-def in_folders(facts: StudyFacts, folders: Folders) -> StudyFacts:
+def in_folders(facts: StudyStatus, folders: Folders) -> StudyStatus:
     """The same with its folders, which were looked at later: what is final was written down."""
     numbers = {run_id(facts.name, each.number): each.number for each in facts.record.trials}
     mine = {each.run.run_id: each for each in folders.of_study(facts.study.uid)}

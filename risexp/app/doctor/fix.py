@@ -7,10 +7,10 @@ from time import sleep
 from typing import TYPE_CHECKING, Final
 
 from risexp.app.doctor.environment import WAL, embedded_databases, journal_mode
-from risexp.app.doctor.facts import StudyFacts, in_folders, study_facts
+from risexp.app.doctor.facts import StudyStatus, in_folders, study_facts
 from risexp.app.doctor.folders import Folders, Seen, see
 from risexp.app.doctor.leftovers import plain_status, unended, unsent, wrong_plain_statuses
-from risexp.app.doctor.snapshot import Look, look_at
+from risexp.app.doctor.snapshot import Snapshot, read_snapshot
 from risexp.app.doctor.stores import destinations, studies_store
 from risexp.app.doctor.tracking_checks import wrong_statuses
 from risexp.app.doctor.tracking_data import recorded
@@ -19,18 +19,18 @@ from risexp.app.run.sync import Destinations, send
 from risexp.app.search.study_record import close_used_up, say_of_study
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.leases import HANGING, RENEW_S, USED_UP, Leases
-from risexp.hpo.store.store import Store, open_store
-from risexp.hpo.studies.facts import charter_of
+from risexp.hpo.store.store import StudyStore, open_store
+from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import SURPLUS
 from risexp.hpo.studies.table import StudyTable, study_table
 from risexp.hpo.trials.reaper import Reaper
-from risexp.tracking.attempt import Failure, tried
+from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.query import study_runs
 from risexp.tracking.schema import write_ahead
 from risexp.tracking.stores import chosen_store
 
 if TYPE_CHECKING:
-    from risexp.tracking.client import Runs
+    from risexp.tracking.client import TrackingClient
 
 Tell = Callable[[str], None]
 
@@ -46,7 +46,7 @@ class Status:
     word: str
     ended_ms: int
 
-    def __call__(self, runs: "Runs") -> bool:
+    def __call__(self, runs: "TrackingClient") -> bool:
         """Say it."""
         if self.word == "RUNNING":
             runs.go_on(self.run_id)
@@ -55,7 +55,7 @@ class Status:
         return True
 
 
-def mend(studies: Sequence[str], tell: Tell) -> Iterator[str]:
+def apply_fixes(studies: Sequence[str], tell: Tell) -> Iterator[str]:
     """Mend step by step, each upon what the one before left; a second call finds nothing to do.
 
     Args:
@@ -70,25 +70,25 @@ def mend(studies: Sequence[str], tell: Tell) -> Iterator[str]:
     """
     places = destinations()
     with studies_store() as opened:
-        look = look_at(opened, studies, places)
+        look = read_snapshot(opened, studies, places)
         made = [*_tables(look, tell)]
         yield from made
         if not made:
             yield from _steps(look, studies, tell)
             return
     with studies_store() as opened:
-        yield from _steps(look_at(opened, studies, places), studies, tell)
+        yield from _steps(read_snapshot(opened, studies, places), studies, tell)
 
 
-def _steps(look: Look, names: Sequence[str], tell: Tell) -> Iterator[str]:
+def _steps(look: Snapshot, names: Sequence[str], tell: Tell) -> Iterator[str]:
     for step in (_leases, _used_up, _lines, _statuses, _plain_statuses, _ends):
         done = [*step(look, tell)]
         yield from done
         if done:
-            look = look_at(look.studies, names, look.destinations)
+            look = read_snapshot(look.studies, names, look.destinations)
 
 
-def _tables(look: Look, tell: Tell) -> Iterator[str]:
+def _tables(look: Snapshot, tell: Tell) -> Iterator[str]:
     """Make the schemas that are missing, and let readers and writers go on at once."""
     if look.studies.missing and _made(lambda: open_store(store_url()).close(), tell):
         yield "made the tables of studies"
@@ -103,7 +103,7 @@ def _tables(look: Look, tell: Tell) -> Iterator[str]:
             yield f"{path.name} writes ahead"
 
 
-def _leases(look: Look, tell: Tell) -> Iterator[str]:
+def _leases(look: Snapshot, tell: Tell) -> Iterator[str]:
     """Give back trials whose worker is gone."""
     store = look.store
     left = [each for each in look.facts if not each.at_work and (each.expired or each.orphans)]
@@ -120,12 +120,12 @@ def _leases(look: Look, tell: Tell) -> Iterator[str]:
         yield from _given_back(facts, study_facts(store, facts.study))
 
 
-def _given_back(before: StudyFacts, after: StudyFacts) -> Iterator[str]:
+def _given_back(before: StudyStatus, after: StudyStatus) -> Iterator[str]:
     """What became of trials whose lease was over, or that had none."""
     states = {each.number: each.state for each in after.record.trials}
     open_ = {each.lease for each in (*after.living.values(), *after.expired.values())}
-    for number, attempt in sorted(before.expired.items()):
-        if attempt.lease not in open_:
+    for number, dead in sorted(before.expired.items()):
+        if dead.lease not in open_:
             state = states.get(number, SURPLUS)
             yield f"trial {number} of {after.name} was held by nobody, and is {state}"
     for number in before.orphans:
@@ -139,7 +139,7 @@ def _given_back(before: StudyFacts, after: StudyFacts) -> Iterator[str]:
             yield f"trial {number} of {after.name} ran without a lease, and is {state}"
 
 
-def _used_up(look: Look, tell: Tell) -> Iterator[str]:
+def _used_up(look: Snapshot, tell: Tell) -> Iterator[str]:
     """Say in the folders of trials whose attempts are used up that they ended."""
     for facts in look.facts:
         numbers = [
@@ -158,7 +158,7 @@ def _used_up(look: Look, tell: Tell) -> Iterator[str]:
             )
 
 
-def _lines(look: Look, tell: Tell) -> Iterator[str]:
+def _lines(look: Snapshot, tell: Tell) -> Iterator[str]:
     """Send what stores miss."""
     folders = [each.run for each in unsent(look.folders, look.facts)]
     for sent in send(folders, look.destinations):
@@ -168,7 +168,7 @@ def _lines(look: Look, tell: Tell) -> Iterator[str]:
             tell(f"run {sent.run} was not sent: {sent.sentence}")
 
 
-def _statuses(look: Look, tell: Tell) -> Iterator[str]:
+def _statuses(look: Snapshot, tell: Tell) -> Iterator[str]:
     """Give the runs of trials the status of their trial, where their folders are here."""
     for facts in look.facts:
         found = recorded(facts, look.destinations, study_runs)
@@ -181,7 +181,7 @@ def _statuses(look: Look, tell: Tell) -> Iterator[str]:
                 yield f"the run of trial {run.number} of {facts.name} is {word}"
 
 
-def _plain_statuses(look: Look, tell: Tell) -> Iterator[str]:
+def _plain_statuses(look: Snapshot, tell: Tell) -> Iterator[str]:
     """Give other runs that have ended the status of their end."""
     for seen, _ in wrong_plain_statuses(look.folders, look.facts, look.destinations):
         ask = partial(plain_status, destinations=look.destinations)
@@ -189,14 +189,14 @@ def _plain_statuses(look: Look, tell: Tell) -> Iterator[str]:
             yield f"run {seen.run.run_id} is {word}"
 
 
-def _ends(look: Look, tell: Tell) -> Iterator[str]:
+def _ends(look: Snapshot, tell: Tell) -> Iterator[str]:
     """Say in the runs of studies how they ended."""
     for facts in look.facts:
         found = recorded(facts, look.destinations, study_runs)
         for run_id in unended(facts, found):
             if look.store is None:
                 continue
-            table = tried(partial(_table, look.store, facts))
+            table = attempt(partial(_table, look.store, facts))
             said = (
                 table.sentence
                 if isinstance(table, Failure)
@@ -208,7 +208,7 @@ def _ends(look: Look, tell: Tell) -> Iterator[str]:
                 tell(said)
 
 
-def _set(look: Look, seen: Seen, ask: Callable[[Seen], str | None], tell: Tell) -> str | None:
+def _set(look: Snapshot, seen: Seen, ask: Callable[[Seen], str | None], tell: Tell) -> str | None:
     """Set the status of a run, if it is still wrong once no sender can change it; which one."""
 
     def change() -> str | None:
@@ -223,14 +223,16 @@ def _set(look: Look, seen: Seen, ask: Callable[[Seen], str | None], tell: Tell) 
             raise answer.error
         return word
 
-    found = tried(change)
+    found = attempt(change)
     if isinstance(found, Failure):
         tell(found.sentence)
         return None
     return found
 
 
-def _status_now(store: Store, facts: StudyFacts, places: Destinations, seen: Seen) -> str | None:
+def _status_now(
+    store: StudyStore, facts: StudyStatus, places: Destinations, seen: Seen
+) -> str | None:
     """What the status of a trial's run is to be, by all that is known of it at this moment."""
     now = in_folders(study_facts(store, facts.study), Folders((seen,), ()))
     wrong = wrong_statuses(now, recorded(now, places, study_runs))
@@ -238,17 +240,17 @@ def _status_now(store: Store, facts: StudyFacts, places: Destinations, seen: See
     return wrong[mine][1] if mine in wrong else None
 
 
-def _close(store: Store, facts: StudyFacts) -> None:
+def _close(store: StudyStore, facts: StudyStatus) -> None:
     close_used_up(_table(store, facts))
 
 
-def _table(store: Store, facts: StudyFacts) -> StudyTable:
-    return study_table(store, facts.study, charter_of(facts.name, facts.study.facts).space)
+def _table(store: StudyStore, facts: StudyStatus) -> StudyTable:
+    return study_table(store, facts.study, spec_from_facts(facts.name, facts.study.facts).space)
 
 
 def _made(action: Callable[[], object], tell: Tell) -> bool:
     """Do something, or tell why it cannot be done."""
-    found = tried(action)
+    found = attempt(action)
     if isinstance(found, Failure):
         tell(found.sentence)
         return False

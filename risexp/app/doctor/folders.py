@@ -9,8 +9,8 @@ from risexp.errors import DataInvalid, RisexpError
 from risexp.runs.folder import RunFolder, is_run, list_runs, runs_home
 from risexp.runs.labels import Labels, read_labels
 from risexp.tracking.launch_uploader import store_for
-from risexp.tracking.stores import Store
-from risexp.tracking.upload_state import Ending, Progress, Spool
+from risexp.tracking.stores import TrackingStore
+from risexp.tracking.upload_state import RecordedOutcome, UploadProgress, UploadState
 
 
 @dataclass(frozen=True)
@@ -19,22 +19,22 @@ class Seen:
 
     run: RunFolder
     labels: Labels | None
-    store: Store | None
+    store: TrackingStore | None
     """Where it is recorded; None: nowhere."""
-    progress: Progress | None
+    progress: UploadProgress | None
     unsent: int
     """Lines that its store misses; 0 where it has none."""
     begun: bool
     """Whether anything was written down of it."""
-    ending: Ending | None
+    ending: RecordedOutcome | None
     """What it says of its end; None where it says nothing."""
     trained: bool
     """Whether a process has it."""
 
     @property
-    def spool(self) -> Spool:
+    def spool(self) -> UploadState:
         """The folder as its sender sees it."""
-        return Spool(self.run.path)
+        return UploadState(self.run.path)
 
     @property
     def study_uid(self) -> str | None:
@@ -80,7 +80,7 @@ def see(run: RunFolder) -> Seen:
     Raises:
         RisexpError: One is missing or damaged.
     """
-    spool, store = Spool(run.path), store_for(run.path, None)
+    spool, store = UploadState(run.path), store_for(run.path, None)
     progress, ending, unsent = spool.progress(), spool.ending(), missing_lines(run)
     begun = unsent > 0 or (progress is not None and progress.sent > 0)
     run.config()

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from risexp.app.doctor.check import Check, judged
-from risexp.app.doctor.facts import StudyFacts
+from risexp.app.doctor.facts import StudyStatus
 from risexp.app.doctor.folders import Folders, Seen
-from risexp.app.doctor.tracking_data import Recorded
+from risexp.app.doctor.tracking_data import TrackedStudy
 from risexp.app.run.sync import Destinations
 from risexp.core.durable import PARTIAL
 from risexp.core.home import home
@@ -22,7 +22,7 @@ _SETTLED_S: Final = 60.0
 """Age from which a partial file belongs to nobody who is writing it."""
 
 
-def study_leftovers(facts: StudyFacts, found: Recorded) -> Iterator[Check]:
+def study_leftovers(facts: StudyStatus, found: TrackedStudy) -> Iterator[Check]:
     """Leases and ends of a study.
 
     Args:
@@ -38,14 +38,14 @@ def study_leftovers(facts: StudyFacts, found: Recorded) -> Iterator[Check]:
         yield judged("stale", f"{facts.name}: run of the study", said, sound, advice, "warn")
 
 
-def unended(facts: StudyFacts, found: Recorded) -> list[str]:
+def unended(facts: StudyStatus, found: TrackedStudy) -> list[str]:
     """Runs of a study that say it runs, though it is over or was ended."""
     if facts.at_work or not (facts.over or facts.end is not None):
         return []
     return [run for run, status in found.parents.items() if status == "RUNNING"]
 
 
-def unsent(folders: Folders, facts: Sequence[StudyFacts]) -> list[Seen]:
+def unsent(folders: Folders, facts: Sequence[StudyStatus]) -> list[Seen]:
     """Folders of which something is unsent, and that nobody is at work on.
 
     Without those that do not say how their trial ended: MLflow would be told that it goes on.
@@ -63,7 +63,7 @@ def unsent(folders: Folders, facts: Sequence[StudyFacts]) -> list[Seen]:
 
 
 def wrong_plain_statuses(
-    folders: Folders, facts: Sequence[StudyFacts], destinations: Destinations
+    folders: Folders, facts: Sequence[StudyStatus], destinations: Destinations
 ) -> list[tuple[Seen, str]]:
     """Runs beside the studies that MLflow calls running though they ended, and what they are.
 
@@ -87,7 +87,7 @@ def plain_status(seen: Seen, destinations: Destinations) -> str | None:
 
 def folder_leftovers(
     folders: Folders,
-    facts: Sequence[StudyFacts],
+    facts: Sequence[StudyStatus],
     known: Iterable[str] | None,
     destinations: Destinations,
 ) -> Iterator[Check]:
@@ -125,7 +125,7 @@ def file_leftovers() -> Iterator[Check]:
     yield judged("stale", "checkpoints", _named(damaged, place), "none is damaged", advice, "warn")
 
 
-def _leases(facts: StudyFacts) -> Check:
+def _leases(facts: StudyStatus) -> Check:
     dead = [
         f"attempt {each.lease.attempt} at trial {number} on {each.host or 'no machine'} (process "
         f"{each.pid}) has not renewed its lease"
@@ -146,7 +146,7 @@ def _leases(facts: StudyFacts) -> Check:
     return judged("stale", what, dead + alone + back, sound, advice, "warn")
 
 
-def _end(facts: StudyFacts) -> Check:
+def _end(facts: StudyStatus) -> Check:
     what, left = f"{facts.name}: end", facts.unnamed
     if facts.at_work or not left:
         sound = "it is at work" if facts.at_work else "nothing waits, or it is written why"

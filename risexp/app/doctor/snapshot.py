@@ -5,21 +5,21 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from risexp.app.doctor.check import Check
-from risexp.app.doctor.facts import StudyFacts, in_folders, study_facts
+from risexp.app.doctor.facts import StudyStatus, in_folders, study_facts
 from risexp.app.doctor.folders import Folders, folders
 from risexp.app.doctor.stores import Studies
 from risexp.app.run.sync import Destinations
 from risexp.errors import EnvironmentFailed, InvalidInput, RisexpError
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, find_study, study_names
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """What there is, at one moment."""
 
     studies: Studies
-    facts: tuple[StudyFacts, ...]
+    facts: tuple[StudyStatus, ...]
     """Of the studies that were asked for."""
     known: frozenset[str] | None
     """Identifiers of all studies; None where one of them or their database does not tell."""
@@ -29,12 +29,12 @@ class Look:
     destinations: Destinations
 
     @property
-    def store(self) -> Store | None:
+    def store(self) -> StudyStore | None:
         """The database of studies, where it answers."""
         return self.studies.store
 
 
-def look_at(studies: Studies, names: Sequence[str], destinations: Destinations) -> Look:
+def read_snapshot(studies: Studies, names: Sequence[str], destinations: Destinations) -> Snapshot:
     """Look at some studies and all that belongs to them; at everything where none is named.
 
     Args:
@@ -50,12 +50,12 @@ def look_at(studies: Studies, names: Sequence[str], destinations: Destinations) 
     store = studies.store
     asked = dict.fromkeys(names) or _names(store)
     answers = [] if store is None else [_read(store, each, strict=bool(names)) for each in asked]
-    found = [each for each in answers if isinstance(each, StudyFacts)]
+    found = [each for each in answers if isinstance(each, StudyStatus)]
     seen = folders(names)
     unread = any(isinstance(each, _Unread) for each in answers)
     # Whoever searched while folders were read is known to the next check-up.
     told = store is not None and not names and not unread and asked == _names(store)
-    return Look(
+    return Snapshot(
         studies=studies,
         facts=tuple(in_folders(each, seen) for each in found),
         known=frozenset(each.study.uid for each in found) if told else None,
@@ -65,7 +65,7 @@ def look_at(studies: Studies, names: Sequence[str], destinations: Destinations) 
     )
 
 
-def look_again(store: Store, facts: StudyFacts) -> StudyFacts:
+def read_again(store: StudyStore, facts: StudyStatus) -> StudyStatus:
     """A study once more, when nobody is making it.
 
     Raises:
@@ -78,11 +78,11 @@ class _Unread(Check):
     """What is said of a study that may be ours and cannot be read."""
 
 
-def _names(store: Store | None) -> list[str]:
+def _names(store: StudyStore | None) -> list[str]:
     return [] if store is None else sorted(study_names(store))
 
 
-def _read(store: Store, name: str, *, strict: bool) -> StudyFacts | Check:
+def _read(store: StudyStore, name: str, *, strict: bool) -> StudyStatus | Check:
     """A study, or what is said of one that cannot be read or is not ours."""
     what = f"{name}: state"
     try:
@@ -101,7 +101,7 @@ class _Making(RisexpError):
     """Somebody has the lock under which studies are made."""
 
 
-def _study(store: Store, name: str) -> StudyRef:
+def _study(store: StudyStore, name: str) -> StudyRef:
     """A study as it stands, also while others are made; the lock tells one of them from a stranger.
 
     Raises:

@@ -10,14 +10,14 @@ from risexp.app.run.sync import Destinations
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.address import STORE, address_of, embedded, store_url
 from risexp.hpo.store.retry import Retry
-from risexp.hpo.store.store import NotMade, Store, find_store
+from risexp.hpo.store.store import NotMade, StudyStore, find_store
 from risexp.tracking.attempt import Failure
 from risexp.tracking.schema import tables_of
 from risexp.tracking.stores import VARIABLE
-from risexp.tracking.stores import Store as Destination
+from risexp.tracking.stores import TrackingStore as Destination
 
 if TYPE_CHECKING:
-    from risexp.tracking.client import Runs
+    from risexp.tracking.client import TrackingClient
 
 PATIENCE_S: Final = 5.0
 """How long a store is waited for."""
@@ -28,7 +28,7 @@ NOT_MADE: Final = "not yet made: the first to need it makes it, or `risexp docto
 class Studies:
     """The database of studies, and what is said of it."""
 
-    store: Store | None
+    store: StudyStore | None
     """None where there is none that answers."""
     check: Check
     missing: bool = False
@@ -91,7 +91,7 @@ def records_check(places: Destinations, store: Destination | None) -> Check:
     return Check("stores", "records", "ok", f"{name} answers, and its tables are current")
 
 
-def _opened(store: Destination) -> "Runs | None":
+def _opened(store: Destination) -> "TrackingClient | None":
     tables = tables_of(store)
     if tables == "missing":
         return None
@@ -101,9 +101,9 @@ def _opened(store: Destination) -> "Runs | None":
             f"the tables of {_named(store)} are of another version of MLflow: back it up and run "
             f"`mlflow db upgrade {address}`"
         )
-    from risexp.tracking.client import Runs
+    from risexp.tracking.client import TrackingClient
 
-    runs = Runs(store)
+    runs = TrackingClient(store)
     runs.answers()
     return runs
 

@@ -5,8 +5,8 @@ from functools import partial
 from typing import Final
 
 from risexp.app.doctor.check import Check
-from risexp.app.doctor.facts import StudyFacts
-from risexp.app.doctor.study_case import Case, Twice, said_of
+from risexp.app.doctor.facts import StudyStatus
+from risexp.app.doctor.study_case import StableCheck, StudyCase, said_of
 from risexp.hpo.search.pruning_callback import SCORE
 from risexp.hpo.trials.invariants import Rule, every
 from risexp.runs.journal_format import Contents
@@ -28,7 +28,7 @@ _ADVICE: Final[Mapping[Rule, str]] = {
 }
 
 
-def state_check(facts: StudyFacts) -> Check:
+def state_check(facts: StudyStatus) -> Check:
     """How the study stands, in a sentence."""
     states = [each.state for each in facts.record.trials]
     order = ("complete", "pruned", "failed", "running", "waiting")
@@ -42,7 +42,7 @@ def state_check(facts: StudyFacts) -> Check:
     return Check("studies", f"{facts.name}: state", "ok", said)
 
 
-def study_checks(twice: Twice) -> Iterator[Check]:
+def study_checks(twice: StableCheck) -> Iterator[Check]:
     """I1 to I4, and reports; I2 only where nobody works on the study."""
     yield state_check(twice.first.facts)
     for rule, sound in _SOUND.items():
@@ -58,7 +58,7 @@ def study_checks(twice: Twice) -> Iterator[Check]:
     yield twice.check("reports", _reports, sound, advice)
 
 
-def _violations(rule: Rule, case: Case) -> list[str]:
+def _violations(rule: Rule, case: StudyCase) -> list[str]:
     found = [each for each in every(case.facts.record) if each.rule == rule]
     if rule == "I2":
         if case.facts.at_work:
@@ -69,7 +69,7 @@ def _violations(rule: Rule, case: Case) -> list[str]:
     return [said_of(each) for each in found]
 
 
-def _reports(case: Case) -> list[str]:
+def _reports(case: StudyCase) -> list[str]:
     """What the study was told otherwise than the journals."""
     return [
         f"trial {number} reported {reports[step]} at epoch {step}, and its journal says "
@@ -81,7 +81,7 @@ def _reports(case: Case) -> list[str]:
 
 
 def _compared(
-    case: Case,
+    case: StudyCase,
 ) -> Iterator[tuple[list[int], int, Mapping[int, float], Mapping[int, float]]]:
     """Epochs that a trial has reported and written down; its number, and both scores of them."""
     for trial in case.facts.record.trials:

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from risexp.app.doctor.check import Check, judged
-from risexp.app.doctor.facts import StudyFacts
-from risexp.app.doctor.tracking_data import Recorded
+from risexp.app.doctor.facts import StudyStatus
+from risexp.app.doctor.tracking_data import TrackedStudy
 from risexp.errors import RisexpError
 from risexp.hpo.trials.invariants import Violation
 from risexp.runs.journal_format import Contents
 
 
 @dataclass(frozen=True)
-class Case:
+class StudyCase:
     """All that has to agree."""
 
-    facts: StudyFacts
-    found: Recorded
+    facts: StudyStatus
+    found: TrackedStudy
     """What its stores hold of it."""
     journals: Mapping[int, Contents]
     """Of its trials, by their number; without those that are damaged."""
@@ -25,7 +25,7 @@ class Case:
     """What is wrong with these, in sentences."""
 
 
-def case_of(facts: StudyFacts, found: Recorded) -> Case:
+def case_of(facts: StudyStatus, found: TrackedStudy) -> StudyCase:
     """A case whose journals are read last: one that grows meanwhile has all that was sent of it."""
     journals, damaged = dict[int, Contents](), list[str]()
     for number, seen in facts.folders.items():
@@ -33,23 +33,23 @@ def case_of(facts: StudyFacts, found: Recorded) -> Case:
             journals[number] = seen.spool.lines()
         except RisexpError as error:
             damaged.append(str(error))
-    return Case(facts, found, journals, tuple(damaged))
+    return StudyCase(facts, found, journals, tuple(damaged))
 
 
 @dataclass(frozen=True)
-class Twice:
+class StableCheck:
     """A case, and a second look at it: what changes between two readings is no fault."""
 
-    first: Case
-    again: Callable[[], Case]
+    first: StudyCase
+    again: Callable[[], StudyCase]
 
     @cached_property
-    def second(self) -> Case:
+    def second(self) -> StudyCase:
         """Read only where something seems to be wrong."""
         return self.again()
 
     def check(
-        self, what: str, judge: Callable[[Case], list[str]], sound: str, advice: str
+        self, what: str, judge: Callable[[StudyCase], list[str]], sound: str, advice: str
     ) -> Check:
         """What is wrong both times.
 

@@ -5,15 +5,15 @@ from dataclasses import replace
 from typing import Final
 
 from risexp.app.doctor.check import Check
-from risexp.app.doctor.facts import StudyFacts
+from risexp.app.doctor.facts import StudyStatus
 from risexp.app.doctor.folders import Seen
-from risexp.app.doctor.study_case import Case, Twice, said_of
-from risexp.app.doctor.tracking_data import Recorded
+from risexp.app.doctor.study_case import StableCheck, StudyCase, said_of
+from risexp.app.doctor.tracking_data import TrackedStudy
 from risexp.hpo.trials.invariants import (
     RUN_STATUS,
-    RunRecord,
-    StudyRecord,
-    TrialRecord,
+    RunSnapshot,
+    StudySnapshot,
+    TrialSnapshot,
     one_run_a_trial,
 )
 from risexp.runs.journal_format import Contents
@@ -31,7 +31,7 @@ _RUNS: Final = (
 )
 
 
-def record_checks(twice: Twice) -> Iterator[Check]:
+def record_checks(twice: StableCheck) -> Iterator[Check]:
     """I5, and every value that MLflow has against the journals; nothing without a store."""
     case = twice.first
     if case.found.failure is not None:
@@ -49,7 +49,7 @@ def record_checks(twice: Twice) -> Iterator[Check]:
         yield twice.check("values", _values, sound, _AGAIN)
 
 
-def wrong_statuses(facts: StudyFacts, found: Recorded) -> dict[str, tuple[TrialRun, str]]:
+def wrong_statuses(facts: StudyStatus, found: TrackedStudy) -> dict[str, tuple[TrialRun, str]]:
     """Runs whose status is not that of their trial by their id, and what it should be."""
     wanted = {each.number: RUN_STATUS[each.state] for each in facts.record.trials}
     return {
@@ -59,7 +59,7 @@ def wrong_statuses(facts: StudyFacts, found: Recorded) -> dict[str, tuple[TrialR
     }
 
 
-def _runs(case: Case) -> list[str]:
+def _runs(case: StudyCase) -> list[str]:
     """I5, but for what may be late."""
     study, runs = _settled(case.facts, case.found)
     wrong = [_named(each.number, said_of(each), case) for each in one_run_a_trial(study, runs)]
@@ -69,7 +69,7 @@ def _runs(case: Case) -> list[str]:
     return wrong
 
 
-def _named(number: int | None, said: str, case: Case) -> str:
+def _named(number: int | None, said: str, case: StudyCase) -> str:
     """A sentence, with the ids that MLflow's own commands need."""
     if number is None:
         return said
@@ -81,7 +81,7 @@ def _named(number: int | None, said: str, case: Case) -> str:
     return f"{said} ({'; '.join(told)})" if told else said
 
 
-def _values(case: Case) -> list[str]:
+def _values(case: StudyCase) -> list[str]:
     """Where the values in MLflow are not those of the journals."""
     return [
         said
@@ -90,7 +90,7 @@ def _values(case: Case) -> list[str]:
     ]
 
 
-def _pairs(case: Case) -> Iterator[tuple[TrialRun, Mapping[tuple[str, int], float]]]:
+def _pairs(case: StudyCase) -> Iterator[tuple[TrialRun, Mapping[tuple[str, int], float]]]:
     """Every run with what is to be in it."""
     for number, journal in case.journals.items():
         due = _due(case.facts.folders[number], journal)
@@ -123,11 +123,13 @@ def _differing(
             yield f"{said} no {key} at epoch {step}, and its journal has"
 
 
-def _settled(facts: StudyFacts, found: Recorded) -> tuple[StudyRecord, tuple[RunRecord, ...]]:
+def _settled(
+    facts: StudyStatus, found: TrackedStudy
+) -> tuple[StudySnapshot, tuple[RunSnapshot, ...]]:
     """Trials and runs as I5 may judge them: a record may be late, and some trials need none."""
     states = {each.number: each.state for each in facts.record.trials}
     runs = tuple(
-        RunRecord(
+        RunSnapshot(
             run.number,
             # Of a late one the status is what it will be.
             RUN_STATUS[states[run.number]]
@@ -144,7 +146,7 @@ def _settled(facts: StudyFacts, found: Recorded) -> tuple[StudyRecord, tuple[Run
     return replace(facts.record, trials=tuple(trials)), runs
 
 
-def _needs_run(facts: StudyFacts, trial: TrialRecord) -> bool:
+def _needs_run(facts: StudyStatus, trial: TrialSnapshot) -> bool:
     """Whether there has to be a run: something was written down, and it is to be in a store."""
     if trial.number in facts.late:
         return False

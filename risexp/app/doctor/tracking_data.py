@@ -5,28 +5,28 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from risexp.app.doctor.facts import StudyFacts
+from risexp.app.doctor.facts import StudyStatus
 from risexp.app.run.sync import Destinations
 from risexp.tracking.attempt import Failure
 from risexp.tracking.query import StudyRuns, TrialRun
-from risexp.tracking.stores import Store, chosen_store
+from risexp.tracking.stores import TrackingStore, chosen_store
 
 if TYPE_CHECKING:
-    from risexp.tracking.client import Runs
+    from risexp.tracking.client import TrackingClient
 
 
-class Read(Protocol):
+class RunReader(Protocol):
     """How much is read of a study."""
 
-    def __call__(self, runs: "Runs", /, *, name: str, uid: str) -> StudyRuns:
+    def __call__(self, runs: "TrackingClient", /, *, name: str, uid: str) -> StudyRuns:
         """Read it."""
 
 
 @dataclass(frozen=True)
-class Recorded:
+class TrackedStudy:
     """Its runs, and where they are."""
 
-    places: Mapping[str, Store] = field(default_factory=dict)
+    places: Mapping[str, TrackingStore] = field(default_factory=dict)
     """Where each run is, by its id there."""
     parents: Mapping[str, str] = field(default_factory=dict)
     """Status of the study's own run, by its id; there should be one."""
@@ -42,7 +42,7 @@ class Recorded:
         return tuple(each for each in self.runs if each.number == number)
 
 
-def recorded(facts: StudyFacts, destinations: Destinations, read: Read) -> Recorded:
+def recorded(facts: StudyStatus, destinations: Destinations, read: RunReader) -> TrackedStudy:
     """Read what there is of a study in every store that its folders name.
 
     Args:
@@ -51,12 +51,12 @@ def recorded(facts: StudyFacts, destinations: Destinations, read: Read) -> Recor
         read: `study_runs`, or `study_rows` where numbers are needed too.
     """
     question = partial(read, name=facts.name, uid=facts.study.uid)
-    places, parents, runs = dict[str, Store](), dict[str, str](), list[TrialRun]()
+    places, parents, runs = dict[str, TrackingStore](), dict[str, str](), list[TrialRun]()
     answered = False
     for store in _stores(facts):
         answer = destinations.ask(store, question)
         if isinstance(answer, Failure):
-            return Recorded(failure=answer.sentence)
+            return TrackedStudy(failure=answer.sentence)
         if answer is not None:
             answered = True
             parents |= answer.parents
@@ -66,10 +66,10 @@ def recorded(facts: StudyFacts, destinations: Destinations, read: Read) -> Recor
             )
     # Whoever searched elsewhere without a record left nothing here to be judged.
     judged = answered and bool(facts.folders or runs)
-    return Recorded(places, parents, tuple(runs), judged)
+    return TrackedStudy(places, parents, tuple(runs), judged)
 
 
-def _stores(facts: StudyFacts) -> Iterable[Store]:
+def _stores(facts: StudyStatus) -> Iterable[TrackingStore]:
     """Every store that the study is recorded in, each once."""
     if not facts.folders:
         chosen = chosen_store(None)

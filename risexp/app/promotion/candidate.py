@@ -9,15 +9,15 @@ from risexp.app.search.studies import the_store
 from risexp.app.serving.resolve_model import bundle_named
 from risexp.app.show.run import RunSeen
 from risexp.errors import EnvironmentFailed, InvalidInput
-from risexp.hpo.studies.facts import charter_of
+from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import find_study, run_id
 from risexp.hpo.studies.table import study_table
 from risexp.registry.bundle import Bundle
 from risexp.registry.card import Origin
 from risexp.tracking.launch_uploader import store_for
 from risexp.tracking.payload import data_digest
-from risexp.tracking.stores import Store
-from risexp.tracking.upload_state import Spool
+from risexp.tracking.stores import TrackingStore
+from risexp.tracking.upload_state import UploadState
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Candidate:
     @cached_property
     def origin(self) -> Origin:
         """Where it comes from."""
-        bundle, labels = self.bundle, Spool(self.seen.folder.path).labels()
+        bundle, labels = self.bundle, UploadState(self.seen.folder.path).labels()
         source = self.seen.sources[-1] if self.seen.sources else None
         return Origin(
             run=self.run,
@@ -76,7 +76,7 @@ class Candidate:
         }
         return {f"risexp.{key}": str(value) for key, value in known.items() if value is not None}
 
-    def expect_store(self, store: Store) -> None:
+    def expect_store(self, store: TrackingStore) -> None:
         """Check that its record is in the store whose registry is asked.
 
         Raises:
@@ -141,7 +141,7 @@ def _best_of(name: str) -> tuple[str, str, tuple[str, ...]]:
     """The run of the best trial, the hash of the study's charter, and what is to be said."""
     with the_store() as store:
         study = find_study(store, name)
-        charter = charter_of(study.name, study.facts)
+        charter = spec_from_facts(study.name, study.facts)
         table = study_table(store, study, charter.space)
     if table.best is None:
         raise InvalidInput(

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from risexp.app.benchmark.methods import Method, method_named
 from risexp.app.benchmark.network_methods import NETWORK, network_methods
-from risexp.app.promotion.test_set import Sealed
+from risexp.app.promotion.test_set import TestSet
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes, Truth
 from risexp.evaluation.scene_scores import join, score_scenes
 from risexp.inference.calibration import calibration_error
 from risexp.inference.estimate import Estimate
 from risexp.inference.predictor import Predictor
-from risexp.registry.evidence import Answered
+from risexp.registry.evidence import ScoredAnswers
 
 _CANDIDATE, _CHAMPION, _NOMP = "candidate", "champion", "nomp"
 _WARMING = 4
@@ -25,25 +25,25 @@ _WARMING = 4
 
 
 @dataclass(frozen=True)
-class Contest:
+class Evaluation:
     """What each of them answered."""
 
-    candidate: Answered
-    champion: Answered | None
-    nomp: Answered
+    candidate: ScoredAnswers
+    champion: ScoredAnswers | None
+    nomp: ScoredAnswers
     snr_db: Tensor | None
     """(B,) of the scenes."""
     ms_ratio: float | None
     """Candidate's time over the champion's: the median over batches, answered in turn."""
 
 
-def contest(
+def evaluate_candidates(
     config: RunConfig,
     candidate: Predictor,
     champion: Predictor | None,
-    sealed: Sealed,
+    sealed: TestSet,
     advance: Callable[[int], None],
-) -> Contest:
+) -> Evaluation:
     """Let them answer all scenes of a set, batch by batch, in an order that changes.
 
     Args:
@@ -67,7 +67,7 @@ def contest(
             advance(len(scenes))
     levels = [scenes.frames.snr_db for scenes in sealed.batches()]
     known = [each for each in levels if each is not None]
-    return Contest(
+    return Evaluation(
         candidate=told[_CANDIDATE].answered(),
         champion=told[_CHAMPION].answered() if _CHAMPION in told else None,
         nomp=told[_NOMP].answered(),
@@ -92,12 +92,12 @@ class _Told:
             (*self.estimates, estimate), (*self.truths, scenes.truth), (*self.seconds, took)
         )
 
-    def answered(self) -> Answered:
+    def answered(self) -> ScoredAnswers:
         pairs = zip(self.estimates, self.truths, strict=True)
         scores = join([score_scenes(estimate, truth) for estimate, truth in pairs])
         said = torch.cat([estimate.count_probabilities for estimate in self.estimates])
         ece = calibration_error(said, scores.matching.true_count)
-        return Answered(scores, 1e3 * sum(self.seconds) / len(scores), ece)
+        return ScoredAnswers(scores, 1e3 * sum(self.seconds) / len(scores), ece)
 
 
 def _in_turn(methods: Mapping[str, Method], place: int) -> list[str]:

@@ -13,17 +13,17 @@ import torch
 from risexp import __version__
 from risexp.app.benchmark.evaluate import expect_fitting
 from risexp.app.promotion.candidate import Candidate, candidate_of
-from risexp.app.promotion.evaluate_candidates import contest
+from risexp.app.promotion.evaluate_candidates import evaluate_candidates
 from risexp.app.promotion.promotion_lock import now, only_one, user
 from risexp.app.promotion.registry import MODEL, asked, expect_alias, expect_model_name, registry_of
-from risexp.app.promotion.test_set import Sealed, expect_drawn, expect_unseen, frozen_scenes
+from risexp.app.promotion.test_set import TestSet, expect_drawn, expect_unseen, frozen_scenes
 from risexp.config.gates import Gates, load_gates
 from risexp.errors import ConfigInvalid, InvalidInput
 from risexp.evaluation.paired import RATES
 from risexp.registry.bundle import Bundle
-from risexp.registry.card import Judged, card, interval
+from risexp.registry.card import JudgedVersion, card, interval
 from risexp.registry.evidence import Evidence
-from risexp.registry.verdicts import Verdict, failed, judged
+from risexp.registry.verdicts import GateVerdict, failed, judged
 from risexp.tracking.payload import data_digest
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ Started = Callable[[str, int], Callable[[int], None]]
 
 
 @dataclass(frozen=True)
-class ToPromote:
+class PromotionRequest:
     """What a person asks to be promoted, and how it is judged."""
 
     study: str | None = None
@@ -51,22 +51,22 @@ class ToPromote:
 
 
 @dataclass(frozen=True)
-class Promoted:
+class PromotionResult:
     """What was found of a candidate, and what became of it."""
 
-    wanted: ToPromote
+    wanted: PromotionRequest
     candidate: Candidate
     champion: "Version | None"
     """That it was judged beside."""
-    sealed: Sealed
+    sealed: TestSet
     gates: Gates
     evidence: Evidence
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[GateVerdict, ...]
     version: "Version | None" = None
     """That it became; None where a gate failed, or nothing was to be changed."""
 
     @property
-    def failed(self) -> tuple[Verdict, ...]:
+    def failed(self) -> tuple[GateVerdict, ...]:
         """The gates that keep it from being promoted."""
         return failed(self.verdicts)
 
@@ -102,11 +102,11 @@ class Promoted:
 
 
 def promote(
-    wanted: ToPromote,
+    wanted: PromotionRequest,
     device: torch.device,
     started: Started,
     reached: "Reached | None" = None,
-) -> Promoted:
+) -> PromotionResult:
     """Judge a run beside the champion, and let the alias stand for it if every gate passes.
 
     Nothing is written before that but the frozen scenes, which are kept for the next.
@@ -136,20 +136,20 @@ def promote(
 
 
 def _judged(
-    wanted: ToPromote,
+    wanted: PromotionRequest,
     gates: Gates,
     candidate: Candidate,
     registry: "Registry",
     device: torch.device,
     started: Started,
-) -> Promoted:
+) -> PromotionResult:
     """Nothing is changed in the registry."""
     champion = asked(registry.store, partial(registry.at, wanted.name, wanted.alias))
     theirs = None if champion is None else _bundle_of(champion, candidate, wanted)
     sealed = _sealed(wanted, candidate, theirs, started)
     alone = _unable(candidate, theirs, gates)
     beside = None if alone else theirs
-    answers = contest(
+    answers = evaluate_candidates(
         candidate.bundle.config,
         candidate.bundle.predictor(device),
         None if beside is None else beside.predictor(device),
@@ -169,10 +169,12 @@ def _judged(
         level=gates.level,
         resamples=gates.resamples,
     )
-    return Promoted(wanted, candidate, champion, sealed, gates, evidence, judged(gates, evidence))
+    return PromotionResult(
+        wanted, candidate, champion, sealed, gates, evidence, judged(gates, evidence)
+    )
 
 
-def _bundle_of(champion: "Version", candidate: Candidate, wanted: ToPromote) -> Bundle:
+def _bundle_of(champion: "Version", candidate: Candidate, wanted: PromotionRequest) -> Bundle:
     """What the champion is made of.
 
     Raises:
@@ -196,8 +198,8 @@ def _same(one: Bundle, other: Bundle) -> bool:
 
 
 def _sealed(
-    wanted: ToPromote, candidate: Candidate, theirs: Bundle | None, started: Started
-) -> Sealed:
+    wanted: PromotionRequest, candidate: Candidate, theirs: Bundle | None, started: Started
+) -> TestSet:
     """The test scenes, which neither of the two has seen."""
     config = candidate.bundle.config
     advance = started("test scenes", wanted.scenes)
@@ -233,8 +235,8 @@ def _digest(bundle: Bundle) -> str:
 
 
 def _carried_out(
-    found: Promoted, registry: "Registry", *, alone: bool, reached: "Reached | None"
-) -> Promoted:
+    found: PromotionResult, registry: "Registry", *, alone: bool, reached: "Reached | None"
+) -> PromotionResult:
     """Make the version and move the alias; the run's record comes first."""
     from risexp.registry.download import DIGEST
     from risexp.registry.folder import save_model
@@ -261,7 +263,7 @@ def _carried_out(
     return replace(found, version=version)
 
 
-def _tags(found: Promoted) -> Mapping[str, str]:
+def _tags(found: PromotionResult) -> Mapping[str, str]:
     """What the version says of itself: numbers, verdicts, data, and who promoted it."""
     evidence, manifest = found.evidence, found.sealed.manifest
     beside = ["candidate", "nomp", *([] if evidence.champion is None else ["champion"])]
@@ -288,8 +290,8 @@ def _tags(found: Promoted) -> Mapping[str, str]:
     }
 
 
-def _card(found: Promoted) -> str:
-    told = Judged(
+def _card(found: PromotionResult) -> str:
+    told = JudgedVersion(
         gates=found.gates.name,
         about=found.gates.about,
         test_set=found.sealed.manifest.digest,

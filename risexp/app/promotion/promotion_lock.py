@@ -17,7 +17,7 @@ from risexp.core.home import home
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.locks import server_locked
 from risexp.hpo.store.retry import Retry
-from risexp.tracking.stores import Store
+from risexp.tracking.stores import TrackingStore
 
 _WHAT: Final = "promotion"
 
@@ -36,7 +36,7 @@ def now() -> str:
 
 
 @contextmanager
-def only_one(store: Store) -> Iterator[bool]:
+def only_one(store: TrackingStore) -> Iterator[bool]:
     """Keep other promotions and rollbacks out of a registry.
 
     Returns:
@@ -75,7 +75,7 @@ def _of_file(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _of_server(store: Store) -> Iterator[None]:
+def _of_server(store: TrackingStore) -> Iterator[None]:
     # PostgreSQL keeps the first 63 bytes.
     named = {"application_name": f"risexp {_WHAT} {_me()}"[:63], "connect_timeout": 10}
     engine = create_engine(store.uri, connect_args=named)

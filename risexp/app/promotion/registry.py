@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from risexp.errors import EnvironmentFailed, InvalidInput, RisexpError
-from risexp.tracking.attempt import Failure, tried
+from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.schema import tables_of
-from risexp.tracking.stores import Store, chosen_store, in_environment
+from risexp.tracking.stores import TrackingStore, chosen_store, in_environment
 
 if TYPE_CHECKING:
     from risexp.registry.versions import Registry
@@ -41,13 +41,13 @@ def registry_of(option: str | None) -> Iterator["Registry"]:
         yield Registry(store)
 
 
-def asked(store: Store, question: Callable[[], T]) -> T:
+def asked(store: TrackingStore, question: Callable[[], T]) -> T:
     """What a store answers; whatever else fails there becomes one sentence.
 
     Raises:
         EnvironmentFailed: It does not answer, or cannot.
     """
-    answer = tried(question)
+    answer = attempt(question)
     if not isinstance(answer, Failure):
         return answer
     if isinstance(answer.error, RisexpError):
@@ -78,7 +78,7 @@ def expect_alias(alias: str) -> None:
         )
 
 
-def _expect_tables(store: Store) -> None:
+def _expect_tables(store: TrackingStore) -> None:
     found = asked(store, partial(tables_of, store))
     if found == "missing":
         raise InvalidInput(f"the store {store.name} has no models: nothing was recorded in it yet")

@@ -14,7 +14,7 @@ from risexp.config.run import RunConfig, canonical_sha
 from risexp.core.home import home
 from risexp.data.frames import Scenes
 from risexp.data.freezing import freeze, scene_request
-from risexp.data.manifest import Manifest, SceneConfig, read_manifest
+from risexp.data.manifest import FrozenSetManifest, SceneConfig, read_manifest
 from risexp.data.scenes import SceneGenerator
 from risexp.data.shards import FrozenSet
 from risexp.data.streams import BLOCK, Split
@@ -26,11 +26,11 @@ _TEST: Final[Split] = "test"
 
 
 @dataclass(frozen=True)
-class Sealed:
+class TestSet:
     """A frozen set whose every byte was verified."""
 
     folder: Path
-    manifest: Manifest
+    manifest: FrozenSetManifest
     made: bool
     """Whether it was drawn by this call."""
 
@@ -41,7 +41,7 @@ class Sealed:
                 yield shard[start : start + size]
 
 
-def frozen_scenes(config: RunConfig, scenes: int, folder: Path | None, advance: Advance) -> Sealed:
+def frozen_scenes(config: RunConfig, scenes: int, folder: Path | None, advance: Advance) -> TestSet:
     """The frozen test scenes of a configuration's own law.
 
     Args:
@@ -59,7 +59,7 @@ def frozen_scenes(config: RunConfig, scenes: int, folder: Path | None, advance: 
     request = scene_request(config, _TEST, scenes)
     place = sets_home() / f"test-{scenes}-{canonical_sha(request.model_dump(mode='json'))[:12]}"
     manifest, made = freeze(place, request, "cpu", advance)
-    return Sealed(place, manifest, made)
+    return TestSet(place, manifest, made)
 
 
 def sets_home() -> Path:
@@ -67,7 +67,7 @@ def sets_home() -> Path:
     return home().absolute() / "mlruns" / "sets"
 
 
-def _given(config: RunConfig, folder: Path, advance: Advance) -> Sealed:
+def _given(config: RunConfig, folder: Path, advance: Advance) -> TestSet:
     manifest = read_manifest(folder)
     if manifest.split != _TEST:
         raise DataInvalid(
@@ -82,10 +82,10 @@ def _given(config: RunConfig, folder: Path, advance: Advance) -> Sealed:
         )
     for fault in verify_set(folder, advance).faults:
         raise DataInvalid(f"{folder} is damaged: {fault}; put a copy of it back")
-    return Sealed(folder, manifest, made=False)
+    return TestSet(folder, manifest, made=False)
 
 
-def expect_unseen(sealed: Sealed, taught: Mapping[str, RunConfig]) -> None:
+def expect_unseen(sealed: TestSet, taught: Mapping[str, RunConfig]) -> None:
     """Check that no scene of a set taught, judged or calibrated a run.
 
     Streams are compared, and the scenes themselves: all that validate and calibrate a run, and of
@@ -111,7 +111,7 @@ def expect_unseen(sealed: Sealed, taught: Mapping[str, RunConfig]) -> None:
                 )
 
 
-def expect_drawn(sealed: Sealed, config: RunConfig) -> None:
+def expect_drawn(sealed: TestSet, config: RunConfig) -> None:
     """Check that a set holds the scenes that its law and seed draw for tests, in their order.
 
     Raises:
@@ -153,7 +153,7 @@ class _Looked:
     """Scenes of a block whose counts are compared."""
 
     @classmethod
-    def of(cls, sealed: Sealed) -> "_Looked":
+    def of(cls, sealed: TestSet) -> "_Looked":
         manifest = sealed.manifest
         marks, counts = set[bytes](), list[Tensor]()
         for scenes in sealed.batches():

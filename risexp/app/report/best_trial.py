@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from risexp.app.report import figures as report_figures
-from risexp.app.report.gather import StudyFacts
+from risexp.app.report.gather import ReportData
 from risexp.app.report.html import (
     block,
     counts,
@@ -19,7 +19,7 @@ from risexp.app.report.html import (
 from risexp.app.show.run import RunSeen
 
 
-def best_trial(facts: StudyFacts) -> str:
+def best_trial(facts: ReportData) -> str:
     """What the best complete trial is worth; nothing while there is none."""
     best, run = facts.best, facts.best_run
     if best is None:
@@ -53,7 +53,7 @@ def _beside(run: RunSeen) -> str:
     return table(["validation", "network", "chance", "NOMP", "reference"], rows)
 
 
-def _fresh(facts: StudyFacts) -> list[str]:
+def _fresh(facts: ReportData) -> list[str]:
     """Of the scenes that nobody has chosen by."""
     found = facts.accuracy
     if found is None:

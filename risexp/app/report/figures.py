@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from risexp.app.benchmark.accuracy.plots import ScoreName, draw_score
 from risexp.app.benchmark.figure_style import COLOURS, STYLE, Line, count_along, new_figure
-from risexp.app.report.gather import StudyFacts
+from risexp.app.report.gather import ReportData
 from risexp.app.show.run import RunSeen
 from risexp.hpo.studies.table import TrialRow
 from risexp.space.dimensions import Choice, Log
@@ -72,7 +72,7 @@ def _of_page(tag: str, name: str) -> str:
     return tag
 
 
-def history(facts: StudyFacts) -> str:
+def history(facts: ReportData) -> str:
     """k_loc of each trial, and the best so far."""
 
     def draw(figure: Figure) -> None:
@@ -93,7 +93,7 @@ def history(facts: StudyFacts) -> str:
     return svg("history", "k_loc of every trial, and the best so far", draw, (_WIDE, _HIGH))
 
 
-def curves(facts: StudyFacts) -> str:
+def curves(facts: ReportData) -> str:
     """k_loc of each epoch of each trial; those that were ended early end in a cross."""
 
     def draw(figure: Figure) -> None:
@@ -126,7 +126,7 @@ def curves(facts: StudyFacts) -> str:
     return svg("curves", "k_loc over epochs, a line a trial", draw, (_WIDE, _HIGH))
 
 
-def pareto(facts: StudyFacts) -> str:
+def pareto(facts: ReportData) -> str:
     """k_loc over time a scene, or over parameters; the front is a line."""
     known, front = facts.weighed(), facts.front()
     costs, values = [each.cost for each in front], [each.k_loc for each in front]
@@ -146,7 +146,7 @@ def pareto(facts: StudyFacts) -> str:
     return svg("pareto", "k_loc over what a network costs", draw, (_WIDE, _HIGH))
 
 
-def slices(facts: StudyFacts) -> list[str]:
+def slices(facts: ReportData) -> list[str]:
     """k_loc over each searched field, the most important first."""
     order = [*facts.importance.shares]
     order += [path for path in facts.charter.space.vary if path not in order]
@@ -194,7 +194,7 @@ def terms(run: RunSeen) -> str:
     return svg("terms", "weighted terms of the best trial's loss", draw, (_WIDE, _HIGH))
 
 
-def accuracy(facts: StudyFacts, score: ScoreName) -> str:
+def accuracy(facts: ReportData, score: ScoreName) -> str:
     """A score of the best network over SNR beside NOMP, the reference and chance."""
     table = facts.accuracy
     if table is None:
@@ -204,7 +204,7 @@ def accuracy(facts: StudyFacts, score: ScoreName) -> str:
     return svg(name, about, lambda figure: draw_score(figure, table, score), (_WIDE, 3.9))
 
 
-def _slice(facts: StudyFacts, path: str, place: int) -> str:
+def _slice(facts: ReportData, path: str, place: int) -> str:
     dimension = facts.charter.space.vary[path]
     options: Sequence[JsonValue] = dimension.options if isinstance(dimension, Choice) else ()
 
@@ -237,7 +237,7 @@ def _slice(facts: StudyFacts, path: str, place: int) -> str:
 
 
 def _scatter(
-    axes: Axes, facts: StudyFacts, top: float, at: Callable[[TrialRow], float | None]
+    axes: Axes, facts: ReportData, top: float, at: Callable[[TrialRow], float | None]
 ) -> None:
     """Trials by something: complete ones filled, others hollow, what is too high at the top."""
     best = facts.best
@@ -266,7 +266,7 @@ def _reached(row: TrialRow) -> float | None:
     return row.value if row.value is not None else row.k_loc
 
 
-def _top(facts: StudyFacts) -> float:
+def _top(facts: ReportData) -> float:
     """Where the worst that is worth a scale of its own lies: beyond, trials stand on the edge."""
     known = sorted(y for row in facts.table.trials if (y := _reached(row)) is not None)
     if not known:

@@ -13,26 +13,26 @@ from risexp.app.benchmark.network_methods import NETWORK, network_methods
 from risexp.app.compare.compare import answer
 from risexp.app.search.audit import audit_so_far
 from risexp.app.search.confirm import confirmed_so_far
-from risexp.app.search.search import at_work_in
+from risexp.app.search.search import open_studies
 from risexp.app.serving.resolve_model import trained
 from risexp.app.show.run import RunSeen
 from risexp.config.run import RunConfig
 from risexp.data.scenes import SceneGenerator
 from risexp.errors import RisexpError
-from risexp.hpo.search.pruning_callback import heard
-from risexp.hpo.store.store import Store, find_store
+from risexp.hpo.search.pruning_callback import pruning_summary
+from risexp.hpo.store.store import StudyStore, find_store
 from risexp.hpo.studies.audits import Audit
 from risexp.hpo.studies.confirmation import Confirmation
-from risexp.hpo.studies.facts import charter_of
+from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.importance import Importance, importance
 from risexp.hpo.studies.start_points import best_first
 from risexp.hpo.studies.study import StudyRef, find_study, run_id
 from risexp.hpo.studies.table import StudyTable, TrialRow, study_table
-from risexp.hpo.trials.invariants import TrialRecord
-from risexp.hpo.trials.snapshot import study_record
+from risexp.hpo.trials.invariants import TrialSnapshot
+from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.model.network import Network
 from risexp.runs.folder import is_run
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 
 SNR_DB: Final = (-5.0, 0.0, 5.0, 10.0, 15.0, 20.0)
 """At which the best network's fresh scenes are heard."""
@@ -52,10 +52,10 @@ class Weighed:
 
 
 @dataclass(frozen=True)
-class StudyFacts:
+class ReportData:
     """A study at one moment, with all that its report says."""
 
-    charter: Charter
+    charter: StudySpec
     table: StudyTable
     reports: Mapping[int, Mapping[int, float]]
     """k_loc of every epoch that a trial has reported, by its number."""
@@ -132,13 +132,13 @@ class StudyFacts:
         }
 
 
-def study_facts(name: str) -> StudyFacts:
+def report_data(name: str) -> ReportData:
     """A study as it stands now, whether or not it is over.
 
     Raises:
         RisexpError: There is no such study, or its store does not answer.
     """
-    with at_work_in(find_store) as store:
+    with open_studies(find_store) as store:
         study = find_study(store, name)
         found = _of_store(store, study)
     runs, remarks = _runs(found.table)
@@ -150,8 +150,8 @@ def study_facts(name: str) -> StudyFacts:
 
 
 def with_answers(
-    facts: StudyFacts, scenes: int, device: torch.device, advance: Callable[[int], None]
-) -> StudyFacts:
+    facts: ReportData, scenes: int, device: torch.device, advance: Callable[[int], None]
+) -> ReportData:
     """The same, with what the best network and NOMP answer to fresh test scenes.
 
     Args:
@@ -174,7 +174,7 @@ def with_answers(
     return replace(facts, accuracy=found.table, ms_per_scene=times, remarks=remarks)
 
 
-def _times(facts: StudyFacts, device: torch.device) -> tuple[dict[int, float], list[str]]:
+def _times(facts: ReportData, device: torch.device) -> tuple[dict[int, float], list[str]]:
     """Milliseconds a scene of the best networks, here and at this moment, and why some are not."""
     found, remarks = dict[int, float](), list[str]()
     for row in best_first(facts.table.trials)[:_TIMED]:
@@ -192,15 +192,15 @@ def _ms_per_scene(run: RunSeen, device: torch.device) -> float:
     return batch_ms(network_methods(network.predictor)[NETWORK], scenes)
 
 
-def _of_store(store: Store, study: StudyRef) -> StudyFacts:
-    charter = charter_of(study.name, study.facts)
+def _of_store(store: StudyStore, study: StudyRef) -> ReportData:
+    charter = spec_from_facts(study.name, study.facts)
     handle = optuna.load_study(study_name=study.name, storage=store.storage)
-    records: Sequence[TrialRecord] = study_record(store, study).trials
-    return StudyFacts(
+    records: Sequence[TrialSnapshot] = study_snapshot(store, study).trials
+    return ReportData(
         charter=charter,
         table=study_table(store, study, charter.space),
         reports={each.number: dict(sorted(each.reports.items())) for each in records},
-        heard=heard(handle),
+        heard=pruning_summary(handle),
         audit=audit_so_far(store, study),
         importance=importance(store, study),
         confirmation=confirmed_so_far(store, study),

@@ -5,7 +5,7 @@ from html import escape
 from risexp.app.report import figures as report_figures
 from risexp.app.report import html as report_html
 from risexp.app.report.best_trial import best_trial
-from risexp.app.report.gather import StudyFacts
+from risexp.app.report.gather import ReportData
 from risexp.app.report.html import (
     bars,
     commands,
@@ -26,7 +26,7 @@ from risexp.hpo.studies.table import WORDS
 from risexp.space.diff import parts
 
 
-def report_page(facts: StudyFacts) -> str:
+def report_page(facts: ReportData) -> str:
     """The whole page, as HTML."""
     title = f"Study {facts.table.name}"
     return report_html.page(
@@ -47,7 +47,7 @@ def report_page(facts: StudyFacts) -> str:
     )
 
 
-def _top(facts: StudyFacts, title: str) -> str:
+def _top(facts: ReportData, title: str) -> str:
     study, best, run = facts.table, facts.best, facts.best_run
     said = ", ".join(f"{study.count(word)} {word}" for word in WORDS if study.count(word))
     values = [
@@ -74,7 +74,7 @@ def _top(facts: StudyFacts, title: str) -> str:
     )
 
 
-def _end(facts: StudyFacts) -> str:
+def _end(facts: ReportData) -> str:
     study = facts.table
     if study.over:
         return "The search is over."
@@ -84,7 +84,7 @@ def _end(facts: StudyFacts) -> str:
     return f"The search is not over: {left}."
 
 
-def _warning(facts: StudyFacts) -> str:
+def _warning(facts: ReportData) -> str:
     """What must not be overlooked of the best trial's count."""
     run = facts.best_run
     if facts.best is None:
@@ -92,7 +92,7 @@ def _warning(facts: StudyFacts) -> str:
     return f"The best trial's count is {run.doubt}." if run and run.best and run.doubt else ""
 
 
-def _searched(facts: StudyFacts) -> str:
+def _searched(facts: ReportData) -> str:
     space, best = facts.charter.space, facts.best
     base = facts.charter.base_values()
     told = parts(space)
@@ -117,7 +117,7 @@ def _searched(facts: StudyFacts) -> str:
     )
 
 
-def _history(facts: StudyFacts) -> str:
+def _history(facts: ReportData) -> str:
     return section(
         "How the search went",
         grid(
@@ -136,7 +136,7 @@ def _history(facts: StudyFacts) -> str:
     )
 
 
-def _fields(facts: StudyFacts) -> str:
+def _fields(facts: ReportData) -> str:
     found = facts.importance
     if not any(row.values for row in facts.table.trials):
         return ""
@@ -159,7 +159,7 @@ def _fields(facts: StudyFacts) -> str:
     )
 
 
-def _pareto(facts: StudyFacts) -> str:
+def _pareto(facts: ReportData) -> str:
     front = facts.front()
     if not front:
         return ""
@@ -192,7 +192,7 @@ def _pareto(facts: StudyFacts) -> str:
     )
 
 
-def _pruning(facts: StudyFacts) -> str:
+def _pruning(facts: ReportData) -> str:
     audit = facts.audit
     shown = [paragraph(sentence(facts.heard)), paragraph(sentence(audit.saved.sentence()))]
     if not audit.trials:
@@ -226,12 +226,12 @@ def _pruning(facts: StudyFacts) -> str:
     return section("Ending trials early", *shown, table(headings, rows))
 
 
-def _apart(facts: StudyFacts, value: float | None) -> str:
+def _apart(facts: ReportData, value: float | None) -> str:
     best = facts.audit.best
     return "" if value is None or best is None else f"{value - best:+.3f}"
 
 
-def _confirmed(facts: StudyFacts) -> str:
+def _confirmed(facts: ReportData) -> str:
     found = facts.confirmation
     if found is None:
         return ""

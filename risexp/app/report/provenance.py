@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from risexp.app.report.gather import StudyFacts
+from risexp.app.report.gather import ReportData
 from risexp.app.report.html import paragraph, section, table
 from risexp.app.show.run import RunSeen
 from risexp.tracking.payload import data_digest
 
 
-def provenance(facts: StudyFacts) -> str:
+def provenance(facts: ReportData) -> str:
     """Everything that another one needs to come to the same numbers."""
     charter, runs = facts.charter, list(facts.runs.values())
     rows: list[tuple[str, str]] = [
@@ -30,7 +30,7 @@ def provenance(facts: StudyFacts) -> str:
     )
 
 
-def _of_configs(facts: StudyFacts) -> Iterator[tuple[str, str]]:
+def _of_configs(facts: ReportData) -> Iterator[tuple[str, str]]:
     configs = [run.config for run in facts.runs.values()] or [facts.charter.base]
     yield "training seeds", _every(str(each.training.seed) for each in configs)
     yield "data seeds", _every(str(each.data.seed) for each in configs)

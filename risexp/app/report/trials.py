@@ -1,12 +1,12 @@
 """A report's table of trials, and what a person may do next."""
 
-from risexp.app.report.gather import StudyFacts
+from risexp.app.report.gather import ReportData
 from risexp.app.report.html import folded, number, paragraph, section, short, table
 from risexp.hpo.studies.study import run_id
 from risexp.hpo.studies.table import TrialRow
 
 
-def trials(facts: StudyFacts) -> str:
+def trials(facts: ReportData) -> str:
     """Every trial in a row."""
     rows = facts.table.trials
     places = [each.number for each in rows]
@@ -39,7 +39,7 @@ def trials(facts: StudyFacts) -> str:
     )
 
 
-def _trial(facts: StudyFacts, row: TrialRow) -> tuple[object, ...]:
+def _trial(facts: ReportData, row: TrialRow) -> tuple[object, ...]:
     run = facts.runs.get(row.number)
     scores = {} if run is None else run.best
     why = row.reason if row.reason not in {None, row.state, "finished"} else ""
@@ -57,7 +57,7 @@ def _trial(facts: StudyFacts, row: TrialRow) -> tuple[object, ...]:
     )
 
 
-def parameters(facts: StudyFacts, trial: int) -> str:
+def parameters(facts: ReportData, trial: int) -> str:
     """Of a trial's network; nothing where they are not known."""
     known = facts.parameters.get(trial)
     return "" if known is None else f"{known:,}"
@@ -70,7 +70,7 @@ def _duration(seconds: float | None) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def next_commands(facts: StudyFacts) -> list[tuple[str, str]]:
+def next_commands(facts: ReportData) -> list[tuple[str, str]]:
     """What a person may do now, and why."""
     study, best = facts.table, facts.best
     found = []

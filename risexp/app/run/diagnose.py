@@ -7,7 +7,7 @@ import torch
 
 from risexp.app.benchmark.evaluate import compared
 from risexp.app.benchmark.network_methods import NETWORK
-from risexp.app.serving.resolve_model import Trained, config_of, network_of, trained
+from risexp.app.serving.resolve_model import TrainedNetwork, config_of, network_of, trained
 from risexp.config.run import RunConfig
 from risexp.diagnostics.draws import configured_levels
 from risexp.diagnostics.gradients import probe_gradients
@@ -17,7 +17,7 @@ from risexp.diagnostics.litmus import probe_litmus
 from risexp.diagnostics.mdl import probe_mdl
 from risexp.diagnostics.oracle import Tried, probe_oracle
 from risexp.diagnostics.overfit import probe_overfit
-from risexp.diagnostics.probe_trainer import School
+from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.references import probe_references
 from risexp.diagnostics.report import Report
 from risexp.errors import ConfigInvalid
@@ -69,7 +69,9 @@ def diagnose_k_head_of(run: str, amount: Amount, beta: float | None = None) -> R
     """
     found = best(find_run(run).attempts())
     checkpoint = found.checkpoint
-    school = School(network=lambda config: network_of(checkpoint, config, torch.device("cpu")))
+    school = ProbeTrainer(
+        network=lambda config: network_of(checkpoint, config, torch.device("cpu"))
+    )
     share = checkpoint.beta if beta is None else beta
     report = probe_k_head(config_of(checkpoint), amount, share, school)
     return replace(report, advice=(*report.advice, *found.damaged))
@@ -127,7 +129,7 @@ def _free_pool(config: RunConfig) -> RunConfig:
     return free if free.physics.canonical() == config.physics.canonical() else config
 
 
-def _by_length(found: Mapping[str, Trained]) -> dict[int, Learned]:
+def _by_length(found: Mapping[str, TrainedNetwork]) -> dict[int, Learned]:
     """Trained networks by the snapshots of their runs."""
     runs: dict[int, str] = {}
     for name, each in found.items():
@@ -145,6 +147,6 @@ def _by_length(found: Mapping[str, Trained]) -> dict[int, Learned]:
     return {length: _learned(found[name]) for length, name in runs.items()}
 
 
-def _learned(found: Trained) -> Learned:
+def _learned(found: TrainedNetwork) -> Learned:
     method = compared(found, found.config, (), "none")[NETWORK]
     return Learned(found.bundle.run_id, lambda scenes: method(scenes).count)

@@ -8,15 +8,15 @@ from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.store import open_store
 from risexp.runs.labels import EXPERIMENT
-from risexp.tracking.attempt import Failure, tried
-from risexp.tracking.stores import VARIABLE, Store, chosen_store, in_environment
+from risexp.tracking.attempt import Failure, attempt
+from risexp.tracking.stores import VARIABLE, TrackingStore, chosen_store, in_environment
 
 
 @dataclass(frozen=True)
 class Made:
     """Both stores, which are ready."""
 
-    store: Store
+    store: TrackingStore
     created: bool
     """Whether the tables of runs were made by this call."""
     experiment_id: str
@@ -41,18 +41,18 @@ def init_store(option: str | None) -> Made:
     with closing(open_store(store_url())) as studies:
         name = studies.name
     with in_environment(store):
-        made = tried(partial(_made, store, name))
+        made = attempt(partial(_made, store, name))
     if isinstance(made, Failure):
         raise EnvironmentFailed(f"the store {store.name} cannot be made ready: {made.sentence}")
     return made
 
 
-def _made(store: Store, studies: str) -> Made:
-    from risexp.tracking.client import Runs
+def _made(store: TrackingStore, studies: str) -> Made:
+    from risexp.tracking.client import TrackingClient
     from risexp.tracking.schema import prepare, write_ahead
 
     created = prepare(store)
     if store.database is not None:
         # One that was made by MLflow itself keeps readers and writers apart.
         write_ahead(store.database)
-    return Made(store, created, Runs(store).experiment(EXPERIMENT), studies)
+    return Made(store, created, TrackingClient(store).experiment(EXPERIMENT), studies)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from risexp.app.run.devices import device_named
-from risexp.app.run.run import Company, Machine
+from risexp.app.run.run import Callbacks, Machine
 from risexp.app.run.train import Finished, train
 from risexp.app.run.warm_start import recorded, warm_start
 from risexp.callbacks.early_stopping import Until
@@ -16,18 +16,18 @@ from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput, RisexpEr
 from risexp.runs.folder import RunFolder, find_run, is_run
 from risexp.runs.labels import Labels
 from risexp.runs.source import Source, sources
-from risexp.tracking.attempt import Failure, tried
+from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.launch_uploader import tracking_of
-from risexp.tracking.replay import Recall, journal_values, recall_folder, recall_store
+from risexp.tracking.replay import ReplayedRun, journal_values, recall_folder, recall_store
 from risexp.tracking.schema import opened
-from risexp.tracking.stores import Store, chosen_store, in_environment
+from risexp.tracking.stores import TrackingStore, chosen_store, in_environment
 
 TAG: Final = "risexp.reproduces"
 """Names, of a run, the one that it is to be the same as."""
 
 
 @dataclass(frozen=True)
-class Difference:
+class ChangedValue:
     """A number that is not what the record says."""
 
     key: str
@@ -55,11 +55,11 @@ class Difference:
 class Reproduced:
     """A run beside itself, trained again."""
 
-    recall: Recall
+    recall: ReplayedRun
     finished: Finished
     compared: int
     """Numbers of the record."""
-    differences: tuple[Difference, ...]
+    differences: tuple[ChangedValue, ...]
     """The earliest first."""
     changed: Mapping[str, tuple[str, str]]
     """What the runs were computed with, where it differs: then and now, by name."""
@@ -89,7 +89,7 @@ class Reproduced:
         }
 
 
-def recalled(name: str, option: str | None) -> Recall:
+def recalled(name: str, option: str | None) -> ReplayedRun:
     """The record of a run: its folder here, or else what a store has of it.
 
     Args:
@@ -107,7 +107,7 @@ def recalled(name: str, option: str | None) -> Recall:
             f"there is no run {name!r} in a folder here, and no {store.database}: name another one"
         )
     with in_environment(store):
-        found = tried(lambda: recall_store(opened(store), name, _place(store)))
+        found = attempt(lambda: recall_store(opened(store), name, _place(store)))
     if not isinstance(found, Failure):
         return found
     if isinstance(found.error, RisexpError):
@@ -115,7 +115,7 @@ def recalled(name: str, option: str | None) -> Recall:
     raise EnvironmentFailed(f"cannot read {_place(store)}: {found.sentence}")
 
 
-def _from_folder(folder: RunFolder) -> Recall:
+def _from_folder(folder: RunFolder) -> ReplayedRun:
     warm = warm_start(folder.config())
     if warm is not None and recorded(folder) is not None:
         # What the run began with is on record, so that this only compares it.
@@ -123,11 +123,11 @@ def _from_folder(folder: RunFolder) -> Recall:
     return recall_folder(folder)
 
 
-def _place(store: Store) -> str:
+def _place(store: TrackingStore) -> str:
     return f"the store {store.name}"
 
 
-def reproduce(recall: Recall, console: Console, tracking: str | None = None) -> Reproduced:
+def reproduce(recall: ReplayedRun, console: Console, tracking: str | None = None) -> Reproduced:
     """Train a run again, as far as its record goes, on the device and threads it had.
 
     Args:
@@ -147,12 +147,12 @@ def reproduce(recall: Recall, console: Console, tracking: str | None = None) -> 
         tags={TAG: recall.run},
         note=f"Run `{recall.run}` once more, from its record.",
     )
-    company = Company(enders=(Until(recall.epochs),))
+    company = Callbacks(enders=(Until(recall.epochs),))
     finished = train(recall.config, machine, console, tracking_of(tracking, labels), company)
     now = journal_values(finished.folder)
     differences = sorted(
         (
-            Difference(key, epoch, value, now.get((key, epoch)))
+            ChangedValue(key, epoch, value, now.get((key, epoch)))
             for (key, epoch), value in recall.values.items()
             if not _same(now.get((key, epoch)), value)
         ),
@@ -172,7 +172,7 @@ def _same(now: float | None, then: float) -> bool:
     return now is not None and (now == then or (math.isnan(now) and math.isnan(then)))
 
 
-def _changed(recall: Recall, folder: RunFolder) -> Mapping[str, tuple[str, str]]:
+def _changed(recall: ReplayedRun, folder: RunFolder) -> Mapping[str, tuple[str, str]]:
     """What the runs were computed with, where it differs."""
     known = sources(folder.path)
     before = _flat(recall.environment, recall.source)

@@ -8,18 +8,18 @@ import torch
 from rich.console import Console
 
 from risexp.app.run.calibrate import calibration_scenes
-from risexp.app.run.warm_start import Warm
-from risexp.callbacks.checkpoint import Keeper
-from risexp.callbacks.confusion_recorder import Confusions, LastConfusions
+from risexp.app.run.warm_start import WarmStart
+from risexp.callbacks.checkpoint import CheckpointCallback
+from risexp.callbacks.confusion_recorder import ConfusionRecorder, LastConfusions
 from risexp.callbacks.console import view
-from risexp.callbacks.early_stopping import Patience, WallTime
-from risexp.callbacks.guard import Guard, Watch
-from risexp.callbacks.leak_guard import Leak, batch_marks, scene_marks, stream_marks
-from risexp.callbacks.order import in_order, standard_guards
+from risexp.callbacks.early_stopping import EarlyStopping, TimeBudget
+from risexp.callbacks.guard import Guard, GuardCallback
+from risexp.callbacks.leak_guard import LeakGuard, batch_marks, scene_marks, stream_marks
+from risexp.callbacks.order import callback_order, standard_guards
 from risexp.callbacks.recorder import Recorder
-from risexp.callbacks.run_loop import Observer as Listener
-from risexp.callbacks.run_loop import follow
-from risexp.callbacks.signals import Signals
+from risexp.callbacks.run_loop import Callback as Listener
+from risexp.callbacks.run_loop import run_loop
+from risexp.callbacks.signals import SignalCallback
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
@@ -32,10 +32,10 @@ from risexp.runs.folder import RunFolder
 from risexp.runs.journal import Journal
 from risexp.runs.outcome import Outcome
 from risexp.training.checkpoint import config_tree
-from risexp.training.checkpoint_store import Vault
-from risexp.training.objective import Marking, Teacher
+from risexp.training.checkpoint_store import CheckpointStore
+from risexp.training.objective import Objective, ValidationLoss
 from risexp.training.plan import Plan
-from risexp.training.setup import Lesson, trainer_of
+from risexp.training.setup import TrainSetup, build_trainer
 from risexp.training.state import State
 from risexp.training.trainer import Trainer
 
@@ -51,17 +51,17 @@ class Machine:
     """Pieces to cut each piece of a batch into, where its memory is short."""
 
 
-Within = Callable[[Callable[[Any], None]], Callable[[Any], None]]
+WriteGuard = Callable[[Callable[[Any], None]], Callable[[Any], None]]
 """Stands around those who write, and knows when they have to be quiet."""
 
 
-def as_it_is(tell: Callable[[Any], None]) -> Callable[[Any], None]:
+def identity(tell: Callable[[Any], None]) -> Callable[[Any], None]:
     """Nobody stands around."""
     return tell
 
 
 @dataclass(frozen=True)
-class Company:
+class Callbacks:
     """Who listens to a run besides its own recorders, guards and keepers."""
 
     first: tuple[Listener, ...] = ()
@@ -69,11 +69,11 @@ class Company:
     recorders: tuple[Listener, ...] = ()
     enders: tuple[Listener, ...] = ()
     """Told before a signal is honoured."""
-    within: Within = as_it_is
+    write_guard: WriteGuard = identity
     """Put around all who write, e.g. to silence who has lost the run to another process."""
 
 
-ALONE: Final = Company()
+NO_CALLBACKS: Final = Callbacks()
 
 
 @dataclass(frozen=True)
@@ -82,66 +82,66 @@ class Run:
 
     config: RunConfig
     trainer: Trainer
-    judges: Scenes
+    validation_scenes: Scenes
     """What it is validated on."""
     confusions: LastConfusions = field(default_factory=LastConfusions)
     """Of its last validation."""
 
     @classmethod
-    def of(
+    def build(
         cls,
         config: RunConfig,
         machine: Machine,
         *,
-        warm: Warm | None = None,
+        warm: WarmStart | None = None,
         resumed: State | None = None,
     ) -> "Run":
         """Everything a configuration describes, on one machine."""
         device = machine.device
         generator = SceneGenerator(config.physics, config.data, device)
         torch.manual_seed(config.training.seed)
-        network, teacher = Network(config).to(device), Teacher.of(config, device)
+        network, teacher = Network(config).to(device), Objective.of(config, device)
         judges = generator.scenes("validation", 0, config.validation.scenes)
         nmse_self_test(label_covariance(config.physics, judges.truth))
         confusions = LastConfusions()
         validator = replace(Validator.of(config, judges), tell=confusions.see)
-        lesson = Lesson(
+        lesson = TrainSetup(
             network,
             part_of,
             teacher,
-            lambda network, plan: validator(network, plan.beta, Marking(teacher, plan)),
+            lambda network, plan: validator(network, plan.beta, ValidationLoss(teacher, plan)),
             teacher.balance,
         )
         start = None if warm is None else warm.state
         cut = {"training.accumulation": config.training.accumulation * machine.pieces}
-        trainer = trainer_of(config.replace(cut), lesson, generator, warm=start, resumed=resumed)
+        trainer = build_trainer(config.replace(cut), lesson, generator, warm=start, resumed=resumed)
         return cls(config, trainer, judges, confusions)
 
-    def followed(
+    def fit(
         self,
         folder: RunFolder,
-        vault: Vault,
+        vault: CheckpointStore,
         machine: Machine,
         console: Console,
-        company: Company,
+        company: Callbacks,
     ) -> Outcome:
         """Train to the end, recorded, guarded and kept."""
         trainer, plans = self.trainer, folder.plans()
         journal = Journal(folder.journal, folder.run_id)
         leak = self._leak(machine.device)
-        watch = Watch((*standard_guards(trainer, plans, journal, self._idle()), leak))
+        watch = GuardCallback((*standard_guards(trainer, plans, journal, self._idle()), leak))
         recorders: tuple[Listener, ...] = (
             Recorder(journal, watch.values),
-            Confusions(journal, self.confusions),
+            ConfusionRecorder(journal, self.confusions),
             view(console, plans, self.config.data.sources_max),
             *company.recorders,
         )
-        keeper = Keeper(vault, config_tree(self.config), trainer.state)
+        keeper = CheckpointCallback(vault, config_tree(self.config), trainer.state)
         enders = self._enders(machine, plans, journal.spent_s)
-        with Signals() as signals:
-            own = in_order(watch, recorders, keeper, [*enders, *company.enders, signals])
-            observers = [*company.first, *map(company.within, own)]
-            return follow(trainer, observers, folder.run_id, company.within(folder.close))
+        with SignalCallback() as signals:
+            own = callback_order(watch, recorders, keeper, [*enders, *company.enders, signals])
+            observers = [*company.first, *map(company.write_guard, own)]
+            return run_loop(trainer, observers, folder.run_id, company.write_guard(folder.close))
 
     def _idle(self) -> tuple[str, ...]:
         """Parameters that this configuration gives nothing to do, by how their names begin."""
@@ -173,19 +173,19 @@ class Run:
             yield from batch_marks(batches, epochs)
 
         def judging() -> Iterator[bytes]:
-            yield from stream_marks(seed, "validation", len(self.judges))
-            yield from scene_marks(self.judges)
+            yield from stream_marks(seed, "validation", len(self.validation_scenes))
+            yield from scene_marks(self.validation_scenes)
 
         def calibrating() -> Iterator[bytes]:
             yield from stream_marks(seed, "calibration", fitted)
             yield from scene_marks(calibration_scenes(config, device, min(fitted, BLOCK)))
 
-        return Leak({"training": teaching, "validation": judging, "calibration": calibrating})
+        return LeakGuard({"training": teaching, "validation": judging, "calibration": calibrating})
 
     def _enders(self, machine: Machine, plans: Sequence[Plan], spent_s: float) -> list[Listener]:
         enders: list[Listener] = []
         if self.config.training.patience is not None:
-            enders.append(Patience(self.config.training.patience, plans[-1].phase))
+            enders.append(EarlyStopping(self.config.training.patience, plans[-1].phase))
         if machine.time_limit_s is not None:
-            enders.append(WallTime(machine.time_limit_s, spent_s))
+            enders.append(TimeBudget(machine.time_limit_s, spent_s))
         return enders

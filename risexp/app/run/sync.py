@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from risexp.errors import InvalidInput
 from risexp.runs.folder import RunFolder, find_run, list_runs
 from risexp.runs.labels import read_labels
-from risexp.tracking.attempt import Failure, tried
+from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.launch_uploader import store_for
 from risexp.tracking.schema import opened
-from risexp.tracking.stores import OFF, Store, chosen_store, in_environment
-from risexp.tracking.upload_state import Busy, Spool
+from risexp.tracking.stores import OFF, TrackingStore, chosen_store, in_environment
+from risexp.tracking.upload_state import Busy, UploadState
 
 if TYPE_CHECKING:
-    from risexp.tracking.client import Runs
-    from risexp.tracking.uploader import Sent
+    from risexp.tracking.client import TrackingClient
+    from risexp.tracking.uploader import UploadResult
 
 T = TypeVar("T")
 State = Literal["sent", "busy", "elsewhere", "failed"]
@@ -47,24 +47,26 @@ class Synced:
 class Destinations:
     """The stores of records, each opened once; one that fails is not asked again."""
 
-    open: "Callable[[Store], Runs | None]"
+    open: "Callable[[TrackingStore], TrackingClient | None]"
     """Opens one that answers; None where it is not yet made, and is not to be."""
-    _opened: "dict[str, Runs | Failure]" = field(default_factory=dict, init=False)
+    _opened: "dict[str, TrackingClient | Failure]" = field(default_factory=dict, init=False)
 
-    def runs(self, store: Store) -> "Runs | Failure | None":
+    def runs(self, store: TrackingStore) -> "TrackingClient | Failure | None":
         """The runs of a store, from within `in_environment`; None where it is not yet made."""
-        runs = self._opened.get(store.name) or tried(partial(self.open, store))
+        runs = self._opened.get(store.name) or attempt(partial(self.open, store))
         if runs is not None:
             self._opened[store.name] = runs
         return runs
 
-    def ask(self, store: Store, question: "Callable[[Runs], T]") -> T | Failure | None:
+    def ask(
+        self, store: TrackingStore, question: "Callable[[TrackingClient], T]"
+    ) -> T | Failure | None:
         """What a store answers; None where it is not yet made."""
         with in_environment(store):
             runs = self.runs(store)
             if runs is None or isinstance(runs, Failure):
                 return runs
-            answer = tried(partial(question, runs))
+            answer = attempt(partial(question, runs))
             if isinstance(answer, Failure):
                 self._opened[store.name] = answer
             return answer
@@ -101,7 +103,7 @@ def send(
         destinations: Where to.
         option: The address of a store, if one was given.
     """
-    pairs, elsewhere = list[tuple[RunFolder, Store]](), list[Synced]()
+    pairs, elsewhere = list[tuple[RunFolder, TrackingStore]](), list[Synced]()
     for folder in folders:
         try:
             pairs.append((folder, _store(folder, option)))
@@ -112,12 +114,12 @@ def send(
 
 def missing_lines(folder: RunFolder) -> int:
     """Lines of a run that its store misses; 0 where none is to have them."""
-    spool, labels = Spool(folder.path), read_labels(folder.path)
+    spool, labels = UploadState(folder.path), read_labels(folder.path)
     never = labels is not None and labels.store == OFF and spool.progress() is None
     return 0 if never else spool.unsent()
 
 
-def _store(folder: RunFolder, option: str | None) -> Store:
+def _store(folder: RunFolder, option: str | None) -> TrackingStore:
     store = store_for(folder.path, option) or chosen_store(None)
     if store is None:
         raise InvalidInput(
@@ -127,7 +129,9 @@ def _store(folder: RunFolder, option: str | None) -> Store:
     return store
 
 
-def _all_sent(pairs: Sequence[tuple[RunFolder, Store]], destinations: Destinations) -> list[Synced]:
+def _all_sent(
+    pairs: Sequence[tuple[RunFolder, TrackingStore]], destinations: Destinations
+) -> list[Synced]:
     """One after another; a store that does not answer is not asked again for every run."""
     found = []
     for folder, store in pairs:
@@ -136,18 +140,20 @@ def _all_sent(pairs: Sequence[tuple[RunFolder, Store]], destinations: Destinatio
     return found
 
 
-def _answering(store: Store) -> "Runs":
+def _answering(store: TrackingStore) -> "TrackingClient":
     runs = opened(store)
     runs.answers()
     return runs
 
 
-def _sent(folder: RunFolder, store: Store, runs: "Runs | Failure | None") -> Synced:
-    spool = Spool(folder.path)
+def _sent(
+    folder: RunFolder, store: TrackingStore, runs: "TrackingClient | Failure | None"
+) -> Synced:
+    spool = UploadState(folder.path)
     if runs is None:
         said = f"{store.name} is not yet made: `risexp sync {spool.run}` makes it"
         return Synced(spool.run, "failed", store.name, sentence=said)
-    sent = runs if isinstance(runs, Failure) else tried(partial(_drained, spool, store, runs))
+    sent = runs if isinstance(runs, Failure) else attempt(partial(_drained, spool, store, runs))
     progress = spool.progress()
     name = "" if progress is None else progress.run_id
     if isinstance(sent, Failure):
@@ -156,8 +162,8 @@ def _sent(folder: RunFolder, store: Store, runs: "Runs | Failure | None") -> Syn
     return Synced(spool.run, "sent", store.name, name, sent.lines, sent.points)
 
 
-def _drained(spool: Spool, store: Store, runs: "Runs") -> "Sent":
-    from risexp.tracking.uploader import Sender
+def _drained(spool: UploadState, store: TrackingStore, runs: "TrackingClient") -> "UploadResult":
+    from risexp.tracking.uploader import Uploader
 
     with spool.sending():
-        return Sender(spool, store.name, runs).drain(live=False)
+        return Uploader(spool, store.name, runs).drain(live=False)

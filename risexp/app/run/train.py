@@ -9,7 +9,7 @@ from rich.console import Console
 
 from risexp.app.run.calibrate import calibrate
 from risexp.app.run.devices import device_named
-from risexp.app.run.run import ALONE, Company, Machine, Run
+from risexp.app.run.run import NO_CALLBACKS, Callbacks, Machine, Run
 from risexp.app.run.warm_start import warm_start
 from risexp.config.run import RunConfig
 from risexp.inference.calibration import Calibration
@@ -19,7 +19,7 @@ from risexp.runs.journal import Journal
 from risexp.runs.outcome import Outcome, complete
 from risexp.tracking.launch_uploader import Tracking, recorded
 from risexp.training.checkpoint import Checkpoint
-from risexp.training.checkpoint_store import Owner, Vault, best, newest
+from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore, best, newest
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def train(
     machine: Machine,
     console: Console,
     tracking: Tracking | None = None,
-    company: Company = ALONE,
+    company: Callbacks = NO_CALLBACKS,
 ) -> Finished:
     """Train a new run; whatever cannot begin leaves no folder behind.
 
@@ -50,13 +50,13 @@ def train(
     """
     torch.set_num_threads(machine.threads)
     warm = warm_start(config)
-    run = Run.of(config.canonical(), machine, warm=warm)
+    run = Run.build(config.canonical(), machine, warm=warm)
     folder = create_run(new_run_id(), config, run.trainer.plans)
     with folder.held(), recorded(folder.path, tracking, _teller(console)):
         if warm is not None:
             warm.record(folder)
-        finished = _finished(folder, run, machine, console, company)
-    return _also(finished, () if warm is None else warm.origin["damaged"])
+        finished = train_and_calibrate(folder, run, machine, console, company)
+    return merge_damage(finished, () if warm is None else warm.origin["damaged"])
 
 
 def resume(
@@ -69,14 +69,14 @@ def resume(
     """
     folder = find_run(name)
     with folder.held():
-        return go_on(folder, machine, console, tracking=tracking)
+        return resume_run(folder, machine, console, tracking=tracking)
 
 
-def go_on(
+def resume_run(
     folder: RunFolder,
     machine: Machine,
     console: Console,
-    company: Company = ALONE,
+    company: Callbacks = NO_CALLBACKS,
     tracking: Tracking | None = None,
 ) -> Finished:
     """Train a run that is this process's own from its newest sound checkpoint, or from the start.
@@ -91,54 +91,57 @@ def go_on(
         device = device_named(str(before[0]["device"]))
         machine = replace(machine, device=device, threads=int(before[0]["threads"]))
     torch.set_num_threads(machine.threads)
-    found = newest(folder.attempts(), Owner(folder.run_id, folder.config_sha))
+    found = newest(folder.attempts(), CheckpointOwner(folder.run_id, folder.config_sha))
     resumed = None if found.checkpoint is None else found.checkpoint.state
     warm = None if resumed is not None else warm_start(config)
-    run = Run.of(config, machine, warm=warm, resumed=resumed)
+    run = Run.build(config, machine, warm=warm, resumed=resumed)
     if warm is not None:
         warm.record(folder)
     with recorded(folder.path, tracking, _teller(console)):
-        finished = _finished(folder, run, machine, console, company)
-    return _also(finished, (*found.damaged, *(() if warm is None else warm.origin["damaged"])))
+        finished = train_and_calibrate(folder, run, machine, console, company)
+    return merge_damage(
+        finished, (*found.damaged, *(() if warm is None else warm.origin["damaged"]))
+    )
 
 
 def _teller(console: Console) -> Callable[[str], None]:
     return partial(console.print, highlight=False, markup=False, soft_wrap=True)
 
 
-def _also(finished: Finished, damaged: Iterable[str]) -> Finished:
+def merge_damage(finished: Finished, damaged: Iterable[str]) -> Finished:
     """The same, with what was found before; what cannot be set aside is found again and again."""
     return replace(finished, damaged=tuple(dict.fromkeys((*damaged, *finished.damaged))))
 
 
-def _finished(
-    folder: RunFolder, run: Run, machine: Machine, console: Console, company: Company
+def train_and_calibrate(
+    folder: RunFolder, run: Run, machine: Machine, console: Console, company: Callbacks
 ) -> Finished:
     """Train what is left, and calibrate the best epoch once that was all."""
-    owner = Owner(folder.run_id, folder.config_sha)
-    outcome = _ended(run)
+    owner = CheckpointOwner(folder.run_id, folder.config_sha)
+    outcome = finished_outcome(run)
     if outcome is not None:
-        vault = Vault(folder.attempts()[-1], owner)
+        vault = CheckpointStore(folder.attempts()[-1], owner)
     else:
-        vault = Vault(folder.begin(environment(machine.device)), owner)
-        outcome = run.followed(folder, vault, machine, console, company)
+        vault = CheckpointStore(folder.begin(environment(machine.device)), owner)
+        outcome = run.fit(folder, vault, machine, console, company)
     kept, damaged = _best(folder, owner)
     if kept is None or outcome.status != "complete" or kept.temperature is not None:
         return Finished(folder, outcome, kept, None, damaged)
     calibrated, calibration = calibrate(kept, run.config, machine.device)
-    company.within(partial(_keep, folder, vault, calibration))(calibrated)
+    company.write_guard(partial(save_calibration, folder, vault, calibration))(calibrated)
     return Finished(folder, outcome, calibrated, calibration, damaged)
 
 
-def _keep(
-    folder: RunFolder, vault: Vault, calibration: Calibration, calibrated: Checkpoint
+def save_calibration(
+    folder: RunFolder, vault: CheckpointStore, calibration: Calibration, calibrated: Checkpoint
 ) -> None:
+    """Write the calibration into the journal and the checkpoint."""
     journal = Journal(folder.journal, folder.run_id)
     journal.note(calibrated.epoch, "calibrated", vars(calibration))
     vault.save(calibrated)
 
 
-def _ended(run: Run) -> Outcome | None:
+def finished_outcome(run: Run) -> Outcome | None:
     """How a run ended that has no more to do; None where it has to go on."""
     progress, plans = run.trainer.progress, run.trainer.plans
     if progress.epoch == len(plans):
@@ -152,7 +155,7 @@ def _ended(run: Run) -> Outcome | None:
     return complete("early-stop", progress.epoch) if stopped else None
 
 
-def _best(folder: RunFolder, owner: Owner) -> tuple[Checkpoint | None, tuple[str, ...]]:
+def _best(folder: RunFolder, owner: CheckpointOwner) -> tuple[Checkpoint | None, tuple[str, ...]]:
     """The best epoch that was kept, none where no epoch came to its end; and what was damaged."""
     attempts = folder.attempts()
     last = newest(attempts, owner)

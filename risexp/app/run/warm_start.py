@@ -40,7 +40,7 @@ _DIGEST: Final = "tensors_sha256"
 
 
 @dataclass(frozen=True)
-class Warm:
+class WarmStart:
     """What a run starts from, and where that comes from."""
 
     state: State
@@ -65,7 +65,7 @@ class Warm:
             )
 
 
-def warm_start(config: RunConfig) -> Warm | None:
+def warm_start(config: RunConfig) -> WarmStart | None:
     """What a configuration wants to start from, if anything.
 
     Raises:
@@ -86,7 +86,7 @@ def warm_start(config: RunConfig) -> Warm | None:
         _DIGEST: packed(checkpoint)[0].tensors.sha256,
         "damaged": list(found.damaged),
     }
-    return Warm(checkpoint.state, origin)
+    return WarmStart(checkpoint.state, origin)
 
 
 def expect_same_meaning(name: str, learned: RunConfig, ours: RunConfig) -> None:

@@ -3,14 +3,20 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from risexp.app.search.resources import Means, possible
-from risexp.app.search.search import Searched, at_work_in, begun, expect_no_runs, look_after
+from risexp.app.search.resources import Resources, validate_launch
+from risexp.app.search.search import (
+    SearchResult,
+    existing_study,
+    expect_no_runs,
+    open_studies,
+    supervise,
+)
 from risexp.app.search.supervisor import Say, Show
 from risexp.errors import InvalidInput
-from risexp.hpo.store.store import NotMade, Store, find_store
+from risexp.hpo.store.store import NotMade, StudyStore, find_store
 from risexp.hpo.studies.audits import Audit, chosen
-from risexp.hpo.studies.facts import charter_of
-from risexp.hpo.studies.start import Beginning, by_slot
+from risexp.hpo.studies.facts import spec_from_facts
+from risexp.hpo.studies.start import StudyStart, by_slot
 from risexp.hpo.studies.study import StudyRef, find_study, is_study, open_study
 from risexp.hpo.studies.table import study_table
 from risexp.space.confirm import unpruned
@@ -21,7 +27,7 @@ _SHARE: Final = "--audit-share"
 
 
 @dataclass(frozen=True)
-class ToAudit(Means):
+class AuditRequest(Resources):
     """What a person asks to be audited."""
 
     study: str
@@ -36,11 +42,11 @@ class ToAudit(Means):
 
 
 @dataclass(frozen=True)
-class AuditDone:
+class AuditResult:
     """What an audit found, and how its study ended."""
 
     audit: Audit
-    searched: Searched | None
+    searched: SearchResult | None
     """None where nothing was ended early."""
 
     @property
@@ -54,22 +60,22 @@ class AuditDone:
         return {**self.audit.as_json(), "audited_in": found}
 
 
-def expect_possible(wanted: ToAudit) -> None:
+def expect_possible(wanted: AuditRequest) -> None:
     """See to it, before a study is searched, that it can be audited afterwards.
 
     Raises:
         RisexpError: Its audit cannot be made, or not go on with what it began with.
     """
-    possible(wanted.name, wanted)
+    validate_launch(wanted.name, wanted)
     try:
-        with at_work_in(find_store) as store:
+        with open_studies(find_store) as store:
             there = is_study(store, wanted.study)
             _begun(store, wanted, find_study(store, wanted.study).uid if there else None)
     except NotMade:
         expect_no_runs(wanted.name, "--study")
 
 
-def is_auditable(found: Searched, until: float | None) -> bool:
+def is_auditable(found: SearchResult, until: float | None) -> bool:
     """Whether nothing of a search runs, and its trials are done or as good as was asked for.
 
     Args:
@@ -81,7 +87,7 @@ def is_auditable(found: Searched, until: float | None) -> bool:
     return not found.exit_code and not table.count("running") and (table.over or enough)
 
 
-def audit(wanted: ToAudit, show: Show, say: Say) -> AuditDone:
+def audit(wanted: AuditRequest, show: Show, say: Say) -> AuditResult:
     """Train some trials that a study ended early to their ends, or go on with that.
 
     They have the values and the seeds that they had.
@@ -94,37 +100,37 @@ def audit(wanted: ToAudit, show: Show, say: Say) -> AuditDone:
     Raises:
         RisexpError: There is no such study, it cannot be audited, or the machine failed.
     """
-    destination = possible(wanted.name, wanted)
-    with at_work_in(find_store) as store:
+    destination = validate_launch(wanted.name, wanted)
+    with open_studies(find_store) as store:
         source = find_study(store, wanted.study)
-        charter = charter_of(source.name, source.facts)
+        charter = spec_from_facts(source.name, source.facts)
         table = study_table(store, source, charter.space)
         beginning = _begun(store, wanted, source.uid)
         if beginning is None:
             points = chosen(source.name, table.trials, wanted.share, charter.space.sampler.seed)
             if not points:
-                return AuditDone(Audit.of(source.name, charter, table.trials, (), {}), None)
+                return AuditResult(Audit.of(source.name, charter, table.trials, (), {}), None)
             whole = unpruned(charter, f"{charter.space.name}-audit")
-            beginning = Beginning.new(whole, points, {_OF: source.uid, _SHARE: wanted.share})
+            beginning = StudyStart.new(whole, points, {_OF: source.uid, _SHARE: wanted.share})
         study = open_study(store, beginning.plan(wanted.name, len(beginning.points)))
-        found = look_after(store, study, wanted, destination, show, say)
+        found = supervise(store, study, wanted, destination, show, say)
         rows = by_slot(store, study, found.table)
-    return AuditDone(Audit.of(source.name, charter, table.trials, beginning.points, rows), found)
+    return AuditResult(Audit.of(source.name, charter, table.trials, beginning.points, rows), found)
 
 
-def audit_so_far(store: Store, study: StudyRef) -> Audit:
+def audit_so_far(store: StudyStore, study: StudyRef) -> Audit:
     """What ending trials early saved, and what is known of its cost; nothing is trained.
 
     Args:
         store: Where the study is, and its audit where there is one.
         study: The one that ended trials early.
     """
-    charter = charter_of(study.name, study.facts)
+    charter = spec_from_facts(study.name, study.facts)
     table = study_table(store, study, charter.space)
-    name = ToAudit(study.name).name
+    name = AuditRequest(study.name).name
     if is_study(store, name):
         found = find_study(store, name)
-        beginning = Beginning.of(found)
+        beginning = StudyStart.of(found)
         if beginning.asked.get(_OF) == study.uid:
             audited = study_table(store, found, beginning.charter.space)
             rows = by_slot(store, found, audited)
@@ -132,7 +138,7 @@ def audit_so_far(store: Store, study: StudyRef) -> Audit:
     return Audit.of(study.name, charter, table.trials, (), {})
 
 
-def _begun(store: Store, wanted: ToAudit, uid: str | None) -> Beginning | None:
+def _begun(store: StudyStore, wanted: AuditRequest, uid: str | None) -> StudyStart | None:
     """What the audit of a study began with; None where there is none.
 
     Args:
@@ -143,7 +149,7 @@ def _begun(store: Store, wanted: ToAudit, uid: str | None) -> Beginning | None:
     Raises:
         InvalidInput: What has the audit's name is none, or one of other trials.
     """
-    found = begun(store, wanted.name, "--study")
+    found = existing_study(store, wanted.name, "--study")
     if found is None:
         return None
     if _OF not in found.asked:

@@ -6,28 +6,28 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from risexp.app.search.resources import Means, possible
-from risexp.app.search.search import Searched, at_work_in, begun, look_after
-from risexp.app.search.supervisor import Say, Show, Told
+from risexp.app.search.resources import Resources, validate_launch
+from risexp.app.search.search import SearchResult, existing_study, open_studies, supervise
+from risexp.app.search.supervisor import Messages, Say, Show
 from risexp.errors import InvalidInput
 from risexp.hpo.search.pruning import Pruning
-from risexp.hpo.store.store import Store, find_store
+from risexp.hpo.store.store import StudyStore, find_store
 from risexp.hpo.studies.confirmation import (
-    Candidate,
     Confirmation,
+    ConfirmedPoint,
     candidates,
     seeds_of,
     under_seeds,
 )
-from risexp.hpo.studies.facts import charter_of
-from risexp.hpo.studies.start import Beginning, by_slot
+from risexp.hpo.studies.facts import spec_from_facts
+from risexp.hpo.studies.start import StudyStart, by_slot
 from risexp.hpo.studies.study import StudyRef, find_study, is_study, open_study, run_id
 from risexp.hpo.studies.table import study_table
 from risexp.space.confirm import SCENES, confirming, scenes_are_free, unused_seeds
 
 
 @dataclass(frozen=True)
-class ToConfirm(Means):
+class ConfirmRequest(Resources):
     """What a person asks to be confirmed."""
 
     study: str
@@ -42,16 +42,16 @@ class ToConfirm(Means):
 
 
 @dataclass(frozen=True)
-class Confirmed:
+class ConfirmResult:
     """What was confirmed, and how its study ended."""
 
     source: str
     epochs: int
     """Of the base."""
     confirmation: Confirmation
-    searched: Searched
+    searched: SearchResult
 
-    def run_of(self, candidate: Candidate) -> str | None:
+    def run_of(self, candidate: ConfirmedPoint) -> str | None:
         """The run of a candidate that has the smallest k_loc."""
         return None if candidate.best is None else run_id(self.searched.table.name, candidate.best)
 
@@ -67,7 +67,7 @@ class Confirmed:
         }
 
 
-def confirm(wanted: ToConfirm, show: Show, say: Say) -> Confirmed:
+def confirm(wanted: ConfirmRequest, show: Show, say: Say) -> ConfirmResult:
     """Train the best trials of a study to their ends under several seeds, or go on with that.
 
     Args:
@@ -78,17 +78,17 @@ def confirm(wanted: ToConfirm, show: Show, say: Say) -> Confirmed:
     Raises:
         RisexpError: There is no such study, nothing of it can be confirmed, or the machine failed.
     """
-    destination = possible(wanted.name, wanted)
-    asked, told = _asked(wanted), Told(say)
-    with at_work_in(find_store) as store:
-        beginning = begun(store, wanted.name, "--name")
+    destination = validate_launch(wanted.name, wanted)
+    asked, told = _asked(wanted), Messages(say)
+    with open_studies(find_store) as store:
+        beginning = existing_study(store, wanted.name, "--name")
         if beginning is None:
             beginning = _beginning(store, wanted, asked, told)
         beginning.expect_asked(wanted.name, asked, "--name")
         study = open_study(store, beginning.plan(wanted.name, len(beginning.points)))
-        found = look_after(store, study, wanted, destination, show, say)
+        found = supervise(store, study, wanted, destination, show, say)
         rows = by_slot(store, study, found.table)
-    return Confirmed(
+    return ConfirmResult(
         source=wanted.study,
         epochs=beginning.charter.base.training.epochs,
         confirmation=Confirmation.of(beginning.points, rows),
@@ -96,7 +96,7 @@ def confirm(wanted: ToConfirm, show: Show, say: Say) -> Confirmed:
     )
 
 
-def confirmed_so_far(store: Store, study: StudyRef) -> Confirmation | None:
+def confirmed_so_far(store: StudyStore, study: StudyRef) -> Confirmation | None:
     """What became of a study's best trials in STUDY-confirm; None where there is no such study.
 
     Args:
@@ -107,14 +107,14 @@ def confirmed_so_far(store: Store, study: StudyRef) -> Confirmation | None:
     if not is_study(store, name):
         return None
     found = find_study(store, name)
-    beginning = Beginning.of(found)
+    beginning = StudyStart.of(found)
     if beginning.asked.get("--study") != study.name:
         return None
     table = study_table(store, found, beginning.charter.space)
     return Confirmation.of(beginning.points, by_slot(store, found, table))
 
 
-def _asked(wanted: ToConfirm) -> dict[str, JsonValue]:
+def _asked(wanted: ConfirmRequest) -> dict[str, JsonValue]:
     """The options that the points follow from."""
     asked: dict[str, JsonValue] = {
         "--study": wanted.study,
@@ -125,10 +125,10 @@ def _asked(wanted: ToConfirm) -> dict[str, JsonValue]:
 
 
 def _beginning(
-    store: Store, wanted: ToConfirm, asked: Mapping[str, JsonValue], say: Say
-) -> Beginning:
+    store: StudyStore, wanted: ConfirmRequest, asked: Mapping[str, JsonValue], say: Say
+) -> StudyStart:
     source = find_study(store, wanted.study)
-    charter = charter_of(source.name, source.facts)
+    charter = spec_from_facts(source.name, source.facts)
     table = study_table(store, source, charter.space)
     found = candidates(charter, source.name, table.trials, wanted.top)
     if len(found) == 1:
@@ -149,4 +149,4 @@ def _beginning(
         )
     # Workers ask for it, and would die of a plan that cannot be.
     Pruning.of(full)
-    return Beginning.new(full, under_seeds(found, seeds), asked)
+    return StudyStart.new(full, under_seeds(found, seeds), asked)

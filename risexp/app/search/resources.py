@@ -9,16 +9,16 @@ from risexp.core.home import home
 from risexp.errors import InvalidInput
 from risexp.hpo.store.address import STORE, store_url
 from risexp.hpo.studies.study import run_id
-from risexp.hpo.workers.pool import Post
+from risexp.hpo.workers.pool import WorkerSpec
 from risexp.runs.folder import is_name
-from risexp.tracking.stores import VARIABLE, Store, chosen_store
+from risexp.tracking.stores import VARIABLE, TrackingStore, chosen_store
 
 _LONGEST: Final = 96
 """Characters of a study's name: with the number of a trial it is the name of a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Means:
+class Resources:
     """What a person gives to a study."""
 
     workers: int = 1
@@ -34,7 +34,7 @@ class Means:
     tracking: str | None = None
 
 
-def possible(study: str, means: Means) -> Store | None:
+def validate_launch(study: str, means: Resources) -> TrackingStore | None:
     """Where runs are recorded, once everything else that workers are told is known to be possible.
 
     Raises:
@@ -49,7 +49,7 @@ def possible(study: str, means: Means) -> Store | None:
     return chosen_store(means.tracking)
 
 
-def posts(study: str, means: Means, token: str) -> list[Post]:
+def worker_specs(study: str, means: Resources, token: str) -> list[WorkerSpec]:
     """What every worker of a crew is started with."""
     logs = home().absolute() / "mlruns" / "studies" / study
     threads = str(means.threads)
@@ -65,7 +65,7 @@ def posts(study: str, means: Means, token: str) -> list[Post]:
     if means.tracking is not None:
         shared[VARIABLE] = means.tracking
     return [
-        Post(
+        WorkerSpec(
             index=index,
             command=command,
             environment={**shared, **_gpu(means, index)},
@@ -75,12 +75,12 @@ def posts(study: str, means: Means, token: str) -> list[Post]:
     ]
 
 
-def _device(means: Means) -> str:
+def _device(means: Resources) -> str:
     """What workers compute on; a GPU that is not there is not to become a CPU."""
     return "cuda" if means.gpus and means.device == "auto" else means.device
 
 
-def _gpu(means: Means, index: int) -> Mapping[str, str]:
+def _gpu(means: Resources, index: int) -> Mapping[str, str]:
     """The one GPU that a worker sees."""
     if not means.gpus:
         return {}

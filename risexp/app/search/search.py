@@ -11,30 +11,37 @@ import optuna
 from pydantic import JsonValue
 
 from risexp.app.run.preflight import cleared
-from risexp.app.search.resources import Means, possible, posts
-from risexp.app.search.study_record import StudyRecord, close_used_up, opening, say_of_study
-from risexp.app.search.supervisor import Asked, Lookout, Orders, Say, Show, Told
+from risexp.app.search.resources import Resources, validate_launch, worker_specs
+from risexp.app.search.study_record import StudyUploader, close_used_up, opening, say_of_study
+from risexp.app.search.supervisor import (
+    Messages,
+    Say,
+    Show,
+    StopSignals,
+    Supervisor,
+    SupervisorConfig,
+)
 from risexp.errors import InvalidInput, VerificationFailed
 from risexp.hpo.search.pruning import Pruning
-from risexp.hpo.search.pruning_callback import heard, pruner_heard
+from risexp.hpo.search.pruning_callback import check_pruning_ran, pruning_summary
 from risexp.hpo.store.address import store_url
-from risexp.hpo.store.store import Store, find_store, open_store
+from risexp.hpo.store.store import StudyStore, find_store, open_store
 from risexp.hpo.studies.audits import Saved
-from risexp.hpo.studies.facts import charter_of
+from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.links import Links
-from risexp.hpo.studies.start import Beginning
-from risexp.hpo.studies.start_points import Point, base_point, crowded, fitting
+from risexp.hpo.studies.start import StudyStart
+from risexp.hpo.studies.start_points import StartPoint, base_point, crowded, fitting
 from risexp.hpo.studies.study import StudyRef, find_study, is_study, open_study, run_id
 from risexp.hpo.studies.table import StudyTable, study_table
 from risexp.hpo.trials.time_limits import set_limit
 from risexp.runs.folder import is_run, runs_home
 from risexp.space.spec import SearchSpace
-from risexp.space.study_spec import Charter, refusal
-from risexp.tracking.stores import Store as Destination
+from risexp.space.study_spec import StudySpec, refusal
+from risexp.tracking.stores import TrackingStore as Destination
 
 
 @dataclass(frozen=True)
-class Wanted(Means):
+class SearchRequest(Resources):
     """What a person asks of a search."""
 
     space: SearchSpace
@@ -53,7 +60,7 @@ class Wanted(Means):
 
 
 @dataclass(frozen=True)
-class Searched:
+class SearchResult:
     """How a search ended."""
 
     table: StudyTable
@@ -80,7 +87,7 @@ class Searched:
         }
 
 
-def search(wanted: Wanted, show: Show, say: Say) -> Searched:
+def search(wanted: SearchRequest, show: Show, say: Say) -> SearchResult:
     """Search a space, or go on with it, until its trials are done.
 
     Args:
@@ -92,22 +99,22 @@ def search(wanted: Wanted, show: Show, say: Say) -> Searched:
         RisexpError: It cannot begin, or the machine failed.
     """
     charter = _charter(wanted)
-    destination = possible(wanted.study, wanted)
-    told = Told(say)
+    destination = validate_launch(wanted.study, wanted)
+    told = Messages(say)
     # Who begins with another study's trials has a store already.
-    with at_work_in(find_store if wanted.sources else open_store) as store:
+    with open_studies(find_store if wanted.sources else open_store) as store:
         beginning = _beginning(store, wanted, charter, told)
         for note in Pruning.of(charter).notes(wanted.trials):
             told(note)
         if not wanted.unchecked:
             _expect_learning(charter)
         study = open_study(store, beginning.plan(wanted.study, wanted.trials))
-        found = look_after(store, study, wanted, destination, show, say)
+        found = supervise(store, study, wanted, destination, show, say)
         return replace(found, said=(*told.sentences, *found.said))
 
 
 @contextmanager
-def at_work_in(opener: Callable[[str | None], Store]) -> Iterator[Store]:
+def open_studies(opener: Callable[[str | None], StudyStore]) -> Iterator[StudyStore]:
     """The store of studies of this home, or the one that the environment names.
 
     Args:
@@ -122,7 +129,7 @@ def at_work_in(opener: Callable[[str | None], Store]) -> Iterator[Store]:
         store.close()
 
 
-def begun(store: Store, study: str, option: str) -> Beginning | None:
+def existing_study(store: StudyStore, study: str, option: str) -> StudyStart | None:
     """What a study of this name began with; None where there is none.
 
     Args:
@@ -134,7 +141,7 @@ def begun(store: Store, study: str, option: str) -> Beginning | None:
         InvalidInput: It was not made by risexp, or one that is gone left runs behind.
     """
     if is_study(store, study):
-        return Beginning.of(find_study(store, study))
+        return StudyStart.of(find_study(store, study))
     expect_no_runs(study, option)
     return None
 
@@ -156,14 +163,14 @@ def expect_no_runs(study: str, option: str) -> None:
         )
 
 
-def look_after(
-    store: Store,
+def supervise(
+    store: StudyStore,
     study: StudyRef,
-    means: Means,
+    means: Resources,
     destination: Destination | None,
     show: Show,
     say: Say,
-) -> Searched:
+) -> SearchResult:
     """Let a crew work on a study until nothing of it is left, or it has ended.
 
     Args:
@@ -177,14 +184,16 @@ def look_after(
     Raises:
         RisexpError: The machine failed.
     """
-    charter = charter_of(study.name, study.facts)
+    charter = spec_from_facts(study.name, study.facts)
     space = charter.space
-    record = StudyRecord(study, destination, Links(store, study), opening(study, charter))
-    token, told = secrets.token_hex(8), Told(say)
-    orders = Orders(token, posts(study.name, means, token), means.timeout_s, means.until)
+    record = StudyUploader(study, destination, Links(store, study), opening(study, charter))
+    token, told = secrets.token_hex(8), Messages(say)
+    orders = SupervisorConfig(
+        token, worker_specs(study.name, means, token), means.timeout_s, means.until
+    )
     set_limit(store, study, means.trial_timeout_s)
-    with record, Asked() as asked:
-        code = Lookout(store, study, space, orders, show, told).run(asked)
+    with record, StopSignals() as asked:
+        code = Supervisor(store, study, space, orders, show, told).run(asked)
         close_used_up(study_table(store, study, space))
     failure = record.failure
     if destination is not None and failure is None:
@@ -195,22 +204,24 @@ def look_after(
     return replace(found, said=tuple(told.sentences))
 
 
-def _searched(store: Store, study: StudyRef, charter: Charter, code: int, unsent: int) -> Searched:
+def _searched(
+    store: StudyStore, study: StudyRef, charter: StudySpec, code: int, unsent: int
+) -> SearchResult:
     table = study_table(store, study, charter.space)
     handle = optuna.load_study(study_name=study.name, storage=store.storage)
-    fault = pruner_heard(handle)
-    return Searched(
+    fault = check_pruning_ran(handle)
+    return SearchResult(
         table=table,
         exit_code=code if fault is None else VerificationFailed.exit_code,
-        heard=heard(handle),
+        heard=pruning_summary(handle),
         unsent=unsent,
         saved=Saved.of_study(charter, table.trials),
         pruner_fault=None if fault is None else fault.sentence,
     )
 
 
-def _charter(wanted: Wanted) -> Charter:
-    return Charter.of(
+def _charter(wanted: SearchRequest) -> StudySpec:
+    return StudySpec.of(
         wanted.space,
         environment=os.environ,
         overrides=wanted.overrides,
@@ -219,7 +230,9 @@ def _charter(wanted: Wanted) -> Charter:
     )
 
 
-def _beginning(store: Store, wanted: Wanted, charter: Charter, say: Say) -> Beginning:
+def _beginning(
+    store: StudyStore, wanted: SearchRequest, charter: StudySpec, say: Say
+) -> StudyStart:
     """What the study begins with, or began with.
 
     Raises:
@@ -228,9 +241,9 @@ def _beginning(store: Store, wanted: Wanted, charter: Charter, say: Say) -> Begi
     asked: dict[str, JsonValue] = {}
     if wanted.sources:
         asked = {"--from": ", ".join(wanted.sources), "--points": wanted.points}
-    before = begun(store, wanted.study, "--study")
+    before = existing_study(store, wanted.study, "--study")
     if before is None:
-        return Beginning.new(charter, _points(store, wanted, charter, say), asked)
+        return StudyStart.new(charter, _points(store, wanted, charter, say), asked)
     before.expect_asked(wanted.study, asked, "--study")
     refused = refusal(wanted.study, before.charter, charter)
     if refused is not None:
@@ -238,12 +251,14 @@ def _beginning(store: Store, wanted: Wanted, charter: Charter, say: Say) -> Begi
     return before
 
 
-def _points(store: Store, wanted: Wanted, charter: Charter, say: Say) -> list[Point]:
+def _points(
+    store: StudyStore, wanted: SearchRequest, charter: StudySpec, say: Say
+) -> list[StartPoint]:
     """The base, and after it the best trials of other studies that fit."""
     points = [base_point(charter)]
     for name in wanted.sources:
         source = find_study(store, name)
-        theirs = charter_of(name, source.facts)
+        theirs = spec_from_facts(name, source.facts)
         rows = study_table(store, source, theirs.space).trials
         found = fitting(charter, name, theirs, rows, wanted.points, points)
         if not found.points:
@@ -259,7 +274,7 @@ def _points(store: Store, wanted: Wanted, charter: Charter, say: Say) -> list[Po
     return points
 
 
-def _expect_learning(charter: Charter) -> None:
+def _expect_learning(charter: StudySpec) -> None:
     report = cleared(charter.base)
     if report.verdict == "fail":
         raise VerificationFailed(

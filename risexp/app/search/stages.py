@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from risexp.app.search.resources import possible
-from risexp.app.search.search import Searched, Wanted, search
+from risexp.app.search.resources import validate_launch
+from risexp.app.search.search import SearchRequest, SearchResult, search
 from risexp.app.search.supervisor import Say, Show
 from risexp.config.layers import DEFAULT, environment_layers
 from risexp.errors import ConfigInvalid, DataInvalid, InvalidInput, VerificationFailed
@@ -19,8 +19,8 @@ from risexp.hpo.studies.study import run_id
 from risexp.hpo.studies.table import StudyTable, TrialRow
 from risexp.runs.folder import find_run
 from risexp.space.spec import Keep, SearchSpace
-from risexp.space.stages import StageTrial, Verdict, stage_space, verdict
-from risexp.space.study_spec import Charter
+from risexp.space.stages import StageTrial, StageVerdict, stage_space, verdict
+from risexp.space.study_spec import StudySpec
 from risexp.training.checkpoint_store import best
 
 
@@ -29,8 +29,8 @@ class StageRow:
     """A stage that was searched, or begun."""
 
     name: str
-    searched: Searched
-    verdict: Verdict | None = None
+    searched: SearchResult
+    verdict: StageVerdict | None = None
     """None where it did not come to its end."""
     best: int | None = None
     """Number of its best trial beside trial 0."""
@@ -49,7 +49,7 @@ class StageRow:
 
 
 @dataclass(frozen=True)
-class Staged:
+class StagesResult:
     """How a search by stages ended."""
 
     study: str
@@ -92,7 +92,7 @@ class Staged:
         }
 
 
-def search_stages(wanted: Wanted, show: Show, say: Say) -> Staged:
+def search_stages(wanted: SearchRequest, show: Show, say: Say) -> StagesResult:
     """Search the stages of a space one after the other, or go on with them.
 
     Each is a study of its own, `<study>-<stage>`, whose base has what was kept before it. What is
@@ -121,7 +121,9 @@ def search_stages(wanted: Wanted, show: Show, say: Say) -> Staged:
     return _staged(wanted, tuple(rows), kept)
 
 
-def _of_stage(wanted: Wanted, stage: str, kept: Mapping[str, JsonValue], spent_s: float) -> Wanted:
+def _of_stage(
+    wanted: SearchRequest, stage: str, kept: Mapping[str, JsonValue], spent_s: float
+) -> SearchRequest:
     limit = wanted.timeout_s
     return replace(
         wanted,
@@ -131,11 +133,11 @@ def _of_stage(wanted: Wanted, stage: str, kept: Mapping[str, JsonValue], spent_s
     )
 
 
-def _study(wanted: Wanted, stage: str) -> str:
+def _study(wanted: SearchRequest, stage: str) -> str:
     return f"{wanted.study}-{stage}"
 
 
-def _row(stage: str, found: Searched, keep: Keep) -> StageRow:
+def _row(stage: str, found: SearchResult, keep: Keep) -> StageRow:
     """A stage, with its verdict once all its trials have ended."""
     base, *others = found.table.trials
     if found.exit_code or not found.table.over or base.value is None:
@@ -163,11 +165,13 @@ def _trial(table: StudyTable, row: TrialRow) -> StageTrial:
     return StageTrial(row.values, {name: scores[name] for name in Keep.model_fields})
 
 
-def _staged(wanted: Wanted, rows: tuple[StageRow, ...], kept: Mapping[str, JsonValue]) -> Staged:
+def _staged(
+    wanted: SearchRequest, rows: tuple[StageRow, ...], kept: Mapping[str, JsonValue]
+) -> StagesResult:
     fault = _fault(rows[-1])
     code = rows[-1].searched.exit_code
     judged = [each.name for each in rows if each.verdict is not None]
-    return Staged(
+    return StagesResult(
         study=wanted.study,
         preset=wanted.space.base,
         rows=rows,
@@ -196,7 +200,9 @@ def _fault(last: StageRow) -> str | None:
     )
 
 
-def _settings(wanted: Wanted, kept: Mapping[str, JsonValue]) -> Iterator[tuple[str, JsonValue]]:
+def _settings(
+    wanted: SearchRequest, kept: Mapping[str, JsonValue]
+) -> Iterator[tuple[str, JsonValue]]:
     """Everything that is not as in the preset, once what was kept is set."""
     *_, last = wanted.space.stages
     zero = _charter(wanted, last, kept).zero
@@ -205,8 +211,8 @@ def _settings(wanted: Wanted, kept: Mapping[str, JsonValue]) -> Iterator[tuple[s
             yield path, value
 
 
-def _charter(wanted: Wanted, stage: str, kept: Mapping[str, JsonValue]) -> Charter:
-    return Charter.of(
+def _charter(wanted: SearchRequest, stage: str, kept: Mapping[str, JsonValue]) -> StudySpec:
+    return StudySpec.of(
         stage_space(wanted.space, stage, kept),
         environment=os.environ,
         overrides=wanted.overrides,
@@ -215,7 +221,7 @@ def _charter(wanted: Wanted, stage: str, kept: Mapping[str, JsonValue]) -> Chart
     )
 
 
-def _expect_possible(wanted: Wanted) -> None:
+def _expect_possible(wanted: SearchRequest) -> None:
     """What would end a later stage ends the search before the first one.
 
     Raises:
@@ -228,7 +234,7 @@ def _expect_possible(wanted: Wanted) -> None:
             "bases: leave it out"
         )
     for stage in wanted.space.stages:
-        possible(_study(wanted, stage), wanted)
+        validate_launch(_study(wanted, stage), wanted)
         _charter(wanted, stage, {})
     _expect_free(wanted.space)
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from risexp.errors import DataInvalid, InvalidInput
 from risexp.hpo.store.address import store_url
-from risexp.hpo.store.store import Store, open_store
-from risexp.hpo.studies.facts import charter_of
+from risexp.hpo.store.store import StudyStore, open_store
+from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import End, StudyRef, end_study, find_study, study_names
 from risexp.hpo.studies.table import StudyTable, study_table
 
@@ -16,7 +16,7 @@ _LOOK_S: Final = 1.0
 
 
 @contextmanager
-def the_store() -> Iterator[Store]:
+def the_store() -> Iterator[StudyStore]:
     """The store of this home, or the one that the environment names."""
     store = open_store(store_url())
     try:
@@ -76,5 +76,5 @@ def watch_study(name: str, show: Callable[[StudyTable], None]) -> StudyTable:
             time.sleep(_LOOK_S)
 
 
-def _table(store: Store, study: StudyRef) -> StudyTable:
-    return study_table(store, study, charter_of(study.name, study.facts).space)
+def _table(store: StudyStore, study: StudyRef) -> StudyTable:
+    return study_table(store, study, spec_from_facts(study.name, study.facts).space)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from risexp.core.threads import Beside
+from risexp.core.threads import BackgroundThread
 from risexp.hpo.store.leases import HANGING, USED_UP
 from risexp.hpo.studies.links import Links, study_page
 from risexp.hpo.studies.study import StudyRef, run_id
@@ -15,17 +15,17 @@ from risexp.runs.folder import find_run, is_run, runs_home
 from risexp.runs.journal import Journal, utc_ms
 from risexp.runs.labels import EXPERIMENT, Labels, Parent
 from risexp.runs.outcome import Outcome
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from risexp.space.text import space_text
-from risexp.tracking.attempt import Failure, tried
+from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.schema import opened
-from risexp.tracking.stores import OFF, Store, in_environment
+from risexp.tracking.stores import OFF, TrackingStore, in_environment
 from risexp.tracking.study_run import ParentStatus, Saying, say_of_parent, tell_parent
-from risexp.tracking.upload_state import Busy, Spool
+from risexp.tracking.upload_state import Busy, UploadState
 from risexp.tracking.urls import experiment_page, run_page, shown
 
 if TYPE_CHECKING:
-    from risexp.tracking.client import Runs
+    from risexp.tracking.client import TrackingClient
 
 _LOOK_S: Final = 2.0
 """Between two looks into the folders of a study's runs."""
@@ -33,7 +33,7 @@ _LONGEST_S: Final = 60.0
 """Between two tries of a store that does not answer."""
 
 
-def study_labels(study: StudyRef, preset: str | None, store: Store | None) -> Labels:
+def study_labels(study: StudyRef, preset: str | None, store: TrackingStore | None) -> Labels:
     """What the runs of a study's trials are filed under; the trial's own values come with it."""
     return Labels(
         store=OFF if store is None else store.name,
@@ -43,7 +43,7 @@ def study_labels(study: StudyRef, preset: str | None, store: Store | None) -> La
     )
 
 
-def opening(study: StudyRef, charter: Charter) -> Saying:
+def opening(study: StudyRef, charter: StudySpec) -> Saying:
     """What is said of the run of a study as soon as it begins, or goes on."""
     space = charter.space
     return Saying(
@@ -68,7 +68,7 @@ def opening(study: StudyRef, charter: Charter) -> Saying:
     )
 
 
-class StudyRecord(Beside):
+class StudyUploader(BackgroundThread):
     """Sends the records of all trials of a study while it is entered, from a thread of its own.
 
     Workers write to their folders only. What a store misses is sent by `risexp sync`.
@@ -77,7 +77,7 @@ class StudyRecord(Beside):
     def __init__(
         self,
         study: StudyRef,
-        store: Store | None,
+        store: TrackingStore | None,
         links: Links | None = None,
         first: Saying | None = None,
     ) -> None:
@@ -98,7 +98,7 @@ class StudyRecord(Beside):
         self._first = first
         self._note: str | None = None
         self._linked: set[int] = set()
-        self._runs: Runs | None = None
+        self._runs: TrackingClient | None = None
 
     def unsent(self) -> int:
         """Lines of the study's runs that its store misses; 0 where none is to have them."""
@@ -114,17 +114,17 @@ class StudyRecord(Beside):
             pause = self._passed(store, pause, live=True)
         self._passed(store, pause, live=False)
 
-    def _passed(self, store: Store, pause: float, *, live: bool) -> float:
+    def _passed(self, store: TrackingStore, pause: float, *, live: bool) -> float:
         """One pass over all folders; how long to wait before the next."""
-        found = tried(partial(self._sent, store, live=live))
+        found = attempt(partial(self._sent, store, live=live))
         if self._links is not None:
             # What could not be told is told with the next pass, and is no part of the record.
-            tried(partial(self._link, self._links))
+            attempt(partial(self._link, self._links))
         self.failure = found.sentence if isinstance(found, Failure) else None
         return min(2.0 * pause, _LONGEST_S) if isinstance(found, Failure) else _LOOK_S
 
-    def _sent(self, store: Store, *, live: bool) -> None:
-        from risexp.tracking.uploader import Sender
+    def _sent(self, store: TrackingStore, *, live: bool) -> None:
+        from risexp.tracking.uploader import Uploader
 
         with in_environment(store):
             self._runs = self._runs or opened(store)
@@ -133,9 +133,9 @@ class StudyRecord(Beside):
                 self._first = None
             for spool in self._spools():
                 with suppress(Busy), spool.sending():
-                    Sender(spool, store.name, self._runs).drain(live=live)
+                    Uploader(spool, store.name, self._runs).drain(live=live)
 
-    def _begin(self, store: Store, runs: "Runs", first: Saying) -> None:
+    def _begin(self, store: TrackingStore, runs: "TrackingClient", first: Saying) -> None:
         """Say that the study has begun, in MLflow and in its dashboard."""
         study, place = self._study, runs_home()
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -154,15 +154,15 @@ class StudyRecord(Beside):
             name = run_id(self._study.name, number)
             if number in self._linked or not is_run(name):
                 continue
-            known = Spool(runs_home() / name).progress()
+            known = UploadState(runs_home() / name).progress()
             if known is not None and known.run_id:
                 page = run_page(known.store, known.experiment_id, known.run_id)
                 links.tell_trial(number, known.run_id, page, f"In MLflow: {shown(page)}")
                 self._linked.add(number)
 
-    def _spools(self) -> Iterable[Spool]:
+    def _spools(self) -> Iterable[UploadState]:
         names = (run_id(self._study.name, number) for number in range(self._study.trials))
-        spools = (Spool(find_run(name).path) for name in names if is_run(name))
+        spools = (UploadState(find_run(name).path) for name in names if is_run(name))
         return [spool for spool in spools if spool.unsent()]
 
 
@@ -181,7 +181,7 @@ def close_used_up(table: StudyTable) -> None:
             folder.close(Outcome("failed", row.reason, sentence, 1))
 
 
-def say_of_study(store: Store, study: StudyRef, table: StudyTable) -> str | None:
+def say_of_study(store: TrackingStore, study: StudyRef, table: StudyTable) -> str | None:
     """Bring the run of a study up to date; why that failed, if it did."""
     status: ParentStatus = "FINISHED"
     if not table.over:

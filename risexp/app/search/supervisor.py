@@ -10,13 +10,13 @@ from typing import Any, Final, Self
 from risexp.app.search.worker import owner_of
 from risexp.errors import EnvironmentFailed, VerificationFailed
 from risexp.hpo.store.leases import Leases
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.studies.table import StudyTable, study_table
 from risexp.hpo.trials.circuit_breaker import FAILING, end_if_failing
 from risexp.hpo.trials.reaper import Reaper
-from risexp.hpo.trials.stuck_workers import Overdue
-from risexp.hpo.workers.pool import Crew, Post
+from risexp.hpo.trials.stuck_workers import StuckWorkers
+from risexp.hpo.workers.pool import WorkerPool, WorkerSpec
 from risexp.space.spec import SearchSpace
 
 _LOOK_S: Final = 0.5
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Told:
+class Messages:
     """Says sentences, and remembers them for whoever reads a document and not a screen."""
 
     say: Say
@@ -43,19 +43,19 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Orders:
+class SupervisorConfig:
     """What a crew is to do, and when it has done enough."""
 
     token: str
     """Names the crew in its leases."""
-    posts: Sequence[Post]
+    posts: Sequence[WorkerSpec]
     timeout_s: float | None = None
     until: float | None = None
     """Value of a complete trial below which the study ends."""
 
 
 @dataclass
-class Asked:
+class StopSignals:
     """Signals to whoever looks on: the first ends a batch, the second all at once."""
 
     numbers: list[int] = field(default_factory=list)
@@ -84,15 +84,15 @@ class Asked:
         self.numbers.append(number)
 
 
-class Lookout:
+class Supervisor:
     """Looks after a crew, shows how the study stands, and ends it where that was asked for."""
 
     def __init__(
         self,
-        store: Store,
+        store: StudyStore,
         study: StudyRef,
         space: SearchSpace,
-        orders: Orders,
+        orders: SupervisorConfig,
         show: Show,
         say: Say,
     ) -> None:
@@ -102,17 +102,17 @@ class Lookout:
         self._orders = orders
         self._show = show
         self._say = say
-        self._crew = Crew(orders.posts)
+        self._crew = WorkerPool(orders.posts)
         leases = Leases(store, study.uid)
         self._reaper = Reaper(leases, study)
-        self._overdue = Overdue(leases)
+        self._overdue = StuckWorkers(leases)
         self._watch_at = 0.0
         self._heard = 0
         self._kill_at = float("inf")
         self._done: int | None = None
         self._began = time.monotonic()
 
-    def run(self, asked: Asked) -> int:
+    def run(self, asked: StopSignals) -> int:
         """Look on until every worker has left; the exit code.
 
         Where nothing is left to be done, no worker is started.
@@ -133,7 +133,7 @@ class Lookout:
             )
         return VerificationFailed.exit_code if table.ended == FAILING else 0
 
-    def _employ(self, asked: Asked) -> None:
+    def _employ(self, asked: StopSignals) -> None:
         try:
             self._crew.start()
             while self._crew.pids and time.monotonic() < self._kill_at:
@@ -141,10 +141,10 @@ class Lookout:
                 self._tend()
                 self._hear(asked)
                 self._end_if_enough(self._look())
-                self._crew.again()
+                self._crew.restart_dead()
                 time.sleep(_LOOK_S)
         finally:
-            self._crew.ask()
+            self._crew.terminate()
             self._crew.end(_PATIENCE_S)
             self._tend()
 
@@ -192,12 +192,12 @@ class Lookout:
         seconds = left * sum(spent) / len(spent) / len(self._orders.posts)
         return f"about {seconds / 60.0:.0f} min left" if seconds > 90.0 else f"{seconds:.0f} s left"
 
-    def _hear(self, asked: Asked) -> None:
+    def _hear(self, asked: StopSignals) -> None:
         if len(asked.numbers) > self._heard:
             first = self._heard == 0
             self._heard = len(asked.numbers)
             self._kill_at = time.monotonic() + _PATIENCE_S
-            self._crew.ask()
+            self._crew.terminate()
             said = "workers end with their batches; once more stops them at once" if first else ""
             self._say(said or "workers are stopped at once")
 

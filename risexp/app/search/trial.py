@@ -8,13 +8,13 @@ from typing import Final
 import torch
 from rich.console import Console
 
-from risexp.app.run.run import Company, Machine
-from risexp.app.run.train import Finished, go_on
+from risexp.app.run.run import Callbacks, Machine
+from risexp.app.run.train import Finished, resume_run
 from risexp.callbacks.watchdog import Watchdog
 from risexp.config.training import TrainingConfig
 from risexp.errors import InvalidInput, TrainingAborted
 from risexp.hpo.search.pruning_callback import SCORE
-from risexp.hpo.workers.worker import Job, Result
+from risexp.hpo.workers.worker import Job, JobResult
 from risexp.runs.folder import RunFolder, create_run, find_run, is_run
 from risexp.runs.labels import Labels, read_labels, write_labels
 from risexp.runs.outcome import aborted
@@ -25,7 +25,7 @@ _MOST_PIECES: Final = 8
 """Into how many pieces a batch is cut, at most, before a trial is too large for its device."""
 
 
-def train_trial(job: Job, machine: Machine, labels: Labels) -> Result:
+def train_trial(job: Job, machine: Machine, labels: Labels) -> JobResult:
     """Train a trial from where its last attempt ended, and say how it ended.
 
     Args:
@@ -41,18 +41,18 @@ def train_trial(job: Job, machine: Machine, labels: Labels) -> Result:
     def keep(dump: Callable[[Path], None]) -> None:
         dump(folder.path / f"stacks-{len(folder.attempts()):02d}.txt")
 
-    with Watchdog(job.fence.within(keep), job.hung) as watchdog:
-        company = Company(
+    with Watchdog(job.fence.write_guard(keep), job.hung) as watchdog:
+        company = Callbacks(
             first=(watchdog, job.fence),
             recorders=(job.hearing,),
             enders=(job.hearing.enforce, job.stopping, job.limit),
-            within=job.fence.within,
+            write_guard=job.fence.write_guard,
         )
         finished = _in_memory(folder, machine, company)
-    if isinstance(finished, Result):
+    if isinstance(finished, JobResult):
         return finished
     best = finished.best
-    return Result(finished.outcome, None if best is None else best.scores[SCORE])
+    return JobResult(finished.outcome, None if best is None else best.scores[SCORE])
 
 
 def folder_of(job: Job, labels: Labels) -> RunFolder:
@@ -75,20 +75,20 @@ def folder_of(job: Job, labels: Labels) -> RunFolder:
     return folder
 
 
-def _in_memory(folder: RunFolder, machine: Machine, company: Company) -> Finished | Result:
+def _in_memory(folder: RunFolder, machine: Machine, company: Callbacks) -> Finished | JobResult:
     """Train; where the device's memory is short, in smaller pieces of the same batches."""
     # A worker's log has a line an epoch; a table that lives is the search's own.
     lines = Console(stderr=True, force_terminal=False)
     while True:
         try:
-            return go_on(folder, machine, lines, company)
+            return resume_run(folder, machine, lines, company)
         except torch.OutOfMemoryError:
             pieces = 2 * machine.pieces
             if not _divides(folder.config().training, pieces):
                 outcome = aborted(_too_large(folder.config().training, machine.pieces))
                 # The last attempt wrote that it failed.
-                company.within(folder.close)(outcome)
-                return Result(outcome, None)
+                company.write_guard(folder.close)(outcome)
+                return JobResult(outcome, None)
             machine = replace(machine, pieces=pieces)
 
 

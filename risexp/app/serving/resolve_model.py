@@ -24,11 +24,11 @@ from risexp.training.checkpoint_manifest import (
     read_manifest,
     unpacked,
 )
-from risexp.training.checkpoint_store import Chosen, best
+from risexp.training.checkpoint_store import BestCheckpoint, best
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedNetwork:
     """A network with the weights that were judged best, and where they come from."""
 
     bundle: Bundle
@@ -43,7 +43,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Named:
+class ResolvedModel:
     """What a name stands for."""
 
     bundle: Bundle
@@ -51,17 +51,17 @@ class Named:
     """What was wrong with better checkpoints, in sentences."""
 
 
-def trained(name: str, device: torch.device) -> Trained:
+def trained(name: str, device: torch.device) -> TrainedNetwork:
     """The network that a name stands for, on a device.
 
     Raises:
         RisexpError: There is no such run, checkpoint or model, or no sound one.
     """
     found = bundle_named(name)
-    return Trained(found.bundle, found.bundle.predictor(device), found.damaged)
+    return TrainedNetwork(found.bundle, found.bundle.predictor(device), found.damaged)
 
 
-def bundle_named(name: str) -> Named:
+def bundle_named(name: str) -> ResolvedModel:
     """The weights and all else that the answers depend on, of what a name stands for.
 
     Args:
@@ -74,17 +74,17 @@ def bundle_named(name: str) -> Named:
     if name.startswith("models:"):
         from risexp.registry.download import fetched
 
-        return Named(fetched(name))
+        return ResolvedModel(fetched(name))
     place = _place(name)
     # A folder that happens to lie here does not take the place of a run.
     shipped = None if is_name(name) and is_run(name) else bundle_in(place)
     if shipped is not None:
-        return Named(read_bundle(shipped))
+        return ResolvedModel(read_bundle(shipped))
     found = checkpoint_named(name)
-    return Named(bundle_of(found.checkpoint), found.damaged)
+    return ResolvedModel(bundle_of(found.checkpoint), found.damaged)
 
 
-def checkpoint_named(name: str) -> Chosen:
+def checkpoint_named(name: str) -> BestCheckpoint:
     """The best checkpoint of a run, by its name or its folder; or a checkpoint, by its place.
 
     Args:
@@ -96,7 +96,7 @@ def checkpoint_named(name: str) -> Chosen:
     """
     place = _place(name)
     if place.is_file():
-        return Chosen(_of_file(place), ())
+        return BestCheckpoint(_of_file(place), ())
     kept = [each for each in (place, *sorted(place.glob("attempt-*"))) if committed(each)]
     return best(kept or find_run(name).attempts())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from risexp.app.serving.resolve_model import Named, bundle_named
+from risexp.app.serving.resolve_model import ResolvedModel, bundle_named
 from risexp.app.ui.host_names import expect_host, host_name
 from risexp.app.ui.secret_files import token_at
 from risexp.registry.folder import EXAMPLE, save_model
@@ -24,7 +24,7 @@ TOKEN: Final = "RISEXP_SERVE_TOKEN"  # noqa: S105 - the name of a variable
 class Serving:
     """A network that can be asked."""
 
-    named: Named
+    named: ResolvedModel
     address: str
     """Of the server, without a path."""
     example: Path

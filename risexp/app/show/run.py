@@ -17,14 +17,14 @@ from risexp.config.layers import load_config, preset_names
 from risexp.config.run import RunConfig
 from risexp.config.run_diff import differing_fields
 from risexp.errors import InvalidInput
-from risexp.evaluation.ties import Recorded
+from risexp.evaluation.ties import RecordedScores
 from risexp.runs.folder import RunFolder, find_run
 from risexp.runs.journal_format import Contents, Row
 from risexp.runs.metrics import GUARDS
 from risexp.runs.outcome import Outcome
 from risexp.runs.source import Source, sources
 from risexp.tracking.payload import data_digest
-from risexp.tracking.upload_state import CALIBRATED, CONFUSION, Spool
+from risexp.tracking.upload_state import CALIBRATED, CONFUSION, UploadState
 from risexp.tracking.urls import run_page
 from risexp.training.checkpoint_manifest import committed
 
@@ -63,7 +63,7 @@ class RunSeen:
             folder=folder,
             config=folder.config(),
             outcome=folder.outcome(),
-            contents=Spool(folder.path).lines(),
+            contents=UploadState(folder.path).lines(),
             sources=sources(folder.path),
             environments=folder.environments(),
         )
@@ -104,12 +104,12 @@ class RunSeen:
         return {key.removeprefix(_BEST): v for key, v in values.items() if key.startswith(_BEST)}
 
     @property
-    def recorded(self) -> Recorded | None:
+    def recorded(self) -> RecordedScores | None:
         """What a comparison needs of the best epoch; None where something of it is missing."""
         scores = self.best
         if not scores.keys() >= {"k_loc", "k_acc", "success_rate", "scenes"}:
             return None
-        return Recorded(
+        return RecordedScores(
             scores["k_loc"],
             scores["k_acc"],
             scores["success_rate"],
@@ -157,7 +157,7 @@ class RunSeen:
     @property
     def preset(self) -> str | None:
         """What the configuration is told as differences from."""
-        told = Spool(self.folder.path).labels().preset
+        told = UploadState(self.folder.path).labels().preset
         return told if told in preset_names() else None
 
     def differences(self) -> dict[str, tuple[Any, ...]]:
@@ -173,7 +173,7 @@ class RunSeen:
     @property
     def page(self) -> tuple[str, str] | None:
         """The store that has its record, and its page there; None where nothing was sent."""
-        known = Spool(self.folder.path).progress()
+        known = UploadState(self.folder.path).progress()
         if known is None or not known.run_id:
             return None
         return known.store, run_page(known.store, known.experiment_id, known.run_id)
@@ -181,7 +181,7 @@ class RunSeen:
     @property
     def unsent(self) -> int:
         """Lines of its record that are in no store yet; 0 where none is to have them."""
-        spool = Spool(self.folder.path)
+        spool = UploadState(self.folder.path)
         return spool.unsent() if spool.progress() is not None else 0
 
     def beside(self) -> list[tuple[str, float | None, float | None, float | None, float | None]]:
@@ -226,7 +226,7 @@ class RunSeen:
         return [(each.step, each.details) for each in notes if each.event == event]
 
 
-def expect_judged(seen: RunSeen) -> Recorded:
+def expect_judged(seen: RunSeen) -> RecordedScores:
     """What was recorded of a run's best epoch.
 
     Raises:

@@ -17,7 +17,7 @@ from risexp.app.data.show_scene import (
     snr_of,
     sources_of,
 )
-from risexp.app.serving.resolve_model import Trained, trained
+from risexp.app.serving.resolve_model import TrainedNetwork, trained
 from risexp.config.run import RunConfig
 from risexp.config.sections import DataConfig
 from risexp.covariance.effective import effective
@@ -37,7 +37,7 @@ Position = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownSpectrum:
     """One covariance of a scene over the field of view, and who was found in it."""
 
     name: str
@@ -61,7 +61,7 @@ class SpectraSeen:
     snr_db: float
     sources: tuple[SourceSeen, ...]
     """The true ones, the loudest first."""
-    shown: tuple[Shown, ...]
+    shown: tuple[ShownSpectrum, ...]
     field: DataConfig
 
     def as_json(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def show_spectra(name: str, scene: int, snr_db: float | None, device: torch.devi
     )
 
 
-def _of_network(found: Trained, scenes: Scenes, field: DataConfig) -> Shown:
+def _of_network(found: TrainedNetwork, scenes: Scenes, field: DataConfig) -> ShownSpectrum:
     predictor, config = found.predictor, found.config
     frames = scenes.frames.to(predictor.device)
     with torch.no_grad():
@@ -119,7 +119,7 @@ def _of_network(found: Trained, scenes: Scenes, field: DataConfig) -> Shown:
     return _shown("network", seen, config, field, {"network": estimate})
 
 
-def _of_samples(config: RunConfig, scenes: Scenes, field: DataConfig) -> Shown:
+def _of_samples(config: RunConfig, scenes: Scenes, field: DataConfig) -> ShownSpectrum:
     """The samples alone, with whom classical methods find: MUSIC on them, and NOMP beside."""
     frames = scenes.frames
     method = config.sampled.method_for(config.physics.symbols)
@@ -137,7 +137,7 @@ def _shown(
     config: RunConfig,
     field: DataConfig,
     found: Mapping[str, Estimate],
-) -> Shown:
+) -> ShownSpectrum:
     """A covariance over the view; its subspace is made for the first estimate's count."""
     count = max(int(next(iter(found.values())).count[0]), 1)
 
@@ -145,7 +145,7 @@ def _shown(
         columns = steering.reshape(-1, steering.shape[-1]).mT
         return seen.music(columns, count)[0].clamp(min=_FLOOR).reciprocal().view(steering.shape[:2])
 
-    return Shown(
+    return ShownSpectrum(
         name,
         decibels(best_of_planes(config.physics, field, sharpness)),
         decibels(best_of_planes(config.physics, field, power_of(seen))),

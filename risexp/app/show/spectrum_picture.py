@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from risexp.app.benchmark.figure_style import STYLE, new_figure
-from risexp.app.show.spectrum import Shown, SpectraSeen
+from risexp.app.show.spectrum import ShownSpectrum, SpectraSeen
 from risexp.core.durable import write_new
 
 _FLOOR_DB: Final = -25.0
@@ -75,7 +75,7 @@ def _draw(axes: Axes, values: Tensor, seen: SpectraSeen) -> AxesImage:
     )
 
 
-def _mark(axes: Axes, seen: SpectraSeen, shown: Shown) -> None:
+def _mark(axes: Axes, seen: SpectraSeen, shown: ShownSpectrum) -> None:
     for source in seen.sources:
         axes.plot(source.phi_deg, source.theta_deg, ls="", clip_on=False, **_TRUE)
     for who, positions in shown.found.items():

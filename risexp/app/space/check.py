@@ -13,7 +13,7 @@ from risexp.space.pruners import OtherPruner, Patient
 from risexp.space.samplers import Gp, OtherSampler
 from risexp.space.spec import SearchSpace
 from risexp.space.stages import stage_spaces
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def review(
         problems += _unusable(space)
         for stage, part in stage_spaces(space):
             try:
-                pruning = Pruning.of(Charter(part, over))
+                pruning = Pruning.of(StudySpec(part, over))
             except ConfigInvalid as error:
                 problems.append(f"{stage}a trial has no plan: {error}")
                 continue
@@ -98,6 +98,6 @@ def _make_sampler(space: SearchSpace) -> None:
 
 
 def _make_pruner(space: SearchSpace) -> None:
-    from risexp.hpo.search.pruners import pruner_of
+    from risexp.hpo.search.pruners import build_pruner
 
-    pruner_of(Pruning(space.pruner, warmup=0, settled=1, epochs=1))
+    build_pruner(Pruning(space.pruner, warmup=0, settled=1, epochs=1))

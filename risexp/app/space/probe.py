@@ -11,7 +11,7 @@ from torch.nn import Module
 from risexp.config.layers import Layer
 from risexp.config.run import RunConfig
 from risexp.data.scenes import SceneGenerator
-from risexp.diagnostics.probe_trainer import School, lesson_of
+from risexp.diagnostics.probe_trainer import ProbeTrainer, lesson_of
 from risexp.errors import VerificationFailed
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
@@ -67,7 +67,7 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class Found:
+class ProbeResult:
     """What a probe found of one dimension."""
 
     path: str
@@ -93,8 +93,8 @@ def probe_space(
     space: SearchSpace,
     over: tuple[Layer, ...] = (),
     train: Train | None = None,
-    tell: Callable[[Found], None] = lambda _: None,
-) -> tuple[Found, ...]:
+    tell: Callable[[ProbeResult], None] = lambda _: None,
+) -> tuple[ProbeResult, ...]:
     """Train two short runs for every dimension, from one seed, on the same scenes and one thread.
 
     Args:
@@ -108,7 +108,7 @@ def probe_space(
     """
     torch.set_num_threads(1)
     parts = [stage_space(space, stage, {}) for stage in space.stages] or [space]
-    found: dict[str, Found] = {}
+    found: dict[str, ProbeResult] = {}
     runs = _Runs(train or trace)
     first = parts[0].trial_zero(over).config
     runs.expect_repeatable(shortened(first, "", lasting(first)))
@@ -146,16 +146,16 @@ class _Runs:
             )
 
 
-def _found(space: SearchSpace, path: str, pair: Pair | None, runs: _Runs) -> Found:
+def _found(space: SearchSpace, path: str, pair: Pair | None, runs: _Runs) -> ProbeResult:
     ends = space.vary[path].ends()
     if pair is None:
-        return Found(path, ends[0], ends[-1], ())
+        return ProbeResult(path, ends[0], ends[-1], ())
     for fields, word in ((WORK, "work"), (UNSEEN, "unseen")):
         if path in fields:
-            return Found(path, pair.one, pair.two, (word,))
+            return ProbeResult(path, pair.one, pair.two, (word,))
     epochs = max(map(lasting, pair.configs))
     one, two = (runs.of(shortened(config, path, epochs)) for config in pair.configs)
-    return Found(path, pair.one, pair.two, one.differs(two))
+    return ProbeResult(path, pair.one, pair.two, one.differs(two))
 
 
 def lasting(config: RunConfig) -> int:
@@ -191,7 +191,7 @@ def shortened(config: RunConfig, path: str, epochs: int) -> RunConfig:
 
 def trace(config: RunConfig) -> Trace:
     """Train a run to its end, and keep what it left."""
-    school = School()
+    school = ProbeTrainer()
     network, teacher = school.begun(config), school.teacher(config)
     judge = _Judge(config)
     course = school.taught(config, lesson_of(network, teacher, teacher, judge))

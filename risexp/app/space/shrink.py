@@ -4,7 +4,7 @@ from risexp.errors import InvalidInput, SpaceInvalid
 from risexp.hpo.search.history import ended_trials
 from risexp.hpo.store.address import address_of, embedded, store_url
 from risexp.hpo.store.store import open_store
-from risexp.hpo.studies.facts import charter_of
+from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import find_study
 from risexp.space.check import check_space
 from risexp.space.shrink import shrink
@@ -29,7 +29,7 @@ def shrunk(study: str, name: str) -> SearchSpace:
     store = open_store(url)
     try:
         found = find_study(store, study)
-        charter = charter_of(found.name, found.facts)
+        charter = spec_from_facts(found.name, found.facts)
         trials = store.storage.get_all_trials(found.id, deepcopy=False)
     finally:
         store.close()

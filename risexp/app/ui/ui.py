@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 from risexp.app.ui.host_names import expect_host, host_name
 from risexp.app.ui.secret_files import token_at
-from risexp.app.ui.ui_stores import Found, Page
+from risexp.app.ui.ui_stores import AvailableStores, Page
 from risexp.errors import EnvironmentFailed
-from risexp.hpo.store.store import Store as Studies
+from risexp.hpo.store.store import StudyStore as Studies
 from risexp.web.dashboard_app import Server, dashboard
-from risexp.web.guard import Door, door_at, written
+from risexp.web.guard import RequestGuard, door_at, written
 from risexp.web.mlflow_process import MlflowServer
 
 TOKEN: Final = "RISEXP_UI_TOKEN"  # noqa: S105 - the name of a variable
@@ -38,7 +38,7 @@ _ASKED: Final = {
 
 
 @dataclass(frozen=True)
-class Wanted:
+class UiRequest:
     """What is to be shown, and where."""
 
     only: Page | None = None
@@ -56,7 +56,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ServedPages:
     """Where a person finds what."""
 
     mlflow: str | None
@@ -78,7 +78,7 @@ class Shown:
         }
 
 
-def serve(wanted: Wanted, ready: Callable[[Shown], None]) -> None:
+def serve(wanted: UiRequest, ready: Callable[[ServedPages], None]) -> None:
     """Serve until a signal asks to end.
 
     Args:
@@ -95,7 +95,7 @@ def serve(wanted: Wanted, ready: Callable[[Shown], None]) -> None:
     with ExitStack() as stack:
         asked = stack.enter_context(_signals())
         token, made = token_at(wanted.host, TOKEN)
-        found = Found.under(wanted.only, wanted.tracking)
+        found = AvailableStores.under(wanted.only, wanted.tracking)
         if found.studies is not None:
             stack.callback(found.studies.close)
         shown = _Pages(wanted, found, token)
@@ -121,7 +121,7 @@ class _Dashboard:
     """The dashboard, served by a thread of this process."""
 
     def __init__(
-        self, store: Studies, listening: socket.socket, door: Door, port: int | None
+        self, store: Studies, listening: socket.socket, door: RequestGuard, port: int | None
     ) -> None:
         self._server = Server(listening, dashboard(store, door, port))
         self._thread = threading.Thread(
@@ -141,7 +141,7 @@ class _Dashboard:
 class _Pages:
     """The servers of all pages, together."""
 
-    def __init__(self, wanted: Wanted, found: Found, token: str) -> None:
+    def __init__(self, wanted: UiRequest, found: AvailableStores, token: str) -> None:
         self._wanted = wanted
         self._found = found
         self._token = token
@@ -202,11 +202,11 @@ class _Pages:
         finally:
             connection.close()
 
-    def told(self, token: str | None) -> Shown:
+    def told(self, token: str | None) -> ServedPages:
         """Where they are."""
         places = {name: _address(self._wanted.host, port) for name, port in self._ports.items()}
         found = self._found
-        return Shown(
+        return ServedPages(
             places.get("mlflow"), places.get("dashboard"), found.elsewhere, token, found.notes
         )
 

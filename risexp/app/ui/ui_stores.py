@@ -9,10 +9,10 @@ from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.retry import Retry
 from risexp.hpo.store.store import NotMade, find_store
-from risexp.hpo.store.store import Store as Studies
-from risexp.tracking.attempt import Failure, tried
+from risexp.hpo.store.store import StudyStore as Studies
+from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.schema import tables_of
-from risexp.tracking.stores import Store, chosen_store, in_environment
+from risexp.tracking.stores import TrackingStore, chosen_store, in_environment
 
 Page = Literal["mlflow", "dashboard"]
 
@@ -21,18 +21,18 @@ _PATIENCE_S: Final = 5.0
 
 
 @dataclass(frozen=True)
-class Found:
+class AvailableStores:
     """What there is to be shown."""
 
     studies: Studies | None
-    runs: Store | None
+    runs: TrackingStore | None
     elsewhere: str | None
     """Address of a tracking server, which has its own pages."""
     notes: tuple[str, ...]
     """What there is not, and why."""
 
     @classmethod
-    def under(cls, only: Page | None, tracking: str | None) -> "Found":
+    def under(cls, only: Page | None, tracking: str | None) -> "AvailableStores":
         """What there is of what is asked for.
 
         Args:
@@ -64,7 +64,7 @@ def _nothing(elsewhere: str | None, notes: list[str]) -> str:
     )
 
 
-def _runs(option: str | None, notes: list[str]) -> Store | None:
+def _runs(option: str | None, notes: list[str]) -> TrackingStore | None:
     """The store of runs, if its tables are there and current.
 
     Raises:
@@ -75,7 +75,7 @@ def _runs(option: str | None, notes: list[str]) -> Store | None:
         notes.append("tracking is off, so that there are no runs to show")
         return None
     with in_environment(store):
-        tables = tried(partial(tables_of, store))
+        tables = attempt(partial(tables_of, store))
     name = store.name if store.database is None else str(store.database)
     if isinstance(tables, Failure):
         raise EnvironmentFailed(f"the store of runs {name} cannot be read: {tables.sentence}")

@@ -20,7 +20,7 @@ from risexp.space.pruners import (
 )
 
 
-def pruner_of(pruning: Pruning) -> BasePruner:
+def build_pruner(pruning: Pruning) -> BasePruner:
     """The pruner of a study, whose trials report their epochs by number, from 1 on.
 
     Raises:
@@ -28,11 +28,11 @@ def pruner_of(pruning: Pruning) -> BasePruner:
     """
     match pruning.spec:
         case Patient() as spec:
-            asked = pruner_of(replace(pruning, spec=spec.pruner))
+            asked = build_pruner(replace(pruning, spec=spec.pruner))
             with experimental():
                 return PatientPruner(asked, spec.patience, spec.least_gain)
         case OtherPruner() as spec:
-            return Warmed(named_pruner(spec.name, spec.options), pruning.warmup)
+            return WarmupPruner(named_pruner(spec.name, spec.options), pruning.warmup)
         case spec:
             return named_pruner(*_named(spec, pruning))
 
@@ -64,7 +64,7 @@ def _named(
 
 
 @dataclass(frozen=True)
-class Warmed(BasePruner):
+class WarmupPruner(BasePruner):
     """Asks another pruner once a trial's warm-up is over."""
 
     pruner: BasePruner

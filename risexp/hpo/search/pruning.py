@@ -21,7 +21,7 @@ from risexp.space.pruners import (
     warmup_of,
 )
 from risexp.space.spec import SearchSpace
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from risexp.training.curriculum import curriculum
 
 FEW: Final = 3
@@ -44,7 +44,7 @@ class Pruning:
     """Of the longest trial."""
 
     @classmethod
-    def of(cls, charter: Charter) -> Self:
+    def of(cls, charter: StudySpec) -> Self:
         """The pruning that a study's space asks for.
 
         Raises:
@@ -107,7 +107,7 @@ class Pruning:
         return int(math.log(ratio, hyperband.reduction) + 1e-9) + 1
 
 
-def ramps(charter: Charter) -> tuple[int, int]:
+def ramps(charter: StudySpec) -> tuple[int, int]:
     """The first epoch that no ramp changes, and the number of epochs: the largest of any trial.
 
     Raises:

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from risexp.hpo.search.pruning import Pruning
 from risexp.runs.outcome import EndRun, pruned
 from risexp.space.pruners import Asha, Hyperband, Median, NoPruner, Patient, Percentile
-from risexp.training.epoch_checks import Fault
+from risexp.training.epoch_checks import EpochFault
 from risexp.training.events import EpochEnded, Event, RunStarted
 
 SCORE: Final = "k_loc"
@@ -20,7 +20,7 @@ _GUARD: Final = "pruner"
 _ENDED: Final = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-class Claimed(Protocol):
+class ReportsEpochs(Protocol):
     """A trial in a worker's hands."""
 
     @property
@@ -34,14 +34,14 @@ class Claimed(Protocol):
         """Whether the study has better ones."""
 
 
-class Hearing:
+class PruningCallback:
     """Reports the score of every epoch, and ends a run that its study has better ones than.
 
     To be told with the recorders, before what may fail; `enforce` with those that may end a run.
     """
 
     def __init__(
-        self, claim: Claimed, pruning: Pruning, peers: Callable[[], Sequence[FrozenTrial]]
+        self, claim: ReportsEpochs, pruning: Pruning, peers: Callable[[], Sequence[FrozenTrial]]
     ) -> None:
         """Listen to one attempt at a trial.
 
@@ -127,13 +127,13 @@ def able(pruning: Pruning, trials: Iterable[FrozenTrial], number: int, epoch: in
             return True
 
 
-def pruner_heard(study: Study) -> Fault | None:
+def check_pruning_ran(study: Study) -> EpochFault | None:
     """What was wrong with how a study was told of its trials; to be asked at its end."""
     ended = [each for each in study.get_trials(deepcopy=False) if each.state in _ENDED]
     if not ended:
         return None
     if not any(each.intermediate_values for each in ended):
-        return Fault(
+        return EpochFault(
             _GUARD,
             f"none of {len(ended)} finished trials reported a score, so none could be pruned: "
             "report k_loc after every epoch",
@@ -141,7 +141,7 @@ def pruner_heard(study: Study) -> Fault | None:
     longest = max(len(each.intermediate_values) for each in ended)
     asked = sum(each.user_attrs.get(HEARING, {}).get("asked", 0) for each in ended)
     if longest > 1 and asked == 0:
-        return Fault(
+        return EpochFault(
             _GUARD,
             f"{len(ended)} finished trials reported up to {longest} epochs, and the pruner was "
             "never asked: ask it after every epoch",
@@ -149,7 +149,7 @@ def pruner_heard(study: Study) -> Fault | None:
     return None
 
 
-def heard(study: Study) -> str:
+def pruning_summary(study: Study) -> str:
     """How a study was heard, in one sentence: reports, questions, and what came of them."""
     trials = study.get_trials(deepcopy=False)
     kept = [each.user_attrs.get(HEARING, {}) for each in trials]

@@ -18,7 +18,7 @@ from risexp.hpo.search.optuna_registry import experimental, named_sampler
 from risexp.space.dimensions import Dimension
 from risexp.space.samplers import Gp, OtherSampler, Random, Sampler, Tpe
 from risexp.space.spec import Pick
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 
 PROPOSED: Final = 8
 """How often a sampler is asked for one that is allowed and new, before chance is."""
@@ -28,7 +28,7 @@ DRAWN: Final = 1000
 Values = dict[str, JsonValue]
 
 
-def sampler_of(charter: Charter, worker: str, start: int) -> BaseSampler:
+def build_sampler(charter: StudySpec, worker: str, start: int) -> BaseSampler:
     """The sampler of one start of one worker; no two of them propose the same sequence.
 
     Args:
@@ -42,7 +42,7 @@ def sampler_of(charter: Charter, worker: str, start: int) -> BaseSampler:
     spec = charter.space.sampler
     seed = seed_of(spec.seed, worker, start)
     grouped = any(each.when for each in charter.space.vary.values())
-    return Proposals(optuna_sampler(spec, seed, grouped=grouped), charter, seed)
+    return ConstrainedSampler(optuna_sampler(spec, seed, grouped=grouped), charter, seed)
 
 
 def seed_of(seed: int, worker: str, start: int) -> int:
@@ -84,7 +84,7 @@ def optuna_sampler(spec: Sampler, seed: int, *, grouped: bool) -> BaseSampler:
             return named_sampler(spec.name, spec.options, seed)
 
 
-class Proposals(BaseSampler):
+class ConstrainedSampler(BaseSampler):
     """What another sampler proposes, whole, allowed, and not what a trial of the study has.
 
     A proposal that is forbidden or has been made is made anew, a few times by the sampler and then
@@ -92,7 +92,7 @@ class Proposals(BaseSampler):
     unless the space has no others.
     """
 
-    def __init__(self, sampler: BaseSampler, charter: Charter, seed: int) -> None:
+    def __init__(self, sampler: BaseSampler, charter: StudySpec, seed: int) -> None:
         """Hold a sampler to a study's charter.
 
         Args:

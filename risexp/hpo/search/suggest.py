@@ -8,10 +8,10 @@ from pydantic import JsonValue
 from risexp.errors import SpaceInvalid
 from risexp.hpo.search.distributions import labels, read
 from risexp.space.dimensions import Choice, Dimension, Integer, Log, Uniform
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 
 
-def suggest(charter: Charter, trial: Trial) -> dict[str, JsonValue]:
+def suggest(charter: StudySpec, trial: Trial) -> dict[str, JsonValue]:
     """Values for every dimension whose condition holds, conditions first.
 
     What the trial has already is read; the rest comes from the study's sampler, which `sampler_of`

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from risexp.errors import RisexpError
 from risexp.hpo.store.schema import ATTEMPTS, STAMP, database_clock
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 
 TTL_S: Final = 60.0
 """How long a lease lasts that nobody renews."""
@@ -34,7 +34,7 @@ class Fenced(RisexpError):
 
 
 @dataclass(frozen=True)
-class Owner:
+class LeaseOwner:
     """A worker, as a lease names it."""
 
     id: str
@@ -73,7 +73,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Look:
+class LeaseSnapshot:
     """All living attempts at one moment of the database's clock."""
 
     now: float
@@ -83,7 +83,7 @@ class Look:
 class Leases:
     """The leases of one study."""
 
-    def __init__(self, store: Store, study: str, ttl_s: float = TTL_S) -> None:
+    def __init__(self, store: StudyStore, study: str, ttl_s: float = TTL_S) -> None:
         self.store = store
         self.ttl_s = ttl_s
         self._study = study
@@ -94,7 +94,7 @@ class Leases:
         return Leases(self.store.once(), self._study, self.ttl_s)
 
     def take(
-        self, trial_id: int, owner: Owner, run_id: str, lasting_s: float | None = None
+        self, trial_id: int, owner: LeaseOwner, run_id: str, lasting_s: float | None = None
     ) -> Lease | None:
         """Begin an attempt; None where another one lives."""
         attempt = (
@@ -160,16 +160,16 @@ class Leases:
             lease, ATTEMPTS.c.expires_at <= self._now, ended=how, ended_at=self._now
         )
 
-    def look(self) -> Look:
+    def look(self) -> LeaseSnapshot:
         """All living attempts, in a database that takes writes: owners could have renewed them."""
 
-        def change(connection: Connection) -> Look:
+        def change(connection: Connection) -> LeaseSnapshot:
             connection.execute(update(STAMP).values(touched_at=self._now))
             now = connection.execute(select(STAMP.c.touched_at)).scalar_one()
             living = select(ATTEMPTS).where(
                 ATTEMPTS.c.study == self._study, ATTEMPTS.c.ended.is_(None)
             )
-            return Look(now, tuple(map(_attempt, connection.execute(living))))
+            return LeaseSnapshot(now, tuple(map(_attempt, connection.execute(living))))
 
         return self.store.write(change)
 

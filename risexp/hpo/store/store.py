@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
-from risexp.core.failpoint import reach
+from risexp.core.failpoint import failpoint
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.hpo.store.address import Address, address_of, embedded, prepare
 from risexp.hpo.store.locks import file_locked, server_locked
@@ -30,7 +30,7 @@ class NotMade(InvalidInput):
 
 
 @dataclass(frozen=True, repr=False)
-class Store:
+class StudyStore:
     """A database whose schema is whole. Open one in every process; take none into a fork."""
 
     name: str
@@ -62,7 +62,7 @@ class Store:
 
         return self.retry(once)
 
-    def once(self) -> "Store":
+    def once(self) -> "StudyStore":
         """The same store, whose calls are made once: for a thread that comes again anyway."""
         impatient = replace(self.retry, limit_s=0.0)
         return replace(self, storage=self.storage.under(impatient), retry=impatient)
@@ -75,7 +75,7 @@ class Store:
 
 def open_store(
     url: str | None = None, *, retry: Retry | None = None, busy_s: float = BUSY_S
-) -> Store:
+) -> StudyStore:
     """Open a store; the first to come makes it, however many come at once.
 
     Args:
@@ -100,7 +100,7 @@ def open_store(
 
 def find_store(
     url: str | None = None, *, retry: Retry | None = None, busy_s: float = BUSY_S
-) -> Store:
+) -> StudyStore:
     """Open a store that somebody has made; for those who only look.
 
     Raises:
@@ -147,9 +147,9 @@ class _Way:
             return file_locked(self.address.path, self.retry.limit_s)
         return server_locked(engine, name, self.retry)
 
-    def store(self) -> Store:
+    def store(self) -> StudyStore:
         backend = self.retry(lambda: self.backend(made=True))
-        return Store(
+        return StudyStore(
             name=self.address.name,
             url=self.address.text,
             engine=backend.engine,
@@ -167,9 +167,9 @@ def _make(way: _Way, engine: Engine) -> None:
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     way.backend(made=False).engine.dispose()
-    reach("store.foreign")
+    failpoint("store.foreign")
     make(engine)
-    reach("store.own")
+    failpoint("store.own")
 
 
 def _options(address: Address, busy_s: float) -> dict[str, Any]:

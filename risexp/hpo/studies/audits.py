@@ -8,9 +8,9 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final, Self
 
-from risexp.hpo.studies.start_points import Point
+from risexp.hpo.studies.start_points import StartPoint
 from risexp.hpo.studies.table import TrialRow, TrialWord
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 
 PRUNED: Final = "pruned"
 """Reason of a trial that its study ended early; one that a guard ended has the guard's."""
@@ -30,7 +30,7 @@ class Saved:
     """Epochs of all trials with these."""
 
     @classmethod
-    def of_study(cls, charter: Charter, rows: Sequence[TrialRow]) -> Self:
+    def of_study(cls, charter: StudySpec, rows: Sequence[TrialRow]) -> Self:
         """Count them.
 
         Args:
@@ -53,7 +53,9 @@ def pruned_rows(rows: Sequence[TrialRow]) -> list[TrialRow]:
     return sorted(ended, key=lambda row: (row.epoch, row.number))
 
 
-def chosen(study: str, rows: Sequence[TrialRow], share: float | None, seed: int) -> list[Point]:
+def chosen(
+    study: str, rows: Sequence[TrialRow], share: float | None, seed: int
+) -> list[StartPoint]:
     """Trials that were ended early, spread over how early that was.
 
     In the order of the epochs after which they were ended they are cut into as many parts as are
@@ -70,7 +72,7 @@ def chosen(study: str, rows: Sequence[TrialRow], share: float | None, seed: int)
     wanted = min(_MOST, count) if share is None else _part(share, count)
     bounds = [part * count // max(wanted, 1) for part in range(wanted + 1)]
     drawn = [ended[source.randrange(low, high)] for low, high in pairwise(bounds)]
-    return [Point(each.values, study, each.number, each.k_loc) for each in drawn]
+    return [StartPoint(each.values, study, each.number, each.k_loc) for each in drawn]
 
 
 def _part(share: float, count: int) -> int:
@@ -140,9 +142,9 @@ class Audit:
     def of(
         cls,
         study: str,
-        charter: Charter,
+        charter: StudySpec,
         rows: Sequence[TrialRow],
-        points: Sequence[Point],
+        points: Sequence[StartPoint],
         audited: Mapping[int, TrialRow],
     ) -> Self:
         """Put a study and its audit side by side.
@@ -169,5 +171,5 @@ def _audited(before: TrialRow, after: TrialRow) -> Audited:
     return Audited(before.number, before.epoch, before.k_loc, after.state, after.value)
 
 
-def _planned(charter: Charter, row: TrialRow) -> int:
+def _planned(charter: StudySpec, row: TrialRow) -> int:
     return charter.resolve(row.values).config.training.epochs

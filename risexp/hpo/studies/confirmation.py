@@ -8,16 +8,18 @@ from typing import Any, Final, Self
 from pydantic import JsonValue
 
 from risexp.evaluation.small_samples import mean_interval, rank_correlation
-from risexp.hpo.studies.start_points import Point, best_first
+from risexp.hpo.studies.start_points import StartPoint, best_first
 from risexp.hpo.studies.table import TrialRow
 from risexp.space.confirm import SEED
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 
 LEVEL: Final = 0.95
 """Of the intervals."""
 
 
-def candidates(charter: Charter, study: str, rows: Sequence[TrialRow], top: int) -> list[Point]:
+def candidates(
+    charter: StudySpec, study: str, rows: Sequence[TrialRow], top: int
+) -> list[StartPoint]:
     """The base, and after it the best of a study's complete trials that differ from it.
 
     What a study tried under several seeds is one candidate, and so is the base: with the number of
@@ -29,13 +31,13 @@ def candidates(charter: Charter, study: str, rows: Sequence[TrialRow], top: int)
         rows: Its trials.
         top: How many beside the base.
     """
-    base, found = _without_seed(charter.base_values()), list[Point]()
+    base, found = _without_seed(charter.base_values()), list[StartPoint]()
     complete = best_first(rows)
     for row in complete:
         values = _without_seed(row.values)
         if values not in [each.values for each in found]:
-            found.append(Point(values, study, row.number, _mean_of(complete, values)))
-    zero = next((each for each in found if each.values == base), Point(base, study))
+            found.append(StartPoint(values, study, row.number, _mean_of(complete, values)))
+    zero = next((each for each in found if each.values == base), StartPoint(base, study))
     others = sorted(
         (each for each in found if each is not zero),
         key=lambda each: (each.score or 0.0, each.trial),
@@ -49,17 +51,17 @@ def _mean_of(complete: Iterable[TrialRow], values: Mapping[str, JsonValue]) -> f
     return mean(each.value for each in same if each.value is not None)
 
 
-def under_seeds(found: Sequence[Point], seeds: Sequence[int]) -> list[Point]:
+def under_seeds(found: Sequence[StartPoint], seeds: Sequence[int]) -> list[StartPoint]:
     """Every candidate under the first seed, then every one under the next."""
     return [
-        Point({**each.values, SEED: seed}, each.study, each.trial, each.score)
+        StartPoint({**each.values, SEED: seed}, each.study, each.trial, each.score)
         for seed in seeds
         for each in found
     ]
 
 
 @dataclass(frozen=True)
-class Difference:
+class SeedDifference:
     """By how much k_loc is larger than the base's, over the seeds that both have."""
 
     mean: float
@@ -72,7 +74,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ConfirmedPoint:
     """A trial that was trained anew under several seeds."""
 
     trial: int
@@ -88,7 +90,7 @@ class Candidate:
     """Among the candidates, from 1."""
     rank: int | None = None
     """By the mean of k_loc; None where a seed did not come to its end."""
-    difference: Difference | None = None
+    difference: SeedDifference | None = None
     """None for the base itself, and where no seed is shared."""
 
     @property
@@ -120,9 +122,9 @@ class Candidate:
 class Confirmation:
     """What became of candidates, the base among them."""
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[ConfirmedPoint, ...]
     """In the order of their ranks; those without one come last."""
-    base: Candidate
+    base: ConfirmedPoint
     seeds: tuple[int, ...]
     agreement: float | None
     """Spearman's rank correlation of k_loc before and after, without the base, which was not
@@ -131,7 +133,7 @@ class Confirmation:
     """Candidates beside the base that have both scores."""
 
     @property
-    def best(self) -> Candidate | None:
+    def best(self) -> ConfirmedPoint | None:
         """The candidate of the smallest mean; None where none has all its seeds."""
         return next((each for each in self.candidates if each.rank == 1), None)
 
@@ -146,7 +148,7 @@ class Confirmation:
         }
 
     @classmethod
-    def of(cls, points: Sequence[Point], rows: Mapping[int, TrialRow]) -> Self:
+    def of(cls, points: Sequence[StartPoint], rows: Mapping[int, TrialRow]) -> Self:
         """Put the trials of a confirming study together again.
 
         Args:
@@ -177,8 +179,8 @@ class Confirmation:
 
 
 def _candidate(
-    points: Sequence[Point], place: int, wide: int, rows: Mapping[int, TrialRow]
-) -> Candidate:
+    points: Sequence[StartPoint], place: int, wide: int, rows: Mapping[int, TrialRow]
+) -> ConfirmedPoint:
     """One candidate, from its points in the order of the seeds."""
     ended = {
         _seed(point): rows[slot]
@@ -186,7 +188,7 @@ def _candidate(
         if slot in rows and rows[slot].value is not None
     }
     first, best = points[0], best_first(ended.values())
-    return Candidate(
+    return ConfirmedPoint(
         trial=first.trial,
         values=_without_seed(first.values),
         before=first.score,
@@ -196,13 +198,13 @@ def _candidate(
 
 
 def _compared(
-    found: Candidate, base: Candidate, rank_before: int | None, rank: int | None
-) -> Candidate:
+    found: ConfirmedPoint, base: ConfirmedPoint, rank_before: int | None, rank: int | None
+) -> ConfirmedPoint:
     shared = [seed for seed in found.scores if seed in base.scores]
     apart = [found.scores[seed] - base.scores[seed] for seed in shared]
     difference = None
     if apart and found is not base:
-        difference = Difference(mean(apart), mean_interval(apart, LEVEL))
+        difference = SeedDifference(mean(apart), mean_interval(apart, LEVEL))
     return replace(found, rank_before=rank_before, rank=rank, difference=difference)
 
 
@@ -213,11 +215,11 @@ def _ranks(scores: Sequence[float | None]) -> list[int | None]:
     return [ranks.get(place) for place in range(len(scores))]
 
 
-def _order(candidate: Candidate) -> tuple[bool, int]:
+def _order(candidate: ConfirmedPoint) -> tuple[bool, int]:
     return candidate.rank is None, candidate.rank or candidate.trial
 
 
-def _seed(point: Point) -> int:
+def _seed(point: StartPoint) -> int:
     return int(str(point.values[SEED]))
 
 
@@ -225,6 +227,6 @@ def _without_seed(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return {path: value for path, value in values.items() if path != SEED}
 
 
-def seeds_of(charter: Charter, rows: Iterable[TrialRow]) -> set[object]:
+def seeds_of(charter: StudySpec, rows: Iterable[TrialRow]) -> set[object]:
     """Every training seed that a study has used."""
     return {charter.base.training.seed, *(each.values.get(SEED) for each in rows)}

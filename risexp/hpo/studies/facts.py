@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from risexp.errors import DataInvalid
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 
 CHARTER: Final = "charter"
 """The fact of a study that holds it."""
 
 
-def facts_of(charter: Charter) -> dict[str, Any]:
+def facts_from_spec(charter: StudySpec) -> dict[str, Any]:
     """What a study cannot change once it has begun."""
     return {CHARTER: charter.as_json()}
 
 
-def charter_of(study: str, facts: Mapping[str, Any]) -> Charter:
+def spec_from_facts(study: str, facts: Mapping[str, Any]) -> StudySpec:
     """The charter that a study was begun with.
 
     Raises:
@@ -23,4 +23,4 @@ def charter_of(study: str, facts: Mapping[str, Any]) -> Charter:
     """
     if CHARTER not in facts:
         raise DataInvalid(f"study {study} holds no record of its space: it is no search of risexp")
-    return Charter.from_json(facts[CHARTER], f"study {study}")
+    return StudySpec.from_json(facts[CHARTER], f"study {study}")

@@ -9,7 +9,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState
 
 from risexp.hpo.search.optuna_registry import experimental
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
 
 LEAST: Final = 8
@@ -34,7 +34,7 @@ class Importance:
         return {**vars(self), "shares": dict(self.shares)}
 
 
-def importance(store: Store, study: StudyRef, seed: int = 0) -> Importance:
+def importance(store: StudyStore, study: StudyRef, seed: int = 0) -> Importance:
     """How much each field that all complete trials have decided their values.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Final
 
 from optuna.exceptions import UpdateFinishedTrialError
 
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
 
 RUN: Final = "mlflow.run"
@@ -29,7 +29,7 @@ def study_page(study: StudyRef) -> str:
 class Links:
     """Writes them; what is there stays as it is, above all what a person wrote."""
 
-    def __init__(self, store: Store, study: StudyRef) -> None:
+    def __init__(self, store: StudyStore, study: StudyRef) -> None:
         self._storage = store.once().storage
         self._study = study
 

@@ -8,37 +8,39 @@ from pydantic import JsonValue
 
 from risexp.errors import ConfigInvalid, InvalidInput, SpaceInvalid
 from risexp.hpo.search.distributions import stored
-from risexp.hpo.store.store import Store
-from risexp.hpo.studies.facts import charter_of, facts_of
-from risexp.hpo.studies.start_points import Point, base_point, fitted
-from risexp.hpo.studies.study import SURPLUS, Plan, StudyRef, slot_of
+from risexp.hpo.store.store import StudyStore
+from risexp.hpo.studies.facts import facts_from_spec, spec_from_facts
+from risexp.hpo.studies.start_points import StartPoint, base_point, fitted
+from risexp.hpo.studies.study import SURPLUS, StudyPlan, StudyRef, slot_of
 from risexp.hpo.studies.table import StudyTable, TrialRow
 from risexp.space.diff import differing
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 
 POINTS: Final = "points"
 """The fact of a study that began with points of another one."""
 
 
 @dataclass(frozen=True)
-class Beginning:
+class StudyStart:
     """A charter, and the points that the first slots are to have."""
 
-    charter: Charter
-    points: Sequence[Point]
+    charter: StudySpec
+    points: Sequence[StartPoint]
     """From slot 0 on."""
     asked: Mapping[str, JsonValue]
     """The options that the points follow from; none where slot 0 is the base and nothing else."""
     facts: Mapping[str, Any]
 
     @classmethod
-    def new(cls, charter: Charter, points: Sequence[Point], asked: Mapping[str, JsonValue]) -> Self:
+    def new(
+        cls, charter: StudySpec, points: Sequence[StartPoint], asked: Mapping[str, JsonValue]
+    ) -> Self:
         """Of a study that is to be.
 
         Raises:
             SpaceInvalid: A point is none of the charter's space.
         """
-        facts = facts_of(charter)
+        facts = facts_from_spec(charter)
         if asked:
             facts[POINTS] = {"asked": dict(asked), "points": [each.as_json() for each in points]}
         for slot, point in enumerate(points):
@@ -52,14 +54,14 @@ class Beginning:
         Raises:
             DataInvalid: This version of risexp makes another configuration of it.
         """
-        charter = charter_of(study.name, study.facts)
+        charter = spec_from_facts(study.name, study.facts)
         kept = study.facts.get(POINTS)
         if kept is None:
             return cls(charter, (base_point(charter),), {}, study.facts)
-        points = tuple(Point.from_json(each) for each in kept["points"])
+        points = tuple(StartPoint.from_json(each) for each in kept["points"])
         return cls(charter, points, kept["asked"], study.facts)
 
-    def plan(self, study: str, trials: int) -> Plan:
+    def plan(self, study: str, trials: int) -> StudyPlan:
         """What the study is to be.
 
         Args:
@@ -68,7 +70,7 @@ class Beginning:
         """
         vary = self.charter.space.vary
         given = [stored(vary, each.values) for each in self.points]
-        return Plan(study, trials, self.facts, given)
+        return StudyPlan(study, trials, self.facts, given)
 
     def expect_asked(self, study: str, asked: Mapping[str, JsonValue], option: str) -> None:
         """See to it that a study goes on as it was begun.
@@ -92,7 +94,7 @@ class Beginning:
             )
 
 
-def by_slot(store: Store, study: StudyRef, table: StudyTable) -> dict[int, TrialRow]:
+def by_slot(store: StudyStore, study: StudyRef, table: StudyTable) -> dict[int, TrialRow]:
     """The trials of a study by their slots: what became of its points."""
     trials = store.storage.get_all_trials(study.id, deepcopy=False)
     slots = {each.number: slot_of(each) for each in trials}
@@ -104,7 +106,7 @@ def by_slot(store: Store, study: StudyRef, table: StudyTable) -> dict[int, Trial
     return found
 
 
-def _expect_held(charter: Charter, slot: int, point: Point) -> None:
+def _expect_held(charter: StudySpec, slot: int, point: StartPoint) -> None:
     try:
         found = fitted(charter, point.values)
     except (SpaceInvalid, ConfigInvalid) as error:

@@ -13,7 +13,7 @@ from risexp.config.run import RunConfig
 from risexp.errors import ConfigInvalid, SpaceInvalid
 from risexp.hpo.studies.table import TrialRow
 from risexp.space.check import extent
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from risexp.training.curriculum import curriculum
 
 _SAID: Final = 3
@@ -23,7 +23,7 @@ _NAMED: Final = 6
 
 
 @dataclass(frozen=True)
-class Point:
+class StartPoint:
     """Values to be tried, and the trial they are of."""
 
     values: Mapping[str, JsonValue]
@@ -46,11 +46,11 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Fit:
+class FittingPoints:
     """What of a study fits a space."""
 
     study: str
-    points: tuple[Point, ...]
+    points: tuple[StartPoint, ...]
     """The best first."""
     left: Sequence[tuple[int, str]] = ()
     """Better trials than the last point, and why each is none."""
@@ -77,9 +77,9 @@ class Fit:
         return said
 
 
-def base_point(charter: Charter) -> Point:
+def base_point(charter: StudySpec) -> StartPoint:
     """Trial 0 of a study: the base itself."""
-    return Point(charter.base_values())
+    return StartPoint(charter.base_values())
 
 
 def best_first(rows: Iterable[TrialRow]) -> list[TrialRow]:
@@ -106,13 +106,13 @@ def crowded(points: int, trials: int) -> str | None:
 
 
 def fitting(
-    charter: Charter,
+    charter: StudySpec,
     study: str,
-    source: Charter,
+    source: StudySpec,
     rows: Iterable[TrialRow],
     most: int,
-    known: Iterable[Point],
-) -> Fit:
+    known: Iterable[StartPoint],
+) -> FittingPoints:
     """The best complete trials of a study that are trials of another one too.
 
     Each is taken as it was run: what its study fixed or was given counts like what it varied.
@@ -125,7 +125,11 @@ def fitting(
         most: How many are wanted.
         known: Points there are already, which are not taken twice.
     """
-    seen, points, left = [each.values for each in known], list[Point](), list[tuple[int, str]]()
+    seen, points, left = (
+        [each.values for each in known],
+        list[StartPoint](),
+        list[tuple[int, str]](),
+    )
     elsewhere = set[str]()
     for row in best_first(rows):
         if len(points) == most:
@@ -141,11 +145,11 @@ def fitting(
             continue
         seen.append(values)
         elsewhere.update(_apart(ran, charter.resolve(values).config))
-        points.append(Point(values, study, row.number, row.value))
-    return Fit(study, tuple(points), left, sorted(elsewhere))
+        points.append(StartPoint(values, study, row.number, row.value))
+    return FittingPoints(study, tuple(points), left, sorted(elsewhere))
 
 
-def fitted(charter: Charter, values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+def fitted(charter: StudySpec, values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """What given values are in this space.
 
     What is not given is as in trial 0, and so is what this space does not vary.

@@ -15,12 +15,12 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from risexp.config.words import nearest
-from risexp.core.failpoint import reach
+from risexp.core.failpoint import failpoint
 from risexp.errors import InvalidInput
 from risexp.hpo.search.optuna_registry import experimental
 from risexp.hpo.search.pruning_callback import SCORE
-from risexp.hpo.store.leases import Leases, Owner
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.leases import LeaseOwner, Leases
+from risexp.hpo.store.store import StudyStore
 
 SLOT: Final = "slot"
 """Attribute of a trial: which of the budget's places it takes."""
@@ -36,7 +36,7 @@ _END: Final = "risexp.end"
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """What a study is to be."""
 
     name: str
@@ -72,7 +72,7 @@ class End:
     """Numbers of the trials that were not final: they wait, or run and may be given back."""
 
 
-def open_study(store: Store, plan: Plan) -> StudyRef:
+def open_study(store: StudyStore, plan: StudyPlan) -> StudyRef:
     """Create a study, or go on with it; its budget only grows.
 
     Raises:
@@ -94,7 +94,7 @@ def open_study(store: Store, plan: Plan) -> StudyRef:
         return found
 
 
-def find_study(store: Store, name: str) -> StudyRef:
+def find_study(store: StudyStore, name: str) -> StudyRef:
     """A study that somebody has created.
 
     Raises:
@@ -111,7 +111,7 @@ def find_study(store: Store, name: str) -> StudyRef:
         return _ref(store, name, study_id)
 
 
-def is_study(store: Store, name: str) -> bool:
+def is_study(store: StudyStore, name: str) -> bool:
     """Whether a name is taken; what somebody began to create and left without a trial is nobody's.
 
     `open_study` makes such a study whole.
@@ -124,12 +124,12 @@ def is_study(store: Store, name: str) -> bool:
         return not _unfinished(store, study_id)
 
 
-def study_names(store: Store) -> list[str]:
+def study_names(store: StudyStore) -> list[str]:
     """Every study of the store."""
     return [study.study_name for study in store.storage.get_all_studies()]
 
 
-def end_study(store: Store, study: StudyRef, reason: str) -> End:
+def end_study(store: StudyStore, study: StudyRef, reason: str) -> End:
     """Write down why a study ends, and which trials it leaves; opening it again takes it back."""
     listed = store.storage.list_trials(study.id)
     end = End(reason, tuple(each.number for each in listed if not each.state.is_finished()))
@@ -138,7 +138,7 @@ def end_study(store: Store, study: StudyRef, reason: str) -> End:
     return end
 
 
-def end_of(store: Store, study: StudyRef) -> End | None:
+def end_of(store: StudyStore, study: StudyRef) -> End | None:
     """Why a study ended; None while it goes on, or where it is done."""
     told = store.storage.get_study_user_attrs(study.id).get(_END)
     return None if told is None else End(told["reason"], tuple(told["left"]))
@@ -155,14 +155,14 @@ def slot_of(trial: FrozenTrial) -> int | None:
     return slot if isinstance(slot, int) else None
 
 
-def _created(store: Store, name: str) -> int:
+def _created(store: StudyStore, name: str) -> int:
     with suppress(DuplicatedStudyError):
         store.storage.create_new_study([StudyDirection.MINIMIZE], name)
-    reach("study.created")
+    failpoint("study.created")
     return store.storage.get_study_id_from_name(name)
 
 
-def _described(store: Store, study_id: int, plan: Plan) -> None:
+def _described(store: StudyStore, study_id: int, plan: StudyPlan) -> None:
     """Say what a new study is; the identifier comes last and says that the rest is there."""
     if not _unfinished(store, study_id):
         return
@@ -172,16 +172,16 @@ def _described(store: Store, study_id: int, plan: Plan) -> None:
         # What dashboards call it.
         optuna.load_study(study_name=plan.name, storage=store.storage).set_metric_names([SCORE])
     store.storage.set_study_user_attr(study_id, _UID, secrets.token_hex(16))
-    reach("study.described")
+    failpoint("study.described")
 
 
-def _unfinished(store: Store, study_id: int) -> bool:
+def _unfinished(store: StudyStore, study_id: int) -> bool:
     """Whether whoever created a study died before it was described."""
     attributes = store.storage.get_study_user_attrs(study_id)
     return _UID not in attributes and not store.storage.list_trials(study_id)
 
 
-def _ref(store: Store, name: str, study_id: int) -> StudyRef:
+def _ref(store: StudyStore, name: str, study_id: int) -> StudyRef:
     attributes = store.storage.get_study_user_attrs(study_id)
     if _UID not in attributes:
         raise InvalidInput(
@@ -190,7 +190,7 @@ def _ref(store: Store, name: str, study_id: int) -> StudyRef:
     return StudyRef(name, study_id, attributes[_UID], attributes[_TRIALS], attributes[_FACTS])
 
 
-def _expect_same(found: StudyRef, plan: Plan) -> None:
+def _expect_same(found: StudyRef, plan: StudyPlan) -> None:
     keys = sorted(found.facts.keys() | plan.facts.keys())
     # As it was stored: a tuple comes back as a list.
     now = json.loads(json.dumps(dict(plan.facts)))
@@ -201,7 +201,7 @@ def _expect_same(found: StudyRef, plan: Plan) -> None:
         )
 
 
-def _fill(store: Store, study: StudyRef, points: Sequence[Mapping[str, Any]]) -> None:
+def _fill(store: StudyStore, study: StudyRef, points: Sequence[Mapping[str, Any]]) -> None:
     """Put a waiting trial into every slot that has none; may be repeated."""
     handle = optuna.load_study(study_name=study.name, storage=store.storage)
     taken = {slot_of(trial) for trial in handle.get_trials(deepcopy=False)}
@@ -209,11 +209,11 @@ def _fill(store: Store, study: StudyRef, points: Sequence[Mapping[str, Any]]) ->
         if slot not in taken:
             given = dict(points[slot]) if slot < len(points) else {}
             handle.enqueue_trial(given, user_attrs={SLOT: slot})
-            reach("study.slot")
+            failpoint("study.slot")
     _close_surplus(store, study)
 
 
-def _close_surplus(store: Store, study: StudyRef) -> None:
+def _close_surplus(store: StudyStore, study: StudyRef) -> None:
     """Of waiting trials with one slot keep the first: an answer that was lost makes a second."""
     ids = {each.number: each.trial_id for each in store.storage.list_trials(study.id)}
     seen: set[int | None] = {None}
@@ -224,9 +224,9 @@ def _close_surplus(store: Store, study: StudyRef) -> None:
         seen.add(slot)
 
 
-def _close(store: Store, study: StudyRef, trial_id: int) -> None:
+def _close(store: StudyStore, study: StudyRef, trial_id: int) -> None:
     leases = Leases(store, study.uid)
-    owner = Owner(secrets.token_hex(16), socket.gethostname(), os.getpid())
+    owner = LeaseOwner(secrets.token_hex(16), socket.gethostname(), os.getpid())
     lease = leases.take(trial_id, owner, SURPLUS)
     if lease is not None:
         store.storage.set_trial_user_attr(trial_id, REASON, SURPLUS)

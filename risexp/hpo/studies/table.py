@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from risexp.hpo.search.distributions import read
 from risexp.hpo.store.leases import HANGING, Attempt, Leases
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import REASON, StudyRef, end_of
 from risexp.space.spec import SearchSpace
 
@@ -101,7 +101,7 @@ class StudyTable:
         }
 
 
-def study_table(store: Store, study: StudyRef, space: SearchSpace) -> StudyTable:
+def study_table(store: StudyStore, study: StudyRef, space: SearchSpace) -> StudyTable:
     """A study as it stands now."""
     end = end_of(store, study)
     attempts = _attempts(store, study)
@@ -112,7 +112,7 @@ def study_table(store: Store, study: StudyRef, space: SearchSpace) -> StudyTable
     return StudyTable(study.name, study.trials, None if end is None else end.reason, rows)
 
 
-def _attempts(store: Store, study: StudyRef) -> dict[int, list[Attempt]]:
+def _attempts(store: StudyStore, study: StudyRef) -> dict[int, list[Attempt]]:
     """The attempts at each trial, by its id."""
     found: dict[int, list[Attempt]] = {}
     for each in Leases(store, study.uid).attempts():

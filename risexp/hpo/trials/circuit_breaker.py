@@ -4,7 +4,7 @@ from typing import Final
 
 from optuna.trial import TrialState
 
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import REASON, SURPLUS, StudyRef, end_of, end_study
 
 FAILURES: Final = 5
@@ -13,7 +13,7 @@ FAILING: Final = f"{FAILURES} trials in a row failed"
 """Reason of a study that ended so."""
 
 
-def end_if_failing(store: Store, study: StudyRef) -> bool:
+def end_if_failing(store: StudyStore, study: StudyRef) -> bool:
     """End a study whose last trials have all failed; to be asked where one has.
 
     Returns:

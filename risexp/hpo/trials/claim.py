@@ -9,12 +9,12 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from risexp.core.failpoint import reach
+from risexp.core.failpoint import failpoint
 from risexp.errors import EnvironmentFailed, TrainingAborted
 from risexp.hpo.store.leases import Fenced, Lease, Leases
 from risexp.hpo.studies.study import REASON
-from risexp.hpo.trials.requeue import MOST_DEATHS, put_back
-from risexp.hpo.trials.trial_result import NON_FINITE, Ending
+from risexp.hpo.trials.requeue import MOST_DEATHS, requeue
+from risexp.hpo.trials.trial_result import NON_FINITE, TrialResult
 
 T = TypeVar("T")
 Written = Literal["written", "known", "different"]
@@ -71,10 +71,10 @@ class Claim:
                 drawn = draw(self._trial)
             stored = self._stored().params
             if self._trial.params.items() <= stored.items():
-                reach("suggest.drawn")
+                failpoint("suggest.drawn")
                 self._assure()
                 self._leases.record(self.lease, stored)
-                reach("suggest.recorded")
+                failpoint("suggest.recorded")
                 return drawn
             # Somebody who has lost this trial drew too, and the first value stays.
             self._trial = Trial(self._study, self.lease.trial_id)
@@ -96,10 +96,10 @@ class Claim:
         if step in self._reports:
             return "known" if self._reports[step] == value else "different"
         with self._writing():
-            reach("report.renewed")
+            failpoint("report.renewed")
             self._trial.report(value, step)
         self._reports[step] = value
-        reach("report.written")
+        failpoint("report.written")
         return "written"
 
     def should_prune(self) -> bool:
@@ -115,19 +115,19 @@ class Claim:
         with self._writing():
             self._storage.set_trial_user_attr(self.lease.trial_id, key, value)
 
-    def finish(self, ending: Ending) -> None:
+    def finish(self, ending: TrialResult) -> None:
         """Tell the study how the trial ended; then nobody can write it any more.
 
         Raises:
             Fenced: Somebody else has the trial, or has finished it.
         """
         with self._writing():
-            reach("finish.renewed")
+            failpoint("finish.renewed")
             before = self._stored()
             self._describe(ending, before)
-            reach("finish.noted")
+            failpoint("finish.noted")
             self._tell(ending, before)
-            reach("finish.told")
+            failpoint("finish.told")
         self._leases.end(self.lease, "finished")
 
     def release(self) -> None:
@@ -137,9 +137,9 @@ class Claim:
             Fenced: Somebody else has the trial.
         """
         with self._writing():
-            reach("release.renewed")
+            failpoint("release.renewed")
             self._storage.set_trial_state_values(self.lease.trial_id, TrialState.WAITING)
-            reach("release.waiting")
+            failpoint("release.waiting")
         self._leases.end(self.lease, "released")
 
     def give_up(self) -> None:
@@ -150,7 +150,7 @@ class Claim:
         """
         self._assure()
         self._leases.end(self.lease, "died")
-        put_back(self._leases, self.lease.trial_id, MOST_DEATHS)
+        requeue(self._leases, self.lease.trial_id, MOST_DEATHS)
 
     def hang(self) -> None:
         """Give the trial back, from beside a thread that hangs with it: it counts as a death.
@@ -162,7 +162,7 @@ class Claim:
         """
         leases = self._leases.once()
         if leases.end(self.lease, "hung"):
-            put_back(leases, self.lease.trial_id, MOST_DEATHS)
+            requeue(leases, self.lease.trial_id, MOST_DEATHS)
 
     def _assure(self) -> None:
         self._leases.assure(self.lease)
@@ -180,7 +180,7 @@ class Claim:
     def _stored(self) -> FrozenTrial:
         return self._storage.get_trial(self.lease.trial_id)
 
-    def _describe(self, ending: Ending, before: FrozenTrial) -> None:
+    def _describe(self, ending: TrialResult, before: FrozenTrial) -> None:
         """Reason and constraints, also as attributes, which the dashboard shows."""
         trial_id = self.lease.trial_id
         for name, value in ending.constraints.items():
@@ -189,7 +189,7 @@ class Claim:
             self._storage.set_trial_user_attr(trial_id, f"c/{name}", value)
         self._storage.set_trial_user_attr(trial_id, REASON, ending.reason)
 
-    def _tell(self, ending: Ending, before: FrozenTrial) -> None:
+    def _tell(self, ending: TrialResult, before: FrozenTrial) -> None:
         if before.state == TrialState.WAITING:
             # A reaper that had stopped for long has woken up; the lease says whose the trial is.
             self._storage.set_trial_state_values(self.lease.trial_id, TrialState.RUNNING)

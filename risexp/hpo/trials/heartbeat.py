@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from risexp.hpo.store.leases import RENEW_S, Fenced, Lease, Leases
-from risexp.hpo.trials.periodic_thread import Ticker
+from risexp.hpo.trials.periodic_thread import PeriodicThread
 
 _CLOCK: Final = time.CLOCK_BOOTTIME if sys.platform == "linux" else time.CLOCK_MONOTONIC
 
@@ -16,7 +16,7 @@ def uptime() -> float:
     return time.clock_gettime(_CLOCK)
 
 
-class Keeper(Ticker):
+class Heartbeat(PeriodicThread):
     """Renews a lease from a thread of its own while it is entered."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Keeper(Ticker):
         self._clock = clock
         self._renewed_at = clock()
 
-    def let_go(self) -> None:
+    def revoke(self) -> None:
         """Give it up: whoever is still at work here writes nothing more."""
         self.lost = True
 

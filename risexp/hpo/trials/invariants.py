@@ -21,7 +21,7 @@ RUN_STATUS: Final[Mapping[State, str]] = {
 
 
 @dataclass(frozen=True)
-class TrialRecord:
+class TrialSnapshot:
     """A trial as its study tells it."""
 
     number: int
@@ -39,19 +39,19 @@ class TrialRecord:
 
 
 @dataclass(frozen=True)
-class StudyRecord:
+class StudySnapshot:
     """A study as its store tells it."""
 
     name: str
     wanted: int
     """Trials of the budget."""
-    trials: tuple[TrialRecord, ...]
+    trials: tuple[TrialSnapshot, ...]
     left: frozenset[int] = frozenset()
     """Numbers of trials that a limit or a stop left waiting."""
 
 
 @dataclass(frozen=True)
-class RunRecord:
+class RunSnapshot:
     """A run as the tracking store tells it."""
 
     number: int
@@ -71,12 +71,12 @@ class Violation:
     sentence: str
 
 
-def every(study: StudyRecord) -> list[Violation]:
+def every(study: StudySnapshot) -> list[Violation]:
     """I1 to I4, for a study nobody works on any more."""
     return [*budget(study), *finality(study), *reporting(study), *constancy(study)]
 
 
-def budget(study: StudyRecord) -> Iterator[Violation]:
+def budget(study: StudySnapshot) -> Iterator[Violation]:
     """I1: as many trials as were asked for, one a slot."""
     slots = Counter(trial.slot for trial in study.trials if trial.slot is not None)
     missing = sorted(set(range(study.wanted)) - slots.keys())
@@ -87,7 +87,7 @@ def budget(study: StudyRecord) -> Iterator[Violation]:
             yield Violation("I1", None, f"{trials} trials have slot {slot}")
 
 
-def finality(study: StudyRecord) -> Iterator[Violation]:
+def finality(study: StudySnapshot) -> Iterator[Violation]:
     """I2: every trial is final, or waits and is named by what ended the study."""
     for trial in study.trials:
         if trial.held:
@@ -99,7 +99,7 @@ def finality(study: StudyRecord) -> Iterator[Violation]:
             yield Violation("I2", trial.number, f"it is {trial.state}, and nothing says why")
 
 
-def reporting(study: StudyRecord) -> Iterator[Violation]:
+def reporting(study: StudySnapshot) -> Iterator[Violation]:
     """I3: a complete trial has reported 1, 2, ... to its last step; one that never did is none."""
     for trial in study.trials:
         steps = sorted(trial.reports)
@@ -111,7 +111,7 @@ def reporting(study: StudyRecord) -> Iterator[Violation]:
             yield Violation("I3", trial.number, f"it reported steps {steps}")
 
 
-def constancy(study: StudyRecord) -> Iterator[Violation]:
+def constancy(study: StudySnapshot) -> Iterator[Violation]:
     """I4: all attempts at a trial tried the same parameters, and the study says these."""
     for trial in study.trials:
         for attempt, parameters in trial.tried.items():
@@ -119,7 +119,7 @@ def constancy(study: StudyRecord) -> Iterator[Violation]:
                 yield Violation("I4", trial.number, f"attempt {attempt} had other parameters")
 
 
-def one_run_a_trial(study: StudyRecord, runs: tuple[RunRecord, ...]) -> Iterator[Violation]:
+def one_run_a_trial(study: StudySnapshot, runs: tuple[RunSnapshot, ...]) -> Iterator[Violation]:
     """I5: every trial that was begun has one run, of the right status, with one row a step."""
     found = Counter(run.number for run in runs)
     states = {trial.number: trial.state for trial in study.trials}
@@ -138,7 +138,7 @@ def one_run_a_trial(study: StudyRecord, runs: tuple[RunRecord, ...]) -> Iterator
                 yield Violation("I5", run.number, f"{key} has {rows} rows at step {step}")
 
 
-def undisturbed(study: StudyRecord, reference: Mapping[int, float]) -> Iterator[Violation]:
+def undisturbed(study: StudySnapshot, reference: Mapping[int, float]) -> Iterator[Violation]:
     """I6: the value is, bit for bit, that of the same trial in a run that nothing disturbed."""
     for trial in study.trials:
         wanted = reference.get(trial.number)

@@ -4,17 +4,17 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from risexp.hpo.store.leases import Fenced
-from risexp.hpo.trials.heartbeat import Keeper
+from risexp.hpo.trials.heartbeat import Heartbeat
 from risexp.runs.outcome import EndRun, Outcome
 from risexp.training.events import Event, RunEnded
 
 T = TypeVar("T")
 
 
-class Fence:
+class LeaseGuard:
     """An observer to be told before all others; it also shuts up those who would write."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Heartbeat) -> None:
         self._keeper = keeper
 
     def __call__(self, event: Event) -> None:
@@ -30,7 +30,7 @@ class Fence:
         except Fenced as lost:
             raise EndRun(fenced(str(lost))) from None
 
-    def within(self, tell: Callable[[T], object]) -> Callable[[T], None]:
+    def write_guard(self, tell: Callable[[T], object]) -> Callable[[T], None]:
         """The same observer or record, told nothing unless the lease is sure.
 
         Between the last event and the record of how the run ended it may be lost as well.

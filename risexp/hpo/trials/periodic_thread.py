@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Final
 
-from risexp.core.threads import Beside
+from risexp.core.threads import BackgroundThread
 from risexp.errors import EnvironmentFailed
 
 AGAIN_S: Final = 1.0
 """How soon it is tried again where the machine failed; owners come before reapers."""
 
 
-class Ticker(Beside):
+class PeriodicThread(BackgroundThread):
     """Does one thing again and again while it is entered.
 
     Where the machine fails, it is done again soon. Any other error ends it and stays in `error`.

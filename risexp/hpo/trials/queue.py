@@ -8,9 +8,9 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from risexp.core.failpoint import reach
-from risexp.hpo.store.leases import TTL_S, Lease, Leases, Owner
-from risexp.hpo.store.store import Store
+from risexp.core.failpoint import failpoint
+from risexp.hpo.store.leases import TTL_S, Lease, LeaseOwner, Leases
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, run_id
 from risexp.hpo.trials.claim import Claim
 
@@ -36,7 +36,7 @@ class Queue:
 
     def __init__(
         self,
-        store: Store,
+        store: StudyStore,
         study: StudyRef,
         sampler: BaseSampler,
         pruner: BasePruner,
@@ -48,14 +48,14 @@ class Queue:
         self._sampler = sampler
         self._pruner = pruner
 
-    def claim(self, owner: Owner) -> Claim | None:
+    def claim(self, owner: LeaseOwner) -> Claim | None:
         """Take the first trial that waits; None where none does, though some may come back."""
         for each in self._store.storage.list_trials(self._study.id, (TrialState.WAITING,)):
             run = run_id(self._study.name, each.number)
             lease = self.leases.take(each.trial_id, owner, run)
             if lease is None:
                 continue
-            reach("claim.leased")
+            failpoint("claim.leased")
             if self._begins(lease):
                 return Claim(self._handle(), self.leases, lease, run)
         return None
@@ -83,7 +83,7 @@ class Queue:
             # It was listed before it was finished.
             self.leases.end(lease, "void")
             return False
-        reach("claim.running")
+        failpoint("claim.running")
         return self.leases.renew(lease)
 
     def _handle(self) -> optuna.Study:

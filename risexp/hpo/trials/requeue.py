@@ -5,7 +5,7 @@ from typing import Final, Literal
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from risexp.core.failpoint import reach
+from risexp.core.failpoint import failpoint
 from risexp.hpo.store.leases import DEADLY, HANGING, USED_UP, Leases
 from risexp.hpo.studies.study import REASON
 
@@ -21,7 +21,7 @@ def _reason(leases: Leases, trial_id: int) -> str:
     return HANGING if ends == {HANGING} else USED_UP
 
 
-def put_back(leases: Leases, trial_id: int, most: int) -> Became:
+def requeue(leases: Leases, trial_id: int, most: int) -> Became:
     """Let a trial without a living attempt wait again, or fail; may be repeated.
 
     Number, parameters and reports stay.
@@ -30,11 +30,11 @@ def put_back(leases: Leases, trial_id: int, most: int) -> Became:
     try:
         if leases.deaths(trial_id) >= most:
             storage.set_trial_user_attr(trial_id, REASON, _reason(leases, trial_id))
-            reach("reap.noted")
+            failpoint("reap.noted")
             storage.set_trial_state_values(trial_id, TrialState.FAIL)
             return "failed"
         storage.set_trial_state_values(trial_id, TrialState.WAITING)
     except UpdateFinishedTrialError:
         return "finished"
-    reach("reap.returned")
+    failpoint("reap.returned")
     return "waiting"

@@ -2,11 +2,11 @@
 
 import math
 
-from risexp.hpo.trials.trial_result import NON_FINITE, Ending, unsound
+from risexp.hpo.trials.trial_result import NON_FINITE, TrialResult, unsound
 from risexp.runs.outcome import Outcome
 
 
-def ended(outcome: Outcome, value: float | None) -> Ending | None:
+def trial_result(outcome: Outcome, value: float | None) -> TrialResult | None:
     """What the study is told of a run that ended so.
 
     Args:
@@ -19,15 +19,15 @@ def ended(outcome: Outcome, value: float | None) -> Ending | None:
     if outcome.status == "complete":
         return _complete(outcome.reason, value)
     if outcome.status == "pruned":
-        return Ending("pruned", outcome.reason)
+        return TrialResult("pruned", outcome.reason)
     if outcome.status == "aborted":
         return unsound(outcome.reason)
     if outcome.resumable:
         return None
-    return Ending("failed", outcome.reason)
+    return TrialResult("failed", outcome.reason)
 
 
-def _complete(reason: str, value: float | None) -> Ending:
+def _complete(reason: str, value: float | None) -> TrialResult:
     if value is None:
-        return Ending("failed", "no-score")
-    return Ending("complete", reason, value) if math.isfinite(value) else unsound(NON_FINITE)
+        return TrialResult("failed", "no-score")
+    return TrialResult("complete", reason, value) if math.isfinite(value) else unsound(NON_FINITE)

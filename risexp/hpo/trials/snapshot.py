@@ -7,9 +7,9 @@ from typing import Final
 from optuna.trial import FrozenTrial, TrialState
 
 from risexp.hpo.store.leases import Attempt, Leases
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import REASON, SURPLUS, StudyRef, end_of, slot_of
-from risexp.hpo.trials.invariants import State, StudyRecord, TrialRecord
+from risexp.hpo.trials.invariants import State, StudySnapshot, TrialSnapshot
 
 _STATES: Final[dict[TrialState, State]] = {
     TrialState.WAITING: "waiting",
@@ -20,9 +20,9 @@ _STATES: Final[dict[TrialState, State]] = {
 }
 
 
-def study_record(
-    store: Store, study: StudyRef, known: Sequence[Attempt] | None = None
-) -> StudyRecord:
+def study_snapshot(
+    store: StudyStore, study: StudyRef, known: Sequence[Attempt] | None = None
+) -> StudySnapshot:
     """All that is stored of a study; trials that were closed as surplus are left out.
 
     Args:
@@ -39,7 +39,7 @@ def study_record(
         for number, trial_id in sorted(ids.items())
     ]
     end = end_of(store, study)
-    return StudyRecord(
+    return StudySnapshot(
         name=study.name,
         wanted=study.trials,
         trials=tuple(each for each in trials if each.reason != SURPLUS),
@@ -47,8 +47,8 @@ def study_record(
     )
 
 
-def _record(trial: FrozenTrial, attempts: list[Attempt]) -> TrialRecord:
-    return TrialRecord(
+def _record(trial: FrozenTrial, attempts: list[Attempt]) -> TrialSnapshot:
+    return TrialSnapshot(
         number=trial.number,
         slot=slot_of(trial),
         state=_STATES[trial.state],

@@ -10,7 +10,7 @@ from risexp.hpo.store.leases import TTL_S, Leases
 _STOPPED: Final = ("T", "t")
 
 
-class Overdue:
+class StuckWorkers:
     """Looks, time and again, for workers whose leases are over and that do not end.
 
     A worker that is stopped amid a write keeps an embedded database locked: nobody renews a lease

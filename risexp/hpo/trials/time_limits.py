@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from risexp.hpo.store.leases import Attempt
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
 from risexp.runs.outcome import EndRun, Outcome
 from risexp.training.events import EpochEnded, Event, RunStarted
@@ -16,13 +16,13 @@ _KEPT: Final = "risexp.trial_limit_s"
 """Attribute of a study that holds it."""
 
 
-def set_limit(store: Store, study: StudyRef, seconds: float | None) -> None:
+def set_limit(store: StudyStore, study: StudyRef, seconds: float | None) -> None:
     """Let no trial of a study take longer from its next attempt on; None: as long as it takes."""
     if limit_of(store, study) != seconds:
         store.storage.set_study_user_attr(study.id, _KEPT, seconds)
 
 
-def limit_of(store: Store, study: StudyRef) -> float | None:
+def limit_of(store: StudyStore, study: StudyRef) -> float | None:
     """How long a trial may take; None where nobody has said so."""
     told = store.storage.get_study_user_attrs(study.id).get(_KEPT)
     return None if told is None else float(told)

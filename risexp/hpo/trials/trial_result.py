@@ -12,7 +12,7 @@ INFEASIBLE: Final = 1.0
 
 
 @dataclass(frozen=True)
-class Ending:
+class TrialResult:
     """What a trial's study is told."""
 
     state: Literal["complete", "pruned", "failed"]
@@ -32,6 +32,6 @@ class Ending:
             raise ValueError(message)
 
 
-def unsound(reason: str) -> Ending:
+def unsound(reason: str) -> TrialResult:
     """Pruned for a reason, with a constraint of its name: a sampler learns to stay away."""
-    return Ending("pruned", reason, constraints={reason: INFEASIBLE})
+    return TrialResult("pruned", reason, constraints={reason: INFEASIBLE})

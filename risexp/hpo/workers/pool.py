@@ -26,7 +26,7 @@ _CRASHES: Final = 3
 
 
 @dataclass(frozen=True)
-class Post:
+class WorkerSpec:
     """What one worker of a crew is started with."""
 
     index: int
@@ -40,7 +40,7 @@ class Post:
 
 
 @dataclass(frozen=True)
-class Death:
+class WorkerDeath:
     """A worker that ended, and was not asked to."""
 
     index: int
@@ -66,7 +66,7 @@ class Death:
 
 @dataclass
 class _Worker:
-    post: Post
+    post: WorkerSpec
     process: "subprocess.Popen[bytes]"
     crashes: int = 0
     away: bool = False
@@ -76,10 +76,10 @@ class _Worker:
 
 
 @dataclass
-class Crew:
+class WorkerPool:
     """Workers, the oldest first."""
 
-    posts: Sequence[Post]
+    posts: Sequence[WorkerSpec]
     crashes: int = _CRASHES
     _workers: list[_Worker] = field(default_factory=list, init=False)
     _ending: bool = field(default=False, init=False)
@@ -89,7 +89,7 @@ class Crew:
         for post in self.posts:
             self._workers.append(_Worker(post, _started(post)))
 
-    def look(self) -> list[Death]:
+    def look(self) -> list[WorkerDeath]:
         """See who has died since the last look; `again` starts them again."""
         deaths = []
         for worker in self._workers:
@@ -104,10 +104,10 @@ class Crew:
                 worker.crashes += 1
                 worker.dead = True
                 post = worker.post
-                deaths.append(Death(post.index, worker.process.pid, code, post.log))
+                deaths.append(WorkerDeath(post.index, worker.process.pid, code, post.log))
         return deaths
 
-    def again(self) -> None:
+    def restart_dead(self) -> None:
         """Start the dead again, unless they always die or the crew is to end."""
         for worker in self._workers:
             if worker.dead and not self._ending and worker.crashes < self.crashes:
@@ -129,7 +129,7 @@ class Crew:
         """Whether nobody is left because all of them died again and again."""
         return bool(self._workers) and all(each.dead for each in self._workers)
 
-    def ask(self, number: int = signal.SIGTERM) -> None:
+    def terminate(self, number: int = signal.SIGTERM) -> None:
         """Ask everybody to end: at the first signal with the batch, at the second at once."""
         self._ending = True
         for worker in self._workers:
@@ -155,7 +155,7 @@ class Crew:
             _let_go(worker.process)
 
 
-def _started(post: Post) -> "subprocess.Popen[bytes]":
+def _started(post: WorkerSpec) -> "subprocess.Popen[bytes]":
     """A process of its own group: a Ctrl-C in the terminal reaches it through the crew alone."""
     post.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(post.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -179,7 +179,7 @@ def _let_go(process: "subprocess.Popen[bytes]") -> None:
         process.stdin.close()
 
 
-def end_with_crew(descriptor: int, end: Callable[[], object]) -> threading.Thread:
+def end_with_parent(descriptor: int, end: Callable[[], object]) -> threading.Thread:
     """In a worker: call `end` once whoever started it is gone.
 
     Args:

@@ -14,25 +14,25 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
 
 from risexp.config.layers import Loaded
-from risexp.hpo.search.pruners import pruner_of
+from risexp.hpo.search.pruners import build_pruner
 from risexp.hpo.search.pruning import Pruning
-from risexp.hpo.search.pruning_callback import HEARING, Hearing
-from risexp.hpo.search.samplers import sampler_of
+from risexp.hpo.search.pruning_callback import HEARING, PruningCallback
+from risexp.hpo.search.samplers import build_sampler
 from risexp.hpo.search.suggest import suggest
-from risexp.hpo.store.leases import RENEW_S, Fenced, Owner
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.leases import RENEW_S, Fenced, LeaseOwner
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_of
 from risexp.hpo.trials.circuit_breaker import end_if_failing
 from risexp.hpo.trials.claim import Claim
-from risexp.hpo.trials.heartbeat import Keeper
-from risexp.hpo.trials.lease_guard import Fence
-from risexp.hpo.trials.periodic_thread import Ticker
+from risexp.hpo.trials.heartbeat import Heartbeat
+from risexp.hpo.trials.lease_guard import LeaseGuard
+from risexp.hpo.trials.periodic_thread import PeriodicThread
 from risexp.hpo.trials.queue import Queue
 from risexp.hpo.trials.reaper import Reaper
-from risexp.hpo.trials.run_result import ended
+from risexp.hpo.trials.run_result import trial_result
 from risexp.hpo.trials.time_limits import TimeLimit, limit_of, spent_s
 from risexp.runs.outcome import EndRun, Outcome, failed
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from risexp.training.events import EpochEnded, Event
 
 STOPPED: Final = "stopped"
@@ -55,9 +55,9 @@ class Job:
     loaded: Loaded
     values: Mapping[str, JsonValue]
     """What the search chose, by field."""
-    fence: Fence
+    fence: LeaseGuard
     """To be told before all others; nothing is written past it."""
-    hearing: Hearing
+    hearing: PruningCallback
     """To be told with the recorders, and to be enforced with those that may end a run."""
     stopping: "Stopping"
     """To be told with those that may end a run."""
@@ -68,7 +68,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Result:
+class JobResult:
     """How an attempt ended."""
 
     outcome: Outcome
@@ -76,10 +76,10 @@ class Result:
     """k_loc of the checkpoint that the run keeps; None where it keeps none."""
 
 
-Train = Callable[[Job], Result]
+Train = Callable[[Job], JobResult]
 
 
-class Said(Protocol):
+class WorkerMessages(Protocol):
     """Where a worker says in sentences what it does."""
 
     def __call__(self, sentence: str, /) -> None:
@@ -89,7 +89,7 @@ class Said(Protocol):
 class Stopping:
     """An observer that releases a trial at the end of an epoch once its study has ended."""
 
-    def __init__(self, store: Store, study: StudyRef) -> None:
+    def __init__(self, store: StudyStore, study: StudyRef) -> None:
         self._store = store
         self._study = study
 
@@ -111,7 +111,12 @@ class Worker:
     """One process's work on a study."""
 
     def __init__(
-        self, store: Store, study: StudyRef, charter: Charter, owner: Owner, train: Train
+        self,
+        store: StudyStore,
+        study: StudyRef,
+        charter: StudySpec,
+        owner: LeaseOwner,
+        train: Train,
     ) -> None:
         """Be ready to work.
 
@@ -128,12 +133,12 @@ class Worker:
         self._owner = owner
         self._train = train
         self._pruning = Pruning.of(charter)
-        sampler = sampler_of(charter, owner.id, 0)
-        self._queue = Queue(store, study, sampler, pruner_of(self._pruning))
+        sampler = build_sampler(charter, owner.id, 0)
+        self._queue = Queue(store, study, sampler, build_pruner(self._pruning))
         self._reaper = Reaper(self._queue.leases, study)
         self._idle = threading.Event()
 
-    def run(self, say: Said) -> int:
+    def run(self, say: WorkerMessages) -> int:
         """Work until nothing is left, the study has ended, or a signal came.
 
         Returns:
@@ -143,13 +148,13 @@ class Worker:
             EnvironmentFailed: The store was away for too long.
         """
         try:
-            with Ticker("reaper", RENEW_S, self._reaper.look):
+            with PeriodicThread("reaper", RENEW_S, self._reaper.look):
                 return self._work(say)
         finally:
             # Nothing is held unless something was raised.
             self._reaper.abandon(self._owner.id)
 
-    def _work(self, say: Said) -> int:
+    def _work(self, say: WorkerMessages) -> int:
         while True:
             end = end_of(self._store, self._study)
             if end is not None:
@@ -165,15 +170,15 @@ class Worker:
             else:
                 self._idle.wait(_POLL_S)
 
-    def _attempt(self, claim: Claim, say: Said) -> int:
+    def _attempt(self, claim: Claim, say: WorkerMessages) -> int:
         """Train a trial, and tell its study how that ended.
 
         Returns:
             The exit code of a signal that ended it, or 0.
         """
         say(f"trial {claim.number}, attempt {claim.attempt}: run {claim.run_id}")
-        hearing = Hearing(claim, self._pruning, self._peers)
-        with Keeper(self._queue.leases, claim.lease) as keeper:
+        hearing = PruningCallback(claim, self._pruning, self._peers)
+        with Heartbeat(self._queue.leases, claim.lease) as keeper:
             try:
                 result = self._result(claim, keeper, hearing)
                 say(f"trial {claim.number}: {result.outcome.sentence}")
@@ -186,7 +191,7 @@ class Worker:
         signalled = result.outcome.status in _SIGNALLED and result.outcome.reason != FENCED
         return result.outcome.exit_code if signalled else 0
 
-    def _result(self, claim: Claim, keeper: Keeper, hearing: Hearing) -> Result:
+    def _result(self, claim: Claim, keeper: Heartbeat, hearing: PruningCallback) -> JobResult:
         """What came of a trial; an error of its own is one trial's, not the worker's."""
         try:
             values = claim.suggest(lambda trial: suggest(self._charter, trial))
@@ -194,14 +199,18 @@ class Worker:
         except Fenced:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, the study is told
-            return Result(failed(error), None)
+            return JobResult(failed(error), None)
         except BaseException:
             # A signal while nothing was trained: the trial did not die of it.
             claim.release()
             raise
 
     def _job(
-        self, claim: Claim, keeper: Keeper, values: Mapping[str, JsonValue], hearing: Hearing
+        self,
+        claim: Claim,
+        keeper: Heartbeat,
+        values: Mapping[str, JsonValue],
+        hearing: PruningCallback,
     ) -> Job:
         return Job(
             study=self._study.name,
@@ -210,7 +219,7 @@ class Worker:
             run_id=claim.run_id,
             loaded=self._charter.resolve(values),
             values=values,
-            fence=Fence(keeper),
+            fence=LeaseGuard(keeper),
             hearing=hearing,
             stopping=Stopping(self._store, self._study),
             limit=self._limit(claim),
@@ -221,12 +230,12 @@ class Worker:
         attempts = self._queue.leases.attempts(claim.lease.trial_id)
         return TimeLimit(limit_of(self._store, self._study), spent_s(attempts))
 
-    def _tell(self, claim: Claim, result: Result, hearing: Hearing) -> None:
+    def _tell(self, claim: Claim, result: JobResult, hearing: PruningCallback) -> None:
         outcome = result.outcome
         if outcome.reason == FENCED:
             return
         claim.note(HEARING, self._account(claim, hearing))
-        ending = ended(outcome, result.value)
+        ending = trial_result(outcome, result.value)
         if ending is not None:
             claim.finish(ending)
         elif outcome.status == "failed":
@@ -236,7 +245,7 @@ class Worker:
         if self._stored(claim).state == TrialState.FAIL:
             end_if_failing(self._store, self._study)
 
-    def _account(self, claim: Claim, hearing: Hearing) -> dict[str, int]:
+    def _account(self, claim: Claim, hearing: PruningCallback) -> dict[str, int]:
         """How the trial was heard, in this attempt and in earlier ones."""
         before = self._stored(claim).user_attrs.get(HEARING, {})
         return {name: before.get(name, 0) + more for name, more in hearing.account().items()}
@@ -248,7 +257,7 @@ class Worker:
         return self._store.storage.get_all_trials(self._study.id, deepcopy=False)
 
 
-def _hung(claim: Claim, keeper: Keeper) -> None:
+def _hung(claim: Claim, keeper: Heartbeat) -> None:
     # Should what hangs go on after all, it comes too late to write.
-    keeper.let_go()
+    keeper.revoke()
     claim.hang()

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from risexp.app.benchmark.evaluate import HELD, compared, scenes_law
-from risexp.app.serving.resolve_model import Trained, bundle_of
+from risexp.app.serving.resolve_model import TrainedNetwork, bundle_of
 from risexp.config.run import RunConfig, fields
 from risexp.data.scenes import SceneGenerator
 from risexp.errors import ConfigInvalid
@@ -49,11 +49,11 @@ NETWORKS = (
 
 
 @cache
-def network(words: str) -> Trained:
+def network(words: str) -> TrainedNetwork:
     """A network that was never trained, under a configuration as a checkpoint holds it."""
     config = network_config(*words.split(), "localisation.spectrum=pointers").canonical()
     predictor = Predictor(awake(config), Observer.of(config), Localiser.of(config), beta=0.3)
-    return Trained(replace(bundle_of(five_epochs()[0]), config=config), predictor)
+    return TrainedNetwork(replace(bundle_of(five_epochs()[0]), config=config), predictor)
 
 
 def law(config: RunConfig, path: str, value: object) -> RunConfig:

@@ -18,9 +18,9 @@ from risexp.config.run import RunConfig
 from risexp.errors import InvalidInput
 from risexp.evaluation import ties
 from risexp.hpo.store.address import embedded
-from risexp.hpo.trials.trial_result import Ending
+from risexp.hpo.trials.trial_result import TrialResult
 from risexp.runs.outcome import pruned
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from tests.support.searches import Past, past, tiny
 from tests.support.validated_runs import SMOKE, judged, with_network
 from tests.support.worker_processes import opened
@@ -233,12 +233,12 @@ def test_networks_answer_the_same_scenes(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 def test_of_a_study_the_best_trials_that_differ_are_compared() -> None:
     ends: list[Past] = [
-        ({LR: rate}, [9.0, value], Ending("complete", "finished", value))
+        ({LR: rate}, [9.0, value], TrialResult("complete", "finished", value))
         for rate, value in ((3e-3, 4.0), (1e-3, 3.0), (2e-3, 5.0), (5e-3, 1.0))
     ]
-    ends.append(({LR: 4e-3}, [9.0], Ending("pruned", "pruned")))
+    ends.append(({LR: 4e-3}, [9.0], TrialResult("pruned", "pruned")))
     with opened(embedded()) as store:
-        past(store, "toy", Charter.of(tiny()), ends)
+        past(store, "toy", StudySpec.of(tiny()), ends)
     for number in range(3):
         judged(f"toy-{number:03d}", {"k_loc": 3.0})
 
@@ -252,8 +252,8 @@ def test_a_study_with_one_complete_trial_is_not_compared() -> None:
         past(
             store,
             "toy",
-            Charter.of(tiny()),
-            [({LR: 3e-3}, [4.0], Ending("complete", "finished", 4.0))],
+            StudySpec.of(tiny()),
+            [({LR: 3e-3}, [4.0], TrialResult("complete", "finished", 4.0))],
         )
     judged("toy-000", {})
 

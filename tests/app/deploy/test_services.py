@@ -11,10 +11,10 @@ from typer.exceptions import TyperException
 
 from risexp.app.deploy import check
 from risexp.app.deploy.wheel import shipped
-from risexp.app.search import worker
 from risexp.app.ui import ui
 from risexp.cli.main import app
 from risexp.config.yaml import read_yaml
+from risexp.hpo.store import address
 
 DOCKER = shipped("docker")
 COMPOSE = read_yaml(DOCKER / "compose.yaml")
@@ -173,7 +173,7 @@ def test_commands_are_those_of_this_version(name: str) -> None:
 
 
 def test_a_check_looks_where_workers_do() -> None:
-    assert (check.STORE, check.TOKEN) == (worker.STORE, ui.TOKEN)
+    assert (check.STORE, check.TOKEN) == (address.STORE, ui.TOKEN)
 
 
 def test_a_command_of_another_version_would_be_seen() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from risexp.errors import InvalidInput
 from risexp.hpo.store.address import embedded as studies_url
-from risexp.hpo.trials.trial_result import Ending
+from risexp.hpo.trials.trial_result import TrialResult
 from risexp.runs.labels import read_labels, write_labels
 from risexp.tracking.stores import OFF, embedded
 from tests.support.homes import (
@@ -203,7 +203,7 @@ def test_a_trial_that_waits_is_told_and_is_no_violation() -> None:
 def test_a_trial_that_failed_before_it_wrote_anything_needs_no_run() -> None:
     with the_study(begin=4) as (store, study):
         claim, _ = taken(store, study)
-        claim.finish(Ending("failed", "InvalidInput"))
+        claim.finish(TrialResult("failed", "InvalidInput"))
 
     assert {} == wrong(found())
 

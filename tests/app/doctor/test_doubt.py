@@ -11,15 +11,15 @@ from optuna.study import StudyDirection
 from risexp.app.doctor import fix as mend
 from risexp.app.doctor import snapshot as look
 from risexp.app.doctor import stores
-from risexp.app.doctor.facts import StudyFacts, study_facts
+from risexp.app.doctor.facts import StudyStatus, study_facts
 from risexp.app.doctor.folders import Seen, see
 from risexp.hpo.store.leases import Leases
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.runs.folder import RunFolder, find_run
 from risexp.runs.labels import read_labels, write_labels
 from risexp.tracking.stores import embedded
-from risexp.tracking.upload_state import Spool
+from risexp.tracking.upload_state import UploadState
 from tests.support.homes import (
     change,
     check_of,
@@ -40,7 +40,7 @@ from tests.support.worker_processes import owner, queue_of
 pytestmark = pytest.mark.usefixtures("in_order")
 
 
-def with_state(facts: StudyFacts, state: Any) -> StudyFacts:  # noqa: ANN401 - one of its words
+def with_state(facts: StudyStatus, state: Any) -> StudyStatus:  # noqa: ANN401 - one of its words
     """The same, and trial 1 in another state."""
     trials = [
         replace(each, state=state) if each.number == 1 else each for each in facts.record.trials
@@ -54,7 +54,7 @@ def test_what_is_wrong_at_one_reading_only_is_no_fault(
 ) -> None:
     read = list[str]()
 
-    def torn(store: Store, study: StudyRef) -> StudyFacts:
+    def torn(store: StudyStore, study: StudyRef) -> StudyStatus:
         facts = study_facts(store, study)
         read.append(study.name)
         return with_state(facts, state) if len(read) == 1 else facts
@@ -113,7 +113,7 @@ def test_a_status_is_not_set_once_a_worker_has_the_trial(monkeypatch: pytest.Mon
     assert "FAILED" == record_of(3).info.status
 
 
-def taken_again(store: Store, study: StudyRef) -> None:
+def taken_again(store: StudyStore, study: StudyRef) -> None:
     """Let a worker have the trial whose folder is there already."""
     assert queue_of(store, study).claim(owner()) is not None
 
@@ -122,7 +122,7 @@ def test_a_status_is_not_set_while_a_record_is_sent() -> None:
     client().set_terminated(mlflow_id(1), "FINISHED")
     said: list[str] = []
 
-    with Spool(folder_of(1).path).sending():
+    with UploadState(folder_of(1).path).sending():
         diagnosis = found(fix=True, tell=said.append)
 
     assert () == diagnosis.done

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from risexp.training.checkpoint_manifest import committed
-from risexp.training.checkpoint_store import Owner, Vault
+from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from tests.support.homes import (
     change,
     check_of,
@@ -59,7 +59,7 @@ def lose_the_best() -> None:
     first, *_, last = checkpoints(3, "toy-000")
     progress = replace(last.state.progress, best=first.state.progress.best)
     told = replace(last, state=replace(last.state, progress=progress))
-    Vault(attempt(), Owner("toy-000", last.config_sha)).save(told)
+    CheckpointStore(attempt(), CheckpointOwner("toy-000", last.config_sha)).save(told)
 
 
 def remove_the_end() -> None:

@@ -11,11 +11,11 @@ import pytest
 from risexp.app.doctor import fix as mend
 from risexp.hpo.store.leases import USED_UP
 from risexp.hpo.studies.study import SLOT, SURPLUS
-from risexp.hpo.trials.trial_result import Ending
+from risexp.hpo.trials.trial_result import TrialResult
 from risexp.runs.folder import find_run
 from risexp.runs.outcome import complete
 from risexp.tracking.stores import embedded
-from risexp.tracking.upload_state import Spool
+from risexp.tracking.upload_state import UploadState
 from tests.support.homes import (
     WAITS,
     change,
@@ -58,7 +58,7 @@ def die_closing_a_second_trial() -> None:
         begun(store, study.name, 4)
         claim = queue_of(store, study).claim(owner())
         assert claim is not None
-        claim.finish(Ending("failed", "InvalidInput"))
+        claim.finish(TrialResult("failed", "InvalidInput"))
     change("UPDATE risexp_attempts SET ended = NULL, expires_at = 0 WHERE run_id = ?", SURPLUS)
 
 
@@ -67,7 +67,7 @@ def leave_a_trial_unsent() -> None:
         claim, folder = taken(store, study)
         trained(claim, folder)
         folder.close(complete("finished", 3))
-        claim.finish(Ending("complete", "finished", 3.25))
+        claim.finish(TrialResult("complete", "finished", 3.25))
 
 
 def leave_a_run_unsent() -> None:
@@ -79,7 +79,7 @@ def use_up_a_trial() -> None:
         claim, folder = taken(store, study)
         trained(claim, folder)
         sent(store, study)
-        claim.finish(Ending("failed", USED_UP))
+        claim.finish(TrialResult("failed", USED_UP))
 
 
 def fail_the_run_of_a_trial_that_waits() -> None:
@@ -199,7 +199,7 @@ def test_what_is_sent_is_what_the_journal_says() -> None:
 
     assert due(folder_of(3)) == held(folder_of(3), embedded())
     assert "FINISHED" == record_of(3).info.status
-    assert 0 == Spool(folder_of(3).path).unsent()
+    assert 0 == UploadState(folder_of(3).path).unsent()
 
 
 def test_a_database_that_does_not_write_ahead_does_so_again() -> None:

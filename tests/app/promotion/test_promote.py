@@ -10,9 +10,9 @@ import torch
 from risexp.app.benchmark.network_methods import NETWORK, network_methods
 from risexp.app.promotion import promote as module
 from risexp.app.promotion.candidate import candidate_of
-from risexp.app.promotion.evaluate_candidates import Contest, contest
+from risexp.app.promotion.evaluate_candidates import Evaluation, evaluate_candidates
 from risexp.app.promotion.models import list_models
-from risexp.app.promotion.promote import Promoted, ToPromote, promote
+from risexp.app.promotion.promote import PromotionRequest, PromotionResult, promote
 from risexp.app.promotion.rollback import roll_back
 from risexp.app.promotion.test_set import frozen_scenes
 from risexp.app.serving.resolve_model import trained
@@ -47,17 +47,19 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def better(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is judged is better than whoever is champion."""
 
-    def judge(*given: object) -> Contest:
+    def judge(*given: object) -> Evaluation:
         return answering(alone() if given[2] is None else evidence())()
 
-    monkeypatch.setattr(module, "contest", judge)
+    monkeypatch.setattr(module, "evaluate_candidates", judge)
 
 
-def asked(run: str, **more: object) -> ToPromote:
-    return ToPromote(**{"run": run, "scenes": SCENES, **more})  # type: ignore[arg-type] # by name
+def asked(run: str, **more: object) -> PromotionRequest:
+    return PromotionRequest(**{"run": run, "scenes": SCENES, **more})  # type: ignore[arg-type] # by name
 
 
-def judge(wanted: ToPromote, reached: Callable[[Step], None] | None = None) -> Promoted:
+def judge(
+    wanted: PromotionRequest, reached: Callable[[Step], None] | None = None
+) -> PromotionResult:
     return promote(wanted, CPU, lambda _what, _total: ignored, reached)
 
 
@@ -112,10 +114,12 @@ def test_nothing_is_changed_by_a_dry_run_or_a_failed_gate(
     dry: bool, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = kept("train-1"), kept("train-2", seed=1)
-    monkeypatch.setattr(module, "contest", answering(alone()))
+    monkeypatch.setattr(module, "evaluate_candidates", answering(alone()))
     judge(asked("train-1"))
     before = state(registry), artifacts_of(first, embedded())
-    monkeypatch.setattr(module, "contest", answering(evidence(ms_ratio=1.0 if dry else 9.0)))
+    monkeypatch.setattr(
+        module, "evaluate_candidates", answering(evidence(ms_ratio=1.0 if dry else 9.0))
+    )
 
     found = judge(asked("train-2", dry_run=dry))
 
@@ -193,7 +197,7 @@ def test_a_contest_scores_what_each_answers() -> None:
     predictor = bundle.predictor(CPU)
     seen: list[int] = []
 
-    found = contest(bundle.config, predictor, predictor, sealed, seen.append)
+    found = evaluate_candidates(bundle.config, predictor, predictor, sealed, seen.append)
 
     method = network_methods(predictor)[NETWORK]
     expected = join([score_scenes(method(each), each.truth) for each in sealed.batches()])

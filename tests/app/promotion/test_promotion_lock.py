@@ -10,7 +10,7 @@ import pytest
 
 from risexp.app.promotion.promotion_lock import only_one
 from risexp.errors import EnvironmentFailed
-from risexp.tracking.stores import Store, store_named
+from risexp.tracking.stores import TrackingStore, store_named
 from tests.support.postgres import postgres
 from tests.support.promotions import SERVER
 
@@ -18,7 +18,7 @@ from tests.support.promotions import SERVER
 @pytest.fixture(params=["file", "server", pytest.param("postgresql", marks=pytest.mark.slow)])
 def store(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Store]:
+) -> Iterator[TrackingStore]:
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
     if request.param == "postgresql":
         with postgres() as running:
@@ -28,7 +28,7 @@ def store(
         yield store_named(file if request.param == "file" else "http://127.0.0.1:9")
 
 
-def hold(store: Store, told: Connection, home: str) -> None:
+def hold(store: TrackingStore, told: Connection, home: str) -> None:
     """Hold the lock until somebody says so, or kills us."""
     os.environ["RISEXP_HOME"] = home
     with only_one(store) as alone:
@@ -37,7 +37,7 @@ def hold(store: Store, told: Connection, home: str) -> None:
 
 
 def test_the_second_is_told_who_is_at_it_and_a_killed_one_holds_nothing(
-    store: Store, tmp_path: Path
+    store: TrackingStore, tmp_path: Path
 ) -> None:
     here, there = SERVER.Pipe()
     process = SERVER.Process(target=hold, args=(store, there, str(tmp_path)))

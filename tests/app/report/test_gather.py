@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from risexp.app.benchmark.accuracy import measure as accuracy
-from risexp.app.report.gather import Weighed, study_facts, with_answers
+from risexp.app.report.gather import Weighed, report_data, with_answers
 from risexp.app.report.page import report_page
-from risexp.app.search.audit import ToAudit, audit
-from risexp.app.search.confirm import ToConfirm, confirm
+from risexp.app.search.audit import AuditRequest, audit
+from risexp.app.search.confirm import ConfirmRequest, confirm
 from risexp.errors import InvalidInput
 from risexp.hpo.store.address import embedded
-from risexp.hpo.studies.facts import facts_of
-from risexp.hpo.studies.study import Plan, open_study
-from risexp.hpo.trials.trial_result import Ending, unsound
+from risexp.hpo.studies.facts import facts_from_spec
+from risexp.hpo.studies.study import StudyPlan, open_study
+from risexp.hpo.trials.trial_result import TrialResult, unsound
 from risexp.runs.journal_format import Contents
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from tests.support.html import read
 from tests.support.searches import Past, past, tiny
 from tests.support.validated_runs import judged, with_network
@@ -29,11 +29,11 @@ from tests.support.worker_processes import opened
 
 LR = "training.optimizer.lr"
 TRIALS: tuple[Past, ...] = (
-    ({LR: 3e-3}, [6.0, 5.0, 4.0], Ending("complete", "finished", 4.0)),
-    ({LR: 1e-3}, [6.0, 5.0, 3.0], Ending("complete", "finished", 3.0)),
-    ({LR: 2e-3}, [9.0, 8.0], Ending("pruned", "pruned")),
+    ({LR: 3e-3}, [6.0, 5.0, 4.0], TrialResult("complete", "finished", 4.0)),
+    ({LR: 1e-3}, [6.0, 5.0, 3.0], TrialResult("complete", "finished", 3.0)),
+    ({LR: 2e-3}, [9.0, 8.0], TrialResult("pruned", "pruned")),
     ({LR: 5e-3}, [7.0], unsound("non-finite")),
-    ({LR: 6e-3}, [6.0, 5.0, 3.5], Ending("complete", "finished", 3.5)),
+    ({LR: 6e-3}, [6.0, 5.0, 3.5], TrialResult("complete", "finished", 3.5)),
 )
 
 
@@ -46,15 +46,15 @@ def toy(at_home: Path) -> None:
 
 
 def search(name: str, more: int = 0) -> None:
-    charter = Charter.of(tiny(pruner={"kind": "median", "startup": 1}))
+    charter = StudySpec.of(tiny(pruner={"kind": "median", "startup": 1}))
     with opened(embedded()) as store:
         past(store, name, charter, TRIALS)
         if more:
-            open_study(store, Plan(name, len(TRIALS) + more, facts_of(charter), ()))
+            open_study(store, StudyPlan(name, len(TRIALS) + more, facts_from_spec(charter), ()))
 
 
 def test_a_study_is_gathered_from_store_and_runs() -> None:
-    facts = study_facts("toy")
+    facts = report_data("toy")
 
     assert [1] == list(facts.runs)
     assert facts.best_run is facts.runs[1]
@@ -71,7 +71,7 @@ def test_a_study_is_gathered_from_store_and_runs() -> None:
 
 
 def test_the_page_says_it_all_and_loads_nothing() -> None:
-    text = report_page(study_facts("toy"))
+    text = report_page(report_data("toy"))
 
     reader = read(text)
     said = " ".join(reader.text.split())
@@ -95,7 +95,7 @@ def test_the_page_says_it_all_and_loads_nothing() -> None:
 
 
 def test_what_a_study_was_named_and_told_is_no_markup() -> None:
-    facts = study_facts("toy")
+    facts = report_data("toy")
     row = replace(facts.table.trials[0], reason="<b onclick=x>$\\frac{1}")
     evil = replace(facts.table, name="<i>$x$", trials=(row, *facts.table.trials[1:]))
 
@@ -109,7 +109,7 @@ def test_what_a_study_was_named_and_told_is_no_markup() -> None:
 def test_a_study_that_goes_on_is_reported_as_it_stands() -> None:
     search("busy", more=2)
 
-    text = report_page(study_facts("busy"))
+    text = report_page(report_data("busy"))
 
     assert "The search is not over: 0 trials run and 2 wait." in text
     assert "risexp watch busy" in text
@@ -117,8 +117,8 @@ def test_a_study_that_goes_on_is_reported_as_it_stands() -> None:
 
 def test_a_study_without_a_complete_trial_is_reported() -> None:
     with opened(embedded()) as store:
-        past(store, "young", Charter.of(tiny()), TRIALS[2:4])
-    facts = study_facts("young")
+        past(store, "young", StudySpec.of(tiny()), TRIALS[2:4])
+    facts = report_data("young")
 
     text = report_page(facts)
 
@@ -130,11 +130,11 @@ def test_a_study_without_a_complete_trial_is_reported() -> None:
 
 
 def test_a_new_study_of_which_nothing_was_tried_is_reported() -> None:
-    charter = Charter.of(tiny())
+    charter = StudySpec.of(tiny())
     with opened(embedded()) as store:
-        open_study(store, Plan("new", 3, facts_of(charter), ()))
+        open_study(store, StudyPlan("new", 3, facts_from_spec(charter), ()))
 
-    assert "0 of 3" in read(report_page(study_facts("new"))).text
+    assert "0 of 3" in read(report_page(report_data("new"))).text
 
 
 def judge(crew: Hands) -> None:
@@ -144,12 +144,12 @@ def judge(crew: Hands) -> None:
 
 
 def test_the_audit_of_a_study_is_part_of_its_report(hands: Employ) -> None:
-    assert study_facts("toy").audit.regret is None
+    assert report_data("toy").audit.regret is None
     hands(judge)
-    wanted = ToAudit(study="toy", share=1.0, device="cpu", tracking="off")
+    wanted = AuditRequest(study="toy", share=1.0, device="cpu", tracking="off")
     audit(wanted, lambda *_: None, lambda _: None)
 
-    facts = study_facts("toy")
+    facts = report_data("toy")
 
     assert (1.0, 1) == (facts.audit.regret, facts.audit.better)
     said = read(report_page(facts)).text
@@ -158,30 +158,30 @@ def test_the_audit_of_a_study_is_part_of_its_report(hands: Employ) -> None:
 
 def test_the_audit_of_an_earlier_study_of_its_name_is_not(hands: Employ) -> None:
     hands(judge)
-    audit(ToAudit(study="toy", device="cpu", tracking="off"), lambda *_: None, lambda _: None)
+    audit(AuditRequest(study="toy", device="cpu", tracking="off"), lambda *_: None, lambda _: None)
     with opened(embedded()) as store:
         optuna.delete_study(study_name="toy", storage=store.storage)
     search("toy")
 
-    assert () == study_facts("toy").audit.trials
+    assert () == report_data("toy").audit.trials
 
 
 def test_what_was_confirmed_is_part_of_the_report(hands: Employ) -> None:
-    assert study_facts("toy").confirmation is None
+    assert report_data("toy").confirmation is None
     hands(train)
-    wanted = ToConfirm(
+    wanted = ConfirmRequest(
         study="toy", name="toy-confirm", top=1, seeds=2, device="cpu", tracking="off"
     )
     confirm(wanted, lambda *_: None, lambda _: None)
 
-    text = report_page(study_facts("toy"))
+    text = report_page(report_data("toy"))
 
     assert "Confirmed under other seeds" in text
     assert "risexp confirm" not in text
 
 
 def test_what_others_beat_in_both_is_not_on_the_front() -> None:
-    facts = study_facts("toy")
+    facts = report_data("toy")
     costly = replace(facts, ms_per_scene={0: 1.0, 1: 5.0, 4: 6.0})
 
     assert [Weighed(0, 4.0, 1.0), Weighed(1, 3.0, 5.0)] == costly.front()
@@ -196,7 +196,7 @@ def test_the_best_network_answers_fresh_scenes(monkeypatch: pytest.MonkeyPatch) 
     search("kept")
     with_network("kept-001", 0)
 
-    facts = with_answers(study_facts("kept"), 4, torch.device("cpu"), lambda _: None)
+    facts = with_answers(report_data("kept"), 4, torch.device("cpu"), lambda _: None)
 
     assert facts.accuracy is not None
     assert ["kept-001", "nomp"] == list(facts.accuracy.rows)
@@ -215,7 +215,7 @@ def test_a_bad_checkpoint_of_another_trial_leaves_a_remark(
     for kept in (with_network("kept-004", 1).path / "checkpoints").rglob("*.safetensors"):
         kept.write_bytes(b"damaged")
 
-    facts = with_answers(study_facts("kept"), 4, torch.device("cpu"), lambda _: None)
+    facts = with_answers(report_data("kept"), 4, torch.device("cpu"), lambda _: None)
 
     assert facts.accuracy is not None
     assert [1] == list(facts.ms_per_scene)
@@ -223,7 +223,7 @@ def test_a_bad_checkpoint_of_another_trial_leaves_a_remark(
 
 
 def test_a_best_trial_whose_journal_is_empty_is_reported() -> None:
-    facts = study_facts("toy")
+    facts = report_data("toy")
     run = facts.best_run
     assert run is not None
     empty = replace(run, contents=Contents((), 0, 0))
@@ -235,7 +235,7 @@ def test_a_best_trial_whose_journal_is_empty_is_reported() -> None:
 
 
 def test_a_run_without_a_checkpoint_leaves_a_remark() -> None:
-    facts = with_answers(study_facts("toy"), 4, torch.device("cpu"), lambda _: None)
+    facts = with_answers(report_data("toy"), 4, torch.device("cpu"), lambda _: None)
 
     assert facts.accuracy is None
     assert "no fresh scenes were answered: no checkpoint lies in" in facts.remarks[-1]
@@ -245,7 +245,7 @@ def test_a_damaged_run_leaves_a_remark(at_home: Path) -> None:
     config = at_home / "mlruns" / "runs" / "toy-001" / "config.json"
     config.write_text(config.read_text(encoding="utf-8").replace("0", "1"), encoding="utf-8")
 
-    facts = study_facts("toy")
+    facts = report_data("toy")
 
     assert {} == dict(facts.runs)
     assert any("config.json was edited" in each for each in facts.remarks)
@@ -254,11 +254,11 @@ def test_a_damaged_run_leaves_a_remark(at_home: Path) -> None:
 
 def test_an_unknown_study_has_no_report() -> None:
     with pytest.raises(InvalidInput, match="there is no study 'toi'"):
-        study_facts("toi")
+        report_data("toi")
 
 
 def test_the_same_study_gives_the_same_page() -> None:
-    facts = study_facts("toy")
-    again = replace(study_facts("toy"), made_at=facts.made_at)
+    facts = report_data("toy")
+    again = replace(report_data("toy"), made_at=facts.made_at)
 
     assert report_page(facts) == report_page(again)

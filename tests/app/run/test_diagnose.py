@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from risexp.app.run.diagnose import diagnose_l_ablation_of
-from risexp.app.serving.resolve_model import Trained, bundle_of
+from risexp.app.serving.resolve_model import TrainedNetwork, bundle_of
 from risexp.config.run import RunConfig
 from risexp.diagnostics.draws import drawn
 from risexp.diagnostics.report import Rate
@@ -19,22 +19,22 @@ from tests.diagnostics.reports import table
 from tests.support.networks import awake, network_config
 from tests.support.trainers import checkpoints
 
-Trains = Callable[..., Trained]
+Trains = Callable[..., TrainedNetwork]
 
 
 @pytest.fixture
 def train(monkeypatch: pytest.MonkeyPatch) -> Trains:
     """Puts a run among those there are, by its name."""
-    runs: dict[str, Trained] = {}
+    runs: dict[str, TrainedNetwork] = {}
 
-    def lookup(name: str, _device: torch.device) -> Trained:
+    def lookup(name: str, _device: torch.device) -> TrainedNetwork:
         return runs[name]
 
-    def added(name: str, *overrides: str, damaged: tuple[str, ...] = ()) -> Trained:
+    def added(name: str, *overrides: str, damaged: tuple[str, ...] = ()) -> TrainedNetwork:
         # A checkpoint holds what follows from other fields written out.
         config = network_config(*overrides).canonical()
         bundle = replace(bundle_of(checkpoints(1)[0]), run_id=name, config=config)
-        runs[name] = Trained(bundle, predictor_of(config), damaged)
+        runs[name] = TrainedNetwork(bundle, predictor_of(config), damaged)
         return runs[name]
 
     monkeypatch.setattr("risexp.app.run.diagnose.trained", lookup)

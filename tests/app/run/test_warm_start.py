@@ -18,7 +18,7 @@ from risexp.runs.folder import RunFolder, create_run, list_runs
 from risexp.runs.journal import Journal
 from risexp.runs.journal_format import read_journal
 from risexp.training.checkpoint_manifest import manifest_path
-from risexp.training.checkpoint_store import Owner, Vault
+from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from risexp.training.curriculum import curriculum
 from tests.support.configs import ANOTHER
 from tests.support.trainers import checkpoints, same, small_config
@@ -62,7 +62,7 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def source() -> RunFolder:
     """A run of three epochs, all of which are kept."""
     folder = create_run("source", SMALL, curriculum(SMALL))
-    vault = Vault(folder.begin({}), Owner("source", SMALL.sha()))
+    vault = CheckpointStore(folder.begin({}), CheckpointOwner("source", SMALL.sha()))
     for checkpoint in checkpoints(3, "source"):
         vault.save(checkpoint)
     return folder

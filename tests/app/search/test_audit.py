@@ -10,29 +10,29 @@ import optuna
 import pytest
 from pydantic import JsonValue
 
-from risexp.app.search.audit import AuditDone, ToAudit, audit, expect_possible, is_auditable
-from risexp.app.search.search import Searched
+from risexp.app.search.audit import AuditRequest, AuditResult, audit, expect_possible, is_auditable
+from risexp.app.search.search import SearchResult
 from risexp.errors import InvalidInput
 from risexp.hpo.store.address import embedded
-from risexp.hpo.studies.facts import charter_of
+from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import study_names
 from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
-from risexp.hpo.trials.trial_result import Ending, unsound
+from risexp.hpo.trials.trial_result import TrialResult, unsound
 from risexp.runs.folder import runs_home
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from tests.support.searches import Past, past, tiny
 from tests.support.worker_pool import Employ, Hands, study, train
 from tests.support.worker_processes import opened
 
 LR = "training.optimizer.lr"
-WANTED = ToAudit(study="toy", share=1.0, device="cpu", tracking="off")
+WANTED = AuditRequest(study="toy", share=1.0, device="cpu", tracking="off")
 DONE: tuple[Past, ...] = (
-    ({LR: 3e-3}, [6.0, 5.0, 4.0], Ending("complete", "finished", 4.0)),
-    ({LR: 1e-3}, [6.0, 5.0, 3.0], Ending("complete", "finished", 3.0)),
+    ({LR: 3e-3}, [6.0, 5.0, 4.0], TrialResult("complete", "finished", 4.0)),
+    ({LR: 1e-3}, [6.0, 5.0, 3.0], TrialResult("complete", "finished", 3.0)),
 )
 ENDED: tuple[Past, ...] = (
-    ({LR: 2e-3}, [9.0, 8.0], Ending("pruned", "pruned")),
-    ({LR: 4e-3}, [7.0], Ending("pruned", "pruned")),
+    ({LR: 2e-3}, [9.0, 8.0], TrialResult("pruned", "pruned")),
+    ({LR: 4e-3}, [7.0], TrialResult("pruned", "pruned")),
     ({LR: 5e-3}, [7.0], unsound("non-finite")),
 )
 
@@ -47,7 +47,7 @@ def toy(at_home: Path) -> None:
 def searched_before(name: str, *trials: Past) -> None:
     space = tiny(pruner={"kind": "median", "startup": 1})
     with opened(embedded()) as store:
-        past(store, name, Charter.of(space), trials)
+        past(store, name, StudySpec.of(space), trials)
 
 
 def by_rate(_: int, values: Mapping[str, JsonValue]) -> float:
@@ -64,7 +64,7 @@ def leave(crew: Hands) -> None:
     crew.pids = ()
 
 
-def audited(wanted: ToAudit = WANTED) -> AuditDone:
+def audited(wanted: AuditRequest = WANTED) -> AuditResult:
     return audit(wanted, lambda *_: None, lambda _: None)
 
 
@@ -82,7 +82,7 @@ def test_what_was_ended_early_is_trained_to_its_end(hands: Employ) -> None:
     assert (2, 3, 13) == (told.saved.trials, told.saved.epochs, told.saved.of)
     assert found.as_json() == json.loads(json.dumps(found.as_json(), allow_nan=False))
     with study("toy-audit") as (_, ref):
-        assert "none" == charter_of("toy-audit", ref.facts).space.pruner.kind
+        assert "none" == spec_from_facts("toy-audit", ref.facts).space.pruner.kind
 
 
 def test_the_audited_are_the_same_runs_as_before(hands: Employ) -> None:
@@ -91,7 +91,7 @@ def test_the_audited_are_the_same_runs_as_before(hands: Employ) -> None:
     audited()
 
     with study("toy-audit") as (_, after), study("toy") as (_, before):
-        one, other = (charter_of(each.name, each.facts) for each in (before, after))
+        one, other = (spec_from_facts(each.name, each.facts) for each in (before, after))
     for rate in (2e-3, 4e-3):
         assert one.resolve({LR: rate}).config == other.resolve({LR: rate}).config
 
@@ -143,7 +143,7 @@ def test_it_goes_on_without_a_share_where_none_was_given(hands: Employ) -> None:
     ],
 )
 def test_what_cannot_be_audited_is_known_beforehand(
-    hands: Employ, wanted: ToAudit, said: str
+    hands: Employ, wanted: AuditRequest, said: str
 ) -> None:
     hands(judge)
     audited()
@@ -229,7 +229,7 @@ def test_what_is_over_or_good_enough_can_be_audited(
         for number, state in enumerate(states)
     )
 
-    found = Searched(StudyTable("toy", 2, None, rows), code, "", 0)
+    found = SearchResult(StudyTable("toy", 2, None, rows), code, "", 0)
 
     assert said == is_auditable(found, until)
 

@@ -9,20 +9,20 @@ import optuna
 import pytest
 from pydantic import JsonValue
 
-from risexp.app.search.confirm import Confirmed, ToConfirm, confirm
+from risexp.app.search.confirm import ConfirmRequest, ConfirmResult, confirm
 from risexp.errors import ConfigInvalid, InvalidInput, RisexpError
 from risexp.hpo.store.address import embedded
-from risexp.hpo.studies.facts import charter_of, facts_of
-from risexp.hpo.studies.study import Plan, open_study, study_names
-from risexp.hpo.trials.trial_result import Ending
-from risexp.space.study_spec import Charter
+from risexp.hpo.studies.facts import facts_from_spec, spec_from_facts
+from risexp.hpo.studies.study import StudyPlan, open_study, study_names
+from risexp.hpo.trials.trial_result import TrialResult
+from risexp.space.study_spec import StudySpec
 from tests.support.searches import past, tiny
 from tests.support.studies import had
 from tests.support.worker_pool import Employ, Hands, study, train
 from tests.support.worker_processes import opened
 
 LR, SEED = "training.optimizer.lr", "training.seed"
-WANTED = ToConfirm(study="toy", name="sure", top=2, seeds=2, device="cpu", tracking="off")
+WANTED = ConfirmRequest(study="toy", name="sure", top=2, seeds=2, device="cpu", tracking="off")
 CHEAP = {3e-3: 4.0, 1e-3: 2.0, 2e-3: 1.0, 4e-3: 3.0}
 """What the study `toy` tried, the base first, and what it scored."""
 
@@ -32,12 +32,12 @@ def toy(at_home: Path) -> None:
     """A study of two epochs a trial, where the preset says three."""
     del at_home
     fixed = {**tiny().fixed, "training.epochs": 2}
-    searched_before("toy", Charter.of(tiny(fixed=fixed)), CHEAP)
+    searched_before("toy", StudySpec.of(tiny(fixed=fixed)), CHEAP)
 
 
-def searched_before(name: str, given: Charter, scores: Mapping[float, float]) -> None:
+def searched_before(name: str, given: StudySpec, scores: Mapping[float, float]) -> None:
     trials = [
-        ({LR: rate}, [score], Ending("complete", "finished", score))
+        ({LR: rate}, [score], TrialResult("complete", "finished", score))
         for rate, score in scores.items()
     ]
     with opened(embedded()) as store:
@@ -55,12 +55,12 @@ def judge(crew: Hands) -> None:
     train(crew)
 
 
-def confirmed(wanted: ToConfirm = WANTED) -> tuple[Confirmed, list[str]]:
+def confirmed(wanted: ConfirmRequest = WANTED) -> tuple[ConfirmResult, list[str]]:
     said: list[str] = []
     return confirm(wanted, lambda *_: None, said.append), said
 
 
-def tried(found: Confirmed) -> list[tuple[object, object]]:
+def tried(found: ConfirmResult) -> list[tuple[object, object]]:
     return [(each.values[LR], each.values[SEED]) for each in found.searched.table.trials]
 
 
@@ -75,7 +75,7 @@ def test_the_base_and_the_best_are_trained_under_seeds_that_the_search_has_not_u
     assert ["complete"] * 6 == [each.state for each in found.searched.table.trials]
     assert [] == said
     with study("sure") as (_, ref):
-        charter = charter_of("sure", ref.facts)
+        charter = spec_from_facts("sure", ref.facts)
     assert (3, 1, "none") == (found.epochs, charter.base.training.seed, charter.space.pruner.kind)
     assert 1 == charter.base.data.seed
 
@@ -126,7 +126,7 @@ def test_better_trials_that_come_later_change_nothing(hands: Employ) -> None:
     confirmed()
     with study() as (store, _):
         optuna.load_study(study_name="toy", storage=store.storage).add_trial(
-            had(Charter.of(tiny()), {LR: 5e-3}, value=0.1)
+            had(StudySpec.of(tiny()), {LR: 5e-3}, value=0.1)
         )
 
     found, _ = confirmed()
@@ -165,7 +165,7 @@ def test_fewer_trials_than_were_asked_for_are_said(hands: Employ) -> None:
 def test_scenes_that_are_the_searchs_own_are_said(hands: Employ) -> None:
     hands(judge)
     space = tiny(forbid=[{"data.seed": 1, LR: 1e-3}])
-    searched_before("held", Charter.of(space), CHEAP)
+    searched_before("held", StudySpec.of(space), CHEAP)
 
     found, said = confirmed(replace(WANTED, study="held"))
 
@@ -177,8 +177,8 @@ def test_scenes_that_are_the_searchs_own_are_said(hands: Employ) -> None:
 def test_trials_that_still_wait_are_said(hands: Employ) -> None:
     hands(judge)
     with study() as (store, ref):
-        charter = charter_of("toy", ref.facts)
-        open_study(store, Plan("toy", 5, facts_of(charter)))
+        charter = spec_from_facts("toy", ref.facts)
+        open_study(store, StudyPlan("toy", 5, facts_from_spec(charter)))
 
     _, said = confirmed()
 
@@ -200,8 +200,8 @@ def test_what_cannot_be_confirmed_begins_nothing(
 ) -> None:
     crews = hands()
     phases = {**tiny().fixed, "curriculum.phase": "three-phase"}
-    searched_before("long", Charter.of(tiny(fixed=phases)), CHEAP)
-    searched_before("new", Charter.of(tiny()), {3e-3: 1.0})
+    searched_before("long", StudySpec.of(tiny(fixed=phases)), CHEAP)
+    searched_before("new", StudySpec.of(tiny()), {3e-3: 1.0})
 
     with pytest.raises(kind, match=said):
         confirmed(replace(WANTED, **change))  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from optuna.study import StudyDirection
 
-from risexp.app.search.resources import posts
+from risexp.app.search.resources import worker_specs
 from risexp.core.failpoint import Point
 from risexp.diagnostics.report import Report
 from risexp.errors import (
@@ -188,7 +188,7 @@ def test_workers_are_told_what_they_work_on(at_home: Path, monkeypatch: pytest.M
     monkeypatch.setenv("RISEXP_STORE", "postgresql://someone:secret@host/db")
     wanted = replace(WANTED, workers=3, gpus=("4", "7"), device="auto", threads=2)
 
-    told = posts("toy", wanted, "token")
+    told = worker_specs("toy", wanted, "token")
 
     assert ["4", "7", "4"] == [each.environment["CUDA_VISIBLE_DEVICES"] for each in told]
     for index, each in enumerate(told):
@@ -201,7 +201,7 @@ def test_workers_are_told_what_they_work_on(at_home: Path, monkeypatch: pytest.M
 
 
 def test_workers_without_gpus_see_the_machine_as_it_is() -> None:
-    (told,) = posts("toy", WANTED, "token")
+    (told,) = worker_specs("toy", WANTED, "token")
 
     assert "cpu" == told.command[-1]
     assert "CUDA_VISIBLE_DEVICES" not in told.environment

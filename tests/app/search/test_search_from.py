@@ -7,13 +7,13 @@ from pathlib import Path
 import optuna
 import pytest
 
-from risexp.app.search.search import Searched, Wanted, search
+from risexp.app.search.search import SearchRequest, SearchResult, search
 from risexp.errors import InvalidInput
 from risexp.hpo.store.address import embedded
 from risexp.hpo.studies.study import study_names
-from risexp.hpo.trials.trial_result import Ending
+from risexp.hpo.trials.trial_result import TrialResult
 from risexp.space.spec import SearchSpace
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from tests.support.searches import BLINK, RATE, past, tiny
 from tests.support.spaces import planted
 from tests.support.studies import had
@@ -36,11 +36,11 @@ def wide(at_home: Path) -> None:
 def searched_before(name: str, scores: Mapping[float, float]) -> None:
     """A study of a trial of each learning rate, in this order."""
     trials = [
-        ({LR: rate}, [score], Ending("complete", "finished", score))
+        ({LR: rate}, [score], TrialResult("complete", "finished", score))
         for rate, score in scores.items()
     ]
     with opened(embedded()) as store:
-        past(store, name, Charter.of(over(1e-4, 1e-1)), trials)
+        past(store, name, StudySpec.of(over(1e-4, 1e-1)), trials)
 
 
 def over(low: float, high: float, **more: object) -> SearchSpace:
@@ -49,12 +49,12 @@ def over(low: float, high: float, **more: object) -> SearchSpace:
     return planted(vary, base="smoke", fixed=dict(BLINK), pruner={"kind": "none"}, **more)
 
 
-def searched(wanted: Wanted = FROM) -> tuple[Searched, list[str]]:
+def searched(wanted: SearchRequest = FROM) -> tuple[SearchResult, list[str]]:
     said: list[str] = []
     return search(wanted, lambda *_: None, said.append), said
 
 
-def rates(found: Searched) -> list[object]:
+def rates(found: SearchResult) -> list[object]:
     return [each.values[LR] for each in found.table.trials]
 
 
@@ -81,9 +81,9 @@ def test_points_that_have_no_slot_are_said(hands: Employ) -> None:
 
 def test_what_the_other_study_had_set_is_tried_with_its_points(hands: Employ) -> None:
     hands()
-    trials = [({LR: 2e-3}, [1.0], Ending("complete", "finished", 1.0))]
+    trials = [({LR: 2e-3}, [1.0], TrialResult("complete", "finished", 1.0))]
     with opened(embedded()) as store:
-        past(store, "set", Charter.of(tiny(), overrides=["loss.cov=0.4"]), trials)
+        past(store, "set", StudySpec.of(tiny(), overrides=["loss.cov=0.4"]), trials)
     both = {**RATE, "loss.cov": {"kind": "uniform", "low": 0.0, "high": 1.0}}
     space = planted(both, base="smoke", fixed=dict(BLINK), pruner={"kind": "none"})
 
@@ -112,7 +112,7 @@ def test_it_goes_on_with_the_same_points_when_the_other_study_has_better_ones(
     searched(replace(FROM, trials=2))
     with opened(embedded()) as store:
         optuna.load_study(study_name="wide", storage=store.storage).add_trial(
-            had(Charter.of(tiny()), {LR: 6e-3}, value=0.5)
+            had(StudySpec.of(tiny()), {LR: 6e-3}, value=0.5)
         )
 
     found, _ = searched(replace(FROM, trials=4))

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from risexp.app.search import supervisor as lookout
-from risexp.app.search.search import Searched, Wanted, search
-from risexp.app.search.stages import Staged, search_stages
+from risexp.app.search.search import SearchRequest, SearchResult, search
+from risexp.app.search.stages import StagesResult, search_stages
 from risexp.config.layers import load_config
 from risexp.errors import ConfigInvalid, DataInvalid, InvalidInput, VerificationFailed
-from risexp.hpo.trials.trial_result import Ending
-from risexp.hpo.workers.pool import Post
+from risexp.hpo.trials.trial_result import TrialResult
+from risexp.hpo.workers.pool import WorkerSpec
 from risexp.runs.folder import find_run
 from risexp.space.spec import SearchSpace
 from tests.support.staged_search import SPACE, WANTED, Employ, Hand, Office, Turn, put
@@ -26,21 +26,21 @@ pytestmark = pytest.mark.usefixtures("at_home")
 def office(monkeypatch: pytest.MonkeyPatch) -> Employ:
     """Lets searches employ such hands; `turns` are taken by the first of them."""
 
-    def employ(*turns: Turn, **ends: Ending) -> Office:
+    def employ(*turns: Turn, **ends: TrialResult) -> Office:
         found = Office(
             iter(turns), [], [], {key.replace("_", "-"): end for key, end in ends.items()}
         )
 
-        def crew(posts: Sequence[Post]) -> Hand:
+        def crew(posts: Sequence[WorkerSpec]) -> Hand:
             return Hand(found, posts[0])
 
-        monkeypatch.setattr(lookout, "Crew", crew)
+        monkeypatch.setattr(lookout, "WorkerPool", crew)
         return found
 
     return employ
 
 
-def staged(wanted: Wanted = WANTED) -> tuple[Staged, list[str]]:
+def staged(wanted: SearchRequest = WANTED) -> tuple[StagesResult, list[str]]:
     """How it ended, and what was said."""
     said: list[str] = []
     return search_stages(wanted, lambda *_: None, said.append), said
@@ -127,7 +127,7 @@ def test_time_is_for_all_stages_together(office: Employ, monkeypatch: pytest.Mon
     monkeypatch.setattr("risexp.app.search.stages.time.monotonic", lambda: now[0])
     limits: list[float | None] = []
 
-    def slow(part: Wanted, *told: Any) -> Searched:  # noqa: ANN401 - as `search` takes them
+    def slow(part: SearchRequest, *told: Any) -> SearchResult:  # noqa: ANN401 - as `search` takes them
         limits.append(part.timeout_s)
         now[0] += 40.0
         return search(replace(part, timeout_s=None), *told)
@@ -151,7 +151,7 @@ def test_a_stage_that_time_ends_has_no_verdict_and_none_comes_after_it(office: E
 
 
 def test_a_base_that_was_not_complete_is_a_fault(office: Employ) -> None:
-    hired = office(terms_subspace_000=Ending("pruned", "chance"))
+    hired = office(terms_subspace_000=TrialResult("pruned", "chance"))
 
     found, _ = staged()
 
@@ -163,7 +163,7 @@ def test_a_base_that_was_not_complete_is_a_fault(office: Employ) -> None:
 
 
 def test_a_stage_of_which_only_the_base_is_complete_keeps_nothing(office: Employ) -> None:
-    office(terms_subspace_001=Ending("pruned", "chance"))
+    office(terms_subspace_001=TrialResult("pruned", "chance"))
 
     found, _ = staged()
 

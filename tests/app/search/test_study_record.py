@@ -10,23 +10,23 @@ import pytest
 from optuna_dashboard import get_note  # type: ignore[import-untyped]
 
 from risexp.app.search.study_record import (
-    StudyRecord,
+    StudyUploader,
     close_used_up,
     opening,
     say_of_study,
     study_labels,
 )
 from risexp.errors import EnvironmentFailed
-from risexp.hpo.store.store import Store as Searching
-from risexp.hpo.studies.facts import charter_of
+from risexp.hpo.store.store import StudyStore as Searching
+from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.links import PAGE, RUN, Links
 from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
 from risexp.hpo.trials.circuit_breaker import FAILING
 from risexp.runs.folder import RunFolder, find_run, is_run
 from risexp.runs.labels import Labels
-from risexp.tracking.stores import Store, embedded
-from risexp.tracking.upload_state import Spool
+from risexp.tracking.stores import TrackingStore, embedded
+from risexp.tracking.upload_state import UploadState
 from tests.support.searches import begun
 from tests.support.uploads import ask, due, finished, held, place, run_ids
 from tests.support.worker_processes import opened
@@ -35,13 +35,13 @@ STUDY = StudyRef("toy", 1, "0123456789abcdef", 3, {})
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrackingStore:
     """An embedded store that is there."""
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
     return place(embedded())
 
 
-def test_runs_are_filed_under_their_study(store: Store) -> None:
+def test_runs_are_filed_under_their_study(store: TrackingStore) -> None:
     labels = study_labels(STUDY, "smoke", store)
 
     assert ("embedded", "smoke", "toy") == (labels.store, labels.preset, labels.study)
@@ -50,9 +50,9 @@ def test_runs_are_filed_under_their_study(store: Store) -> None:
     assert "off" == study_labels(STUDY, None, None).store
 
 
-def test_all_trials_are_in_the_store_when_a_search_has_ended(store: Store) -> None:
+def test_all_trials_are_in_the_store_when_a_search_has_ended(store: TrackingStore) -> None:
     labels = study_labels(STUDY, "smoke", store)
-    with StudyRecord(STUDY, store) as record:
+    with StudyUploader(STUDY, store) as record:
         folders = [finished(f"toy-00{number}", labels=labels) for number in (0, 2)]
 
     assert record.failure is None
@@ -75,15 +75,15 @@ def search(tmp_path: Path) -> Iterator[tuple[Searching, StudyRef]]:
 
 
 def test_trials_and_study_are_told_their_runs_in_mlflow(
-    store: Store, search: tuple[Searching, StudyRef]
+    store: TrackingStore, search: tuple[Searching, StudyRef]
 ) -> None:
     searching, study = search
     labels = study_labels(study, "smoke", store)
-    first = opening(study, charter_of(study.name, study.facts))
+    first = opening(study, spec_from_facts(study.name, study.facts))
 
     failures = []
     for _ in range(2):
-        with StudyRecord(study, store, Links(searching, study), first) as record:
+        with StudyUploader(study, store, Links(searching, study), first) as record:
             folder_of(labels)
         failures.append(record.failure)
 
@@ -101,16 +101,16 @@ def test_trials_and_study_are_told_their_runs_in_mlflow(
 
 
 def test_the_run_of_a_study_is_there_from_its_start_with_what_it_searches(
-    store: Store, search: tuple[Searching, StudyRef]
+    store: TrackingStore, search: tuple[Searching, StudyRef]
 ) -> None:
     _, study = search
     more = replace(study, trials=5)
-    charter = charter_of(study.name, study.facts)
+    charter = spec_from_facts(study.name, study.facts)
 
-    with StudyRecord(study, store, first=opening(study, charter)):
+    with StudyUploader(study, store, first=opening(study, charter)):
         pass
     before = ask(store, "SELECT value FROM tags WHERE key = 'risexp.trials'")
-    with StudyRecord(more, store, first=opening(more, charter)) as record:
+    with StudyUploader(more, store, first=opening(more, charter)) as record:
         pass
 
     assert record.failure is None
@@ -134,7 +134,7 @@ def test_the_run_of_a_study_is_there_from_its_start_with_what_it_searches(
 
 
 def test_a_store_of_studies_that_is_away_is_no_fault_of_the_record(
-    store: Store, search: tuple[Searching, StudyRef], monkeypatch: pytest.MonkeyPatch
+    store: TrackingStore, search: tuple[Searching, StudyRef], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searching, study = search
 
@@ -142,7 +142,7 @@ def test_a_store_of_studies_that_is_away_is_no_fault_of_the_record(
         raise EnvironmentFailed("the database is away")
 
     monkeypatch.setattr(Links, "tell_trial", away)
-    with StudyRecord(study, store, Links(searching, study)) as record:
+    with StudyUploader(study, store, Links(searching, study)) as record:
         folder = folder_of(study_labels(study, "smoke", store))
 
     assert (None, 0) == (record.failure, record.unsent())
@@ -154,32 +154,32 @@ def folder_of(labels: Labels) -> RunFolder:
     return find_run("toy-000") if is_run("toy-000") else finished("toy-000", labels=labels)
 
 
-def test_a_run_of_another_study_is_left_alone(store: Store) -> None:
+def test_a_run_of_another_study_is_left_alone(store: TrackingStore) -> None:
     other = finished("toys-000", labels=study_labels(STUDY, None, store))
-    with StudyRecord(STUDY, store) as record:
+    with StudyUploader(STUDY, store) as record:
         pass
 
     assert (None, 0) == (record.failure, record.unsent())
     assert [] == run_ids(other, store)
 
 
-def test_what_a_store_misses_is_counted_and_said(store: Store) -> None:
+def test_what_a_store_misses_is_counted_and_said(store: TrackingStore) -> None:
     assert store.database is not None
     shutil.rmtree(store.database.parent)
     store.database.parent.write_text("no folder", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RISEXP_HOME", str(store.database.parents[1] / "other"))
         folder = finished("toy-000", labels=study_labels(STUDY, None, store))
-        with StudyRecord(STUDY, store) as record:
+        with StudyUploader(STUDY, store) as record:
             pass
 
         assert record.failure is not None
-        assert Spool(folder.path).unsent() == record.unsent() > 0
+        assert UploadState(folder.path).unsent() == record.unsent() > 0
 
 
-def test_a_study_that_is_not_recorded_misses_nothing(store: Store) -> None:
+def test_a_study_that_is_not_recorded_misses_nothing(store: TrackingStore) -> None:
     finished("toy-000", labels=study_labels(STUDY, None, None))
-    with StudyRecord(STUDY, None) as record:
+    with StudyUploader(STUDY, None) as record:
         pass
 
     assert (None, 0) == (record.failure, record.unsent())
@@ -195,7 +195,7 @@ def trial(number: int, state: TrialWord, reason: str | None, value: float | None
     ("reason", "said"), [("attempts", "died: see the workers' logs"), ("hung", "hung: see stacks-")]
 )
 def test_a_trial_whose_attempts_are_used_up_has_a_run_that_failed(
-    store: Store, reason: str, said: str
+    store: TrackingStore, reason: str, said: str
 ) -> None:
     labels = study_labels(STUDY, "smoke", store)
     done, dead = (finished(f"toy-00{number}", labels=labels) for number in (0, 1))
@@ -203,7 +203,7 @@ def test_a_trial_whose_attempts_are_used_up_has_a_run_that_failed(
     (dead.path / "outcome.json").unlink()
     rows = (trial(0, "complete", "finished", 4.0), trial(1, "failed", reason, None))
 
-    with StudyRecord(STUDY, store):
+    with StudyUploader(STUDY, store):
         close_used_up(StudyTable("toy", 2, None, rows))
 
     assert before == done.outcome()
@@ -225,7 +225,7 @@ def test_a_trial_whose_attempts_are_used_up_has_a_run_that_failed(
     ],
 )
 def test_the_run_of_a_study_says_how_it_ended(
-    store: Store, state: TrialWord, ended: str | None, status: str
+    store: TrackingStore, state: TrialWord, ended: str | None, status: str
 ) -> None:
     value = 4.0 if state == "complete" else None
     table = StudyTable("toy", 1, ended, (trial(0, state, None, value),))

@@ -95,7 +95,7 @@ def test_a_signal_is_handed_on_and_the_trials_wait(
 
 
 def test_a_second_signal_is_handed_on_too(hands: Employ, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Hands, "ask", lambda self: setattr(self, "asked", self.asked + 1))
+    monkeypatch.setattr(Hands, "terminate", lambda self: setattr(self, "asked", self.asked + 1))
 
     def leave(crew: Hands) -> None:
         crew.pids = ()
@@ -113,7 +113,7 @@ def test_a_second_signal_is_handed_on_too(hands: Employ, monkeypatch: pytest.Mon
 def test_who_was_asked_and_does_not_end_is_waited_for_no_longer_than_patience(
     hands: Employ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Hands, "ask", lambda _: None)
+    monkeypatch.setattr(Hands, "terminate", lambda _: None)
     monkeypatch.setattr(lookout, "_PATIENCE_S", 0.0)
     hands(hear(signal.SIGINT), *[lambda _: None] * 1000, train)
 

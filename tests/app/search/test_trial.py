@@ -13,17 +13,17 @@ from torch.nn import Module
 from risexp.config.layers import load_config
 from risexp.data.frames import Scenes
 from risexp.hpo.store.leases import Leases
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.trials.time_limits import set_limit
-from risexp.hpo.workers.worker import Job, Result
+from risexp.hpo.workers.worker import Job, JobResult
 from risexp.loss.weighted import Loss
 from risexp.runs.folder import RunFolder, create_run, find_run, runs_home
 from risexp.runs.labels import read_labels
 from risexp.training.checkpoint_store import best, newest
 from risexp.training.curriculum import curriculum
 from risexp.training.events import EpochEnded, Event
-from risexp.training.objective import Teacher
+from risexp.training.objective import Objective
 from risexp.training.plan import Plan
 from tests.support.searches import begun, tiny, train, work
 from tests.support.trainers import same
@@ -31,7 +31,7 @@ from tests.support.worker_processes import opened
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyStore]:
     """One for all tests here: each has studies of its own names."""
     path = tmp_path_factory.mktemp("store") / "optuna.db"
     with opened(f"sqlite:///{path}") as found:
@@ -43,11 +43,11 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
 
 
-def trial_of(store: Store, study: StudyRef, number: int = 0) -> FrozenTrial:
+def trial_of(store: StudyStore, study: StudyRef, number: int = 0) -> FrozenTrial:
     return store.storage.get_all_trials(study.id)[number]
 
 
-def trained(store: Store, study: StudyRef) -> FrozenTrial:
+def trained(store: StudyStore, study: StudyRef) -> FrozenTrial:
     """Trial 0, after a worker has done all it could."""
     work(store, study, lambda job: train(job, study))
     return trial_of(store, study)
@@ -61,7 +61,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_trial_is_a_run_that_ends_with_the_value_of_its_best_epoch(store: Store) -> None:
+def test_a_trial_is_a_run_that_ends_with_the_value_of_its_best_epoch(store: StudyStore) -> None:
     study = begun(store, "whole")
 
     trial = trained(store, study)
@@ -79,7 +79,9 @@ def test_a_trial_is_a_run_that_ends_with_the_value_of_its_best_epoch(store: Stor
     assert ("whole", study.uid) == (labels.study, labels.parent and labels.parent.uid)
 
 
-def test_a_run_of_another_configuration_under_its_name_is_refused_and_kept(store: Store) -> None:
+def test_a_run_of_another_configuration_under_its_name_is_refused_and_kept(
+    store: StudyStore,
+) -> None:
     config = load_config(preset="smoke").config
     other = create_run("taken-000", config, curriculum(config))
     before = contents(other.path)
@@ -93,7 +95,7 @@ def test_a_run_of_another_configuration_under_its_name_is_refused_and_kept(store
     assert any("there is a run 'taken-000' of another configuration" in each for each in said)
 
 
-def test_a_folder_without_a_configuration_is_taken_up(store: Store) -> None:
+def test_a_folder_without_a_configuration_is_taken_up(store: StudyStore) -> None:
     """Whoever made it died before it was a run."""
     path = runs_home() / "half-000"
     path.mkdir(parents=True)
@@ -105,7 +107,7 @@ def test_a_folder_without_a_configuration_is_taken_up(store: Store) -> None:
     assert 3 == len(find_run("half-000").plans())
 
 
-def test_a_folder_without_labels_is_taken_up_and_gets_them(store: Store) -> None:
+def test_a_folder_without_labels_is_taken_up_and_gets_them(store: StudyStore) -> None:
     """Whoever made it died before it was filed under its study."""
     study = begun(store, "unfiled")
     config = tiny().trial_zero().config
@@ -122,7 +124,7 @@ def test_a_folder_without_labels_is_taken_up_and_gets_them(store: Store) -> None
 class Ending:
     """Ends what has to be ended, after an epoch; stands before the study's own word."""
 
-    def __init__(self, job: Job, store: Store, study: StudyRef, how: str) -> None:
+    def __init__(self, job: Job, store: StudyStore, study: StudyRef, how: str) -> None:
         self._job, self._store, self._study, self._how = job, store, study, how
 
     def __call__(self, event: Event) -> None:
@@ -139,13 +141,13 @@ class Ending:
     [("signal", 75), pytest.param("end of the study", 0, marks=pytest.mark.slow)],
 )
 def test_a_trial_that_goes_on_ends_with_the_very_value_of_one_that_was_left_alone(
-    store: Store, how: str, code: int
+    store: StudyStore, how: str, code: int
 ) -> None:
     whole = trained(store, begun(store, f"alone-{code}"))
     name = f"disturbed-{code}"
     study = begun(store, name)
 
-    def disturbed(job: Job) -> Result:
+    def disturbed(job: Job) -> JobResult:
         ending: object = Ending(job, store, study, how)
         return train(replace(job, stopping=ending), study)  # type: ignore[arg-type]
 
@@ -168,7 +170,7 @@ def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
 
 
 def test_an_attempt_that_comes_after_the_last_epoch_only_calibrates(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Leaves(BaseException):
         """A signal that comes while nothing is trained."""
@@ -191,7 +193,7 @@ def test_an_attempt_that_comes_after_the_last_epoch_only_calibrates(
     assert kept.temperature is not None
 
 
-def test_a_trial_that_takes_too_long_is_pruned_after_an_epoch(store: Store) -> None:
+def test_a_trial_that_takes_too_long_is_pruned_after_an_epoch(store: StudyStore) -> None:
     study = begun(store, "limited")
     set_limit(store, study, 0.0)
 
@@ -207,20 +209,20 @@ def test_a_trial_that_takes_too_long_is_pruned_after_an_epoch(store: Store) -> N
 def holds(monkeypatch: pytest.MonkeyPatch, scenes: int) -> list[int]:
     """Let the device hold a training step of so many scenes; the sizes that were tried."""
     tried: list[int] = []
-    teach = Teacher.__call__
+    teach = Objective.__call__
 
-    def limited(self: Teacher, network: Module, given: Scenes, plan: Plan) -> Loss:
+    def limited(self: Objective, network: Module, given: Scenes, plan: Plan) -> Loss:
         tried.append(len(given))
         if len(given) > scenes:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return teach(self, network, given, plan)
 
-    monkeypatch.setattr(Teacher, "__call__", limited)
+    monkeypatch.setattr(Objective, "__call__", limited)
     return tried
 
 
 def test_a_batch_that_does_not_fit_is_cut_into_pieces(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = holds(monkeypatch, 4)
 
@@ -246,7 +248,7 @@ def test_a_batch_that_does_not_fit_is_cut_into_pieces(
     ],
 )
 def test_a_trial_too_large_for_its_device_is_pruned_under_a_constraint(
-    store: Store,
+    store: StudyStore,
     monkeypatch: pytest.MonkeyPatch,
     cut: dict[str, int],
     tried_sizes: list[int],

@@ -13,7 +13,7 @@ from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import open_store
 from risexp.hpo.studies.study import find_study
 from risexp.runs.folder import find_run
-from risexp.training.objective import Teacher
+from risexp.training.objective import Objective
 from tests.support.searches import begun, train, work
 from tests.support.worker_processes import exit_codes, opened, start
 
@@ -38,7 +38,7 @@ def hang(url: str, home: str) -> None:
     short = Short()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trial, "Watchdog", partial(Watchdog, silence=short, look_s=0.05))
-        patch.setattr(Teacher, "__call__", short.step)
+        patch.setattr(Objective, "__call__", short.step)
         store = open_store(url)
         study = find_study(store, "hanging")
         work(store, study, lambda job: train(job, study))

@@ -10,7 +10,7 @@ from risexp.app.space.probe import (
     BATCHES,
     EPOCHS,
     SCENES,
-    Found,
+    ProbeResult,
     Trace,
     lasting,
     probe_space,
@@ -30,7 +30,9 @@ def left(config: RunConfig) -> Trace:
     return Trace((config.loss.count,), weights, scores, None)
 
 
-def probed(space: SearchSpace, train: Callable[[RunConfig], Trace] = left) -> dict[str, Found]:
+def probed(
+    space: SearchSpace, train: Callable[[RunConfig], Trace] = left
+) -> dict[str, ProbeResult]:
     return {found.path: found for found in probe_space(space, train=train)}
 
 

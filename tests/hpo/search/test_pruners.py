@@ -6,9 +6,9 @@ import pytest
 from optuna.pruners import NopPruner, PatientPruner
 from optuna.trial import Trial, TrialState
 
-from risexp.hpo.search.pruners import pruner_of
+from risexp.hpo.search.pruners import build_pruner
 from risexp.hpo.search.pruning import Pruning
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from tests.support.spaces import learning
 from tests.support.studies import reported, study_of
 
@@ -18,7 +18,7 @@ GOOD, BAD = [3.0] * EPOCHS, 9.0
 
 def pruning(pruner: Mapping[str, object]) -> Pruning:
     space = learning(fixed={"training.epochs": EPOCHS}, pruner=pruner)
-    return Pruning.of(Charter.of(space))
+    return Pruning.of(StudySpec.of(space))
 
 
 def ended_at(
@@ -28,7 +28,7 @@ def ended_at(
     good: Sequence[float] = GOOD,
 ) -> int | None:
     """The epoch after which a trial with these scores is ended, beside good ones."""
-    study = study_of(pruner=pruner_of(pruning(pruner)))
+    study = study_of(pruner=build_pruner(pruning(pruner)))
     for _ in range(peers):
         peer = study.ask()
         asked(peer, good)  # rungs are taken by those who ask
@@ -116,16 +116,16 @@ def test_another_of_optunas_is_silent_in_its_warmup() -> None:
 
 
 def test_none_ends_no_trial() -> None:
-    assert isinstance(pruner_of(pruning({"kind": "none"})), NopPruner)
+    assert isinstance(build_pruner(pruning({"kind": "none"})), NopPruner)
     assert ended_at({"kind": "none"}, [BAD] * EPOCHS) is None
 
 
 def test_a_patient_pruner_is_optunas() -> None:
-    assert isinstance(pruner_of(pruning({"kind": "patient"})), PatientPruner)
+    assert isinstance(build_pruner(pruning({"kind": "patient"})), PatientPruner)
 
 
 def test_pruned_and_failed_trials_are_no_measure() -> None:
-    study = study_of(pruner=pruner_of(pruning({"kind": "median", "startup": 1, "warmup": 0})))
+    study = study_of(pruner=build_pruner(pruning({"kind": "median", "startup": 1, "warmup": 0})))
     study.add_trial(reported(GOOD, TrialState.PRUNED))
     study.add_trial(reported(GOOD, TrialState.FAIL))
 

@@ -6,7 +6,7 @@ import pytest
 
 from risexp.errors import ConfigInvalid
 from risexp.hpo.search.pruning import Pruning
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from risexp.training.curriculum import curriculum
 from tests.support.spaces import RIDGE, learning, only_when, planted
 
@@ -18,7 +18,7 @@ def pruning(
     vary: Mapping[str, object], fixed: Mapping[str, object] | None = None, **more: object
 ) -> Pruning:
     all_fixed = {**TWENTY, **(fixed or {})}
-    return Pruning.of(Charter.of(planted(vary, base="smoke", fixed=all_fixed, **more)))
+    return Pruning.of(StudySpec.of(planted(vary, base="smoke", fixed=all_fixed, **more)))
 
 
 def median(**said: object) -> Mapping[str, object]:
@@ -76,7 +76,9 @@ def test_the_warmup_covers_the_longest_ramp_of_any_trial(
 
 
 def test_the_first_epoch_that_is_judged_is_the_one_no_ramp_changes() -> None:
-    charter = Charter.of(planted({"sampled.ridge": RIDGE}, base="smoke", fixed={"beta.final": 0.3}))
+    charter = StudySpec.of(
+        planted({"sampled.ridge": RIDGE}, base="smoke", fixed={"beta.final": 0.3})
+    )
 
     judged = [plan.epoch for plan in curriculum(charter.base) if plan.judged]
 
@@ -86,7 +88,7 @@ def test_the_first_epoch_that_is_judged_is_the_one_no_ramp_changes() -> None:
 def test_lengths_that_vary_are_looked_at_at_both_ends() -> None:
     lengths = {"training.epochs": {"kind": "int", "low": 5, "high": 40}}
 
-    found = Pruning.of(Charter.of(planted(lengths, base="smoke", fixed={"beta.final": 0.3})))
+    found = Pruning.of(StudySpec.of(planted(lengths, base="smoke", fixed={"beta.final": 0.3})))
 
     # Beta has its final value after a fifth of the epochs.
     assert (8, 40) == (found.settled, found.epochs)
@@ -155,5 +157,5 @@ def test_a_pruner_that_can_end_no_trial_is_told_before_the_search(
 def test_what_a_search_sets_moves_the_warmup() -> None:
     space = learning(fixed={**TWENTY, "beta.final": 0.3})
 
-    assert Pruning.of(Charter.of(space)).warmup == 4
-    assert Pruning.of(Charter.of(space, epochs=40)).warmup == 8
+    assert Pruning.of(StudySpec.of(space)).warmup == 4
+    assert Pruning.of(StudySpec.of(space, epochs=40)).warmup == 8

@@ -7,8 +7,14 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from risexp.hpo.search.pruning import Pruning
-from risexp.hpo.search.pruning_callback import HEARING, Hearing, able, heard, pruner_heard
-from risexp.space.study_spec import Charter
+from risexp.hpo.search.pruning_callback import (
+    HEARING,
+    PruningCallback,
+    able,
+    check_pruning_ran,
+    pruning_summary,
+)
+from risexp.space.study_spec import StudySpec
 from tests.support.recorded_runs import Told, ended_of, followed, joint, k_locs, plan_of, plans_of
 from tests.support.spaces import learning
 from tests.support.studies import reported, study_of
@@ -25,7 +31,7 @@ def numbered(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 def pruning(**pruner: object) -> Pruning:
     said = {"kind": "median", "warmup": 2, **pruner}
     space = learning(fixed={"training.epochs": 6}, pruner=said)
-    return Pruning.of(Charter.of(space))
+    return Pruning.of(StudySpec.of(space))
 
 
 @dataclass
@@ -47,9 +53,9 @@ class Claimed:
         return self.end is not None and self.told[-1][0] >= self.end
 
 
-def listened(claim: Claimed, trainer: Told, rule: Pruning) -> Hearing:
+def listened(claim: Claimed, trainer: Told, rule: Pruning) -> PruningCallback:
     """What was heard of a whole run."""
-    hearing = Hearing(claim, rule, lambda: numbered(PEERS))
+    hearing = PruningCallback(claim, rule, lambda: numbered(PEERS))
     followed(trainer, hearing, hearing.enforce)
     return hearing
 
@@ -71,7 +77,7 @@ def test_the_pruner_is_asked_after_every_epoch_but_the_last() -> None:
 
 
 def test_a_trial_that_its_study_has_better_ones_than_is_pruned() -> None:
-    hearing = Hearing(Claimed(end=4), pruning(), lambda: numbered(PEERS))
+    hearing = PruningCallback(Claimed(end=4), pruning(), lambda: numbered(PEERS))
 
     outcome = followed(joint(6), hearing, hearing.enforce)
 
@@ -91,7 +97,7 @@ def test_what_is_reported_again_differently_is_counted() -> None:
 
 def test_the_report_comes_before_whoever_may_fail_after_it() -> None:
     claim = Claimed()
-    hearing = Hearing(claim, pruning(), list)
+    hearing = PruningCallback(claim, pruning(), list)
 
     hearing(ended_of(plan_of(1)))
 
@@ -155,7 +161,7 @@ def test_other_pruners_are_known_too(
 ) -> None:
     space = learning(fixed={"training.epochs": 6}, pruner=said)
 
-    assert expected == able(Pruning.of(Charter.of(space)), numbered(PEERS), 99, epoch)
+    assert expected == able(Pruning.of(StudySpec.of(space)), numbered(PEERS), 99, epoch)
 
 
 def finished(reports: int, **account: int) -> FrozenTrial:
@@ -185,7 +191,7 @@ def test_a_study_that_was_not_heard_is_told_so(
     study = study_of()
     study.add_trials(trials)
 
-    fault = pruner_heard(study)
+    fault = check_pruning_ran(study)
 
     assert (fault is None) == (said is None)
     assert fault is None or (fault.guard == "pruner" and str(said) in fault.sentence)
@@ -195,7 +201,7 @@ def test_what_was_heard_is_said_in_one_sentence() -> None:
     study = study_of()
     study.add_trials([finished(6, asked=5, able=3), reported([4.0] * 3, TrialState.PRUNED)])
 
-    assert heard(study) == (
+    assert pruning_summary(study) == (
         "9 scores were reported; the pruner was asked 5 times, could have ended a trial 3 times, "
         "and 1 of 2 trials were ended early"
     )

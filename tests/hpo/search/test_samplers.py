@@ -11,7 +11,7 @@ from optuna.trial import Trial, TrialState
 from pydantic import JsonValue
 
 from risexp.errors import SpaceInvalid
-from risexp.hpo.search.samplers import Proposals, optuna_sampler, sampler_of, seed_of
+from risexp.hpo.search.samplers import ConstrainedSampler, build_sampler, optuna_sampler, seed_of
 from risexp.hpo.search.suggest import suggest
 from risexp.space.spec import SearchSpace
 from tests.support.spaces import charter, learning, planted
@@ -34,7 +34,7 @@ def test_no_two_starts_of_workers_propose_the_same(kind: str) -> None:
     given = charter(learning(sampler={"kind": kind, "seed": 7}))
 
     firsts = [
-        repr(suggest(given, claimed(study_of(), sampler_of(given, worker, start))))
+        repr(suggest(given, claimed(study_of(), build_sampler(given, worker, start))))
         for worker in ("node-a:1", "node-a:2", "node-b:1")
         for start in range(3)
     ]
@@ -70,7 +70,7 @@ def test_the_sampler_learns_though_no_study_is_asked_or_told() -> None:
 def test_a_study_that_is_not_opened_anew_would_never_learn() -> None:
     """Why a claim opens one: Optuna lists the trials once, and again when it is asked or told."""
     given = charter(planted(ONE, base="smoke", sampler={"kind": "tpe", "startup": 8}))
-    study = study_of(sampler_of(given, "w0", 0))
+    study = study_of(build_sampler(given, "w0", 0))
     found = []
     for place in range(48):
         study.enqueue_trial({})
@@ -130,7 +130,7 @@ def test_what_another_trial_has_is_not_proposed_while_it_runs_or_after_it_failed
     study.add_trial(had(given, {"network.width": 32}, state=TrialState.FAIL))
 
     # Both are taken, the base's own 16 and the failed 32; then any is as good.
-    assert suggest(given, claimed(study, sampler_of(given, "w", 0)))["network.width"] in (16, 32)
+    assert suggest(given, claimed(study, build_sampler(given, "w", 0)))["network.width"] in (16, 32)
     space = given.space.model_copy(
         update={
             "vary": planted({"network.width": {"kind": "choice", "options": [16, 32, 64]}}).vary
@@ -139,7 +139,7 @@ def test_what_another_trial_has_is_not_proposed_while_it_runs_or_after_it_failed
     wider = charter(space)
     other = study_of()
     other.add_trial(had(wider, {"network.width": 32}, state=TrialState.FAIL))
-    assert suggest(wider, claimed(other, sampler_of(wider, "w", 0)))["network.width"] == 64
+    assert suggest(wider, claimed(other, build_sampler(wider, "w", 0)))["network.width"] == 64
 
 
 class Stubborn(RandomSampler):
@@ -157,7 +157,7 @@ def test_a_sampler_that_says_the_same_twice_is_not_asked_again() -> None:
     given = charter(planted({"network.width": width}, base="smoke", forbid=[{"network.width": 64}]))
     stubborn = Stubborn()
 
-    found = suggest(given, claimed(study_of(), Proposals(stubborn, given, 0)))
+    found = suggest(given, claimed(study_of(), ConstrainedSampler(stubborn, given, 0)))
 
     assert stubborn.asked == 2
     # Chance then finds what is neither forbidden nor the base's own.
@@ -168,13 +168,13 @@ def test_a_space_of_which_nothing_is_allowed_is_refused_in_words() -> None:
     space = planted(KINDS, base="smoke", forbid=[{"network.width": [16, 32]}])
 
     with pytest.raises(SpaceInvalid, match="none of 1000 draws from space planted is allowed"):
-        suggest(charter(space), claimed(study_of(), sampler_of(charter(space), "w", 0)))
+        suggest(charter(space), claimed(study_of(), build_sampler(charter(space), "w", 0)))
 
 
 @pytest.mark.parametrize("told", [True, False])
 def test_a_violated_constraint_teaches_the_sampler_to_stay_away(told: bool) -> None:
     given = charter(planted(ONE, base="smoke", sampler={"kind": "tpe", "startup": 8}))
-    study, sampler = study_of(), sampler_of(given, "w", 0)
+    study, sampler = study_of(), build_sampler(given, "w", 0)
     found = []
     for _ in range(48):
         trial = claimed(study, sampler)

@@ -11,10 +11,10 @@ from optuna.trial import TrialState
 
 from risexp.errors import SpaceInvalid
 from risexp.hpo.search.distributions import distribution, stored
-from risexp.hpo.search.samplers import sampler_of
+from risexp.hpo.search.samplers import build_sampler
 from risexp.hpo.search.suggest import suggest
 from risexp.hpo.studies.start_points import base_point
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from tests.support.spaces import LEARNING, charter, learning, planted
 from tests.support.studies import claimed, claimed_again, study_of, worked
 
@@ -36,14 +36,14 @@ def test_trial_0_has_the_values_of_the_base() -> None:
     study = study_of()
     study.enqueue_trial(stored(given_.space.vary, base_point(given_).values))
 
-    values = suggest(given_, claimed_again(study, 0, sampler_of(given_, "w", 0)))
+    values = suggest(given_, claimed_again(study, 0, build_sampler(given_, "w", 0)))
 
     assert values == given_.base_values()
     assert given_.base.sha() == given_.resolve(values).config.sha()
 
 
 def test_trial_0_is_the_base_under_what_the_search_set() -> None:
-    given_ = Charter.of(learning(), environment={"RISEXP__NETWORK__DEPTH": "5"}, epochs=2)
+    given_ = StudySpec.of(learning(), environment={"RISEXP__NETWORK__DEPTH": "5"}, epochs=2)
 
     zero = base_point(given_)
 
@@ -54,11 +54,11 @@ def test_trial_0_is_the_base_under_what_the_search_set() -> None:
 def test_a_trial_that_is_claimed_again_has_the_same_values_byte_for_byte() -> None:
     given_ = charter()
     study = study_of()
-    first = claimed(study, sampler_of(given_, "first", 0))
+    first = claimed(study, build_sampler(given_, "first", 0))
     before = suggest(given_, first)
 
     first.storage.set_trial_state_values(first.number, TrialState.WAITING)
-    again = claimed_again(study, first.number, sampler_of(given_, "second", 3))
+    again = claimed_again(study, first.number, build_sampler(given_, "second", 3))
 
     assert repr(before) == repr(suggest(given_, again))
     assert repr(before) == repr(suggest(given_, again))
@@ -67,13 +67,13 @@ def test_a_trial_that_is_claimed_again_has_the_same_values_byte_for_byte() -> No
 def test_what_a_dead_worker_had_drawn_stays_and_the_rest_is_drawn() -> None:
     given_ = charter()
     study = study_of()
-    first = claimed(study, sampler_of(given_, "first", 0))
+    first = claimed(study, build_sampler(given_, "first", 0))
     drawn = first.suggest_categorical("count.kind", ["ordinal", "softmax"])
 
     found = {
-        suggest(given_, claimed_again(study, first.number, sampler_of(given_, str(start), start)))[
-            "count.kind"
-        ]
+        suggest(
+            given_, claimed_again(study, first.number, build_sampler(given_, str(start), start))
+        )["count.kind"]
         for start in range(3)
     }
 
@@ -90,12 +90,12 @@ def test_what_is_drawn_beside_a_dead_workers_draw_is_allowed_with_it() -> None:
 
     for start in range(4):
         study = study_of()
-        dead = claimed(study, sampler_of(given_, "dead", start))
+        dead = claimed(study, build_sampler(given_, "dead", start))
         # As an earlier attempt left it, drawn by whatever.
         dead.storage.set_trial_param(
             dead.number, "count.kind", 1.0, distribution(given_.space.vary["count.kind"])
         )
-        again = claimed_again(study, dead.number, sampler_of(given_, "other", start))
+        again = claimed_again(study, dead.number, build_sampler(given_, "other", start))
         assert {"count.kind": "softmax", "network.width": 32} == suggest(given_, again)
 
 
@@ -107,7 +107,7 @@ def test_what_was_enqueued_outside_the_space_is_refused() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Optuna warns as well, and takes it
         with pytest.raises(SpaceInvalid, match=r"trial 0 was given loss.count = 9.0, which space"):
-            suggest(given_, claimed_again(study, 0, sampler_of(given_, "w", 0)))
+            suggest(given_, claimed_again(study, 0, build_sampler(given_, "w", 0)))
 
 
 def test_what_was_enqueued_though_forbidden_is_refused() -> None:

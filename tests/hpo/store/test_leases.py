@@ -1,7 +1,7 @@
 import pytest
 
 from risexp.hpo.store.leases import Fenced, Lease, Leases
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, open_study
 from tests.support.worker_processes import ON_BOTH, owner, plan, work_here
 
@@ -12,7 +12,7 @@ ONE = 1
 
 
 @pytest.fixture
-def leases(store: Store) -> Leases:
+def leases(store: StudyStore) -> Leases:
     return Leases(store, "a-study")
 
 
@@ -159,7 +159,7 @@ def test_parameters_of_an_attempt_are_kept(leases: Leases) -> None:
 
 
 def test_a_deleted_studys_attempts_are_not_those_of_the_next_with_its_ids(
-    store: Store, study: StudyRef
+    store: StudyStore, study: StudyRef
 ) -> None:
     work_here(store, study)
     store.storage.delete_study(study.id)

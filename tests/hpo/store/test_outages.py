@@ -9,10 +9,10 @@ from pathlib import Path
 
 from risexp.hpo.store.leases import TTL_S, Leases
 from risexp.hpo.store.retry import Retry
-from risexp.hpo.store.store import Store, open_store
+from risexp.hpo.store.store import StudyStore, open_store
 from risexp.hpo.studies.study import open_study
 from risexp.hpo.trials.claim import Claim
-from risexp.hpo.trials.heartbeat import Keeper
+from risexp.hpo.trials.heartbeat import Heartbeat
 from risexp.hpo.trials.reaper import Reaper
 from tests.support.postgres import Server
 from tests.support.worker_processes import (
@@ -56,7 +56,7 @@ class Waits:
         time.sleep(min(seconds, 0.01))
 
 
-def impatient(path: Path, waits: Waits) -> Store:
+def impatient(path: Path, waits: Waits) -> StudyStore:
     """A store whose statements do not wait for a lock themselves."""
     return open_store(f"sqlite:///{path}", retry=Retry("", sleep=waits), busy_s=0.001)
 
@@ -116,7 +116,7 @@ def test_a_lock_for_longer_than_a_lease_takes_no_trial_away(tmp_path: Path) -> N
     assert claim is not None
     reaper = Reaper(queue.leases, study, patience_s=0.2)
     reaper.look()
-    with Keeper(queue.leases, claim.lease, renew_s=0.05) as keeper:
+    with Heartbeat(queue.leases, claim.lease, renew_s=0.05) as keeper:
         with locked(path):
             until(lambda: time.time() > queue.leases.attempts()[0].expires_at + 0.2)
         assert () == reaper.look()

@@ -10,14 +10,14 @@ from sqlalchemy import event
 
 from risexp.hpo.store.address import address_of
 from risexp.hpo.store.patient_storage import PatientStorage
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, open_study
-from risexp.hpo.trials.trial_result import Ending, unsound
+from risexp.hpo.trials.trial_result import TrialResult, unsound
 from tests.support.worker_processes import ON_BOTH, draw, owner, plan, queue_of
 
 
 @contextmanager
-def statements(store: Store) -> Iterator[list[str]]:
+def statements(store: StudyStore) -> Iterator[list[str]]:
     """What the database is asked."""
     asked: list[str] = []
 
@@ -31,7 +31,7 @@ def statements(store: Store) -> Iterator[list[str]]:
         event.remove(store.engine, "before_cursor_execute", note)
 
 
-def plain(store: Store, study: StudyRef) -> list[FrozenTrial]:
+def plain(store: StudyStore, study: StudyRef) -> list[FrozenTrial]:
     """All trials as Optuna's own storage reads them."""
     storage = RDBStorage(address_of(store.url).text, skip_table_creation=True)
     try:
@@ -41,7 +41,7 @@ def plain(store: Store, study: StudyRef) -> list[FrozenTrial]:
         storage.engine.dispose()
 
 
-def live(store: Store, study: StudyRef) -> Iterator[str]:
+def live(store: StudyStore, study: StudyRef) -> Iterator[str]:
     """A study's life in steps, written by another storage than the one that reads."""
     queue, me = queue_of(store, study), owner()
     first = queue.claim(me)
@@ -51,7 +51,7 @@ def live(store: Store, study: StudyRef) -> Iterator[str]:
     yield "suggested"
     first.report(1, 0.5)
     yield "reported"
-    first.finish(Ending("complete", "finished", 0.5))
+    first.finish(TrialResult("complete", "finished", 0.5))
     yield "complete"
     second = queue.claim(me)
     assert second is not None
@@ -68,7 +68,7 @@ def live(store: Store, study: StudyRef) -> Iterator[str]:
 
 @ON_BOTH
 def test_all_trials_are_read_as_optunas_own_storage_reads_them(
-    store: Store, study: StudyRef
+    store: StudyStore, study: StudyRef
 ) -> None:
     reader = store.once().storage
 
@@ -80,7 +80,7 @@ def test_all_trials_are_read_as_optunas_own_storage_reads_them(
         assert [wanted[number] for number in begun] == [read[number] for number in begun], step
 
 
-def test_states_are_chosen(store: Store, study: StudyRef) -> None:
+def test_states_are_chosen(store: StudyStore, study: StudyRef) -> None:
     for _ in live(store, study):
         pass
 
@@ -93,7 +93,7 @@ def test_states_are_chosen(store: Store, study: StudyRef) -> None:
 
 
 def test_who_asks_for_finished_trials_does_not_read_the_running_ones(
-    store: Store, study: StudyRef
+    store: StudyStore, study: StudyRef
 ) -> None:
     life = live(store, study)
     while next(life) != "running":
@@ -107,7 +107,7 @@ def test_who_asks_for_finished_trials_does_not_read_the_running_ones(
 
 
 def test_a_trial_that_ends_while_it_is_read_is_shown_as_it_is(
-    store: Store, study: StudyRef, monkeypatch: pytest.MonkeyPatch
+    store: StudyStore, study: StudyRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     life = live(store, study)
     next(life)
@@ -122,14 +122,16 @@ def test_a_trial_that_ends_while_it_is_read_is_shown_as_it_is(
     assert [TrialState.COMPLETE] == [each.state for each in reader.get_all_trials(study.id)]
 
 
-def test_a_copy_may_be_changed(store: Store, study: StudyRef) -> None:
+def test_a_copy_may_be_changed(store: StudyStore, study: StudyRef) -> None:
     copied = store.storage.get_all_trials(study.id, deepcopy=True)
     copied[0].user_attrs["slot"] = 99
 
     assert 0 == store.storage.get_all_trials(study.id)[0].user_attrs["slot"]
 
 
-def test_reading_again_costs_no_more_where_more_trials_wait(store: Store, study: StudyRef) -> None:
+def test_reading_again_costs_no_more_where_more_trials_wait(
+    store: StudyStore, study: StudyRef
+) -> None:
     storage = store.storage
     storage.get_all_trials(study.id)
     with statements(store) as few:
@@ -144,7 +146,7 @@ def test_reading_again_costs_no_more_where_more_trials_wait(store: Store, study:
 
 
 @ON_BOTH
-def test_the_list_is_what_optuna_has(store: Store, study: StudyRef) -> None:
+def test_the_list_is_what_optuna_has(store: StudyStore, study: StudyRef) -> None:
     """Our reading of its table: ids, numbers and states, by number."""
     for _ in live(store, study):
         pass
@@ -157,7 +159,7 @@ def test_the_list_is_what_optuna_has(store: Store, study: StudyRef) -> None:
     assert wanted == [store.storage.get_trial(each.trial_id) for each in listed]
 
 
-def test_a_deleted_study_is_forgotten(store: Store, study: StudyRef) -> None:
+def test_a_deleted_study_is_forgotten(store: StudyStore, study: StudyRef) -> None:
     store.storage.get_all_trials(study.id)
 
     store.storage.delete_study(study.id)

@@ -12,7 +12,7 @@ from risexp.hpo.store.address import address_of
 from risexp.hpo.store.locks import file_locked
 from risexp.hpo.store.retry import Retry
 from risexp.hpo.store.schema import METADATA, ONE_LIVING, STAMP, is_whole
-from risexp.hpo.store.store import Store, find_store, open_store
+from risexp.hpo.store.store import StudyStore, find_store, open_store
 from risexp.hpo.studies.study import find_study, open_study
 from tests.support.worker_processes import (
     NAME,
@@ -83,7 +83,7 @@ def test_a_table_without_its_index_gets_it(url: str) -> None:
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_an_embedded_store_flushes_every_commit_to_the_disk(store: Store) -> None:
+def test_an_embedded_store_flushes_every_commit_to_the_disk(store: StudyStore) -> None:
     with store.engine.connect() as connection:
         assert "wal" == connection.exec_driver_sql("PRAGMA journal_mode").scalar()
         assert 2 == connection.exec_driver_sql("PRAGMA synchronous").scalar()
@@ -128,7 +128,7 @@ def test_a_server_that_is_not_there_is_given_up_after_the_limit(tmp_path: Path) 
 
 def test_what_is_shown_of_a_store_holds_no_password() -> None:
     address = address_of("postgresql://me:hunter2secret@host/name")
-    shown = Store(
+    shown = StudyStore(
         name=address.name,
         url=address.text,
         engine=None,  # type: ignore[arg-type] # never connected
@@ -140,7 +140,7 @@ def test_what_is_shown_of_a_store_holds_no_password() -> None:
     assert "secret" not in f"{shown} {shown!r}"
 
 
-def test_a_fork_of_whoever_opened_a_store_is_told_so(store: Store) -> None:
+def test_a_fork_of_whoever_opened_a_store_is_told_so(store: StudyStore) -> None:
     forked = replace(store, retry=replace(store.retry, pid=os.getpid() + 1))
 
     with pytest.raises(EnvironmentFailed, match="is a fork"):
@@ -148,7 +148,7 @@ def test_a_fork_of_whoever_opened_a_store_is_told_so(store: Store) -> None:
 
 
 @ON_BOTH
-def test_the_lock_keeps_others_out_and_is_gone_with_its_holder(store: Store) -> None:
+def test_the_lock_keeps_others_out_and_is_gone_with_its_holder(store: StudyStore) -> None:
     holder = start(hold, store.url)
     until(lambda: is_held(store.url))
 
@@ -158,7 +158,7 @@ def test_the_lock_keeps_others_out_and_is_gone_with_its_holder(store: Store) -> 
 
 
 @ON_BOTH
-def test_the_lock_is_held_until_it_is_left(store: Store) -> None:
+def test_the_lock_is_held_until_it_is_left(store: StudyStore) -> None:
     with store.locked("a"):
         assert is_held(store.url)
 
@@ -183,7 +183,7 @@ def is_held(url: str) -> bool:
         store.close()
 
 
-def test_a_store_that_is_whole_is_opened_without_a_lock(store: Store) -> None:
+def test_a_store_that_is_whole_is_opened_without_a_lock(store: StudyStore) -> None:
     with store.locked("schema"):
         again = open_store(store.url, retry=Retry("", limit_s=0.0))
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pytest
 
 from risexp.hpo.studies.audits import Audit, Audited, Saved, chosen, pruned_rows
-from risexp.hpo.studies.start_points import Point
+from risexp.hpo.studies.start_points import StartPoint
 from risexp.hpo.studies.table import TrialRow
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from tests.support.spaces import charter, planted
 
 LR = "training.optimizer.lr"
@@ -25,15 +25,15 @@ def ended(number: int, epoch: int, last: float = 9.0, reason: str = "pruned") ->
     return TrialRow(number, "pruned", reason, 1, epoch, last, last, None, values, 1.0)
 
 
-def of(vary: object = RATE, path: str = LR) -> Charter:
+def of(vary: object = RATE, path: str = LR) -> StudySpec:
     return charter(planted({path: vary}, base="smoke", fixed={"training.patience": 4}))
 
 
-def ten() -> Charter:
-    return Charter.of(of().space, epochs=10)
+def ten() -> StudySpec:
+    return StudySpec.of(of().space, epochs=10)
 
 
-def numbers(points: Sequence[Point]) -> list[int]:
+def numbers(points: Sequence[StartPoint]) -> list[int]:
     return [each.trial for each in points]
 
 
@@ -108,14 +108,14 @@ def test_as_many_are_audited_as_are_asked_for(count: int, share: float | None, w
 def test_an_audited_trial_has_the_values_it_had_and_its_last_score() -> None:
     (found,) = chosen("s", [ended(4, 3, last=7.5)], None, 0)
 
-    assert Point({LR: 5e-4}, "s", 4, 7.5) == found
+    assert StartPoint({LR: 5e-4}, "s", 4, 7.5) == found
 
 
 def audit(best: Sequence[float], came_to: Sequence[float | None]) -> Audit:
     """Of pruned trials 10, 11, ... that came to these scores in the end."""
     rows = [complete(number, value) for number, value in enumerate(best)]
     cut = [ended(10 + place, 3 + place, last=8.0) for place in range(len(came_to))]
-    points = [Point(each.values, "s", each.number) for each in cut]
+    points = [StartPoint(each.values, "s", each.number) for each in cut]
     after = {
         slot: ended(slot, 1, reason="non-finite") if value is None else complete(slot, value)
         for slot, value in enumerate(came_to)
@@ -146,7 +146,7 @@ def test_what_did_not_come_to_its_end_says_nothing() -> None:
 
 
 def test_an_audit_that_has_not_begun_holds_no_trials() -> None:
-    points = [Point({LR: 1e-3}, "s", 4)]
+    points = [StartPoint({LR: 1e-3}, "s", 4)]
 
     assert () == Audit.of("s", ten(), [ended(4, 3)], points, {}).trials
 

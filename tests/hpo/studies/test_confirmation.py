@@ -7,16 +7,16 @@ import pytest
 from pydantic import JsonValue
 
 from risexp.hpo.studies.confirmation import (
-    Candidate,
     Confirmation,
+    ConfirmedPoint,
     candidates,
     seeds_of,
     under_seeds,
 )
-from risexp.hpo.studies.start_points import Point
+from risexp.hpo.studies.start_points import StartPoint
 from risexp.hpo.studies.table import TrialRow
 from risexp.space.confirm import SEED
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from tests.support.spaces import charter, planted
 
 LR = "training.optimizer.lr"
@@ -30,7 +30,7 @@ def row(number: int, value: float | None, values: Mapping[str, JsonValue] = BASE
     return TrialRow(number, "complete", "finished", 1, 3, value, value, value, values, None)
 
 
-def rates(**more: object) -> Charter:
+def rates(**more: object) -> StudySpec:
     vary = {LR: {"kind": "log", "low": 1e-4, "high": 1e-2}, **more}
     return charter(planted(vary, base="smoke"))
 
@@ -41,7 +41,10 @@ def confirmed(
     """Candidates 0, 1, ... with these scores before, and now by seed."""
     seeds = list(range(1, len(now[0]) + 1))
     points = under_seeds(
-        [Point({LR: 1e-3 * (each + 1)}, "s", each, score) for each, score in enumerate(before)],
+        [
+            StartPoint({LR: 1e-3 * (each + 1)}, "s", each, score)
+            for each, score in enumerate(before)
+        ],
         seeds,
     )
     by_seed = [score for seed in zip(*now, strict=True) for score in seed]
@@ -49,7 +52,7 @@ def confirmed(
     return Confirmation.of(points, rows)
 
 
-def by_trial(found: Confirmation) -> dict[int, Candidate]:
+def by_trial(found: Confirmation) -> dict[int, ConfirmedPoint]:
     return {each.trial: each for each in found.candidates}
 
 
@@ -108,7 +111,7 @@ def test_a_lucky_seed_does_not_go_before_a_better_mean() -> None:
 
 
 def test_every_candidate_has_the_first_seed_before_any_has_the_second() -> None:
-    found = under_seeds([Point(BASE, "s"), Point({LR: 1e-3}, "s", 4, 2.0)], [7, 8])
+    found = under_seeds([StartPoint(BASE, "s"), StartPoint({LR: 1e-3}, "s", 4, 2.0)], [7, 8])
 
     assert [(0, 7), (4, 7), (0, 8), (4, 8)] == [(each.trial, each.values[SEED]) for each in found]
     assert [None, 2.0, None, 2.0] == [each.score for each in found]
@@ -170,7 +173,9 @@ def test_what_lost_a_seed_has_no_rank_and_is_compared_over_the_others() -> None:
 
 
 def test_what_has_not_begun_is_told_as_such() -> None:
-    points = under_seeds([Point(BASE, "s", 0, 1.0), Point({LR: 1e-3}, "s", 4, 2.0)], [7, 8])
+    points = under_seeds(
+        [StartPoint(BASE, "s", 0, 1.0), StartPoint({LR: 1e-3}, "s", 4, 2.0)], [7, 8]
+    )
 
     found = Confirmation.of(points, {0: row(0, 3.0)})
 

@@ -7,24 +7,24 @@ from optuna.trial import TrialState, create_trial
 
 from risexp.errors import DataInvalid
 from risexp.hpo.search.history import ended_trials
-from risexp.hpo.studies.facts import charter_of, facts_of
+from risexp.hpo.studies.facts import facts_from_spec, spec_from_facts
 from risexp.space.shrink import Ended
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from tests.support.spaces import charter, learning
 from tests.support.studies import had
 
 
 def test_whoever_joins_a_study_finds_its_charter_among_the_facts() -> None:
-    written = Charter.of(learning(sampler={"kind": "gp", "startup": 3}), epochs=4)
+    written = StudySpec.of(learning(sampler={"kind": "gp", "startup": 3}), epochs=4)
 
-    facts = json.loads(json.dumps(facts_of(written)))
+    facts = json.loads(json.dumps(facts_from_spec(written)))
 
-    assert written == charter_of("s", facts)
+    assert written == spec_from_facts("s", facts)
 
 
 def test_a_study_without_a_charter_is_no_search() -> None:
     with pytest.raises(DataInvalid, match="study s holds no record of its space"):
-        charter_of("s", {})
+        spec_from_facts("s", {})
 
 
 def test_trials_that_ended_are_read_as_plain_values() -> None:

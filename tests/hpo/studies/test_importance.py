@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.importance import LEAST, Importance, importance
-from risexp.hpo.trials.trial_result import Ending
+from risexp.hpo.trials.trial_result import TrialResult
 from risexp.space.spec import SearchSpace
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from tests.support.searches import Past, past
 from tests.support.spaces import planted
 from tests.support.worker_processes import opened
@@ -18,7 +18,7 @@ LR, WEIGHT = "training.optimizer.lr", "loss.count"
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Store]:
+def own(tmp_path: Path) -> Iterator[StudyStore]:
     with opened(f"sqlite:///{tmp_path}/optuna.db") as store:
         yield store
 
@@ -31,18 +31,18 @@ def space() -> SearchSpace:
     return planted(vary, base="smoke", pruner={"kind": "none"})
 
 
-def of(store: Store, count: int, *, constant: bool = False) -> Importance:
+def of(store: StudyStore, count: int, *, constant: bool = False) -> Importance:
     """Of trials whose score follows the weight alone."""
     trials: list[Past] = []
     for place in range(count):
         weight = 0.1 + 1.8 * place / count
         values = {LR: 1e-4 * (1 + place * 7 % count), WEIGHT: weight}
         score = 3.0 if constant else weight
-        trials.append((values, [score], Ending("complete", "finished", score)))
-    return importance(store, past(store, "toy", Charter.of(space()), trials))
+        trials.append((values, [score], TrialResult("complete", "finished", score)))
+    return importance(store, past(store, "toy", StudySpec.of(space()), trials))
 
 
-def test_the_field_that_decides_is_found(own: Store) -> None:
+def test_the_field_that_decides_is_found(own: StudyStore) -> None:
     found = of(own, 12)
 
     assert [WEIGHT, LR] == list(found.shares)
@@ -51,7 +51,7 @@ def test_the_field_that_decides_is_found(own: Store) -> None:
     assert (12, None) == (found.trials, found.doubt)
 
 
-def test_of_a_few_trials_nothing_is_said(own: Store) -> None:
+def test_of_a_few_trials_nothing_is_said(own: StudyStore) -> None:
     found = of(own, LEAST - 1)
 
     assert {} == found.shares
@@ -59,7 +59,7 @@ def test_of_a_few_trials_nothing_is_said(own: Store) -> None:
     assert f"{LEAST - 1} complete trials are too few" in found.doubt
 
 
-def test_where_all_scores_are_equal_nothing_is_said(own: Store) -> None:
+def test_where_all_scores_are_equal_nothing_is_said(own: StudyStore) -> None:
     found = of(own, LEAST, constant=True)
 
     assert ({}, "all complete trials have the same score or values") == (found.shares, found.doubt)

@@ -5,14 +5,14 @@ import pytest
 from optuna.trial import Trial
 from optuna_dashboard import get_note, save_note  # type: ignore[import-untyped]
 
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.links import PAGE, RUN, Links, study_page, trial_page
 from risexp.hpo.studies.study import StudyRef
 from tests.support.worker_processes import draw, owner, queue_of, train
 
 
 @pytest.fixture
-def links(store: Store, study: StudyRef) -> Links:
+def links(store: StudyStore, study: StudyRef) -> Links:
     return Links(store, study)
 
 
@@ -20,12 +20,12 @@ def told(links: Links, number: int = 0) -> None:
     links.tell_trial(number, "abc", "http://host/#/experiments/1/runs/abc", "In MLflow: abc")
 
 
-def handle(store: Store, study: StudyRef) -> optuna.Study:
+def handle(store: StudyStore, study: StudyRef) -> optuna.Study:
     return optuna.load_study(study_name=study.name, storage=store.storage)
 
 
 def test_a_trial_that_waits_or_runs_has_its_run_as_attributes(
-    store: Store, study: StudyRef, links: Links
+    store: StudyStore, study: StudyRef, links: Links
 ) -> None:
     claim = queue_of(store, study).claim(owner())
     assert claim is not None
@@ -42,7 +42,7 @@ def test_a_trial_that_waits_or_runs_has_its_run_as_attributes(
 
 
 def test_a_trial_that_has_ended_has_it_as_its_note(
-    store: Store, study: StudyRef, links: Links
+    store: StudyStore, study: StudyRef, links: Links
 ) -> None:
     claim = queue_of(store, study).claim(owner())
     assert claim is not None
@@ -55,7 +55,7 @@ def test_a_trial_that_has_ended_has_it_as_its_note(
     assert RUN not in store.storage.get_all_trials(study.id)[0].user_attrs
 
 
-def test_a_note_that_somebody_wrote_stays(store: Store, study: StudyRef, links: Links) -> None:
+def test_a_note_that_somebody_wrote_stays(store: StudyStore, study: StudyRef, links: Links) -> None:
     save_note(handle(store, study), "my own words")
 
     links.tell_study("In MLflow: def")
@@ -63,7 +63,9 @@ def test_a_note_that_somebody_wrote_stays(store: Store, study: StudyRef, links: 
     assert "my own words" == get_note(handle(store, study))
 
 
-def test_the_note_of_a_study_is_written_once(store: Store, study: StudyRef, links: Links) -> None:
+def test_the_note_of_a_study_is_written_once(
+    store: StudyStore, study: StudyRef, links: Links
+) -> None:
     links.tell_study("In MLflow: def")
     before = store.storage.get_study_system_attrs(study.id)
     links.tell_study("In MLflow: def")

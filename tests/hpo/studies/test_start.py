@@ -7,10 +7,10 @@ import pytest
 from pydantic import JsonValue
 
 from risexp.errors import InvalidInput, SpaceInvalid
-from risexp.hpo.store.store import Store
-from risexp.hpo.studies.facts import facts_of
-from risexp.hpo.studies.start import Beginning, by_slot
-from risexp.hpo.studies.start_points import Point, base_point
+from risexp.hpo.store.store import StudyStore
+from risexp.hpo.studies.facts import facts_from_spec
+from risexp.hpo.studies.start import StudyStart, by_slot
+from risexp.hpo.studies.start_points import StartPoint, base_point
 from risexp.hpo.studies.study import SLOT, find_study, open_study
 from risexp.hpo.studies.table import study_table
 from tests.support.spaces import charter
@@ -19,16 +19,16 @@ from tests.support.toy_workers import CHARTER, searched, toy, trials, work
 ASKED: Mapping[str, JsonValue] = {"--from": "wide", "--points": 2}
 BASE = base_point(CHARTER)
 OTHERS = (
-    Point({**BASE.values, "network.depth": 5}, "wide", 7, 1.5),
-    Point({**BASE.values, "loss.count": 0.5}, "wide", 3, 2.5),
+    StartPoint({**BASE.values, "network.depth": 5}, "wide", 7, 1.5),
+    StartPoint({**BASE.values, "loss.count": 0.5}, "wide", 3, 2.5),
 )
 
 
-def beginning() -> Beginning:
-    return Beginning.new(CHARTER, (BASE, *OTHERS), ASKED)
+def beginning() -> StudyStart:
+    return StudyStart.new(CHARTER, (BASE, *OTHERS), ASKED)
 
 
-def test_points_are_tried_in_their_slots_and_the_rest_is_drawn(store: Store) -> None:
+def test_points_are_tried_in_their_slots_and_the_rest_is_drawn(store: StudyStore) -> None:
     study = open_study(store, beginning().plan("toy", 4))
     train = toy()
 
@@ -40,27 +40,27 @@ def test_points_are_tried_in_their_slots_and_the_rest_is_drawn(store: Store) -> 
     assert train.jobs[3].values not in [job.values for job in train.jobs[:3]]
 
 
-def test_a_study_knows_what_it_began_with(store: Store) -> None:
+def test_a_study_knows_what_it_began_with(store: StudyStore) -> None:
     open_study(store, beginning().plan("toy", 2))
 
-    found = Beginning.of(find_study(store, "toy"))
+    found = StudyStart.of(find_study(store, "toy"))
 
     assert beginning() == found
 
 
-def test_a_search_without_points_of_others_begins_with_its_base(store: Store) -> None:
+def test_a_search_without_points_of_others_begins_with_its_base(store: StudyStore) -> None:
     study = searched(store, 2)
 
-    found = Beginning.of(study)
+    found = StudyStart.of(study)
 
-    assert (facts_of(CHARTER), (BASE,), {}) == (study.facts, found.points, found.asked)
-    assert Beginning.new(CHARTER, (BASE,), {}).plan("toy", 2) == found.plan("toy", 2)
+    assert (facts_from_spec(CHARTER), (BASE,), {}) == (study.facts, found.points, found.asked)
+    assert StudyStart.new(CHARTER, (BASE,), {}).plan("toy", 2) == found.plan("toy", 2)
 
 
-def test_what_a_study_began_with_fills_the_budget_that_grows(store: Store) -> None:
+def test_what_a_study_began_with_fills_the_budget_that_grows(store: StudyStore) -> None:
     first = open_study(store, beginning().plan("toy", 1))
     work(store, first, toy())
-    known = Beginning.of(find_study(store, "toy"))
+    known = StudyStart.of(find_study(store, "toy"))
 
     study = open_study(store, known.plan("toy", 3))
     open_study(store, known.plan("toy", 3))
@@ -81,10 +81,10 @@ def test_what_a_study_began_with_fills_the_budget_that_grows(store: Store) -> No
 def test_a_point_that_the_space_does_not_hold_is_refused(
     values: dict[str, float | str], said: str
 ) -> None:
-    point = Point({**BASE.values, **values})
+    point = StartPoint({**BASE.values, **values})
 
     with pytest.raises(SpaceInvalid, match=said):
-        Beginning.new(CHARTER, (BASE, point), ASKED)
+        StudyStart.new(CHARTER, (BASE, point), ASKED)
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_a_study_does_not_go_on_with_other_options(asked: dict[str, str | int], 
 
 def test_a_base_outside_its_own_space_is_refused() -> None:
     given = charter()
-    base = Point({**base_point(given).values, "network.depth": 2})
+    base = StartPoint({**base_point(given).values, "network.depth": 2})
 
     with pytest.raises(SpaceInvalid, match="trial 0 cannot be tried"):
-        Beginning.new(given, (base,), {})
+        StudyStart.new(given, (base,), {})
 
 
-def test_what_became_of_a_point_is_found_by_its_slot(store: Store) -> None:
+def test_what_became_of_a_point_is_found_by_its_slot(store: StudyStore) -> None:
     study = open_study(store, beginning().plan("toy", 1))
     handle = optuna.load_study(study_name="toy", storage=store.storage)
     for slot in (2, 1, 2):

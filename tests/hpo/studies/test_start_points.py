@@ -8,11 +8,18 @@ import pytest
 from pydantic import JsonValue
 
 from risexp.errors import ConfigInvalid, SpaceInvalid
-from risexp.hpo.studies.start_points import Point, base_point, best_first, crowded, fitted, fitting
+from risexp.hpo.studies.start_points import (
+    StartPoint,
+    base_point,
+    best_first,
+    crowded,
+    fitted,
+    fitting,
+)
 from risexp.hpo.studies.table import TrialRow, TrialWord
 from risexp.space.files import load_space
 from risexp.space.shrink import Ended, shrink
-from risexp.space.study_spec import Charter
+from risexp.space.study_spec import StudySpec
 from tests.support.spaces import CODEBOOK, charter, learning, only_when, planted
 
 LR = "training.optimizer.lr"
@@ -30,17 +37,17 @@ def rate(number: int, value: float | None, lr: float) -> TrialRow:
     return row(number, value, training__optimizer__lr=lr)
 
 
-def simple(**more: Any) -> Charter:  # noqa: ANN401 - whatever a file may say
+def simple(**more: Any) -> StudySpec:  # noqa: ANN401 - whatever a file may say
     return charter(planted({LR: RATE}, base="smoke", **more))
 
 
-def wide() -> Charter:
+def wide() -> StudySpec:
     """Of a space of more learning rates, in which the trials of `rate` were made."""
     vary = {LR: {"kind": "log", "low": 1e-5, "high": 1.0}}
     return charter(planted(vary, base="smoke"))
 
 
-def numbers(points: tuple[Point, ...]) -> list[int]:
+def numbers(points: tuple[StartPoint, ...]) -> list[int]:
     return [each.trial for each in points]
 
 
@@ -56,7 +63,10 @@ def test_as_many_as_are_wanted_are_taken_with_their_scores() -> None:
 
     found = fitting(given, "wide", wide(), rows, 2, [base_point(given)])
 
-    assert (Point({LR: 2e-3}, "wide", 2, 1.0), Point({LR: 4e-3}, "wide", 3, 2.0)) == found.points
+    assert (
+        StartPoint({LR: 2e-3}, "wide", 2, 1.0),
+        StartPoint({LR: 4e-3}, "wide", 3, 2.0),
+    ) == found.points
     assert ["points from study wide: trials 2, 3, the best first"] == found.sentences()
 
 
@@ -112,7 +122,9 @@ def test_what_one_of_the_studies_does_not_vary_is_as_in_trial_0() -> None:
 def test_what_a_study_fixed_or_was_given_is_part_of_its_trials() -> None:
     given = charter()
     fixed = {"network.depth": 5, "training.ema_decay": 0.9, "loss.cov": 0.4}
-    other = Charter.of(planted({LR: RATE}, base="smoke", fixed=fixed), overrides=["loss.count=1.5"])
+    other = StudySpec.of(
+        planted({LR: RATE}, base="smoke", fixed=fixed), overrides=["loss.count=1.5"]
+    )
 
     found = fitting(given, "other", other, [rate(7, 1.0, 2e-3)], 1, [])
 
@@ -134,7 +146,7 @@ def test_of_many_fields_that_are_as_in_trial_0_a_few_are_named() -> None:
         "training.batch": 32,
         "training.epochs": 7,
     }
-    other = Charter.of(planted({LR: RATE}, base="smoke", fixed=fixed))
+    other = StudySpec.of(planted({LR: RATE}, base="smoke", fixed=fixed))
 
     found = fitting(given, "other", other, [rate(7, 1.0, 2e-3)], 1, [])
 
@@ -228,6 +240,6 @@ def test_what_is_no_run_is_no_point() -> None:
 
 
 def test_a_point_is_the_same_after_it_was_written_down() -> None:
-    point = Point({LR: 0.1 + 0.2, "training.ema_decay": None}, "wide", 7, 1.5)
+    point = StartPoint({LR: 0.1 + 0.2, "training.ema_decay": None}, "wide", 7, 1.5)
 
-    assert point == Point.from_json(point.as_json())
+    assert point == StartPoint.from_json(point.as_json())

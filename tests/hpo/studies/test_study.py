@@ -6,11 +6,11 @@ from optuna.trial import TrialState
 
 from risexp.errors import InvalidInput
 from risexp.hpo.store.leases import Leases
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import (
     SLOT,
     End,
-    Plan,
+    StudyPlan,
     StudyRef,
     end_of,
     end_study,
@@ -23,11 +23,11 @@ from risexp.hpo.studies.study import (
 from tests.support.worker_processes import NAME, owner, plan, violations, work_here
 
 
-def slots(store: Store, study: StudyRef) -> list[int]:
+def slots(store: StudyStore, study: StudyRef) -> list[int]:
     return [trial.user_attrs[SLOT] for trial in store.storage.get_all_trials(study.id)]
 
 
-def test_a_new_study_holds_all_its_trials_waiting(store: Store) -> None:
+def test_a_new_study_holds_all_its_trials_waiting(store: StudyStore) -> None:
     study = open_study(store, plan(5))
 
     trials = store.storage.get_all_trials(study.id)
@@ -35,7 +35,7 @@ def test_a_new_study_holds_all_its_trials_waiting(store: Store) -> None:
     assert [0, 1, 2, 3, 4] == slots(store, study)
 
 
-def test_trial_zero_has_the_bases_values(store: Store) -> None:
+def test_trial_zero_has_the_bases_values(store: StudyStore) -> None:
     study = open_study(store, plan(2))
 
     work_here(store, study)
@@ -44,7 +44,7 @@ def test_trial_zero_has_the_bases_values(store: Store) -> None:
     assert 0.5 == first.params["x"] != second.params["x"]
 
 
-def given(store: Store, study: StudyRef) -> list[object]:
+def given(store: StudyStore, study: StudyRef) -> list[object]:
     """What each trial was enqueued with, by its number."""
     trials = store.storage.get_all_trials(study.id)
     return [trial.system_attrs["fixed_params"] for trial in trials]
@@ -53,8 +53,8 @@ def given(store: Store, study: StudyRef) -> list[object]:
 POINTS: Sequence[Mapping[str, object]] = ({"x": 0.5}, {"x": 0.25, "y": 3}, {"y": 9})
 
 
-def test_a_study_begins_with_the_points_that_it_is_given(store: Store) -> None:
-    study = open_study(store, Plan(NAME, 4, {}, POINTS))
+def test_a_study_begins_with_the_points_that_it_is_given(store: StudyStore) -> None:
+    study = open_study(store, StudyPlan(NAME, 4, {}, POINTS))
 
     work_here(store, study)
 
@@ -65,34 +65,36 @@ def test_a_study_begins_with_the_points_that_it_is_given(store: Store) -> None:
     assert [] == violations(store, study)
 
 
-def test_points_that_a_budget_leaves_no_room_for_come_when_it_grows(store: Store) -> None:
-    open_study(store, Plan(NAME, 2, {}, POINTS))
+def test_points_that_a_budget_leaves_no_room_for_come_when_it_grows(store: StudyStore) -> None:
+    open_study(store, StudyPlan(NAME, 2, {}, POINTS))
 
-    study = open_study(store, Plan(NAME, 4, {}, POINTS))
+    study = open_study(store, StudyPlan(NAME, 4, {}, POINTS))
 
     assert [*POINTS, {}] == given(store, study)
 
 
-def test_points_are_given_to_the_slots_that_a_dead_process_left_without_one(store: Store) -> None:
+def test_points_are_given_to_the_slots_that_a_dead_process_left_without_one(
+    store: StudyStore,
+) -> None:
     handle = optuna.load_study(
-        study_name=open_study(store, Plan(NAME, 1, {}, POINTS)).name, storage=store.storage
+        study_name=open_study(store, StudyPlan(NAME, 1, {}, POINTS)).name, storage=store.storage
     )
     handle.enqueue_trial(dict(POINTS[2]), user_attrs={SLOT: 2})
 
-    study = open_study(store, Plan(NAME, 3, {}, POINTS))
-    again = open_study(store, Plan(NAME, 3, {}, POINTS))
+    study = open_study(store, StudyPlan(NAME, 3, {}, POINTS))
+    again = open_study(store, StudyPlan(NAME, 3, {}, POINTS))
 
     assert study == again
     assert [0, 2, 1] == slots(store, study)
     assert [POINTS[0], POINTS[2], POINTS[1]] == given(store, study)
 
 
-def test_the_same_plan_goes_on_with_its_study(store: Store, study: StudyRef) -> None:
+def test_the_same_plan_goes_on_with_its_study(store: StudyStore, study: StudyRef) -> None:
     assert study == open_study(store, plan(4))
     assert [0, 1, 2, 3] == slots(store, study)
 
 
-def test_a_budget_grows_and_never_shrinks(store: Store, study: StudyRef) -> None:
+def test_a_budget_grows_and_never_shrinks(store: StudyStore, study: StudyRef) -> None:
     more = open_study(store, plan(6))
     fewer = open_study(store, plan(2))
 
@@ -100,7 +102,7 @@ def test_a_budget_grows_and_never_shrinks(store: Store, study: StudyRef) -> None
     assert [0, 1, 2, 3, 4, 5] == slots(store, study)
 
 
-def test_a_study_that_is_done_goes_on_with_more_trials(store: Store, study: StudyRef) -> None:
+def test_a_study_that_is_done_goes_on_with_more_trials(store: StudyStore, study: StudyRef) -> None:
     work_here(store, study)
     assert [] == violations(store, study)
 
@@ -111,23 +113,25 @@ def test_a_study_that_is_done_goes_on_with_more_trials(store: Store, study: Stud
     assert [] == violations(store, more)
 
 
-def test_a_study_does_not_change_what_it_is(store: Store) -> None:
-    open_study(store, Plan(NAME, 1, {"space": "a" * 64, "base": ["small", 1]}))
+def test_a_study_does_not_change_what_it_is(store: StudyStore) -> None:
+    open_study(store, StudyPlan(NAME, 1, {"space": "a" * 64, "base": ["small", 1]}))
 
     with pytest.raises(InvalidInput, match="'toy' began with another space and stop: search"):
-        open_study(store, Plan(NAME, 3, {"space": "b" * 64, "base": ("small", 1), "stop": 1}))
+        open_study(store, StudyPlan(NAME, 3, {"space": "b" * 64, "base": ("small", 1), "stop": 1}))
 
     assert 1 == find_study(store, NAME).trials
 
 
-def test_a_study_of_no_trials_is_refused(store: Store) -> None:
+def test_a_study_of_no_trials_is_refused(store: StudyStore) -> None:
     with pytest.raises(InvalidInput, match="a study of 0 trials is none"):
         open_study(store, plan(0))
 
     assert [] == study_names(store)
 
 
-def test_a_name_is_taken_once_there_is_a_study_of_ours_or_a_trial_of_somebody(store: Store) -> None:
+def test_a_name_is_taken_once_there_is_a_study_of_ours_or_a_trial_of_somebody(
+    store: StudyStore,
+) -> None:
     assert not is_study(store, NAME)
     optuna.create_study(study_name=NAME, storage=store.storage)
     assert not is_study(store, NAME)
@@ -140,7 +144,7 @@ def test_a_name_is_taken_once_there_is_a_study_of_ours_or_a_trial_of_somebody(st
     assert is_study(store, "other")
 
 
-def test_a_study_of_somebody_else_is_left_alone(store: Store) -> None:
+def test_a_study_of_somebody_else_is_left_alone(store: StudyStore) -> None:
     theirs = optuna.create_study(study_name=NAME, storage=store.storage)
     theirs.enqueue_trial({})
 
@@ -153,13 +157,13 @@ def test_a_study_of_somebody_else_is_left_alone(store: Store) -> None:
     assert {} == theirs.user_attrs
 
 
-def test_a_study_is_found_by_name(store: Store, study: StudyRef) -> None:
+def test_a_study_is_found_by_name(store: StudyStore, study: StudyRef) -> None:
     assert study == find_study(store, NAME)
     with pytest.raises(InvalidInput, match=r"there is no study 'toi' in .*; did you mean toy"):
         find_study(store, "toi")
 
 
-def test_a_second_trial_in_a_slot_is_closed(store: Store, study: StudyRef) -> None:
+def test_a_second_trial_in_a_slot_is_closed(store: StudyStore, study: StudyRef) -> None:
     """Its enqueuing was answered twice: the first answer was lost."""
     handle = optuna.load_study(study_name=NAME, storage=store.storage)
     handle.enqueue_trial({}, user_attrs={SLOT: 2})
@@ -173,7 +177,7 @@ def test_a_second_trial_in_a_slot_is_closed(store: Store, study: StudyRef) -> No
 
 
 def test_a_second_trial_in_a_slot_that_somebody_works_on_is_left(
-    store: Store, study: StudyRef
+    store: StudyStore, study: StudyRef
 ) -> None:
     handle = optuna.load_study(study_name=NAME, storage=store.storage)
     handle.enqueue_trial({}, user_attrs={SLOT: 2})
@@ -185,7 +189,7 @@ def test_a_second_trial_in_a_slot_that_somebody_works_on_is_left(
     assert TrialState.WAITING == store.storage.list_trials(study.id)[4].state
 
 
-def test_why_a_study_ended_is_kept_until_it_goes_on(store: Store, study: StudyRef) -> None:
+def test_why_a_study_ended_is_kept_until_it_goes_on(store: StudyStore, study: StudyRef) -> None:
     assert end_of(store, study) is None
 
     end_study(store, study, "time-limit")
@@ -200,7 +204,7 @@ def test_a_run_is_named_for_its_trial() -> None:
     assert ["wide-007", "wide-1234"] == [run_id("wide", 7), run_id("wide", 1234)]
 
 
-def test_dashboards_call_the_score_by_its_name(store: Store, study: StudyRef) -> None:
+def test_dashboards_call_the_score_by_its_name(store: StudyStore, study: StudyRef) -> None:
     handle = optuna.load_study(study_name=study.name, storage=store.storage)
 
     assert ["k_loc"] == handle.metric_names

@@ -7,32 +7,32 @@ import pytest
 from optuna.trial import TrialState
 
 from risexp.hpo.search.suggest import suggest
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.studies.table import StudyTable, TrialRow, study_table
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.reaper import Reaper
-from risexp.hpo.trials.trial_result import Ending, unsound
-from risexp.space.study_spec import Charter
+from risexp.hpo.trials.trial_result import TrialResult, unsound
+from risexp.space.study_spec import StudySpec
 from tests.support.spaces import charter, learning
 from tests.support.toy_workers import searched
 from tests.support.worker_processes import owner, queue_of
 
-CHARTER: Charter = charter(learning(pruner={"kind": "none"}))
+CHARTER: StudySpec = charter(learning(pruner={"kind": "none"}))
 
 
 @pytest.fixture
-def study(store: Store) -> StudyRef:
+def study(store: StudyStore) -> StudyRef:
     return searched(store, 5, CHARTER)
 
 
-def claim(store: Store, study: StudyRef) -> Claim:
+def claim(store: StudyStore, study: StudyRef) -> Claim:
     found = queue_of(store, study).claim(owner())
     assert found is not None
     return found
 
 
-def seen(store: Store, study: StudyRef) -> StudyTable:
+def seen(store: StudyStore, study: StudyRef) -> StudyTable:
     return study_table(store, study, CHARTER.space)
 
 
@@ -41,7 +41,7 @@ def row(number: int, value: float | None = None) -> TrialRow:
     return TrialRow(number, state, None, 0, 0, None, None, value, {}, None)  # type: ignore[arg-type]
 
 
-def test_a_study_of_which_nothing_is_done_has_no_best(store: Store, study: StudyRef) -> None:
+def test_a_study_of_which_nothing_is_done_has_no_best(store: StudyStore, study: StudyRef) -> None:
     table = seen(store, study)
 
     assert ["waiting"] * 5 == [each.state for each in table.trials]
@@ -50,12 +50,12 @@ def test_a_study_of_which_nothing_is_done_has_no_best(store: Store, study: Study
     assert TrialRow(0, "waiting", None, 0, 0, None, None, None, {}, None) == table.trials[0]
 
 
-def test_each_trial_is_shown_as_it_stands(store: Store, study: StudyRef) -> None:
+def test_each_trial_is_shown_as_it_stands(store: StudyStore, study: StudyRef) -> None:
     for scores, ending in (
-        ([5.0, 3.0, 4.0], Ending("complete", "finished", 3.0)),
-        ([6.0], Ending("pruned", "pruned")),
+        ([5.0, 3.0, 4.0], TrialResult("complete", "finished", 3.0)),
+        ([6.0], TrialResult("pruned", "pruned")),
         ([], unsound("chance")),
-        ([], Ending("failed", "ValueError")),
+        ([], TrialResult("failed", "ValueError")),
     ):
         held = claim(store, study)
         drawn = held.suggest(lambda trial: suggest(CHARTER, trial))
@@ -83,7 +83,9 @@ def test_each_trial_is_shown_as_it_stands(store: Store, study: StudyRef) -> None
     assert table.trials[4].seconds is None
 
 
-def test_attempts_are_counted_and_the_end_of_a_study_is_said(store: Store, study: StudyRef) -> None:
+def test_attempts_are_counted_and_the_end_of_a_study_is_said(
+    store: StudyStore, study: StudyRef
+) -> None:
     first = claim(store, study)
     Reaper(queue_of(store, study).leases, study).abandon(first.lease.owner)
     claim(store, study)
@@ -95,7 +97,7 @@ def test_attempts_are_counted_and_the_end_of_a_study_is_said(store: Store, study
     assert "stopped by hand" == table.ended
 
 
-def test_a_trial_that_somebody_adds_meanwhile_is_a_row(store: Store, study: StudyRef) -> None:
+def test_a_trial_that_somebody_adds_meanwhile_is_a_row(store: StudyStore, study: StudyRef) -> None:
     store.storage.create_new_trial(study.id)
 
     table = seen(store, study)
@@ -112,11 +114,11 @@ def test_the_best_is_the_first_of_the_lowest() -> None:
     assert replace(table, trials=table.trials[:3]).over
 
 
-def test_a_table_is_plain_json(store: Store, study: StudyRef) -> None:
+def test_a_table_is_plain_json(store: StudyStore, study: StudyRef) -> None:
     held = claim(store, study)
     held.suggest(lambda trial: suggest(CHARTER, trial))
     held.report(1, 5.0)
-    held.finish(Ending("complete", "finished", 5.0))
+    held.finish(TrialResult("complete", "finished", 5.0))
 
     document = json.loads(json.dumps(seen(store, study).as_json(), allow_nan=False))
 

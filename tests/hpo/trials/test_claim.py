@@ -8,29 +8,29 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from risexp.errors import TrainingAborted
-from risexp.hpo.store.leases import Fenced, Owner
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.leases import Fenced, LeaseOwner
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.queue import Queue, Standing
-from risexp.hpo.trials.trial_result import Ending, unsound
+from risexp.hpo.trials.trial_result import TrialResult, unsound
 from tests.support.worker_processes import draw, owner, queue_of, train, violations, work_here
 
-DONE = Ending("complete", "finished", 0.5)
+DONE = TrialResult("complete", "finished", 0.5)
 
 
 @pytest.fixture
-def queue(store: Store, study: StudyRef) -> Queue:
+def queue(store: StudyStore, study: StudyRef) -> Queue:
     return queue_of(store, study)
 
 
-def claimed(queue: Queue, by: Owner | None = None) -> Claim:
+def claimed(queue: Queue, by: LeaseOwner | None = None) -> Claim:
     claim = queue.claim(owner() if by is None else by)
     assert claim is not None
     return claim
 
 
-def stored(store: Store, claim: Claim) -> FrozenTrial:
+def stored(store: StudyStore, claim: Claim) -> FrozenTrial:
     return store.storage.get_trial(claim.lease.trial_id)
 
 
@@ -47,7 +47,7 @@ def test_a_claim_says_what_it_is_of(queue: Queue) -> None:
     assert ("toy-000", 0, 1) == (claim.run_id, claim.number, claim.attempt)
 
 
-def test_a_trial_is_trained_to_its_end(store: Store, study: StudyRef, queue: Queue) -> None:
+def test_a_trial_is_trained_to_its_end(store: StudyStore, study: StudyRef, queue: Queue) -> None:
     work_here(store, study)
 
     assert queue.standing().over
@@ -57,7 +57,7 @@ def test_a_trial_is_trained_to_its_end(store: Store, study: StudyRef, queue: Que
 
 
 def test_a_released_trial_is_claimed_first_and_keeps_what_it_has(
-    store: Store, study: StudyRef, queue: Queue
+    store: StudyStore, study: StudyRef, queue: Queue
 ) -> None:
     claim = claimed(queue)
     drawn = claim.suggest(draw)
@@ -69,13 +69,13 @@ def test_a_released_trial_is_claimed_first_and_keeps_what_it_has(
     assert (0, 2) == (again.number, again.attempt)
     assert {1: 0.75} == again.reports
     assert drawn == again.suggest(draw)
-    again.finish(Ending("failed", "ValueError"))
+    again.finish(TrialResult("failed", "ValueError"))
     work_here(store, study)
     assert [] == violations(store, study)
 
 
 def test_parameters_that_an_earlier_attempt_did_not_come_to_are_drawn(
-    store: Store, queue: Queue
+    store: StudyStore, queue: Queue
 ) -> None:
     claim = claimed(queue)
     claim.suggest(lambda trial: trial.suggest_float("x", 0.0, 1.0))
@@ -89,7 +89,7 @@ def test_parameters_that_an_earlier_attempt_did_not_come_to_are_drawn(
 
 
 def test_parameters_are_those_of_the_store_where_another_drew_first(
-    store: Store, queue: Queue
+    store: StudyStore, queue: Queue
 ) -> None:
     """One who has lost the trial and does not know it yet: the first value stays."""
     claim = claimed(queue)
@@ -106,7 +106,7 @@ def test_parameters_are_those_of_the_store_where_another_drew_first(
     assert {"y": drawn[0]} == stored(store, claim).params
 
 
-def test_no_step_is_reported_twice(store: Store, queue: Queue) -> None:
+def test_no_step_is_reported_twice(store: StudyStore, queue: Queue) -> None:
     claim = claimed(queue)
 
     told = [claim.report(1, 0.5), claim.report(1, 0.5), claim.report(1, 0.25), claim.report(2, 0.1)]
@@ -117,7 +117,7 @@ def test_no_step_is_reported_twice(store: Store, queue: Queue) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_score_that_is_no_finite_number_is_never_reported(
-    store: Store, queue: Queue, value: float
+    store: StudyStore, queue: Queue, value: float
 ) -> None:
     claim = claimed(queue)
 
@@ -128,7 +128,7 @@ def test_a_score_that_is_no_finite_number_is_never_reported(
     assert {} == stored(store, claim).intermediate_values
 
 
-def test_the_pruner_sees_what_was_reported(store: Store, study: StudyRef) -> None:
+def test_the_pruner_sees_what_was_reported(store: StudyStore, study: StudyRef) -> None:
     claim = claimed(Queue(store, study, RandomSampler(), ThresholdPruner(upper=1.0)))
 
     claim.report(1, 0.5)
@@ -142,14 +142,14 @@ def test_the_pruner_sees_what_was_reported(store: Store, study: StudyRef) -> Non
     ("ending", "state", "value"),
     [
         (DONE, TrialState.COMPLETE, 0.5),
-        (Ending("pruned", "pruned"), TrialState.PRUNED, 0.75),
+        (TrialResult("pruned", "pruned"), TrialState.PRUNED, 0.75),
         (unsound("collapse"), TrialState.PRUNED, 0.75),
-        (Ending("failed", "ValueError"), TrialState.FAIL, None),
+        (TrialResult("failed", "ValueError"), TrialState.FAIL, None),
     ],
-    ids=lambda each: each.reason if isinstance(each, Ending) else None,
+    ids=lambda each: each.reason if isinstance(each, TrialResult) else None,
 )
 def test_a_trial_ends_as_it_is_told(
-    store: Store, queue: Queue, ending: Ending, state: TrialState, value: float | None
+    store: StudyStore, queue: Queue, ending: TrialResult, state: TrialState, value: float | None
 ) -> None:
     claim = claimed(queue)
     claim.report(1, 0.75)
@@ -168,7 +168,7 @@ def test_a_trial_ends_as_it_is_told(
 
 
 def test_an_attempt_that_finishes_anew_tells_its_constraint_anew(
-    store: Store, queue: Queue
+    store: StudyStore, queue: Queue
 ) -> None:
     """It died between its constraint and its state."""
     claim = claimed(queue)
@@ -179,7 +179,7 @@ def test_an_attempt_that_finishes_anew_tells_its_constraint_anew(
     assert {"collapse": 1.0} == stored(store, claim).constraints
 
 
-def test_an_ending_whose_answer_was_lost_is_told_again(store: Store, queue: Queue) -> None:
+def test_an_ending_whose_answer_was_lost_is_told_again(store: StudyStore, queue: Queue) -> None:
     claim = claimed(queue)
     store.storage.set_trial_state_values(claim.lease.trial_id, TrialState.COMPLETE, [0.5])
 
@@ -189,7 +189,7 @@ def test_an_ending_whose_answer_was_lost_is_told_again(store: Store, queue: Queu
 
 
 def test_a_trial_that_somebody_set_waiting_meanwhile_is_finished(
-    store: Store, queue: Queue
+    store: StudyStore, queue: Queue
 ) -> None:
     claim = claimed(queue)
     store.storage.set_trial_state_values(claim.lease.trial_id, TrialState.WAITING)
@@ -211,7 +211,7 @@ WRITES: dict[str, Callable[[Claim], object]] = {
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_whoever_lost_the_trial_writes_nothing(store: Store, queue: Queue, write: str) -> None:
+def test_whoever_lost_the_trial_writes_nothing(store: StudyStore, queue: Queue, write: str) -> None:
     zombie = claimed(queue)
     zombie.suggest(draw)
     queue.leases.end(zombie.lease, "died")
@@ -226,7 +226,9 @@ def test_whoever_lost_the_trial_writes_nothing(store: Store, queue: Queue, write
     assert attempts == queue.leases.attempts()
 
 
-def test_whoever_finds_its_trial_finished_is_fenced_and_lets_go(store: Store, queue: Queue) -> None:
+def test_whoever_finds_its_trial_finished_is_fenced_and_lets_go(
+    store: StudyStore, queue: Queue
+) -> None:
     """By one who had lost it, and was stopped between its check and its write."""
     claim = claimed(queue)
     store.storage.set_trial_state_values(claim.lease.trial_id, TrialState.COMPLETE, [0.25])
@@ -239,7 +241,7 @@ def test_whoever_finds_its_trial_finished_is_fenced_and_lets_go(store: Store, qu
 
 
 def test_whoever_finds_its_trial_told_otherwise_does_not_take_it_for_its_own_telling(
-    store: Store, queue: Queue
+    store: StudyStore, queue: Queue
 ) -> None:
     claim = claimed(queue)
     store.storage.set_trial_state_values(claim.lease.trial_id, TrialState.COMPLETE, [0.25])
@@ -249,7 +251,7 @@ def test_whoever_finds_its_trial_told_otherwise_does_not_take_it_for_its_own_tel
 
 
 def test_a_trial_that_the_machine_failed_waits_again_and_then_fails(
-    store: Store, queue: Queue
+    store: StudyStore, queue: Queue
 ) -> None:
     claims = []
     for _ in range(3):
@@ -273,7 +275,7 @@ def test_released_attempts_are_not_deaths(queue: Queue) -> None:
 
 
 def test_a_trial_that_was_finished_since_it_was_listed_is_passed_over(
-    store: Store, study: StudyRef, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    store: StudyStore, study: StudyRef, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = store.storage.list_trials(study.id)
     train(claimed(queue))
@@ -287,7 +289,7 @@ def test_a_trial_that_was_finished_since_it_was_listed_is_passed_over(
 
 
 def test_a_claim_whose_running_was_lost_on_the_way_is_had(
-    store: Store, study: StudyRef, queue: Queue
+    store: StudyStore, study: StudyRef, queue: Queue
 ) -> None:
     """The database set it running, and its answer came to nobody: asked again it says no."""
     first = store.storage.list_trials(study.id)[0]

@@ -5,8 +5,8 @@ from sqlalchemy.exc import OperationalError
 
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.leases import Fenced, Lease, Leases
-from risexp.hpo.store.store import Store
-from risexp.hpo.trials.heartbeat import Keeper, uptime
+from risexp.hpo.store.store import StudyStore
+from risexp.hpo.trials.heartbeat import Heartbeat, uptime
 from tests.support.worker_processes import owner, until
 
 
@@ -20,7 +20,7 @@ class Clock:
 
 
 @pytest.fixture
-def leases(store: Store) -> Leases:
+def leases(store: StudyStore) -> Leases:
     return Leases(store, "a-study")
 
 
@@ -38,12 +38,12 @@ def expiry(leases: Leases) -> float:
 def test_it_renews_the_lease_while_it_is_entered(leases: Leases, lease: Lease) -> None:
     before = expiry(leases)
 
-    with Keeper(leases, lease, renew_s=0.01):
+    with Heartbeat(leases, lease, renew_s=0.01):
         until(lambda: expiry(leases) > before)
 
 
 def test_a_lease_that_is_lost_is_noticed_beside_the_training(leases: Leases, lease: Lease) -> None:
-    with Keeper(leases, lease, renew_s=0.01) as keeper:
+    with Heartbeat(leases, lease, renew_s=0.01) as keeper:
         keeper.check()
         leases.end(lease, "died")
         until(lambda: keeper.lost)
@@ -55,7 +55,7 @@ def test_a_lease_that_is_lost_is_noticed_beside_the_training(leases: Leases, lea
 def test_who_could_not_renew_for_long_asks_before_it_goes_on(leases: Leases, lease: Lease) -> None:
     """A process that was stopped and goes on knows it by the time that has passed."""
     clock = Clock()
-    keeper = Keeper(leases, lease, clock=clock)
+    keeper = Heartbeat(leases, lease, clock=clock)
     leases.end(lease, "died")
     clock.now = 50.0
     keeper.check()
@@ -69,7 +69,7 @@ def test_who_could_not_renew_for_long_asks_before_it_goes_on(leases: Leases, lea
 
 def test_a_lease_nobody_took_is_had_again_after_an_outage(leases: Leases, lease: Lease) -> None:
     clock = Clock()
-    keeper = Keeper(leases, lease, clock=clock)
+    keeper = Heartbeat(leases, lease, clock=clock)
     before = expiry(leases)
     clock.now = 500.0
 
@@ -84,7 +84,7 @@ def test_a_lease_nobody_took_is_had_again_after_an_outage(leases: Leases, lease:
 class Away(Leases):
     """Leases of a database that is away."""
 
-    def __init__(self, store: Store, asked: list[float]) -> None:
+    def __init__(self, store: StudyStore, asked: list[float]) -> None:
         super().__init__(store, "a-study")
         self._asked = asked
 
@@ -103,7 +103,7 @@ def test_a_database_that_is_away_costs_no_lease(leases: Leases, lease: Lease) ->
     """And whoever is done need not wait for it: its thread asks once, and comes again."""
     asked: list[float] = []
 
-    with Keeper(Away(leases.store, asked), lease, renew_s=0.001) as keeper:
+    with Heartbeat(Away(leases.store, asked), lease, renew_s=0.001) as keeper:
         until(lambda: len(asked) >= 2)
         keeper.check()
 
@@ -116,11 +116,11 @@ def test_a_fault_in_the_thread_is_raised_where_it_is_asked(leases: Leases, lease
     broken = leases
     broken.once = lambda: leases  # type: ignore[method-assign]
 
-    with Keeper(broken, lease, renew_s=0.001) as keeper:
+    with Heartbeat(broken, lease, renew_s=0.001) as keeper:
         until(lambda: raises(keeper))
 
 
-def raises(keeper: Keeper) -> bool:
+def raises(keeper: Heartbeat) -> bool:
     try:
         keeper.check()
     except TypeError:
@@ -130,7 +130,7 @@ def raises(keeper: Keeper) -> bool:
 
 def test_a_database_that_stays_away_ends_the_training(leases: Leases, lease: Lease) -> None:
     clock = Clock()
-    keeper = Keeper(Away(leases.store.once(), []), lease, clock=clock)
+    keeper = Heartbeat(Away(leases.store.once(), []), lease, clock=clock)
     clock.now = 51.0
 
     with pytest.raises(EnvironmentFailed, match="has not answered"):

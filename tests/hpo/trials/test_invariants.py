@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from risexp.hpo.trials.invariants import (
-    RunRecord,
+    RunSnapshot,
     State,
-    StudyRecord,
-    TrialRecord,
+    StudySnapshot,
+    TrialSnapshot,
     Violation,
     every,
     one_run_a_trial,
@@ -15,9 +15,9 @@ from risexp.hpo.trials.invariants import (
 )
 
 
-def trial(number: int, state: State = "complete", *, steps: int = 3) -> TrialRecord:
+def trial(number: int, state: State = "complete", *, steps: int = 3) -> TrialSnapshot:
     """A sound one."""
-    return TrialRecord(
+    return TrialSnapshot(
         number=number,
         slot=number,
         state=state,
@@ -30,16 +30,18 @@ def trial(number: int, state: State = "complete", *, steps: int = 3) -> TrialRec
     )
 
 
-SOUND = StudyRecord("toy", 4, (trial(0), trial(1, "pruned"), trial(2, "failed", steps=0), trial(3)))
+SOUND = StudySnapshot(
+    "toy", 4, (trial(0), trial(1, "pruned"), trial(2, "failed", steps=0), trial(3))
+)
 
 
-def having(number: int, **changes: Any) -> StudyRecord:  # noqa: ANN401 - of any field
+def having(number: int, **changes: Any) -> StudySnapshot:  # noqa: ANN401 - of any field
     """The sound study with one trial changed."""
     trials = [replace(each, **changes) if each.number == number else each for each in SOUND.trials]
     return replace(SOUND, trials=tuple(trials))
 
 
-def found(study: StudyRecord) -> list[tuple[str, int | None]]:
+def found(study: StudySnapshot) -> list[tuple[str, int | None]]:
     return [(each.rule, each.number) for each in every(study)]
 
 
@@ -68,7 +70,7 @@ def test_a_sound_study_violates_nothing() -> None:
     ],
 )
 def test_what_is_wrong_is_found_and_named(
-    study: StudyRecord, violations: list[tuple[str, int | None]]
+    study: StudySnapshot, violations: list[tuple[str, int | None]]
 ) -> None:
     assert violations == found(study)
 
@@ -81,7 +83,7 @@ def test_how_many_trials_are_missing_is_said() -> None:
 
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 RUNS = tuple(
-    RunRecord(each.number, STATUS[each.state], {("val/k_loc", 1): 1, ("val/k_loc", 2): 1})
+    RunSnapshot(each.number, STATUS[each.state], {("val/k_loc", 1): 1, ("val/k_loc", 2): 1})
     for each in SOUND.trials
 )
 
@@ -92,13 +94,13 @@ RUNS = tuple(
         (RUNS, []),
         (RUNS[1:], [0]),
         ((*RUNS, RUNS[0]), [0]),
-        ((*RUNS, RunRecord(9, "FINISHED", {})), [9]),
+        ((*RUNS, RunSnapshot(9, "FINISHED", {})), [9]),
         ((replace(RUNS[0], status="RUNNING"), *RUNS[1:]), [0]),
         ((replace(RUNS[0], rows={("val/k_loc", 1): 2}), *RUNS[1:]), [0]),
     ],
 )
 def test_every_trial_has_one_run_of_its_status_and_one_row_a_step(
-    runs: tuple[RunRecord, ...], numbers: list[int]
+    runs: tuple[RunSnapshot, ...], numbers: list[int]
 ) -> None:
     assert numbers == [each.number for each in one_run_a_trial(SOUND, runs)]
     assert {"I5"} >= {each.rule for each in one_run_a_trial(SOUND, runs)}

@@ -1,8 +1,8 @@
 from collections.abc import Callable
 
-from risexp.callbacks.run_loop import Observer, follow
+from risexp.callbacks.run_loop import Callback, run_loop
 from risexp.hpo.store.leases import Fenced
-from risexp.hpo.trials.lease_guard import Fence
+from risexp.hpo.trials.lease_guard import LeaseGuard
 from risexp.runs.outcome import Outcome
 from risexp.training.events import BatchEnded, EpochEnded, Event, RunEnded
 from tests.support.recorded_runs import Told, joint
@@ -39,10 +39,10 @@ class Writer:
 
 
 def fenced_run(held: Held, trainer: Told) -> tuple[Writer, list[Outcome], Outcome]:
-    fence, writer, recorded = Fence(held), Writer(), list[Outcome]()  # type: ignore[arg-type]
-    observers: list[Observer] = [held.pass_by, fence, fence.within(writer)]
-    record: Callable[[Outcome], None] = fence.within(recorded.append)
-    return writer, recorded, follow(trainer, observers, "toy-000", record)
+    fence, writer, recorded = LeaseGuard(held), Writer(), list[Outcome]()  # type: ignore[arg-type]
+    observers: list[Callback] = [held.pass_by, fence, fence.write_guard(writer)]
+    record: Callable[[Outcome], None] = fence.write_guard(recorded.append)
+    return writer, recorded, run_loop(trainer, observers, "toy-000", record)
 
 
 def test_a_trial_that_is_lost_stops_at_the_batch_and_writes_nothing_more() -> None:

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from risexp.errors import EnvironmentFailed
-from risexp.hpo.trials.periodic_thread import Ticker
+from risexp.hpo.trials.periodic_thread import PeriodicThread
 from tests.support.worker_processes import until
 
 
@@ -26,7 +26,7 @@ class Action:
 def test_it_ticks_beside_the_main_thread_until_it_is_left() -> None:
     action = Action(None)
 
-    with Ticker("beside", 0.001, action):
+    with PeriodicThread("beside", 0.001, action):
         until(lambda: action.ticks >= 3)
 
     ticks = action.ticks
@@ -38,7 +38,7 @@ def test_it_ticks_beside_the_main_thread_until_it_is_left() -> None:
 def test_it_waits_its_period_before_the_first_tick() -> None:
     action = Action(None)
 
-    with Ticker("beside", 60.0, action):
+    with PeriodicThread("beside", 60.0, action):
         pass
 
     assert 0 == action.ticks
@@ -47,9 +47,9 @@ def test_it_waits_its_period_before_the_first_tick() -> None:
 def test_a_machine_that_fails_does_not_end_it() -> None:
     action = Action(EnvironmentFailed("away"), EnvironmentFailed("away"), None)
 
-    with Ticker("beside", 60.0, action) as never:
+    with PeriodicThread("beside", 60.0, action) as never:
         pass
-    with Ticker("beside", 0.001, action) as ticker:
+    with PeriodicThread("beside", 0.001, action) as ticker:
         until(lambda: action.ticks >= 4)
 
     assert (None, None) == (ticker.error, never.error)
@@ -58,7 +58,7 @@ def test_a_machine_that_fails_does_not_end_it() -> None:
 def test_after_a_failure_it_ticks_sooner() -> None:
     action = Action(None, EnvironmentFailed("away"))
     waits: list[float] = []
-    ticker = Ticker("beside", 60.0, action, again_s=1.0)
+    ticker = PeriodicThread("beside", 60.0, action, again_s=1.0)
 
     class Left:
         """Says when it would tick, and lets it."""
@@ -76,7 +76,7 @@ def test_after_a_failure_it_ticks_sooner() -> None:
 def test_an_error_that_nobody_expects_ends_it_and_is_kept() -> None:
     action = Action(None, ZeroDivisionError("a fault"), None)
 
-    with Ticker("beside", 0.001, action) as ticker:
+    with PeriodicThread("beside", 0.001, action) as ticker:
         until(lambda: ticker.error is not None)
 
     assert isinstance(ticker.error, ZeroDivisionError)
@@ -85,4 +85,4 @@ def test_an_error_that_nobody_expects_ends_it_and_is_kept() -> None:
 
 @pytest.mark.parametrize("period_s", [0.5, 60.0])
 def test_it_never_ticks_later_for_having_failed(period_s: float) -> None:
-    assert Ticker("beside", period_s, Action(None))._again_s <= period_s
+    assert PeriodicThread("beside", period_s, Action(None))._again_s <= period_s

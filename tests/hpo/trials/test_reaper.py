@@ -4,16 +4,16 @@ from sqlalchemy import update
 
 from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.schema import ATTEMPTS
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.queue import Queue
-from risexp.hpo.trials.reaper import Reaper, Recovered
+from risexp.hpo.trials.reaper import ReapedTrial, Reaper
 from tests.support.worker_processes import draw, owner, queue_of, train, violations, work_here
 
 
 @pytest.fixture
-def queue(store: Store, study: StudyRef) -> Queue:
+def queue(store: StudyStore, study: StudyRef) -> Queue:
     return queue_of(store, study)
 
 
@@ -41,7 +41,7 @@ def expire(leases: Leases) -> None:
 
 
 @pytest.fixture
-def timed(store: Store, study: StudyRef) -> Timed:
+def timed(store: StudyStore, study: StudyRef) -> Timed:
     return Timed(store, study.uid)
 
 
@@ -55,13 +55,13 @@ def test_a_lease_that_lasts_is_let_be(queue: Queue, study: StudyRef, claim: Clai
 
 
 def test_a_trial_whose_lease_is_over_waits_again(
-    store: Store, study: StudyRef, queue: Queue, claim: Claim
+    store: StudyStore, study: StudyRef, queue: Queue, claim: Claim
 ) -> None:
     expire(queue.leases)
 
     found = Reaper(queue.leases, study, patience_s=0.0).look()
 
-    assert (Recovered(0, "waiting", claim.lease),) == found
+    assert (ReapedTrial(0, "waiting", claim.lease),) == found
     again = queue.claim(owner())
     assert again is not None
     assert (0, 2, {1: 0.5}) == (again.number, again.attempt, again.reports)
@@ -78,7 +78,7 @@ def test_two_reapers_give_a_trial_back_once(queue: Queue, study: StudyRef, claim
     assert 1 == queue.leases.deaths(claim.lease.trial_id)
 
 
-def test_a_trial_whose_attempts_keep_dying_fails(store: Store, study: StudyRef) -> None:
+def test_a_trial_whose_attempts_keep_dying_fails(store: StudyStore, study: StudyRef) -> None:
     queue = queue_of(store, study)
     reaper = Reaper(queue.leases, study, patience_s=0.0)
     became = []
@@ -92,7 +92,7 @@ def test_a_trial_whose_attempts_keep_dying_fails(store: Store, study: StudyRef) 
 
 
 def test_a_trial_that_was_finished_before_its_worker_died_stays_so(
-    store: Store, study: StudyRef, queue: Queue, claim: Claim
+    store: StudyStore, study: StudyRef, queue: Queue, claim: Claim
 ) -> None:
     store.storage.set_trial_state_values(claim.lease.trial_id, TrialState.COMPLETE, [0.5])
     expire(queue.leases)
@@ -104,7 +104,7 @@ def test_a_trial_that_was_finished_before_its_worker_died_stays_so(
 
 
 def test_a_trial_leased_and_not_yet_running_is_given_back(
-    store: Store, study: StudyRef, queue: Queue
+    store: StudyStore, study: StudyRef, queue: Queue
 ) -> None:
     first = store.storage.list_trials(study.id)[0]
     queue.leases.take(first.trial_id, owner(), "toy-000")
@@ -125,7 +125,7 @@ def test_a_worker_that_was_seen_to_end_loses_its_trial_at_once(
 
     found = Reaper(queue.leases, study).abandon(claim.lease.owner)
 
-    assert (Recovered(0, "waiting", claim.lease),) == found
+    assert (ReapedTrial(0, "waiting", claim.lease),) == found
     assert [other.lease] == [each.lease for each in queue.leases.look().living]
 
 

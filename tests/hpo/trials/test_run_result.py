@@ -4,8 +4,8 @@ import pytest
 
 from risexp.errors import ConfigInvalid, EnvironmentFailed, TrainingAborted
 from risexp.hpo.trials.lease_guard import fenced
-from risexp.hpo.trials.run_result import ended
-from risexp.hpo.trials.trial_result import Ending, unsound
+from risexp.hpo.trials.run_result import trial_result
+from risexp.hpo.trials.trial_result import TrialResult, unsound
 from risexp.runs.outcome import Outcome, aborted, complete, failed, pruned, signalled
 
 NAN, INF = float("nan"), float("inf")
@@ -14,17 +14,17 @@ NAN, INF = float("nan"), float("inf")
 @pytest.mark.parametrize(
     ("outcome", "ending"),
     [
-        (complete("finished", 20), Ending("complete", "finished", 3.5)),
-        (complete("early-stop", 12), Ending("complete", "early-stop", 3.5)),
-        (pruned("worse than the median"), Ending("pruned", "pruned")),
+        (complete("finished", 20), TrialResult("complete", "finished", 3.5)),
+        (complete("early-stop", 12), TrialResult("complete", "early-stop", 3.5)),
+        (pruned("worse than the median"), TrialResult("pruned", "pruned")),
         (aborted(TrainingAborted("at chance", guard="chance")), unsound("chance")),
-        (failed(ValueError("a bug")), Ending("failed", "ValueError")),
-        (failed(ConfigInvalid("no such run")), Ending("failed", "ConfigInvalid")),
+        (failed(ValueError("a bug")), TrialResult("failed", "ValueError")),
+        (failed(ConfigInvalid("no such run")), TrialResult("failed", "ConfigInvalid")),
     ],
     ids=lambda each: each.reason,
 )
-def test_a_run_ends_its_trial(outcome: Outcome, ending: Ending) -> None:
-    assert ending == ended(outcome, 3.5)
+def test_a_run_ends_its_trial(outcome: Outcome, ending: TrialResult) -> None:
+    assert ending == trial_result(outcome, 3.5)
 
 
 @pytest.mark.parametrize(
@@ -38,16 +38,16 @@ def test_a_run_ends_its_trial(outcome: Outcome, ending: Ending) -> None:
     ids=lambda each: each.reason,
 )
 def test_a_run_that_can_go_on_leaves_its_trial_open(outcome: Outcome) -> None:
-    assert ended(outcome, 3.5) is None
+    assert trial_result(outcome, 3.5) is None
 
 
 def test_a_complete_run_without_a_score_is_none() -> None:
-    assert Ending("failed", "no-score") == ended(complete("finished", 20), None)
+    assert TrialResult("failed", "no-score") == trial_result(complete("finished", 20), None)
 
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
 def test_a_score_that_is_no_finite_number_prunes_with_a_constraint(value: float) -> None:
-    assert unsound("non-finite") == ended(complete("finished", 20), value)
+    assert unsound("non-finite") == trial_result(complete("finished", 20), value)
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,4 @@ def test_an_ending_that_would_lie_cannot_be_said(
     state: str, value: float | None, constraints: dict[str, float]
 ) -> None:
     with pytest.raises(ValueError, match=r"is none|is not finite"):
-        Ending(state, "reason", value, constraints)  # type: ignore[arg-type]
+        TrialResult(state, "reason", value, constraints)  # type: ignore[arg-type]

@@ -1,17 +1,17 @@
 import pytest
 
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.trials.claim import Claim
-from risexp.hpo.trials.invariants import TrialRecord, constancy
+from risexp.hpo.trials.invariants import TrialSnapshot, constancy
 from risexp.hpo.trials.queue import Queue
-from risexp.hpo.trials.snapshot import study_record
-from risexp.hpo.trials.trial_result import Ending, unsound
+from risexp.hpo.trials.snapshot import study_snapshot
+from risexp.hpo.trials.trial_result import TrialResult, unsound
 from tests.support.worker_processes import draw, owner, queue_of
 
 
 @pytest.fixture
-def queue(store: Store, study: StudyRef) -> Queue:
+def queue(store: StudyStore, study: StudyRef) -> Queue:
     return queue_of(store, study)
 
 
@@ -21,25 +21,25 @@ def claimed(queue: Queue) -> Claim:
     return claim
 
 
-def test_a_study_is_told_as_it_is_stored(store: Store, study: StudyRef, queue: Queue) -> None:
+def test_a_study_is_told_as_it_is_stored(store: StudyStore, study: StudyRef, queue: Queue) -> None:
     first = claimed(queue)
     x, y = first.suggest(draw)
     first.release()
     first = claimed(queue)
     first.suggest(draw)
     first.report(1, 0.25)
-    first.finish(Ending("complete", "early-stop", 0.25))
+    first.finish(TrialResult("complete", "early-stop", 0.25))
     pruned = claimed(queue)
     pruned.report(1, 0.75)
     pruned.finish(unsound("collapse"))
     claimed(queue)
     end_study(store, study, "stopped")
 
-    record = study_record(store, study)
+    record = study_snapshot(store, study)
 
     assert ("toy", 4, frozenset({2, 3})) == (record.name, record.wanted, record.left)
     drawn = {"x": x, "y": y}
-    assert record.trials[0] == TrialRecord(
+    assert record.trials[0] == TrialSnapshot(
         number=0,
         slot=0,
         state="complete",
@@ -64,7 +64,7 @@ def test_a_study_is_told_as_it_is_stored(store: Store, study: StudyRef, queue: Q
 
 
 def test_parameters_that_changed_between_attempts_are_found(
-    store: Store, study: StudyRef, queue: Queue
+    store: StudyStore, study: StudyRef, queue: Queue
 ) -> None:
     claim = claimed(queue)
     claim.suggest(draw)
@@ -72,4 +72,4 @@ def test_parameters_that_changed_between_attempts_are_found(
     again = claimed(queue)
     queue.leases.record(again.lease, {"x": 0.125})
 
-    assert [0] == [each.number for each in constancy(study_record(store, study))]
+    assert [0] == [each.number for each in constancy(study_snapshot(store, study))]

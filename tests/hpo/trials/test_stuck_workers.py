@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from risexp.hpo.store.leases import Leases, Owner
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.leases import LeaseOwner, Leases
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
-from risexp.hpo.trials.stuck_workers import Overdue, is_stopped
+from risexp.hpo.trials.stuck_workers import StuckWorkers, is_stopped
 from tests.support.worker_processes import owner, until
 
 HOLDS = """
@@ -26,7 +26,7 @@ os.kill(os.getpid(), signal.SIGSTOP)
 
 
 @contextmanager
-def stopped_amid_a_write(store: Store) -> Iterator[int]:
+def stopped_amid_a_write(store: StudyStore) -> Iterator[int]:
     """A process that the system stopped amid a write to an embedded database."""
     with subprocess.Popen(  # noqa: S603 - our own interpreter and our own words
         [sys.executable, "-c", HOLDS, store.url.removeprefix("sqlite:///")],
@@ -51,7 +51,9 @@ class Time:
         return self.now
 
 
-def held(store: Store, study: StudyRef, ttl_s: float, *, trial: int = 1) -> tuple[Leases, Owner]:
+def held(
+    store: StudyStore, study: StudyRef, ttl_s: float, *, trial: int = 1
+) -> tuple[Leases, LeaseOwner]:
     """Leases of some worker, with one that lasts so long."""
     leases, me = Leases(store, study.uid, ttl_s), owner()
     assert leases.take(trial, me, "run") is not None
@@ -60,29 +62,29 @@ def held(store: Store, study: StudyRef, ttl_s: float, *, trial: int = 1) -> tupl
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_who_is_stopped_amid_a_write_is_found_though_the_database_is_locked(
-    store: Store, study: StudyRef
+    store: StudyStore, study: StudyRef
 ) -> None:
     leases, me = held(store, study, ttl_s=0.0)
 
     with stopped_amid_a_write(store) as pid:
-        assert [me.id] == Overdue(leases).look({me.id: pid})
+        assert [me.id] == StuckWorkers(leases).look({me.id: pid})
 
 
-def test_who_is_stopped_and_has_its_lease_is_left_alone(store: Store, study: StudyRef) -> None:
+def test_who_is_stopped_and_has_its_lease_is_left_alone(store: StudyStore, study: StudyRef) -> None:
     leases, me = held(store, study, ttl_s=60.0)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         process.send_signal(signal.SIGSTOP)
         until(lambda: is_stopped(process.pid))
 
-        assert [] == Overdue(leases, patience_s=0.0).look({me.id: process.pid})
+        assert [] == StuckWorkers(leases, patience_s=0.0).look({me.id: process.pid})
 
         process.kill()
 
 
-def test_who_runs_is_given_time_to_renew(store: Store, study: StudyRef) -> None:
+def test_who_runs_is_given_time_to_renew(store: StudyStore, study: StudyRef) -> None:
     leases, me = held(store, study, ttl_s=0.0)
     time = Time()
-    overdue = Overdue(leases, patience_s=30.0, clock=time)
+    overdue = StuckWorkers(leases, patience_s=30.0, clock=time)
 
     found = []
     for seconds in (0.0, 29.0, 1.0):
@@ -92,10 +94,10 @@ def test_who_runs_is_given_time_to_renew(store: Store, study: StudyRef) -> None:
     assert [[], [], [me.id]] == found
 
 
-def test_who_has_renewed_meanwhile_is_given_time_anew(store: Store, study: StudyRef) -> None:
+def test_who_has_renewed_meanwhile_is_given_time_anew(store: StudyStore, study: StudyRef) -> None:
     leases, me = held(store, study, ttl_s=0.0)
     time, pids = Time(), {me.id: os.getpid()}
-    overdue = Overdue(leases, patience_s=30.0, clock=time)
+    overdue = StuckWorkers(leases, patience_s=30.0, clock=time)
     overdue.look(pids)
     (lease,) = (each.lease for each in leases.look().living)
 
@@ -108,7 +110,7 @@ def test_who_has_renewed_meanwhile_is_given_time_anew(store: Store, study: Study
     assert ([], []) == (between, overdue.look(pids))
 
 
-def test_a_lease_that_a_reaper_took_is_over_too(store: Store, study: StudyRef) -> None:
+def test_a_lease_that_a_reaper_took_is_over_too(store: StudyStore, study: StudyRef) -> None:
     leases, me = held(store, study, ttl_s=0.0)
     (lease,) = (each.lease for each in leases.look().living)
     leases.bury(lease)
@@ -117,7 +119,7 @@ def test_a_lease_that_a_reaper_took_is_over_too(store: Store, study: StudyRef) -
 
 
 def test_only_the_last_lease_counts_and_only_one_that_was_lost(
-    store: Store, study: StudyRef
+    store: StudyStore, study: StudyRef
 ) -> None:
     leases, me = held(store, study, ttl_s=0.0)
     another = held(store, study, ttl_s=0.0, trial=2)[1]
@@ -128,10 +130,10 @@ def test_only_the_last_lease_counts_and_only_one_that_was_lost(
     assert set() == leases.over([me.id, another.id])
 
 
-def test_leases_of_others_are_not_looked_at(store: Store, study: StudyRef) -> None:
+def test_leases_of_others_are_not_looked_at(store: StudyStore, study: StudyRef) -> None:
     leases, _ = held(store, study, ttl_s=0.0)
 
-    assert [] == Overdue(leases, patience_s=0.0).look({owner().id: os.getpid()})
+    assert [] == StuckWorkers(leases, patience_s=0.0).look({owner().id: os.getpid()})
 
 
 def test_a_process_that_is_gone_is_not_stopped() -> None:

@@ -7,10 +7,10 @@ from math import inf
 import pytest
 
 from risexp.hpo.store.leases import Leases
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials.time_limits import TimeLimit, limit_of, set_limit, spent_s
-from risexp.hpo.workers.worker import Job, Result
+from risexp.hpo.workers.worker import Job, JobResult
 from risexp.runs.outcome import EndRun, Outcome, signalled
 from risexp.training.events import Event, RunStarted
 from tests.support.recorded_runs import SCORES, ended_of, joint
@@ -77,7 +77,7 @@ def test_without_a_limit_a_trial_takes_as_long_as_it_takes(limit_s: float | None
 
 
 def test_a_limit_is_kept_with_its_study_until_another_one_is_set(
-    store: Store, study: StudyRef
+    store: StudyStore, study: StudyRef
 ) -> None:
     found = []
     for seconds in (None, 90.0, 30.0, None):
@@ -88,7 +88,7 @@ def test_a_limit_is_kept_with_its_study_until_another_one_is_set(
 
 
 def test_attempts_are_timed_by_the_database_once_they_have_ended(
-    store: Store, study: StudyRef
+    store: StudyStore, study: StudyRef
 ) -> None:
     leases = Leases(store, study.uid)
     lease = leases.take(1, owner(), "run")
@@ -103,16 +103,16 @@ def test_attempts_are_timed_by_the_database_once_they_have_ended(
     assert ended.ended_at - ended.began_at + 5.0 == spent_s([shifted])
 
 
-def test_every_worker_obeys_the_limit_of_its_study(store: Store) -> None:
+def test_every_worker_obeys_the_limit_of_its_study(store: StudyStore) -> None:
     """The first attempt is released at once; the next worker learns the limit from the study."""
     study = searched(store, 1)
     set_limit(store, study, 0.0)
 
-    def train(job: Job) -> Result:
+    def train(job: Job) -> JobResult:
         if job.attempt == 1:
-            return Result(signalled(15), None)
+            return JobResult(signalled(15), None)
         outcome = told(job.limit, epochs=3, last=2)
-        return Result(outcome or DONE, 1.5)
+        return JobResult(outcome or DONE, 1.5)
 
     codes = [work(store, study, train)[0] for _ in range(2)]
 

@@ -4,11 +4,11 @@ import pytest
 from optuna.trial import TrialState
 
 from risexp.core.failpoint import POINTS, Point
-from risexp.hpo.store.leases import Owner
+from risexp.hpo.store.leases import LeaseOwner
 from risexp.hpo.store.store import open_store
 from risexp.hpo.studies.study import find_study, open_study
 from risexp.hpo.trials.reaper import Reaper
-from risexp.hpo.trials.snapshot import study_record
+from risexp.hpo.trials.snapshot import study_snapshot
 from tests.support.worker_processes import (
     NAME,
     ON_BOTH,
@@ -29,7 +29,7 @@ MAKING = ("store.foreign", "store.own")
 """Points that a store passes only once; `test_store` dies at them."""
 
 
-def live(url: str, me: Owner) -> None:
+def live(url: str, me: LeaseOwner) -> None:
     """A life that passes every point: open, train, release, and reap those who are gone."""
     store = open_store(url)
     study = open_study(store, plan(5))
@@ -62,7 +62,7 @@ def test_whoever_dies_there_costs_nothing(url: str, point: Point) -> None:
         bury_all(store, study)
         work_here(store, study)
         assert [] == violations(store, study)
-        states = [each.state for each in study_record(store, study).trials]
+        states = [each.state for each in study_snapshot(store, study).trials]
         # Only a life that comes as far as that has seen a trial's attempts used up.
         failed = 1 if point == "reap.adopted" else 0
         assert ["complete"] * (5 - failed) + ["failed"] * failed == sorted(states)

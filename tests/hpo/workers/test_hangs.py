@@ -3,10 +3,10 @@
 import pytest
 
 from risexp.errors import EnvironmentFailed
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.studies.table import study_table
-from risexp.hpo.workers.worker import Job, Result
+from risexp.hpo.workers.worker import Job, JobResult
 from tests.support.toy_workers import CHARTER, DONE, attempts, reasons, searched, states, toy, work
 
 
@@ -17,20 +17,20 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def study(store: Store) -> StudyRef:
+def study(store: StudyStore) -> StudyRef:
     return searched(store, 3)
 
 
 def test_whoever_hangs_gives_its_trial_back_and_writes_no_more(
-    store: Store, study: StudyRef
+    store: StudyStore, study: StudyRef
 ) -> None:
     quiet: list[bool] = []
 
-    def hang(job: Job) -> Result:
+    def hang(job: Job) -> JobResult:
         if job.attempt == 1 and job.number == 0:
             job.hung()
-            job.fence.within(lambda _: quiet.append(False))("a word")
-        return Result(DONE, 1.5)
+            job.fence.write_guard(lambda _: quiet.append(False))("a word")
+        return JobResult(DONE, 1.5)
 
     code, said = work(store, study, hang)
 
@@ -42,12 +42,12 @@ def test_whoever_hangs_gives_its_trial_back_and_writes_no_more(
     assert any("has lost its lease" in each for each in said)
 
 
-def test_a_trial_that_always_hangs_fails_and_says_so(store: Store) -> None:
+def test_a_trial_that_always_hangs_fails_and_says_so(store: StudyStore) -> None:
     study = searched(store, 1)
 
-    def hang(job: Job) -> Result:
+    def hang(job: Job) -> JobResult:
         job.hung()
-        return Result(DONE, 1.5)
+        return JobResult(DONE, 1.5)
 
     work(store, study, hang)
 
@@ -57,11 +57,11 @@ def test_a_trial_that_always_hangs_fails_and_says_so(store: Store) -> None:
     assert ("failed", "hung") == (row.state, row.reason)
 
 
-def test_a_trial_of_which_one_attempt_hung_and_others_died_used_them_up(store: Store) -> None:
+def test_a_trial_of_which_one_attempt_hung_and_others_died_used_them_up(store: StudyStore) -> None:
     study = searched(store, 1)
     away = EnvironmentFailed("the disk is full")
 
-    def end(job: Job) -> Result:
+    def end(job: Job) -> JobResult:
         if job.attempt == 2:
             job.hung()
         raise away
@@ -72,13 +72,13 @@ def test_a_trial_of_which_one_attempt_hung_and_others_died_used_them_up(store: S
     assert ["attempts"] == reasons(store, study)
 
 
-def test_a_trial_that_waits_after_it_hung_says_so_until_it_ends(store: Store) -> None:
+def test_a_trial_that_waits_after_it_hung_says_so_until_it_ends(store: StudyStore) -> None:
     study = searched(store, 1)
 
-    def end(job: Job) -> Result:
+    def end(job: Job) -> JobResult:
         job.hung()
         end_study(store, study, "enough")
-        return Result(DONE, 1.5)
+        return JobResult(DONE, 1.5)
 
     work(store, study, end)
     (waiting,) = study_table(store, study, CHARTER.space).trials

@@ -12,7 +12,7 @@ import pytest
 
 from risexp import __version__
 from risexp.callbacks.watchdog import HUNG
-from risexp.hpo.workers.pool import Crew, Death, Post, end_with_crew
+from risexp.hpo.workers.pool import WorkerDeath, WorkerPool, WorkerSpec, end_with_parent
 from tests.support.worker_processes import until
 
 PYTHON = (sys.executable, "-u", "-c")
@@ -38,16 +38,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "studies" / "toy"
 
 
-def post(folder: Path, program: str, *words: str, index: int = 0, **environment: str) -> Post:
-    return Post(
+def post(folder: Path, program: str, *words: str, index: int = 0, **environment: str) -> WorkerSpec:
+    return WorkerSpec(
         index, [program, *words], environment, folder / f"worker-{index}.log", program=PYTHON
     )
 
 
 @contextmanager
-def at_work(posts: Sequence[Post], crashes: int = 3) -> Iterator[Crew]:
+def at_work(posts: Sequence[WorkerSpec], crashes: int = 3) -> Iterator[WorkerPool]:
     """A crew, of whom nobody is left."""
-    crew = Crew(posts, crashes)
+    crew = WorkerPool(posts, crashes)
     crew.start()
     try:
         yield crew
@@ -55,13 +55,13 @@ def at_work(posts: Sequence[Post], crashes: int = 3) -> Iterator[Crew]:
         crew.end(0.0)
 
 
-def said(post: Post) -> list[str]:
+def said(post: WorkerSpec) -> list[str]:
     return post.log.read_text("utf-8").splitlines()
 
 
-def deaths(crew: Crew) -> list[Death]:
+def deaths(crew: WorkerPool) -> list[WorkerDeath]:
     """Those of the next look that sees any."""
-    found: list[Death] = []
+    found: list[WorkerDeath] = []
 
     def seen() -> bool:
         found.extend(crew.look())
@@ -71,9 +71,9 @@ def deaths(crew: Crew) -> list[Death]:
     return found
 
 
-def all_deaths(crew: Crew) -> list[Death]:
+def all_deaths(crew: WorkerPool) -> list[WorkerDeath]:
     """Those that are seen until everybody is away."""
-    found: list[Death] = []
+    found: list[WorkerDeath] = []
 
     def away() -> bool:
         found.extend(crew.look())
@@ -84,7 +84,7 @@ def all_deaths(crew: Crew) -> list[Death]:
 
 
 def test_a_worker_is_this_program(folder: Path) -> None:
-    version = Post(0, ["--version"], {}, folder / "worker-0.log")
+    version = WorkerSpec(0, ["--version"], {}, folder / "worker-0.log")
     with at_work([version]) as crew:
         assert [] == all_deaths(crew)
         assert not crew.gave_up
@@ -109,7 +109,7 @@ def test_workers_have_their_own_environment_and_logs(
 def test_whoever_leaves_by_itself_is_no_death_and_stays_away(folder: Path, code: int) -> None:
     with at_work([post(folder, f"raise SystemExit({code})")]) as crew:
         assert [] == all_deaths(crew)
-        crew.again()
+        crew.restart_dead()
 
         assert () == crew.pids
         assert not crew.gave_up
@@ -125,10 +125,10 @@ def test_the_dead_are_told_once_and_started_again(folder: Path) -> None:
 
         assert [other] == list(crew.pids)
         assert [] == crew.look()
-        assert Death(0, victim, -signal.SIGKILL, killed.log) == death
+        assert WorkerDeath(0, victim, -signal.SIGKILL, killed.log) == death
         assert f"worker 0 (process {victim}) died of SIGKILL: see {killed.log}" == death.sentence()
 
-        crew.again()
+        crew.restart_dead()
 
         heir, still = crew.pids
         assert (other, True) == (still, heir != victim)
@@ -145,7 +145,7 @@ def test_an_exit_code_is_said(folder: Path) -> None:
 def test_whoever_hung_and_ended_itself_is_said_to_have(folder: Path) -> None:
     with at_work([post(folder, f"raise SystemExit({HUNG})")]) as crew:
         (death,) = deaths(crew)
-        crew.again()
+        crew.restart_dead()
 
         assert 1 == len(crew.pids)
 
@@ -171,7 +171,7 @@ def test_whoever_always_dies_is_given_up_after_three_deaths(folder: Path) -> Non
         for _ in range(3):
             assert not crew.gave_up or crew.pids == ()
             deaths(crew)
-            crew.again()
+            crew.restart_dead()
 
         assert () == crew.pids
         assert crew.gave_up
@@ -184,7 +184,7 @@ def test_deaths_before_a_finished_trial_do_not_count(folder: Path) -> None:
         for _ in range(4):
             deaths(crew)
             crew.progressed()
-            crew.again()
+            crew.restart_dead()
 
         assert 1 == len(crew.pids)
 
@@ -201,10 +201,10 @@ def test_everybody_is_asked_and_nobody_started_again(folder: Path) -> None:
     with at_work(posts) as crew:
         until(lambda: all(said(each) for each in posts))
 
-        crew.ask()
+        crew.terminate()
 
         assert [] == all_deaths(crew)
-        crew.again()
+        crew.restart_dead()
         assert () == crew.pids
 
 
@@ -213,7 +213,7 @@ def test_whoever_is_asked_before_it_can_listen_is_no_death(folder: Path) -> None
     with at_work([waiting]) as crew:
         until(lambda: bool(said(waiting)))
 
-        crew.ask()
+        crew.terminate()
 
         assert [] == all_deaths(crew)
 
@@ -232,7 +232,7 @@ def test_whoever_does_not_end_is_killed_once_patience_is_over(folder: Path) -> N
     stubborn = post(folder, STUBBORN)
     with at_work([stubborn]) as crew:
         until(lambda: bool(said(stubborn)))
-        crew.ask()
+        crew.terminate()
         until(lambda: said(stubborn) == ["here", "asked"])
 
         crew.end(0.0)
@@ -249,7 +249,7 @@ def test_a_worker_hears_no_signal_of_its_crew_s_terminal(folder: Path) -> None:
 def test_the_end_of_the_pipe_asks_the_worker_to_end() -> None:
     reading, writing = os.pipe()
     ended: list[str] = []
-    watcher = end_with_crew(reading, lambda: ended.append("asked"))
+    watcher = end_with_parent(reading, lambda: ended.append("asked"))
     os.write(writing, b"what is written says nothing")
     assert watcher.is_alive()
 

@@ -6,11 +6,11 @@ from multiprocessing.context import ForkServerProcess
 
 import pytest
 
-from risexp.hpo.store.leases import TTL_S, Owner
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.leases import TTL_S, LeaseOwner
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, open_study
 from risexp.hpo.trials.reaper import Reaper
-from risexp.hpo.trials.snapshot import study_record
+from risexp.hpo.trials.snapshot import study_snapshot
 from tests.support.worker_processes import (
     begun,
     exit_codes,
@@ -36,14 +36,16 @@ def test_four_workers_do_forty_trials_each_once(url: str) -> None:
         assert [] == violations(store, study)
         attempts = begun(store, study)
         assert [*range(40)] == sorted(int(each.run_id.removeprefix("toy-")) for each in attempts)
-        assert {"complete"} == {each.state for each in study_record(store, study).trials}
+        assert {"complete"} == {each.state for each in study_snapshot(store, study).trials}
         assert {each.id for each in owners} >= {each.lease.owner for each in attempts}
 
 
 class Storm:
     """Kills workers that are at work and starts others, as a supervisor that sees them end."""
 
-    def __init__(self, store: Store, study: StudyRef, workers: int, ttl_s: float = TTL_S) -> None:
+    def __init__(
+        self, store: StudyStore, study: StudyRef, workers: int, ttl_s: float = TTL_S
+    ) -> None:
         self._store = store
         self._leases = queue_of(store, study, ttl_s).leases
         self._reaper = Reaper(self._leases, study, most_deaths=10**6)
@@ -80,18 +82,20 @@ class Storm:
         return exit_codes(*self._alive.values(), limit_s=200.0)
 
     def _start(self) -> None:
-        me: Owner = owner()
+        me: LeaseOwner = owner()
         self._alive[me.id] = start(work, self._store.url, me, self._ttl_s, self._pace_s)
 
 
-def rage(store: Store, trials: int, workers: int, deaths: int, ttl_s: float, *, seen: bool) -> None:
+def rage(
+    store: StudyStore, trials: int, workers: int, deaths: int, ttl_s: float, *, seen: bool
+) -> None:
     study = open_study(store, plan(trials))
     storm = Storm(store, study, workers, ttl_s)
     for _ in range(deaths):
         until(lambda: storm.kill(seen=seen))
 
     assert [0] * workers == storm.over()
-    record = study_record(store, study)
+    record = study_snapshot(store, study)
     assert [] == violations(store, study)
     assert ["complete"] * trials == [each.state for each in record.trials]
     attempts = begun(store, study)

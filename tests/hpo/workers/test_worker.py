@@ -9,12 +9,12 @@ from risexp.errors import EnvironmentFailed, TrainingAborted
 from risexp.hpo.search.distributions import stored
 from risexp.hpo.search.pruning_callback import HEARING
 from risexp.hpo.store.leases import Leases
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.trials.lease_guard import fenced
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.workers import worker as module
-from risexp.hpo.workers.worker import Job, Result, Worker
+from risexp.hpo.workers.worker import Job, JobResult, Worker
 from risexp.runs.outcome import EndRun, aborted, complete, pruned, signalled
 from risexp.training.events import EpochEnded, RunStarted
 from tests.support.spaces import charter, planted
@@ -41,11 +41,11 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def study(store: Store) -> StudyRef:
+def study(store: StudyStore) -> StudyRef:
     return searched(store, 3)
 
 
-def test_every_trial_is_trained_once_and_told(store: Store, study: StudyRef) -> None:
+def test_every_trial_is_trained_once_and_told(store: StudyStore, study: StudyRef) -> None:
     train = toy()
 
     code, _ = work(store, study, train)
@@ -59,7 +59,7 @@ def test_every_trial_is_trained_once_and_told(store: Store, study: StudyRef) -> 
 
 
 def test_trial_zero_is_the_base_and_others_are_what_was_drawn(
-    store: Store, study: StudyRef
+    store: StudyStore, study: StudyRef
 ) -> None:
     train = toy()
 
@@ -76,16 +76,16 @@ def test_trial_zero_is_the_base_and_others_are_what_was_drawn(
 @pytest.mark.parametrize(
     ("ending", "state", "reason"),
     [
-        (Result(complete("early-stop", 2), 0.5), "complete", "early-stop"),
-        (Result(DONE, None), "failed", "no-score"),
-        (Result(DONE, float("nan")), "pruned", "non-finite"),
+        (JobResult(complete("early-stop", 2), 0.5), "complete", "early-stop"),
+        (JobResult(DONE, None), "failed", "no-score"),
+        (JobResult(DONE, float("nan")), "pruned", "non-finite"),
         (pruned("it was worse"), "pruned", "pruned"),
         (aborted(TrainingAborted("it counts nothing", guard="chance")), "pruned", "chance"),
         (ZeroDivisionError("no scenes"), "failed", "ZeroDivisionError"),
     ],
 )
 def test_the_study_is_told_how_a_run_ended(
-    store: Store, ending: object, state: str, reason: str
+    store: StudyStore, ending: object, state: str, reason: str
 ) -> None:
     study = searched(store, 1)
 
@@ -96,7 +96,7 @@ def test_the_study_is_told_how_a_run_ended(
     assert [reason] == reasons(store, study)
 
 
-def test_a_guard_leaves_a_constraint_and_a_pruner_none(store: Store) -> None:
+def test_a_guard_leaves_a_constraint_and_a_pruner_none(store: StudyStore) -> None:
     study = searched(store, 2)
     fault = aborted(TrainingAborted("it counts nothing", guard="chance"))
 
@@ -106,7 +106,7 @@ def test_a_guard_leaves_a_constraint_and_a_pruner_none(store: Store) -> None:
     assert [{}, {"chance": 1.0}] == [dict(each.constraints) for each in found]
 
 
-def test_an_error_fails_one_trial_and_says_where(store: Store, study: StudyRef) -> None:
+def test_an_error_fails_one_trial_and_says_where(store: StudyStore, study: StudyRef) -> None:
     code, said = work(store, study, toy(ZeroDivisionError("no scenes")))
 
     assert 0 == code
@@ -115,7 +115,7 @@ def test_an_error_fails_one_trial_and_says_where(store: Store, study: StudyRef) 
     assert any("Traceback" in each for each in said)
 
 
-def test_values_that_are_no_run_fail_their_trial_alone(store: Store) -> None:
+def test_values_that_are_no_run_fail_their_trial_alone(store: StudyStore) -> None:
     """Each value is allowed by the space, and together they are no configuration."""
     clash = {"training.batch": {"kind": "choice", "options": [64, 48]}}
     odd = charter(planted(clash, base="smoke", fixed={"training.accumulation": 64}))
@@ -133,12 +133,12 @@ def test_values_that_are_no_run_fail_their_trial_alone(store: Store) -> None:
 
 
 def test_whoever_lost_its_lease_writes_nothing_and_takes_another_trial(
-    store: Store, study: StudyRef
+    store: StudyStore, study: StudyRef
 ) -> None:
     train = toy(fenced("another worker has it"))
     before: list[object] = []
 
-    def lose(job: Job) -> Result:
+    def lose(job: Job) -> JobResult:
         if not train.jobs:
             (held,) = Leases(store, study.uid).look().living
             Reaper(Leases(store, study.uid), study).abandon(held.lease.owner)
@@ -155,19 +155,19 @@ def test_whoever_lost_its_lease_writes_nothing_and_takes_another_trial(
     assert ["complete"] * 3 == states(store, study)
 
 
-def test_a_late_ending_of_a_lost_trial_is_not_told(store: Store, study: StudyRef) -> None:
+def test_a_late_ending_of_a_lost_trial_is_not_told(store: StudyStore, study: StudyRef) -> None:
     """It says that it is complete, and does not know that somebody else has the trial."""
     first = True
 
-    def late(_job: Job) -> Result:
+    def late(_job: Job) -> JobResult:
         nonlocal first
         if first:
             first = False
             leases = Leases(store, study.uid)
             (held,) = leases.look().living
             Reaper(leases, study).abandon(held.lease.owner)
-            return Result(DONE, 99.0)
-        return Result(DONE, 1.0)
+            return JobResult(DONE, 99.0)
+        return JobResult(DONE, 1.0)
 
     code, said = work(store, study, late)
 
@@ -176,7 +176,7 @@ def test_a_late_ending_of_a_lost_trial_is_not_told(store: Store, study: StudyRef
     assert any("another worker goes on" in each for each in said)
 
 
-def test_a_trial_whose_machine_failed_counts_a_death_each_time(store: Store) -> None:
+def test_a_trial_whose_machine_failed_counts_a_death_each_time(store: StudyStore) -> None:
     study = searched(store, 2)
     full = EnvironmentFailed("cannot write: no space left on device")
 
@@ -187,7 +187,9 @@ def test_a_trial_whose_machine_failed_counts_a_death_each_time(store: Store) -> 
     assert ["died"] * 3 == [each.ended for each in attempts(store, study)][:3]
 
 
-def test_a_worker_takes_no_trial_of_a_study_that_has_ended(store: Store, study: StudyRef) -> None:
+def test_a_worker_takes_no_trial_of_a_study_that_has_ended(
+    store: StudyStore, study: StudyRef
+) -> None:
     end_study(store, study, "stopped by hand")
     train = toy()
 
@@ -198,17 +200,17 @@ def test_a_worker_takes_no_trial_of_a_study_that_has_ended(store: Store, study: 
 
 
 def test_a_study_that_ends_meanwhile_gets_its_trial_back_at_the_end_of_an_epoch(
-    store: Store, study: StudyRef
+    store: StudyStore, study: StudyRef
 ) -> None:
     epoch = epochs_of(small_trainer())[0]
 
-    def ends(job: Job) -> Result:
+    def ends(job: Job) -> JobResult:
         job.stopping(epoch)
         end_study(store, study, "12 s are over")
         job.stopping(RunStarted("toy-000", 3, 0, 4))
         with pytest.raises(EndRun) as stop:
             job.stopping(epoch)
-        return Result(stop.value.outcome, None)
+        return JobResult(stop.value.outcome, None)
 
     code, said = work(store, study, ends)
 
@@ -218,18 +220,18 @@ def test_a_study_that_ends_meanwhile_gets_its_trial_back_at_the_end_of_an_epoch(
     assert "study toy ended: 12 s are over" == said[-1]
 
 
-def test_how_a_trial_was_heard_is_added_up_over_its_attempts(store: Store) -> None:
+def test_how_a_trial_was_heard_is_added_up_over_its_attempts(store: StudyStore) -> None:
     study = searched(store, 1)
     first, second, third = epochs_of(small_trainer())
 
-    def heard(job: Job) -> Result:
+    def heard(job: Job) -> JobResult:
         job.hearing(RunStarted(job.run_id, 3, 0, 4))
         if job.attempt == 1:
             listen(job, first)
             listen(job, second)
-            return Result(signalled(signal.SIGTERM), None)
+            return JobResult(signalled(signal.SIGTERM), None)
         listen(job, third)
-        return Result(DONE, third.scores["k_loc"])
+        return JobResult(DONE, third.scores["k_loc"])
 
     work(store, study, heard)
     work(store, study, heard)
@@ -246,7 +248,7 @@ def listen(job: Job, epoch: EpochEnded) -> None:
 
 
 def test_a_worker_waits_for_a_trial_that_somebody_else_may_give_back(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_POLL_S", 0.01)
     study = searched(store, 1)
@@ -258,9 +260,9 @@ def test_a_worker_waits_for_a_trial_that_somebody_else_may_give_back(
 
     waiter = Thread(target=waits)
 
-    def given_back_late(_job: Job) -> Result:
+    def given_back_late(_job: Job) -> JobResult:
         waiter.start()
-        return Result(signalled(signal.SIGTERM), None)
+        return JobResult(signalled(signal.SIGTERM), None)
 
     code, _ = work(store, study, given_back_late)
     waiter.join(60.0)

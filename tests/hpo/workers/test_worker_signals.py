@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
-from risexp.hpo.store.store import Store
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
-from risexp.hpo.workers.worker import Result
+from risexp.hpo.workers.worker import JobResult
 from risexp.runs.outcome import signalled
 from tests.support.toy_workers import DONE, attempts, searched, states, toy, work
 
@@ -18,15 +18,15 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def study(store: Store) -> StudyRef:
+def study(store: StudyStore) -> StudyRef:
     return searched(store, 3)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
 def test_a_signal_gives_the_trial_back_and_ends_the_worker(
-    store: Store, study: StudyRef, number: int, code: int
+    store: StudyStore, study: StudyRef, number: int, code: int
 ) -> None:
-    train = toy(Result(DONE, 1.0), signalled(number))
+    train = toy(JobResult(DONE, 1.0), signalled(number))
 
     left, _ = work(store, study, train)
 
@@ -35,7 +35,7 @@ def test_a_signal_gives_the_trial_back_and_ends_the_worker(
     assert ["finished", "released"] == [each.ended for each in attempts(store, study)]
 
 
-def test_a_released_trial_goes_on_as_the_next_attempt(store: Store, study: StudyRef) -> None:
+def test_a_released_trial_goes_on_as_the_next_attempt(store: StudyStore, study: StudyRef) -> None:
     work(store, study, toy(signalled(signal.SIGTERM)))
     train = toy()
 
@@ -49,7 +49,7 @@ class Leaves(BaseException):
     """A signal that comes while nothing is trained."""
 
 
-def test_a_signal_between_trainings_is_no_death(store: Store, study: StudyRef) -> None:
+def test_a_signal_between_trainings_is_no_death(store: StudyStore, study: StudyRef) -> None:
     with pytest.raises(Leaves):
         work(store, study, toy(Leaves()))
 

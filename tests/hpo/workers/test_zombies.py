@@ -10,13 +10,13 @@ from multiprocessing.context import ForkServerProcess
 import pytest
 
 from risexp.core.failpoint import Point
-from risexp.hpo.store.leases import Attempt, Fenced, Leases, Owner
-from risexp.hpo.store.store import Store, open_store
+from risexp.hpo.store.leases import Attempt, Fenced, LeaseOwner, Leases
+from risexp.hpo.store.store import StudyStore, open_store
 from risexp.hpo.studies.study import StudyRef, find_study, open_study
-from risexp.hpo.trials.heartbeat import Keeper
+from risexp.hpo.trials.heartbeat import Heartbeat
 from risexp.hpo.trials.reaper import Reaper
-from risexp.hpo.trials.snapshot import study_record
-from risexp.hpo.trials.trial_result import Ending
+from risexp.hpo.trials.snapshot import study_snapshot
+from risexp.hpo.trials.trial_result import TrialResult
 from tests.support.worker_processes import (
     NAME,
     ON_BOTH,
@@ -52,7 +52,7 @@ POINTS: dict[Point, int] = {
 would tell is told already."""
 
 
-def haunt(url: str, me: Owner) -> None:
+def haunt(url: str, me: LeaseOwner) -> None:
     """A worker of one trial."""
     store = open_store(url)
     claim = queue_of(store, find_study(store, NAME)).claim(me)
@@ -63,7 +63,7 @@ def haunt(url: str, me: Owner) -> None:
             sys.exit(FENCED)
 
 
-def haunt_releasing(url: str, me: Owner) -> None:
+def haunt_releasing(url: str, me: LeaseOwner) -> None:
     """A worker whom a signal asks to give its trial back."""
     store = open_store(url)
     claim = queue_of(store, find_study(store, NAME)).claim(me)
@@ -75,14 +75,14 @@ def haunt_releasing(url: str, me: Owner) -> None:
         sys.exit(FENCED)
 
 
-def haunt_kept(url: str, me: Owner, ttl_s: float) -> None:
+def haunt_kept(url: str, me: LeaseOwner, ttl_s: float) -> None:
     """A worker that asks its keeper before each step, as a training does at each batch."""
     store = open_store(url)
     queue = queue_of(store, find_study(store, NAME), ttl_s)
     claim = queue.claim(me)
     assert claim is not None
     # Not so often that the keeper is likely to be stopped amid a write, with the database's lock.
-    with Keeper(queue.leases, claim.lease, renew_s=ttl_s / 2.0) as keeper:
+    with Heartbeat(queue.leases, claim.lease, renew_s=ttl_s / 2.0) as keeper:
         drawn = claim.suggest(draw)
         for step in range(1, STEPS + 1):
             try:
@@ -90,16 +90,18 @@ def haunt_kept(url: str, me: Owner, ttl_s: float) -> None:
             except Fenced:
                 sys.exit(FENCED)
             claim.report(step, score(drawn, step))
-        claim.finish(Ending("complete", "finished", score(drawn, STEPS)))
+        claim.finish(TrialResult("complete", "finished", score(drawn, STEPS)))
 
 
-def haunting(point: Point) -> Callable[[str, Owner], None]:
+def haunting(point: Point) -> Callable[[str, LeaseOwner], None]:
     """A worker that passes that point."""
     return haunt_releasing if point.startswith("release") else haunt
 
 
 @contextmanager
-def stopped(url: str, point: Point, *call: object) -> Iterator[tuple[Owner, ForkServerProcess]]:
+def stopped(
+    url: str, point: Point, *call: object
+) -> Iterator[tuple[LeaseOwner, ForkServerProcess]]:
     """A worker that has stopped at a point."""
     me = owner()
     process = start(call[0], url, me, *call[1:], stop=point)  # type: ignore[arg-type]
@@ -117,9 +119,9 @@ def goes_on(process: ForkServerProcess) -> int | None:
     return exit_codes(process)[0]
 
 
-def told(store: Store, study: StudyRef) -> tuple[object, list[Attempt]]:
+def told(store: StudyStore, study: StudyRef) -> tuple[object, list[Attempt]]:
     """All that is stored of a study."""
-    return study_record(store, study), Leases(store, study.uid).attempts()
+    return study_snapshot(store, study), Leases(store, study.uid).attempts()
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -157,7 +159,7 @@ def test_whoever_goes_on_while_its_heir_works_does_no_harm(url: str, point: Poin
                     train(heir)
             else:
                 train(heir)
-        record = study_record(store, study)
+        record = study_snapshot(store, study)
         assert [] == violations(store, study)
         assert score(drawn, STEPS) == record.trials[0].value
         assert set(range(1, STEPS + 1)) == set(record.trials[0].reports)

@@ -29,7 +29,7 @@ _SINGLE_CALLS = 10
 
 
 @dataclass(frozen=True)
-class Level:
+class SnrLevel:
     """The scenes of one SNR: the same as of every other, but for the power of their noise."""
 
     snr_db: float
@@ -82,7 +82,7 @@ class AccuracyTable:
     config: RunConfig
     split: Split
     scenes_per_snr: int
-    levels: tuple[Level, ...]
+    levels: tuple[SnrLevel, ...]
     """Ascending in SNR."""
     rows: Mapping[str, AccuracyRow]
     """By the name of the method."""
@@ -169,7 +169,7 @@ def batch_ms(method: Method, scenes: Scenes, calls: int = 3) -> float:
     return 1e3 * min(_timed(method, scenes)[1] for _ in range(calls)) / len(scenes)
 
 
-def over_crb_db(scores: SceneScores, level: Level) -> Axes:
+def over_crb_db(scores: SceneScores, level: SnrLevel) -> Axes:
     """20 log10 of median error over median error at the bound, matched sources only."""
     matched = scores.matching.matched
     if not bool(matched.any()):
@@ -222,9 +222,9 @@ class _Answers:
 
 def _measure(
     draw: _Draw, methods: Mapping[str, Method], advance: Callable[[int], None]
-) -> tuple[Level, dict[str, _Answers]]:
+) -> tuple[SnrLevel, dict[str, _Answers]]:
     """What one SNR allows, and every method's answers to it."""
-    seen: list[Level] = []
+    seen: list[SnrLevel] = []
     scores: dict[str, list[SceneScores]] = {name: [] for name in methods}
     seconds = dict.fromkeys(methods, 0.0)
     for scenes in draw.batches():
@@ -249,20 +249,20 @@ def _timed(method: Method, scenes: Scenes) -> tuple[SceneScores, float]:
     return score_scenes(estimate, scenes.truth), seconds
 
 
-def _level(draw: _Draw, scenes: Scenes) -> Level:
+def _level(draw: _Draw, scenes: Scenes) -> SnrLevel:
     physics = draw.config.physics
     known = references(physics, draw.config.data, scenes)
-    return Level(draw.snr_db, known, source_snr_db(panel_of(physics), scenes))
+    return SnrLevel(draw.snr_db, known, source_snr_db(panel_of(physics), scenes))
 
 
-def _joined(parts: Sequence[Level]) -> Level:
+def _joined(parts: Sequence[SnrLevel]) -> SnrLevel:
     """One level from its batches."""
     columns = zip(*(vars(part.references).values() for part in parts), strict=True)
     together = References(*(torch.cat(column) for column in columns))
-    return Level(parts[0].snr_db, together, torch.cat([part.source_snr_db for part in parts]))
+    return SnrLevel(parts[0].snr_db, together, torch.cat([part.source_snr_db for part in parts]))
 
 
-def _row(levels: Sequence[Level], answers: Sequence[_Answers], ms_single: float) -> AccuracyRow:
+def _row(levels: Sequence[SnrLevel], answers: Sequence[_Answers], ms_single: float) -> AccuracyRow:
     scores = tuple(answer.scores for answer in answers)
     by_level, over_all = bootstrap_jointly(scores)
     over = tuple(over_crb_db(each, level) for each, level in zip(scores, levels, strict=True))

@@ -3,7 +3,12 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from risexp.app.benchmark.robustness.measure import SPLIT, Answers, Outcome, RobustnessTable
+from risexp.app.benchmark.robustness.measure import (
+    SPLIT,
+    MethodAnswers,
+    RobustnessRow,
+    RobustnessTable,
+)
 from risexp.evaluation.intervals import Interval
 
 Number = float | None
@@ -48,7 +53,7 @@ def records(table: RobustnessTable) -> Iterator[dict[str, float | str | None]]:
                 }
 
 
-def _scenario(outcome: Outcome) -> dict[str, Any]:
+def _scenario(outcome: RobustnessRow) -> dict[str, Any]:
     scenario = outcome.scenario
     return {
         "about": scenario.about,
@@ -62,7 +67,7 @@ def _scenario(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _levels(outcome: Outcome) -> dict[str, Any]:
+def _levels(outcome: RobustnessRow) -> dict[str, Any]:
     return {
         level: {
             method: _answers(answers) | {"found_by_range": outcome.found_by_range(level, method)}
@@ -72,7 +77,7 @@ def _levels(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _answers(answers: Answers) -> dict[str, Any]:
+def _answers(answers: MethodAnswers) -> dict[str, Any]:
     """Scores with their intervals; losses are null where nothing is disturbed."""
     lost = answers.lost
     return {
@@ -84,7 +89,7 @@ def _answers(answers: Answers) -> dict[str, Any]:
     }
 
 
-def _flat(answers: Answers) -> dict[str, Number]:
+def _flat(answers: MethodAnswers) -> dict[str, Number]:
     """Each score and each loss with the ends of its interval beside it."""
     scores = _with_ends(answers.interval)
     if answers.lost is None:

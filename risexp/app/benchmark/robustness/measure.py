@@ -30,7 +30,7 @@ RANGE_EDGES_M: Final = (0.0, 1.0, 2.0, 4.0, float("inf"))
 
 
 @dataclass(frozen=True)
-class Answers:
+class MethodAnswers:
     """One method's answers to the scenes of one level."""
 
     scores: SceneScores
@@ -43,7 +43,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RobustnessRow:
     """A scenario at one SNR."""
 
     name: str
@@ -51,7 +51,7 @@ class Outcome:
     snr_db: float
     range_m: Tensor
     """(B, K_MAX) of the sources; absent ones NaN."""
-    answers: Mapping[str, Mapping[str, Answers]]
+    answers: Mapping[str, Mapping[str, MethodAnswers]]
     """By level and method."""
 
     def found_by_range(self, level: str, method: str) -> dict[str, float]:
@@ -77,7 +77,7 @@ class RobustnessTable:
     scenes: int
     methods: tuple[str, ...]
     snr_db: tuple[float, ...]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[RobustnessRow, ...]
     """Scenario by scenario, each by its SNRs."""
 
 
@@ -136,7 +136,7 @@ def _outcome(
     snr_db: float,
     scenes: int,
     advance: Callable[[int], None],
-) -> Outcome:
+) -> RobustnessRow:
     receivers = {level.name: build(level.receiver) for level in scenario.levels}
     ranges: list[Tensor] = []
     given: _Given = {
@@ -148,7 +148,7 @@ def _outcome(
             methods = receivers[level.name]
             _answer(level.disturb(batch), methods, given[level.name])
             advance(len(batch) * len(methods))
-    return Outcome(name, scenario, snr_db, torch.cat(ranges), _compared(scenario, given))
+    return RobustnessRow(name, scenario, snr_db, torch.cat(ranges), _compared(scenario, given))
 
 
 def _answer(
@@ -171,7 +171,7 @@ def without_broken(estimate: Estimate) -> tuple[Estimate, int]:
     return replace(kept, count=estimate.count * ~broken), int(broken.sum())
 
 
-def _compared(scenario: Scenario, given: _Given) -> dict[str, dict[str, Answers]]:
+def _compared(scenario: Scenario, given: _Given) -> dict[str, dict[str, MethodAnswers]]:
     """Every level's scores beside the undisturbed ones."""
     scores = {
         level: {method: join_scores([each for each, _ in parts]) for method, parts in of.items()}
@@ -180,7 +180,7 @@ def _compared(scenario: Scenario, given: _Given) -> dict[str, dict[str, Answers]
     calm = scores[scenario.undisturbed]
     return {
         level: {
-            method: Answers(
+            method: MethodAnswers(
                 scores=own,
                 interval=bootstrap(own),
                 lost=None if level == scenario.undisturbed else paired(calm[method], own),

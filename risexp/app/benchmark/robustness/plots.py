@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from risexp.app.benchmark.figure_style import COLOURS, MARKERS, STYLE, Line, new_figure
-from risexp.app.benchmark.robustness.measure import Answers, Outcome, RobustnessTable
+from risexp.app.benchmark.robustness.measure import MethodAnswers, RobustnessRow, RobustnessTable
 
 _ACROSS = 3
 _SPREAD = 0.5
@@ -40,7 +40,7 @@ def draw_levels(table: RobustnessTable, snr_db: float) -> Figure:
         return figure
 
 
-def _draw_outcome(axes: Axes, outcome: Outcome) -> None:
+def _draw_outcome(axes: Axes, outcome: RobustnessRow) -> None:
     levels = list(outcome.answers)
     here = levels.index(outcome.scenario.undisturbed)
     axes.axvspan(here - 0.5, here + 0.5, color=_UNDISTURBED, lw=0)
@@ -63,7 +63,7 @@ def _draw_outcome(axes: Axes, outcome: Outcome) -> None:
 
 
 def _draw_intervals(
-    axes: Axes, across: list[float], answers: list[Answers], score: str, place: int
+    axes: Axes, across: list[float], answers: list[MethodAnswers], score: str, place: int
 ) -> list[float]:
     """Draw one score of one method at every level; its values."""
     intervals = [answer.interval for answer in answers]

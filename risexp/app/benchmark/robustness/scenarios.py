@@ -37,7 +37,7 @@ NEAR_M: Final = (0.5, 2.0)
 
 
 @dataclass(frozen=True)
-class Level:
+class ScenarioLevel:
     """How much is wrong."""
 
     name: str
@@ -57,7 +57,7 @@ class Scenario:
     """What the names of the levels are, with their unit."""
     config: RunConfig
     """The law that the scenes are drawn from before they are disturbed."""
-    levels: tuple[Level, ...]
+    levels: tuple[ScenarioLevel, ...]
     """In the order in which to show them."""
     undisturbed: str
     """Name of the level that the others are compared with."""
@@ -103,7 +103,9 @@ def _wavefront(config: RunConfig) -> Scenario:
         about="spherical waves, taken by the receiver for another model",
         axis="receiver's model",
         config=models["spherical"],
-        levels=tuple(Level(model, _nothing, believed) for model, believed in models.items()),
+        levels=tuple(
+            ScenarioLevel(model, _nothing, believed) for model, believed in models.items()
+        ),
         undisturbed="spherical",
         by_range=True,
     )
@@ -119,7 +121,10 @@ def _amplitude(config: RunConfig) -> Scenario:
         about="amplitude falls with each element's distance, taken for equal",
         axis="amplitude over the panel",
         config=config,
-        levels=(Level("equal", _nothing, config), Level("1/distance", fading, config)),
+        levels=(
+            ScenarioLevel("equal", _nothing, config),
+            ScenarioLevel("1/distance", fading, config),
+        ),
         undisturbed="equal",
         by_range=True,
     )
@@ -141,7 +146,9 @@ def _phase(config: RunConfig) -> Scenario:
         about="each element's phase is off by a normal error; its deviation in deg",
         axis="standard deviation (deg)",
         config=config,
-        levels=tuple(Level(f"{each:g}", partial(turned, each), config) for each in PHASE_DEG),
+        levels=tuple(
+            ScenarioLevel(f"{each:g}", partial(turned, each), config) for each in PHASE_DEG
+        ),
         undisturbed="0",
     )
 
@@ -157,7 +164,9 @@ def _dead(config: RunConfig) -> Scenario:
         about="a random share of the elements, in %, reflects nothing",
         axis="dead elements (%)",
         config=config,
-        levels=tuple(Level(f"{each:g}", partial(dulled, each), config) for each in DEAD_PERCENT),
+        levels=tuple(
+            ScenarioLevel(f"{each:g}", partial(dulled, each), config) for each in DEAD_PERCENT
+        ),
         undisturbed="0",
     )
 
@@ -176,7 +185,9 @@ def _coherent(config: RunConfig) -> Scenario:
         about="fresh symbols correlated with the first source's, two sources or more",
         axis="correlation",
         config=fresh,
-        levels=tuple(Level(f"{each:g}", partial(mixed, each), fresh) for each in CORRELATION),
+        levels=tuple(
+            ScenarioLevel(f"{each:g}", partial(mixed, each), fresh) for each in CORRELATION
+        ),
         undisturbed="0",
         sources_min=2,
     )
@@ -191,9 +202,9 @@ def _power(config: RunConfig) -> Scenario:
         axis="law of powers",
         config=faded,
         levels=(
-            Level("free_space", _nothing, faded),
-            Level("equal", even, faded),
-            Level("equal, told", even, equal),
+            ScenarioLevel("free_space", _nothing, faded),
+            ScenarioLevel("equal", even, faded),
+            ScenarioLevel("equal, told", even, equal),
         ),
         undisturbed="free_space",
     )
@@ -206,12 +217,14 @@ def _pairs(config: RunConfig) -> Scenario:
         chance = scene_uniforms(scenes.truth, "bearings", (BEARINGS,))
         return with_close_pair(panel, scenes, separation_deg, view, chance)
 
-    close = tuple(Level(f"{each:g}", partial(beside, each), config) for each in SEPARATION_DEG)
+    close = tuple(
+        ScenarioLevel(f"{each:g}", partial(beside, each), config) for each in SEPARATION_DEG
+    )
     return Scenario(
         about="two sources at an angle in deg, each at the range it was drawn at",
         axis="separation (deg)",
         config=config,
-        levels=(*close, Level("as drawn", partial(with_first_two, panel), config)),
+        levels=(*close, ScenarioLevel("as drawn", partial(with_first_two, panel), config)),
         undisturbed="as drawn",
         sources_min=2,
     )
@@ -226,7 +239,7 @@ def _label(config: RunConfig) -> Scenario:
         axis="told minus true SNR (dB)",
         config=config,
         levels=tuple(
-            Level(f"{each:+g}" if each else "0", partial(labelled, each), config)
+            ScenarioLevel(f"{each:+g}" if each else "0", partial(labelled, each), config)
             for each in LABEL_DB
         ),
         undisturbed="0",

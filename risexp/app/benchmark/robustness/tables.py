@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from risexp.app.benchmark.accuracy.tables import TextTable, number, rate
-from risexp.app.benchmark.robustness.measure import Answers, Outcome, RobustnessTable
+from risexp.app.benchmark.robustness.measure import MethodAnswers, RobustnessRow, RobustnessTable
 from risexp.evaluation.intervals import Interval
 
 LEGEND: Final = (
@@ -21,7 +21,7 @@ def text_tables(table: RobustnessTable) -> Iterator[TextTable]:
             yield _by_range(outcome)
 
 
-def _scores(outcome: Outcome) -> TextTable:
+def _scores(outcome: RobustnessRow) -> TextTable:
     return TextTable(
         f"{outcome.name}, {outcome.snr_db:g} dB: {outcome.scenario.about}{_breakdowns(outcome)}",
         ("level", "method", "k_acc", "success", "strict", "aoa", "range", "k_loc", "lost"),
@@ -33,7 +33,7 @@ def _scores(outcome: Outcome) -> TextTable:
     )
 
 
-def _breakdowns(outcome: Outcome) -> str:
+def _breakdowns(outcome: RobustnessRow) -> str:
     """What would otherwise pass for a wrong count."""
     broken: dict[str, int] = {}
     for by_method in outcome.answers.values():
@@ -43,7 +43,7 @@ def _breakdowns(outcome: Outcome) -> str:
     return f"\nno finite answer, scored as no source: {said}" if said else ""
 
 
-def _cells(answers: Answers) -> tuple[str, ...]:
+def _cells(answers: MethodAnswers) -> tuple[str, ...]:
     value = answers.interval.value
     return (
         _with_ends(answers.interval, "k_acc", 2),
@@ -69,7 +69,7 @@ def _difference(value: float, digits: int) -> str:
     return rate(value, digits).replace("-0.", "-.")
 
 
-def _by_range(outcome: Outcome) -> TextTable:
+def _by_range(outcome: RobustnessRow) -> TextTable:
     """Shares of sources, whether or not the rest of their scene is right."""
     found = {
         (level, method): outcome.found_by_range(level, method)

@@ -9,7 +9,7 @@ import torch
 
 from risexp.app.benchmark.methods import Method
 from risexp.app.benchmark.robustness.measure import (
-    Outcome,
+    RobustnessRow,
     RobustnessTable,
     measure_robustness,
     without_broken,
@@ -128,5 +128,5 @@ def test_sources_are_found_in_the_bin_of_their_range() -> None:
     assert [1.0, 1.0, 1.0, 0.0] == list(found.values())
 
 
-def outcome_of(table: RobustnessTable, name: str) -> Outcome:
+def outcome_of(table: RobustnessTable, name: str) -> RobustnessRow:
     return next(outcome for outcome in table.outcomes if outcome.name == name)

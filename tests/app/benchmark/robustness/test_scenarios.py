@@ -6,7 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from risexp.app.benchmark.robustness.scenarios import SCENARIOS, Level, Scenario, chosen_scenarios
+from risexp.app.benchmark.robustness.scenarios import (
+    SCENARIOS,
+    Scenario,
+    ScenarioLevel,
+    chosen_scenarios,
+)
 from risexp.data.frames import Scenes
 from risexp.data.scenes import panel_of, source_steering
 from risexp.errors import ConfigInvalid
@@ -38,7 +43,7 @@ def test_the_undisturbed_level_changes_no_bit(name: str) -> None:
 
 @pytest.mark.parametrize(("scenario", "level"), LEVELS)
 def test_every_other_level_changes_the_scenes_or_the_receiver(
-    scenario: Scenario, level: Level
+    scenario: Scenario, level: ScenarioLevel
 ) -> None:
     scenes = drawn(scenario)
     calm = level_of(scenario, scenario.undisturbed)
@@ -184,7 +189,7 @@ def test_pairs_of_one_source_are_refused() -> None:
         chosen_scenarios(["pairs"], SMOKE.replace({"data.sources_max": 1}))
 
 
-def level_of(scenario: Scenario, name: str) -> Level:
+def level_of(scenario: Scenario, name: str) -> ScenarioLevel:
     return next(level for level in scenario.levels if level.name == name)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.pages.browser import Browser, begin, programs
+from tests.support.requirements import require
 
 SPACE = """# pages: what the pages are looked at with.
 base: smoke
@@ -104,8 +105,8 @@ def pages(home: Path, environment: dict[str, str]) -> Iterator[dict[str, str]]:
 def chromium() -> Iterator[Browser]:
     """A browser, once for all tests."""
     there = programs()
-    if there is None:
-        pytest.fail("there is no browser: apt-get install chromium chromium-driver", pytrace=False)
+    require(there is not None, "no browser: apt-get install chromium chromium-driver")
+    assert there is not None
     with begin(*there, os.environ.get(SCREENSHOTS)) as started:
         yield started
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
+
+from tests.support.requirements import require
 
 INSTALLED = Path("/usr/lib/postgresql")
 
@@ -25,7 +26,7 @@ class Server:
     programs: Path
     folder: Path
     user: str | None
-    """Under whom it runs; None for whoever runs the tests."""
+    """Under whom it runs; None: the user of the tests."""
 
     def url(self, database: str) -> str:
         return f"postgresql://risexp@/{database}?host={self.folder}"
@@ -69,12 +70,10 @@ class Server:
 
 @contextmanager
 def postgres() -> Iterator[Server]:
-    """A running server; the test is skipped where none is installed."""
+    """Start a server; without an installed one the test is skipped, or fails if required."""
     found = sorted(INSTALLED.glob("*/bin/pg_ctl"))
-    if not found:
-        pytest.skip(f"no PostgreSQL server in {INSTALLED}")
-    if find_spec("psycopg") is None:
-        pytest.skip("psycopg is not installed: pip install 'risexp[postgres]'")
+    require(bool(found), f"no PostgreSQL server in {INSTALLED}: install postgresql")
+    require(find_spec("psycopg") is not None, "no psycopg: pip install 'risexp[postgres]'")
     folder = Path(tempfile.mkdtemp(prefix="risexp-pg-"))
     user = None
     if os.geteuid() == 0:

@@ -41,7 +41,6 @@ class PromotionRequest:
     study: str | None = None
     run: str | None = None
     name: str = MODEL
-    """Of the model."""
     alias: str = "champion"
     gates: str = "default"
     scenes: int = 5000
@@ -57,7 +56,6 @@ class PromotionResult:
     wanted: PromotionRequest
     candidate: Candidate
     champion: "Version | None"
-    """That it was judged beside."""
     sealed: TestSet
     gates: Gates
     evidence: Evidence

@@ -33,10 +33,6 @@ class DataInvalid(InvalidInput):
     """A file or a set of scenes is not what it says it is."""
 
 
-class NotBuilt(InvalidInput):
-    """The command is planned and named, and does not exist yet."""
-
-
 class GateFailed(RisexpError):
     """A candidate was judged and does not become a model; nothing was changed."""
 

@@ -70,11 +70,6 @@ class Matching:
         return self.true_count - self.pairs
 
     @property
-    def surplus(self) -> Tensor:
-        """(B,) int64: estimated sources without a partner."""
-        return self.estimated_count - self.pairs
-
-    @property
     def errors(self) -> Tensor:
         """Signed errors of phi (deg), theta (deg) and range (m), (B, K_MAX, 3); NaN unmatched."""
         return torch.stack([self.phi_deg, self.theta_deg, self.range_m], dim=-1)

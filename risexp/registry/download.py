@@ -20,7 +20,6 @@ from mlflow.exceptions import MlflowException
 
 DIGEST: Final = "risexp.bundle"
 """Tag of a version: the digest of its bundle."""
-SCHEME: Final = "models:/"
 _ADDRESS: Final = re.compile(r"models:/([^/@:]+)(?:@([A-Za-z0-9_.-]+)|/([1-9][0-9]*))")
 
 

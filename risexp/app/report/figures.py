@@ -19,7 +19,7 @@ from risexp.app.show.run import RunSeen
 from risexp.hpo.studies.table import TrialRow
 from risexp.space.dimensions import Choice, Log
 
-BLUE, ORANGE, GREEN = COLOURS[:3]
+BLUE, ORANGE = COLOURS[:2]
 _GREY: Final = "#888888"
 _WIDE, _HIGH = 4.7, 3.1
 _SMALL: Final = (2.3, 1.9)

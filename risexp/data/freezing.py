@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from risexp.config.run import RunConfig
+from risexp.core.locks import file_lock
 from risexp.data.frames import Scenes
 from risexp.data.manifest import (
     MANIFEST,
@@ -95,7 +95,7 @@ def freeze(
             return whole, False
         created = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / _LOCK, timeout=0):
+        with file_lock(folder / _LOCK, f"another process is writing {folder}: wait for it"):
             whole = _look(folder, request)
             if whole is not None:
                 return whole, False
@@ -103,8 +103,6 @@ def freeze(
                 return _finish(folder, request, device, advance), True
             finally:
                 _sweep(folder, created)
-    except Timeout:
-        raise EnvironmentFailed(f"another process is writing {folder}: wait for it") from None
     except OSError as error:
         reason = error.strerror or f"the disk took only part of a file ({error})"
         kept = "; what is whole was kept, and the same command continues"

@@ -5,18 +5,17 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from filelock import FileLock, Timeout
-
 from risexp.config.run import RunConfig
 from risexp.config.words import nearest
 from risexp.core.durable import write_durably
 from risexp.core.home import home
+from risexp.core.locks import file_lock
 from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput
 from risexp.runs.outcome import Outcome
 from risexp.runs.spec import RunSpec
@@ -95,24 +94,14 @@ class RunFolder:
         with _explained(self.path):
             _write(self.path / _OUTCOME, outcome.as_json())
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> AbstractContextManager[None]:
         """Keep other processes out while this one trains.
 
         Raises:
-            EnvironmentFailed: One is at it.
+            Busy: Another process trains the run.
         """
-        lock = FileLock(self.path / ".lock", timeout=0, mode=0o600)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise EnvironmentFailed(
-                f"another process trains {self.run_id}: wait for it, or end it"
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+        busy = f"another process trains {self.run_id}: wait for it, or end it"
+        return file_lock(self.path / ".lock", busy)
 
     def _given(self) -> RunSpec:
         path = self.path / _CONFIG

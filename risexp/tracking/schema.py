@@ -2,16 +2,14 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, nullcontext
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from filelock import FileLock, Timeout
-
 from risexp.core.durable import PARTIAL, sync
+from risexp.core.locks import file_lock, server_lock
 from risexp.errors import EnvironmentFailed
 from risexp.tracking.stores import SETTINGS, TrackingStore
 
@@ -95,7 +93,8 @@ def _prepare_file(path: Path) -> bool:
         return False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path.with_name(f".{path.name}.lock")):
+        lock = path.with_name(f".{path.name}.lock")
+        with file_lock(lock, _busy(lock), _PATIENCE_S):
             if path.exists():
                 return False
             partial = path.with_name(path.name + PARTIAL)
@@ -123,21 +122,16 @@ def write_ahead(path: Path) -> None:
 
 def _prepare_database(store: TrackingStore) -> bool:
     """A database's own lock keeps machines apart that share no disk."""
-    from sqlalchemy import create_engine, inspect, text
+    from sqlalchemy import create_engine, inspect
 
     engine = create_engine(store.uri)
+    busy = _busy(store.name)
     try:
-        with engine.connect() as connection:
-            locked = engine.dialect.name == "postgresql"
-            if locked:
-                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
-            try:
-                new = not inspect(connection).has_table("experiments")
-                artifacts = "" if store.artifacts is None else store.artifacts.as_uri()
-                _make_tables(store.uri, artifacts)
-            finally:
-                if locked:
-                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
+        locks = engine.dialect.name == "postgresql"
+        with server_lock(engine, _LOCK, busy, _PATIENCE_S) if locks else nullcontext():
+            new = not inspect(engine).has_table("experiments")
+            artifacts = "" if store.artifacts is None else store.artifacts.as_uri()
+            _make_tables(store.uri, artifacts)
     finally:
         engine.dispose()
     return new
@@ -151,17 +145,8 @@ def _make_tables(uri: str, artifacts: str) -> None:
     store.engine.dispose()
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    lock = FileLock(path, timeout=_PATIENCE_S, mode=0o600)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise EnvironmentFailed(
-            f"another process has been making the store for {_PATIENCE_S / 60:.0f} minutes: end "
-            f"it and try again ({path})"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+def _busy(place: object) -> str:
+    return (
+        f"another process has been making the store for {_PATIENCE_S / 60:.0f} minutes: end it "
+        f"and try again ({place})"
+    )

@@ -7,13 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from filelock import FileLock, Timeout
-
+from risexp.core.locks import file_lock
 from risexp.runs.labels import EXPERIMENT, Parent
 from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.schema import opened
 from risexp.tracking.stores import TrackingStore, in_environment
-from risexp.tracking.upload_state import Busy
 
 if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient
@@ -102,12 +100,6 @@ def parent_id(runs: "TrackingClient", place: Path, experiment_id: str, parent: P
         Busy: Another process is making it, and does not come to an end.
     """
     name = hashlib.sha256(parent.uid.encode()).hexdigest()[:16]
-    lock = FileLock(place / f".parent-{name}.lock", timeout=_PATIENCE_S, mode=0o600)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise Busy(f"another process makes the record of study {parent.name}") from None
-    try:
+    busy = f"another process makes the record of study {parent.name}"
+    with file_lock(place / f".parent-{name}.lock", busy, _PATIENCE_S):
         return runs.parent(experiment_id, parent.uid, parent.name, parent.began_ms)
-    finally:
-        lock.release()

@@ -6,18 +6,18 @@ It is read without torch, for a process of its own that has to begin quickly.
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from risexp.config.run import RunConfig
 from risexp.config.words import one_sentence
 from risexp.core.durable import write_durably
-from risexp.errors import DataInvalid, EnvironmentFailed
+from risexp.core.locks import file_lock
+from risexp.errors import DataInvalid
 from risexp.runs.journal_format import Contents, Note, Row, read_journal
 from risexp.runs.labels import Labels, read_labels
 from risexp.runs.spec import RunSpec
@@ -171,26 +171,14 @@ class UploadState:
         untold = progress.ending != due and (progress.sent > 0 or bool(contents.lines))
         return len(contents.lines) + untold
 
-    @contextmanager
-    def sending(self, timeout_s: float = 0.0) -> Iterator[None]:
-        """Keep other senders of the same run out.
+    def sending(self, timeout_s: float = 0.0) -> AbstractContextManager[None]:
+        """Keep other uploaders of the same run out.
 
         Raises:
-            EnvironmentFailed: One is at it.
+            Busy: Another one is at work.
         """
-        lock = FileLock(self.path / ".mlflow.lock", timeout=timeout_s, mode=0o600)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise Busy(f"another process sends the record of {self.run}") from None
-        try:
-            yield
-        finally:
-            lock.release()
-
-
-class Busy(EnvironmentFailed):
-    """Another process is at it, and will go on."""
+        busy = f"another process sends the record of {self.run}"
+        return file_lock(self.path / ".mlflow.lock", busy, timeout_s)
 
 
 def recorded_as(folder: Path) -> str | None:

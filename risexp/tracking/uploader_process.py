@@ -15,10 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from risexp.core.locks import Busy
 from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.schema import opened
 from risexp.tracking.stores import TrackingStore, chosen_store
-from risexp.tracking.upload_state import Busy, UploadState
+from risexp.tracking.upload_state import UploadState
 
 if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient

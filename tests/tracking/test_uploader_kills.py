@@ -2,10 +2,10 @@
 
 import pytest
 
+from risexp.core.locks import Busy
 from risexp.tracking import uploader as sender
 from risexp.tracking.client import TrackingClient
 from risexp.tracking.stores import TrackingStore
-from risexp.tracking.upload_state import Busy
 from risexp.tracking.uploader import STEPS
 from tests.support.uploads import artifacts_of, ask, due, finished, held, run_ids, sent
 

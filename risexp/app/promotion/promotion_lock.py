@@ -4,18 +4,17 @@ import getpass
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock, Timeout
 from sqlalchemy import Engine, create_engine, text
 
 from risexp.core.durable import write_durably
 from risexp.core.home import home
+from risexp.core.locks import Busy, file_lock, lock_key, server_lock
 from risexp.errors import EnvironmentFailed
-from risexp.hpo.store.locks import server_locked
 from risexp.hpo.store.retry import Retry
 from risexp.tracking.stores import TrackingStore
 
@@ -58,41 +57,33 @@ def only_one(store: TrackingStore) -> Iterator[bool]:
 @contextmanager
 def _of_file(path: Path) -> Iterator[None]:
     holder = path.with_suffix(".json")
-    lock = FileLock(path, timeout=0, mode=0o600)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-        write_durably(holder, _me().encode())
-    except Timeout:
-        raise EnvironmentFailed(_busy(_read(holder))) from None
-    except OSError as error:
-        raise EnvironmentFailed(f"cannot lock {path}: {error.strerror}") from None
-    try:
+    with ExitStack() as exits:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            exits.enter_context(file_lock(path, ""))
+            write_durably(holder, _me().encode())
+        except Busy:
+            raise EnvironmentFailed(_busy(_read(holder))) from None
+        except OSError as error:
+            raise EnvironmentFailed(f"cannot lock {path}: {error.strerror}") from None
+        exits.callback(holder.unlink, missing_ok=True)
         yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
 
 
 @contextmanager
 def _of_server(store: TrackingStore) -> Iterator[None]:
     # PostgreSQL keeps the first 63 bytes.
     named = {"application_name": f"risexp {_WHAT} {_me()}"[:63], "connect_timeout": 10}
-    engine = create_engine(store.uri, connect_args=named)
-    try:
-        # Only one who gets in at once may go on, so no call is made again.
-        entry = server_locked(engine, _WHAT, Retry(store.name, limit_s=0.0))
+    with ExitStack() as exits:
+        engine = create_engine(store.uri, connect_args=named)
+        exits.callback(engine.dispose)
+        # A limit of zero: the call is not repeated.
+        once = Retry(store.name, limit_s=0.0)
         try:
-            entry.__enter__()
-        except EnvironmentFailed as error:
-            held = _holder(engine)
-            raise EnvironmentFailed(_busy(held)) from None if held else error
-        try:
-            yield
-        finally:
-            entry.__exit__(None, None, None)
-    finally:
-        engine.dispose()
+            exits.enter_context(server_lock(engine, lock_key(_WHAT), "", retry=once))
+        except Busy:
+            raise EnvironmentFailed(_busy(_holder(engine))) from None
+        yield
 
 
 def _holder(engine: Engine) -> str:

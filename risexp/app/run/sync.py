@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from risexp.core.locks import Busy
 from risexp.errors import InvalidInput
 from risexp.runs.folder import RunFolder, find_run, list_runs
 from risexp.runs.labels import read_labels
@@ -12,7 +13,7 @@ from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.launch_uploader import store_for
 from risexp.tracking.schema import opened
 from risexp.tracking.stores import OFF, TrackingStore, chosen_store, in_environment
-from risexp.tracking.upload_state import Busy, UploadState
+from risexp.tracking.upload_state import UploadState
 
 if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient

@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from risexp.core.locks import Busy
 from risexp.core.threads import BackgroundThread
 from risexp.hpo.store.leases import HANGING, USED_UP
 from risexp.hpo.studies.links import Links, study_page
@@ -21,7 +22,7 @@ from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.schema import opened
 from risexp.tracking.stores import OFF, TrackingStore, in_environment
 from risexp.tracking.study_run import ParentStatus, Saying, say_of_parent, tell_parent
-from risexp.tracking.upload_state import Busy, UploadState
+from risexp.tracking.upload_state import UploadState
 from risexp.tracking.urls import experiment_page, run_page, shown
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from optuna.storages import RDBStorage
@@ -12,9 +13,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from risexp.core.failpoint import failpoint
+from risexp.core.locks import file_lock, lock_key, server_lock
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.hpo.store.address import Address, address_of, embedded, prepare
-from risexp.hpo.store.locks import file_locked, server_locked
 from risexp.hpo.store.patient_storage import PatientStorage
 from risexp.hpo.store.retry import Retry
 from risexp.hpo.store.schema import is_whole, make
@@ -143,9 +144,12 @@ class _Way:
         return RDBStorage(self.address.text, engine_kwargs=options, skip_table_creation=made)
 
     def locked(self, engine: Engine, name: str) -> AbstractContextManager[None]:
-        if self.address.path is not None:
-            return file_locked(self.address.path, self.retry.limit_s)
-        return server_locked(engine, name, self.retry)
+        limit_s, path = self.retry.limit_s, self.address.path
+        place = f"{self.retry.name} ({name})" if path is None else f"{path}.lock"
+        busy = f"another process has held {place} for {limit_s:g} s: end it, or wait for it"
+        if path is not None:
+            return file_lock(Path(f"{path}.lock"), busy, limit_s)
+        return server_lock(engine, lock_key(name), busy, limit_s, self.retry)
 
     def store(self) -> StudyStore:
         backend = self.retry(lambda: self.backend(made=True))

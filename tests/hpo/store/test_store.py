@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import create_engine, inspect, select, update
 from sqlalchemy.pool import NullPool
 
+from risexp.core.locks import file_lock
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.hpo.store.address import address_of
-from risexp.hpo.store.locks import file_locked
 from risexp.hpo.store.retry import Retry
 from risexp.hpo.store.schema import METADATA, ONE_LIVING, STAMP, is_whole
 from risexp.hpo.store.store import StudyStore, find_store, open_store
@@ -134,7 +134,7 @@ def test_what_is_shown_of_a_store_holds_no_password() -> None:
         engine=None,  # type: ignore[arg-type] # never connected
         storage=None,  # type: ignore[arg-type]
         retry=Retry(address.name),
-        locked=lambda _: file_locked(Path("nowhere"), 0.0),
+        locked=lambda _: file_lock(Path("nowhere"), ""),
     )
 
     assert "secret" not in f"{shown} {shown!r}"

@@ -36,7 +36,7 @@ from risexp.hpo.store.leases import Attempt, Leases
 from risexp.hpo.store.store import StudyStore, open_store
 from risexp.hpo.studies.study import StudyRef, find_study, run_id
 from risexp.hpo.trials.invariants import FINAL
-from risexp.hpo.trials.requeue import MOST_DEATHS
+from risexp.hpo.trials.reaper import MOST_DEATHS
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.runs.folder import find_run, is_run
 from risexp.runs.journal_format import STARTED, Note, read_journal

@@ -122,10 +122,10 @@ def ours(_size: Size, ready: Connection) -> None:
     def train(job: Job) -> JobResult:
         began = time.perf_counter()
         company = Callbacks(
-            first=(clock.within(job.fence),),
-            recorders=(job.hearing,),
-            enders=(job.hearing.enforce, job.stopping),
-            write_guard=lambda tell: job.fence.write_guard(clock.within(tell)),
+            first=(clock.within(job.lease_guard),),
+            recorders=(job.pruning_callback,),
+            enders=(job.pruning_callback.enforce, job.study_end),
+            write_guard=lambda tell: job.lease_guard.write_guard(clock.within(tell)),
         )
         finished = resume_run(folder_of(job, labels), CPU, Console(quiet=True), company)
         clock.add("wall", began)

@@ -8,8 +8,7 @@ from optuna.samplers import TPESampler
 
 from risexp.hpo.store.store import StudyStore, open_store
 from risexp.hpo.studies.study import open_study
-from risexp.hpo.trials.run_result import trial_result
-from risexp.hpo.trials.trial_result import TrialResult, unsound
+from risexp.hpo.trials.trial_result import TrialResult, trial_result, unsound
 from risexp.runs.outcome import complete
 from tests.support.worker_processes import draw, owner, plan, queue_of
 

@@ -10,7 +10,7 @@ from optuna.trial import Trial, TrialState
 from risexp.callbacks.run_loop import Callback
 from risexp.hpo.search.pruners import build_pruner
 from risexp.hpo.search.pruning import Pruning
-from risexp.hpo.search.pruning_callback import HEARING, PruningCallback, check_pruning_ran
+from risexp.hpo.search.pruning_callback import PRUNING_COUNTS, PruningCallback, check_pruning_ran
 from risexp.space.study_spec import StudySpec
 from tests.support.recorded_runs import Told, followed, joint, k_locs
 from tests.support.spaces import learning
@@ -45,7 +45,7 @@ def searched(listeners: Listeners) -> Study:
         hearing = PruningCallback(Held(trial), PRUNING, lambda: study.get_trials(deepcopy=False))
         trainer = Told(joint(EPOCHS).plans, k_locs(*[k_loc] * EPOCHS))
         outcome = followed(trainer, *listeners(hearing))
-        trial.set_user_attr(HEARING, hearing.account())
+        trial.set_user_attr(PRUNING_COUNTS, hearing.counts())
         if outcome.status == "pruned":
             study.tell(trial, state=TrialState.PRUNED)
         else:

@@ -7,8 +7,7 @@ import pytest
 from risexp.errors import TrainingAborted
 from risexp.hpo.store.store import open_store
 from risexp.hpo.studies.study import open_study
-from risexp.hpo.trials.run_result import trial_result
-from risexp.hpo.trials.trial_result import TrialResult
+from risexp.hpo.trials.trial_result import TrialResult, trial_result
 from risexp.runs.outcome import aborted, complete
 from tests.support.worker_processes import draw, owner, plan, queue_of
 

@@ -11,8 +11,8 @@ from risexp.errors import TrainingAborted
 from risexp.hpo.store.store import open_store
 from risexp.hpo.studies.study import find_study, open_study
 from risexp.hpo.trials.reaper import Reaper
-from risexp.hpo.trials.run_result import trial_result
 from risexp.hpo.trials.snapshot import study_snapshot
+from risexp.hpo.trials.trial_result import trial_result
 from risexp.runs.outcome import Outcome, aborted, complete, failed, pruned
 from tests.support.worker_processes import (
     NAME,

@@ -49,6 +49,16 @@ SERVER.set_forkserver_preload(
 )
 
 
+class Clock:
+    """Time that passes only when a test moves `now`."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def plan(trials: int, **facts: object) -> StudyPlan:
     """A study of so many trials."""
     return StudyPlan(NAME, trials, facts, [{"x": 0.5}])

@@ -33,7 +33,7 @@ from risexp.hpo.studies.start import StudyStart
 from risexp.hpo.studies.start_points import StartPoint, base_point, crowded, fitting
 from risexp.hpo.studies.study import StudyRef, find_study, is_study, open_study, run_id
 from risexp.hpo.studies.table import StudyTable, study_table
-from risexp.hpo.trials.time_limits import set_limit
+from risexp.hpo.trials.limits import set_limit
 from risexp.runs.folder import is_run, runs_home
 from risexp.space.spec import SearchSpace
 from risexp.space.study_spec import StudySpec, refusal

@@ -11,7 +11,7 @@ from risexp.hpo.store.leases import HANGING, USED_UP
 from risexp.hpo.studies.links import Links, study_page
 from risexp.hpo.studies.study import StudyRef, run_id
 from risexp.hpo.studies.table import StudyTable
-from risexp.hpo.trials.circuit_breaker import FAILING
+from risexp.hpo.trials.limits import FAILING
 from risexp.runs.folder import find_run, is_run, runs_home
 from risexp.runs.journal import Journal, utc_ms
 from risexp.runs.labels import EXPERIMENT, Labels, Parent

@@ -13,9 +13,8 @@ from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.studies.table import StudyTable, study_table
-from risexp.hpo.trials.circuit_breaker import FAILING, end_if_failing
-from risexp.hpo.trials.reaper import Reaper
-from risexp.hpo.trials.stuck_workers import StuckWorkers
+from risexp.hpo.trials.limits import FAILING, end_if_failing
+from risexp.hpo.trials.reaper import Reaper, StuckWorkers
 from risexp.hpo.workers.pool import WorkerPool, WorkerSpec
 from risexp.space.spec import SearchSpace
 

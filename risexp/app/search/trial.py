@@ -41,12 +41,12 @@ def train_trial(job: Job, machine: Machine, labels: Labels) -> JobResult:
     def keep(dump: Callable[[Path], None]) -> None:
         dump(folder.path / f"stacks-{len(folder.attempts()):02d}.txt")
 
-    with Watchdog(job.fence.write_guard(keep), job.hung) as watchdog:
+    with Watchdog(job.lease_guard.write_guard(keep), job.on_hang) as watchdog:
         company = Callbacks(
-            first=(watchdog, job.fence),
-            recorders=(job.hearing,),
-            enders=(job.hearing.enforce, job.stopping, job.limit),
-            write_guard=job.fence.write_guard,
+            first=(watchdog, job.lease_guard),
+            recorders=(job.pruning_callback,),
+            enders=(job.pruning_callback.enforce, job.study_end, job.time_limit),
+            write_guard=job.lease_guard.write_guard,
         )
         finished = _in_memory(folder, machine, company)
     if isinstance(finished, JobResult):

@@ -14,7 +14,7 @@ from risexp.training.events import EpochEnded, Event, RunStarted
 
 SCORE: Final = "k_loc"
 """The metric that a study minimises, reported after each epoch."""
-HEARING: Final = "hearing"
+PRUNING_COUNTS: Final = "hearing"
 """Attribute of a trial: how often it reported, how often its pruner was asked and able."""
 _GUARD: Final = "pruner"
 _ENDED: Final = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -88,8 +88,8 @@ class PruningCallback:
             score, kind = event.scores[SCORE], self._pruning.spec.kind
             raise EndRun(pruned(f"k_loc {score:.3f} after epoch {epoch}: ended by the {kind} rule"))
 
-    def account(self) -> dict[str, int]:
-        """What to keep with the trial, under `HEARING`."""
+    def counts(self) -> dict[str, int]:
+        """What to keep with the trial, under `PRUNING_COUNTS`."""
         return {
             "reports": self.reports,
             "different": self.different,
@@ -139,7 +139,7 @@ def check_pruning_ran(study: Study) -> EpochFault | None:
             "report k_loc after every epoch",
         )
     longest = max(len(each.intermediate_values) for each in ended)
-    asked = sum(each.user_attrs.get(HEARING, {}).get("asked", 0) for each in ended)
+    asked = sum(each.user_attrs.get(PRUNING_COUNTS, {}).get("asked", 0) for each in ended)
     if longest > 1 and asked == 0:
         return EpochFault(
             _GUARD,
@@ -152,7 +152,7 @@ def check_pruning_ran(study: Study) -> EpochFault | None:
 def pruning_summary(study: Study) -> str:
     """How a study was heard, in one sentence: reports, questions, and what came of them."""
     trials = study.get_trials(deepcopy=False)
-    kept = [each.user_attrs.get(HEARING, {}) for each in trials]
+    kept = [each.user_attrs.get(PRUNING_COUNTS, {}) for each in trials]
     reports = sum(len(each.intermediate_values) for each in trials)
     asked, could = (sum(each.get(name, 0) for each in kept) for name in ("asked", "able"))
     pruned_ = sum(each.state == TrialState.PRUNED for each in trials)

@@ -1,4 +1,4 @@
-"""A trial in one worker's hands: suggest, report, finish or release, each under the lease."""
+"""A claimed trial: suggest, report, finish or release it, each under its lease."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ from risexp.core.failpoint import failpoint
 from risexp.errors import EnvironmentFailed, TrainingAborted
 from risexp.hpo.store.leases import Fenced, Lease, Leases
 from risexp.hpo.studies.study import REASON
-from risexp.hpo.trials.requeue import MOST_DEATHS, requeue
+from risexp.hpo.trials.reaper import requeue
 from risexp.hpo.trials.trial_result import NON_FINITE, TrialResult
 
 T = TypeVar("T")
@@ -28,9 +28,9 @@ _DRAWS: Final = 3
 
 
 class Claim:
-    """A trial that this process alone may write, for as long as its lease is renewed.
+    """A trial that only this process may write, for as long as its lease is renewed.
 
-    Every method makes sure of the lease before it writes, and raises `Fenced` where it is lost.
+    Every method makes sure of the lease before it writes, and raises `Fenced` if it is lost.
     """
 
     def __init__(self, study: Study, leases: Leases, lease: Lease, run_id: str) -> None:
@@ -44,27 +44,24 @@ class Claim:
 
     @property
     def number(self) -> int:
-        """Of the trial in its study."""
+        """Number of the trial in its study."""
         return self._trial.number
 
     @property
     def attempt(self) -> int:
-        """Counted from 1."""
+        """Number of the attempt, counted from 1."""
         return self.lease.attempt
 
     @property
     def reports(self) -> Mapping[int, float]:
-        """What this and earlier attempts have reported, by step."""
+        """Scores that this and earlier attempts reported, by step."""
         return dict(self._reports)
 
     def suggest(self, draw: Callable[[Trial], T]) -> T:
-        """Draw all parameters at once; those that an earlier attempt has drawn stay.
+        """Draw all parameters at once; those that an earlier attempt drew stay.
 
         Args:
-            draw: Asks the trial for every parameter. It may be called again.
-
-        Raises:
-            Fenced: Somebody else has the trial.
+            draw: Suggests every parameter. It may be called again.
         """
         for _ in range(_DRAWS):
             with self._writing():
@@ -76,20 +73,19 @@ class Claim:
                 self._leases.record(self.lease, stored)
                 failpoint("suggest.recorded")
                 return drawn
-            # Somebody who has lost this trial drew too, and the first value stays.
+            # A worker that lost this trial drew too, and the first value stays.
             self._trial = Trial(self._study, self.lease.trial_id)
         raise EnvironmentFailed(f"the parameters of trial {self.number} change while it draws them")
 
     def report(self, step: int, value: float) -> Written:
-        """Tell the study a step's score; no step is written twice.
+        """Report the score of a step; no step is written twice.
 
         Returns:
-            `known` where it was reported before, `different` where the score was another one then:
-            the first one stays.
+            `known` if it was reported before, `different` if with another score, which stays.
 
         Raises:
-            Fenced: Somebody else has the trial.
-            TrainingAborted: The score is no finite number.
+            Fenced: Another worker has the trial.
+            TrainingAborted: The score is not a finite number.
         """
         if not math.isfinite(value):
             raise TrainingAborted(f"the score of step {step} is {value}", guard=NON_FINITE)
@@ -103,39 +99,27 @@ class Claim:
         return "written"
 
     def should_prune(self) -> bool:
-        """Whether the study has better ones."""
+        """Whether the pruner would end the trial now."""
         return self._trial.should_prune()
 
     def note(self, key: str, value: object) -> None:
-        """Keep an attribute with the trial, e.g. a link.
-
-        Raises:
-            Fenced: Somebody else has the trial.
-        """
+        """Set an attribute of the trial, e.g. a link."""
         with self._writing():
             self._storage.set_trial_user_attr(self.lease.trial_id, key, value)
 
-    def finish(self, ending: TrialResult) -> None:
-        """Tell the study how the trial ended; then nobody can write it any more.
-
-        Raises:
-            Fenced: Somebody else has the trial, or has finished it.
-        """
+    def finish(self, result: TrialResult) -> None:
+        """Write the trial's result; after that it cannot be written any more."""
         with self._writing():
             failpoint("finish.renewed")
             before = self._stored()
-            self._describe(ending, before)
+            self._describe(result, before)
             failpoint("finish.noted")
-            self._tell(ending, before)
+            self._tell(result, before)
             failpoint("finish.told")
         self._leases.end(self.lease, "finished")
 
     def release(self) -> None:
-        """Give the trial back, to go on under its number: a signal came, nothing went wrong.
-
-        Raises:
-            Fenced: Somebody else has the trial.
-        """
+        """Put the trial back into the queue after a signal: nothing went wrong."""
         with self._writing():
             failpoint("release.renewed")
             self._storage.set_trial_state_values(self.lease.trial_id, TrialState.WAITING)
@@ -143,33 +127,26 @@ class Claim:
         self._leases.end(self.lease, "released")
 
     def give_up(self) -> None:
-        """Give the trial back because the machine failed it: it counts as a death.
-
-        Raises:
-            Fenced: Somebody else has the trial.
-        """
+        """Put the trial back because the machine failed: it counts as a death."""
         self._assure()
         self._leases.end(self.lease, "died")
-        requeue(self._leases, self.lease.trial_id, MOST_DEATHS)
+        requeue(self._leases, self.lease.trial_id)
 
     def hang(self) -> None:
-        """Give the trial back, from beside a thread that hangs with it: it counts as a death.
+        """Put the trial back from another thread because training hangs: it counts as a death.
 
-        It is tried once: whoever sees the process end, or its lease, does the rest.
-
-        Raises:
-            EnvironmentFailed: The database is away.
+        It is tried once: a reaper does the rest.
         """
         leases = self._leases.once()
         if leases.end(self.lease, "hung"):
-            requeue(leases, self.lease.trial_id, MOST_DEATHS)
+            requeue(leases, self.lease.trial_id)
 
     def _assure(self) -> None:
         self._leases.assure(self.lease)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Make sure of the lease; a process that stops right after it may still come too late."""
+        """Make sure of the lease; a process that is stopped afterwards may still write late."""
         self._assure()
         try:
             yield
@@ -180,25 +157,25 @@ class Claim:
     def _stored(self) -> FrozenTrial:
         return self._storage.get_trial(self.lease.trial_id)
 
-    def _describe(self, ending: TrialResult, before: FrozenTrial) -> None:
-        """Reason and constraints, also as attributes, which the dashboard shows."""
+    def _describe(self, result: TrialResult, before: FrozenTrial) -> None:
+        """Write reason and constraints, also as attributes, which the dashboard shows."""
         trial_id = self.lease.trial_id
-        for name, value in ending.constraints.items():
+        for name, value in result.constraints.items():
             if name not in before.constraints:
                 self._trial.set_constraint(name, value)
             self._storage.set_trial_user_attr(trial_id, f"c/{name}", value)
-        self._storage.set_trial_user_attr(trial_id, REASON, ending.reason)
+        self._storage.set_trial_user_attr(trial_id, REASON, result.reason)
 
-    def _tell(self, ending: TrialResult, before: FrozenTrial) -> None:
+    def _tell(self, result: TrialResult, before: FrozenTrial) -> None:
         if before.state == TrialState.WAITING:
-            # A reaper that had stopped for long has woken up; the lease says whose the trial is.
+            # A reaper that was stopped for long has requeued it; the lease decides who owns it.
             self._storage.set_trial_state_values(self.lease.trial_id, TrialState.RUNNING)
-        state = _STATES[ending.state]
+        state = _STATES[result.state]
         try:
-            self._study.tell(self._trial, ending.value, state)
+            self._study.tell(self._trial, result.value, state)
         except (UpdateFinishedTrialError, ValueError):
-            # The answer to our own telling was lost, or another one's came first.
-            found = self._stored()
-            if found.state != state or ending.value not in {None, found.value}:
-                kind = UpdateFinishedTrialError if found.state.is_finished() else Fenced
-                raise kind(f"trial {self.number} is {found.state.name} already") from None
+            # The answer to our own call was lost, or another worker's result came first.
+            after = self._stored()
+            if after.state != state or result.value not in {None, after.value}:
+                kind = UpdateFinishedTrialError if after.state.is_finished() else Fenced
+                raise kind(f"trial {self.number} is {after.state.name} already") from None

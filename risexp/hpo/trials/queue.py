@@ -1,4 +1,4 @@
-"""The queue of a study's trials: a worker takes one, or learns that none waits."""
+"""The queue of a study's trials, from which workers claim one after another."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from risexp.hpo.trials.claim import Claim
 
 @dataclass(frozen=True)
 class Standing:
-    """How many trials of a study are where."""
+    """Number of trials in each state."""
 
     waiting: int
     running: int
@@ -27,12 +27,12 @@ class Standing:
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left to be done."""
+        """Whether no trial waits or runs."""
         return self.waiting == self.running == 0
 
 
 class Queue:
-    """One worker's view of a study."""
+    """One worker's access to a study."""
 
     def __init__(
         self,
@@ -49,10 +49,10 @@ class Queue:
         self._pruner = pruner
 
     def claim(self, owner: LeaseOwner) -> Claim | None:
-        """Take the first trial that waits; None where none does, though some may come back."""
-        for each in self._store.storage.list_trials(self._study.id, (TrialState.WAITING,)):
-            run = run_id(self._study.name, each.number)
-            lease = self.leases.take(each.trial_id, owner, run)
+        """Claim the first waiting trial; None if none waits now, though some may be requeued."""
+        for trial in self._store.storage.list_trials(self._study.id, (TrialState.WAITING,)):
+            run = run_id(self._study.name, trial.number)
+            lease = self.leases.take(trial.trial_id, owner, run)
             if lease is None:
                 continue
             failpoint("claim.leased")
@@ -61,8 +61,8 @@ class Queue:
         return None
 
     def standing(self) -> Standing:
-        """How far the study is."""
-        states = [each.state for each in self._store.storage.list_trials(self._study.id)]
+        """Count the trials by state."""
+        states = [trial.state for trial in self._store.storage.list_trials(self._study.id)]
         return Standing(
             waiting=states.count(TrialState.WAITING),
             running=states.count(TrialState.RUNNING),
@@ -74,20 +74,20 @@ class Queue:
     def _begins(self, lease: Lease) -> bool:
         """Set a leased trial running.
 
-        The lease decides whose it is: on an embedded database Optuna says yes to several at once,
-        and says no to whoever asks again after a lost answer.
+        The lease decides who owns it: on an embedded database Optuna says yes to several workers
+        at once, and says no to a worker that asks again after a lost answer.
         """
         try:
             self._store.storage.set_trial_state_values(lease.trial_id, TrialState.RUNNING)
         except UpdateFinishedTrialError:
-            # It was listed before it was finished.
+            # It was finished after it was listed.
             self.leases.end(lease, "void")
             return False
         failpoint("claim.running")
         return self.leases.renew(lease)
 
     def _handle(self) -> optuna.Study:
-        """A new one for every trial: an old one would show the sampler old trials."""
+        """A new study object for every trial: an old one would show the sampler old trials."""
         return optuna.load_study(
             study_name=self._study.name,
             storage=self._store.storage,

@@ -1,36 +1,80 @@
-"""Finds trials whose worker is gone, and gives them back; any number may look at once."""
+"""Finds trials whose worker is gone and requeues them; finds local workers that are stuck."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Final, Literal
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from risexp.core.failpoint import failpoint
-from risexp.hpo.store.leases import RENEW_S, Attempt, End, Lease, LeaseOwner, Leases, LeaseSnapshot
+from risexp.hpo.store.leases import (
+    DEADLY,
+    HANGING,
+    RENEW_S,
+    TTL_S,
+    USED_UP,
+    Attempt,
+    End,
+    Lease,
+    LeaseOwner,
+    Leases,
+    LeaseSnapshot,
+)
 from risexp.hpo.store.patient_storage import Listed
-from risexp.hpo.studies.study import StudyRef, run_id
-from risexp.hpo.trials.requeue import MOST_DEATHS, Became, requeue
+from risexp.hpo.studies.study import REASON, StudyRef, run_id
 
+Became = Literal["waiting", "failed", "finished"]
+
+MOST_DEATHS: Final = 3
+"""Number of dead attempts after which a trial fails."""
 NOBODY: Final = LeaseOwner("nobody", "", 0, "")
-"""Owner of a trial that runs without a lease, for as long as one may still appear."""
+"""Owner of the lease that a reaper gives to a running trial without one."""
+_STOPPED: Final = ("T", "t")
+
+
+def requeue(leases: Leases, trial_id: int, most: int = MOST_DEATHS) -> Became:
+    """Let a trial without a living attempt wait again, or fail it; may be repeated.
+
+    Number, parameters and reports stay.
+    """
+    storage = leases.store.storage
+    try:
+        if leases.deaths(trial_id) >= most:
+            storage.set_trial_user_attr(trial_id, REASON, _failure_reason(leases, trial_id))
+            failpoint("reap.noted")
+            storage.set_trial_state_values(trial_id, TrialState.FAIL)
+            return "failed"
+        storage.set_trial_state_values(trial_id, TrialState.WAITING)
+    except UpdateFinishedTrialError:
+        return "finished"
+    failpoint("reap.returned")
+    return "waiting"
+
+
+def _failure_reason(leases: Leases, trial_id: int) -> str:
+    """Why a trial has no attempts left: all of them hung, or they died in different ways."""
+    ends = {attempt.ended for attempt in leases.attempts(trial_id)}.intersection(DEADLY)
+    return HANGING if ends == {HANGING} else USED_UP
 
 
 @dataclass(frozen=True)
 class ReapedTrial:
-    """A trial that was found without its worker."""
+    """A trial that had lost its worker."""
 
     number: int
     became: Became
     lease: Lease | None
-    """Of the attempt that died; None where a reaper died after burying it."""
+    """Of the dead attempt; None if another reaper ended it before."""
 
 
 class Reaper:
-    """Looks, time and again, for leases that are over.
+    """Requeues trials whose lease has expired; any number of reapers may run at once.
 
-    A lease that is over may be one whose owner could not renew it, the database being away. So it
-    is taken only where it has been seen for a while, by looks that were all answered in time.
+    An expired lease may belong to an owner that could not renew it because the database was away.
+    So a lease is taken only after it has been watched for a while without a gap.
     """
 
     def __init__(
@@ -49,22 +93,24 @@ class Reaper:
         self._looked_at: float | None = None
 
     def look(self) -> tuple[ReapedTrial, ...]:
-        """Give back what nobody works on; the worker or a timer calls it every few seconds."""
+        """Requeue trials without a worker; to be called every few seconds."""
         look = self._leases.look()
         living = {attempt.lease.trial_id for attempt in look.living}
         running = self._storage.list_trials(self._study.id, (TrialState.RUNNING,))
-        found = [self._end(attempt, self._leases.bury, "died") for attempt in self._over(look)]
-        found += [self._adopt(each, look.now) for each in running if each.trial_id not in living]
-        return tuple(each for each in found if each is not None)
+        reaped = [self._end(attempt, self._leases.bury, "died") for attempt in self._over(look)]
+        reaped += [
+            self._adopt(trial, look.now) for trial in running if trial.trial_id not in living
+        ]
+        return tuple(trial for trial in reaped if trial is not None)
 
     def abandon(self, owner: str, how: End = "died") -> tuple[ReapedTrial, ...]:
-        """Give back at once what a worker held; only for whoever saw its process end."""
+        """Requeue at once the trials of a worker; only for a caller that saw its process end."""
         held = [each for each in self._leases.look().living if each.lease.owner == owner]
-        found = [self._end(attempt, self._leases.end, how) for attempt in held]
-        return tuple(each for each in found if each is not None)
+        reaped = [self._end(attempt, self._leases.end, how) for attempt in held]
+        return tuple(trial for trial in reaped if trial is not None)
 
     def _over(self, look: LeaseSnapshot) -> list[Attempt]:
-        """Leases that are over, and whose owners have had time to renew them."""
+        """Attempts whose lease has expired, and whose owner has had time to renew it."""
         gap_s = look.now - (look.now if self._looked_at is None else self._looked_at)
         before = self._since if 0.0 <= gap_s <= self._leases.ttl_s / 2.0 else {}
         self._looked_at = look.now
@@ -79,10 +125,10 @@ class Reaper:
     def _end(
         self, attempt: Attempt, end: Callable[[Lease, End], bool], how: End
     ) -> ReapedTrial | None:
-        """End an attempt, and give its trial back; None where another one does it."""
+        """End an attempt and requeue its trial; None if another reaper does it."""
         trial = self._storage.get_trial(attempt.lease.trial_id)
         if trial.state.is_finished():
-            # It died between telling the study and ending its attempt.
+            # The worker died after it finished the trial and before it ended its attempt.
             end(attempt.lease, "finished")
             return None
         if not end(attempt.lease, how):
@@ -92,7 +138,7 @@ class Reaper:
         return ReapedTrial(trial.number, became, attempt.lease)
 
     def _adopt(self, running: Listed, now: float) -> ReapedTrial | None:
-        """A trial that runs without a lease: somebody died half-way, or another tool started it."""
+        """A running trial without a lease: a process died half-way, or another tool began it."""
         attempts = self._leases.attempts(running.trial_id)
         if not attempts:
             run = run_id(self._study.name, running.number)
@@ -102,6 +148,45 @@ class Reaper:
         ended_at = attempts[-1].ended_at
         if ended_at is None or now - ended_at < self._leases.ttl_s:
             return None
-        return ReapedTrial(
-            running.number, requeue(self._leases, running.trial_id, self._most), None
-        )
+        became = requeue(self._leases, running.trial_id, self._most)
+        return ReapedTrial(running.number, became, None)
+
+
+class StuckWorkers:
+    """Finds local workers whose lease has expired and that do not end.
+
+    A worker that is stopped amid a write keeps an embedded database locked, so no lease is renewed
+    and no reaper can act; reading still works. A worker that is not stopped may only wait for the
+    database, so it has `patience_s` more.
+    """
+
+    def __init__(
+        self,
+        leases: Leases,
+        patience_s: float = TTL_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._leases = leases
+        self._patience_s = patience_s
+        self._clock = clock
+        self._since: dict[str, float] = {}
+
+    def look(self, pids: Mapping[str, int]) -> list[str]:
+        """Owners to be killed, out of these owners with their local processes."""
+        over, now = self._leases.over(pids), self._clock()
+        self._since = {owner: self._since.get(owner, now) for owner in sorted(over)}
+        return [
+            owner
+            for owner, since in self._since.items()
+            if is_stopped(pids[owner]) or now - since >= self._patience_s
+        ]
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether the system has stopped a process; false if that is unknown."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    # The process name, in brackets before the state, may contain anything.
+    return stat.rpartition(")")[2].split()[0] in _STOPPED

@@ -1,4 +1,4 @@
-"""What a store says of a study, in the words of the invariants."""
+"""Reads a study's snapshot, which the invariants check, from its store."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,36 +23,36 @@ _STATES: Final[dict[TrialState, State]] = {
 def study_snapshot(
     store: StudyStore, study: StudyRef, known: Sequence[Attempt] | None = None
 ) -> StudySnapshot:
-    """All that is stored of a study; trials that were closed as surplus are left out.
+    """The stored state of a study, without trials that were closed as surplus.
 
     Args:
         store: Its database.
         study: The study.
-        known: All attempts at its trials, where they were read before.
+        known: All attempts at its trials, if they were read before.
     """
-    ids = {each.number: each.trial_id for each in store.storage.list_trials(study.id)}
+    ids = {trial.number: trial.trial_id for trial in store.storage.list_trials(study.id)}
     attempts: dict[int, list[Attempt]] = defaultdict(list)
     for attempt in Leases(store, study.uid).attempts() if known is None else known:
         attempts[attempt.lease.trial_id].append(attempt)
     trials = [
-        _record(store.storage.get_trial(trial_id), attempts[trial_id])
+        _trial_snapshot(store.storage.get_trial(trial_id), attempts[trial_id])
         for number, trial_id in sorted(ids.items())
     ]
     end = end_of(store, study)
     return StudySnapshot(
         name=study.name,
         wanted=study.trials,
-        trials=tuple(each for each in trials if each.reason != SURPLUS),
+        trials=tuple(trial for trial in trials if trial.reason != SURPLUS),
         left=frozenset() if end is None else frozenset(end.left),
     )
 
 
-def _record(trial: FrozenTrial, attempts: list[Attempt]) -> TrialSnapshot:
+def _trial_snapshot(trial: FrozenTrial, attempts: list[Attempt]) -> TrialSnapshot:
     return TrialSnapshot(
         number=trial.number,
         slot=slot_of(trial),
         state=_STATES[trial.state],
-        # A pruned trial's value is its last report: no value of its own.
+        # Optuna's value of a pruned trial is its last report.
         value=trial.value if trial.state == TrialState.COMPLETE else None,
         reason=trial.user_attrs.get(REASON),
         reports=trial.intermediate_values,

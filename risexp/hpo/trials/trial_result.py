@@ -1,27 +1,29 @@
-"""How a trial ends in its study; no number in it can stand for a failure."""
+"""How a run's outcome ends its trial; no number can stand for a failure."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from risexp.runs.outcome import Outcome
+
 NON_FINITE: Final = "non-finite"
-"""Reason of a trial whose value is no finite number."""
+"""Reason of a trial whose value is not a finite number."""
 INFEASIBLE: Final = 1.0
-"""Value of a constraint that is not met; Optuna takes what is above zero for infeasible."""
+"""Value of a violated constraint; Optuna takes values above zero for infeasible."""
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a trial's study is told."""
+    """The final state of a trial."""
 
     state: Literal["complete", "pruned", "failed"]
     reason: str
     """One word."""
     value: float | None = None
-    """Of a complete trial, finite."""
+    """Finite; only of a complete trial."""
     constraints: Mapping[str, float] = field(default_factory=dict)
-    """By name; above zero where it is not met."""
+    """By name; above zero if violated."""
 
     def __post_init__(self) -> None:
         if (self.state == "complete") != (self.value is not None):
@@ -33,5 +35,30 @@ class TrialResult:
 
 
 def unsound(reason: str) -> TrialResult:
-    """Pruned for a reason, with a constraint of its name: a sampler learns to stay away."""
+    """A pruned trial with a violated constraint of this name: the sampler learns to avoid it."""
     return TrialResult("pruned", reason, constraints={reason: INFEASIBLE})
+
+
+def trial_result(outcome: Outcome, value: float | None) -> TrialResult | None:
+    """The result of a trial from the outcome of its run.
+
+    Args:
+        outcome: Of the run.
+        value: Score of the checkpoint that the run keeps; None if it keeps none.
+
+    Returns:
+        None if the trial continues later: it is released, or given up if the machine failed.
+    """
+    if outcome.status == "complete":
+        return _complete(outcome.reason, value)
+    if outcome.status == "pruned":
+        return TrialResult("pruned", outcome.reason)
+    if outcome.status == "aborted":
+        return unsound(outcome.reason)
+    return None if outcome.resumable else TrialResult("failed", outcome.reason)
+
+
+def _complete(reason: str, value: float | None) -> TrialResult:
+    if value is None:
+        return TrialResult("failed", "no-score")
+    return TrialResult("complete", reason, value) if math.isfinite(value) else unsound(NON_FINITE)

@@ -1,7 +1,7 @@
-"""The worker processes of one machine: started, looked after, and ended with whoever started them.
+"""The worker processes of one machine: starts them, restarts the dead, and ends them.
 
-A crew decides nothing about trials. Workers are equal and need nobody: a crew only starts them,
-starts those again that died, and tells whose death it saw, so that nobody has to wait for a lease.
+A pool decides nothing about trials. It reports the deaths that it sees, so that their trials
+continue without waiting for a lease to expire.
 """
 
 import os
@@ -18,39 +18,39 @@ from typing import Final
 from risexp.callbacks.watchdog import HUNG
 
 LEFT: Final = frozenset({0, 75, 130})
-"""Exit codes of a worker that ended by itself: nothing to do, or it was asked to."""
+"""Exit codes of a worker that ended as it should: no trial is left, or it was signalled."""
 PROGRAM: Final = (sys.executable, "-m", "risexp")
-"""This program under this interpreter."""
-_CRASHES: Final = 3
-"""Deaths of one worker in a row, without a trial brought to its end, after which it stays away."""
+"""Command that starts this program."""
+_MAX_DEATHS: Final = 3
+"""Deaths of one worker in a row, without a finished trial, after which it is not restarted."""
 
 
 @dataclass(frozen=True)
 class WorkerSpec:
-    """What one worker of a crew is started with."""
+    """How one worker of a pool is started."""
 
     index: int
     command: Sequence[str]
     environment: Mapping[str, str]
-    """Beside that of the process that starts it."""
+    """Added to the environment of this process."""
     log: Path
-    """What it says is added here."""
+    """Its output is appended here."""
     program: Sequence[str] = PROGRAM
-    """What the command is given to."""
+    """Program that receives the command."""
 
 
 @dataclass(frozen=True)
 class WorkerDeath:
-    """A worker that ended, and was not asked to."""
+    """A worker that ended without being asked to."""
 
     index: int
     pid: int
     code: int
-    """Negative: the number of the signal."""
+    """Exit code; negative for the number of a signal."""
     log: Path
 
     def sentence(self) -> str:
-        """What happened, and where more is said."""
+        """One sentence: what happened, and where the log is."""
         how = f"died of exit code {self.code}"
         if self.code < 0:
             how = f"died of {signal.Signals(-self.code).name}"
@@ -60,90 +60,89 @@ class WorkerDeath:
 
     @property
     def hung(self) -> bool:
-        """Whether it ended itself because nothing happened in it any more."""
+        """Whether its watchdog ended it."""
         return self.code == HUNG
 
 
 @dataclass
 class _Worker:
-    post: WorkerSpec
+    spec: WorkerSpec
     process: "subprocess.Popen[bytes]"
-    crashes: int = 0
+    deaths_in_row: int = 0
     away: bool = False
-    """Whether it has ended, however."""
+    """Whether it has ended."""
     dead: bool = False
-    """Whether it has ended, and was not asked to."""
+    """Whether it has ended without being asked to."""
 
 
 @dataclass
 class WorkerPool:
-    """Workers, the oldest first."""
+    """The workers of one machine."""
 
-    posts: Sequence[WorkerSpec]
-    crashes: int = _CRASHES
+    specs: Sequence[WorkerSpec]
     _workers: list[_Worker] = field(default_factory=list, init=False)
     _ending: bool = field(default=False, init=False)
 
     def start(self) -> None:
         """Start every worker."""
-        for post in self.posts:
-            self._workers.append(_Worker(post, _started(post)))
+        for spec in self.specs:
+            self._workers.append(_Worker(spec, _start(spec)))
 
     def look(self) -> list[WorkerDeath]:
-        """See who has died since the last look; `again` starts them again."""
+        """Deaths since the last look; `restart_dead` starts these workers again."""
         deaths = []
         for worker in self._workers:
             code = worker.process.poll()
             if code is None or worker.away:
                 continue
             worker.away = True
-            _let_go(worker.process)
-            # Before it listens to signals, a worker that is asked to end dies of it.
-            asked = self._ending and code == -signal.SIGTERM
-            if code not in LEFT and not asked:
-                worker.crashes += 1
+            _close_pipe(worker.process)
+            # A worker that has not yet installed its signal handlers dies of our signal.
+            terminated = self._ending and code == -signal.SIGTERM
+            if code not in LEFT and not terminated:
+                worker.deaths_in_row += 1
                 worker.dead = True
-                post = worker.post
-                deaths.append(WorkerDeath(post.index, worker.process.pid, code, post.log))
+                spec = worker.spec
+                deaths.append(WorkerDeath(spec.index, worker.process.pid, code, spec.log))
         return deaths
 
     def restart_dead(self) -> None:
-        """Start the dead again, unless they always die or the crew is to end."""
+        """Restart dead workers, unless they keep dying or the pool is ending."""
         for worker in self._workers:
-            if worker.dead and not self._ending and worker.crashes < self.crashes:
-                worker.process = _started(worker.post)
+            if worker.dead and not self._ending and worker.deaths_in_row < _MAX_DEATHS:
+                worker.process = _start(worker.spec)
                 worker.away = worker.dead = False
 
     def progressed(self) -> None:
-        """A trial came to its end: deaths before it no longer count."""
+        """Forget earlier deaths, because a trial was finished."""
         for worker in self._workers:
-            worker.crashes = 0
+            worker.deaths_in_row = 0
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """Of those that are at work."""
+        """Process ids of the workers that are running."""
         return tuple(each.process.pid for each in self._workers if not each.away)
 
     @property
     def gave_up(self) -> bool:
-        """Whether nobody is left because all of them died again and again."""
+        """Whether every worker died too often to be restarted."""
         return bool(self._workers) and all(each.dead for each in self._workers)
 
     def terminate(self, number: int = signal.SIGTERM) -> None:
-        """Ask everybody to end: at the first signal with the batch, at the second at once."""
+        """Signal every worker: the first ends it after the batch, the second at once."""
         self._ending = True
         for worker in self._workers:
             if worker.process.poll() is None:
                 worker.process.send_signal(number)
 
     def kill(self, pid: int) -> None:
-        """Kill one of them, also if it is stopped; the next look sees its death."""
+        """Kill one worker, even if it is stopped; the next look reports its death."""
         for worker in self._workers:
             if worker.process.pid == pid and not worker.away:
                 worker.process.kill()
 
     def end(self, patience_s: float) -> None:
-        """Wait for everybody, and kill whoever takes longer."""
+        """Wait for every worker, and kill those that take longer."""
         self._ending = True
         until = time.monotonic() + patience_s
         for worker in self._workers:
@@ -152,18 +151,18 @@ class WorkerPool:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
-            _let_go(worker.process)
+            _close_pipe(worker.process)
 
 
-def _started(post: WorkerSpec) -> "subprocess.Popen[bytes]":
-    """A process of its own group: a Ctrl-C in the terminal reaches it through the crew alone."""
-    post.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(post.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+def _start(spec: WorkerSpec) -> "subprocess.Popen[bytes]":
+    """Start a process in a session of its own: Ctrl-C reaches it only through the pool."""
+    spec.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(spec.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        return subprocess.Popen(  # noqa: S603 - our own interpreter and our own words
-            [*post.program, *post.command],
-            env={**os.environ, **post.environment},
-            # Its end of the pipe is closed with the crew, however that ends.
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and command
+            [*spec.program, *spec.command],
+            env={**os.environ, **spec.environment},
+            # The pipe closes when this process ends, however it ends.
             stdin=subprocess.PIPE,
             stdout=descriptor,
             stderr=descriptor,
@@ -173,26 +172,26 @@ def _started(post: WorkerSpec) -> "subprocess.Popen[bytes]":
         os.close(descriptor)
 
 
-def _let_go(process: "subprocess.Popen[bytes]") -> None:
-    """Close our end of its pipe."""
+def _close_pipe(process: "subprocess.Popen[bytes]") -> None:
+    """Close our end of the worker's pipe."""
     if process.stdin is not None:
         process.stdin.close()
 
 
 def end_with_parent(descriptor: int, end: Callable[[], object]) -> threading.Thread:
-    """In a worker: call `end` once whoever started it is gone.
+    """In a worker: call `end` once the process that started it is gone.
 
     Args:
-        descriptor: The worker's standard input, whose other end the crew holds open.
-        end: Asks this process to end, for instance by a signal to itself.
+        descriptor: Standard input of the worker, whose other end the pool holds open.
+        end: Ends this process, e.g. by a signal to itself.
     """
 
     def wait() -> None:
-        # Past the stream's buffer, whose lock a waiting thread would hold when Python ends.
+        # Not through sys.stdin: a waiting thread would hold its lock when Python ends.
         while os.read(descriptor, 1):
             pass
         end()
 
-    watcher = threading.Thread(target=wait, name="crew", daemon=True)
+    watcher = threading.Thread(target=wait, name="parent", daemon=True)
     watcher.start()
     return watcher

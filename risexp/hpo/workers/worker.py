@@ -1,52 +1,47 @@
-"""A worker: claims one trial after another until none is left, and tells the study how each ended.
+"""A worker process: claims trials one after another and records how each ended.
 
-Workers are equal and hold nothing that the store does not have. Whatever ends one, its trial goes
-on under its own number elsewhere.
+Workers are equal and hold no state that the store lacks. If one dies, its trial continues under
+the same number in another worker.
 """
 
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
 
 from risexp.config.layers import Loaded
+from risexp.core.threads import PeriodicThread
 from risexp.hpo.search.pruners import build_pruner
 from risexp.hpo.search.pruning import Pruning
-from risexp.hpo.search.pruning_callback import HEARING, PruningCallback
+from risexp.hpo.search.pruning_callback import PRUNING_COUNTS, PruningCallback
 from risexp.hpo.search.samplers import build_sampler
 from risexp.hpo.search.suggest import suggest
 from risexp.hpo.store.leases import RENEW_S, Fenced, LeaseOwner
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_of
-from risexp.hpo.trials.circuit_breaker import end_if_failing
 from risexp.hpo.trials.claim import Claim
-from risexp.hpo.trials.heartbeat import Heartbeat
-from risexp.hpo.trials.lease_guard import LeaseGuard
-from risexp.hpo.trials.periodic_thread import PeriodicThread
+from risexp.hpo.trials.heartbeat import FENCED, Heartbeat, LeaseGuard
+from risexp.hpo.trials.limits import StudyEndCheck, TimeLimit, end_if_failing, limit_of, spent_s
 from risexp.hpo.trials.queue import Queue
 from risexp.hpo.trials.reaper import Reaper
-from risexp.hpo.trials.run_result import trial_result
-from risexp.hpo.trials.time_limits import TimeLimit, limit_of, spent_s
-from risexp.runs.outcome import EndRun, Outcome, failed
+from risexp.hpo.trials.trial_result import trial_result
+from risexp.runs.outcome import Outcome, failed
 from risexp.space.study_spec import StudySpec
-from risexp.training.events import EpochEnded, Event
 
-STOPPED: Final = "stopped"
-"""Reason of an attempt that ended because its study did."""
-FENCED: Final = "fenced"
-"""Reason of an attempt that had lost its lease: its trial is no longer its own."""
 _SIGNALLED: Final = ("released", "interrupted")
 _POLL_S: Final = 2.0
-"""How often a worker without a trial looks for one."""
+"""Time between two looks for a waiting trial."""
+
+Say = Callable[[str], object]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One attempt at a trial, for whoever trains it."""
+    """One attempt at a trial, and the callbacks that its training has to call."""
 
     study: str
     number: int
@@ -54,17 +49,17 @@ class Job:
     run_id: str
     loaded: Loaded
     values: Mapping[str, JsonValue]
-    """What the search chose, by field."""
-    fence: LeaseGuard
-    """To be told before all others; nothing is written past it."""
-    hearing: PruningCallback
-    """To be told with the recorders, and to be enforced with those that may end a run."""
-    stopping: "Stopping"
-    """To be told with those that may end a run."""
-    limit: TimeLimit
-    """To be told with those that may end a run."""
-    hung: Callable[[], object]
-    """To be called, from any thread, by whoever ends a process in which nothing happens."""
+    """The searched values, by field."""
+    lease_guard: LeaseGuard
+    """To be called first; nothing is written past it."""
+    pruning_callback: PruningCallback
+    """To be called with the recorders, its `enforce` with the callbacks that may end a run."""
+    study_end: StudyEndCheck
+    """To be called with the callbacks that may end a run."""
+    time_limit: TimeLimit
+    """To be called with the callbacks that may end a run."""
+    on_hang: Callable[[], object]
+    """To be called, from any thread, before a process that hangs is ended."""
 
 
 @dataclass(frozen=True)
@@ -73,88 +68,57 @@ class JobResult:
 
     outcome: Outcome
     value: float | None
-    """k_loc of the checkpoint that the run keeps; None where it keeps none."""
+    """k_loc of the checkpoint that the run keeps; None if it keeps none."""
 
 
 Train = Callable[[Job], JobResult]
 
 
-class WorkerMessages(Protocol):
-    """Where a worker says in sentences what it does."""
-
-    def __call__(self, sentence: str, /) -> None:
-        """Say it."""
-
-
-class Stopping:
-    """An observer that releases a trial at the end of an epoch once its study has ended."""
-
-    def __init__(self, store: StudyStore, study: StudyRef) -> None:
-        self._store = store
-        self._study = study
-
-    def __call__(self, event: Event) -> None:
-        """Ask the store.
-
-        Raises:
-            EndRun: The study has ended, for whatever reason.
-        """
-        if not isinstance(event, EpochEnded):
-            return
-        end = end_of(self._store, self._study)
-        if end is not None:
-            said = f"study {self._study.name} ended: {end.reason}; the trial waits"
-            raise EndRun(Outcome("released", STOPPED, said, 0, resumable=True))
-
-
 class Worker:
-    """One process's work on a study."""
+    """Works on one study in this process."""
 
     def __init__(
         self,
         store: StudyStore,
         study: StudyRef,
-        charter: StudySpec,
+        study_spec: StudySpec,
         owner: LeaseOwner,
         train: Train,
     ) -> None:
-        """Be ready to work.
+        """Prepare the queue, the sampler and the pruner.
 
         Args:
-            store: Where the study is.
-            study: What is searched.
-            charter: Of the study.
-            owner: This process; no other worker ever has its id.
-            train: Trains a job and says how it ended; whatever it raises fails the trial.
+            store: Store of the study.
+            study: The study.
+            study_spec: Its space and base.
+            owner: This process, with an id that no other worker ever has.
+            train: Trains a job; an error that it raises fails the trial.
         """
         self._store = store
         self._study = study
-        self._charter = charter
+        self._study_spec = study_spec
         self._owner = owner
         self._train = train
-        self._pruning = Pruning.of(charter)
-        sampler = build_sampler(charter, owner.id, 0)
+        self._pruning = Pruning.of(study_spec)
+        sampler = build_sampler(study_spec, owner.id, 0)
         self._queue = Queue(store, study, sampler, build_pruner(self._pruning))
         self._reaper = Reaper(self._queue.leases, study)
         self._idle = threading.Event()
 
-    def run(self, say: WorkerMessages) -> int:
-        """Work until nothing is left, the study has ended, or a signal came.
+    def run(self, say: Say) -> int:
+        """Work until no trial is left, the study has ended, or a signal came.
 
         Returns:
             The exit code: 0, or that of the signal.
-
-        Raises:
-            EnvironmentFailed: The store was away for too long.
         """
         try:
             with PeriodicThread("reaper", RENEW_S, self._reaper.look):
                 return self._work(say)
         finally:
-            # Nothing is held unless something was raised.
+            # This worker holds a trial only if an error was raised.
             self._reaper.abandon(self._owner.id)
 
-    def _work(self, say: WorkerMessages) -> int:
+    def _work(self, say: Say) -> int:
         while True:
             end = end_of(self._store, self._study)
             if end is not None:
@@ -162,82 +126,84 @@ class Worker:
                 return 0
             claim = self._queue.claim(self._owner)
             if claim is not None:
-                asked_to_end = self._attempt(claim, say)
-                if asked_to_end:
-                    return asked_to_end
+                exit_code = self._attempt(claim, say)
+                if exit_code:
+                    return exit_code
             elif self._queue.standing().over:
                 return 0
             else:
                 self._idle.wait(_POLL_S)
 
-    def _attempt(self, claim: Claim, say: WorkerMessages) -> int:
-        """Train a trial, and tell its study how that ended.
+    def _attempt(self, claim: Claim, say: Say) -> int:
+        """Train a trial and record its result.
 
         Returns:
             The exit code of a signal that ended it, or 0.
         """
         say(f"trial {claim.number}, attempt {claim.attempt}: run {claim.run_id}")
-        hearing = PruningCallback(claim, self._pruning, self._peers)
-        with Heartbeat(self._queue.leases, claim.lease) as keeper:
+        pruning_callback = PruningCallback(claim, self._pruning, self._trials)
+        with Heartbeat(self._queue.leases, claim.lease) as heartbeat:
             try:
-                result = self._result(claim, keeper, hearing)
+                result = self._result(claim, heartbeat, pruning_callback)
                 say(f"trial {claim.number}: {result.outcome.sentence}")
                 if result.outcome.traceback is not None:
                     say(result.outcome.traceback)
-                self._tell(claim, result, hearing)
+                self._record(claim, result, pruning_callback)
             except Fenced as lost:
                 say(f"trial {claim.number}: {lost}")
                 return 0
         signalled = result.outcome.status in _SIGNALLED and result.outcome.reason != FENCED
         return result.outcome.exit_code if signalled else 0
 
-    def _result(self, claim: Claim, keeper: Heartbeat, hearing: PruningCallback) -> JobResult:
-        """What came of a trial; an error of its own is one trial's, not the worker's."""
+    def _result(
+        self, claim: Claim, heartbeat: Heartbeat, pruning_callback: PruningCallback
+    ) -> JobResult:
+        """The result of training a trial; its error fails the trial, not the worker."""
         try:
-            values = claim.suggest(lambda trial: suggest(self._charter, trial))
-            return self._train(self._job(claim, keeper, values, hearing))
+            values = claim.suggest(lambda trial: suggest(self._study_spec, trial))
+            return self._train(self._job(claim, heartbeat, values, pruning_callback))
         except Fenced:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it was, the study is told
+        except Exception as error:  # noqa: BLE001 - every error is recorded in the study
             return JobResult(failed(error), None)
         except BaseException:
-            # A signal while nothing was trained: the trial did not die of it.
+            # A signal outside training: it does not count against the trial.
             claim.release()
             raise
 
     def _job(
         self,
         claim: Claim,
-        keeper: Heartbeat,
+        heartbeat: Heartbeat,
         values: Mapping[str, JsonValue],
-        hearing: PruningCallback,
+        pruning_callback: PruningCallback,
     ) -> Job:
+        attempts = self._queue.leases.attempts(claim.lease.trial_id)
         return Job(
             study=self._study.name,
             number=claim.number,
             attempt=claim.attempt,
             run_id=claim.run_id,
-            loaded=self._charter.resolve(values),
+            loaded=self._study_spec.resolve(values),
             values=values,
-            fence=LeaseGuard(keeper),
-            hearing=hearing,
-            stopping=Stopping(self._store, self._study),
-            limit=self._limit(claim),
-            hung=partial(_hung, claim, keeper),
+            lease_guard=LeaseGuard(heartbeat),
+            pruning_callback=pruning_callback,
+            study_end=StudyEndCheck(self._store, self._study),
+            time_limit=TimeLimit(limit_of(self._store, self._study), spent_s(attempts)),
+            on_hang=partial(_give_back_hung, claim, heartbeat),
         )
 
-    def _limit(self, claim: Claim) -> TimeLimit:
-        attempts = self._queue.leases.attempts(claim.lease.trial_id)
-        return TimeLimit(limit_of(self._store, self._study), spent_s(attempts))
-
-    def _tell(self, claim: Claim, result: JobResult, hearing: PruningCallback) -> None:
+    def _record(self, claim: Claim, result: JobResult, pruning_callback: PruningCallback) -> None:
+        """Write the result into the study, or put the trial back into the queue."""
         outcome = result.outcome
         if outcome.reason == FENCED:
             return
-        claim.note(HEARING, self._account(claim, hearing))
-        ending = trial_result(outcome, result.value)
-        if ending is not None:
-            claim.finish(ending)
+        before = self._stored(claim).user_attrs.get(PRUNING_COUNTS, {})
+        counts = pruning_callback.counts().items()
+        claim.note(PRUNING_COUNTS, {name: before.get(name, 0) + more for name, more in counts})
+        final = trial_result(outcome, result.value)
+        if final is not None:
+            claim.finish(final)
         elif outcome.status == "failed":
             claim.give_up()
         else:
@@ -245,19 +211,14 @@ class Worker:
         if self._stored(claim).state == TrialState.FAIL:
             end_if_failing(self._store, self._study)
 
-    def _account(self, claim: Claim, hearing: PruningCallback) -> dict[str, int]:
-        """How the trial was heard, in this attempt and in earlier ones."""
-        before = self._stored(claim).user_attrs.get(HEARING, {})
-        return {name: before.get(name, 0) + more for name, more in hearing.account().items()}
-
     def _stored(self, claim: Claim) -> FrozenTrial:
         return self._store.storage.get_trial(claim.lease.trial_id)
 
-    def _peers(self) -> list[FrozenTrial]:
+    def _trials(self) -> list[FrozenTrial]:
         return self._store.storage.get_all_trials(self._study.id, deepcopy=False)
 
 
-def _hung(claim: Claim, keeper: Heartbeat) -> None:
-    # Should what hangs go on after all, it comes too late to write.
-    keeper.revoke()
+def _give_back_hung(claim: Claim, heartbeat: Heartbeat) -> None:
+    # If the hanging thread continues after all, it must not write.
+    heartbeat.revoke()
     claim.hang()

@@ -22,7 +22,7 @@ from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.links import PAGE, RUN, Links
 from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
-from risexp.hpo.trials.circuit_breaker import FAILING
+from risexp.hpo.trials.limits import FAILING
 from risexp.runs.folder import RunFolder, find_run, is_run
 from risexp.runs.labels import Labels
 from risexp.tracking.stores import TrackingStore, embedded

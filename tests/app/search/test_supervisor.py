@@ -14,8 +14,7 @@ from risexp.errors import (
     VerificationFailed,
 )
 from risexp.hpo.store.leases import Leases
-from risexp.hpo.trials.circuit_breaker import FAILING
-from risexp.hpo.trials.time_limits import limit_of
+from risexp.hpo.trials.limits import FAILING, limit_of
 from tests.support.searches import tiny
 from tests.support.worker_pool import (
     WANTED,
@@ -201,7 +200,7 @@ def test_a_worker_that_has_lost_its_lease_and_does_not_end_is_killed(
     hands: Employ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lookout, "_WATCH_S", 0.0)
-    monkeypatch.setattr("risexp.hpo.trials.stuck_workers.is_stopped", lambda _: True)
+    monkeypatch.setattr("risexp.hpo.trials.reaper.is_stopped", lambda _: True)
 
     def lose(crew: Hands) -> None:
         with study() as (store, found):

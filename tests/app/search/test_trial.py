@@ -15,7 +15,7 @@ from risexp.data.frames import Scenes
 from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
-from risexp.hpo.trials.time_limits import set_limit
+from risexp.hpo.trials.limits import set_limit
 from risexp.hpo.workers.worker import Job, JobResult
 from risexp.loss.weighted import Loss
 from risexp.runs.folder import RunFolder, create_run, find_run, runs_home
@@ -133,7 +133,7 @@ class Ending:
                 signal.raise_signal(signal.SIGTERM)
             else:
                 end_study(self._store, self._study, "12 s are over")
-        self._job.stopping(event)
+        self._job.study_end(event)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_trial_that_goes_on_ends_with_the_very_value_of_one_that_was_left_alon
 
     def disturbed(job: Job) -> JobResult:
         ending: object = Ending(job, store, study, how)
-        return train(replace(job, stopping=ending), study)  # type: ignore[arg-type]
+        return train(replace(job, study_end=ending), study)  # type: ignore[arg-type]
 
     codes = [work(store, begun(store, name), disturbed)[0] for _ in range(2)]
     waiting = trial_of(store, study)

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from risexp.hpo.search.pruning import Pruning
 from risexp.hpo.search.pruning_callback import (
-    HEARING,
+    PRUNING_COUNTS,
     PruningCallback,
     able,
     check_pruning_ran,
@@ -73,7 +73,7 @@ def test_the_pruner_is_asked_after_every_epoch_but_the_last() -> None:
     hearing = listened(Claimed(), joint(6), pruning())
 
     # Epochs 3, 4 and 5 come after the warm-up and before the last.
-    assert {"reports": 6, "different": 0, "asked": 5, "able": 3} == hearing.account()
+    assert {"reports": 6, "different": 0, "asked": 5, "able": 3} == hearing.counts()
 
 
 def test_a_trial_that_its_study_has_better_ones_than_is_pruned() -> None:
@@ -168,7 +168,7 @@ def finished(reports: int, **account: int) -> FrozenTrial:
     return create_trial(
         value=3.0,
         intermediate_values=dict.fromkeys(range(1, reports + 1), 3.0),
-        user_attrs={HEARING: account} if account else {},
+        user_attrs={PRUNING_COUNTS: account} if account else {},
     )
 
 

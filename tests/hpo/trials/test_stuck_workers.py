@@ -12,8 +12,8 @@ import pytest
 from risexp.hpo.store.leases import LeaseOwner, Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
-from risexp.hpo.trials.stuck_workers import StuckWorkers, is_stopped
-from tests.support.worker_processes import owner, until
+from risexp.hpo.trials.reaper import StuckWorkers, is_stopped
+from tests.support.worker_processes import Clock, owner, until
 
 HOLDS = """
 import os, signal, sqlite3, sys
@@ -39,16 +39,6 @@ def stopped_amid_a_write(store: StudyStore) -> Iterator[int]:
             yield process.pid
         finally:
             process.kill()
-
-
-class Time:
-    """A clock that goes on when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def held(
@@ -83,7 +73,7 @@ def test_who_is_stopped_and_has_its_lease_is_left_alone(store: StudyStore, study
 
 def test_who_runs_is_given_time_to_renew(store: StudyStore, study: StudyRef) -> None:
     leases, me = held(store, study, ttl_s=0.0)
-    time = Time()
+    time = Clock()
     overdue = StuckWorkers(leases, patience_s=30.0, clock=time)
 
     found = []
@@ -96,7 +86,7 @@ def test_who_runs_is_given_time_to_renew(store: StudyStore, study: StudyRef) -> 
 
 def test_who_has_renewed_meanwhile_is_given_time_anew(store: StudyStore, study: StudyRef) -> None:
     leases, me = held(store, study, ttl_s=0.0)
-    time, pids = Time(), {me.id: os.getpid()}
+    time, pids = Clock(), {me.id: os.getpid()}
     overdue = StuckWorkers(leases, patience_s=30.0, clock=time)
     overdue.look(pids)
     (lease,) = (each.lease for each in leases.look().living)

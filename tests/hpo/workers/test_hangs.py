@@ -28,8 +28,8 @@ def test_whoever_hangs_gives_its_trial_back_and_writes_no_more(
 
     def hang(job: Job) -> JobResult:
         if job.attempt == 1 and job.number == 0:
-            job.hung()
-            job.fence.write_guard(lambda _: quiet.append(False))("a word")
+            job.on_hang()
+            job.lease_guard.write_guard(lambda _: quiet.append(False))("a word")
         return JobResult(DONE, 1.5)
 
     code, said = work(store, study, hang)
@@ -46,7 +46,7 @@ def test_a_trial_that_always_hangs_fails_and_says_so(store: StudyStore) -> None:
     study = searched(store, 1)
 
     def hang(job: Job) -> JobResult:
-        job.hung()
+        job.on_hang()
         return JobResult(DONE, 1.5)
 
     work(store, study, hang)
@@ -63,7 +63,7 @@ def test_a_trial_of_which_one_attempt_hung_and_others_died_used_them_up(store: S
 
     def end(job: Job) -> JobResult:
         if job.attempt == 2:
-            job.hung()
+            job.on_hang()
         raise away
 
     work(store, study, end)
@@ -76,7 +76,7 @@ def test_a_trial_that_waits_after_it_hung_says_so_until_it_ends(store: StudyStor
     study = searched(store, 1)
 
     def end(job: Job) -> JobResult:
-        job.hung()
+        job.on_hang()
         end_study(store, study, "enough")
         return JobResult(DONE, 1.5)
 

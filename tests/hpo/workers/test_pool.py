@@ -45,9 +45,9 @@ def post(folder: Path, program: str, *words: str, index: int = 0, **environment:
 
 
 @contextmanager
-def at_work(posts: Sequence[WorkerSpec], crashes: int = 3) -> Iterator[WorkerPool]:
+def at_work(posts: Sequence[WorkerSpec]) -> Iterator[WorkerPool]:
     """A crew, of whom nobody is left."""
-    crew = WorkerPool(posts, crashes)
+    crew = WorkerPool(posts)
     crew.start()
     try:
         yield crew
@@ -191,8 +191,12 @@ def test_deaths_before_a_finished_trial_do_not_count(folder: Path) -> None:
 
 def test_a_crew_of_which_one_has_left_has_not_given_up(folder: Path) -> None:
     posts = [post(folder, "raise SystemExit(1)"), post(folder, "pass", index=1)]
-    with at_work(posts, crashes=1) as crew:
-        assert 1 == len(all_deaths(crew))
+    with at_work(posts) as crew:
+        for _ in range(3):
+            assert 1 == len(all_deaths(crew))
+            crew.restart_dead()
+
+        assert () == crew.pids
         assert not crew.gave_up
 
 
@@ -263,19 +267,19 @@ def test_the_end_of_the_pipe_asks_the_worker_to_end() -> None:
 def test_workers_end_with_a_crew_that_is_killed(folder: Path) -> None:
     worker = """
 import os, signal, sys
-from risexp.hpo.workers.pool import end_with_crew
+from risexp.hpo.workers.pool import end_with_parent
 signal.signal(signal.SIGTERM, lambda *_: (print("ended"), sys.exit(75)))
-end_with_crew(sys.stdin.fileno(), lambda: os.kill(os.getpid(), signal.SIGTERM))
+end_with_parent(sys.stdin.fileno(), lambda: os.kill(os.getpid(), signal.SIGTERM))
 print(os.getpid())
 signal.pause()
 """
     leader = f"""
 import signal, sys
 from pathlib import Path
-from risexp.hpo.workers.pool import Crew, Post
+from risexp.hpo.workers.pool import WorkerPool, WorkerSpec
 logs = [Path({str(folder)!r}) / f"worker-{{index}}.log" for index in range(2)]
 program = (sys.executable, "-u", "-c")
-Crew([Post(0, [{worker!r}], {{}}, log, program=program) for log in logs]).start()
+WorkerPool([WorkerSpec(0, [{worker!r}], {{}}, log, program=program) for log in logs]).start()
 signal.pause()
 """
     logs = [folder / f"worker-{index}.log" for index in range(2)]

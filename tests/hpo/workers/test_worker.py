@@ -7,11 +7,11 @@ import pytest
 
 from risexp.errors import EnvironmentFailed, TrainingAborted
 from risexp.hpo.search.distributions import stored
-from risexp.hpo.search.pruning_callback import HEARING
+from risexp.hpo.search.pruning_callback import PRUNING_COUNTS
 from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
-from risexp.hpo.trials.lease_guard import fenced
+from risexp.hpo.trials.heartbeat import fenced
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.workers import worker as module
 from risexp.hpo.workers.worker import Job, JobResult, Worker
@@ -205,11 +205,11 @@ def test_a_study_that_ends_meanwhile_gets_its_trial_back_at_the_end_of_an_epoch(
     epoch = epochs_of(small_trainer())[0]
 
     def ends(job: Job) -> JobResult:
-        job.stopping(epoch)
+        job.study_end(epoch)
         end_study(store, study, "12 s are over")
-        job.stopping(RunStarted("toy-000", 3, 0, 4))
+        job.study_end(RunStarted("toy-000", 3, 0, 4))
         with pytest.raises(EndRun) as stop:
-            job.stopping(epoch)
+            job.study_end(epoch)
         return JobResult(stop.value.outcome, None)
 
     code, said = work(store, study, ends)
@@ -225,7 +225,7 @@ def test_how_a_trial_was_heard_is_added_up_over_its_attempts(store: StudyStore) 
     first, second, third = epochs_of(small_trainer())
 
     def heard(job: Job) -> JobResult:
-        job.hearing(RunStarted(job.run_id, 3, 0, 4))
+        job.pruning_callback(RunStarted(job.run_id, 3, 0, 4))
         if job.attempt == 1:
             listen(job, first)
             listen(job, second)
@@ -237,14 +237,14 @@ def test_how_a_trial_was_heard_is_added_up_over_its_attempts(store: StudyStore) 
     work(store, study, heard)
 
     (trial,) = store.storage.get_all_trials(study.id)
-    told = trial.user_attrs[HEARING]
+    told = trial.user_attrs[PRUNING_COUNTS]
     assert (3, 2) == (told["reports"], told["asked"])
     assert [1, 2, 3] == sorted(trial.intermediate_values)
 
 
 def listen(job: Job, epoch: EpochEnded) -> None:
-    job.hearing(epoch)
-    job.hearing.enforce(epoch)
+    job.pruning_callback(epoch)
+    job.pruning_callback.enforce(epoch)
 
 
 def test_a_worker_waits_for_a_trial_that_somebody_else_may_give_back(

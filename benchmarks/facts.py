@@ -21,14 +21,14 @@ from torch.nn.functional import pad
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
 from risexp.covariance.factored import FactoredCovariance
-from risexp.covariance.order import order
+from risexp.covariance.sampled import order
 from risexp.data.frames import Scenes
 from risexp.data.scenes import panel_of, source_steering
 from risexp.diagnostics.draws import noiseless, scenes_at
 from risexp.diagnostics.ideal import ideal_eigenvalues
 from risexp.diagnostics.mdl import median_ranks
 from risexp.diagnostics.spectra import covariances
-from risexp.evaluation.counting import confusion
+from risexp.evaluation.scene_scores import confusion
 from risexp.physics.geometry import Panel
 from risexp.physics.signals import stacked_operator
 

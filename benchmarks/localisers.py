@@ -81,10 +81,10 @@ def ideas(config: RunConfig, scenes: int) -> list[Row]:
 
 def variants(config: RunConfig, drawn: Scenes) -> dict[str, Estimate]:
     """The search once, and several ways to read it."""
-    setting = ReceiverModel.of(config)
-    law = HeldSymbols.of(setting, drawn.frames)
-    grid = search_grid(setting.panel, setting.view, drawn.frames.y.device)
-    pursuit = pursue(law, grid, setting.view.sources_max)
+    receiver = ReceiverModel.of(config)
+    law = HeldSymbols.of(receiver, drawn.frames)
+    grid = search_grid(receiver.panel, receiver.view, drawn.frames.y.device)
+    pursuit = pursue(law, grid, receiver.view.sources_max)
     believed = [RangePosterior.of(law, fit) for fit in pursuit.fits]
     true_count = drawn.truth.count
     evidence, likely = counted("evidence", pursuit, law, believed)

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from risexp.app.benchmark.network_methods import NETWORK, network_methods
+from risexp.app.benchmark.methods import NETWORK, network_methods
 from risexp.app.serving.resolve_model import trained
 from risexp.config.gates import Gates, load_gates
 from risexp.data.scenes import SceneGenerator

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from risexp.evaluation import counting
+from risexp.evaluation.scene_scores import Confusion, Confusions
 from risexp.runs.journal import Journal
 from risexp.tracking.upload_state import CONFUSION
 from risexp.training.events import EpochEnded, Event
@@ -12,13 +12,13 @@ from risexp.training.events import EpochEnded, Event
 class LastConfusions:
     """Remembers the confusions of the last validation, for whoever is told of the epoch's end."""
 
-    _seen: counting.Confusions | None = field(default=None, init=False)
+    _seen: Confusions | None = field(default=None, init=False)
 
-    def see(self, confusions: counting.Confusions) -> None:
+    def see(self, confusions: Confusions) -> None:
         """Remember them in place of those before."""
         self._seen = confusions
 
-    def take(self) -> counting.Confusions | None:
+    def take(self) -> Confusions | None:
         """What was seen since the last look; None where nothing was."""
         seen, self._seen = self._seen, None
         return seen
@@ -43,5 +43,5 @@ class ConfusionRecorder:
             self.journal.note(event.plan.epoch, CONFUSION, details)
 
 
-def _tables(confusion: counting.Confusion) -> dict[str, list[object]]:
+def _tables(confusion: Confusion) -> dict[str, list[object]]:
     return {name: table.tolist() for name, table in vars(confusion).items()}

@@ -12,9 +12,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from risexp.covariance.gram import gram
-from risexp.covariance.subspace import Eigenbasis, turning
-from risexp.covariance.woodbury import unexplained
+from risexp.covariance.subspace import Eigenbasis, gram, turning, unexplained
 
 _CHUNK = 256
 """Grid columns handled at once: what stays in cache, and what bounds the memory."""

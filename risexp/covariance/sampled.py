@@ -1,8 +1,16 @@
-"""The sampled covariance: what the measurements alone say of the field on the panel, as a factor.
+"""The sampled covariance as a factor, and the number of sources its eigenvalues show.
 
-Neither estimate subtracts a mean over snapshots: under held symbols that mean is the signal.
+No estimate subtracts a mean over snapshots: under held symbols that mean is the signal.
+
+    MDL(k) = -L (p - k) log(GM / AM of the p - k smallest) + k (2 p - k) log(L) / 2
+    AIC(k) = -2 L (p - k) log(GM / AM of the p - k smallest) + 2 k (2 p - k)
+
+(M. Wax, T. Kailath, Detection of signals by information theoretic criteria, IEEE Trans. ASSP 33,
+1985.) The p eigenvalues are the min(N, L) that can differ from zero; the products of the textbook
+form would underflow for 144 of them.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -15,6 +23,8 @@ Method = Literal["joint", "per_snapshot"]
 
 _CACHED_ENTRIES = 166_000
 """Complex64 entries of normal matrices that are solved together."""
+
+Criterion = Literal["mdl", "aic"]
 
 
 def sampled_covariance(
@@ -86,3 +96,44 @@ def _root(gram: Tensor, ridge: float, eps: float = 1e-30) -> Tensor:
     eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     root: Tensor = torch.linalg.cholesky_ex(gram + load[:, None, None] * eye).L
     return root
+
+
+def order_scores(
+    criterion: Criterion, eigenvalues: Tensor, snapshots: int, most: int, *, eps: float = 1e-12
+) -> Tensor:
+    """Scores of k = 0 .. most, the smaller the better, (B, most + 1) float64.
+
+    Args:
+        criterion: Which penalty.
+        eigenvalues: Descending, (B, p) real, p = min(N, L).
+        snapshots: L.
+        most: Largest order asked about; orders that leave no noise eigenvalue score infinity.
+        eps: Floor of the eigenvalues relative to the largest.
+
+    Raises:
+        ValueError: There is no noise eigenvalue to compare with, or a value is not finite.
+    """
+    values = eigenvalues.double()
+    p = values.shape[-1]
+    if p < 2 or not bool(values.isfinite().all()):
+        message = f"an order needs at least two finite eigenvalues a scene, not {p} of them"
+        raise ValueError(message)
+    logs = values.clamp(min=eps * values[:, :1].clamp(min=1e-300)).log()
+    scores = torch.full(
+        (len(values), most + 1), torch.inf, dtype=torch.float64, device=values.device
+    )
+    for k in range(min(most + 1, p)):
+        tail = logs[:, k:]
+        ratio = tail.mean(-1) - (tail.logsumexp(-1) - math.log(p - k))
+        misfit = -snapshots * (p - k) * ratio
+        freedom = k * (2 * p - k)
+        if criterion == "mdl":
+            scores[:, k] = misfit + 0.5 * freedom * math.log(snapshots)
+        else:
+            scores[:, k] = 2.0 * misfit + 2.0 * freedom
+    return scores
+
+
+def order(criterion: Criterion, eigenvalues: Tensor, snapshots: int, most: int) -> Tensor:
+    """The count in 1 .. most that scores best, (B,) int64."""
+    return order_scores(criterion, eigenvalues, snapshots, most)[:, 1:].argmin(-1) + 1

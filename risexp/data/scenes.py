@@ -12,10 +12,15 @@ from risexp.config.sections import DataConfig, PhysicsConfig
 from risexp.data.frames import Frames, Scenes, Truth, join
 from risexp.data.streams import BLOCK, Split, block_generator
 from risexp.errors import ConfigInvalid
-from risexp.physics.channel import line_of_sight, rician_channel
 from risexp.physics.codes import codebook
 from risexp.physics.geometry import Panel, direction_cosines
-from risexp.physics.signals import draw_symbols, path_amplitude, received
+from risexp.physics.signals import (
+    draw_symbols,
+    line_of_sight,
+    path_amplitude,
+    received,
+    rician_channel,
+)
 from risexp.physics.steering import steering_vector
 
 _PLACEMENT_ROUNDS = 1000

@@ -23,7 +23,7 @@ from risexp.diagnostics.probe_trainer import (
     pieces,
 )
 from risexp.diagnostics.report import Evidence, Rate, Report, Table
-from risexp.evaluation.counting import confusion
+from risexp.evaluation.scene_scores import confusion
 from risexp.training.objective import Objective
 from risexp.training.plan import Plan
 

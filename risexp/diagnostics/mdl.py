@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from risexp.config.run import RunConfig
-from risexp.covariance.order import order
+from risexp.covariance.sampled import order
 from risexp.diagnostics.draws import noiseless
 from risexp.diagnostics.labels import label_covariance
 from risexp.diagnostics.orders import OrderCounts, OrderRule, on_ideal_data, on_scenes

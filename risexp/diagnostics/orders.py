@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from risexp.config.run import RunConfig
-from risexp.covariance.order import Criterion
+from risexp.covariance.sampled import Criterion
 from risexp.data.scenes import panel_of, source_steering
 from risexp.diagnostics.draws import drawn, scenes_at
 from risexp.diagnostics.ideal import SNAPSHOTS, far_power, ideal_eigenvalues, orthogonal_beams
 from risexp.diagnostics.report import Rate, Table
 from risexp.diagnostics.spectra import covariances
-from risexp.evaluation.counting import confusion
+from risexp.evaluation.scene_scores import confusion
 
 OrderRule = Callable[[Criterion, Tensor, int, int], Tensor]
 """Criterion, eigenvalues (B, p), snapshots and K_MAX to a count (B,)."""

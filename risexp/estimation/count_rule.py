@@ -18,11 +18,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from risexp.estimation.law import Fit, Law
-from risexp.estimation.pursuit import Pursuit
+from risexp.estimation.fit import Fit
+from risexp.estimation.pursuit import Law, Pursuit
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.receiver_model import ReceiverModel
-from risexp.estimation.view import View
+from risexp.estimation.receiver_model import ReceiverModel, View
 
 CountRule = Literal["evidence", "bic", "aic"]
 
@@ -39,7 +38,7 @@ def counted(
         ranges: What is believed of the ranges of each fit's sources.
     """
     if rule == "evidence":
-        joint = log_joint(pursuit, law.setting, ranges)
+        joint = log_joint(pursuit, law.receiver, ranges)
         weight = joint.flatten(1).softmax(-1).view_as(joint)
         probabilities = weight.sum(1)
         seen = weight[:, 1:].diagonal(dim1=1, dim2=2)
@@ -50,11 +49,13 @@ def counted(
     return probabilities.argmax(-1) + 1, probabilities
 
 
-def log_joint(pursuit: Pursuit, setting: ReceiverModel, ranges: Sequence[RangePosterior]) -> Tensor:
+def log_joint(
+    pursuit: Pursuit, receiver: ReceiverModel, ranges: Sequence[RangePosterior]
+) -> Tensor:
     """Log p(y, j seen | K) for j = 0 .. K_MAX and K = 1 .. K_MAX, (B, K_MAX + 1, K_MAX)."""
     most = len(pursuit.fits) - 1
     evidence = [
-        log_evidence(fit, setting.view, believed)
+        log_evidence(fit, receiver.view, believed)
         for fit, believed in zip(pursuit.fits, ranges, strict=True)
     ]
     rows = []

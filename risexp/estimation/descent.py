@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from risexp.estimation.projection import Equations, Projection, Solution, project, solve
-from risexp.estimation.receiver_model import ReceiverModel
-from risexp.estimation.view import View
+from risexp.estimation.receiver_model import ReceiverModel, View
 from risexp.physics.geometry import Panel
 
 _ROUNDING = 1e-6
@@ -25,7 +24,7 @@ _TRUST = 0.45
 
 
 def refine(
-    setting: ReceiverModel,
+    receiver: ReceiverModel,
     equations: Equations,
     points: Tensor,
     tolerance: Tensor,
@@ -35,16 +34,16 @@ def refine(
     """Move the points jointly downhill, inside the view; none raises the misfit beyond rounding.
 
     Args:
-        setting: Panel and view.
+        receiver: Panel and view.
         equations: What is to be fitted.
         points: Where to start, (B, k, 3).
         tolerance: A scene is settled when a full step promises less than this, (B,) float64.
         present: Which sources take part, (B, k); all by default.
         steps: How many at most.
     """
-    start = project(setting.panel, equations, setting.view.clamp(points), present)
+    start = project(receiver.panel, equations, receiver.view.clamp(points), present)
     damping = torch.full_like(start.misfit, _DAMPING)
-    return _descend(setting, Task(equations, tolerance, present), start, damping, steps)
+    return _descend(receiver, Task(equations, tolerance, present), start, damping, steps)
 
 
 @dataclass(frozen=True)
@@ -61,46 +60,46 @@ class Task:
 
 
 def advance(
-    setting: ReceiverModel, equations: Equations, points: Tensor, tolerance: Tensor, steps: int
+    receiver: ReceiverModel, equations: Equations, points: Tensor, tolerance: Tensor, steps: int
 ) -> Projection:
     """Move the points as `refine` does, by so many steps, without waiting for the device."""
-    return _advanced(setting, Task(equations, tolerance, None), points, steps)[0]
+    return _advanced(receiver, Task(equations, tolerance, None), points, steps)[0]
 
 
 def approach(
-    setting: ReceiverModel, equations: Equations, points: Tensor, tolerance: Tensor, steps: int
+    receiver: ReceiverModel, equations: Equations, points: Tensor, tolerance: Tensor, steps: int
 ) -> Solution:
     """As `advance`, by one step at least, for whoever needs no slopes where it ends."""
     task = Task(equations, tolerance, None)
-    best, damping, going = _advanced(setting, task, points, steps - 1)
-    step, going = _next_step(setting, task, best, damping, going)
-    tried = solve(setting.panel, equations, moved(setting, best.points, step))
+    best, damping, going = _advanced(receiver, task, points, steps - 1)
+    step, going = _next_step(receiver, task, best, damping, going)
+    tried = solve(receiver.panel, equations, moved(receiver, best.points, step))
     return tried.where(_better(task, best, tried) & going, best.solution())
 
 
 def _advanced(
-    setting: ReceiverModel, task: Task, points: Tensor, steps: int
+    receiver: ReceiverModel, task: Task, points: Tensor, steps: int
 ) -> tuple[Projection, Tensor, Tensor]:
     """The fit after so many steps, the damping of the next (B,), and who takes it (B,)."""
-    best = project(setting.panel, task.equations, setting.view.clamp(points))
+    best = project(receiver.panel, task.equations, receiver.view.clamp(points))
     damping = torch.full_like(best.misfit, _DAMPING)
     going = torch.ones_like(damping, dtype=torch.bool)
     for _ in range(steps):
-        step, going = _next_step(setting, task, best, damping, going)
-        best, damping = _stepped(setting, task, best, damping, (step, going))
+        step, going = _next_step(receiver, task, best, damping, going)
+        best, damping = _stepped(receiver, task, best, damping, (step, going))
     return best, damping, going
 
 
 def _next_step(
-    setting: ReceiverModel, task: Task, best: Projection, damping: Tensor, going: Tensor
+    receiver: ReceiverModel, task: Task, best: Projection, damping: Tensor, going: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The next step (B, 3 k), and which scenes (B,) are not settled before it."""
-    step = damped_step(best.slope, best.curvature, damping, held(setting.view, best))
+    step = damped_step(best.slope, best.curvature, damping, held(receiver.view, best))
     return step, going & ((best.slope * step).sum(-1) > task.tolerance)
 
 
 def _descend(
-    setting: ReceiverModel, task: Task, best: Projection, damping: Tensor, steps: int
+    receiver: ReceiverModel, task: Task, best: Projection, damping: Tensor, steps: int
 ) -> Projection:
     """Levenberg-Marquardt steps; once most scenes are settled, the rest go on alone.
 
@@ -109,20 +108,20 @@ def _descend(
     """
     going = torch.ones_like(damping, dtype=torch.bool)
     for taken in range(steps):
-        step, going = _next_step(setting, task, best, damping, going)
+        step, going = _next_step(receiver, task, best, damping, going)
         left = int(going.sum())
         if left == 0:
             break
         if left < _CROWD * len(going):
             scenes = going.nonzero().squeeze(-1)
-            rest = _descend(setting, task[scenes], best[scenes], damping[scenes], steps - taken)
+            rest = _descend(receiver, task[scenes], best[scenes], damping[scenes], steps - taken)
             return best.replaced(scenes, rest)
-        best, damping = _stepped(setting, task, best, damping, (step, going))
+        best, damping = _stepped(receiver, task, best, damping, (step, going))
     return best
 
 
 def _stepped(
-    setting: ReceiverModel,
+    receiver: ReceiverModel,
     task: Task,
     best: Projection,
     damping: Tensor,
@@ -130,7 +129,9 @@ def _stepped(
 ) -> tuple[Projection, Tensor]:
     """The fit after a step (B, 3 k) of scenes that go on (B,), kept where it is a better one."""
     step, going = move
-    tried = project(setting.panel, task.equations, moved(setting, best.points, step), task.present)
+    tried = project(
+        receiver.panel, task.equations, moved(receiver, best.points, step), task.present
+    )
     better = _better(task, best, tried)
     damping = torch.where(better, 0.2 * damping, 8.0 * damping).clamp(1e-6, 1e6)
     return tried.where(better & going, best), damping
@@ -158,9 +159,9 @@ def damped_step(slope: Tensor, curvature: Tensor, damping: Tensor, still: Tensor
     return step.squeeze(-1).nan_to_num(0.0, 0.0, 0.0)
 
 
-def moved(setting: ReceiverModel, points: Tensor, step: Tensor) -> Tensor:
+def moved(receiver: ReceiverModel, points: Tensor, step: Tensor) -> Tensor:
     """Points after a step (B, 3 k), shortened to stay on their lobes and kept inside the view."""
-    view, reach = setting.view, _reach(setting.panel, setting.view, points.device)
+    view, reach = receiver.view, _reach(receiver.panel, receiver.view, points.device)
     shift = by_source(step)
     longest = (shift.abs() / reach).amax((-2, -1), keepdim=True).clamp(min=1.0)
     return view.clamp(points + (shift / longest).to(points.dtype))

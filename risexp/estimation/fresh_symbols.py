@@ -7,12 +7,10 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Frames
+from risexp.estimation.fit import Fit, Gaussian, Scan
 from risexp.estimation.grid import Grid
-from risexp.estimation.laplace import Gaussian
-from risexp.estimation.law import Fit, Scan
-from risexp.estimation.noise import noise_power
 from risexp.estimation.projection import loaded_root
-from risexp.estimation.receiver_model import ReceiverModel
+from risexp.estimation.receiver_model import ReceiverModel, noise_power
 from risexp.estimation.stochastic import (
     Gaussians,
     NoisyMeasurements,
@@ -37,18 +35,18 @@ _DETERMINED = 1e-2
 class FreshSymbols:
     """The likelihood of B frames under fresh symbols."""
 
-    setting: ReceiverModel
+    receiver: ReceiverModel
     recorded: NoisyMeasurements
     freedom: int = 4
 
     @classmethod
-    def of(cls, setting: ReceiverModel, frames: Frames, noise: Tensor | None = None) -> Self:
+    def of(cls, receiver: ReceiverModel, frames: Frames, noise: Tensor | None = None) -> Self:
         """Keep the frames; every snapshot is a draw of its own, so nothing can be condensed."""
         given = noise_power(frames, "snapshot") if noise is None else noise
         y, channel, codes = (
             part.to(torch.complex64) for part in (frames.y, frames.channel, frames.codes)
         )
-        return cls(setting, NoisyMeasurements(y, channel, codes, given))
+        return cls(receiver, NoisyMeasurements(y, channel, codes, given))
 
     @property
     def noise_power(self) -> Tensor:
@@ -68,7 +66,7 @@ class FreshSymbols:
         """The fit of no source at all."""
         empty = self.recorded.noise_power.new_zeros((len(self.recorded.y), 0))
         points = empty.unsqueeze(-1).expand(-1, -1, 3).float()
-        return self._fit(weigh(self.setting, self.recorded, points, empty))
+        return self._fit(weigh(self.receiver, self.recorded, points, empty))
 
     def fitted(self, points: Tensor) -> Fit:
         """The fit of sources started at points (B, k, 3), one by one: each needs a power."""
@@ -83,12 +81,12 @@ class FreshSymbols:
         power, _ = self._wanted(fit, points)
         powers = torch.cat([fit.powers, power.unsqueeze(-1)], dim=-1).clamp(min=1e-300).log()
         noise = self.recorded.noise_power
-        return self._fit(score(self.setting, self.recorded, started, bounded(powers, noise)))
+        return self._fit(score(self.receiver, self.recorded, started, bounded(powers, noise)))
 
     def scan(self, fit: Fit, grid: Grid) -> Scan:
         """Matched filters of all snapshots together, over what is not yet explained."""
         frames, snapshots = self.recorded, self.recorded.y.shape[1]
-        columns = steering_vector(self.setting.panel, *fit.points.unbind(-1))
+        columns = steering_vector(self.receiver.panel, *fit.points.unbind(-1))
         matched = grid.energies(self._residual(columns, fit.powers))
         root = loaded_root((columns.conj() @ columns.mT).to(torch.complex128))
         spanned = torch.linalg.solve_triangular(root, columns.conj().to(root.dtype), upper=False)
@@ -97,7 +95,7 @@ class FreshSymbols:
         strength = (mean / frames.noise_power.float()).unsqueeze(-1) * left.clamp(min=_RESOLVED)
         ratio = (matched / (snapshots * strength)).clamp(min=1e-30)
         gain = snapshots * torch.where(ratio > 1.0, ratio - 1.0 - ratio.log(), 0.0)
-        power = self.setting.mean_power(grid.candidates[:, 2].reciprocal())
+        power = self.receiver.mean_power(grid.candidates[:, 2].reciprocal())
         loud = power * strength
         odds = power * matched / (1.0 + loud) - snapshots * torch.log1p(loud)
         return Scan(gain, odds.masked_fill(left < _RESOLVED, -torch.inf))
@@ -120,7 +118,7 @@ class FreshSymbols:
         started = torch.cat([fit.points, points.unsqueeze(1)], dim=1)
         silent = self.recorded.noise_power.log().unsqueeze(-1) + _SILENT
         powers = torch.cat([fit.powers.clamp(min=1e-300).log(), silent], dim=-1)
-        asked = weigh(self.setting, self.recorded, started, powers)
+        asked = weigh(self.receiver, self.recorded, started, powers)
         matched, strength = asked.matched[..., -1].abs().square(), asked.strength[..., -1]
         power = (matched - strength).sum(-1) / strength.square().sum(-1).clamp(min=1e-300)
         return power, matched.sum(-1) / strength.sum(-1).clamp(min=1e-300)
@@ -143,10 +141,10 @@ class FreshSymbols:
     def _fit(self, found: Gaussians) -> Fit:
         count = found.points.shape[1]
         shape = Gaussian.of(
-            found.information, found.slope, found.points[..., 2], self.setting.view.extent
+            found.information, found.slope, found.points[..., 2], self.receiver.view.extent
         )
         variance = shape.variance[:, 3 * count :]
-        expected = self.setting.mean_power(found.points[..., 2].double().reciprocal())
+        expected = self.receiver.mean_power(found.points[..., 2].double().reciprocal())
         gap = found.log_powers - expected.log()
         known = variance + _DETERMINED
         law = -0.5 * (gap.square() / known + (2.0 * torch.pi * known).log()).sum(-1)

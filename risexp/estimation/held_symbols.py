@@ -13,12 +13,10 @@ from torch import Tensor
 
 from risexp.data.frames import Frames
 from risexp.estimation.descent import advance, refine
+from risexp.estimation.fit import Fit, Gaussian, Scan, log_diagonal
 from risexp.estimation.grid import Grid
-from risexp.estimation.laplace import Gaussian, log_diagonal
-from risexp.estimation.law import Fit, Scan
-from risexp.estimation.noise import noise_power
 from risexp.estimation.projection import Equations, Projection, loaded_root, project
-from risexp.estimation.receiver_model import ReceiverModel
+from risexp.estimation.receiver_model import ReceiverModel, noise_power
 from risexp.physics.steering import steering_vector
 
 _SETTLED = 3e-2
@@ -37,7 +35,7 @@ _RESOLVED = 0.3
 class HeldSymbols:
     """The likelihood of B frames under held symbols."""
 
-    setting: ReceiverModel
+    receiver: ReceiverModel
     equations: Equations
     noise_power: Tensor
     """sigma^2, (B,) float64."""
@@ -48,11 +46,11 @@ class HeldSymbols:
     freedom: int = 5
 
     @classmethod
-    def of(cls, setting: ReceiverModel, frames: Frames, noise: Tensor | None = None) -> Self:
+    def of(cls, receiver: ReceiverModel, frames: Frames, noise: Tensor | None = None) -> Self:
         """Condense frames into normal equations: (H^H H) o (C^H C), and the codes' echo.
 
         Args:
-            setting: What is known beforehand.
+            receiver: What is known beforehand.
             frames: B scenes.
             noise: sigma^2 (B,) where it is not what the frames say of it. Single precision cannot
                 tell apart what lies 45 dB under a frame's power, and takes that for noise.
@@ -68,7 +66,7 @@ class HeldSymbols:
         given = noise_power(frames, "frame") if noise is None else noise
         floor = _QUIETEST * energy / samples
         tolerance = (_SETTLED * given).maximum(_EXACT * energy)
-        return cls(setting, equations, given.maximum(floor).clamp(min=1e-30), tolerance, samples)
+        return cls(receiver, equations, given.maximum(floor).clamp(min=1e-30), tolerance, samples)
 
     def noise_left(self, fit: Fit) -> Tensor:
         """The misfit of a fit, over the samples that its parameters leave."""
@@ -79,16 +77,18 @@ class HeldSymbols:
         """The fit of no source at all."""
         batch = len(self.equations.energy)
         points = self.equations.energy.new_zeros((batch, 0, 3), dtype=torch.float32)
-        return self._fit(project(self.setting.panel, self.equations, points))
+        return self._fit(project(self.receiver.panel, self.equations, points))
 
     def extended(self, fit: Fit, points: Tensor) -> Fit:
         """The fit with one more source a scene, started at points (B, 3), all moved jointly."""
         started = torch.cat([fit.points, points.unsqueeze(1)], dim=1)
-        return self._fit(refine(self.setting, self.equations, started, self.tolerance))
+        return self._fit(refine(self.receiver, self.equations, started, self.tolerance))
 
     def fitted(self, points: Tensor) -> Fit:
         """The fit of sources near points (B, k, 3), all moved jointly the last few steps."""
-        return self._fit(advance(self.setting, self.equations, points, self.tolerance, _LAST_STEPS))
+        return self._fit(
+            advance(self.receiver, self.equations, points, self.tolerance, _LAST_STEPS)
+        )
 
     def scan(self, fit: Fit, grid: Grid) -> Scan:
         """Matched filter of the residual, over the energy that is not yet explained."""
@@ -100,14 +100,14 @@ class HeldSymbols:
         resolved = left > _RESOLVED * mean
         left = left.clamp(min=1e-30).maximum(_RESOLVED * mean)
         gain = matched / (left * noise)
-        ratio = self.setting.mean_power(grid.candidates[:, 2].reciprocal()) * left / noise
+        ratio = self.receiver.mean_power(grid.candidates[:, 2].reciprocal()) * left / noise
         odds = gain * ratio / (1.0 + ratio) - torch.log1p(ratio)
         return Scan(gain, odds.masked_fill(~resolved, -torch.inf))
 
     def gains(self, fit: Fit, points: Tensor) -> Tensor:
         """Matched filter over the energy each point leaves unexplained, (B, T)."""
         explained, residual = self._explained(fit)
-        columns = steering_vector(self.setting.panel, *points.unbind(-1))
+        columns = steering_vector(self.receiver.panel, *points.unbind(-1))
         strength = (self.equations.through(columns) * columns).real.sum(-1)
         left = strength - (explained @ columns.mT).abs().square().sum(1)
         matched = (columns.conj() @ residual.unsqueeze(-1)).squeeze(-1).abs().square()
@@ -121,7 +121,7 @@ class HeldSymbols:
 
     def _explained(self, fit: Fit) -> tuple[Tensor, Tensor]:
         """Rows whose energy at a point is what the sources explain of it; b without them."""
-        columns = steering_vector(self.setting.panel, *fit.points.unbind(-1))
+        columns = steering_vector(self.receiver.panel, *fit.points.unbind(-1))
         seen = self.equations.through(columns)
         root = loaded_root((seen @ columns.mT).to(torch.complex128))
         sides = torch.cat([seen, columns.conj() @ self.equations.matched], dim=-1)
@@ -137,7 +137,9 @@ class HeldSymbols:
         |L^-1 b|^2 - log det(L L^H) - |y|^2 / sigma^2.
         """
         noise = self.noise_power[:, None]
-        scale = (self.setting.mean_power(found.points[..., 2].double().reciprocal()) / noise).sqrt()
+        scale = (
+            self.receiver.mean_power(found.points[..., 2].double().reciprocal()) / noise
+        ).sqrt()
         eye = torch.eye(scale.shape[-1], dtype=torch.complex128, device=scale.device)
         root = loaded_root(eye + found.overlap * scale.unsqueeze(-1) * scale.unsqueeze(-2))
         matched = scale.unsqueeze(-1) * (found.overlap @ found.gains) / noise.sqrt().unsqueeze(-1)
@@ -152,7 +154,7 @@ class HeldSymbols:
             2.0 / noise.unsqueeze(-1) * found.curvature,
             2.0 / noise * found.slope,
             found.points[..., 2],
-            self.setting.view.extent,
+            self.receiver.view.extent,
         )
         misfit = found.misfit.maximum(_QUIETEST * self.equations.energy + 1e-300)
         return Fit(

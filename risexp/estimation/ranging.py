@@ -12,7 +12,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from risexp.estimation.law import Fit, Law
+from risexp.estimation.fit import Fit
+from risexp.estimation.pursuit import Law
 
 _NODES = 97
 _REACH = 6.0
@@ -35,9 +36,9 @@ class RangePosterior:
     @classmethod
     def of(cls, law: Law, fit: Fit) -> Self:
         """What the fit, the power law and the view say together."""
-        setting = law.setting
-        near, far = setting.view.range_m
-        low, high = setting.view.rho
+        receiver = law.receiver
+        near, far = receiver.view.range_m
+        low, high = receiver.view.rho
         mean, spread = fit.rho_mean, fit.rho_spread
         start = (mean - _REACH * spread).clamp(low, high)
         stop = (mean + _REACH * spread).clamp(low, high)
@@ -50,8 +51,8 @@ class RangePosterior:
         gap = (rho - mean.unsqueeze(-1)) / spread.unsqueeze(-1)
         wave = -0.5 * gap.square() - (math.sqrt(2.0 * math.pi) * spread).log().unsqueeze(-1)
         flat = 2.0 * range_m.log() - math.log(max(far - near, 1e-6 * far * near))
-        here = setting.mean_power(fit.points[..., 2:].double().reciprocal())
-        power = law.power_log_likelihood(fit, setting.mean_power(range_m))
+        here = receiver.mean_power(fit.points[..., 2:].double().reciprocal())
+        power = law.power_log_likelihood(fit, receiver.mean_power(range_m))
         power = power - law.power_log_likelihood(fit, here)
         share = torch.full_like(unit, 1.0 / (_NODES - 1))
         share[[0, -1]] *= 0.5

@@ -77,11 +77,11 @@ class Gaussians:
 
 
 def weigh(
-    setting: ReceiverModel, frames: NoisyMeasurements, points: Tensor, log_powers: Tensor
+    receiver: ReceiverModel, frames: NoisyMeasurements, points: Tensor, log_powers: Tensor
 ) -> Gaussians:
     """Likelihood, slope and information of sources at points (B, k, 3) with powers (B, k)."""
     count = points.shape[1]
-    columns = torch.cat(steering_slopes(setting.panel, *points.unbind(-1)), dim=1)
+    columns = torch.cat(steering_slopes(receiver.panel, *points.unbind(-1)), dim=1)
     seen = coded(frames.channel, frames.codes, columns).to(torch.complex128)
     noise = frames.noise_power[:, None, None, None]
     white, log_det = whitened(seen, frames.y, log_powers, frames.noise_power)
@@ -142,23 +142,23 @@ def inner_root(loud: Tensor, noise_power: Tensor) -> Tensor:
 
 
 def score(
-    setting: ReceiverModel, frames: NoisyMeasurements, points: Tensor, log_powers: Tensor
+    receiver: ReceiverModel, frames: NoisyMeasurements, points: Tensor, log_powers: Tensor
 ) -> Gaussians:
     """Climb the likelihood jointly in positions and powers; no step may lower it."""
     count = points.shape[1]
-    best = weigh(setting, frames, setting.view.clamp(points), log_powers)
+    best = weigh(receiver, frames, receiver.view.clamp(points), log_powers)
     damping = torch.full_like(best.log_likelihood, 1e-3)
     moving = torch.ones_like(damping, dtype=torch.bool)
     for _ in range(_STEPS):
-        still = _still(setting, best)
+        still = _still(receiver, best)
         step = damped_step(best.slope, best.information, damping, still)
         moving &= (best.slope * step).sum(-1) > _SETTLED
         if not bool(moving.any()):
             break
         place, power = step[:, : 3 * count], step[:, 3 * count :]
-        there = moved(setting, best.points, place)
+        there = moved(receiver, best.points, place)
         louder = best.log_powers + power.clamp(-_POWER_STEP, _POWER_STEP)
-        tried = weigh(setting, frames, there, bounded(louder, frames.noise_power))
+        tried = weigh(receiver, frames, there, bounded(louder, frames.noise_power))
         better = tried.log_likelihood > best.log_likelihood
         # A settled scene stays: no answer may depend on which scenes are searched beside it.
         best = tried.where(better & moving, best)
@@ -172,10 +172,10 @@ def bounded(log_powers: Tensor, noise_power: Tensor) -> Tensor:
     return log_powers.maximum(middle - _POWER_SPAN).minimum(middle + _POWER_SPAN)
 
 
-def _still(setting: ReceiverModel, fit: Gaussians) -> Tensor:
+def _still(receiver: ReceiverModel, fit: Gaussians) -> Tensor:
     count = fit.points.shape[1]
     push = by_source(fit.slope[:, : 3 * count])
-    held = by_coordinate(setting.view.held(fit.points, push))
+    held = by_coordinate(receiver.view.held(fit.points, push))
     return torch.cat([held, torch.zeros_like(held[:, :count])], dim=-1)
 
 

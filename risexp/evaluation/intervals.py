@@ -1,10 +1,9 @@
-"""How sure the scores are: percentile intervals of a bootstrap over scenes.
+"""Percentile intervals of the scores, by a bootstrap over scenes.
 
-Scenes are drawn with replacement and every score, the percentiles too, is computed anew from those
-drawn: what is nonlinear in sums over scenes needs no approximation. (B. Efron, R. Tibshirani, An
-Introduction to the Bootstrap, 1993, chapter 13.) A resample in which a score is undefined is left
-out of that score's interval. A rate of exactly 0 or 1 gets an interval of no width: no resample
-can show what no scene did.
+Scenes are drawn with replacement, and every score, percentiles included, is computed anew from
+those drawn. (B. Efron, R. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.) A
+resample in which a score is undefined is left out of that score's interval. A rate of exactly 0 or
+1 has an interval of no width.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,9 +14,29 @@ import torch
 from torch import Tensor
 
 from risexp.errors import DataInvalid
-from risexp.evaluation.resampling import draws
 from risexp.evaluation.scene_scores import SceneScores
 from risexp.evaluation.scores import Scores, summarise, weighted
+
+
+def draws(
+    scenes: int, resamples: int, seed: int, held: int, device: torch.device
+) -> Iterator[Tensor]:
+    """How often each scene is drawn, (W, B) float64, until all resamples are through.
+
+    Args:
+        scenes: B.
+        resamples: How often as many scenes are drawn.
+        seed: Same seed, same draws, on every device and however many are held.
+        held: Resamples at once, W at most.
+        device: Where the weights are wanted.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for start in range(0, resamples, held):
+        count = min(held, resamples - start)
+        chosen = torch.randint(max(scenes, 1), (count, scenes), generator=generator)
+        ones = torch.ones(chosen.shape, dtype=torch.float64)
+        yield torch.zeros_like(ones).scatter_add_(1, chosen, ones).to(device)
+
 
 _CHUNK: Final = 4_000_000
 """Weights of matched errors held at once."""

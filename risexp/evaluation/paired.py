@@ -15,7 +15,7 @@ from torch import Tensor
 
 from risexp.errors import DataInvalid
 from risexp.evaluation.groups import count_bins, snr_bins
-from risexp.evaluation.resampling import draws
+from risexp.evaluation.intervals import draws
 from risexp.evaluation.scene_scores import SceneScores
 
 Rate = Literal["success_rate", "k_acc"]

@@ -13,8 +13,7 @@ from risexp.config.sections import DataConfig, PhysicsConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import panel_of
 from risexp.evaluation.candidates import candidates, measured, responses
-from risexp.evaluation.count_bound import likeliest_count
-from risexp.evaluation.detectability import detectable
+from risexp.evaluation.count_references import detectable, likeliest_count
 from risexp.evaluation.success_bound import (
     BOX,
     STRICT_BOX,

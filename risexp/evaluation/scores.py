@@ -8,8 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from risexp.evaluation.composite import k_loc
-from risexp.evaluation.scene_scores import SceneScores
+from risexp.evaluation.scene_scores import SceneScores, k_loc
 
 
 @dataclass(frozen=True)

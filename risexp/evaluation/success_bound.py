@@ -12,8 +12,8 @@ from torch import Tensor
 
 from risexp.config.sections import DataConfig
 from risexp.data.frames import Frames, Truth
+from risexp.evaluation.candidates import scene_normals
 from risexp.evaluation.matching import STRICT_TOLERANCE, TOLERANCE
-from risexp.evaluation.streams import scene_normals
 from risexp.physics.bounds import Sources, frame_bound, snapshot_bound
 from risexp.physics.geometry import Panel
 from risexp.physics.signals import Symbols

@@ -12,12 +12,11 @@ from torch.nn import Module
 from risexp.config.run import RunConfig
 from risexp.covariance.effective import effective
 from risexp.data.frames import Scenes
-from risexp.evaluation.counting import Confusion, Confusions
 from risexp.evaluation.groups import by_snr
-from risexp.evaluation.scene_scores import SceneScores, join, score_scenes
+from risexp.evaluation.scene_scores import Confusion, Confusions, SceneScores, join, score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.evaluation.yardsticks import Yardsticks
-from risexp.inference.localise import Localiser
+from risexp.inference.predictor import Localiser
 from risexp.model.observation import Observation, Observer
 from risexp.model.prediction import Prediction
 

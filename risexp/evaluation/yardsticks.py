@@ -51,7 +51,7 @@ class _Asked:
     physics: PhysicsConfig
     data: DataConfig
     digest: bytes
-    setting: ReceiverModel = field(compare=False)
+    receiver: ReceiverModel = field(compare=False)
     scenes: Scenes = field(compare=False)
 
 
@@ -61,7 +61,7 @@ def _measured(asked: _Asked) -> dict[str, float]:
     frames, truth = asked.scenes.frames, asked.scenes.truth
     frequent = frequencies(truth)
     allowed = references(asked.physics, asked.data, asked.scenes).means()
-    classical = summarise(score_scenes(Nomp(asked.setting)(frames), truth))
+    classical = summarise(score_scenes(Nomp(asked.receiver)(frames), truth))
     return {
         "k_majority": max(frequent),
         "count_nll_chance": -math.fsum(share * math.log(share) for share in frequent if share > 0),

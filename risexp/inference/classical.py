@@ -6,11 +6,10 @@ from torch import Tensor
 
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
-from risexp.covariance.order import Criterion, order_scores
-from risexp.covariance.sampled import Method, sampled_covariance
+from risexp.covariance.sampled import Criterion, Method, order_scores, sampled_covariance
 from risexp.data.frames import Frames
 from risexp.errors import DataInvalid
-from risexp.estimation.noise import snr_db_of
+from risexp.estimation.receiver_model import snr_db_of
 from risexp.inference.estimate import Estimate
 from risexp.inference.spectral import Spectral
 
@@ -48,7 +47,7 @@ class Classical:
             message = f"{self.criterion} compares eigenvalues: it needs at least 2 snapshots, not 1"
             raise DataInvalid(message)
         samples = self._samples("per_snapshot", frames)
-        most = self.spectral.setting.view.sources_max
+        most = self.spectral.receiver.view.sources_max
         scores = order_scores(self.criterion, samples.eigenvalues(), snapshots, most)[:, 1:]
         return scores if self.criterion == "mdl" else 0.5 * scores
 
@@ -56,7 +55,7 @@ class Classical:
         """The effective covariance of the samples."""
         samples = self._samples(self.method, frames)
         return effective(
-            samples, snr_db_of(frames, self.spectral.setting.symbols), alpha_base=self.alpha_base
+            samples, snr_db_of(frames, self.spectral.receiver.symbols), alpha_base=self.alpha_base
         )
 
     def _samples(self, method: Method, frames: Frames) -> FactoredCovariance:

@@ -7,14 +7,10 @@ from torch import Tensor
 
 from risexp.data.frames import Frames
 from risexp.estimation.count_rule import CountRule, counted
-from risexp.estimation.fresh_symbols import FreshSymbols
 from risexp.estimation.grid import search_grid
-from risexp.estimation.held_symbols import HeldSymbols
-from risexp.estimation.law import Law
-from risexp.estimation.noise import noise_power
-from risexp.estimation.pursuit import Pursuit, pursue
+from risexp.estimation.pursuit import Law, Pursuit, law_of, pursue
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.receiver_model import ReceiverModel
+from risexp.estimation.receiver_model import ReceiverModel, noise_power
 from risexp.inference.estimate import Estimate, joined
 from risexp.physics.geometry import angles
 
@@ -31,7 +27,7 @@ class Nomp:
     The evidence and the ranges use the power law, so frames must be in its units: not normalised.
     """
 
-    setting: ReceiverModel
+    receiver: ReceiverModel
     rule: CountRule = "evidence"
 
     def __call__(self, frames: Frames) -> Estimate:
@@ -41,7 +37,7 @@ class Nomp:
             DataInvalid: A value of the frames is not finite.
         """
         frames = frames.checked()
-        noise = noise_power(frames, self.setting.symbols)
+        noise = noise_power(frames, self.receiver.symbols)
         parts = []
         for start in range(0, max(len(frames), 1), _SCENES):
             scenes = slice(start, start + _SCENES)
@@ -54,30 +50,21 @@ class Nomp:
         The model is then wrong somewhere (a label, a phase, a wavefront), and what it cannot
         explain would be taken for sources.
         """
-        law = law_of(self.setting, frames, noise)
+        law = law_of(self.receiver, frames, noise)
         pursuit = self._pursuit(law)
         left = law.noise_left(pursuit.fits[-1])
         wrong = left > _WRONG * noise
         if bool(wrong.any()):
-            law = law_of(self.setting, frames, torch.where(wrong, left, noise))
+            law = law_of(self.receiver, frames, torch.where(wrong, left, noise))
             pursuit = self._pursuit(law)
         ranges = [RangePosterior.of(law, fit) for fit in pursuit.fits]
         count, probabilities = counted(self.rule, pursuit, law, ranges)
         return answered(pursuit, [each.answer() for each in ranges], count, probabilities)
 
     def _pursuit(self, law: Law) -> Pursuit:
-        setting = self.setting
-        grid = search_grid(setting.panel, setting.view, law.noise_power.device)
-        return pursue(law, grid, setting.view.sources_max)
-
-
-def law_of(setting: ReceiverModel, frames: Frames, noise: Tensor) -> Law:
-    """The likelihood of frames under the law of the symbols that is configured."""
-    match setting.symbols:
-        case "frame":
-            return HeldSymbols.of(setting, frames, noise)
-        case "snapshot":
-            return FreshSymbols.of(setting, frames, noise)
+        receiver = self.receiver
+        grid = search_grid(receiver.panel, receiver.view, law.noise_power.device)
+        return pursue(law, grid, receiver.view.sources_max)
 
 
 def answered(

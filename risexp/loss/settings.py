@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from risexp.config.run import RunConfig
-from risexp.estimation.view import View
+from risexp.estimation.receiver_model import View
 
 _UNITS = 20.0
 """Units of range error that the view is deep: on the default one, 1 m at a range of 3.2 m."""

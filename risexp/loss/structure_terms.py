@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from risexp.covariance.gram import gram
+from risexp.covariance.subspace import gram
 from risexp.loss.prediction_pair import PredictionPair
 from risexp.loss.spectrum import sound_scenes
 from risexp.loss.target import Target

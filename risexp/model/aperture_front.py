@@ -13,14 +13,14 @@ from risexp.model.observation import Observation
 class ApertureFront(nn.Module):
     """A transformer over rows and columns of the panel, asked by one query a source."""
 
-    def __init__(self, setting: ReceiverModel, config: NetworkConfig, columns: int) -> None:
+    def __init__(self, receiver: ReceiverModel, config: NetworkConfig, columns: int) -> None:
         super().__init__()
-        self.setting, width = setting, config.width
-        wide, high = setting.panel.elements_h, setting.panel.elements_v
+        self.receiver, width = receiver, config.width
+        wide, high = receiver.panel.elements_h, receiver.panel.elements_v
         self.row = nn.Linear(2 * wide * columns, width)
         self.column = nn.Linear(2 * high * columns, width)
         self.level = nn.Linear(2, width)
-        most = setting.view.sources_max
+        most = receiver.view.sources_max
         self.place = nn.Parameter(0.02 * torch.randn(wide + high, width))
         # Beside the level that all are told, small differences would leave all slots alike.
         self.queries = nn.Parameter(torch.randn(most + 1, width))
@@ -39,14 +39,14 @@ class ApertureFront(nn.Module):
         tokens = self.trunk(self._tokens(observation))
         asked = self.out(tokens[:, -len(self.queries) :])
         batch, most = len(asked), len(self.queries) - 1
-        view = self.setting.view
+        view = self.receiver.view
         middle = [0.5 * sum(limits) for limits in (view.u, view.v, view.rho)]
         anchors = asked.new_tensor(middle).expand(batch, most, 3)
         return Features(asked[:, 0], asked[:, 1:], anchors, asked.new_zeros(batch, most))
 
     def _tokens(self, observation: Observation) -> Tensor:
         """Rows, columns and queries, (B, elements_v + elements_h + K_MAX + 1, D)."""
-        panel, field = self.setting.panel, observation.sampled.factor
+        panel, field = self.receiver.panel, observation.sampled.factor
         batch, _, count = field.shape
         sheet = torch.view_as_real(field).reshape(
             batch, panel.elements_v, panel.elements_h, 2 * count

@@ -39,10 +39,10 @@ class Factors:
 class FactorHead(nn.Module):
     """Moves each slot from its anchor, gives it a power, and lays its wave into the factors."""
 
-    def __init__(self, setting: ReceiverModel, kind: FactorKind, width: int, reach: float) -> None:
+    def __init__(self, receiver: ReceiverModel, kind: FactorKind, width: int, reach: float) -> None:
         super().__init__()
-        self.setting, self.kind, self.reach = setting, kind, reach
-        elements = setting.panel.elements
+        self.receiver, self.kind, self.reach = receiver, kind, reach
+        elements = receiver.panel.elements
         if kind != "spectrum":
             self.shift = perceptron(width, width, 3)
         self.existence = perceptron(width, width, 1)
@@ -69,9 +69,9 @@ class FactorHead(nn.Module):
         if self.kind == "free":
             real = self.columns(features.slots).unflatten(-1, (2, -1, 2))
             angle, ranged = torch.view_as_complex(real.contiguous()).unbind(2)
-            scale = strength / math.sqrt(self.setting.panel.elements)
+            scale = strength / math.sqrt(self.receiver.panel.elements)
             return Factors((scale * angle).mT, (scale * ranged).mT, pointers)
-        wave, *_, slope = steering_slopes(self.setting.panel, *points.unbind(-1))
+        wave, *_, slope = steering_slopes(self.receiver.panel, *points.unbind(-1))
         length = slope.detach().abs().square().sum(-1, keepdim=True).clamp(min=1e-12).sqrt()
         doubt = self.doubt(features.slots).sigmoid()
         return Factors((strength * wave).mT, (strength * doubt * (slope / length)).mT, pointers)
@@ -79,7 +79,7 @@ class FactorHead(nn.Module):
     def _points(self, features: Features) -> Tensor:
         """Points (B, K_MAX, 3) around the anchors, inside the view."""
         if self.kind == "spectrum":
-            return self.setting.view.clamp(features.anchors)
-        extent = torch.tensor(self.setting.view.extent, device=features.slots.device)
+            return self.receiver.view.clamp(features.anchors)
+        extent = torch.tensor(self.receiver.view.extent, device=features.slots.device)
         shift = self.shift(features.slots).tanh() * (self.reach * extent)
-        return self.setting.view.clamp(features.anchors + shift)
+        return self.receiver.view.clamp(features.anchors + shift)

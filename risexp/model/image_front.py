@@ -18,10 +18,10 @@ _RARE = -4.0
 class ImageFront(nn.Module):
     """Convolutions over the panel's responses; the peaks of a learned map are the slots."""
 
-    def __init__(self, setting: ReceiverModel, config: NetworkConfig, columns: int) -> None:
+    def __init__(self, receiver: ReceiverModel, config: NetworkConfig, columns: int) -> None:
         super().__init__()
-        self.setting, width = setting, config.width
-        planes = search_grid(setting.panel, setting.view, torch.device("cpu")).shape[0]
+        self.receiver, width = receiver, config.width
+        planes = search_grid(receiver.panel, receiver.view, torch.device("cpu")).shape[0]
         # Phases mean something where one field is seen; of several, only their mean power does.
         self.phases = columns == 1
         self.stem = nn.Conv2d(planes * (3 if self.phases else 1), width, 3, padding=1)
@@ -29,7 +29,7 @@ class ImageFront(nn.Module):
         self.trunk = nn.Sequential(*(Residual(width, config.dropout) for _ in range(config.depth)))
         self.heat = nn.Conv2d(width, 1, 1)
         self.plane = nn.Conv2d(width, planes, 1)
-        self.rank = nn.Parameter(0.02 * torch.randn(setting.view.sources_max, width))
+        self.rank = nn.Parameter(0.02 * torch.randn(receiver.view.sources_max, width))
         self.context = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU())
 
     @property
@@ -47,7 +47,7 @@ class ImageFront(nn.Module):
         at = places.unsqueeze(1).expand(-1, seen.shape[1], -1)
         pooled = torch.cat([seen.mean((-2, -1)), seen.amax((-2, -1))], dim=-1)
         slots = seen.flatten(2).gather(-1, at).mT + self.rank
-        grid = search_grid(self.setting.panel, self.setting.view, image.device)
+        grid = search_grid(self.receiver.panel, self.receiver.view, image.device)
         return Features(
             context=self.context(pooled),
             slots=slots,
@@ -58,8 +58,8 @@ class ImageFront(nn.Module):
 
     def _image(self, observation: Observation) -> Tensor:
         """Responses of each plane and direction, (B, channels, V, U)."""
-        setting, sampled = self.setting, observation.sampled
-        grid = search_grid(setting.panel, setting.view, sampled.factor.device)
+        receiver, sampled = self.receiver, observation.sampled
+        grid = search_grid(receiver.panel, receiver.view, sampled.factor.device)
         rows = grid.responses(sampled.factor.mH)
         power = torch.view_as_real(rows).square().sum((1, -1))
         layers = [grid.unfold((power + 1e-6).log(), -12.0) / 4.0]
@@ -73,7 +73,7 @@ class ImageFront(nn.Module):
         laid = heat.detach()
         around = nn.functional.max_pool2d(laid.unsqueeze(1), 3, stride=1, padding=1).squeeze(1)
         ranked = torch.where(laid == around, laid, laid - 1e4).flatten(1)
-        most, cells = self.setting.view.sources_max, ranked.shape[1]
+        most, cells = self.receiver.view.sources_max, ranked.shape[1]
         found = ranked.topk(min(most, cells), dim=-1).indices
         # A view of a few cells has no more peaks than those: the last one stands for the rest.
         missing = most - found.shape[1]
@@ -81,7 +81,7 @@ class ImageFront(nn.Module):
 
     def _anchors(self, places: Tensor, planes: Tensor) -> Tensor:
         """Points (B, K_MAX, 3): the cell's direction, and the mean range of its planes."""
-        grid = search_grid(self.setting.panel, self.setting.view, places.device)
+        grid = search_grid(self.receiver.panel, self.receiver.view, places.device)
         share = planes.flatten(2).softmax(1)
         rho = (share * grid.points[:, 0, 0, 2].view(1, -1, 1)).sum(1).gather(-1, places)
         cells = grid.points[0].flatten(0, 1)[places]

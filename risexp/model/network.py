@@ -30,14 +30,14 @@ class Network(nn.Module):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__()
-        setting, width = ReceiverModel.of(config), config.network.width
+        receiver, width = ReceiverModel.of(config), config.network.width
         most, count = config.data.sources_max, config.count
         self.law = CountLaw(count.kind, most, count.threshold, count.decision)
         self.lambda_range = config.factors.lambda_range
         self.alpha_base = config.covariance.alpha_base
         self.precision = config.training.precision
-        self.front = _front(config, setting)
-        self.factors = FactorHead(setting, config.factors.kind, width, self.front.reach)
+        self.front = _front(config, receiver)
+        self.factors = FactorHead(receiver, config.factors.kind, width, self.front.reach)
         name = config.network.front_for(config.physics.symbols)
         self.found = perceptron(width, width, most)
         self.count = CountHead(config.count, self.law, width, name)
@@ -94,13 +94,13 @@ def part_of(name: str) -> Part:
     return "backbone" if name.startswith(_BACKBONE) else "heads"
 
 
-def _front(config: RunConfig, setting: ReceiverModel) -> AnyFront:
+def _front(config: RunConfig, receiver: ReceiverModel) -> AnyFront:
     method = config.sampled.method_for(config.physics.symbols)
     columns = 1 if method == "joint" else config.physics.snapshots
     match config.network.front_for(config.physics.symbols):
         case "pursuit":
-            return PursuitFront(setting, config.network)
+            return PursuitFront(receiver, config.network)
         case "image":
-            return ImageFront(setting, config.network, columns)
+            return ImageFront(receiver, config.network, columns)
         case "aperture":
-            return ApertureFront(setting, config.network, columns)
+            return ApertureFront(receiver, config.network, columns)

@@ -11,9 +11,8 @@ from risexp.config.run import RunConfig
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import Method, sampled_covariance
 from risexp.data.frames import Frames
-from risexp.estimation.noise import snr_db_of
-from risexp.estimation.quick_pursuit import QuickPursuit, quick_pursuit
-from risexp.estimation.receiver_model import ReceiverModel
+from risexp.estimation.pursuit import QuickPursuit, quick_pursuit
+from risexp.estimation.receiver_model import ReceiverModel, snr_db_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Observation:
 class Observer:
     """Makes observations of frames for one network; it never sees a truth."""
 
-    setting: ReceiverModel
+    receiver: ReceiverModel
     method: Method
     ridge: float
     search_steps: int | None
@@ -70,13 +69,13 @@ class Observer:
     @torch.no_grad()
     def __call__(self, frames: Frames) -> Observation:
         """Observe B scenes."""
-        setting, steps = self.setting, self.search_steps
+        receiver, steps = self.receiver, self.search_steps
         normal, log_rms = frames.normalised()
         return Observation(
             frames=normal,
-            snr_db=snr_db_of(frames, setting.symbols).float(),
+            snr_db=snr_db_of(frames, receiver.symbols).float(),
             log_rms=log_rms.float(),
-            glance=None if steps is None else quick_pursuit(setting, frames, steps),
+            glance=None if steps is None else quick_pursuit(receiver, frames, steps),
             method=self.method,
             ridge=self.ridge,
         )

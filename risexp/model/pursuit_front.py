@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from risexp.config.learning import NetworkConfig
-from risexp.estimation.quick_pursuit import QuickPursuit
+from risexp.estimation.pursuit import QuickPursuit
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.model.blocks import Attention
 from risexp.model.features import Features
@@ -21,10 +21,10 @@ _LOG_SPAN = (-12.0, 18.0)
 class PursuitFront(nn.Module):
     """Tokens of found sources, weighed against each other by attention."""
 
-    def __init__(self, setting: ReceiverModel, config: NetworkConfig) -> None:
+    def __init__(self, receiver: ReceiverModel, config: NetworkConfig) -> None:
         super().__init__()
-        self.setting = setting
-        most = setting.view.sources_max
+        self.receiver = receiver
+        most = receiver.view.sources_max
         self.source = nn.Linear(_SOURCE + profile_width(most), config.width)
         self.scene = nn.Linear(profile_width(most), config.width)
         self.rank = nn.Parameter(0.02 * torch.randn(most, config.width))
@@ -61,9 +61,9 @@ class PursuitFront(nn.Module):
 
     def _sources(self, seen: QuickPursuit) -> Tensor:
         """Place, power against the law and against the noise, and how sure of it: (B, K_MAX, 9)."""
-        view, noise = self.setting.view, seen.noise_power.unsqueeze(-1)
+        view, noise = self.receiver.view, seen.noise_power.unsqueeze(-1)
         powers = seen.powers.clamp(min=1e-30)
-        expected = self.setting.mean_power(seen.points[..., 2].double().reciprocal())
+        expected = self.receiver.mean_power(seen.points[..., 2].double().reciprocal())
         gained = seen.misfit[:, :-1] - seen.misfit[:, 1:]
         low = torch.tensor([view.u[0], view.v[0], view.rho[0]], device=noise.device)
         extent = torch.tensor(view.extent, device=noise.device)

@@ -17,8 +17,7 @@ from risexp import __version__
 from risexp.config.run import RunConfig, canonical_sha
 from risexp.config.words import one_sentence
 from risexp.errors import ModelRefused
-from risexp.inference.localise import Localiser
-from risexp.inference.predictor import Predictor
+from risexp.inference.predictor import Localiser, Predictor
 from risexp.model.network import Network
 from risexp.model.observation import Observer
 from risexp.registry.seal import MANIFEST, Sha, seal, unseal

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from risexp.data.arrays import OPTIONAL, Sizes, frames_of
 from risexp.errors import DataInvalid
-from risexp.inference.answers import Answer, answered
+from risexp.inference.estimate import Answer, answered
 from risexp.inference.predictor import Predictor
 from risexp.registry.bundle import NAME, read_bundle
 from risexp.registry.pyfunc import PythonModel, PythonModelContext

@@ -11,7 +11,7 @@ from typing import Any, Final
 import uvicorn
 
 from risexp.errors import EnvironmentFailed
-from risexp.inference.answers import Answer
+from risexp.inference.estimate import Answer
 from risexp.registry.pyfunc import Model, PyFuncModel, load_model, scoring_app
 from risexp.registry.pyfunc_model import PredictHandler
 from risexp.web.guard import RequestGuard

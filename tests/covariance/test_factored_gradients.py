@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from risexp.covariance.factored import FactoredCovariance
-from risexp.covariance.gram import gram
+from risexp.covariance.subspace import gram
 from tests.support.dense_covariance import OPERATIONS, Case, make_case, projector, tolerance
 from tests.support.scenes import gaussian, slope, worst
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from risexp.covariance.factored import FactoredCovariance
-from risexp.covariance.order import Criterion, order, order_scores
+from risexp.covariance.sampled import Criterion, order, order_scores
 from tests.support.scenes import gaussian
 
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)

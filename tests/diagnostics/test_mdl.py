@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from risexp.covariance.order import Criterion, order
+from risexp.covariance.sampled import Criterion, order
 from risexp.diagnostics.draws import drawn
 from risexp.diagnostics.mdl import majority_share, median_ranks, probe_mdl
 from risexp.diagnostics.orders import OrderCounts, OrderRule

@@ -5,8 +5,7 @@ from risexp.data.frames import Frames
 from risexp.estimation.fresh_symbols import FreshSymbols
 from risexp.estimation.grid import search_grid
 from risexp.estimation.held_symbols import HeldSymbols
-from risexp.estimation.law import Law
-from risexp.estimation.pursuit import Pursuit, pursue
+from risexp.estimation.pursuit import Law, Pursuit, pursue
 from risexp.estimation.ranging import RangePosterior
 from risexp.estimation.receiver_model import ReceiverModel
 
@@ -14,9 +13,9 @@ Found = tuple[Law, Pursuit, list[RangePosterior]]
 
 
 def pursued(config: RunConfig, frames: Frames) -> Found:
-    setting = ReceiverModel.of(config)
-    grid = search_grid(setting.panel, setting.view, frames.y.device)
-    held = setting.symbols == "frame"
-    law: Law = HeldSymbols.of(setting, frames) if held else FreshSymbols.of(setting, frames)
-    pursuit = pursue(law, grid, setting.view.sources_max)
+    receiver = ReceiverModel.of(config)
+    grid = search_grid(receiver.panel, receiver.view, frames.y.device)
+    held = receiver.symbols == "frame"
+    law: Law = HeldSymbols.of(receiver, frames) if held else FreshSymbols.of(receiver, frames)
+    pursuit = pursue(law, grid, receiver.view.sources_max)
     return law, pursuit, [RangePosterior.of(law, fit) for fit in pursuit.fits]

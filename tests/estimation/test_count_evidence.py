@@ -10,11 +10,10 @@ from risexp.config.run import RunConfig
 from risexp.data.frames import Frames, Scenes
 from risexp.data.scenes import panel_of
 from risexp.estimation.count_rule import log_evidence
+from risexp.estimation.fit import Fit
 from risexp.estimation.held_symbols import HeldSymbols
-from risexp.estimation.law import Fit
-from risexp.estimation.noise import noise_power
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.receiver_model import ReceiverModel
+from risexp.estimation.receiver_model import ReceiverModel, noise_power
 from risexp.physics.bounds import Sources, frame_bound, snapshot_bound
 from risexp.physics.geometry import angles, direction_cosines
 from risexp.physics.steering import steering_vector
@@ -108,7 +107,7 @@ def test_the_evidence_of_one_source_is_the_sum_over_all_its_positions(
     scenes = picked(drawn, room.squeeze(-1).nonzero().flatten().tolist()[:4])
     law, pursuit, ranges = pursued(config, scenes.frames)
 
-    none, one = (log_evidence(pursuit.fits[k], law.setting.view, ranges[k]) for k in (0, 1))
+    none, one = (log_evidence(pursuit.fits[k], law.receiver.view, ranges[k]) for k in (0, 1))
 
     noise = noise_power(scenes.frames, config.physics.symbols)
     off = (one - none - summed_evidence(config, scenes, noise, pursuit.fits[1])).abs()
@@ -120,8 +119,8 @@ def test_the_evidence_of_one_source_is_the_sum_over_all_its_positions(
 def test_the_evidence_of_sources_that_do_not_meet_is_their_product_however_numbered() -> None:
     """Two sources have two numberings: log 2 more than what each has alone."""
     config = config_of(preset="smoke")
-    setting, frames = ReceiverModel.of(config), scenes_of(config, 4).frames
-    law = HeldSymbols.of(setting, frames)
+    receiver, frames = ReceiverModel.of(config), scenes_of(config, 4).frames
+    law = HeldSymbols.of(receiver, frames)
     one, two = (
         law.extended(law.silence(), anywhere(config, 4, seed=seed).float()) for seed in (1, 2)
     )
@@ -135,7 +134,7 @@ def test_the_evidence_of_sources_that_do_not_meet_is_their_product_however_numbe
         rho_spread=torch.cat([one.rho_spread, two.rho_spread], dim=1),
     )
 
-    alone = [log_evidence(each, setting.view, RangePosterior.of(law, each)) for each in (one, two)]
-    together = log_evidence(both, setting.view, RangePosterior.of(law, both))
+    alone = [log_evidence(each, receiver.view, RangePosterior.of(law, each)) for each in (one, two)]
+    together = log_evidence(both, receiver.view, RangePosterior.of(law, both))
 
     assert torch.allclose(alone[0] + alone[1] + math.log(2.0), together)

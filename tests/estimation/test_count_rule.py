@@ -80,11 +80,11 @@ def test_a_joint_probability_is_evidence_times_hidden_sources_times_their_choice
     config = config_of("data.sources_max=3")
     law, pursuit, ranges = pursued(config, scenes_of(config, 4, device).frames)
     evidence = [
-        log_evidence(fit, law.setting.view, each)
+        log_evidence(fit, law.receiver.view, each)
         for fit, each in zip(pursuit.fits, ranges, strict=True)
     ]
 
-    joint = log_joint(pursuit, law.setting, ranges)
+    joint = log_joint(pursuit, law.receiver, ranges)
 
     for scene in range(4):
         for count in (1, 2, 3):
@@ -101,7 +101,7 @@ def test_a_joint_probability_is_evidence_times_hidden_sources_times_their_choice
 def test_the_count_answered_is_worth_most_hits_and_successes(device: torch.device) -> None:
     """It maximises P(K) + P(K and all seen), which is not always the likeliest count."""
     _, (law, pursuit, ranges) = default_law(device)
-    logs = log_joint(pursuit, law.setting, ranges)
+    logs = log_joint(pursuit, law.receiver, ranges)
     joint = (logs - logs.flatten(1).logsumexp(-1)[:, None, None]).exp()
     likeliest = joint.sum(1).argmax(-1) + 1
     seen = torch.stack([joint[:, count, count - 1] for count in range(1, 6)], dim=-1)

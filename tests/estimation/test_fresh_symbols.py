@@ -7,9 +7,9 @@ from torch import Tensor
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
 from risexp.errors import DataInvalid
+from risexp.estimation.fit import Fit
 from risexp.estimation.fresh_symbols import FreshSymbols
 from risexp.estimation.grid import search_grid
-from risexp.estimation.law import Fit
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.estimation.stochastic import weigh
 from risexp.physics.signals import coded
@@ -67,9 +67,9 @@ def test_a_scan_of_silence_is_the_likelihood_of_one_source_at_every_point(
     """Exact where the channel keeps lengths, and where next to all that is heard is noise."""
     config = small(-40.0)
     frames = heard(config, device)
-    setting = ReceiverModel.of(config)
-    grid = search_grid(setting.panel, setting.view, device)
-    law = FreshSymbols.of(setting, frames)
+    receiver = ReceiverModel.of(config)
+    grid = search_grid(receiver.panel, receiver.view, device)
+    law = FreshSymbols.of(receiver, frames)
     waves, noise = grid.steering.mT, law.recorded.noise_power
 
     scan = law.scan(law.silence(), grid)
@@ -81,7 +81,7 @@ def test_a_scan_of_silence_is_the_likelihood_of_one_source_at_every_point(
     )
     best = ratios.amax(0).clamp(min=0.0)
     assert float((best - scan.gain).abs().max()) < 0.02 * float(best.max())
-    mean = setting.mean_power(grid.candidates[:, 2].double().reciprocal())
+    mean = receiver.mean_power(grid.candidates[:, 2].double().reciprocal())
     odds = one_source(frames, waves, noise, mean.expand(SCENES, -1))
     assert worst(odds, scan.log_odds.double()) < 2e-3
 
@@ -91,7 +91,7 @@ def test_the_gain_of_a_few_points_is_that_of_the_power_that_suits_them_best() ->
     frames = heard(config)
     law = FreshSymbols.of(ReceiverModel.of(config), frames)
     points = anywhere(config, SCENES, seed=3).float()
-    waves = steering_vector(law.setting.panel, *points.unbind(-1))
+    waves = steering_vector(law.receiver.panel, *points.unbind(-1))
     tried = law.noise_power[:, None] * torch.logspace(-2.0, 5.0, 400, dtype=torch.float64)
     ratios = torch.stack(
         [one_source(frames, waves, law.noise_power, each[:, None]) for each in tried.unbind(-1)]
@@ -108,8 +108,8 @@ def test_a_scan_after_a_fit_finds_nothing_where_the_fit_has_a_source(
 ) -> None:
     config = small()
     frames = heard(config, device)
-    setting = ReceiverModel.of(config)
-    grid = search_grid(setting.panel, setting.view, device)
+    receiver = ReceiverModel.of(config)
+    grid = search_grid(receiver.panel, receiver.view, device)
     law, fit = fitted(config, frames, 1)
 
     before, after = law.scan(law.silence(), grid), law.scan(fit, grid)
@@ -129,7 +129,7 @@ def test_a_fit_reports_the_likelihood_at_its_points_and_powers(count: int) -> No
 
     law, fit = fitted(config, frames, count)
 
-    again = weigh(law.setting, law.recorded, fit.points, fit.powers.log())
+    again = weigh(law.receiver, law.recorded, fit.points, fit.powers.log())
     assert worst(again.log_likelihood, fit.profile) < 1e-9
     assert frames.y[0].numel() == law.samples
     assert count == fit.count

@@ -16,8 +16,8 @@ HALF = 0.45
 
 
 def grid_of(device: torch.device, *overrides: str, preset: str | None = None) -> Grid:
-    setting = ReceiverModel.of(config_of(*overrides, preset=preset))
-    return search_grid(setting.panel, setting.view, device)
+    receiver = ReceiverModel.of(config_of(*overrides, preset=preset))
+    return search_grid(receiver.panel, receiver.view, device)
 
 
 def least_seen(grid: Grid, *overrides: str) -> float:

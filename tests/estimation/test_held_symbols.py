@@ -9,10 +9,9 @@ from torch import Tensor
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
 from risexp.data.scenes import panel_of
+from risexp.estimation.fit import Fit, Gaussian
 from risexp.estimation.grid import search_grid
 from risexp.estimation.held_symbols import HeldSymbols
-from risexp.estimation.laplace import Gaussian
-from risexp.estimation.law import Fit
 from risexp.estimation.projection import Equations, project
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.physics.steering import steering_vector
@@ -108,9 +107,9 @@ def test_the_marginal_likelihood_is_a_dense_gaussian_times_the_volume_of_the_pea
 
     law, fit = fitted(config, frames, 2)
 
-    setting, noise = ReceiverModel.of(config), law.noise_power
+    receiver, noise = ReceiverModel.of(config), law.noise_power
     response = responses(config, frames, fit.points)
-    powers = setting.mean_power(fit.points[..., 2].double().reciprocal())
+    powers = receiver.mean_power(fit.points[..., 2].double().reciprocal())
     eye = torch.eye(response.shape[-2], dtype=torch.complex128)
     covariance = (response * powers.unsqueeze(-2)) @ response.mH + noise[:, None, None] * eye
     y = plain_measured(frames)
@@ -121,12 +120,12 @@ def test_the_marginal_likelihood_is_a_dense_gaussian_times_the_volume_of_the_pea
     equations = Equations(
         operator.mH @ operator, operator.mH @ y.unsqueeze(-1), y.abs().square().sum(-1)
     )
-    found = project(setting.panel, equations, fit.points.double())
+    found = project(receiver.panel, equations, fit.points.double())
     peak = Gaussian.of(
         2.0 / noise[:, None, None] * found.curvature,
         2.0 / noise[:, None] * found.slope,
         fit.points[..., 2],
-        setting.view.extent,
+        receiver.view.extent,
     )
     assert worst(expected + peak.log_volume, fit.log_marginal) < 1e-5
 
@@ -137,9 +136,9 @@ def test_a_scan_of_silence_is_the_likelihood_of_one_source_at_every_point(
     """Exact where the channel keeps lengths: all waves are equally loud then."""
     config = small()
     frames = heard(config, device)
-    setting = ReceiverModel.of(config)
-    grid = search_grid(setting.panel, setting.view, device)
-    law = HeldSymbols.of(setting, frames)
+    receiver = ReceiverModel.of(config)
+    grid = search_grid(receiver.panel, receiver.view, device)
+    law = HeldSymbols.of(receiver, frames)
 
     scan = law.scan(law.silence(), grid)
 
@@ -147,7 +146,7 @@ def test_a_scan_of_silence_is_the_likelihood_of_one_source_at_every_point(
     strength = response.abs().square().sum(-2)
     matched = (response.mH @ plain_measured(frames).unsqueeze(-1)).squeeze(-1).abs().square()
     noise = law.noise_power[:, None]
-    loud = setting.mean_power(grid.candidates[:, 2].double().reciprocal()) * strength / noise
+    loud = receiver.mean_power(grid.candidates[:, 2].double().reciprocal()) * strength / noise
     odds = matched / strength / noise * loud / (1.0 + loud) - loud.log1p()
     assert worst(matched / strength / noise, scan.gain.double()) < 1e-4
     assert worst(odds, scan.log_odds.double()) < 1e-4
@@ -156,8 +155,8 @@ def test_a_scan_of_silence_is_the_likelihood_of_one_source_at_every_point(
 def test_a_scan_after_a_fit_is_of_what_the_fit_leaves(device: torch.device) -> None:
     config = small()
     frames = heard(config, device)
-    setting = ReceiverModel.of(config)
-    grid = search_grid(setting.panel, setting.view, device)
+    receiver = ReceiverModel.of(config)
+    grid = search_grid(receiver.panel, receiver.view, device)
     law, fit = fitted(config, frames, 2)
 
     scan = law.scan(fit, grid)
@@ -201,7 +200,7 @@ def test_more_noise_makes_every_spread_wider() -> None:
     frames = heard(small(20.0))
     law = HeldSymbols.of(ReceiverModel.of(small()), frames)
     louder = HeldSymbols(
-        law.setting, law.equations, 4.0 * law.noise_power, law.tolerance, law.samples
+        law.receiver, law.equations, 4.0 * law.noise_power, law.tolerance, law.samples
     )
     points = anywhere(small(), SCENES, seed=20).float()
 
@@ -232,7 +231,7 @@ def test_a_peak_beyond_the_limit_of_the_view_is_still_where_it_is(device: torch.
     law = HeldSymbols.of(ReceiverModel.of(config_of(*quiet, "data.range_m=[0.5,2]")), scenes.frames)
     true = points_of(scenes.truth)[:, 0]
 
-    fit = law.extended(law.silence(), law.setting.view.clamp(true.float()))
+    fit = law.extended(law.silence(), law.receiver.view.clamp(true.float()))
 
     assert bool((fit.points[:, 0, 2] > 0.4999).all())
     gone = (fit.rho_mean[:, 0] - 0.5) / (true[:, 2] - 0.5)

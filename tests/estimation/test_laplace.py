@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from risexp.estimation.laplace import Gaussian, log_diagonal
+from risexp.estimation.fit import Gaussian, log_diagonal
 from tests.support.scenes import gaussian, uniform, worst
 
 EXTENT = (1.7, 1.0, 1.9)

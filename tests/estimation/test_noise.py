@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from risexp.errors import DataInvalid
-from risexp.estimation.noise import noise_power
+from risexp.estimation.receiver_model import noise_power
 from tests.support.localisation import at_snr, config_of, plain_operator, scenes_of, with_frames
 from tests.support.scenes import worst
 

@@ -6,16 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from risexp.estimation.grid import Grid, search_grid
-from risexp.estimation.peaks import distinct, highest_peaks
+from risexp.estimation.grid import Grid, distinct, highest_peaks, search_grid
 from risexp.estimation.receiver_model import ReceiverModel
 from tests.support.localisation import config_of
 from tests.support.scenes import any_device, uniform
 
 
 def grid_on(device: torch.device) -> Grid:
-    setting = ReceiverModel.of(config_of())
-    return search_grid(setting.panel, setting.view, device)
+    receiver = ReceiverModel.of(config_of())
+    return search_grid(receiver.panel, receiver.view, device)
 
 
 def spectrum(grid: Grid, peaks: dict[tuple[int, int, int], float], floor: float = 0.0) -> Tensor:

@@ -138,14 +138,14 @@ def test_curvature_at_the_truth_inverts_to_the_cramer_rao_bound(wavefront: Wavef
 @pytest.mark.parametrize("steps", [1, 2, 4])
 def test_an_approach_ends_where_an_advance_does(steps: int) -> None:
     config, frames, points = small_case("spherical")
-    setting = ReceiverModel.of(config)
+    receiver = ReceiverModel.of(config)
     equations = plain_equations(frames)
     never = torch.zeros_like(equations.energy)
 
-    far = advance(setting, equations, points, never, steps)
-    near = approach(setting, equations, points, never, steps)
+    far = advance(receiver, equations, points, never, steps)
+    near = approach(receiver, equations, points, never, steps)
 
-    assert not torch.equal(far.points, setting.view.clamp(points))
+    assert not torch.equal(far.points, receiver.view.clamp(points))
     assert worst(near.points, far.points) < 1e-12
     assert worst(near.gains, far.gains) < 1e-9
     assert worst(near.misfit, far.misfit) < 1e-9

@@ -27,17 +27,17 @@ def test_no_refinement_raises_the_misfit_or_leaves_the_view(
     *, device: torch.device, seed: int, count: int
 ) -> None:
     config = config_of(preset="smoke")
-    setting = ReceiverModel.of(config)
+    receiver = ReceiverModel.of(config)
     frames = scenes_of(config, 8, device).frames
     equations = single(plain_equations(frames))
     points = anywhere(config, 8 * count, seed % 1000).view(8, count, 3).float().to(device)
-    start = project(setting.panel, equations, points)
+    start = project(receiver.panel, equations, points)
 
-    end = refine(setting, equations, points, 1e-9 * equations.energy)
+    end = refine(receiver, equations, points, 1e-9 * equations.energy)
 
     assert bool((end.misfit <= start.misfit + 2e-5 * equations.energy).all())
-    assert torch.allclose(end.points, setting.view.clamp(end.points), atol=1e-6)
-    again = project(setting.panel, equations, end.points)
+    assert torch.allclose(end.points, receiver.view.clamp(end.points), atol=1e-6)
+    again = project(receiver.panel, equations, end.points)
     assert worst(again.misfit, end.misfit) < 1e-9
 
 
@@ -49,11 +49,11 @@ def test_refinement_slides_down_to_the_source_from_half_a_beam_away(
     scenes = scenes_of(config, 32, device)
     true = points_of(scenes.truth)
     aside = torch.tensor([0.03, -0.03, 0.1], dtype=torch.float64, device=device)
-    setting = ReceiverModel.of(config)
-    start = setting.view.clamp((true + aside).float())
+    receiver = ReceiverModel.of(config)
+    start = receiver.view.clamp((true + aside).float())
     equations = single(plain_equations(scenes.frames))
 
-    end = refine(setting, equations, start, 1e-12 * equations.energy)
+    end = refine(receiver, equations, start, 1e-12 * equations.energy)
 
     off = (end.points.double() - true).abs().flatten(0, 1).amax(0)
     assert float(off[:2].max()) < 1e-5

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
-from risexp.estimation.noise import noise_power
-from risexp.estimation.quick_pursuit import QuickPursuit, quick_pursuit
-from risexp.estimation.receiver_model import ReceiverModel
+from risexp.estimation.pursuit import QuickPursuit, quick_pursuit
+from risexp.estimation.receiver_model import ReceiverModel, noise_power
 from risexp.physics.geometry import Wavefront
 from tests.estimation.pursuits import pursued
 from tests.support.localisation import (
@@ -83,8 +82,8 @@ def test_no_source_more_leaves_more_unexplained(
     found = searched(SMOKE, frames, steps)
 
     assert bool((found.misfit.diff(dim=-1) <= 2e-5 * found.misfit[:, :1]).all())
-    setting = ReceiverModel.of(SMOKE)
-    assert torch.allclose(found.points, setting.view.clamp(found.points), atol=1e-6)
+    receiver = ReceiverModel.of(SMOKE)
+    assert torch.allclose(found.points, receiver.view.clamp(found.points), atol=1e-6)
 
 
 def test_what_is_left_is_the_misfit_of_the_points_by_least_squares() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from risexp.estimation.law import Fit, Law
+from risexp.estimation.fit import Fit
+from risexp.estimation.pursuit import Law
 from risexp.estimation.ranging import TOLERANCE_M, RangePosterior
 from risexp.estimation.receiver_model import ReceiverModel
 from tests.support.localisation import config_of
@@ -23,15 +24,15 @@ EQUAL = ReceiverModel.of(config_of("physics.power=equal"))
 class PowerLaw:
     """The part of a law that is asked here: log power normal around the law's, by its spread."""
 
-    setting: ReceiverModel
+    receiver: ReceiverModel
 
     def power_log_likelihood(self, fit: Fit, mean_power: Tensor) -> Tensor:
         gap = fit.powers.log().unsqueeze(-1) - mean_power.log()
         return -0.5 * gap.square() / fit.power_spread.unsqueeze(-1).square()
 
 
-def known(setting: ReceiverModel) -> Law:
-    return cast(Law, PowerLaw(setting))
+def known(receiver: ReceiverModel) -> Law:
+    return cast(Law, PowerLaw(receiver))
 
 
 def fit_of(rho: list[float], spread: list[float], power: float = 1e-4, width: float = 1.0) -> Fit:
@@ -50,23 +51,23 @@ def fit_of(rho: list[float], spread: list[float], power: float = 1e-4, width: fl
 
 
 def ladder(
-    setting: ReceiverModel, fit: Fit, source: int = 0, steps: int = 200_000
+    receiver: ReceiverModel, fit: Fit, source: int = 0, steps: int = 200_000
 ) -> tuple[Tensor, Tensor]:
     """Ranges on a fine ladder, and the weight of each, power and wave and range together."""
-    near, far = setting.view.range_m
+    near, far = receiver.view.range_m
     range_m = near + (far - near) * (torch.arange(steps, dtype=torch.float64) + 0.5) / steps
     mean, spread = fit.rho_mean[0, source], fit.rho_spread[0, source]
     gap = (range_m.reciprocal() - mean) / spread
     wave = -0.5 * gap.square() - (math.sqrt(2.0 * math.pi) * spread).log()
-    law = PowerLaw(setting)
-    here = setting.mean_power(fit.points[:, source : source + 1, 2:].double().reciprocal())
+    law = PowerLaw(receiver)
+    here = receiver.mean_power(fit.points[:, source : source + 1, 2:].double().reciprocal())
     one = replace(
         fit,
         points=fit.points[:, source : source + 1],
         powers=fit.powers[:, source : source + 1],
         power_spread=fit.power_spread[:, source : source + 1],
     )
-    power = law.power_log_likelihood(one, setting.mean_power(range_m))
+    power = law.power_log_likelihood(one, receiver.mean_power(range_m))
     power = power - law.power_log_likelihood(one, here)
     return range_m, (wave + power[0, 0]).exp() / steps
 
@@ -81,26 +82,26 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("setting", [SETTING, EQUAL], ids=["free space", "equal"])
+@pytest.mark.parametrize("receiver", [SETTING, EQUAL], ids=["free space", "equal"])
 @pytest.mark.parametrize(("rho", "spread"), CASES)
 def test_the_evidence_is_the_integral_over_all_ranges(
-    setting: ReceiverModel, rho: list[float], spread: list[float]
+    receiver: ReceiverModel, rho: list[float], spread: list[float]
 ) -> None:
     fit = fit_of(rho, spread)
 
-    believed = RangePosterior.of(known(setting), fit)
+    believed = RangePosterior.of(known(receiver), fit)
 
-    _, weight = ladder(setting, fit)
+    _, weight = ladder(receiver, fit)
     assert pytest.approx(math.log(float(weight.sum())), abs=0.05) == float(believed.log_evidence())
 
 
-@pytest.mark.parametrize("setting", [SETTING, EQUAL], ids=["free space", "equal"])
+@pytest.mark.parametrize("receiver", [SETTING, EQUAL], ids=["free space", "equal"])
 @pytest.mark.parametrize(("rho", "spread"), CASES)
 def test_no_range_is_more_probably_within_a_metre_than_the_answer(
-    setting: ReceiverModel, rho: list[float], spread: list[float]
+    receiver: ReceiverModel, rho: list[float], spread: list[float]
 ) -> None:
     fit = fit_of(rho, spread)
-    range_m, weight = ladder(setting, fit, steps=20_000)
+    range_m, weight = ladder(receiver, fit, steps=20_000)
     mass = torch.cat([torch.zeros(1).double(), (weight / weight.sum()).cumsum(0)])
 
     def hit(centre: Tensor) -> Tensor:
@@ -108,7 +109,7 @@ def test_no_range_is_more_probably_within_a_metre_than_the_answer(
         below, upto = mass[torch.searchsorted(range_m, ends)].unbind(0)
         return torch.sub(upto, below)
 
-    answer = RangePosterior.of(known(setting), fit).answer()[0, 0]
+    answer = RangePosterior.of(known(receiver), fit).answer()[0, 0]
 
     assert float(hit(answer)) > float(hit(range_m).max()) - 0.02
 
@@ -121,13 +122,13 @@ def test_a_range_that_is_well_known_is_answered_as_it_is() -> None:
     assert pytest.approx([0.8, 2.5], abs=2e-3) == answer[0].tolist()
 
 
-@pytest.mark.parametrize("setting", [SETTING, EQUAL], ids=["free space", "equal"])
-def test_where_every_window_holds_all_of_it_the_median_is_answered(setting: ReceiverModel) -> None:
+@pytest.mark.parametrize("receiver", [SETTING, EQUAL], ids=["free space", "equal"])
+def test_where_every_window_holds_all_of_it_the_median_is_answered(receiver: ReceiverModel) -> None:
     fit = fit_of([1.25], [0.1])
-    range_m, weight = ladder(setting, fit)
+    range_m, weight = ladder(receiver, fit)
     median = range_m[(weight.cumsum(0) / weight.sum() < 0.5).sum()]
 
-    answer = RangePosterior.of(known(setting), fit).answer()
+    answer = RangePosterior.of(known(receiver), fit).answer()
 
     assert pytest.approx(float(median), abs=0.02) == float(answer)
 
@@ -169,13 +170,13 @@ def test_every_answer_lies_in_the_view_and_every_evidence_is_a_number(
 def test_a_view_without_depth_is_the_limit_of_shallow_ones(at: float) -> None:
     """The evidence of a source whose range everyone knows does not jump where the width is zero."""
 
-    def setting(half: float) -> ReceiverModel:
+    def receiver(half: float) -> ReceiverModel:
         return ReceiverModel.of(config_of(f"data.range_m=[{at - half},{at + half}]"))
 
     fit = fit_of([1.0 / at], [0.02])
 
     flat, shallow = (
-        float(RangePosterior.of(known(setting(half)), fit).log_evidence()) for half in (0.0, 1e-3)
+        float(RangePosterior.of(known(receiver(half)), fit).log_evidence()) for half in (0.0, 1e-3)
     )
 
     assert pytest.approx(shallow, abs=0.05) == flat

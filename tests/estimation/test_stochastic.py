@@ -11,8 +11,7 @@ from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.data.scenes import panel_of
-from risexp.estimation.noise import noise_power
-from risexp.estimation.receiver_model import ReceiverModel
+from risexp.estimation.receiver_model import ReceiverModel, noise_power
 from risexp.estimation.stochastic import Gaussians, NoisyMeasurements, bounded, score, weigh
 from risexp.physics.bounds import Sources, snapshot_bound
 from risexp.physics.geometry import Wavefront, angles
@@ -194,32 +193,32 @@ def started(config: RunConfig, seed: int, count: int, device: torch.device) -> G
 @given(seed=st.integers(0, 1000), count=st.integers(1, 3))
 def test_climbing_never_lowers_the_likelihood_and_stays_in_view(seed: int, count: int) -> None:
     config, device = small(), torch.device("cpu")
-    setting = ReceiverModel.of(config)
+    receiver = ReceiverModel.of(config)
     frames = single(recorded(config, 6), device)
     start = started(config, seed, count, device)
 
-    end = score(setting, frames, start.points, start.log_powers)
+    end = score(receiver, frames, start.points, start.log_powers)
 
     assert bool((end.log_likelihood >= start.log_likelihood).all())
-    assert torch.allclose(end.points, setting.view.clamp(end.points), atol=1e-6)
-    again = weigh(setting, frames, end.points, end.log_powers)
+    assert torch.allclose(end.points, receiver.view.clamp(end.points), atol=1e-6)
+    again = weigh(receiver, frames, end.points, end.log_powers)
     assert worst(again.log_likelihood, end.log_likelihood) < 1e-9
 
 
 def test_climbing_ends_where_the_likelihood_is_flat(device: torch.device) -> None:
     config = config_of("physics.symbols=snapshot", at_snr(20.0), "data.sources_max=1")
     scenes = scenes_of(config, 24, device)
-    frames, setting = scenes.frames, ReceiverModel.of(config)
+    frames, receiver = scenes.frames, ReceiverModel.of(config)
     heard = NoisyMeasurements(
         frames.y, frames.channel, frames.codes, noise_power(frames, "snapshot")
     )
     true = points_of(scenes.truth)
-    start = setting.view.clamp((true + 0.01).float())
+    start = receiver.view.clamp((true + 0.01).float())
 
-    end = score(setting, heard, start, scenes.truth.powers.double().log())
+    end = score(receiver, heard, start, scenes.truth.powers.double().log())
 
-    inner = (setting.view.clamp(end.points + 1e-3) - end.points > 5e-4).all(-1).squeeze(-1)
-    inner &= (setting.view.clamp(end.points - 1e-3) - end.points < -5e-4).all(-1).squeeze(-1)
+    inner = (receiver.view.clamp(end.points + 1e-3) - end.points > 5e-4).all(-1).squeeze(-1)
+    inner &= (receiver.view.clamp(end.points - 1e-3) - end.points < -5e-4).all(-1).squeeze(-1)
     promised = end.slope * torch.linalg.solve(end.information, end.slope)
     assert int(inner.sum()) > 12
     assert float(promised.sum(-1)[inner].max()) < 0.05

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from risexp.config.sections import DataConfig
-from risexp.estimation.view import View
+from risexp.estimation.receiver_model import View
 from risexp.inference.estimate import Estimate
 from risexp.physics.geometry import direction_cosines
 from tests.support.localisation import NOISELESS, anywhere, config_of, localiser, scenes_of

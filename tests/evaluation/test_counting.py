@@ -2,8 +2,7 @@
 
 import torch
 
-from risexp.evaluation.counting import confusion
-from risexp.evaluation.scene_scores import score_scenes
+from risexp.evaluation.scene_scores import confusion, score_scenes
 from tests.support.estimates import drawn_case
 
 

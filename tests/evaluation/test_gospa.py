@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risexp.evaluation.gospa import gospa
+from risexp.evaluation.matching import gospa
 from tests.support.estimates import (
     drawn_case,
     estimate_of,

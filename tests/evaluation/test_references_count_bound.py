@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from risexp.evaluation.candidates import candidates
-from risexp.evaluation.count_bound import count_evidence, likeliest_count
+from risexp.evaluation.count_references import count_evidence, likeliest_count
 from risexp.physics.signals import Symbols, path_amplitude
 from tests.support.references import LAWS, at_snr, looked_at, smoke
 from tests.support.scenes import gaussian, tiny_scenes, uniform, worst

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Scenes
-from risexp.evaluation.detectability import detectable, likelihood_gain, residual_energy
+from risexp.evaluation.count_references import detectable, likelihood_gain, residual_energy
 from risexp.physics.signals import Symbols
 from tests.support.references import (
     LAWS,

@@ -2,7 +2,7 @@
 
 import torch
 
-from risexp.evaluation.streams import scene_normals, scene_uniforms
+from risexp.evaluation.candidates import scene_normals, scene_uniforms
 from tests.support.references import smoke
 from tests.support.scenes import tiny_scenes
 

@@ -9,15 +9,13 @@ import torch
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames, Scenes
 from risexp.data.scenes import SceneGenerator
-from risexp.evaluation.counting import Confusions
-from risexp.evaluation.scene_scores import score_scenes
+from risexp.evaluation.scene_scores import Confusions, score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.evaluation.validation import Validator
 from risexp.evaluation.yardsticks import Yardsticks, frequencies
 from risexp.inference.estimate import Estimate
-from risexp.inference.localise import Localiser
 from risexp.inference.nomp import Nomp
-from risexp.inference.predictor import Predictor
+from risexp.inference.predictor import Localiser, Predictor
 from risexp.model.network import Network
 from risexp.model.observation import Observation, Observer
 from risexp.model.prediction import Prediction

@@ -8,8 +8,7 @@ import torch
 
 from risexp.data.frames import Frames
 from risexp.errors import DataInvalid
-from risexp.inference.answers import answered, answers
-from risexp.inference.estimate import Estimate
+from risexp.inference.estimate import Estimate, answered, answers
 from tests.support.models import frames
 
 NAN = math.nan

@@ -5,12 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from risexp.covariance.order import Criterion, order_scores
-from risexp.covariance.sampled import Method, sampled_covariance
+from risexp.covariance.sampled import Criterion, Method, order_scores, sampled_covariance
 from risexp.data.frames import Scenes
 from risexp.errors import DataInvalid
-from risexp.estimation.noise import snr_db_of
-from risexp.estimation.receiver_model import ReceiverModel
+from risexp.estimation.receiver_model import ReceiverModel, snr_db_of
 from risexp.inference.classical import Classical
 from risexp.inference.spectral import Spectral
 from tests.support.localisation import at_snr, config_of, scenes_of, with_frames
@@ -19,8 +17,8 @@ CLEAR = (at_snr(30.0), "physics.power=equal", "data.sources_max=1")
 
 
 def music(*overrides: str, method: Method = "joint", criterion: Criterion = "mdl") -> Classical:
-    setting = ReceiverModel.of(config_of(*overrides))
-    return Classical(Spectral(setting), method, ridge=1e-3, alpha_base=1e-3, criterion=criterion)
+    receiver = ReceiverModel.of(config_of(*overrides))
+    return Classical(Spectral(receiver), method, ridge=1e-3, alpha_base=1e-3, criterion=criterion)
 
 
 def test_one_clear_source_is_located_by_its_samples(device: torch.device) -> None:
@@ -58,7 +56,7 @@ def moved(scenes: Scenes, one: Classical, two: Classical) -> bool:
 def test_every_knob_turns_something(device: torch.device) -> None:
     scenes = scenes_of(config_of(at_snr(10.0)), 16, device)
     base = music()
-    capon = replace(base, spectral=Spectral(base.spectral.setting, "mvdr"))
+    capon = replace(base, spectral=Spectral(base.spectral.receiver, "mvdr"))
 
     assert moved(scenes, base, replace(base, ridge=0.1))
     assert moved(scenes, base, replace(base, method="per_snapshot"))

@@ -10,9 +10,9 @@ from risexp.config.training import LocalisationSpectrum
 from risexp.errors import DataInvalid
 from risexp.estimation.count_rule import CountRule
 from risexp.estimation.receiver_model import ReceiverModel
-from risexp.inference import localise
-from risexp.inference.localise import Localiser, pointed
+from risexp.inference import predictor
 from risexp.inference.nomp import Nomp
+from risexp.inference.predictor import Localiser, pointed
 from risexp.model.observation import Observer
 from tests.support.localisation import (
     NOISELESS,
@@ -76,11 +76,11 @@ def test_the_count_is_the_head_s_whatever_is_seen(
 def test_without_a_fallback_no_criterion_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[CountRule] = []
 
-    def noting(setting: ReceiverModel, rule: CountRule) -> Nomp:
+    def noting(receiver: ReceiverModel, rule: CountRule) -> Nomp:
         asked.append(rule)
-        return Nomp(setting, rule)
+        return Nomp(receiver, rule)
 
-    monkeypatch.setattr(localise, "Nomp", noting)
+    monkeypatch.setattr(predictor, "Nomp", noting)
     scenes = scenes_of(SMALL, 8)
     unsure = saying(truthful(SMALL, scenes), UNSURE.expand(8, 2))
 

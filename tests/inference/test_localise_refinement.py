@@ -8,12 +8,11 @@ from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
-from risexp.estimation.noise import noise_power
+from risexp.estimation.pursuit import law_of
 from risexp.estimation.ranging import RangePosterior
-from risexp.estimation.receiver_model import ReceiverModel
+from risexp.estimation.receiver_model import ReceiverModel, noise_power
 from risexp.inference.estimate import Estimate
-from risexp.inference.localise import Localiser
-from risexp.inference.nomp import law_of
+from risexp.inference.predictor import Localiser
 from risexp.model.prediction import Prediction
 from risexp.physics.geometry import direction_cosines
 from tests.support.localisation import (
@@ -63,11 +62,11 @@ def fitted(
     config: RunConfig, frames: Frames, count: Tensor, points: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Where fits of `count` sources end that start at points, and the ranges believed there."""
-    setting = ReceiverModel.of(config)
+    receiver = ReceiverModel.of(config)
     ends, ranges = points.clone(), points[..., 2].clone()
     for sources in set(count.tolist()):
         here = (count == sources).nonzero().squeeze(-1)
-        law = law_of(setting, frames[here], noise_power(frames[here], setting.symbols))
+        law = law_of(receiver, frames[here], noise_power(frames[here], receiver.symbols))
         fit = law.fitted(points[here, :sources].float())
         ends[here, :sources] = fit.points.double()
         ranges[here, :sources] = RangePosterior.of(law, fit).answer()

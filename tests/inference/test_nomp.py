@@ -31,11 +31,11 @@ def test_every_rule_answers_the_positions_of_the_fit_it_counted(
 ) -> None:
     config = config_of()
     frames = scenes_of(config, 16, device).frames
-    setting = ReceiverModel.of(config)
-    law = HeldSymbols.of(setting, frames)
-    pursuit = pursue(law, search_grid(setting.panel, setting.view, device), 5)
+    receiver = ReceiverModel.of(config)
+    law = HeldSymbols.of(receiver, frames)
+    pursuit = pursue(law, search_grid(receiver.panel, receiver.view, device), 5)
 
-    found = Nomp(setting, rule)(frames)
+    found = Nomp(receiver, rule)(frames)
 
     for scene, count in enumerate(found.count.tolist()):
         points = pursuit.fits[count].points[scene].double()
@@ -55,10 +55,10 @@ def test_rules_differ() -> None:
 def test_fits_hold_one_source_more_each_and_explain_more(device: torch.device) -> None:
     config = config_of()
     frames = scenes_of(config, 32, device).frames
-    setting = ReceiverModel.of(config)
-    grid = search_grid(setting.panel, setting.view, device)
+    receiver = ReceiverModel.of(config)
+    grid = search_grid(receiver.panel, receiver.view, device)
 
-    pursuit = pursue(HeldSymbols.of(setting, frames), grid, 5)
+    pursuit = pursue(HeldSymbols.of(receiver, frames), grid, 5)
 
     assert [0, 1, 2, 3, 4, 5] == [fit.count for fit in pursuit.fits]
     assert (32, 5) == tuple(pursuit.hidden.shape)
@@ -70,9 +70,9 @@ def test_a_fit_of_the_true_count_explains_no_less_than_the_truth(device: torch.d
     """A search that does worse than the truth has stopped at a wrong peak."""
     config = config_of("physics.power=equal", "data.separation_deg=20", at_snr(10.0))
     scenes = scenes_of(config, 64, device)
-    setting = ReceiverModel.of(config)
-    grid = search_grid(setting.panel, setting.view, device)
-    pursuit = pursue(HeldSymbols.of(setting, scenes.frames), grid, 5)
+    receiver = ReceiverModel.of(config)
+    grid = search_grid(receiver.panel, receiver.view, device)
+    pursuit = pursue(HeldSymbols.of(receiver, scenes.frames), grid, 5)
 
     for count in range(1, 6):
         here = scenes.truth.count == count

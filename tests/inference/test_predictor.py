@@ -3,14 +3,13 @@
 import pytest
 import torch
 
-from risexp.app.benchmark.network_methods import network_methods
+from risexp.app.benchmark.methods import network_methods
 from risexp.config.run import RunConfig
 from risexp.errors import DataInvalid
 from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.projection import project
 from risexp.inference.estimate import Estimate
-from risexp.inference.localise import Localiser, points_of
-from risexp.inference.predictor import Predictor
+from risexp.inference.predictor import Localiser, Predictor, points_of
 from risexp.model.network import Network
 from risexp.model.observation import Observer
 from tests.support.localisation import config_of, scenes_of, with_frames
@@ -36,7 +35,7 @@ def misfit(config: RunConfig, found: Estimate, device: torch.device) -> torch.Te
     for count in range(1, config.data.sources_max + 1):
         chosen = (found.count == count).nonzero().squeeze(-1)
         if len(chosen):
-            observed = Observer.of(config).setting
+            observed = Observer.of(config).receiver
             law = HeldSymbols.of(observed, scenes.frames[chosen])
             points = points_of(found, chosen, count)
             left[chosen] = project(observed.panel, law.equations, points).misfit

@@ -14,8 +14,7 @@ from risexp.data.scenes import panel_of, source_steering
 from risexp.estimation.grid import search_grid
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.evaluation.scene_scores import score_scenes
-from risexp.inference.recursive_music import recursive_music
-from risexp.inference.spectral import Spectral, Spectrum, placed
+from risexp.inference.spectral import Spectral, Spectrum, placed, recursive_music
 from risexp.physics.steering import steering_vector
 from tests.support.estimates import truth_of
 from tests.support.localisation import (
@@ -213,13 +212,13 @@ def test_points_become_angles_and_metres(device: torch.device) -> None:
 def test_the_setting_is_what_the_configuration_says() -> None:
     config = config_of("physics.wavefront=fresnel", "physics.power=equal", preset="smoke")
 
-    setting = ReceiverModel.of(config)
+    receiver = ReceiverModel.of(config)
 
-    assert panel_of(config.physics) == setting.panel
-    assert ("frame", "equal") == (setting.symbols, setting.power)
-    assert 3 == setting.view.sources_max
+    assert panel_of(config.physics) == receiver.panel
+    assert ("frame", "equal") == (receiver.symbols, receiver.power)
+    assert 3 == receiver.view.sources_max
     ranges = torch.tensor([0.5, 5.0], dtype=torch.float64)
-    assert [1.0, 1.0] == setting.mean_power(ranges).tolist()
+    assert [1.0, 1.0] == receiver.mean_power(ranges).tolist()
     free = ReceiverModel.of(config_of()).mean_power(ranges)
     assert pytest.approx([(0.3 / (4 * math.pi * r)) ** 2 for r in (0.5, 5.0)]) == free.tolist()
 

@@ -130,13 +130,13 @@ def test_the_second_factor_turns_a_wave_along_its_range(wavefront: Wavefront) ->
 @pytest.mark.parametrize("moved", [0.3, 100.0])
 def test_slots_stay_inside_the_view_and_near_their_anchors(kind: FactorKind, moved: float) -> None:
     config = network_config()
-    setting = ReceiverModel.of(config)
+    receiver = ReceiverModel.of(config)
 
     factors = made(config, kind, moved)
 
     points = pointed(factors)
-    assert worst(setting.view.clamp(points), points) < 1e-5
-    reach = torch.tensor(setting.view.extent) * REACH
+    assert worst(receiver.view.clamp(points), points) < 1e-5
+    reach = torch.tensor(receiver.view.extent) * REACH
     assert bool(((points - features(config).anchors).abs() <= reach * 1.01).all())
 
 

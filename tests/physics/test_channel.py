@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from risexp.config.sections import PhysicsConfig
-from risexp.physics.channel import line_of_sight, rician_channel
+from risexp.physics.signals import line_of_sight, rician_channel
 from risexp.physics.steering import steering_vector
 from tests.support.scenes import field_of_view, gaussian, panel, tiny_scenes, uniform, worst
 

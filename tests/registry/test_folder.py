@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from risexp.app.benchmark.network_methods import NETWORK, network_methods
+from risexp.app.benchmark.methods import NETWORK, network_methods
 from risexp.app.serving.resolve_model import bundle_named, trained
 from risexp.data.frames import Scenes
 from risexp.errors import InvalidInput
-from risexp.inference.answers import answers
+from risexp.inference.estimate import answers
 from risexp.registry.bundle import INSIDE, read_bundle
 from risexp.registry.folder import EXAMPLE, PINNED, requirements, save_model
 from risexp.registry.pyfunc import load_model

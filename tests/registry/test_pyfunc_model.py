@@ -9,7 +9,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from risexp.errors import ModelRefused
-from risexp.inference.answers import Answer, answers
+from risexp.inference.estimate import Answer, answers
 from risexp.registry.bundle import INSIDE, MODEL, WEIGHTS
 from risexp.registry.pyfunc import PyFuncModel, load_model
 from risexp.registry.pyfunc_model import RequestRefused

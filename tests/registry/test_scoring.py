@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from risexp.errors import EnvironmentFailed
-from risexp.inference.answers import answers
+from risexp.inference.estimate import answers
 from risexp.registry.folder import EXAMPLE
 from risexp.registry.scoring import CONNECTIONS, address_of, listening, scoring_server
 from risexp.web.guard import RequestGuard, door_at

@@ -4,15 +4,14 @@ from dataclasses import replace
 
 import torch
 
-from risexp.app.benchmark.network_methods import network_methods
+from risexp.app.benchmark.methods import network_methods
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.evaluation.validation import Validator
-from risexp.inference.localise import Localiser
-from risexp.inference.predictor import Predictor
+from risexp.inference.predictor import Localiser, Predictor
 from risexp.model.network import Network
 from risexp.model.observation import Observation, Observer
 from risexp.model.prediction import Prediction

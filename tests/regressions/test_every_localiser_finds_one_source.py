@@ -44,17 +44,17 @@ class Mirrored(Panel):
         return -h_m, v_m
 
 
-def by_measurements(setting: ReceiverModel, scenes: Scenes) -> Estimate:
-    return Nomp(setting)(scenes.frames)
+def by_measurements(receiver: ReceiverModel, scenes: Scenes) -> Estimate:
+    return Nomp(receiver)(scenes.frames)
 
 
-def by_music(setting: ReceiverModel, scenes: Scenes) -> Estimate:
-    return Spectral(setting).locate(label(config_of(*one_source()), scenes), scenes.truth.count)
+def by_music(receiver: ReceiverModel, scenes: Scenes) -> Estimate:
+    return Spectral(receiver).locate(label(config_of(*one_source()), scenes), scenes.truth.count)
 
 
-def by_mvdr(setting: ReceiverModel, scenes: Scenes) -> Estimate:
+def by_mvdr(receiver: ReceiverModel, scenes: Scenes) -> Estimate:
     seen = label(config_of(*one_source()), scenes)
-    return Spectral(setting, "mvdr").locate(seen, scenes.truth.count)
+    return Spectral(receiver, "mvdr").locate(seen, scenes.truth.count)
 
 
 LOCALISERS: dict[str, Localiser] = dict(
@@ -72,31 +72,31 @@ def share_found(found: Estimate, scenes: Scenes) -> float:
     return float(found_exactly(found, scenes.truth).double().mean())
 
 
-def spaced_twice(setting: ReceiverModel) -> ReceiverModel:
+def spaced_twice(receiver: ReceiverModel) -> ReceiverModel:
     """Half a wavelength taken times the wavelength, twice."""
-    panel = setting.panel
-    return replace(setting, panel=replace(panel, spacing_m=panel.spacing_m * panel.wavelength_m))
+    panel = receiver.panel
+    return replace(receiver, panel=replace(panel, spacing_m=panel.spacing_m * panel.wavelength_m))
 
 
-def mirrored(setting: ReceiverModel) -> ReceiverModel:
-    return replace(setting, panel=Mirrored(**vars(setting.panel)))
+def mirrored(receiver: ReceiverModel) -> ReceiverModel:
+    return replace(receiver, panel=Mirrored(**vars(receiver.panel)))
 
 
-def transposed(setting: ReceiverModel, scenes: Scenes) -> Estimate:
+def transposed(receiver: ReceiverModel, scenes: Scenes) -> Estimate:
     """a^T R a*: a conjugated covariance searched with a true steering vector."""
     seen = label(config_of(*one_source()), scenes)
     conjugate = replace(seen, factor=seen.factor.conj().resolve_conj())
-    return Spectral(setting).locate(conjugate, scenes.truth.count)
+    return Spectral(receiver).locate(conjugate, scenes.truth.count)
 
 
-def conjugated(setting: ReceiverModel, scenes: Scenes) -> Estimate:
+def conjugated(receiver: ReceiverModel, scenes: Scenes) -> Estimate:
     """All that was measured conjugated, which is to conjugate every steering vector."""
     frames = scenes.frames
     other = {
         name: value.conj().resolve_conj()
         for name, value in (("y", frames.y), ("channel", frames.channel), ("codes", frames.codes))
     }
-    return Nomp(setting)(with_frames(scenes, **other).frames)
+    return Nomp(receiver)(with_frames(scenes, **other).frames)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -51,9 +51,9 @@ class Search:
 @cache
 def searched(device: torch.device) -> Search:
     config = config_of(at_snr(10.0))
-    scenes, setting = scenes_of(config, SCENES, device), ReceiverModel.of(config)
-    law = HeldSymbols.of(setting, scenes.frames)
-    pursuit = pursue(law, search_grid(setting.panel, setting.view, device), 5)
+    scenes, receiver = scenes_of(config, SCENES, device), ReceiverModel.of(config)
+    law = HeldSymbols.of(receiver, scenes.frames)
+    pursuit = pursue(law, search_grid(receiver.panel, receiver.view, device), 5)
     return Search(scenes, pursuit, [RangePosterior.of(law, fit).answer() for fit in pursuit.fits])
 
 

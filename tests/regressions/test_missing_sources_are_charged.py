@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Truth
-from risexp.evaluation.composite import slot_errors
 from risexp.evaluation.matching import CAP
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.evaluation.scores import summarise
@@ -31,7 +30,7 @@ def ours(table: SceneScores) -> float:
 def over_pairs_alone(table: SceneScores) -> float:
     """The composite of old: e_x = sqrt(mean over matched pairs), whatever was missed."""
     alone = (table.slots - table.matching.pairs).unsqueeze(-1)
-    paired = slot_errors(table.matching) - CAP**2 * alone
+    paired = table.slot_errors - CAP**2 * alone
     mean: Tensor = paired.sum(0) / table.matching.pairs.sum()
     rates = table.hit.double().mean() + table.success.double().mean()
     return float(1.0 + mean.sqrt().sum() - rates)

@@ -109,7 +109,9 @@ def scenes_of(count: int) -> Scenes:
 
 
 def test_there_are_estimators_to_look_at() -> None:
-    assert {"nomp.py", "estimate.py", "setting.py", "network.py"} <= {path.name for path in FILES}
+    assert {"nomp.py", "estimate.py", "receiver_model.py", "network.py"} <= {
+        path.name for path in FILES
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
-from risexp.covariance.order import Criterion, order
+from risexp.covariance.sampled import Criterion, order
 from risexp.diagnostics.mdl import median_ranks, probe_mdl
 from risexp.diagnostics.orders import OrderRule, on_ideal_data
 from risexp.diagnostics.report import Rate, Report, Table

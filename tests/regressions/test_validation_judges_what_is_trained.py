@@ -10,7 +10,7 @@ from risexp.covariance.effective import effective
 from risexp.data.frames import Frames, Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.evaluation.validation import Criterion, Validator
-from risexp.inference.localise import Localiser
+from risexp.inference.predictor import Localiser
 from risexp.model.network import Network
 from risexp.model.observation import Observation
 from risexp.model.prediction import Prediction
@@ -99,7 +99,7 @@ def test_the_count_of_a_validation_is_the_heads(device: torch.device) -> None:
 
 def test_a_validation_that_is_told_the_true_count_would_be_seen(device: torch.device) -> None:
     plain = Localiser.of(CONFIG)
-    told = Told(plain.setting, plain.spectrum, count=drawn(device).truth.count)
+    told = Told(plain.receiver, plain.spectrum, count=drawn(device).truth.count)
 
     judged, counted = k_acc(device, told)
 

@@ -115,8 +115,8 @@ def localiser(name: str, config: RunConfig) -> Localiser:
 
 def off_grid(config: RunConfig, truth: Truth) -> float:
     """Least distance of a true source from a grid point, in steps along its longest axis."""
-    setting = ReceiverModel.of(config)
-    grid = search_grid(setting.panel, setting.view, truth.count.device)
+    receiver = ReceiverModel.of(config)
+    grid = search_grid(receiver.panel, receiver.view, truth.count.device)
     points = points_of(truth)[truth.present]
     gaps = (points.unsqueeze(1) - grid.candidates.double()).abs() / grid.steps.double()
     return float(gaps.amax(-1).min())

@@ -15,7 +15,7 @@ from risexp.data.frames import Frames, Scenes
 from risexp.data.scenes import panel_of, source_steering
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.estimate import Estimate
-from risexp.inference.localise import Localiser
+from risexp.inference.predictor import Localiser
 from risexp.model.counting import CountLaw
 from risexp.model.network import Network
 from risexp.model.observation import Observation, Observer

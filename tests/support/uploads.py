@@ -23,8 +23,8 @@ from werkzeug.serving import make_server
 from risexp.callbacks.confusion_recorder import ConfusionRecorder, LastConfusions
 from risexp.callbacks.recorder import Recorder
 from risexp.config.run import RunConfig
-from risexp.evaluation.counting import Confusions as Found
-from risexp.evaluation.counting import confusion
+from risexp.evaluation.scene_scores import Confusions as Found
+from risexp.evaluation.scene_scores import confusion
 from risexp.runs.folder import RunFolder, create_run
 from risexp.runs.journal import Journal
 from risexp.runs.journal_format import read_journal

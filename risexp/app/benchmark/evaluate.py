@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from risexp.app.benchmark.accuracy.measure import chosen_methods
-from risexp.app.benchmark.methods import Method
-from risexp.app.benchmark.network_methods import NETWORK, network_methods
+from risexp.app.benchmark.methods import NETWORK, Method, network_methods
 from risexp.app.serving.resolve_model import TrainedNetwork
 from risexp.config.layers import changed, override_layer
 from risexp.config.run import RunConfig, fields

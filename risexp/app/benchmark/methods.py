@@ -1,27 +1,31 @@
-"""The localisers by the names a table gives them."""
+"""Localisers by the names that a table gives them, and a trained network in each of its uses."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from risexp.config.run import RunConfig
 from risexp.config.words import nearest
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
-from risexp.covariance.order import Criterion
+from risexp.covariance.sampled import Criterion
 from risexp.covariance.sampled import Method as SampledMethod
 from risexp.data.frames import Scenes
 from risexp.data.scenes import source_steering
 from risexp.errors import ConfigInvalid
 from risexp.estimation.count_rule import CountRule
-from risexp.estimation.noise import snr_db_of
-from risexp.estimation.receiver_model import ReceiverModel
+from risexp.estimation.receiver_model import ReceiverModel, snr_db_of
 from risexp.inference.classical import Classical
 from risexp.inference.estimate import Estimate
 from risexp.inference.nomp import Nomp
+from risexp.inference.predictor import Predictor
 from risexp.inference.spectral import Spectral, Spectrum
 
 Method = Callable[[Scenes], Estimate]
 """A row of a table. Only `oracle` and those that end in `true-k` look beyond the frames."""
+
+NETWORK: Final = "network"
+"""The row of a network as it was validated."""
 
 
 def method_named(name: str, config: RunConfig) -> Method:
@@ -64,7 +68,7 @@ def _per_snapshot(criterion: Criterion) -> Callable[[RunConfig], Method]:
     return build
 
 
-def _told(spectrum: Spectrum) -> Callable[[RunConfig], Method]:
+def _with_true_count(spectrum: Spectrum) -> Callable[[RunConfig], Method]:
     """A spectrum of the configured samples, told the true count and nothing else."""
 
     def build(config: RunConfig) -> Method:
@@ -76,13 +80,13 @@ def _told(spectrum: Spectrum) -> Callable[[RunConfig], Method]:
 
 def _oracle(config: RunConfig) -> Method:
     """MUSIC on the label's effective covariance with the true count: what a network could give."""
-    setting = ReceiverModel.of(config)
-    spectral = Spectral(setting)
+    receiver = ReceiverModel.of(config)
+    spectral = Spectral(receiver)
 
     def localise(scenes: Scenes) -> Estimate:
-        steering = source_steering(setting.panel, scenes.truth)
+        steering = source_steering(receiver.panel, scenes.truth)
         label = FactoredCovariance.from_sources(steering, scenes.truth.powers)
-        snr_db = snr_db_of(scenes.frames, setting.symbols)
+        snr_db = snr_db_of(scenes.frames, receiver.symbols)
         seen = effective(label, snr_db, alpha_base=config.covariance.alpha_base)
         return spectral.locate(seen, scenes.truth.count)
 
@@ -106,10 +110,44 @@ METHODS: Final[dict[str, Callable[[RunConfig], Method]]] = {
     "nomp:bic": _nomp("bic"),
     "nomp:aic": _nomp("aic"),
     "music": _counting("music", "mdl"),
-    "music:true-k": _told("music"),
+    "music:true-k": _with_true_count("music"),
     "mvdr": _counting("mvdr", "mdl"),
-    "mvdr:true-k": _told("mvdr"),
+    "mvdr:true-k": _with_true_count("mvdr"),
     "mdl": _per_snapshot("mdl"),
     "aic": _per_snapshot("aic"),
     "oracle": _oracle,
 }
+
+
+def network_methods(predictor: Predictor) -> dict[str, Method]:
+    """Every way to use a network, by the name a table gives it.
+
+    `network` is what was validated; `network+measurement` starts from its pointers and fits the
+    measurements; in `network+bic` a criterion counts where the head is unsure; `network:true-k` is
+    told the count, and shows what the learned covariance is worth.
+    """
+    alone = predictor.changed(fallback="none")
+    pointed = alone.changed(spectrum="pointers", refine="none")
+    refined = alone.changed(spectrum="pointers", refine="measurement")
+    unsure = predictor.changed(fallback="bic")
+    return {
+        NETWORK: partial(_answered, alone),
+        f"{NETWORK}:pointers": partial(_answered, pointed),
+        f"{NETWORK}+measurement": partial(_answered, refined),
+        f"{NETWORK}+bic": partial(_answered, unsure),
+        f"{NETWORK}:true-k": lambda scenes: _network_with_true_count(predictor, scenes),
+    }
+
+
+def _answered(predictor: Predictor, scenes: Scenes) -> Estimate:
+    """The answer, computed where the network is and brought back to the scenes."""
+    frames = scenes.frames
+    return predictor(frames.to(predictor.device)).to(frames.y.device)
+
+
+def _network_with_true_count(predictor: Predictor, scenes: Scenes) -> Estimate:
+    """MUSIC on the learned covariance with the true count and nothing else of the truth."""
+    here = scenes.to(predictor.device)
+    seen = predictor.predict(here.frames).effective
+    found = Spectral(predictor.localise.receiver).locate(seen, here.truth.count)
+    return found.to(scenes.frames.y.device)

@@ -10,8 +10,7 @@ from pydantic import JsonValue
 
 from risexp.app.benchmark.accuracy.measure import AccuracyTable, measure_accuracy
 from risexp.app.benchmark.evaluate import expect_fitting
-from risexp.app.benchmark.methods import Method, method_named
-from risexp.app.benchmark.network_methods import NETWORK, network_methods
+from risexp.app.benchmark.methods import NETWORK, Method, method_named, network_methods
 from risexp.app.compare.seed_noise import Seeds, seeds_of
 from risexp.app.serving.resolve_model import trained
 from risexp.app.show.run import RunSeen, expect_judged

@@ -8,8 +8,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from risexp.app.benchmark.methods import Method, method_named
-from risexp.app.benchmark.network_methods import NETWORK, network_methods
+from risexp.app.benchmark.methods import NETWORK, Method, method_named, network_methods
 from risexp.app.promotion.test_set import TestSet
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes, Truth

@@ -8,8 +8,9 @@ from typing import Any, Final
 import optuna
 import torch
 
-from risexp.app.benchmark.accuracy.measure import AccuracyTable, batch_ms
-from risexp.app.benchmark.network_methods import NETWORK, network_methods
+from risexp.app.benchmark.accuracy.measure import AccuracyTable
+from risexp.app.benchmark.methods import NETWORK, network_methods
+from risexp.app.benchmark.timing import batch_ms
 from risexp.app.compare.compare import answer
 from risexp.app.search.audit import audit_so_far
 from risexp.app.search.confirm import confirmed_so_far

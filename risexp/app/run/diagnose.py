@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from risexp.app.benchmark.evaluate import compared
-from risexp.app.benchmark.network_methods import NETWORK
+from risexp.app.benchmark.methods import NETWORK
 from risexp.app.serving.resolve_model import TrainedNetwork, config_of, network_of, trained
 from risexp.config.run import RunConfig
 from risexp.diagnostics.draws import configured_levels

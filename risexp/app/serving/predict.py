@@ -16,7 +16,7 @@ from risexp.core import durable
 from risexp.data.arrays import Sizes
 from risexp.data.frames_files import read_frames
 from risexp.errors import DataInvalid, InvalidInput
-from risexp.inference.answers import Answer, answered
+from risexp.inference.estimate import Answer, answered
 from risexp.inference.predictor import Predictor
 from risexp.registry.bundle import Bundle
 

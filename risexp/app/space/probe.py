@@ -15,7 +15,7 @@ from risexp.diagnostics.probe_trainer import ProbeTrainer, lesson_of
 from risexp.errors import VerificationFailed
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
-from risexp.inference.localise import Localiser
+from risexp.inference.predictor import Localiser
 from risexp.model.observation import Observer
 from risexp.space.probe import Pair, pairs
 from risexp.space.spec import SearchSpace

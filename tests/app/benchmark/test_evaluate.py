@@ -11,8 +11,7 @@ from risexp.app.serving.resolve_model import TrainedNetwork, bundle_of
 from risexp.config.run import RunConfig, fields
 from risexp.data.scenes import SceneGenerator
 from risexp.errors import ConfigInvalid
-from risexp.inference.localise import Localiser
-from risexp.inference.predictor import Predictor
+from risexp.inference.predictor import Localiser, Predictor
 from risexp.model.observation import Observer
 from tests.support.checkpoint_stores import five_epochs
 from tests.support.networks import awake, network_config

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from risexp.app.benchmark.network_methods import NETWORK, network_methods
+from risexp.app.benchmark.methods import NETWORK, network_methods
 from risexp.app.promotion import promote as module
 from risexp.app.promotion.candidate import candidate_of
 from risexp.app.promotion.evaluate_candidates import Evaluation, evaluate_candidates

@@ -12,8 +12,7 @@ from risexp.config.run import RunConfig
 from risexp.diagnostics.draws import drawn
 from risexp.diagnostics.report import Rate
 from risexp.errors import ConfigInvalid
-from risexp.inference.localise import Localiser
-from risexp.inference.predictor import Predictor
+from risexp.inference.predictor import Localiser, Predictor
 from risexp.model.observation import Observer
 from tests.diagnostics.reports import table
 from tests.support.networks import awake, network_config

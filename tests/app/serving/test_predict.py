@@ -9,11 +9,11 @@ import pytest
 import torch
 from scipy.io import savemat  # type: ignore[import-untyped] # it ships no types
 
-from risexp.app.benchmark.network_methods import network_methods
+from risexp.app.benchmark.methods import network_methods
 from risexp.app.serving.predict import expect_new, predict, rows, write_answers
 from risexp.app.serving.resolve_model import trained
 from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput
-from risexp.inference.answers import Answer, answers
+from risexp.inference.estimate import Answer, answers
 from tests.support.localisation import scenes_of
 from tests.support.models import CPU, SCENES, arrays, model_config, model_in
 

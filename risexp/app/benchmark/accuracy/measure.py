@@ -3,13 +3,12 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from time import perf_counter
 
 import torch
 from torch import Tensor
 
-from risexp.app.benchmark.dense_music import dense_ms
 from risexp.app.benchmark.methods import Method, method_named
+from risexp.app.benchmark.timing import dense_ms, single_ms, timed_scores
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator, panel_of, source_snr_db
@@ -17,7 +16,7 @@ from risexp.data.streams import BLOCK, Split
 from risexp.errors import ConfigInvalid
 from risexp.evaluation.intervals import Interval, bootstrap_jointly
 from risexp.evaluation.references import References, references
-from risexp.evaluation.scene_scores import SceneScores, join, score_scenes
+from risexp.evaluation.scene_scores import SceneScores, join
 
 Axes = tuple[float, float, float]
 """One number each for phi, theta and range."""
@@ -25,7 +24,6 @@ Axes = tuple[float, float, float]
 _BISECTIONS = 100
 """Halvings of an interval; more than a float64 can tell apart."""
 _ENDLESS = 1e6
-_SINGLE_CALLS = 10
 
 
 @dataclass(frozen=True)
@@ -155,20 +153,6 @@ def measure_accuracy(
     return AccuracyTable(config, split, scenes, levels, rows, dense_ms(config, middle))
 
 
-def single_ms(method: Method, scenes: Scenes, calls: int = _SINGLE_CALLS) -> float:
-    """Milliseconds from the call to the answer of one scene, the median of some calls."""
-    method(scenes[:1])
-    places = (call % len(scenes) for call in range(calls))
-    times = [_timed(method, scenes[place : place + 1])[1] for place in places]
-    return 1e3 * sorted(times)[calls // 2]
-
-
-def batch_ms(method: Method, scenes: Scenes, calls: int = 3) -> float:
-    """Milliseconds a scene in one batch of them, the shortest of some calls."""
-    method(scenes[:1])
-    return 1e3 * min(_timed(method, scenes)[1] for _ in range(calls)) / len(scenes)
-
-
 def over_crb_db(scores: SceneScores, level: SnrLevel) -> Axes:
     """20 log10 of median error over median error at the bound, matched sources only."""
     matched = scores.matching.matched
@@ -231,7 +215,7 @@ def _measure(
         seen.append(_level(draw, scenes))
         advance(len(scenes))
         for name, method in methods.items():
-            scored, took = _timed(method, scenes)
+            scored, took = timed_scores(method, scenes)
             scores[name].append(scored)
             seconds[name] += took
             advance(len(scenes))
@@ -239,14 +223,6 @@ def _measure(
     return _joined(seen), {
         name: _Answers(join(parts), each * seconds[name]) for name, parts in scores.items()
     }
-
-
-def _timed(method: Method, scenes: Scenes) -> tuple[SceneScores, float]:
-    """The scored answer, and the seconds the method took; scoring is not counted."""
-    started = perf_counter()
-    estimate = method(scenes)
-    seconds = perf_counter() - started
-    return score_scenes(estimate, scenes.truth), seconds
 
 
 def _level(draw: _Draw, scenes: Scenes) -> SnrLevel:

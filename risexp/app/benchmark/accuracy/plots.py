@@ -15,8 +15,8 @@ from torch import Tensor
 
 from risexp.app.benchmark.accuracy.measure import AccuracyTable
 from risexp.app.benchmark.figure_style import COLOURS, MARKERS, STYLE, Line, new_figure
-from risexp.evaluation.counting import Confusion
 from risexp.evaluation.matching import TOLERANCE
+from risexp.evaluation.scene_scores import Confusion
 
 ScoreName = Literal["k_acc", "success_rate"]
 

@@ -24,7 +24,7 @@ from risexp.data.disturbed import (
 from risexp.data.frames import Scenes
 from risexp.data.scenes import panel_of
 from risexp.errors import ConfigInvalid
-from risexp.evaluation.streams import scene_normals, scene_uniforms
+from risexp.evaluation.candidates import scene_normals, scene_uniforms
 from risexp.physics.geometry import Panel
 
 PHASE_DEG: Final = (0.0, 5.0, 10.0, 20.0, 40.0)

@@ -13,10 +13,9 @@ from risexp.app.benchmark.accuracy.measure import (
     chosen_methods,
     median_at_bound,
     over_crb_db,
-    single_ms,
 )
-from risexp.app.benchmark.dense_music import dense_null_spectrum
 from risexp.app.benchmark.methods import Method
+from risexp.app.benchmark.timing import dense_null_spectrum, single_ms
 from risexp.covariance.factored import FactoredCovariance
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator

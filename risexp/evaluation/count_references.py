@@ -1,9 +1,10 @@
-"""Whether a scene's weakest source would survive BIC, judged at the true positions.
+"""References for the count: is every source detectable, and what would an ideal receiver count?
 
-P projects out the responses of the other sources, and m = L M is the number of samples.
+`detectable` asks whether a scene's weakest source passes BIC at the true positions. P projects out
+the responses of the other sources, and m = L M is the number of samples.
 
 `frame`: leaving out source k of response b_k and gain g_k costs twice the log-likelihood
-2 |P b_k g_k|^2 / sigma^2; BIC charges five real parameters, so k stands out where
+2 |P b_k g_k|^2 / sigma^2; BIC charges five real parameters, so k is detectable where
 
     |P b_k g_k|^2 / sigma^2 > (5/2) ln(2 m).
 
@@ -15,8 +16,22 @@ twice the log of their likelihood ratio is charged with four real parameters:
     2 sum_l [q_l (1 + e_l) / (1 + q_l) - ln(1 + q_l)] > 4 ln(2 m).
 
 Averaged over Gaussian symbols (e_l -> q_l) the left side is twice a Kullback-Leibler divergence.
-Projected data hold no more of it than the whole, whatever powers the others are given, so this
-falls short of what refitting them would leave; with K > M it says that nothing is detectable.
+Projected data hold no more of it than the whole, so this falls short of what refitting the other
+powers would leave; with K > M nothing is detectable.
+
+`likeliest_count` is the best that any receiver could count if it knew where to look. It is given
+K_MAX candidate positions in order, the true ones first, and the noise power. Gains are Gaussian, so
+under the first k candidates a look is CN(0, sigma^2 (I + V_k V_k^H)) with
+V = B diag(amplitude) / sigma, and with the Cholesky factor L of I + V^H V, whose leading blocks
+are the factors of the leading blocks,
+
+    ln p(y | k) = const + sum_{j <= k} [ |(L^-1 V^H y / sigma)_j|^2 - 2 ln L_jj ].
+
+Candidates come from one law whatever K is, so under a uniform prior the argmax is Bayes-optimal: no
+receiver that knows less is right more often in the mean. (A receiver that knows the SNR knows the
+clean power as well; that adds .004 at -5..0 dB, nothing above.) It is an approximation where gains
+are not Gaussian, under the power law `equal`, and where `separation_deg` keeps the true sources,
+but not the dummies, apart.
 """
 
 import math
@@ -72,3 +87,32 @@ def residual_energy(response: Tensor, present: Tensor) -> Tensor:
     inverse = torch.linalg.solve_triangular(root.where(~dependent, eye), eye, upper=False)
     energy: Tensor = inverse.abs().square().sum(-2).reciprocal()
     return energy.where(~dependent.squeeze(-1), 0.0)
+
+
+def likeliest_count(
+    response: Tensor, measured: Tensor, powers: Tensor, noise_power: Tensor
+) -> Tensor:
+    """The count of greatest evidence, (B,) int64 in 1 .. K_MAX."""
+    return count_evidence(response, measured, powers, noise_power).argmax(-1) + 1
+
+
+def count_evidence(
+    response: Tensor, measured: Tensor, powers: Tensor, noise_power: Tensor
+) -> Tensor:
+    """Log-evidence of k = 1 .. K_MAX, less what all of them share, (B, K_MAX) float64.
+
+    Args:
+        response: Of the candidates, in the order in which they are counted, (B, T, S, K_MAX).
+        measured: (B, T, S) complex.
+        powers: Mean power of each candidate's gain, (B, K_MAX) real.
+        noise_power: sigma^2, (B,) real.
+    """
+    noise = noise_power.double()[:, None, None, None]
+    seen = response * (powers.double()[:, None, None, :] / noise).sqrt()
+    eye = torch.eye(seen.shape[-1], dtype=seen.dtype, device=seen.device)
+    root = torch.linalg.cholesky(seen.mH @ seen + eye)
+    matched = seen.mH @ (measured.unsqueeze(-1) / noise.sqrt())
+    fit = torch.linalg.solve_triangular(root, matched, upper=False).squeeze(-1)
+    logs = root.diagonal(dim1=-2, dim2=-1).real.log()
+    evidence: Tensor = (fit.abs().square() - 2.0 * logs).sum(1).cumsum(-1)
+    return evidence

@@ -1,10 +1,11 @@
-"""MUSIC as it is without factors: whole matrices, the yardstick of what the factored form saves."""
+"""Times of methods, and of MUSIC on whole matrices: the yardstick of what factors save."""
 
 from time import perf_counter
 
 import torch
 from torch import Tensor
 
+from risexp.app.benchmark.methods import Method
 from risexp.config.run import RunConfig
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
@@ -12,10 +13,12 @@ from risexp.covariance.sampled import sampled_covariance
 from risexp.data.frames import Scenes
 from risexp.estimation.grid import search_grid, summed_energy
 from risexp.estimation.receiver_model import ReceiverModel
+from risexp.evaluation.scene_scores import SceneScores, score_scenes
 
 _ENTRIES = 64 * 144**2
 """Entries of the matrices of a batch: 64 scenes of a 12 x 12 panel."""
 _BATCHES = 3
+_SINGLE_CALLS = 10
 
 
 def dense_null_spectrum(covariance: FactoredCovariance, count: Tensor, steering: Tensor) -> Tensor:
@@ -43,8 +46,8 @@ def dense_ms(config: RunConfig, scenes: Scenes) -> float:
 
     The covariance itself and the search for peaks are left out, in favour of the dense form.
     """
-    setting = ReceiverModel.of(config)
-    steering = search_grid(setting.panel, setting.view, scenes.frames.y.device).steering
+    receiver = ReceiverModel.of(config)
+    steering = search_grid(receiver.panel, receiver.view, scenes.frames.y.device).steering
     size = max(1, _ENTRIES // config.physics.elements**2)
     starts = range(0, min(len(scenes), _BATCHES * size), size)
     batches = [scenes[start : start + size] for start in starts]
@@ -67,3 +70,25 @@ def _seen(config: RunConfig, scenes: Scenes) -> FactoredCovariance:
     samples = sampled_covariance(method, frames.y, frames.channel, frames.codes, sampled.ridge)
     snr_db = torch.zeros(len(scenes)) if frames.snr_db is None else frames.snr_db
     return effective(samples, snr_db, alpha_base=config.covariance.alpha_base)
+
+
+def timed_scores(method: Method, scenes: Scenes) -> tuple[SceneScores, float]:
+    """The scored answer, and the seconds the method took; scoring is not counted."""
+    started = perf_counter()
+    estimate = method(scenes)
+    seconds = perf_counter() - started
+    return score_scenes(estimate, scenes.truth), seconds
+
+
+def single_ms(method: Method, scenes: Scenes, calls: int = _SINGLE_CALLS) -> float:
+    """Milliseconds from the call to the answer of one scene, the median of some calls."""
+    method(scenes[:1])
+    places = (call % len(scenes) for call in range(calls))
+    times = [timed_scores(method, scenes[place : place + 1])[1] for place in places]
+    return 1e3 * sorted(times)[calls // 2]
+
+
+def batch_ms(method: Method, scenes: Scenes, calls: int = 3) -> float:
+    """Milliseconds a scene in one batch of them, the shortest of some calls."""
+    method(scenes[:1])
+    return 1e3 * min(timed_scores(method, scenes)[1] for _ in range(calls)) / len(scenes)

@@ -1,4 +1,4 @@
-"""The Gaussian that a likelihood resembles near its peak (P. S. Laplace's method)."""
+"""A fit of sources to measurements, and the Gaussian that its likelihood resembles (Laplace)."""
 
 import math
 from dataclasses import dataclass
@@ -13,6 +13,42 @@ the law of the ranges is put in exactly afterwards."""
 _NUISANCE = 1e-2
 """Prior precision of whatever follows the positions, such as log powers."""
 _ROUNDING = 1e-10
+
+
+@dataclass(frozen=True)
+class Fit:
+    """k sources fitted to each of B scenes; the likelihood near them is taken as Gaussian."""
+
+    points: Tensor
+    """(B, k, 3) float32: u, v, rho."""
+    powers: Tensor
+    """(B, k) float64: |gain|^2, or mean power under fresh symbols."""
+    power_spread: Tensor
+    """(B, k) float64: variance of a gain, or standard deviation of a log power."""
+    profile: Tensor
+    """(B,) float64: log likelihood that an information criterion compares."""
+    log_marginal: Tensor
+    """(B,) float64: log likelihood integrated over powers, by their law at these ranges, and over
+    the Gaussian of positions."""
+    rho_mean: Tensor
+    """(B, k) float64: where its peak along rho would lie if the view had no limits."""
+    rho_spread: Tensor
+    """(B, k) float64: standard deviation of rho."""
+
+    @property
+    def count(self) -> int:
+        """Number of sources (k)."""
+        return self.points.shape[1]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What one more source at each grid point would explain."""
+
+    gain: Tensor
+    """(B, G): increase of the log likelihood at the best power."""
+    log_odds: Tensor
+    """(B, G): log likelihood ratio averaged over the power law at that point's range."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from risexp.callbacks.signals import on_stderr
+from risexp.core.signals import write_stderr
 from risexp.core.threads import BackgroundThread
 from risexp.training.events import EpochEnded, Event, RunEnded, RunStarted
 
@@ -119,7 +119,7 @@ class Watchdog(BackgroundThread):
     def _end(self) -> None:
         """Write down where every thread is, give the work back, and end whatever hangs."""
         silence = self._silence
-        on_stderr(
+        write_stderr(
             f"nothing has happened for {silence.seconds:.0f} s, at a pace that allows for "
             f"{silence.limit_s:.0f} s: the process ends itself, and its trial goes on from its "
             "last checkpoint"
@@ -139,4 +139,4 @@ def _dump(place: Path) -> None:
     """Where every thread is."""
     with place.open("w", encoding="utf-8") as stream:
         faulthandler.dump_traceback(stream, all_threads=True)
-    on_stderr(f"its stacks are in {place}")
+    write_stderr(f"its stacks are in {place}")

@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -36,10 +35,8 @@ from risexp.cli import (
     ui,
 )
 from risexp.cli.output import ReaderLeft, note
+from risexp.core.signals import INTERRUPTED, RELEASED, SignalHandler
 from risexp.errors import RisexpError
-
-INTERRUPTED = 130
-RELEASED = 75
 
 
 class Released(BaseException):
@@ -112,23 +109,21 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given
     rest = [word for word in given if word != "--debug"]
-    before = signal.signal(signal.SIGTERM, _release)
     try:
-        code = app(rest, prog_name="risexp", standalone_mode=False) or 0
+        with SignalHandler(_release, [signal.SIGTERM]):
+            code = app(rest, prog_name="risexp", standalone_mode=False) or 0
     except Exception as error:
         if debug and not isinstance(error, TyperException):
             raise
         code = _explained(error)
     except Released:
         code = RELEASED
-    finally:
-        signal.signal(signal.SIGTERM, before)
     if code in (INTERRUPTED, RELEASED):
         note("risexp: interrupted; nothing half-written was left")
     sys.exit(code)
 
 
-def _release(_number: int, _frame: FrameType | None) -> NoReturn:
+def _release(_number: int) -> NoReturn:
     raise Released
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from risexp.config.words import one_sentence
+from risexp.core.signals import exit_code_of
 from risexp.errors import DataInvalid, EnvironmentFailed, RisexpError, TrainingAborted
 from risexp.training.events import StopTraining
 
@@ -92,7 +93,7 @@ def signalled(number: int) -> Outcome:
         status="interrupted" if by_hand else "released",
         reason="interrupted",
         sentence=f"{name} ended the run; it goes on from the last epoch that was kept",
-        exit_code=130 if by_hand else 75,
+        exit_code=exit_code_of(number),
         resumable=True,
     )
 

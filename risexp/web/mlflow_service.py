@@ -5,24 +5,21 @@ starts no other, so that it stands in the environment of none.
 """
 
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import uvicorn
 
+from risexp.core.signals import SignalHandler
 from risexp.errors import EnvironmentFailed
 from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.schema import prepare
 from risexp.tracking.stores import SETTINGS, TrackingStore
 from risexp.web.guard import LOOPBACK, RequestGuard
 from risexp.web.mlflow_app import Guarded, Linked, Pages, settings
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 AUTH: Final = "MLFLOW_AUTH_CONFIG_PATH"
 """Names the file of MLflow's accounts: their database, and the first of them with its password."""
@@ -79,17 +76,11 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """End on a signal, which is then done with."""
-
-        def ask(_number: int, _frame: "FrameType | None") -> None:
-            self.should_exit = True
-
-        kinds = (signal.SIGINT, signal.SIGTERM)
-        before = {kind: signal.signal(kind, ask) for kind in kinds}
-        try:
+        with SignalHandler(self._end):
             yield
-        finally:
-            for kind, handler in before.items():
-                signal.signal(kind, handler)
+
+    def _end(self, _number: int) -> None:
+        self.should_exit = True
 
 
 def _pages(service: Service) -> Pages:

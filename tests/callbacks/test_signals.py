@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from risexp.callbacks.signals import HEARD, SignalCallback, on_stderr
+from risexp.callbacks.signals import SignalCallback
 from risexp.runs.outcome import Outcome, StopNow
 from risexp.training.events import BatchEnded, EpochEnded, Event
 from tests.support.recorded_runs import followed, joint
@@ -78,16 +78,6 @@ def test_what_a_second_signal_raises_is_no_error_that_could_be_caught() -> None:
     assert not issubclass(StopNow, Exception)
 
 
-def test_handlers_are_those_of_before_once_it_is_left() -> None:
-    before = [signal.getsignal(number) for number in HEARD]
-
-    with SignalCallback(lambda _: None):
-        within = [signal.getsignal(number) for number in HEARD]
-
-    assert before == [signal.getsignal(number) for number in HEARD]
-    assert before != within
-
-
 def test_a_signal_that_comes_after_the_last_event_is_handed_on() -> None:
     heard: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
@@ -103,9 +93,3 @@ def test_a_signal_that_comes_after_the_last_event_is_handed_on() -> None:
 def test_an_error_on_its_way_is_not_replaced_by_a_signal_nobody_heard() -> None:
     with pytest.raises(ZeroDivisionError):
         fail_under_a_signal()
-
-
-def test_what_is_said_in_a_handler_goes_past_all_buffers(capfd: pytest.CaptureFixture[str]) -> None:
-    on_stderr("SIGTERM: the run ends")
-
-    assert "SIGTERM: the run ends\n" == capfd.readouterr().err

@@ -17,10 +17,10 @@ from risexp.app.search.supervisor import (
     Messages,
     Say,
     Show,
-    StopSignals,
     Supervisor,
     SupervisorConfig,
 )
+from risexp.core.signals import SignalHandler
 from risexp.errors import InvalidInput, VerificationFailed
 from risexp.hpo.search.pruning import Pruning
 from risexp.hpo.search.pruning_callback import check_pruning_ran, pruning_summary
@@ -192,7 +192,7 @@ def supervise(
         token, worker_specs(study.name, means, token), means.timeout_s, means.until
     )
     set_limit(store, study, means.trial_timeout_s)
-    with record, StopSignals() as asked:
+    with record, SignalHandler() as asked:
         code = Supervisor(store, study, space, orders, show, told).run(asked)
         close_used_up(study_table(store, study, space))
     failure = record.failure

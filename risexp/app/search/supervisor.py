@@ -1,13 +1,12 @@
 """Whoever looks after the workers of a search, shows how it stands, and ends it when asked."""
 
-import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import FrameType, TracebackType
-from typing import Any, Final, Self
+from typing import Final
 
 from risexp.app.search.worker import owner_of
+from risexp.core.signals import SignalHandler, exit_code_of
 from risexp.errors import EnvironmentFailed, VerificationFailed
 from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore
@@ -53,36 +52,6 @@ class SupervisorConfig:
     """Value of a complete trial below which the study ends."""
 
 
-@dataclass
-class StopSignals:
-    """Signals to whoever looks on: the first ends a batch, the second all at once."""
-
-    numbers: list[int] = field(default_factory=list)
-    _before: dict[int, Any] = field(default_factory=dict, init=False)
-
-    def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._hear)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    @property
-    def exit_code(self) -> int:
-        """Of a search that was asked to end."""
-        return 130 if self.numbers[0] == signal.SIGINT else 75
-
-    def _hear(self, number: int, _frame: FrameType | None) -> None:
-        self.numbers.append(number)
-
-
 class Supervisor:
     """Looks after a crew, shows how the study stands, and ends it where that was asked for."""
 
@@ -111,7 +80,7 @@ class Supervisor:
         self._done: int | None = None
         self._began = time.monotonic()
 
-    def run(self, asked: StopSignals) -> int:
+    def run(self, asked: SignalHandler) -> int:
         """Look on until every worker has left; the exit code.
 
         Where nothing is left to be done, no worker is started.
@@ -123,7 +92,7 @@ class Supervisor:
             self._employ(asked)
         table = self._look()
         if asked.numbers:
-            return asked.exit_code
+            return exit_code_of(asked.numbers[0])
         if self._crew.gave_up:
             logs = self._orders.posts[0].log.parent
             raise EnvironmentFailed(
@@ -132,7 +101,7 @@ class Supervisor:
             )
         return VerificationFailed.exit_code if table.ended == FAILING else 0
 
-    def _employ(self, asked: StopSignals) -> None:
+    def _employ(self, asked: SignalHandler) -> None:
         try:
             self._crew.start()
             while self._crew.pids and time.monotonic() < self._kill_at:
@@ -191,7 +160,7 @@ class Supervisor:
         seconds = left * sum(spent) / len(spent) / len(self._orders.posts)
         return f"about {seconds / 60.0:.0f} min left" if seconds > 90.0 else f"{seconds:.0f} s left"
 
-    def _hear(self, asked: StopSignals) -> None:
+    def _hear(self, asked: SignalHandler) -> None:
         if len(asked.numbers) > self._heard:
             first = self._heard == 0
             self._heard = len(asked.numbers)

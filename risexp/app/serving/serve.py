@@ -7,11 +7,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NoReturn
 
 from risexp.app.serving.resolve_model import ResolvedModel, bundle_named
 from risexp.app.ui.host_names import expect_host, host_name
 from risexp.app.ui.secret_files import token_at
+from risexp.core.signals import SignalHandler
 from risexp.registry.folder import EXAMPLE, save_model
 from risexp.registry.scoring import address_of, listening, scoring_server
 from risexp.web.guard import door_at
@@ -65,19 +66,19 @@ def serve(
         save_model(named.bundle, folder)
         server = scoring_server(folder, door_at(host, known, token, writable=True))
         ready(Serving(named, address_of(heard), folder / EXAMPLE, needed))
-        with _until_told():
+        with _until_signal():
             server.run(sockets=[heard])
 
 
 @contextmanager
-def _until_told() -> Iterator[None]:
-    """Ctrl-C and SIGTERM are how a server ends, and no error."""
+def _until_signal() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end a server without an error; only a main thread gets signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with suppress(KeyboardInterrupt):
-            yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with suppress(KeyboardInterrupt), SignalHandler(_interrupt, [signal.SIGTERM]):
+        yield
+
+
+def _interrupt(_number: int) -> NoReturn:
+    raise KeyboardInterrupt

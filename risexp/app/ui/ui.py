@@ -2,12 +2,11 @@
 
 import errno
 import http.client
-import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, Protocol
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from risexp.app.ui.host_names import expect_host, host_name
 from risexp.app.ui.secret_files import token_at
 from risexp.app.ui.ui_stores import AvailableStores, Page
+from risexp.core.signals import SignalHandler
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.store import StudyStore as Studies
 from risexp.web.dashboard_app import Server, dashboard
@@ -93,7 +93,8 @@ def serve(wanted: UiRequest, ready: Callable[[ServedPages], None]) -> None:
     names = tuple(host_name(name, "--allow-host") for name in wanted.names)
     wanted = replace(wanted, names=names)
     with ExitStack() as stack:
-        asked = stack.enter_context(_signals())
+        asked = threading.Event()
+        stack.enter_context(SignalHandler(lambda _: asked.set()))
         token, made = token_at(wanted.host, TOKEN)
         found = AvailableStores.under(wanted.only, wanted.tracking)
         if found.studies is not None:
@@ -253,16 +254,3 @@ def _address(host: str, port: int) -> str:
     """As a browser writes it."""
     name = socket.gethostname() if host in _EVERYWHERE else host
     return f"http://{written(name)}:{port}"
-
-
-@contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """Set once somebody presses Ctrl-C or asks this process to end."""
-    asked = threading.Event()
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = {kind: signal.signal(kind, lambda *_: asked.set()) for kind in kinds}
-    try:
-        yield asked
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)

@@ -1,0 +1,50 @@
+"""Signals are received while a handler is entered, and by the previous handler afterwards."""
+
+import os
+import signal
+
+import pytest
+
+from risexp.core.signals import SignalHandler, exit_code_of, write_stderr
+
+KINDS = (signal.SIGINT, signal.SIGTERM)
+
+
+def test_signals_are_counted_in_order_and_handed_on() -> None:
+    received: list[int] = []
+
+    with SignalHandler(received.append) as handler:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+
+    assert [15, 2, 15] == handler.numbers == received
+
+
+def test_the_previous_handlers_come_back_also_after_an_error() -> None:
+    before = [signal.getsignal(kind) for kind in KINDS]
+
+    with pytest.raises(ValueError, match="inside"), SignalHandler():
+        raise ValueError("inside")
+
+    assert before == [signal.getsignal(kind) for kind in KINDS]
+
+
+def test_only_the_chosen_signals_are_handled() -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    with SignalHandler(kinds=[signal.SIGTERM]):
+        within = signal.getsignal(signal.SIGINT)
+
+    assert before == within
+
+
+def test_only_ctrl_c_counts_as_interrupted() -> None:
+    codes = [exit_code_of(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
+
+    assert [130, 75, 75] == codes
+
+
+def test_a_line_from_a_handler_goes_past_all_buffers(capfd: pytest.CaptureFixture[str]) -> None:
+    write_stderr("SIGTERM: the run ends")
+
+    assert "SIGTERM: the run ends\n" == capfd.readouterr().err

@@ -1,7 +1,5 @@
 """The whole configuration of a run, its one way to change, and its hash."""
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 from functools import cache
@@ -29,6 +27,7 @@ from risexp.config.training import (
     ValidationConfig,
 )
 from risexp.config.words import nearest, one_sentence
+from risexp.core.sealed import canonical_sha
 from risexp.errors import ConfigInvalid
 
 
@@ -202,12 +201,6 @@ class RunConfig(Section):
         return canonical_sha(
             self.canonical().model_dump(mode="json", include=set(sections) or None)
         )
-
-
-def canonical_sha(document: object) -> str:
-    """SHA-256 of the one JSON text that a document of plain values has here."""
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 @cache

@@ -9,7 +9,7 @@ from risexp.errors import EnvironmentFailed, InvalidInput
 PARTIAL = ".partial"
 
 
-def write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Put a file in place in one step; a crash leaves the old one, or none, and a partial one.
 
     Raises:
@@ -18,7 +18,7 @@ def write_durably(path: Path, content: bytes) -> None:
     partial = path.with_name(path.name + PARTIAL)
     partial.unlink(missing_ok=True)
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()

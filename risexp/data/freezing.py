@@ -12,7 +12,9 @@ import torch
 from pydantic import BaseModel
 
 from risexp.config.run import RunConfig
+from risexp.core.durable import PARTIAL, sync, write_durably
 from risexp.core.locks import file_lock
+from risexp.core.sealed import sha256_of
 from risexp.data.frames import Scenes
 from risexp.data.manifest import (
     MANIFEST,
@@ -26,7 +28,7 @@ from risexp.data.manifest import (
     read_model,
 )
 from risexp.data.scenes import SceneGenerator
-from risexp.data.shards import content_faults, field_shapes, set_faults, sha256_of, shard_faults
+from risexp.data.shards import content_faults, field_shapes, set_faults, shard_faults
 from risexp.data.streams import Split
 from risexp.errors import DataInvalid, EnvironmentFailed
 
@@ -34,7 +36,7 @@ SHARD_SCENES = 2048
 GENERATOR = "scenes-1"
 _PROGRESS = "progress.json"
 _LOCK = ".lock"
-_BEGUN = (_LOCK, f"{_PROGRESS}.partial")
+_BEGUN = (_LOCK, _PROGRESS + PARTIAL)
 """What a command may leave that was killed before the folder said whose it is."""
 _NPY_HEADER = 128
 
@@ -213,30 +215,16 @@ def _write_shard(folder: Path, index: int, scenes: Scenes, config: SceneConfig) 
             dtype=array.dtype.name,
             sha256=sha256_of(path),
         )
-    _sync(partial)
+    sync(partial)
     shutil.rmtree(folder / name, ignore_errors=True)
     partial.rename(folder / name)
-    _sync(folder)
+    sync(folder)
     return ShardRecord(scenes=len(scenes), files=files)
 
 
 def _commit(path: Path, document: BaseModel) -> None:
-    """Replace a JSON file in one step that a crash can only precede or follow."""
-    partial = _partial(path)
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(document.model_dump(mode="json"), indent=1))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    text = json.dumps(document.model_dump(mode="json"), indent=1)
+    write_durably(path, text.encode(), mode=0o666)
 
 
 def _expect_room(folder: Path, needed: float) -> None:
@@ -257,7 +245,7 @@ def _sweep(folder: Path, created: bool) -> None:
     for partial in folder.glob("shard-*.partial"):
         shutil.rmtree(partial)
     for name in (MANIFEST, _PROGRESS):
-        _partial(folder / name).unlink(missing_ok=True)
+        (folder / (name + PARTIAL)).unlink(missing_ok=True)
     whole = (folder / MANIFEST).exists()
     begun = any(folder.glob("shard-*"))
     if whole or not begun:
@@ -266,7 +254,3 @@ def _sweep(folder: Path, created: bool) -> None:
         (folder / _LOCK).unlink(missing_ok=True)
         if created and not any(folder.iterdir()):
             folder.rmdir()
-
-
-def _partial(path: Path) -> Path:
-    return path.with_suffix(f"{path.suffix}.partial")

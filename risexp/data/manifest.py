@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from risexp.config.run import canonical_sha
 from risexp.config.sections import DataConfig, PhysicsConfig
 from risexp.config.words import one_sentence
+from risexp.core.sealed import SealedPart, Sha, canonical_sha
 from risexp.data.streams import Split
 from risexp.errors import DataInvalid
 
@@ -17,8 +17,6 @@ FORMAT: Literal["risexp-scenes-1"] = "risexp-scenes-1"
 MANIFEST = "manifest.json"
 
 Model = TypeVar("Model", bound=BaseModel)
-
-Sha = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 def _inside(path: str) -> str:
@@ -29,11 +27,7 @@ def _inside(path: str) -> str:
     return path
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FileRecord(_Part):
+class FileRecord(SealedPart):
     """One array on disk."""
 
     path: Annotated[str, AfterValidator(_inside)]
@@ -42,21 +36,21 @@ class FileRecord(_Part):
     sha256: Sha
 
 
-class ShardRecord(_Part):
+class ShardRecord(SealedPart):
     """Some consecutive scenes, one file a field."""
 
     scenes: int = Field(ge=1)
     files: dict[str, FileRecord]
 
 
-class SceneConfig(_Part):
+class SceneConfig(SealedPart):
     """The two sections that decide what a scene is."""
 
     physics: PhysicsConfig
     data: DataConfig
 
 
-class Request(_Part):
+class Request(SealedPart):
     """What was asked for; two sets of one request on one machine have the same bits."""
 
     format: Literal["risexp-scenes-1"] = FORMAT

@@ -1,6 +1,5 @@
 """Frozen sets read: every shard checked against its checksums before a scene of it is used."""
 
-import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from risexp.config.sections import PhysicsConfig
+from risexp.core.sealed import sha256_of
 from risexp.data.frames import Frames, Scenes, Truth, join
 from risexp.data.manifest import (
     FileRecord,
@@ -160,12 +160,6 @@ def set_faults(folder: Path, manifest: FrozenSetManifest) -> Iterator[tuple[int,
             if codes.sha256 != first.sha256 and not faults:
                 faults.append(ShardFault(codes.path, f"these codes are not those of {first.path}"))
         yield record.scenes, faults
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _file_fault(

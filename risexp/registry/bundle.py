@@ -14,13 +14,14 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from risexp import __version__
-from risexp.config.run import RunConfig, canonical_sha
+from risexp.config.run import RunConfig
 from risexp.config.words import one_sentence
+from risexp.core.sealed import Sha, canonical_sha
 from risexp.errors import ModelRefused
 from risexp.inference.predictor import Localiser, Predictor
 from risexp.model.network import Network
 from risexp.model.observation import Observer
-from risexp.registry.seal import MANIFEST, Sha, seal, unseal
+from risexp.registry.seal import MANIFEST, seal, unseal
 from risexp.runs.folder import is_name
 from risexp.training.state import restore
 

@@ -7,8 +7,9 @@ from typing import Any, Final, Self
 
 from pydantic import ValidationError
 
-from risexp.config.run import RunConfig, canonical_sha
+from risexp.config.run import RunConfig
 from risexp.config.words import one_sentence
+from risexp.core.sealed import canonical_sha
 from risexp.errors import DataInvalid
 
 _KEYS: Final = {"sha", "canonical", "given"}

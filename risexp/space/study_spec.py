@@ -8,8 +8,9 @@ from typing import Any, Final, Self
 from pydantic import JsonValue, ValidationError
 
 from risexp.config.layers import Layer, Loaded, environment_layers, override_layer, resolve
-from risexp.config.run import RunConfig, canonical_sha
+from risexp.config.run import RunConfig
 from risexp.config.words import nearest, one_sentence
+from risexp.core.sealed import canonical_sha
 from risexp.errors import ConfigInvalid, DataInvalid
 from risexp.space.diff import differing, parts
 from risexp.space.spec import SearchSpace

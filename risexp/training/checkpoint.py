@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
-from risexp.config.run import RunConfig, canonical_sha
+from risexp.config.run import RunConfig
 from risexp.config.words import one_sentence
+from risexp.core.sealed import canonical_sha
 from risexp.errors import CheckpointDamaged
 from risexp.training.plan import Plan
 from risexp.training.progress import Progress

@@ -1,38 +1,28 @@
-"""What a kept checkpoint consists of, with sizes and checksums; its presence is the commit."""
+"""The manifest of a kept checkpoint, which commits its header and its tensors."""
 
-import hashlib
-import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from risexp.config.run import canonical_sha
 from risexp.config.words import one_sentence
-from risexp.errors import CheckpointDamaged, EnvironmentFailed
+from risexp.core.sealed import Seal, SealedFile, SealedPart, Sha
+from risexp.errors import CheckpointDamaged
 from risexp.training.checkpoint import FORMAT, Checkpoint, decode, encode
 
 _MANIFEST: Final = re.compile(r"epoch-(\d{6})\.manifest\.json")
 _CONTENT: Final = re.compile(r"epoch-(\d{6})-[0-9a-f]{12}\.(?:json|safetensors)")
 
-Sha = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Content(_Part):
+class Content(SealedFile):
     """One file of a checkpoint; its name holds its checksum, so another content is another file."""
 
     name: str = Field(pattern=f"^{_CONTENT.pattern}$")
-    size: int
-    """In bytes."""
-    sha256: Sha
 
 
-class CheckpointManifest(_Part):
+class CheckpointManifest(SealedPart):
     """A committed checkpoint."""
 
     format: Literal["risexp-checkpoint-1"] = FORMAT
@@ -44,9 +34,8 @@ class CheckpointManifest(_Part):
     header: Content
     tensors: Content
 
-    def rendered(self) -> bytes:
-        """The one text of this manifest, with a digest of itself."""
-        return _rendered(self.model_dump(mode="json"))
+
+_SEAL: Final = Seal(CheckpointManifest, "manifest", CheckpointDamaged, one_sentence)
 
 
 def packed(checkpoint: Checkpoint) -> tuple[CheckpointManifest, dict[str, bytes]]:
@@ -64,6 +53,15 @@ def packed(checkpoint: Checkpoint) -> tuple[CheckpointManifest, dict[str, bytes]
     return manifest, {manifest.header.name: header, manifest.tensors.name: tensors}
 
 
+def commit(folder: Path, manifest: CheckpointManifest, files: Mapping[str, bytes]) -> None:
+    """Write a packed checkpoint, the manifest last.
+
+    Raises:
+        OSError: The disk is full or forbidden.
+    """
+    _SEAL.write(manifest_path(folder, manifest.epoch), manifest, files)
+
+
 def unpacked(folder: Path, epoch: int) -> Checkpoint:
     """The checkpoint of an epoch, every byte compared with what was committed.
 
@@ -72,9 +70,13 @@ def unpacked(folder: Path, epoch: int) -> Checkpoint:
         EnvironmentFailed: A file is there and cannot be read.
     """
     manifest = read_manifest(folder, epoch)
-    checkpoint = decode(_verified(folder, manifest.header), _verified(folder, manifest.tensors))
-    told = manifest.run_id, manifest.config_sha, manifest.epoch, epoch
-    if told != (checkpoint.run_id, checkpoint.config_sha, checkpoint.epoch, checkpoint.epoch):
+    header, tensors = (
+        _SEAL.verified(folder / record.name, record)
+        for record in (manifest.header, manifest.tensors)
+    )
+    checkpoint = decode(header, tensors)
+    sealed = manifest.run_id, manifest.config_sha, manifest.epoch, epoch
+    if sealed != (checkpoint.run_id, checkpoint.config_sha, checkpoint.epoch, checkpoint.epoch):
         raise CheckpointDamaged(f"{manifest_path(folder, epoch)} is that of another checkpoint")
     return checkpoint
 
@@ -86,24 +88,11 @@ def read_manifest(folder: Path, epoch: int) -> CheckpointManifest:
         CheckpointDamaged: It is missing or was changed.
         EnvironmentFailed: It is there and cannot be read.
     """
-    path = manifest_path(folder, epoch)
-    text = _read(path)
-    try:
-        document = json.loads(text)
-        del document["digest"]
-        written = _rendered(document)
-    except (ValueError, KeyError, TypeError):
-        raise CheckpointDamaged(f"{path} is no manifest") from None
-    if written != text:
-        raise CheckpointDamaged(f"{path} was changed after it was written")
-    try:
-        return CheckpointManifest.model_validate_json(json.dumps(document))
-    except ValidationError as error:
-        raise CheckpointDamaged(f"{path}: {one_sentence(error)}") from None
+    return _SEAL.read(manifest_path(folder, epoch))[0]
 
 
 def manifest_path(folder: Path, epoch: int) -> Path:
-    """Where the manifest of an epoch stands."""
+    """The path of an epoch's manifest."""
     return folder / f"epoch-{epoch:06d}.manifest.json"
 
 
@@ -111,39 +100,16 @@ def committed(folder: Path) -> tuple[int, ...]:
     """Epochs that have a manifest, the newest first."""
     if not folder.is_dir():
         return ()
-    found = (_MANIFEST.fullmatch(path.name) for path in folder.iterdir())
-    return tuple(sorted((int(match[1]) for match in found if match), reverse=True))
+    names = (_MANIFEST.fullmatch(path.name) for path in folder.iterdir())
+    return tuple(sorted((int(match[1]) for match in names if match), reverse=True))
 
 
 def contents(folder: Path) -> list[tuple[int, Path]]:
     """Epoch and path of every file of a checkpoint that is no manifest, committed or not."""
-    found = ((_CONTENT.fullmatch(path.name), path) for path in sorted(folder.iterdir()))
-    return [(int(match[1]), path) for match, path in found if match]
-
-
-def _rendered(document: dict[str, Any]) -> bytes:
-    return json.dumps({**document, "digest": canonical_sha(document)}, indent=1).encode()
+    names = ((_CONTENT.fullmatch(path.name), path) for path in sorted(folder.iterdir()))
+    return [(int(match[1]), path) for match, path in names if match]
 
 
 def _content(epoch: int, suffix: str, content: bytes) -> Content:
-    sha = hashlib.sha256(content).hexdigest()
-    return Content(name=f"epoch-{epoch:06d}-{sha[:12]}.{suffix}", size=len(content), sha256=sha)
-
-
-def _verified(folder: Path, record: Content) -> bytes:
-    path = folder / record.name
-    content = _read(path)
-    if len(content) != record.size:
-        raise CheckpointDamaged(f"{path} has {len(content)} bytes, and {record.size} were written")
-    if hashlib.sha256(content).hexdigest() != record.sha256:
-        raise CheckpointDamaged(f"{path} does not have the checksum it was written with")
-    return content
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise CheckpointDamaged(f"{path} is missing") from None
-    except OSError as error:
-        raise EnvironmentFailed(f"cannot read {path}: {error.strerror}") from None
+    record = Content.of(f"epoch-{epoch:06d}-{'0' * 12}.{suffix}", content)
+    return record.model_copy(update={"name": f"epoch-{epoch:06d}-{record.sha256[:12]}.{suffix}"})

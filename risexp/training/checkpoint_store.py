@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from risexp.core.durable import PARTIAL, sync, write_durably
+from risexp.core.durable import PARTIAL, sync
 from risexp.errors import CheckpointDamaged, CheckpointRefused, EnvironmentFailed
 from risexp.training.checkpoint import Checkpoint
 from risexp.training.checkpoint_manifest import (
     CheckpointManifest,
+    commit,
     committed,
     contents,
     manifest_path,
@@ -67,10 +68,7 @@ class CheckpointStore:
         self.owner.expect(checkpoint)
         manifest, files = packed(checkpoint)
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for name, content in files.items():
-                write_durably(self.folder / name, content)
-            write_durably(manifest_path(self.folder, manifest.epoch), manifest.rendered())
+            commit(self.folder, manifest, files)
             _prune(self.folder)
         except OSError as error:
             raise EnvironmentFailed(

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from risexp.config.layers import load_config
 from risexp.config.sections import DataConfig
+from risexp.core.sealed import sha256_of
 from risexp.data.manifest import FileRecord, SceneConfig, ShardRecord
-from risexp.data.shards import FrozenSet, sha256_of, shard_faults
+from risexp.data.shards import FrozenSet, shard_faults
 from risexp.errors import DataInvalid
 from tests.support.frozen_sets import changed, emptied, faults, forged, frozen_few, truncated
 from tests.support.scenes import any_device

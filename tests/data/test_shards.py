@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from risexp.app.data.verify import verify_set
 from risexp.config.layers import load_config
+from risexp.core.sealed import sha256_of
 from risexp.data.scenes import SceneGenerator
-from risexp.data.shards import FrozenSet, sha256_of
+from risexp.data.shards import FrozenSet
 from risexp.errors import DataInvalid
 from tests.support.frozen_sets import (
     FEW,

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from risexp.config.run import canonical_sha
+from risexp.core import sealed as sealing
 from risexp.core.durable import write_durably
+from risexp.core.sealed import canonical_sha
 from risexp.errors import CheckpointRefused, EnvironmentFailed, ModelRefused, RisexpError
-from risexp.registry import seal as sealing
 from risexp.registry.bundle import MODEL, WEIGHTS, bundle_in, read_bundle, write_bundle
 from risexp.registry.seal import MANIFEST, seal, unseal
 from tests.support.models import bundle

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from risexp.app.data.verify import verify_set
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
+from risexp.core.sealed import sha256_of
 from risexp.data import freezing
 from risexp.data.frames import Scenes
 from risexp.data.freezing import freeze, scene_request
 from risexp.data.manifest import FrozenSetManifest, Request, digest_of
-from risexp.data.shards import sha256_of
 
 Json = dict[str, Any]
 

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from risexp.app.data.verify import verify_set
 from risexp.callbacks.leak_guard import STREAMS, scene_marks, stream_marks
-from risexp.config.run import RunConfig, canonical_sha
+from risexp.config.run import RunConfig
 from risexp.core.home import home
+from risexp.core.sealed import canonical_sha
 from risexp.data.frames import Scenes
 from risexp.data.freezing import freeze, scene_request
 from risexp.data.manifest import FrozenSetManifest, SceneConfig, read_manifest

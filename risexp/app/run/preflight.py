@@ -11,9 +11,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import risexp
-from risexp.config.run import RunConfig, canonical_sha
+from risexp.config.run import RunConfig
 from risexp.core.durable import write_durably
 from risexp.core.home import home
+from risexp.core.sealed import canonical_sha
 from risexp.diagnostics.preflight import QUICK, Stage, probe_preflight, probes_of
 from risexp.diagnostics.report import Report
 

@@ -1,4 +1,4 @@
-"""Where a store is: the embedded database of a home, or a URL whose password nobody prints."""
+"""The address of a study store: the embedded database of a home, or a database URL."""
 
 import os
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from risexp.core.redaction import redacted_address
 from risexp.errors import EnvironmentFailed, InvalidInput
 
 STORE: Final = "RISEXP_STORE"
-"""Environment variable with the URL of the study store; a URL there is in no list of processes."""
+"""Environment variable with the URL of the study store; no process list shows it."""
 _POSTGRES: Final = "postgresql+psycopg"
 _SESSION: Final = (
     "-c idle_in_transaction_session_timeout=30000 -c statement_timeout=60000 -c lock_timeout=30000"
 )
-"""A worker that was stopped amid a transaction loses its locks; whoever waits for one asks anew."""
+"""Timeouts of the server: a worker that is stopped amid a transaction loses its locks."""
 
 
 def store_url() -> str | None:
-    """URL of the study store from the environment, if it is set."""
+    """The URL of the study store from the environment; None if it is not set."""
     return os.environ.get(STORE) or None
 
 
@@ -34,26 +34,22 @@ class Address:
 
     @property
     def path(self) -> Path | None:
-        """The file of an embedded database."""
+        """File of an embedded database; None for a server."""
         embedded = self.url.drivername.startswith("sqlite") and self.url.database is not None
         return Path(str(self.url.database)) if embedded else None
 
     @property
     def text(self) -> str:
-        """The URL with its password: for drivers, never for people."""
+        """The URL with its password: for drivers only."""
         return self.url.render_as_string(hide_password=False)
 
     @property
     def name(self) -> str:
-        """For people: a path, or the URL without its password."""
+        """The path, or the URL without its password."""
         return redacted_address(self.text) if self.path is None else str(self.path)
 
     def arguments(self, busy_s: float) -> dict[str, Any]:
-        """How to connect.
-
-        Args:
-            busy_s: How long a statement on an embedded database waits for its lock.
-        """
+        """Arguments of the driver's `connect`; `busy_s` is the wait for an embedded lock."""
         if self.path is not None:
             return {"timeout": busy_s}
         return {
@@ -69,30 +65,30 @@ class Address:
 
 
 def embedded() -> str:
-    """The URL of the database in the home."""
+    """The URL of the embedded database in the home."""
     path = home().absolute() / "mlruns" / "optuna.db"
     return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
 def address_of(url: str) -> Address:
-    """The address a URL names.
+    """The address that a URL names.
 
     Raises:
-        InvalidInput: It is no URL, or of a database that is not known.
+        InvalidInput: It is not a URL, or names an unknown kind of database.
     """
     try:
-        found = make_url(url)
+        parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise InvalidInput(
             "the store's URL cannot be read: write sqlite:////absolute/path.db or "
             "postgresql://user:password@host/database"
         ) from None
-    if found.drivername.startswith("sqlite"):
-        return _embedded(found, optioned="?" in url)
-    if found.drivername in {"postgresql", "postgres", _POSTGRES}:
-        return Address(found.set(drivername=_POSTGRES))
+    if parsed.drivername.startswith("sqlite"):
+        return _embedded(parsed, optioned="?" in url)
+    if parsed.drivername in {"postgresql", "postgres", _POSTGRES}:
+        return Address(parsed.set(drivername=_POSTGRES))
     raise InvalidInput(
-        f"a store on {found.get_backend_name()} is not known: use sqlite or postgresql"
+        f"a store on {parsed.get_backend_name()} is not known: use sqlite or postgresql"
     )
 
 
@@ -106,7 +102,7 @@ def _embedded(url: URL, *, optioned: bool) -> Address:
 
 
 def prepare(path: Path) -> None:
-    """An empty file that only its owner reads; what the database adds to it inherits that.
+    """Create an empty database file that only its owner can read.
 
     Raises:
         EnvironmentFailed: The folder cannot be written.

@@ -1,4 +1,4 @@
-"""Who works on a trial: one living attempt, for as long as its lease is renewed."""
+"""Leases of trials: one living attempt at a trial, for as long as its lease is renewed."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -13,14 +13,14 @@ from risexp.hpo.store.schema import ATTEMPTS, STAMP, database_clock
 from risexp.hpo.store.store import StudyStore
 
 TTL_S: Final = 60.0
-"""How long a lease lasts that nobody renews."""
+"""How long a lease lasts without being renewed."""
 RENEW_S: Final = 10.0
-"""How often one is renewed."""
+"""Time between two renewals."""
 
 End = Literal["finished", "released", "died", "hung", "void"]
-"""Of an attempt; a void one found its trial finished before it began."""
+"""How an attempt ended; the trial of a void one was finished before it began."""
 DEADLY: Final[tuple[End, ...]] = ("died", "hung")
-"""Ends of which a trial survives only a few."""
+"""Ends that count as deaths; a trial survives only a few of them."""
 USED_UP: Final = "attempts"
 """Reason of a trial that failed because too many attempts at it died."""
 HANGING: Final = "hung"
@@ -28,17 +28,17 @@ HANGING: Final = "hung"
 
 
 class Fenced(RisexpError):
-    """Somebody else has the trial: whoever is told this stops at once and writes nothing more."""
+    """Another worker has the trial: stop at once and write nothing more."""
 
     exit_code = 75
 
 
 @dataclass(frozen=True)
 class LeaseOwner:
-    """A worker, as a lease names it."""
+    """A worker that holds leases."""
 
     id: str
-    """Its own and no other's, in all time."""
+    """Unique for all time."""
     host: str
     pid: int
     device: str = "cpu"
@@ -56,7 +56,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt at a trial, as it stands in the table."""
+    """One row of the table of attempts."""
 
     lease: Lease
     host: str
@@ -67,9 +67,9 @@ class Attempt:
     expires_at: float
     ended_at: float | None
     ended: End | None
-    """None while it lives."""
+    """None while the attempt lives."""
     parameters: Mapping[str, Any] | None
-    """What was tried; None where it ended before that was known."""
+    """Its parameters; None if it ended before they were recorded."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,13 @@ class Leases:
         self._now = database_clock(store.engine)
 
     def once(self) -> "Leases":
-        """The same, asking once: for a thread that comes again anyway."""
+        """The same without retries: for a thread that repeats its calls anyway."""
         return Leases(self.store.once(), self._study, self.ttl_s)
 
     def take(
         self, trial_id: int, owner: LeaseOwner, run_id: str, lasting_s: float | None = None
     ) -> Lease | None:
-        """Begin an attempt; None where another one lives."""
+        """Begin an attempt; None if another one lives."""
         attempt = (
             select(func.coalesce(func.max(ATTEMPTS.c.attempt), 0) + 1)
             .where(self._of(trial_id))
@@ -118,28 +118,28 @@ class Leases:
 
         def change(connection: Connection) -> Lease | None:
             connection.execute(wanted)
-            # It is ours too where an earlier answer to the same call was lost.
+            # The lease is ours too if an earlier answer to the same call was lost.
             living = select(ATTEMPTS.c.attempt).where(
                 self._of(trial_id), ATTEMPTS.c.ended.is_(None), ATTEMPTS.c.owner == owner.id
             )
-            found = connection.execute(living).scalar_one_or_none()
-            return None if found is None else Lease(trial_id, found, owner.id)
+            number = connection.execute(living).scalar_one_or_none()
+            return None if number is None else Lease(trial_id, number, owner.id)
 
         return self.store.write(change)
 
     def renew(self, lease: Lease) -> bool:
-        """Let it last again; false where it is no longer ours."""
+        """Renew a lease; false if it is no longer ours."""
         return self._change(lease, expires_at=self._now + self.ttl_s)
 
     def assure(self, lease: Lease) -> None:
-        """Make sure, before a write, that nobody takes the trial for half a lease's time.
+        """Make sure, before a write, that the lease lasts for half its time.
 
         Raises:
-            Fenced: Somebody has taken it.
+            Fenced: Another worker has the trial.
         """
         left = select(ATTEMPTS.c.expires_at - self._now).where(self._living(lease))
-        found = self.store.write(lambda connection: connection.execute(left).scalar_one_or_none())
-        sure = found is not None and found > self.ttl_s / 2.0
+        left_s = self.store.write(lambda connection: connection.execute(left).scalar_one_or_none())
+        sure = left_s is not None and left_s > self.ttl_s / 2.0
         if not sure and not self.renew(lease):
             raise Fenced(
                 f"attempt {lease.attempt} at trial id {lease.trial_id} has lost its lease: another "
@@ -147,21 +147,21 @@ class Leases:
             )
 
     def record(self, lease: Lease, parameters: Mapping[str, Any]) -> bool:
-        """Keep what this attempt tries, to be compared with the others."""
+        """Record the parameters of this attempt, to be compared with those of others."""
         return self._change(lease, parameters=json.dumps(parameters, sort_keys=True))
 
     def end(self, lease: Lease, how: End) -> bool:
-        """End the attempt; false where it had ended."""
+        """End an attempt; false if it had ended before."""
         return self._change(lease, ended=how, ended_at=self._now)
 
     def bury(self, lease: Lease, how: End = "died") -> bool:
-        """End an attempt whose lease is over; true for one of all who try."""
+        """End an attempt whose lease has expired; true for only one of all callers."""
         return self._change(
             lease, ATTEMPTS.c.expires_at <= self._now, ended=how, ended_at=self._now
         )
 
     def look(self) -> LeaseSnapshot:
-        """All living attempts, in a database that takes writes: owners could have renewed them."""
+        """All living attempts; also proves that the database accepts writes, hence renewals."""
 
         def change(connection: Connection) -> LeaseSnapshot:
             connection.execute(update(STAMP).values(touched_at=self._now))
@@ -174,7 +174,7 @@ class Leases:
         return self.store.write(change)
 
     def over(self, owners: Collection[str]) -> set[str]:
-        """Those of some owners whose last lease was lost; nothing is written to say so."""
+        """The owners, out of these, whose last lease was lost; only reads."""
         theirs = and_(ATTEMPTS.c.study == self._study, ATTEMPTS.c.owner.in_(owners))
         last = select(ATTEMPTS.c.owner, func.max(ATTEMPTS.c.began_at).label("began_at"))
         newest = last.where(theirs).group_by(ATTEMPTS.c.owner).subquery()
@@ -188,13 +188,13 @@ class Leases:
         return self.store.write(lambda connection: set(connection.execute(wanted).scalars()))
 
     def attempts(self, trial_id: int | None = None) -> list[Attempt]:
-        """All attempts at a trial, or at every one, in their order."""
+        """All attempts at one trial or at all trials, in their order."""
         of = ATTEMPTS.c.study == self._study if trial_id is None else self._of(trial_id)
         wanted = select(ATTEMPTS).where(of).order_by(ATTEMPTS.c.trial_id, ATTEMPTS.c.attempt)
         return self.store.write(lambda connection: [*map(_attempt, connection.execute(wanted))])
 
     def deaths(self, trial_id: int) -> int:
-        """Attempts at a trial that died or hung."""
+        """Number of attempts at a trial that died or hung."""
         wanted = (
             select(func.count())
             .select_from(ATTEMPTS)
@@ -219,7 +219,7 @@ class Leases:
         )
 
     def _change(self, lease: Lease, *conditions: ColumnElement[bool], **values: object) -> bool:
-        """Compare and swap: only a living attempt of this very owner is changed."""
+        """Compare and swap: changes only a living attempt of this owner."""
         wanted = update(ATTEMPTS).where(self._living(lease), *conditions).values(**values)
         return self.store.write(lambda connection: connection.execute(wanted).rowcount == 1)
 

@@ -1,4 +1,4 @@
-"""Storage calls that are made again, for minutes, while a database is away, locked or starting."""
+"""Repeats storage calls, for minutes, while a database is away, locked or starting."""
 
 import os
 import time
@@ -33,16 +33,19 @@ LASTING: Final = (
     "permission denied",
     "does not exist",
 )
-"""What a database says when waiting will not help."""
+"""Database messages of errors that waiting does not cure."""
 
 RAISED: Final = (SQLAlchemyError, StorageInternalError)
-"""By whatever talks to the database."""
+"""Errors of calls to the database."""
 
 _RANDOM: Final = SystemRandom()
+_FIRST_S: Final = 0.05
+_LONGEST_S: Final = 5.0
+"""Longest wait between two calls; shorter than the time between two renewals of a lease."""
 
 
 def kind_of(error: BaseException) -> Kind:
-    """Whether an error passes when one waits, lasts, or is none of the database's."""
+    """Whether an error passes with time, lasts, or is not the database's."""
     cause = _cause(error)
     if isinstance(cause, PoolTimeoutError):
         return "passing"
@@ -55,51 +58,43 @@ def kind_of(error: BaseException) -> Kind:
 
 
 def first_line(error: BaseException) -> str:
-    """What the database said, without the statement it said it about."""
+    """The first line of the database's message, without the statement."""
     cause = _cause(error)
-    said = str(cause.orig if isinstance(cause, DBAPIError) else cause).strip()
-    return said.splitlines()[0] if said else type(cause).__name__
+    message = str(cause.orig if isinstance(cause, DBAPIError) else cause).strip()
+    return message.splitlines()[0] if message else type(cause).__name__
 
 
 @dataclass(frozen=True)
 class Retry:
-    """Makes a call again until it is answered, or the limit of time is over.
+    """Repeats a call until it is answered, or the time limit is over.
 
-    A call must be one that can be made twice: its answer may be lost after it was obeyed.
+    It must be possible to make the call twice: its answer may be lost after it took effect.
     """
 
     name: str
-    """Of the store, without a password."""
+    """Name of the store, without a password."""
     limit_s: float = 600.0
-    first_s: float = 0.05
-    longest_s: float = 5.0
-    """Shorter than the time between two renewals of a lease."""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] = time.sleep
-    tell: Callable[[str], object] = lambda _: None
-    """Told one sentence a call, once the waits are at their longest."""
     pid: int = field(default_factory=os.getpid)
 
     def __call__(self, call: Callable[[], T]) -> T:
-        """The call's answer.
+        """Make the call, and again while its error passes.
 
         Raises:
             EnvironmentFailed: The database refuses for good, or has been away for too long.
         """
         self._expect_own_process()
-        end, wait = self.clock() + self.limit_s, self.first_s
+        end, wait = self.clock() + self.limit_s, _FIRST_S
         while True:
             try:
                 return call()
             except RAISED as error:
-                self._bear(error, over=self.clock() >= end)
-                said = first_line(error)
+                self._raise_unless_passing(error, over=self.clock() >= end)
             self.sleep(wait * _RANDOM.uniform(0.5, 1.0))
-            if wait < self.longest_s <= 2.0 * wait:
-                self.tell(f"{self.name} does not answer ({said}); trying on")
-            wait = min(2.0 * wait, self.longest_s)
+            wait = min(2.0 * wait, _LONGEST_S)
 
-    def _bear(self, error: Exception, *, over: bool) -> None:
+    def _raise_unless_passing(self, error: Exception, *, over: bool) -> None:
         kind = kind_of(error)
         if kind == "other":
             raise error
@@ -120,6 +115,5 @@ class Retry:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What is behind Optuna's own error, where it is one."""
-    hides = isinstance(error, StorageInternalError) and error.__cause__ is not None
-    return error.__cause__ or error if hides else error
+    """The database's error behind Optuna's own."""
+    return error.__cause__ or error if isinstance(error, StorageInternalError) else error

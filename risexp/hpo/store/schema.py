@@ -1,4 +1,4 @@
-"""Our two tables beside Optuna's: attempts, of which a living one is a lease, and a stamp."""
+"""Our two tables beside Optuna's: attempts, which hold the leases, and the schema's version."""
 
 from typing import Final
 
@@ -28,7 +28,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from risexp.errors import EnvironmentFailed
 
 VERSION: Final = 1
-"""Of these tables."""
+"""Version of these tables."""
 
 METADATA: Final = MetaData()
 
@@ -49,7 +49,7 @@ ATTEMPTS: Final = Table(
     Column("ended", String(16)),
     Column("parameters", Text),
 )
-"""One row an attempt at a trial. While `ended` is null it is the trial's lease."""
+"""One row for each attempt at a trial; while `ended` is null, the row is the trial's lease."""
 
 ONE_LIVING: Final = Index(
     "risexp_one_living_attempt",
@@ -66,7 +66,7 @@ STAMP: Final = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("touched_at", Double, nullable=False),
 )
-"""One row, written last: with it the schema is whole. It is touched to prove that writes work."""
+"""One row, written last: it marks a complete schema, and is updated to prove that writes work."""
 
 TRIALS: Final = table(
     "trials",
@@ -75,7 +75,7 @@ TRIALS: Final = table(
     column("number", Integer),
     column("state", Enum(TrialState)),
 )
-"""What is read of Optuna's own table; never written."""
+"""The columns of Optuna's own table that are read; never written."""
 
 
 def database_clock(engine: Engine) -> ColumnElement[float]:
@@ -86,25 +86,25 @@ def database_clock(engine: Engine) -> ColumnElement[float]:
 
 
 def is_whole(engine: Engine) -> bool:
-    """Whether somebody has made the schema to its end.
+    """Whether the schema is complete.
 
     Raises:
-        EnvironmentFailed: It is another version's.
+        EnvironmentFailed: It has another version.
     """
     if not inspect(engine).has_table(STAMP.name):
         return False
     with engine.connect() as connection:
-        found = connection.execute(select(STAMP.c.version)).scalar_one_or_none()
-    if found is not None and found != VERSION:
+        version = connection.execute(select(STAMP.c.version)).scalar_one_or_none()
+    if version is not None and version != VERSION:
         raise EnvironmentFailed(
-            f"the store's tables are version {found} and this risexp knows version {VERSION}: use "
-            "the risexp that made them"
+            f"the store's tables are version {version} and this risexp knows version {VERSION}: "
+            "use the risexp that made them"
         )
-    return found == VERSION
+    return version == VERSION
 
 
 def make(engine: Engine) -> None:
-    """Make our tables; may be repeated after a death half-way."""
+    """Create our tables; may be repeated if a process died half-way."""
     METADATA.create_all(engine)
     ONE_LIVING.create(engine, checkfirst=True)
     with engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""The one way into Optuna's database: made once, patient, with our own tables beside."""
+"""Opens the study store: Optuna's database with our own tables, and retries for its calls."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -23,38 +23,35 @@ from risexp.hpo.store.schema import is_whole, make
 T = TypeVar("T")
 
 BUSY_S: Final = 60.0
-"""How long a statement waits for the lock of an embedded database before it is made again."""
+"""How long a statement waits for the lock of an embedded database before it is repeated."""
 
 
 class NotMade(InvalidInput):
-    """There is no store yet: the first search makes it."""
+    """The store does not exist yet; the first search creates it."""
 
 
 @dataclass(frozen=True, repr=False)
 class StudyStore:
-    """A database whose schema is whole. Open one in every process; take none into a fork."""
+    """A database with a complete schema. Every process opens its own; a fork must not use it."""
 
     name: str
-    """For people: without a password."""
+    """Name for messages, without a password."""
     url: str
-    """For other processes: it may hold a password, and is printed nowhere."""
+    """URL for other processes; it may hold a password, and is never printed."""
     engine: Engine
     storage: PatientStorage
-    """What Optuna's studies talk to."""
+    """The storage for Optuna's studies."""
     retry: Retry
     locked: Callable[[str], AbstractContextManager[None]]
-    """One process at a time, by the name of what it does."""
+    """Takes a lock by name: one process at a time holds it."""
 
     def __repr__(self) -> str:
         return f"Store({self.name})"
 
     def write(self, change: Callable[[Connection], T]) -> T:
-        """One short transaction of our own, made again until it is answered.
+        """Run one short transaction, repeated until the database answers.
 
-        Within it Optuna must not be called: on an embedded database it would wait for ever.
-
-        Raises:
-            EnvironmentFailed: The database refuses, or has been away for too long.
+        It must not call Optuna, which would wait for ever on an embedded database.
         """
 
         def once() -> T:
@@ -64,12 +61,12 @@ class StudyStore:
         return self.retry(once)
 
     def once(self) -> "StudyStore":
-        """The same store, whose calls are made once: for a thread that comes again anyway."""
+        """The same store without retries: for a thread that repeats its calls anyway."""
         impatient = replace(self.retry, limit_s=0.0)
         return replace(self, storage=self.storage.under(impatient), retry=impatient)
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self.storage.remove_session()
         self.engine.dispose()
 
@@ -77,69 +74,70 @@ class StudyStore:
 def open_store(
     url: str | None = None, *, retry: Retry | None = None, busy_s: float = BUSY_S
 ) -> StudyStore:
-    """Open a store; the first to come makes it, however many come at once.
+    """Open a store, and create it if it does not exist; processes may do so at once.
 
     Args:
         url: Of the database; None for the home's own.
-        retry: How patient its calls are.
+        retry: Limits for the retries of its calls.
         busy_s: How long one statement waits for the lock of an embedded database.
 
     Raises:
-        InvalidInput: The URL is none, or its driver is not installed.
+        InvalidInput: The URL is invalid, or its driver is not installed.
         EnvironmentFailed: The database cannot be reached or written.
     """
-    way = _Way.to(url, retry, busy_s)
-    if way.address.path is not None:
-        prepare(way.address.path)
-    with _explained(way.address):
-        probe = way.probe()
-        if not way.retry(lambda: is_whole(probe)):
-            with way.locked(probe, "schema"):
-                way.retry(lambda: _make(way, probe))
-        return way.store()
+    database = _Database.at(url, retry, busy_s)
+    if database.address.path is not None:
+        prepare(database.address.path)
+    with _explained(database.address):
+        probe = database.probe()
+        if not database.retry(lambda: is_whole(probe)):
+            with database.locked(probe, "schema"):
+                database.retry(lambda: _make(database, probe))
+        return database.store()
 
 
 def find_store(
     url: str | None = None, *, retry: Retry | None = None, busy_s: float = BUSY_S
 ) -> StudyStore:
-    """Open a store that somebody has made; for those who only look.
+    """Open an existing store; the arguments are those of `open_store`.
 
     Raises:
-        NotMade: There is none.
+        NotMade: It does not exist.
         EnvironmentFailed: The database cannot be reached.
     """
-    way = _Way.to(url, retry, busy_s)
-    path = way.address.path
-    with _explained(way.address):
-        probe = way.probe()
-        if (path is not None and not path.exists()) or not way.retry(lambda: is_whole(probe)):
+    database = _Database.at(url, retry, busy_s)
+    path = database.address.path
+    with _explained(database.address):
+        probe = database.probe()
+        if (path is not None and not path.exists()) or not database.retry(lambda: is_whole(probe)):
             raise NotMade(
-                f"no search has been made in {way.address.name}: start one, or name another store"
+                f"no search has been made in {database.address.name}: start one, or name another "
+                "store"
             )
-        return way.store()
+        return database.store()
 
 
 @dataclass(frozen=True)
-class _Way:
-    """How to come to a database."""
+class _Database:
+    """A database that is not opened yet."""
 
     address: Address
     retry: Retry
     options: dict[str, Any]
 
     @classmethod
-    def to(cls, url: str | None, retry: Retry | None, busy_s: float) -> "_Way":
+    def at(cls, url: str | None, retry: Retry | None, busy_s: float) -> "_Database":
         address = address_of(embedded() if url is None else url)
         patient = Retry(address.name) if retry is None else replace(retry, name=address.name)
         return cls(address, patient, _options(address, busy_s))
 
     def probe(self) -> Engine:
         """An engine that keeps no connection."""
-        told = self.options["connect_args"]
-        return create_engine(self.address.url, connect_args=told, poolclass=NullPool)
+        arguments = self.options["connect_args"]
+        return create_engine(self.address.url, connect_args=arguments, poolclass=NullPool)
 
     def backend(self, *, made: bool) -> RDBStorage:
-        # Optuna fills braces in a URL, which are quoted there, and adds to the options.
+        # Optuna adds to the options, so it gets a copy.
         options = dict(self.options)
         return RDBStorage(self.address.text, engine_kwargs=options, skip_table_creation=made)
 
@@ -163,21 +161,21 @@ class _Way:
         )
 
 
-def _make(way: _Way, engine: Engine) -> None:
-    """Make what is missing of the schema; the stamp that says it is whole comes last."""
+def _make(database: _Database, engine: Engine) -> None:
+    """Create what is missing of the schema; its version is written last."""
     if is_whole(engine):
         return
-    if way.address.path is not None:
+    if database.address.path is not None:
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-    way.backend(made=False).engine.dispose()
+    database.backend(made=False).engine.dispose()
     failpoint("store.foreign")
     make(engine)
     failpoint("store.own")
 
 
 def _options(address: Address, busy_s: float) -> dict[str, Any]:
-    """Few connections: a server has a hundred, and every worker takes its own."""
+    """Options of the engine: few connections, since every worker has its own."""
     tuned = [] if address.path is None else [(_flush_every_commit, "connect")]
     return {
         "connect_args": address.arguments(busy_s),

@@ -1,6 +1,5 @@
 import os
 import sqlite3
-from collections.abc import Callable
 
 import pytest
 from optuna.exceptions import StorageInternalError
@@ -37,8 +36,8 @@ class Clock:
         self.now += seconds
 
 
-def patient(clock: Clock, limit_s: float = 600.0, tell: Callable[[str], object] = print) -> Retry:
-    return Retry("the store", limit_s, clock=clock, sleep=clock.sleep, tell=tell)
+def patient(clock: Clock, limit_s: float = 600.0) -> Retry:
+    return Retry("the store", limit_s, clock=clock, sleep=clock.sleep)
 
 
 class Flaky:
@@ -128,16 +127,6 @@ def test_a_limit_of_zero_asks_once() -> None:
         patient(clock, limit_s=0.0)(call)
 
     assert 1 == call.calls
-
-
-@pytest.mark.parametrize(("failures", "sentences"), [(4, 0), (7, 1), (30, 1)])
-def test_a_long_wait_is_told_once(failures: int, sentences: int) -> None:
-    said: list[str] = []
-
-    patient(Clock(), tell=said.append)(Flaky(failures, operational("database is locked")))
-
-    assert sentences == len(said)
-    assert all(line.startswith("the store does not answer (database is") for line in said)
 
 
 def test_a_fork_is_refused() -> None:

@@ -36,13 +36,12 @@ from risexp.app.run.train import resume_run
 from risexp.app.search.study_record import StudyUploader, study_labels
 from risexp.app.search.trial import folder_of
 from risexp.app.search.worker import owner_of
-from risexp.hpo.search.pruning_callback import SCORE
 from risexp.hpo.store.store import find_store, open_store
 from risexp.hpo.studies.facts import facts_from_spec, spec_from_facts
 from risexp.hpo.studies.study import StudyPlan, find_study, open_study
 from risexp.hpo.workers.worker import Job, JobResult, Worker
 from risexp.runs.folder import create_run
-from risexp.space.spec import SearchSpace
+from risexp.space.spec import SCORE, SearchSpace
 from risexp.space.study_spec import StudySpec
 from risexp.tracking.stores import chosen_store
 from risexp.training.curriculum import curriculum

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -15,6 +15,9 @@ from risexp.space.samplers import Sampler, Tpe
 
 Pick = Callable[[str, Dimension], JsonValue]
 """A value for the dimension of this path."""
+
+SCORE: Final = "k_loc"
+"""The metric that a study minimises, reported after each epoch."""
 
 
 class Keep(Section):

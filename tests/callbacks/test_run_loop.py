@@ -137,7 +137,7 @@ def test_an_unexpected_error_goes_on_upwards_once_all_is_told_and_recorded() -> 
         outcome.resumable,
     )
     assert outcome.traceback is not None
-    assert "test_follow.py" in outcome.traceback
+    assert "test_run_loop.py" in outcome.traceback
 
 
 @pytest.mark.parametrize(

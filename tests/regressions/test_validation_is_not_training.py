@@ -42,7 +42,7 @@ def additive(offsets: Mapping[Split, int]) -> Callable[..., torch.Generator]:
 
 
 def planted(monkeypatch: pytest.MonkeyPatch, offsets: Mapping[Split, int]) -> None:
-    for user in ("data.scenes", "tracking.leak"):
+    for user in ("data.scenes", "callbacks.leak_guard"):
         monkeypatch.setattr(f"risexp.{user}.block_generator", additive(offsets))
 
 

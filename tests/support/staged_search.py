@@ -78,11 +78,11 @@ class Hand:
     def progressed(self) -> None:
         pass
 
-    def again(self) -> None:
+    def restart_dead(self) -> None:
         if self.pids:
             next(self._office.turns, Hand.train)(self)
 
-    def ask(self) -> None:
+    def terminate(self) -> None:
         self.pids = ()
 
     def end(self, _patience_s: float) -> None:

@@ -69,11 +69,11 @@ class Hands:
     def progressed(self) -> None:
         pass
 
-    def again(self) -> None:
+    def restart_dead(self) -> None:
         if self.pids:
             next(self._acts, train)(self)
 
-    def ask(self) -> None:
+    def terminate(self) -> None:
         self.asked += 1
         self.pids = ()
 

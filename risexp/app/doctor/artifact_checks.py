@@ -7,9 +7,9 @@ from typing import Final
 from risexp.app.doctor.check import Check
 from risexp.app.doctor.study_case import StableCheck, StudyCase
 from risexp.errors import CheckpointDamaged, RisexpError
-from risexp.hpo.search.pruning_callback import SCORE
 from risexp.hpo.store.leases import HANGING, USED_UP
 from risexp.runs.folder import RunFolder
+from risexp.space.spec import SCORE
 from risexp.training.checkpoint_manifest import committed, read_manifest, unpacked
 
 _BEST: Final = f"best/{SCORE}"

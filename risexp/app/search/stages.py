@@ -14,11 +14,10 @@ from risexp.app.search.search import SearchRequest, SearchResult, search
 from risexp.app.search.supervisor import Say, Show
 from risexp.config.layers import DEFAULT, environment_layers
 from risexp.errors import ConfigInvalid, DataInvalid, InvalidInput, VerificationFailed
-from risexp.hpo.search.pruning_callback import SCORE
 from risexp.hpo.studies.study import run_id
 from risexp.hpo.studies.table import StudyTable, TrialRow
 from risexp.runs.folder import find_run
-from risexp.space.spec import Keep, SearchSpace
+from risexp.space.spec import SCORE, Keep, SearchSpace
 from risexp.space.stages import StageTrial, StageVerdict, stage_space, verdict
 from risexp.space.study_spec import StudySpec
 from risexp.training.checkpoint_store import best

@@ -13,11 +13,11 @@ from risexp.app.run.train import Finished, resume_run
 from risexp.callbacks.watchdog import Watchdog
 from risexp.config.training import TrainingConfig
 from risexp.errors import InvalidInput, TrainingAborted
-from risexp.hpo.search.pruning_callback import SCORE
 from risexp.hpo.workers.worker import Job, JobResult
 from risexp.runs.folder import RunFolder, create_run, find_run, is_run
 from risexp.runs.labels import Labels, read_labels, write_labels
 from risexp.runs.outcome import aborted
+from risexp.space.spec import SCORE
 from risexp.training.curriculum import curriculum
 
 OUT_OF_MEMORY: Final = "out-of-memory"

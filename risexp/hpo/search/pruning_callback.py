@@ -9,11 +9,10 @@ from optuna.trial import FrozenTrial, TrialState
 from risexp.hpo.search.pruning import Pruning
 from risexp.runs.outcome import EndRun, pruned
 from risexp.space.pruners import Asha, Hyperband, Median, NoPruner, Patient, Percentile
+from risexp.space.spec import SCORE
 from risexp.training.epoch_checks import EpochFault
 from risexp.training.events import EpochEnded, Event, RunStarted
 
-SCORE: Final = "k_loc"
-"""The metric that a study minimises, reported after each epoch."""
 PRUNING_COUNTS: Final = "hearing"
 """Attribute of a trial: how often it reported, how often its pruner was asked and able."""
 _GUARD: Final = "pruner"

@@ -18,9 +18,9 @@ from risexp.config.words import nearest
 from risexp.core.failpoint import failpoint
 from risexp.errors import InvalidInput
 from risexp.hpo.search.optuna_registry import experimental
-from risexp.hpo.search.pruning_callback import SCORE
 from risexp.hpo.store.leases import LeaseOwner, Leases
 from risexp.hpo.store.store import StudyStore
+from risexp.space.spec import SCORE
 
 SLOT: Final = "slot"
 """Attribute of a trial: which of the budget's places it takes."""

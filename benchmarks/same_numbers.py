@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,21 +30,28 @@ DIFFERENT: Final = 4
 Numbers = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Row:
+    """One measure of both checkouts."""
+
+    compared: int
+    different: list[str]
+
+
 def main() -> None:
     """Run both checkouts, compare, and print what differs."""
     arguments = _arguments()
     rows = {}
     for name, measure in MEASURES.items():
         old, new = (measure(checkout, arguments.scenes) for checkout in arguments.checkouts)
-        rows[name] = {"compared": len(old), "different": list(differences(old, new))}
+        rows[name] = Row(len(old), list(differences(old, new)))
     if arguments.json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps({name: asdict(row) for name, row in rows.items()}, indent=2))
     else:
         for name, row in rows.items():
-            print(f"{name:10} {row['compared']:6} values, {len(row['different'])} different")
-            for line in row["different"][:20]:
-                print(f"    {line}")
-    if any(row["different"] or not row["compared"] for row in rows.values()):
+            print(f"{name:10} {row.compared:6} values, {len(row.different)} different")
+            print("".join(f"    {line}\n" for line in row.different[:20]), end="")
+    if any(row.different or not row.compared for row in rows.values()):
         raise SystemExit(DIFFERENT)
 
 

@@ -39,7 +39,7 @@ from risexp.hpo.trials.invariants import FINAL
 from risexp.hpo.trials.reaper import MOST_DEATHS
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.runs.folder import find_run, is_run
-from risexp.runs.journal_format import STARTED, Note, read_journal
+from risexp.runs.journal import STARTED, Note, read_journal
 from risexp.tracking.stores import OFF
 
 STUDY: Final = "kills"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from risexp.callbacks.chance_guard import one_answer, too_few, within_noise
-from risexp.runs.epoch_metrics import scenes_per_s
+from risexp.runs.metrics import scenes_per_s
 from risexp.training.events import EpochEnded
 
 Cells = Mapping[str, str]

@@ -22,7 +22,7 @@ from risexp.callbacks.epoch_table import (
     yardsticks,
 )
 from risexp.callbacks.eta import Eta
-from risexp.runs.epoch_metrics import scenes_per_s
+from risexp.runs.metrics import scenes_per_s
 from risexp.training.events import EpochEnded, EpochStarted, Event, RunEnded, RunStarted
 from risexp.training.plan import Plan
 

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from risexp.runs.epoch_metrics import measures
-from risexp.runs.journal import Journal
-from risexp.runs.journal_format import STARTED
-from risexp.runs.usage import Usage
+from risexp.runs.journal import STARTED, Journal
+from risexp.runs.machine import Usage
+from risexp.runs.metrics import epoch_values
 from risexp.training.events import EpochEnded, Event, RunEnded, RunStarted
 
 Values = Callable[[], Mapping[str, float]]
@@ -44,7 +43,7 @@ class Recorder:
 
     def _values(self, ended: EpochEnded) -> dict[str, float]:
         return {
-            **measures(ended),
+            **epoch_values(ended),
             **{f"guard/{name}": value for name, value in self.guards().items()},
             **{f"sys/{name}": value for name, value in self.usage().items()},
         }

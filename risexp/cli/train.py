@@ -55,8 +55,8 @@ def train(
     from rich.console import Console
 
     from risexp.app.run import train as app
-    from risexp.runs.labels import Labels
-    from risexp.tracking.launch_uploader import tracking_of
+    from risexp.runs.spec import Labels
+    from risexp.tracking.uploader_process import tracking_of
 
     told = tracking_of(tracking, Labels(preset=preset))
     machine = _machine(device, threads, time_limit)

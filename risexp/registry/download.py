@@ -9,8 +9,14 @@ from typing import Final
 
 from risexp.errors import EnvironmentFailed, InvalidInput, ModelRefused
 from risexp.registry.bundle import Bundle, bundle_in, read_bundle
-from risexp.tracking.attempt import Failure, attempt
-from risexp.tracking.stores import SETTINGS, TrackingStore, chosen_store, in_environment
+from risexp.tracking.stores import (
+    SETTINGS,
+    Failure,
+    TrackingStore,
+    attempt,
+    chosen_store,
+    in_environment,
+)
 
 os.environ.update(SETTINGS)
 

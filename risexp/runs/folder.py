@@ -1,11 +1,11 @@
-"""The folder of a run: what it was told, what it recorded and kept, and how it ended."""
+"""The folder of a run: its configuration, plans, journal, checkpoints and outcome."""
 
 import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +16,9 @@ from risexp.config.words import nearest
 from risexp.core.durable import write_durably
 from risexp.core.home import home
 from risexp.core.locks import file_lock
-from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput
+from risexp.errors import DataInvalid, InvalidInput
 from risexp.runs.outcome import Outcome
-from risexp.runs.spec import RunSpec
+from risexp.runs.spec import RunSpec, writing
 from risexp.training.plan import Plan
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -29,7 +29,7 @@ _ATTEMPT: Final = re.compile(r"attempt-\d{2,}")
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run on disk; only whoever trains it writes to it."""
+    """One run on disk; only the process that trains it writes to the folder."""
 
     path: Path
 
@@ -40,48 +40,48 @@ class RunFolder:
 
     @property
     def journal(self) -> Path:
-        """Its record."""
+        """The file of the run's journal."""
         return self.path / "journal.jsonl"
 
     @property
     def config_sha(self) -> str:
-        """The hash of the canonical configuration, as it was written."""
-        return self._given().sha
+        """Hash of the canonical configuration as it was written."""
+        return self._spec().sha
 
     def config(self) -> RunConfig:
-        """The configuration, as it was given.
+        """The configuration as the user gave it.
 
         Raises:
-            DataInvalid: The file was edited, or this version does not know what it says.
+            DataInvalid: The file was edited, or this version does not know one of its fields.
         """
-        return self._given().config(str(self.path / _CONFIG))
+        return self._spec().config(str(self.path / _CONFIG))
 
     def plans(self) -> tuple[Plan, ...]:
-        """The table of epochs, as it was made before the run.
+        """One plan per epoch, as made before the run.
 
         Raises:
             DataInvalid: The file was edited.
         """
-        return tuple(Plan.from_json(each) for each in _read(self.path / _PLANS, list))
+        return tuple(map(Plan.from_json, _read(self.path / _PLANS, list)))
 
     def environments(self) -> list[Mapping[str, Any]]:
-        """What each attempt was computed with."""
+        """Versions, threads and device of each attempt."""
         path = self.path / _ENVIRONMENT
         return list(_read(path, list)) if path.exists() else []
 
     def outcome(self) -> Outcome | None:
-        """How it ended; None while it runs, or where it was killed."""
+        """How the run ended; None while it runs, or if it was killed."""
         path = self.path / _OUTCOME
         return Outcome.from_json(path.read_bytes(), path) if path.exists() else None
 
     def attempts(self) -> tuple[Path, ...]:
-        """The folders of checkpoints, the earliest attempt first."""
+        """The folders of checkpoints, the first attempt first."""
         folders = (self.path / "checkpoints").glob("attempt-*")
-        return tuple(sorted(each for each in folders if _ATTEMPT.fullmatch(each.name)))
+        return tuple(sorted(path for path in folders if _ATTEMPT.fullmatch(path.name)))
 
     def begin(self, environment: Mapping[str, Any]) -> Path:
-        """A new attempt: a folder for its checkpoints that no other attempt writes to."""
-        with _explained(self.path):
+        """Start an attempt: make the folder of its checkpoints."""
+        with writing(self.path):
             folder = self.path / "checkpoints" / f"attempt-{len(self.attempts()) + 1:02d}"
             folder.parent.mkdir(mode=0o700, exist_ok=True)
             folder.mkdir(mode=0o700)
@@ -90,53 +90,54 @@ class RunFolder:
         return folder
 
     def close(self, outcome: Outcome) -> None:
-        """Say how it ended."""
-        with _explained(self.path):
+        """Write how the run ended."""
+        with writing(self.path):
             _write(self.path / _OUTCOME, outcome.as_json())
 
     def held(self) -> AbstractContextManager[None]:
-        """Keep other processes out while this one trains.
+        """Lock the run, so that no other process trains it.
 
         Raises:
-            Busy: Another process trains the run.
+            Busy: Another process trains it.
         """
         busy = f"another process trains {self.run_id}: wait for it, or end it"
         return file_lock(self.path / ".lock", busy)
 
-    def _given(self) -> RunSpec:
+    def _spec(self) -> RunSpec:
         path = self.path / _CONFIG
         return RunSpec.from_json(_read(path, dict), str(path))
 
 
 def runs_home() -> Path:
-    """Where the folders of all runs lie."""
+    """The folder of all runs."""
     return home().absolute() / "mlruns" / "runs"
 
 
 def new_run_id(now: datetime | None = None) -> str:
-    """A name no other run has: `train-`, day, time (UTC) and six random digits."""
+    """A new name: `train-`, date, time (UTC) and six random digits."""
     moment = datetime.now(UTC) if now is None else now
     return f"train-{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 def is_name(run_id: str) -> bool:
-    """Whether a run can be called so."""
+    """True if the text is a valid name of a run."""
     return _ID.fullmatch(run_id) is not None
 
 
 def create_run(run_id: str, config: RunConfig, plans: Sequence[Plan]) -> RunFolder:
-    """A new folder with what the run is told; it is a run once its configuration is there.
+    """Make the folder of a new run, with its plans and configuration.
 
-    What somebody who died left of such a folder is taken up.
+    The configuration is written last and makes it a run; a folder without it, left by a process
+    that was killed, is used again.
 
     Raises:
-        InvalidInput: The name is none, or taken.
-        EnvironmentFailed: The disk is full or forbidden.
+        InvalidInput: The name is not valid, or taken.
+        EnvironmentFailed: The disk is full or not writable.
     """
     if not is_name(run_id):
         raise InvalidInput(f"{run_id!r} is no name of a run: use letters, digits, and . _ -")
     path = runs_home() / run_id
-    with _explained(path):
+    with writing(path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (path / _CONFIG).exists():
             raise InvalidInput(
@@ -148,12 +149,12 @@ def create_run(run_id: str, config: RunConfig, plans: Sequence[Plan]) -> RunFold
 
 
 def list_runs() -> tuple[RunFolder, ...]:
-    """Every run by name."""
+    """All runs, sorted by name."""
     return tuple(RunFolder(path.parent) for path in sorted(runs_home().glob(f"*/{_CONFIG}")))
 
 
 def is_run(run_id: str) -> bool:
-    """Whether there is a run of this name."""
+    """True if a run of this name exists."""
     return (runs_home() / run_id / _CONFIG).exists()
 
 
@@ -161,7 +162,7 @@ def find_run(name: str) -> RunFolder:
     """A run by its name or by the path of its folder.
 
     Raises:
-        InvalidInput: There is none.
+        InvalidInput: There is no such run.
     """
     if os.sep not in name:
         names = [run.run_id for run in list_runs()]
@@ -190,11 +191,3 @@ def _read(path: Path, kind: type[Any]) -> Any:  # noqa: ANN401 - a list or a map
     if not isinstance(document, kind):
         raise DataInvalid(f"{path} does not hold what a run writes there")
     return document
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise EnvironmentFailed(f"cannot write {path}: {error.strerror}") from None

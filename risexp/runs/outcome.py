@@ -1,4 +1,4 @@
-"""How a run ended: a word for machines, a sentence for people, and whether it can go on."""
+"""How a run ended: a status for programs, a sentence for people, and whether it can go on."""
 
 import signal
 import traceback
@@ -18,23 +18,23 @@ Status = Literal["complete", "pruned", "aborted", "released", "interrupted", "fa
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a run."""
+    """The end of a run, as `outcome.json` holds it."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     status: Status
-    """To its last epoch or to an early stop (`complete`), `pruned` by its study, `aborted` by a
-    guard, `released` by a signal, `interrupted` by hand, or `failed` by an error."""
+    """`complete` (last epoch or early stop), `pruned` by the study, `aborted` by a guard,
+    `released` by a signal, `interrupted` by Ctrl-C, or `failed` with an error."""
     reason: str
     """One word: `finished`, `early-stop`, `time-limit`, `pruned`, a guard's name, `interrupted`,
-    or the kind of the error."""
+    or the class of the error."""
     sentence: str
-    """What happened, and what to do where something can be done."""
+    """What happened, and the next step if there is one."""
     exit_code: int
     resumable: bool = False
-    """Whether the same run goes on from its last checkpoint."""
+    """True if the same run can go on from its last checkpoint."""
     traceback: str | None = None
-    """Of an error nobody expected."""
+    """Of an error that is not ours."""
 
     def as_json(self) -> dict[str, Any]:
         """The outcome as plain values."""
@@ -42,10 +42,10 @@ class Outcome:
 
     @classmethod
     def from_json(cls, text: bytes, source: Path) -> Self:
-        """The outcome that `as_json` described, `source` naming it in errors.
+        """Read what `as_json` wrote; `source` names the file in errors.
 
         Raises:
-            DataInvalid: It is none.
+            DataInvalid: The text is no outcome.
         """
         try:
             return TypeAdapter(cls).validate_json(text)
@@ -54,7 +54,7 @@ class Outcome:
 
 
 class EndRun(StopTraining):
-    """Raised by a listener that knows how the run ends, where that is not `complete`."""
+    """Raised by a callback to end the run with an outcome other than `complete`."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.reason)
@@ -62,7 +62,7 @@ class EndRun(StopTraining):
 
 
 class StopNow(KeyboardInterrupt):
-    """Raised by a second signal wherever the process is; like Ctrl-C, no error to be caught."""
+    """Raised by a second signal at any point; like Ctrl-C, `except Exception` does not catch it."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.reason)
@@ -70,23 +70,23 @@ class StopNow(KeyboardInterrupt):
 
 
 def complete(reason: str, epochs: int) -> Outcome:
-    """The run has gone as far as it should."""
+    """The run trained as long as it should."""
     sentence = f"the run ended after epoch {epochs}: {reason}"
     return Outcome("complete", reason, sentence, 0, resumable=reason == "time-limit")
 
 
 def pruned(sentence: str) -> Outcome:
-    """Its study has better ones."""
+    """The study's pruner ended the run."""
     return Outcome("pruned", "pruned", sentence, 0)
 
 
 def aborted(fault: TrainingAborted) -> Outcome:
-    """A guard fired."""
+    """A guard ended the run."""
     return Outcome("aborted", fault.guard, fault.reason, fault.exit_code)
 
 
 def signalled(number: int) -> Outcome:
-    """A signal asked for the end; the epochs before it stand."""
+    """A signal ended the run; the epochs before it are kept."""
     name = signal.Signals(number).name
     by_hand = number == signal.SIGINT
     return Outcome(
@@ -99,10 +99,10 @@ def signalled(number: int) -> Outcome:
 
 
 def failed(error: BaseException) -> Outcome:
-    """An error ended the run; it can go on where only the machine was at fault."""
-    kind, said = type(error).__name__, " ".join(str(error).split())
+    """An error ended the run; it can go on only if the environment was at fault."""
+    kind, message = type(error).__name__, " ".join(str(error).split())
     if isinstance(error, RisexpError):
         resumable = isinstance(error, EnvironmentFailed)
-        return Outcome("failed", kind, said, error.exit_code, resumable)
+        return Outcome("failed", kind, message, error.exit_code, resumable)
     trace = "".join(traceback.format_exception(error))
-    return Outcome("failed", kind, f"{kind}: {said}", 1, traceback=trace)
+    return Outcome("failed", kind, f"{kind}: {message}", 1, traceback=trace)

@@ -1,4 +1,4 @@
-"""Which code a run is computed with: the commit, and what differs from it, without secrets."""
+"""The code of a run: its git commit and the difference from it, without secrets."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ DECISIVE: Final = (
     "pyproject.toml",
     "constraints.txt",
 )
-"""The only files that a diff may hold: those that decide a run."""
+"""The files that decide a run; a diff holds no others."""
 _LONGEST: Final = 1_000_000
 """Characters of a diff."""
 _PATIENCE_S: Final = 10.0
@@ -38,22 +38,22 @@ class Source:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     commit: str | None
-    """None where the package is no part of a repository."""
+    """None if the package is not in a git repository."""
     dirty: bool
-    """Whether a file that decides a run differs from the commit."""
+    """True if a file that decides a run differs from the commit."""
     diff: str | None = None
-    """The file with the differences, beside this document."""
+    """Name of the file with the differences, beside this document."""
     masked: bool = False
-    """Whether the diff held what looks like a secret, which was taken out of it."""
+    """True if the diff held something that looks like a secret, which was masked."""
     cut: bool = False
-    """Whether the diff was too long to be kept whole."""
+    """True if the diff was too long and its end is missing."""
 
     @classmethod
     def from_json(cls, document: object, source: Path) -> Self:
-        """The code that `asdict` described, `source` naming it in errors.
+        """Read what `asdict` made; `source` names the file in errors.
 
         Raises:
-            DataInvalid: It is none.
+            DataInvalid: The document is no source.
         """
         try:
             return TypeAdapter(cls).validate_json(json.dumps(document), strict=True)
@@ -62,24 +62,22 @@ class Source:
 
 
 def keep_source(folder: Path, root: Path | None = None) -> None:
-    """Write into a run's folder what its code is; once for all attempts that have the same.
+    """Record the code under `root` (by default this package's) in a run's folder.
 
-    Args:
-        folder: Of the run.
-        root: Where the code lies; by default, where this package does.
+    Attempts with the same code share one entry.
     """
-    found, diff = look_at_source(root or Path(risexp.__file__).parents[1])
+    source, diff = look_at_source(root or Path(risexp.__file__).parents[1])
     before = sources(folder)
-    if before and before[-1] == found:
+    if before and before[-1] == source:
         return
-    if found.diff is not None:
-        write_durably(folder / found.diff, diff.encode())
-    text = json.dumps([asdict(each) for each in (*before, found)], indent=1)
+    if source.diff is not None:
+        write_durably(folder / source.diff, diff.encode())
+    text = json.dumps([asdict(entry) for entry in (*before, source)], indent=1)
     write_durably(folder / _DOCUMENT, text.encode())
 
 
 def sources(folder: Path) -> list[Source]:
-    """The codes of a run's attempts, one after another.
+    """The code of each attempt of a run, the first one first.
 
     Raises:
         DataInvalid: The document was edited.
@@ -89,13 +87,13 @@ def sources(folder: Path) -> list[Source]:
         return []
     try:
         document: list[Any] = json.loads(path.read_bytes())
-        return [Source.from_json(each, path) for each in document]
+        return [Source.from_json(entry, path) for entry in document]
     except (ValueError, TypeError):
         raise DataInvalid(f"{path} does not hold what a run writes there") from None
 
 
 def look_at_source(root: Path) -> tuple[Source, str]:
-    """The code under a folder, and its diff."""
+    """The code under a folder, and its difference from the commit."""
     tracked = _git(root, "ls-files", "--error-unmatch", "risexp/__init__.py")
     commit = _git(root, "rev-parse", "HEAD")
     if tracked is None or commit is None:
@@ -106,8 +104,7 @@ def look_at_source(root: Path) -> tuple[Source, str]:
     clean = redacted(diff, secrets_of(os.environ))
     kept = clean if len(clean) <= _LONGEST else clean[:_LONGEST].rpartition("\n")[0] + "\n"
     name = f"source-{hashlib.sha256(kept.encode()).hexdigest()[:12]}.diff"
-    found = Source(commit.strip(), True, name, masked=clean != diff, cut=kept != clean)
-    return found, kept
+    return Source(commit.strip(), True, name, masked=clean != diff, cut=kept != clean), kept
 
 
 _DIFF: Final = ("diff", "--no-color", "--no-ext-diff", "--no-textconv")
@@ -120,7 +117,7 @@ def _new_files(root: Path) -> Sequence[str]:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git says; None where it has nothing to say, or is not there."""
+    """The output of a git command; None if it fails or git is not installed."""
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
     try:
         done = subprocess.run(  # noqa: S603 - fixed words, and names that git itself listed

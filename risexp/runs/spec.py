@@ -1,80 +1,151 @@
-"""The document of what a run is told: its configuration, and what shows that nobody edited it."""
+"""What a run is started with: its configuration (`config.json`) and its labels (`labels.json`)."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from risexp.config.run import RunConfig
 from risexp.config.words import one_sentence
+from risexp.core.durable import write_durably
 from risexp.core.sealed import canonical_sha
-from risexp.errors import DataInvalid
+from risexp.errors import DataInvalid, EnvironmentFailed
 
+EMBEDDED: Final = "embedded"
+"""Name of the tracking store in the home."""
+EXPERIMENT: Final = "risexp"
+"""Name of the experiment in MLflow."""
 _KEYS: Final = {"sha", "canonical", "given"}
 _GIVEN_SHA: Final = "given_sha"
-"""Documents of earlier versions do not have it."""
+"""Documents of earlier versions do not have this key."""
+_LABELS_FILE: Final = "labels.json"
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """A configuration as it was given, and as its hash knows it."""
+    """A configuration as the user gave it, and in the canonical form that is hashed."""
 
     canonical: Mapping[str, Any]
     given: Mapping[str, Any]
 
     @classmethod
     def of(cls, config: RunConfig) -> Self:
-        """What is written of a new run."""
+        """The document of a new run."""
         canonical = config.canonical().model_dump(mode="json")
         return cls(canonical, config.model_dump(mode="json"))
 
     @classmethod
     def from_json(cls, document: object, where: str) -> Self:
-        """What was written.
-
-        Args:
-            document: As `as_json` made it.
-            where: It lies, for people.
+        """Read what `as_json` wrote; `where` names the document in errors.
 
         Raises:
-            DataInvalid: It is none, or was edited.
+            DataInvalid: The document has another shape, or was edited.
         """
         if not isinstance(document, dict) or document.keys() - {_GIVEN_SHA} != _KEYS:
             raise DataInvalid(f"{where} is no configuration of a run")
-        found = cls(document["canonical"], document["given"])
-        if found.sha != document["sha"] or found._given_sha != document.get(
-            _GIVEN_SHA, found._given_sha
-        ):
-            raise DataInvalid(f"{where} was edited: its configuration is not the one of its hash")
-        return found
+        spec = cls(document["canonical"], document["given"])
+        given_sha = canonical_sha(spec.given)
+        if spec.sha != document["sha"] or given_sha != document.get(_GIVEN_SHA, given_sha):
+            raise DataInvalid(f"{where} was edited: its configuration does not match its hash")
+        return spec
 
     @property
     def sha(self) -> str:
-        """The hash of the canonical configuration, as it was written."""
+        """Hash of the canonical configuration as it was written."""
         return canonical_sha(self.canonical)
-
-    @property
-    def _given_sha(self) -> str:
-        return canonical_sha(self.given)
 
     def as_json(self) -> dict[str, Any]:
         """The document."""
         return {
             "sha": self.sha,
-            _GIVEN_SHA: self._given_sha,
+            _GIVEN_SHA: canonical_sha(self.given),
             "given": self.given,
             "canonical": self.canonical,
         }
 
     def config(self, where: str) -> RunConfig:
-        """The configuration, as it was given.
+        """The configuration as the user gave it.
 
         Raises:
-            DataInvalid: This version does not know what it says.
+            DataInvalid: This version does not know one of its fields or values.
         """
         try:
             return RunConfig.model_validate_json(json.dumps(self.given))
         except ValidationError as error:
             raise DataInvalid(f"{where}: {one_sentence(error)}") from None
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The run of a study, which is the parent of its trials' runs."""
+
+    name: str
+    uid: str
+    """Differs from the uid of every other study, in any home: its name and when it began."""
+    began_ms: int
+    """UTC, milliseconds since 1970."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How a run is filed in its tracking store; written before the run begins."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    store: str = EMBEDDED
+    """`embedded`, `off`, or an address without secrets."""
+    experiment: str = EXPERIMENT
+    preset: str | None = None
+    """The configuration is shown as its difference from this preset; None: from the defaults."""
+    study: str | None = None
+    trial: int | None = None
+    """Number of the trial in its study."""
+    parent: Parent | None = None
+    searched: Mapping[str, Any] = field(default_factory=dict)
+    """Values that the search chose, by configuration field; they become the run's params."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """More tags, by their full names."""
+    note: str = ""
+    """Markdown that is shown above the run's own note, for instance links."""
+
+
+_LABELS: Final = TypeAdapter(Labels)
+
+
+def write_labels(folder: Path, labels: Labels) -> None:
+    """Write the labels of a run into its folder.
+
+    Raises:
+        EnvironmentFailed: The disk is full or not writable.
+    """
+    path = folder / _LABELS_FILE
+    with writing(path):
+        write_durably(path, json.dumps(asdict(labels), indent=1, allow_nan=False).encode())
+
+
+def read_labels(folder: Path) -> Labels | None:
+    """The labels of a run; None if its folder has none.
+
+    Raises:
+        DataInvalid: The document was edited.
+    """
+    path = folder / _LABELS_FILE
+    if not path.exists():
+        return None
+    try:
+        return _LABELS.validate_json(path.read_bytes(), strict=True)
+    except ValidationError as error:
+        raise DataInvalid(f"{path}: {one_sentence(error)}") from None
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an error of the disk into EnvironmentFailed, which names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentFailed(f"cannot write {path}: {error.strerror}") from None

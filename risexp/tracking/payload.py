@@ -1,16 +1,22 @@
-"""What is said of a run besides its numbers: tags, params, data and a note, as plain words."""
+"""The content of a run in MLflow besides its metrics: tags, params, data, notes and files."""
 
+import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
+
+from ruamel.yaml import YAML
 
 from risexp import __version__
 from risexp.config.layers import load_config, preset_names
 from risexp.config.run import RunConfig
 from risexp.core.redaction import redacted
-from risexp.runs.journal_format import Row
-from risexp.runs.labels import Labels
+from risexp.runs.journal import Note, Row
 from risexp.runs.source import Source
+from risexp.runs.spec import Labels
+from risexp.tracking.confusion_image import BY_SNR, draw_confusion, image_files, side_by_side
 from risexp.tracking.upload_state import INTERRUPTED, RecordedOutcome, UploadState
 
 STATUS: Final[Mapping[str, str]] = {
@@ -21,7 +27,7 @@ STATUS: Final[Mapping[str, str]] = {
     "released": "RUNNING",
     "interrupted": "RUNNING",
 }
-"""MLflow's word for each status of an outcome; a run that goes on is running."""
+"""MLflow's status for each status of an outcome; a run that can go on is running."""
 
 EXPERIMENT_TAGS: Final[Mapping[str, str]] = {
     "mlflow.experimentKind": "custom_model_development",
@@ -36,12 +42,19 @@ EXPERIMENT_TAGS: Final[Mapping[str, str]] = {
     ),
 }
 _LONGEST: Final = 500
-"""Characters of a tag or param that came from a message or a list."""
+"""Characters of a tag or param."""
+_COMPARED: Final[Mapping[str, tuple[str | None, ...]]] = {
+    "K accuracy": ("val/k_acc", "val/k_majority", "val/k_nomp", "val/k_reference"),
+    "success": ("val/success_rate", None, "val/success_nomp", "val/success_reference"),
+}
+"""Rows of a note's table: keys for network, chance, NOMP and reference; None is zero."""
+
+Files = Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The scenes a run is trained or judged on, by the law they are drawn from."""
+    """Training or validation scenes, described by the law they are drawn from."""
 
     name: str
     context: str
@@ -50,77 +63,76 @@ class Dataset:
     profile: Mapping[str, Any]
 
 
-def uid_of(spool: UploadState, began_ms: int) -> str:
-    """What tells a run from all others, in whatever home: its name and its first moment."""
-    return f"{spool.run}@{began_ms}"
+def uid_of(upload: UploadState, began_ms: int) -> str:
+    """Identity of a run in any home: its name and the time of its first line."""
+    return f"{upload.run}@{began_ms}"
 
 
-def first_tags(spool: UploadState, uid: str, labels: Labels) -> dict[str, str]:
-    """The tags that a run is created with: those it is found by, and its place among others."""
+def first_tags(upload: UploadState, uid: str, labels: Labels) -> dict[str, str]:
+    """The tags with which a run is created: its identity, study and trial."""
     kind = "train" if labels.trial is None else "trial"
-    found = {"risexp.run": spool.run, "risexp.uid": uid, "risexp.kind": kind}
+    tags = {"risexp.run": upload.run, "risexp.uid": uid, "risexp.kind": kind}
     if labels.study is not None:
-        found["risexp.study"] = labels.study
+        tags["risexp.study"] = labels.study
     if labels.trial is not None:
-        found["risexp.trial"] = str(labels.trial)
-    return found
+        tags["risexp.trial"] = str(labels.trial)
+    return tags
 
 
-def described_tags(spool: UploadState, labels: Labels) -> dict[str, str]:
-    """Tags that say what is computed."""
-    config = spool.config()
-    found = {
+def described_tags(upload: UploadState, labels: Labels) -> dict[str, str]:
+    """The tags that describe the computation."""
+    tags = {
         "risexp.version": __version__,
-        "risexp.config_sha": spool.config_sha,
-        "risexp.data_digest": data_digest(config),
+        "risexp.config_sha": upload.config_sha,
+        "risexp.data_digest": data_digest(upload.config()),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": "risexp train" if labels.trial is None else "risexp hpo",
-        "mlflow.note.content": note_of(spool, labels),
-        # Without it the page of a run shows no pictures by epoch.
+        "mlflow.note.content": note_of(upload, labels),
+        # Without it the page of a run shows no images by epoch.
         "mlflow.loggedImages": "True",
     }
     if labels.preset is not None:
-        found["risexp.preset"] = labels.preset
-    return found | {name: _short(value) for name, value in labels.tags.items()}
+        tags["risexp.preset"] = labels.preset
+    return tags | {name: _short(value) for name, value in labels.tags.items()}
 
 
 def attempt_tags(attempt: int, sources: Sequence[Source]) -> dict[str, str]:
-    """Tags of an attempt that begins."""
-    found = {"risexp.state": "running", "risexp.attempt": str(attempt)}
+    """The tags of an attempt that starts."""
+    tags = {"risexp.state": "running", "risexp.attempt": str(attempt)}
     if attempt > 1:
-        found["risexp.reason"] = "resumed"
+        tags["risexp.reason"] = "resumed"
     if sources and sources[-1].commit is not None:
         commit = sources[-1].commit
-        found |= {"risexp.git_commit": commit, "mlflow.source.git.commit": commit}
-        found["risexp.git_dirty"] = "true" if sources[-1].dirty else "false"
-    return found
+        tags |= {"risexp.git_commit": commit, "mlflow.source.git.commit": commit}
+        tags["risexp.git_dirty"] = "true" if sources[-1].dirty else "false"
+    return tags
 
 
-def ending_tags(ending: RecordedOutcome | None) -> dict[str, str]:
-    """Tags of how a run ended; None: without a word."""
-    if ending is None:
+def ending_tags(outcome: RecordedOutcome | None) -> dict[str, str]:
+    """The tags of a run that ended; None: it ended without an outcome."""
+    if outcome is None:
         return {"risexp.state": INTERRUPTED, "risexp.reason": INTERRUPTED}
-    return {"risexp.state": ending.status, "risexp.reason": _short(ending.reason)}
+    return {"risexp.state": outcome.status, "risexp.reason": _short(outcome.reason)}
 
 
 def params_of(config: RunConfig, labels: Labels) -> dict[str, str]:
-    """The values that were searched; without a search, those unlike the preset's or defaults."""
+    """The searched values; without a search, the values that differ from preset or defaults."""
     if labels.searched:
-        found = {name: _short(value) for name, value in labels.searched.items()}
-        return found | ({} if labels.trial is None else {"trial": str(labels.trial)})
+        params = {name: _short(value) for name, value in labels.searched.items()}
+        return params | ({} if labels.trial is None else {"trial": str(labels.trial)})
     known = labels.preset in preset_names()
     base = load_config(preset=labels.preset).config if known else RunConfig()
-    usual, found = base.canonical().flat(), config.canonical().flat()
-    return {name: _short(value) for name, value in found.items() if value != usual[name]}
+    usual, own = base.canonical().flat(), config.canonical().flat()
+    return {name: _short(value) for name, value in own.items() if value != usual[name]}
 
 
 def data_digest(config: RunConfig) -> str:
-    """The hash of all that scenes are drawn from: physics, and the law and seed of the data."""
+    """Hash of the sections that decide the scenes: physics and data."""
     return config.sha("physics", "data")
 
 
 def datasets_of(config: RunConfig) -> tuple[Dataset, ...]:
-    """Training scenes and validation scenes: streams of one law that share none."""
+    """Training and validation scenes: disjoint streams of one law."""
     digest = data_digest(config)[:32]
     source = {"generator": "risexp", "seed": config.data.seed}
     sizes = {
@@ -128,47 +140,39 @@ def datasets_of(config: RunConfig) -> tuple[Dataset, ...]:
         "validation": {"scenes": config.validation.scenes},
     }
     return tuple(
-        Dataset(f"{context} scenes", context, digest, {**source, "split": context}, sizes[context])
-        for context in sizes
+        Dataset(f"{context} scenes", context, digest, {**source, "split": context}, size)
+        for context, size in sizes.items()
     )
 
 
-def note_of(spool: UploadState, labels: Labels) -> str:
-    """What a person reads on the run's page before it has ended."""
+def note_of(upload: UploadState, labels: Labels) -> str:
+    """The note on a run's page before the run has ended."""
     base = labels.preset or "the defaults"
     lines = [
         *([labels.note, ""] if labels.note else []),
-        f"Run `{spool.run}`, configured from {base}; params are what differs."
+        f"Run `{upload.run}`, configured from {base}; params are what differs."
         if not labels.searched
         else f"Trial {labels.trial} of study `{labels.study}`; params are what was searched.",
         "",
-        "- `risexp train --resume " + spool.run + "` goes on with it where it can go on;",
-        "- `risexp eval " + spool.run + " --against nomp` puts it beside other methods;",
-        f"- its folder is `mlruns/runs/{spool.run}` under the home it was started in.",
+        "- `risexp train --resume " + upload.run + "` goes on with it where it can go on;",
+        "- `risexp eval " + upload.run + " --against nomp` puts it beside other methods;",
+        f"- its folder is `mlruns/runs/{upload.run}` under the home it was started in.",
     ]
     return "\n".join(lines)
 
 
 def final_note(
-    spool: UploadState, labels: Labels, ending: RecordedOutcome, best: Row | None
+    upload: UploadState, labels: Labels, outcome: RecordedOutcome, best: Row | None
 ) -> str:
-    """The note, with how it ended and what its best epoch is worth."""
-    told = [note_of(spool, labels), "", redacted(ending.sentence)]
+    """The note of a run that has ended: also the outcome, and the best epoch beside references."""
+    lines = [note_of(upload, labels), "", redacted(outcome.sentence)]
     if best is not None:
-        told += ["", f"Best epoch {best.step}:", "", *_beside(best.values)]
-    return "\n".join(told)
-
-
-def _beside(values: Mapping[str, float]) -> list[str]:
-    rows = {
-        "K accuracy": ("val/k_acc", "val/k_majority", "val/k_nomp", "val/k_reference"),
-        "success": ("val/success_rate", None, "val/success_nomp", "val/success_reference"),
-    }
-    lines = ["| | network | chance | NOMP | reference |", "|---|---|---|---|---|"]
-    for name, keys in rows.items():
-        cells = [_cell(values, key) for key in keys]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return lines
+        lines += ["", f"Best epoch {best.step}:", ""]
+        lines += ["| | network | chance | NOMP | reference |", "|---|---|---|---|---|"]
+        for name, keys in _COMPARED.items():
+            cells = [_cell(best.values, key) for key in keys]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _cell(values: Mapping[str, float], key: str | None) -> str:
@@ -180,3 +184,57 @@ def _cell(values: Mapping[str, float], key: str | None) -> str:
 def _short(value: object) -> str:
     text = redacted(str(value))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def spec_files(folder: Path) -> Files:
+    """The plans, and the configuration as JSON and YAML."""
+    config = (folder / "config.json").read_bytes()
+    stream = io.StringIO()
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.dump(json.loads(config)["given"], stream)
+    return {
+        "config.json": config,
+        "config.yaml": stream.getvalue().encode(),
+        "plans.json": (folder / "plans.json").read_bytes(),
+    }
+
+
+def attempt_files(folder: Path) -> Files:
+    """Environments and source code of the attempts."""
+    paths = [folder / name for name in ("environment.json", "source.json")]
+    paths += sorted(folder.glob("source-*.diff"))
+    return {path.name: path.read_bytes() for path in paths if path.exists()}
+
+
+def confusion_files(note: Note, uid: str, *, drawn: bool) -> Files:
+    """The confusion of source counts of an epoch: a table, and an image if `drawn`."""
+    document = {"epoch": note.step, **note.details}
+    files = {f"confusion/epoch-{note.step:06d}.json": json.dumps(document).encode()}
+    if drawn:
+        image = draw_confusion(note.details["matrix"], note.details["none"], f"epoch {note.step}")
+        files |= image_files(image, uid, note.step)
+    return files
+
+
+def best_confusion_files(note: Note, uid: str) -> Files:
+    """The confusion of the best epoch, with an image of its tables by SNR."""
+    images = [
+        draw_confusion(table["matrix"], table["none"], f"epoch {note.step}, {name} dB")
+        for name, table in note.details.get("by_snr", {}).items()
+    ]
+    files = dict(confusion_files(note, uid, drawn=True))
+    if images:
+        files |= image_files(side_by_side(images), uid, note.step, BY_SNR)
+    return files
+
+
+def calibration_files(note: Note) -> Files:
+    """The calibration of the best epoch."""
+    document = {"epoch": note.step, **note.details}
+    return {"calibration.json": json.dumps(document, indent=1).encode()}
+
+
+def outcome_files(outcome: RecordedOutcome) -> Files:
+    """The outcome, with the traceback of an error."""
+    return {"outcome.json": redacted(outcome.model_dump_json(indent=1)).encode()}

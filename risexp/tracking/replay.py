@@ -1,7 +1,4 @@
-"""What a record says of a run: enough to train it again, and to say whether that gave the same.
-
-The record is the run's folder, or what a store was sent of it.
-"""
+"""Reads the record of a run, from its folder or from a store, to train it again and compare."""
 
 import json
 import re
@@ -13,47 +10,46 @@ from typing import TYPE_CHECKING, Any, Final
 from risexp.config.run import RunConfig
 from risexp.errors import DataInvalid, InvalidInput
 from risexp.runs.folder import RunFolder, is_name
-from risexp.runs.journal_format import read_journal
-from risexp.runs.labels import EXPERIMENT, read_labels
+from risexp.runs.journal import read_journal
 from risexp.runs.metrics import KEYS
 from risexp.runs.source import Source, sources
-from risexp.runs.spec import RunSpec
+from risexp.runs.spec import EXPERIMENT, RunSpec, read_labels
 
 if TYPE_CHECKING:
     from risexp.tracking.client import FoundRun, TrackingClient
 
 Values = Mapping[tuple[str, int], float]
-"""Numbers by key and epoch."""
+"""Values by key and epoch."""
 
 _DERIVED: Final = "best/"
-"""Keys that repeat what other keys say."""
+"""Keys that repeat the values of other keys."""
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
 class ReplayedRun:
-    """One run as it is on record."""
+    """The record of one run."""
 
     run: str
     place: str
-    """Where the record is, for people."""
+    """Where the record is, for messages."""
     config: RunConfig
     environment: Mapping[str, Any]
-    """What its first attempt was computed with."""
+    """Versions, threads and device of the first attempt."""
     source: Source | None
-    """The code of its first attempt, where it is known."""
+    """The code of the first attempt, if it is known."""
     preset: str | None
     values: Values
-    """All that is the same whenever the same run is computed again; times are not."""
+    """All values that are the same if the run is computed again; times are not."""
 
     @property
     def epochs(self) -> int:
-        """The last epoch on record."""
+        """The last recorded epoch."""
         return max((step for _, step in self.values), default=0)
 
 
-def repeated(values: Mapping[tuple[str, int], float]) -> Values:
-    """Of a record's numbers those that repeat."""
+def repeated(values: Values) -> Values:
+    """The values that are the same if a run is computed again."""
     return {
         (key, step): value
         for (key, step), value in values.items()
@@ -61,69 +57,69 @@ def repeated(values: Mapping[tuple[str, int], float]) -> Values:
     }
 
 
-def recall_folder(folder: RunFolder) -> ReplayedRun:
-    """What the folder of a run says.
+def read_folder(folder: RunFolder) -> ReplayedRun:
+    """The record in a run's folder.
 
     Raises:
-        DataInvalid: It was edited, or the run never began.
+        DataInvalid: A document was edited, or the run never began.
     """
     environments = folder.environments()
     if not environments:
         raise DataInvalid(f"run {folder.run_id} never began: there is nothing to train again")
-    known, labels = sources(folder.path), read_labels(folder.path)
+    codes, labels = sources(folder.path), read_labels(folder.path)
     return ReplayedRun(
         run=folder.run_id,
         place=str(folder.path),
         config=folder.config(),
         environment=environments[0],
-        source=known[0] if known else None,
+        source=codes[0] if codes else None,
         preset=None if labels is None else labels.preset,
         values=journal_values(folder),
     )
 
 
 def journal_values(folder: RunFolder) -> Values:
-    """The numbers of a run's journal that repeat, those that are not finite as well."""
+    """The values of a run's journal that are repeatable, including those that are not finite."""
     if not folder.journal.exists():
         return {}
-    found: dict[tuple[str, int], float] = {}
+    values: dict[tuple[str, int], float] = {}
     for row in read_journal(folder.journal).rows:
         words = {key: float(word) for key, word in row.nonfinite.items()}
         for key, value in {**row.values, **words}.items():
-            found.setdefault((key, row.step), value)
-    return repeated(found)
+            values.setdefault((key, row.step), value)
+    return repeated(values)
 
 
-def recall_store(runs: "TrackingClient", name: str, place: str) -> ReplayedRun:
-    """What a store says of a run.
+def read_store(runs: "TrackingClient", name: str, place: str) -> ReplayedRun:
+    """The record of a run in a store.
 
     Args:
-        runs: Of the store, from within `in_environment`.
-        name: Of the run; or the store's own id of it.
-        place: The store, for people.
+        runs: Client of the store, within `in_environment`.
+        name: Name of the run, or MLflow's id.
+        place: The store, for messages.
 
     Raises:
-        InvalidInput: There is no such run, or there are several of that name.
-        DataInvalid: Its artifacts are not those of a run.
+        InvalidInput: There is no such run, or there are several of this name.
+        DataInvalid: An artifact is not what a run writes.
     """
-    found = _found(runs, name, place)
-    where = f"run {found.run_id} of {place}"
-    environment, *_ = _attempts(runs, found.run_id, "environment.json", where)
-    source, *_ = _attempts(runs, found.run_id, "source.json", where)
-    told, config_of = _document(runs, found.run_id, "config.json", where), f"config.json of {where}"
-    points = (point for key in found.keys for point in runs.history(found.run_id, key))
+    run = _find(runs, name, place)
+    where = f"run {run.run_id} of {place}"
+    config_name = f"config.json of {where}"
+    config = RunSpec.from_json(_document(runs, run, "config.json", where), config_name)
+    source = _first_attempt(runs, run, "source.json", where)
+    points = (point for key in run.keys for point in runs.history(run.run_id, key))
     return ReplayedRun(
-        run=found.tags.get("risexp.run", found.run_id),
+        run=run.tags.get("risexp.run", run.run_id),
         place=where,
-        config=RunSpec.from_json(told, config_of).config(config_of),
-        environment=environment,
+        config=config.config(config_name),
+        environment=_first_attempt(runs, run, "environment.json", where),
         source=Source.from_json(source, Path("source.json")),
-        preset=found.tags.get("risexp.preset"),
-        values=repeated({(each.key, each.step): each.value for each in points}),
+        preset=run.tags.get("risexp.preset"),
+        values=repeated({(point.key, point.step): point.value for point in points}),
     )
 
 
-def _found(runs: "TrackingClient", name: str, place: str) -> "FoundRun":
+def _find(runs: "TrackingClient", name: str, place: str) -> "FoundRun":
     if not is_name(name):
         raise InvalidInput(f"{name!r} is no name of a run: use letters, digits, and . _ -")
     by_id = _ID.fullmatch(name) is not None
@@ -134,21 +130,21 @@ def _found(runs: "TrackingClient", name: str, place: str) -> "FoundRun":
     if len(found) > 1:
         raise InvalidInput(
             f"{place} has {len(found)} runs {name!r}, of several homes: name one by its id, "
-            f"{' or '.join(each.run_id for each in found)}"
+            f"{' or '.join(run.run_id for run in found)}"
         )
     return found[0]
 
 
-def _document(runs: "TrackingClient", run_id: str, name: str, where: str) -> Any:  # noqa: ANN401 - JSON
+def _document(runs: "TrackingClient", run: "FoundRun", name: str, where: str) -> Any:  # noqa: ANN401 - JSON
     try:
-        return json.loads(runs.file(run_id, name))
+        return json.loads(runs.file(run.run_id, name))
     except ValueError:
         raise DataInvalid(f"{name} of {where} is no JSON") from None
 
 
-def _attempts(runs: "TrackingClient", run_id: str, name: str, where: str) -> list[Any]:
-    """A document that has a part for each attempt."""
-    document = _document(runs, run_id, name, where)
+def _first_attempt(runs: "TrackingClient", run: "FoundRun", name: str, where: str) -> Any:  # noqa: ANN401 - JSON
+    """The first entry of a document that has one entry per attempt."""
+    document = _document(runs, run, name, where)
     if not isinstance(document, list) or not document:
         raise DataInvalid(f"{name} of {where} does not hold what a run writes there")
-    return document
+    return document[0]

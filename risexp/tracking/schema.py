@@ -1,4 +1,4 @@
-"""The tables of a store, made once and as a whole, whoever else is about to make them."""
+"""Creates the tables of a store, once and completely, even if several processes try at once."""
 
 import os
 import sqlite3
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient
 
 Tables = Literal["missing", "other", "current"]
-"""Of a store: none, those of another version of MLflow, or those it needs."""
+"""Tables of a store: none, those of another version of MLflow, or current ones."""
 
-_PATIENCE_S: Final = 300.0
-"""How long another process may take to make the tables."""
+_LOCK_WAIT_S: Final = 300.0
+"""Longest time that another process may take to create the tables."""
 _ANSWER_S: Final = 5
-"""How long a database is waited for that is only asked whether it is there."""
+"""Timeout for a database whose tables are only looked at."""
 _LOCK: Final = 0x7269736578700001
 """Key of PostgreSQL's advisory lock: `risexp`, and a number."""
 
 
 def opened(store: TrackingStore) -> "TrackingClient":
-    """The runs of a store that has its tables, from within `in_environment`.
+    """A client of a store whose tables are created if missing; to be used in `in_environment`.
 
     MLflow is imported here and not before: it takes seconds.
     """
@@ -39,13 +39,13 @@ def opened(store: TrackingStore) -> "TrackingClient":
 
 
 def prepare(store: TrackingStore) -> bool:
-    """See to it that a store has its tables.
+    """Create the tables of a store if they are missing; a server creates its own.
 
     Returns:
-        Whether they were made by this call; a server makes its own.
+        True if this call created them.
 
     Raises:
-        EnvironmentFailed: The disk is full or forbidden, or another process makes them for ever.
+        EnvironmentFailed: The disk is full or not writable, or another process does not finish.
     """
     if store.database is not None:
         return _prepare_file(store.database)
@@ -55,10 +55,9 @@ def prepare(store: TrackingStore) -> bool:
 
 
 def tables_of(store: TrackingStore) -> Tables:
-    """What tables a store has, from within `in_environment`: a server sees to its own.
+    """Look at the tables of a store, within `in_environment`, and write nothing.
 
-    Nothing is written, and a database that is away is waited for only briefly. MLflow itself would
-    bring the tables of another version to its own.
+    A server's tables are always current. MLflow itself would migrate tables of another version.
     """
     if store.artifacts is None:
         return "current"
@@ -73,28 +72,28 @@ def tables_of(store: TrackingStore) -> Tables:
         with engine.connect() as connection:
             if not inspect(connection).has_table("experiments"):
                 return "missing"
-            found = MigrationContext.configure(connection).get_current_heads()
+            heads = MigrationContext.configure(connection).get_current_heads()
     finally:
         engine.dispose()
-    return "current" if found == _heads() else "other"
+    return "current" if heads == _heads() else "other"
 
 
 @cache
 def _heads() -> tuple[str, ...]:
-    """The revision of tables that the MLflow which is installed knows."""
+    """The revision of the tables of the installed MLflow."""
     from alembic.script import ScriptDirectory
 
     return tuple(ScriptDirectory(str(files("mlflow") / "store" / "db_migrations")).get_heads())
 
 
 def _prepare_file(path: Path) -> bool:
-    """A file is there with all its tables or not at all: a crash leaves none half-made."""
+    """Create a file with all its tables, or none: a crash leaves no half of it."""
     if path.exists():
         return False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(f".{path.name}.lock")
-        with file_lock(lock, _busy(lock), _PATIENCE_S):
+        with file_lock(lock, _busy(lock), _LOCK_WAIT_S):
             if path.exists():
                 return False
             partial = path.with_name(path.name + PARTIAL)
@@ -113,7 +112,7 @@ def _prepare_file(path: Path) -> bool:
 
 
 def write_ahead(path: Path) -> None:
-    """Let readers and a writer go on at once, from here on and for every process."""
+    """Use write-ahead logging, so that readers and a writer do not block each other."""
     with closing(sqlite3.connect(path, timeout=20.0)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
@@ -121,14 +120,14 @@ def write_ahead(path: Path) -> None:
 
 
 def _prepare_database(store: TrackingStore) -> bool:
-    """A database's own lock keeps machines apart that share no disk."""
+    """Create tables under a lock of the database, since machines may share no disk."""
     from sqlalchemy import create_engine, inspect
 
     engine = create_engine(store.uri)
     busy = _busy(store.name)
     try:
         locks = engine.dialect.name == "postgresql"
-        with server_lock(engine, _LOCK, busy, _PATIENCE_S) if locks else nullcontext():
+        with server_lock(engine, _LOCK, busy, _LOCK_WAIT_S) if locks else nullcontext():
             new = not inspect(engine).has_table("experiments")
             artifacts = "" if store.artifacts is None else store.artifacts.as_uri()
             _make_tables(store.uri, artifacts)
@@ -147,6 +146,6 @@ def _make_tables(uri: str, artifacts: str) -> None:
 
 def _busy(place: object) -> str:
     return (
-        f"another process has been making the store for {_PATIENCE_S / 60:.0f} minutes: end it "
+        f"another process has been making the store for {_LOCK_WAIT_S / 60:.0f} minutes: end it "
         f"and try again ({place})"
     )

@@ -1,15 +1,15 @@
-"""Which keys of a journal are sent on: few enough for a page of charts, the rest stays there."""
+"""The metrics that are sent to MLflow: few enough for a page of charts; the journal has all."""
 
 import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from risexp.runs.journal_format import Row
+from risexp.runs.journal import Row
 from risexp.runs.metrics import GUARDS, SYSTEM, Measure
 from risexp.training.plan import Plan
 
 LIMIT: Final = 50
-"""Keys of a run; a page of charts with more is slow, and nobody reads it."""
+"""Most keys of a run: a page with more charts is slow and hard to read."""
 
 _FIRST: Final = (
     "best/k_loc",
@@ -40,15 +40,15 @@ _FIRST: Final = (
     "guard/refused",
     "guard/chance",
 )
-"""Those of every run, the most wanted first; terms, guards and the machine follow."""
+"""Keys of every run, the most important first; loss terms, guards and the machine follow."""
 
 DERIVED: Final[Mapping[str, Measure]] = {
     "best/epoch": Measure("", "none", "The best epoch so far."),
     "val/k_acc_ratio": Measure("", "max", "val/k_acc over val/k_reference."),
     "val/success_ratio": Measure("", "max", "val/success_rate over val/success_reference."),
-    "guard/nonfinite": Measure("values", "min", "Values of the epoch that are no finite number."),
+    "guard/nonfinite": Measure("values", "min", "Values of the epoch that are not finite."),
 }
-"""Keys that no journal holds: they follow from those that it does."""
+"""Keys that are derived from those of the journal."""
 
 _RATIOS: Final = {
     "val/k_acc_ratio": ("val/k_acc", "val/k_reference"),
@@ -57,9 +57,9 @@ _RATIOS: Final = {
 
 
 def selected_keys(plans: Iterable[Plan]) -> frozenset[str]:
-    """The keys that are sent of a run, known before its first epoch."""
+    """The keys of a run that are sent; they are known before its first epoch."""
     terms = dict.fromkeys(name for plan in plans for name in plan.active)
-    wanted = dict.fromkeys(
+    ordered = dict.fromkeys(
         [
             *_FIRST,
             *(f"sys/{name}" for name in SYSTEM),
@@ -68,22 +68,22 @@ def selected_keys(plans: Iterable[Plan]) -> frozenset[str]:
             *(f"guard/{name}" for name in GUARDS),
         ]
     )
-    return frozenset([*wanted][:LIMIT])
+    return frozenset([*ordered][:LIMIT])
 
 
 def sent_values(row: Row, keys: frozenset[str]) -> dict[str, float]:
-    """What is sent of a row: its own values as they are, and what follows from them."""
+    """The values of a row that are sent, with those derived from them."""
     values = {**row.values, **_derived(row)}
     return {key: value for key, value in values.items() if key in keys}
 
 
 def _derived(row: Row) -> dict[str, float]:
-    found: dict[str, float] = {}
+    derived: dict[str, float] = {}
     for key, (score, reference) in _RATIOS.items():
         if score in row.values and row.values.get(reference, 0.0) > 0.0:
-            found[key] = row.values[score] / row.values[reference]
+            derived[key] = row.values[score] / row.values[reference]
     if "best/k_loc" in row.values:
-        found["best/epoch"] = float(row.step)
+        derived["best/epoch"] = float(row.step)
     if row.nonfinite:
-        found["guard/nonfinite"] = float(len(row.nonfinite))
-    return {key: value for key, value in found.items() if math.isfinite(value)}
+        derived["guard/nonfinite"] = float(len(row.nonfinite))
+    return {key: value for key, value in derived.items() if math.isfinite(value)}

@@ -1,26 +1,38 @@
-"""Where runs are recorded besides their folders: the embedded store, or a tracking server."""
+"""Where runs are recorded besides their folders: the embedded store, or a tracking server.
+
+Also `attempt`, which calls a store and turns any error into a `Failure` that can be retried.
+"""
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from risexp.core.home import home
-from risexp.core.redaction import redacted_address
-from risexp.errors import InvalidInput
-from risexp.runs.labels import EMBEDDED
+from risexp.core.redaction import redacted, redacted_address, secrets_of
+from risexp.errors import InvalidInput, RisexpError
+from risexp.runs.spec import EMBEDDED
 
 OFF: Final = "off"
 VARIABLE: Final = "RISEXP_TRACKING_URI"
-"""Names the store where no option does."""
+"""Environment variable that names the store if no option does."""
 _POSTGRES: Final = "postgresql+psycopg"
 _EXPECTED: Final = (
     f"give the address of a tracking server (http://host:5000), of a database "
     f"(postgresql://user@host/name), or {OFF}"
 )
+_LONGEST: Final = 400
+"""Characters of a failure's sentence; some servers answer with a whole page."""
+_SILENCE: Final = re.compile(
+    r"connection refused|connection reset|timed out|name or service not known|no route to host|"
+    r"temporary failure in name resolution|network is unreachable|remote end closed connection",
+    re.IGNORECASE,
+)
+"""Words by which a long message says that the server does not answer."""
 
 SETTINGS: Final[Mapping[str, str]] = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -34,40 +46,40 @@ SETTINGS: Final[Mapping[str, str]] = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
-"""The environment that MLflow is used in."""
+"""Environment variables under which MLflow is used."""
 
 
 @dataclass(frozen=True)
 class TrackingStore:
-    """One place where MLflow keeps runs."""
+    """A store of MLflow: a server, a database, or the file in the home."""
 
     name: str
-    """`embedded`, or its address without secrets: what is recorded and shown."""
+    """`embedded`, or the address without secrets: recorded and shown."""
     uri: str = field(repr=False)
-    """What MLflow is given; it may hold a password."""
+    """Address for MLflow; it may hold a password."""
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Variables of the environment that MLflow reads the rest from."""
+    """Environment variables from which MLflow reads user and password."""
     database: Path | None = None
-    """Its file, where it is one."""
+    """The SQLite file, if the store is one."""
     artifacts: Path | None = None
-    """Where artifacts lie; None where the server decides."""
+    """Folder of the artifacts; None if a server decides."""
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the environment of a process that talks to it has to hold."""
+        """Environment variables of a process that uses the store."""
         return {**SETTINGS, **self.credentials}
 
 
 def embedded() -> TrackingStore:
-    """The store under the home: one file, no server."""
+    """The store in the home: one file, no server."""
     return _in_file(home().absolute() / "mlruns" / "mlflow.db", EMBEDDED)
 
 
 def store_named(text: str) -> TrackingStore:
-    """The store of an address.
+    """The store with an address.
 
     Raises:
-        InvalidInput: It is none that could hold runs.
+        InvalidInput: No store can have such an address.
     """
     if text == EMBEDDED:
         return embedded()
@@ -79,10 +91,10 @@ def store_named(text: str) -> TrackingStore:
     if parts.scheme == "sqlite" and parts.path.startswith("//"):
         return _in_file(Path(parts.path[1:]), redacted_address(text))
     if parts.scheme in ("http", "https") and parts.hostname:
-        return _served(text)
+        return _server(text)
     if parts.scheme in ("postgres", "postgresql", _POSTGRES) and len(parts.path) > 1:
         uri = f"{_POSTGRES}{text.removeprefix(parts.scheme)}"
-        # Artifacts of a database without a server in front of it lie where the runs do.
+        # Without a server in front of the database, artifacts are kept beside the runs.
         artifacts = home().absolute() / "mlruns" / "artifacts"
         return TrackingStore(redacted_address(uri), uri, artifacts=artifacts)
     raise InvalidInput(f"{redacted_address(text)!r} is no tracking store: {_EXPECTED}")
@@ -91,48 +103,48 @@ def store_named(text: str) -> TrackingStore:
 def chosen_store(
     option: str | None, environment: Mapping[str, str] | None = None
 ) -> TrackingStore | None:
-    """The store of a new run: the option's, else the environment's, else the embedded one.
+    """The store of a new run: from the option, else the environment, else the embedded one.
 
     Returns:
-        None where tracking is off.
+        None if tracking is off.
     """
-    told = os.environ if environment is None else environment
-    text = option or told.get(VARIABLE) or EMBEDDED
+    variables = os.environ if environment is None else environment
+    text = option or variables.get(VARIABLE) or EMBEDDED
     return None if text == OFF else store_named(text)
 
 
 def store_again(
     run: str, name: str, option: str | None, environment: Mapping[str, str] | None = None
 ) -> TrackingStore:
-    """The store that a run is in, with the secrets that its folder does not hold.
+    """The store in which a run is recorded already, with the secrets its folder does not hold.
 
     Args:
-        run: The run's name.
-        name: As the run's folder has it.
-        option: An address for it, if one was given.
-        environment: Whose address is taken where it is that of the same store.
+        run: Name of the run.
+        name: Name of the store, from the run's folder.
+        option: Address from the command line; it must name the same store.
+        environment: Its address is used if it names the same store.
 
     Raises:
         InvalidInput: The option names another store.
     """
-    told = os.environ if environment is None else environment
+    variables = os.environ if environment is None else environment
     if option is not None:
-        given = store_named(option)
-        if given.name != name:
+        chosen = store_named(option)
+        if chosen.name != name:
             raise InvalidInput(
-                f"run {run} is recorded in {name} and cannot move to {given.name}: leave out the "
+                f"run {run} is recorded in {name} and cannot move to {chosen.name}: leave out the "
                 "store, or name that one"
             )
-        return given
-    text = told.get(VARIABLE)
-    if text and text != OFF and (known := store_named(text)).name == name:
-        return known
+        return chosen
+    text = variables.get(VARIABLE)
+    if text and text != OFF and (usual := store_named(text)).name == name:
+        return usual
     return store_named(name)
 
 
 @contextmanager
 def in_environment(store: TrackingStore) -> Iterator[None]:
-    """Let this process talk to a store, and no other store receive what is for this one."""
+    """Set the environment variables of a store, and restore the old ones afterwards."""
     before = {name: os.environ.get(name) for name in store.environment}
     os.environ.update(store.environment)
     try:
@@ -145,8 +157,8 @@ def in_environment(store: TrackingStore) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _served(text: str) -> TrackingStore:
-    """MLflow puts addresses into messages: a password goes another way."""
+def _server(text: str) -> TrackingStore:
+    """MLflow puts addresses into messages, so user and password go into the environment."""
     parts = urlsplit(text)
     credentials = {
         variable: unquote(value)
@@ -156,8 +168,8 @@ def _served(text: str) -> TrackingStore:
         )
         if value
     }
-    place = parts.netloc.rsplit("@", 1)[-1]
-    bare = urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
+    host = parts.netloc.rsplit("@", 1)[-1]
+    bare = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
     return TrackingStore(bare, bare, credentials)
 
 
@@ -165,3 +177,34 @@ def _in_file(path: Path, name: str) -> TrackingStore:
     return TrackingStore(
         name, f"sqlite:///{path}", database=path, artifacts=path.parent / "artifacts"
     )
+
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A call to a store that failed this time."""
+
+    sentence: str
+    """The message without secrets, in one line."""
+    error: Exception
+
+
+def attempt(action: Callable[[], Result]) -> Result | Failure:
+    """Call a store: its result, or a failure."""
+    try:
+        return action()
+    except Exception as error:  # noqa: BLE001 - the one place: what failed is kept, and sent later
+        return Failure(_sentence(error), error)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, RisexpError):
+        return str(error)
+    if silence := _SILENCE.search(str(error)):
+        return f"the store does not answer ({silence[0].lower()})"
+    message = " ".join(redacted(str(error), secrets_of(os.environ)).split())
+    if len(message) > _LONGEST:
+        message = f"{message[: _LONGEST - 3]}..."
+    return f"{type(error).__name__}: {message}"

@@ -1,105 +1,172 @@
-"""The run of a study, of which its trials' runs are children: made once, by whoever is first."""
+"""The run of a study in MLflow, the parent of its trials' runs: written once, and read back.
+
+Runs are found by their study's name, then told from those of another study of that name by its
+uid: two homes may share one server.
+"""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from risexp.core.locks import file_lock
-from risexp.runs.labels import EXPERIMENT, Parent
-from risexp.tracking.attempt import Failure, attempt
+from risexp.runs.spec import EXPERIMENT, Parent
 from risexp.tracking.schema import opened
-from risexp.tracking.stores import TrackingStore, in_environment
+from risexp.tracking.stores import Failure, TrackingStore, attempt, in_environment
 
 if TYPE_CHECKING:
-    from risexp.tracking.client import TrackingClient
+    from risexp.tracking.client import MetricPoint, TrackingClient
 
-_PATIENCE_S: Final = 60.0
+_LOCK_WAIT_S: Final = 60.0
+_PARENT_TAG: Final = "mlflow.parentRunId"
+_REPORT_EVERY: Final = 25
+"""Runs that are read between two progress messages."""
 
 ParentStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 
 @dataclass(frozen=True)
-class Saying:
-    """What is to be said of a parent; it may be said again, and changes nothing then."""
+class StudyRunUpdate:
+    """New state of the run of a study; applying it twice changes nothing."""
 
     status: ParentStatus = "RUNNING"
     time_ms: int = 0
-    """When it ended, where it has."""
+    """When the study ended, if it has."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """By their whole names; a later value replaces an earlier one."""
+    """By their full names; a later value replaces an earlier one."""
     params: Mapping[str, str] = field(default_factory=dict)
-    """What never changes: MLflow refuses another value."""
+    """Values that never change: MLflow refuses another one."""
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """Artifacts, by their names there."""
+    """Artifacts by name."""
 
 
-def say_of_parent(
-    store: TrackingStore, place: Path, parent: Parent, saying: Saying, experiment: str = EXPERIMENT
+def update_study_run(
+    store: TrackingStore, runs_folder: Path, parent: Parent, update: StudyRunUpdate
 ) -> str | Failure:
-    """Bring a parent up to date, which is made where there is none.
+    """Open the store and apply an update: MLflow's id of the run, or a failure to be retried."""
 
-    Args:
-        store: Where its trials are recorded too.
-        place: The folder of all runs, which everybody who could make it shares.
-        parent: Who it is.
-        saying: What is to be said of it.
-        experiment: Where it belongs.
+    def write() -> str:
+        runs = opened(store)
+        return write_study_run(runs, runs_folder, parent, update, runs.experiment(EXPERIMENT))
 
-    Returns:
-        The store's id of its run; or how that failed, and it can be tried again.
-    """
     with in_environment(store):
-        return attempt(partial(_said, store, place, parent, saying, experiment))
+        return attempt(write)
 
 
-def _said(
-    store: TrackingStore, place: Path, parent: Parent, saying: Saying, experiment: str
+def write_study_run(
+    runs: "TrackingClient",
+    runs_folder: Path,
+    parent: Parent,
+    update: StudyRunUpdate,
+    experiment_id: str,
 ) -> str:
-    runs = opened(store)
-    return tell_parent(runs, place, parent, saying, runs.experiment(experiment))
-
-
-def tell_parent(
-    runs: "TrackingClient", place: Path, parent: Parent, saying: Saying, experiment_id: str
-) -> str:
-    """The store's id of a parent, brought up to date; it is made where there is none.
-
-    Args:
-        runs: Of the store, within its environment.
-        place: The folder of all runs, which everybody who could make it shares.
-        parent: Who it is.
-        saying: What is to be said of it.
-        experiment_id: Where it belongs.
+    """Apply an update to the run of a study, which is created if it is missing.
 
     Raises:
-        Busy: Another process is making it, and does not come to an end.
+        Busy: Another process is creating the run and does not finish.
     """
-    run_id = parent_id(runs, place, experiment_id, parent)
-    runs.add(run_id, params=saying.params, tags=saying.tags)
-    runs.add_files(run_id, saying.files)
-    if saying.status == "RUNNING":
-        runs.go_on(run_id)
+    run_id = study_run_id(runs, runs_folder, experiment_id, parent)
+    runs.add(run_id, params=update.params, tags=update.tags)
+    runs.add_files(run_id, update.files)
+    if update.status == "RUNNING":
+        runs.set_running(run_id)
     else:
-        runs.end(run_id, saying.status, saying.time_ms)
+        runs.end(run_id, update.status, update.time_ms)
     return run_id
 
 
-def parent_id(runs: "TrackingClient", place: Path, experiment_id: str, parent: Parent) -> str:
-    """The store's id of a parent, which is made where there is none.
+def study_run_id(
+    runs: "TrackingClient", runs_folder: Path, experiment_id: str, parent: Parent
+) -> str:
+    """MLflow's id of the run of a study, which is created if it is missing.
 
     Args:
-        runs: Of the store.
-        place: The folder of all runs, which everybody who could make it shares.
-        experiment_id: Where it belongs.
-        parent: Who it is.
+        runs: Client of the store.
+        runs_folder: The folder of all runs; it holds the lock that keeps two processes of a home
+            from creating the run twice.
+        experiment_id: Experiment of the run.
+        parent: The study.
 
     Raises:
-        Busy: Another process is making it, and does not come to an end.
+        Busy: Another process is creating the run and does not finish.
     """
-    name = hashlib.sha256(parent.uid.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(parent.uid.encode()).hexdigest()[:16]
     busy = f"another process makes the record of study {parent.name}"
-    with file_lock(place / f".parent-{name}.lock", busy, _PATIENCE_S):
-        return runs.parent(experiment_id, parent.uid, parent.name, parent.began_ms)
+    with file_lock(runs_folder / f".parent-{digest}.lock", busy, _LOCK_WAIT_S):
+        existing = runs.find(experiment_id, parent.uid)
+        if existing is not None:
+            return existing
+        tags = {"risexp.run": parent.name, "risexp.uid": parent.uid, "risexp.kind": "study"}
+        tags |= {"risexp.study": parent.name, "risexp.state": "running"}
+        return runs.create(experiment_id, parent.name, tags, parent.began_ms)
+
+
+@dataclass(frozen=True)
+class TrialRun:
+    """The run of a trial in its store."""
+
+    number: int
+    """Number of the trial."""
+    run_id: str
+    """MLflow's id."""
+    status: str
+    keys: tuple[str, ...]
+    """The metric keys."""
+    points: "tuple[MetricPoint, ...]" = ()
+    """All points, including duplicates; empty if they were not read."""
+
+    @property
+    def rows(self) -> Mapping[tuple[str, int], int]:
+        """Number of points for each (key, step)."""
+        return Counter((point.key, point.step) for point in self.points)
+
+
+@dataclass(frozen=True)
+class StudyRuns:
+    """The runs of a study in a store."""
+
+    parents: Mapping[str, str]
+    """Status of the study's own run by MLflow's id; there should be one."""
+    trials: tuple[TrialRun, ...]
+
+
+def study_runs(runs: "TrackingClient", name: str, uid: str) -> StudyRuns:
+    """The runs of a study, without their points; `uid` tells it from others of its name."""
+    found = runs.search(EXPERIMENT, f"tags.`risexp.study` = '{name}'")
+    parents = {
+        run.run_id: run.status
+        for run in found
+        if run.tags.get("risexp.kind") == "study" and run.tags.get("risexp.uid") == uid
+    }
+    trials = [
+        TrialRun(int(run.tags["risexp.trial"]), run.run_id, run.status, run.keys)
+        for run in found
+        if run.tags.get("risexp.trial", "").isdecimal()
+        and run.tags.get(_PARENT_TAG) in {None, *parents}
+    ]
+    return StudyRuns(parents, tuple(sorted(trials, key=lambda run: (run.number, run.run_id))))
+
+
+def study_rows(
+    runs: "TrackingClient", name: str, uid: str, tell: Callable[[str], None] = lambda _: None
+) -> StudyRuns:
+    """The runs of a study with all their points: one request per run and key, so it takes time.
+
+    `tell` receives progress messages; the other arguments are those of `study_runs`.
+    """
+    study, trials = study_runs(runs, name, uid), list[TrialRun]()
+    for run in study.trials:
+        if trials and len(trials) % _REPORT_EVERY == 0:
+            tell(f"{len(trials)} of {len(study.trials)} runs of study {name} are read")
+        histories = map(partial(runs.history, run.run_id), run.keys)
+        trials.append(replace(run, points=tuple(point for rows in histories for point in rows)))
+    return replace(study, trials=tuple(trials))
+
+
+def status_of(runs: "TrackingClient", run: str, run_id: str) -> str | None:
+    """Status of the run with this name and this MLflow id; None if it is not in the store."""
+    found = runs.search(EXPERIMENT, f"tags.`risexp.run` = '{run}'")
+    return next((each.status for each in found if each.run_id == run_id), None)

@@ -1,6 +1,6 @@
-"""A run's folder as its sender sees it: what to send, and how far that has come.
+"""A run's folder as the uploader reads it, and how far the upload has come (`mlflow.json`).
 
-It is read without torch, for a process of its own that has to begin quickly.
+It is read without torch, because the uploader's own process has to start quickly.
 """
 
 import hashlib
@@ -18,21 +18,21 @@ from risexp.config.words import one_sentence
 from risexp.core.durable import write_durably
 from risexp.core.locks import file_lock
 from risexp.errors import DataInvalid
-from risexp.runs.journal_format import Contents, Note, Row, read_journal
-from risexp.runs.labels import Labels, read_labels
-from risexp.runs.spec import RunSpec
+from risexp.runs.journal import Contents, Note, Row, read_journal
+from risexp.runs.spec import Labels, RunSpec, read_labels
 from risexp.training.plan import Plan
 
 CONFUSION: Final = "confusion"
-"""The event of a journal's line that holds which counts were taken for which."""
+"""The event of a journal's note that holds the confusion of source counts."""
 CALIBRATED: Final = "calibrated"
-"""The event of the line that holds what calibration found."""
+"""The event of the note that holds the result of the calibration."""
 INTERRUPTED: Final = "interrupted"
+_HTTP: Final = ("http://", "https://")
 
 
 @dataclass(frozen=True)
 class UploadProgress:
-    """How far the record of a run has come in its store."""
+    """How much of a run's record is in its store."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -40,21 +40,21 @@ class UploadProgress:
     """`embedded`, or an address without secrets."""
     experiment_id: str = ""
     run_id: str = ""
-    """The store's own name of the run; empty until it is known."""
+    """MLflow's id of the run; empty until the run is created."""
     sent: int = 0
-    """Bytes of the journal that are there."""
+    """Bytes of the journal that are uploaded."""
     attempts: int = 0
-    """Attempts that they tell of."""
+    """Attempts in these bytes."""
     time: int = 0
-    """When the last of the lines that are there was written, in milliseconds since 1970, UTC."""
+    """Time of the last uploaded line, in milliseconds since 1970, UTC."""
     described: bool = False
-    """Whether configuration, plans and labels are there."""
+    """True once configuration, plans and labels are uploaded."""
     ending: str = ""
-    """The hash of the outcome that is there; `interrupted` where the run ended without one."""
+    """Hash of the uploaded outcome; `interrupted` if the run ended without one."""
 
 
 class RecordedOutcome(BaseModel):
-    """What a record says of how a run ended."""
+    """The part of `outcome.json` that is uploaded."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -73,61 +73,70 @@ class Piece:
 
     lines: tuple[Row | Note, ...]
     end: int
-    """Bytes of the journal up to the end of the last one."""
+    """Bytes of the journal up to the end of the last line."""
 
 
 @dataclass(frozen=True)
 class UploadState:
-    """The folder of one run; only who holds `sending` writes to it, and only its progress."""
+    """The folder of one run; only the holder of the lock `sending` writes to it."""
 
     path: Path
 
     @property
     def run(self) -> str:
-        """The run's name."""
+        """Name of the run."""
         return self.path.name
 
     def lines(self, start: int = 0) -> Contents:
-        """The whole lines of the journal from a byte on; none where there is no journal yet."""
+        """The whole lines of the journal from a byte on; none if there is no journal yet."""
         journal = self.path / "journal.jsonl"
         return read_journal(journal, start) if journal.exists() else Contents((), start, 0)
 
-    def pieces(self, start: int, lines: int) -> Iterator[Piece]:
-        """The whole lines from a byte on, at most so many at once."""
-        contents = self.lines(start)
-        if not contents.lines:
+    def pieces(self, start: int, size: int) -> Iterator[Piece]:
+        """The whole lines from a byte on, at most `size` lines at once."""
+        lines = self.lines(start).lines
+        if not lines:
             return
         with (self.path / "journal.jsonl").open("rb") as file:
             file.seek(start)
-            for place in range(0, len(contents.lines), lines):
-                piece = contents.lines[place : place + lines]
+            for first in range(0, len(lines), size):
+                piece = lines[first : first + size]
                 start += sum(len(file.readline()) for _ in piece)
                 yield Piece(piece, start)
 
     def config(self) -> RunConfig:
-        """The configuration, as it was given."""
-        return self._given().config(str(self.path / "config.json"))
+        """The configuration as the user gave it."""
+        return self._spec().config(str(self.path / "config.json"))
 
     @property
     def config_sha(self) -> str:
-        """The hash of the canonical configuration, as it was written."""
-        return self._given().sha
+        """Hash of the canonical configuration as it was written."""
+        return self._spec().sha
 
-    def _given(self) -> RunSpec:
-        with self._known("config.json", "configuration of a run") as document:
+    def _spec(self) -> RunSpec:
+        with self._document("config.json", "configuration of a run") as document:
             return RunSpec.from_json(document, str(self.path / "config.json"))
 
     def plans(self) -> tuple[Plan, ...]:
-        """The table of epochs."""
-        with self._known("plans.json", "table of epochs") as document:
+        """One plan per epoch."""
+        with self._document("plans.json", "table of epochs") as document:
             return tuple(map(Plan.from_json, document))
 
+    @contextmanager
+    def _document(self, name: str, kind: str) -> Iterator[Any]:
+        """The content of a JSON document; an error while it is used names the document."""
+        path = self.path / name
+        try:
+            yield json.loads(path.read_bytes())
+        except (OSError, ValueError, KeyError, TypeError):
+            raise DataInvalid(f"{path} is no {kind}: put a copy of it back") from None
+
     def labels(self) -> Labels:
-        """What the record is filed under."""
+        """The labels of the run, or the default ones."""
         return read_labels(self.path) or Labels()
 
     def progress(self) -> UploadProgress | None:
-        """How far the record has come; None where nothing was ever sent."""
+        """How far the upload has come; None if nothing was ever uploaded."""
         path = self.path / "mlflow.json"
         if not path.exists():
             return None
@@ -137,12 +146,12 @@ class UploadState:
             raise DataInvalid(f"{path}: {one_sentence(error)}") from None
 
     def save(self, progress: UploadProgress) -> None:
-        """Remember how far it has come."""
+        """Write how far the upload has come."""
         text = json.dumps(asdict(progress), indent=1)
         write_durably(self.path / "mlflow.json", text.encode())
 
     def ending(self) -> tuple[str, RecordedOutcome] | None:
-        """How the run ended, and a hash of all that is said of it; None where nothing is."""
+        """The outcome of the run with its hash; None if there is no outcome."""
         path = self.path / "outcome.json"
         try:
             text = path.read_bytes()
@@ -153,44 +162,47 @@ class UploadState:
         except ValidationError as error:
             raise DataInvalid(f"{path}: {one_sentence(error)}") from None
 
-    @contextmanager
-    def _known(self, name: str, kind: str) -> Iterator[Any]:
-        """What a document holds; whatever is wrong with it is said of it."""
-        path = self.path / name
-        try:
-            yield json.loads(path.read_bytes())
-        except (OSError, ValueError, KeyError, TypeError):
-            raise DataInvalid(f"{path} is no {kind}: put a copy of it back") from None
-
     def unsent(self) -> int:
-        """Lines of the journal, and words on how it ended, that are not in the store."""
+        """Lines of the journal, plus one for the outcome, that are not in the store yet."""
         progress = self.progress() or UploadProgress("")
         ending = self.ending()
         due = INTERRUPTED if ending is None else ending[0]
-        contents = self.lines(progress.sent)
-        untold = progress.ending != due and (progress.sent > 0 or bool(contents.lines))
-        return len(contents.lines) + untold
+        lines = self.lines(progress.sent).lines
+        return len(lines) + (progress.ending != due and (progress.sent > 0 or bool(lines)))
 
     def sending(self, timeout_s: float = 0.0) -> AbstractContextManager[None]:
-        """Keep other uploaders of the same run out.
+        """Lock the upload of this run.
 
         Raises:
-            Busy: Another one is at work.
+            Busy: Another process holds the lock.
         """
         busy = f"another process sends the record of {self.run}"
         return file_lock(self.path / ".mlflow.lock", busy, timeout_s)
 
 
 def recorded_as(folder: Path) -> str | None:
-    """MLflow's own id of a run, for links to it; None while it is not known."""
+    """MLflow's id of a run; None if it is not known yet."""
     progress = UploadState(folder).progress()
     return None if progress is None else progress.run_id
 
 
-def link(folder: Path, server: str) -> str | None:
-    """The page of a run under the address of a tracking server; None while its id is not known."""
-    progress = UploadState(folder).progress()
-    if progress is None:
-        return None
-    page = f"/#/experiments/{progress.experiment_id}/runs/{progress.run_id}"
-    return server.rstrip("/") + page
+def run_page(store: str, experiment_id: str, run_id: str) -> str:
+    """Web address of a run, or the part after a server's address if the store is no server.
+
+    Args:
+        store: Name of the store, without secrets.
+        experiment_id: MLflow's id.
+        run_id: MLflow's id.
+    """
+    return f"{experiment_page(store, experiment_id)}/runs/{run_id}"
+
+
+def experiment_page(store: str, experiment_id: str) -> str:
+    """Web address of an experiment, likewise."""
+    fragment = f"#/experiments/{experiment_id}"
+    return f"{store.rstrip('/')}/{fragment}" if store.startswith(_HTTP) else fragment
+
+
+def page_in_markdown(page: str) -> str:
+    """A page as a link if it is a whole address, else as code."""
+    return f"[{page}]({page})" if page.startswith(_HTTP) else f"`{page}`"

@@ -1,7 +1,7 @@
-"""Sends a run's record to its store: in order, once, and from wherever the last sender stopped.
+"""Uploads the record of a run to its store: in order, once, and resumed where the last one stopped.
 
-What is sent is read from the run's folder and from nowhere else, with the times that the journal
-fixed; so a sender may die at any moment, and the next one says some things again and none twice.
+Everything is read from the run's folder, with the times that the journal fixed. So an uploader may
+be killed at any moment: the next one repeats some requests, and the store holds no value twice.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,32 +9,30 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
-from risexp.runs.journal_format import STARTED, Note, Row
-from risexp.runs.labels import Labels
+from risexp.runs.journal import STARTED, Note, Row
 from risexp.runs.source import sources
-from risexp.tracking.artifacts import (
-    attempt_files,
-    best_confusion_files,
-    calibration_files,
-    confusion_files,
-    outcome_files,
-    told_files,
-)
+from risexp.runs.spec import Labels
 from risexp.tracking.client import MetricPoint, TrackingClient
 from risexp.tracking.confusion_image import is_drawn
 from risexp.tracking.payload import (
     STATUS,
+    attempt_files,
     attempt_tags,
+    best_confusion_files,
+    calibration_files,
+    confusion_files,
     datasets_of,
     described_tags,
     ending_tags,
     final_note,
     first_tags,
+    outcome_files,
     params_of,
+    spec_files,
     uid_of,
 )
 from risexp.tracking.sent_metrics import selected_keys, sent_values
-from risexp.tracking.study_run import parent_id
+from risexp.tracking.study_run import study_run_id
 from risexp.tracking.upload_state import (
     CALIBRATED,
     CONFUSION,
@@ -46,7 +44,7 @@ from risexp.tracking.upload_state import (
 )
 
 _LINES: Final = 50
-"""Lines of a journal after which the place is remembered."""
+"""Lines of a journal between two saves of the progress."""
 
 STEPS: Final = (
     "experiment",
@@ -58,55 +56,55 @@ STEPS: Final = (
     "closed",
     "ended",
 )
-"""Moments of a sender, in their order: it may die after each."""
+"""Steps of an upload in their order; it may be killed after each one."""
 
 
 @dataclass(frozen=True)
 class UploadResult:
-    """What one pass over a folder brought into its store."""
+    """What one pass over a folder uploaded."""
 
     run_id: str
-    """The store's name of the run; empty where there was nothing to send."""
+    """MLflow's id of the run; empty if there was nothing to upload."""
     lines: int = 0
     points: int = 0
-    """Values among them."""
+    """Metric values in these lines."""
 
 
 class Uploader:
-    """Brings one run's record into one store; to be used by who holds `Spool.sending`."""
+    """Uploads one run to one store; to be used while `UploadState.sending` is locked."""
 
     def __init__(
         self,
-        spool: UploadState,
+        upload: UploadState,
         store: str,
         runs: TrackingClient,
         reached: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Begin where the folder says that the last sender stopped.
+        """Resume where the folder says that the last uploader stopped.
 
         Args:
-            spool: The run's folder.
-            store: The store's name.
-            runs: Of the store.
-            reached: Told each of `STEPS` as it is reached.
+            upload: Folder of the run.
+            store: Name of the store.
+            runs: Client of the store.
+            reached: Called with each of `STEPS`; tests kill the uploader here.
         """
-        self._spool = spool
+        self._upload = upload
         self._runs = runs
         self._reached = reached
-        self._progress = spool.progress() or UploadProgress(store)
+        self._progress = upload.progress() or UploadProgress(store)
 
     def drain(self, *, live: bool) -> UploadResult:
-        """Send what is in the folder and not in the store.
+        """Upload everything that is in the folder and not in the store.
 
         Args:
-            live: Whether somebody may be about to write more.
+            live: True if the training may still write.
         """
-        if self._progress.sent == 0 and not self._spool.lines().lines:
+        if self._progress.sent == 0 and not self._upload.lines().lines:
             return UploadResult("")
-        self._identify()
+        self._find_or_create()
         self._describe()
         lines = points = 0
-        for piece in self._spool.pieces(self._progress.sent, _LINES):
+        for piece in self._upload.pieces(self._progress.sent, _LINES):
             lines += len(piece.lines)
             points += self._send(piece)
         self._close(live)
@@ -114,30 +112,26 @@ class Uploader:
 
     @cached_property
     def _labels(self) -> Labels:
-        return self._spool.labels()
+        return self._upload.labels()
 
     @cached_property
     def _began_ms(self) -> int:
-        return self._spool.lines().lines[0].time
+        return self._upload.lines().lines[0].time
 
     @cached_property
     def _keys(self) -> frozenset[str]:
-        return selected_keys(self._spool.plans())
-
-    @cached_property
-    def _epochs(self) -> int:
-        return len(self._spool.plans())
+        return selected_keys(self._upload.plans())
 
     @property
     def _uid(self) -> str:
-        return uid_of(self._spool, self._began_ms)
+        return uid_of(self._upload, self._began_ms)
 
     def _save(self, progress: UploadProgress) -> None:
-        self._spool.save(progress)
+        self._upload.save(progress)
         self._progress = progress
 
-    def _identify(self) -> None:
-        """Find or make the run, and remember its id before anything else is sent."""
+    def _find_or_create(self) -> None:
+        """Find or create the run, and save its id before anything else is sent."""
         if self._progress.run_id:
             return
         labels, runs = self._labels, self._runs
@@ -145,11 +139,11 @@ class Uploader:
         self._reached("experiment")
         run_id = runs.find(experiment_id, self._uid)
         if run_id is None:
-            tags = first_tags(self._spool, self._uid, labels)
+            tags = first_tags(self._upload, self._uid, labels)
             if labels.parent is not None:
-                parent = parent_id(runs, self._spool.path.parent, experiment_id, labels.parent)
+                parent = study_run_id(runs, self._upload.path.parent, experiment_id, labels.parent)
                 tags["mlflow.parentRunId"] = parent
-            run_id = runs.create(experiment_id, self._spool.run, tags, self._began_ms)
+            run_id = runs.create(experiment_id, self._upload.run, tags, self._began_ms)
         self._reached("created")
         self._save(replace(self._progress, experiment_id=experiment_id, run_id=run_id))
         self._reached("known")
@@ -157,97 +151,92 @@ class Uploader:
     def _describe(self) -> None:
         if self._progress.described:
             return
-        config, run_id = self._spool.config(), self._progress.run_id
+        config, run_id = self._upload.config(), self._progress.run_id
         params = params_of(config, self._labels)
-        self._runs.add(run_id, params=params, tags=described_tags(self._spool, self._labels))
+        self._runs.add(run_id, params=params, tags=described_tags(self._upload, self._labels))
         self._runs.add_datasets(run_id, datasets_of(config))
-        self._runs.add_files(run_id, told_files(self._spool.path))
+        self._runs.add_files(run_id, spec_files(self._upload.path))
         self._reached("described")
         self._save(replace(self._progress, described=True))
 
     def _send(self, piece: Piece) -> int:
-        """Send some lines, then remember that they are there; how many values they held."""
+        """Send some lines, then save the progress; returns their number of values."""
         progress, run_id = self._progress, self._progress.run_id
-        begun = sum(isinstance(line, Note) and line.event == STARTED for line in piece.lines)
-        if begun:
-            progress = replace(progress, attempts=progress.attempts + begun, ending="")
-            self._begin(progress.attempts)
-        points = [point for line in piece.lines for point in self._points(line)]
-        self._runs.add(run_id, points, tags=_nonfinite(piece.lines))
+        started = sum(isinstance(line, Note) and line.event == STARTED for line in piece.lines)
+        if started:
+            progress = replace(progress, attempts=progress.attempts + started, ending="")
+            self._start_attempt(progress.attempts)
+        points = [
+            MetricPoint(key, value, line.time, line.step)
+            for line in piece.lines
+            if isinstance(line, Row)
+            for key, value in sent_values(line, self._keys).items()
+        ]
+        self._runs.add(run_id, points, tags=_nonfinite_tag(piece.lines))
         for line in piece.lines:
             if isinstance(line, Note):
-                self._runs.add_files(run_id, self._files(line))
+                self._runs.add_files(run_id, self._note_files(line))
         self._reached("sent")
         self._save(replace(progress, sent=piece.end, time=piece.lines[-1].time))
         self._reached("advanced")
         return len(points)
 
-    def _begin(self, attempt: int) -> None:
-        """Tell that an attempt is under way, and with what."""
-        run_id, folder = self._progress.run_id, self._spool.path
-        self._runs.go_on(run_id)
+    def _start_attempt(self, attempt: int) -> None:
+        run_id, folder = self._progress.run_id, self._upload.path
+        self._runs.set_running(run_id)
         self._runs.add(run_id, tags=attempt_tags(attempt, sources(folder)))
         self._runs.add_files(run_id, attempt_files(folder))
 
-    def _points(self, line: Row | Note) -> list[MetricPoint]:
-        if isinstance(line, Note):
-            return []
-        values = sent_values(line, self._keys)
-        return [MetricPoint(key, value, line.time, line.step) for key, value in values.items()]
-
-    def _files(self, note: Note) -> Mapping[str, bytes]:
+    def _note_files(self, note: Note) -> Mapping[str, bytes]:
         if note.event == CALIBRATED:
             return calibration_files(note)
         if note.event == CONFUSION:
-            drawn = is_drawn(note.step, self._epochs)
+            drawn = is_drawn(note.step, len(self._upload.plans()))
             return confusion_files(note, self._uid, drawn=drawn)
         return {}
 
     def _close(self, live: bool) -> None:
-        """Tell how the run ended, once it has."""
-        found = self._spool.ending()
-        if found is None:
+        """Send how the run ended, if it has."""
+        ending = self._upload.ending()
+        if ending is None:
             if not live and self._progress.ending != INTERRUPTED:
                 self._runs.add(self._progress.run_id, tags=ending_tags(None))
                 self._save(replace(self._progress, ending=INTERRUPTED))
             return
-        sha, ending = found
+        sha, outcome = ending
         if self._progress.ending == sha:
             return
-        self._finish(ending)
+        self._send_outcome(outcome)
         self._reached("closed")
         self._save(replace(self._progress, ending=sha))
         self._reached("ended")
 
-    def _finish(self, ending: RecordedOutcome) -> None:
+    def _send_outcome(self, outcome: RecordedOutcome) -> None:
         progress, runs = self._progress, self._runs
-        best, confusion = _best(self._spool.lines().lines)
+        best, confusion = _best(self._upload.lines().lines)
         if confusion is not None:
             runs.add_files(progress.run_id, best_confusion_files(confusion, self._uid))
-        note = final_note(self._spool, self._labels, ending, best)
-        runs.add(progress.run_id, tags={**ending_tags(ending), "mlflow.note.content": note})
-        runs.add_files(progress.run_id, outcome_files(ending))
-        runs.settle(progress.experiment_id, self._uid, progress.run_id)
-        status = STATUS[ending.status]
+        note = final_note(self._upload, self._labels, outcome, best)
+        runs.add(progress.run_id, tags={**ending_tags(outcome), "mlflow.note.content": note})
+        runs.add_files(progress.run_id, outcome_files(outcome))
+        runs.delete_duplicates(progress.experiment_id, self._uid, progress.run_id)
+        status = STATUS[outcome.status]
         if status == "RUNNING":
-            runs.go_on(progress.run_id)
+            runs.set_running(progress.run_id)
         else:
             runs.end(progress.run_id, status, progress.time)
 
 
 def _best(lines: Sequence[Row | Note]) -> tuple[Row | None, Note | None]:
-    """The row of the best epoch, and the note of its confusion."""
-    best = None
-    for line in lines:
-        if isinstance(line, Row) and "best/k_loc" in line.values:
-            best = line
-    if best is None:
+    """The row of the best epoch, and the note with its confusion."""
+    rows = [line for line in lines if isinstance(line, Row) and "best/k_loc" in line.values]
+    if not rows:
         return None, None
-    notes = [line for line in lines if isinstance(line, Note) and line.step == best.step]
-    return best, next((note for note in notes if note.event == CONFUSION), None)
+    notes = [line for line in lines if isinstance(line, Note) and line.step == rows[-1].step]
+    return rows[-1], next((note for note in notes if note.event == CONFUSION), None)
 
 
-def _nonfinite(lines: Sequence[Row | Note]) -> dict[str, str]:
+def _nonfinite_tag(lines: Sequence[Row | Note]) -> dict[str, str]:
     rows = [line for line in lines if isinstance(line, Row) and line.nonfinite]
     if not rows:
         return {}

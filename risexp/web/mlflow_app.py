@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from risexp.runs.labels import EXPERIMENT
+from risexp.runs.spec import EXPERIMENT
 from risexp.tracking.stores import SETTINGS
 from risexp.web.default_view import begun
 from risexp.web.guard import HEADERS, GuardedRequest, GuardResponse, RequestGuard, host_of

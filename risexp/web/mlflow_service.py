@@ -15,9 +15,8 @@ import uvicorn
 
 from risexp.core.signals import SignalHandler
 from risexp.errors import EnvironmentFailed
-from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.schema import prepare
-from risexp.tracking.stores import SETTINGS, TrackingStore
+from risexp.tracking.stores import SETTINGS, Failure, TrackingStore, attempt
 from risexp.web.guard import LOOPBACK, RequestGuard
 from risexp.web.mlflow_app import Guarded, Linked, Pages, settings
 

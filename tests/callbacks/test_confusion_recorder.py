@@ -1,8 +1,7 @@
 from pathlib import Path
 
 from risexp.callbacks.confusion_recorder import ConfusionRecorder, LastConfusions
-from risexp.runs.journal import Journal
-from risexp.runs.journal_format import read_journal
+from risexp.runs.journal import Journal, read_journal
 from risexp.tracking.upload_state import CONFUSION
 from risexp.training.events import EpochEnded, Event
 from tests.support.recorded_runs import followed, joint

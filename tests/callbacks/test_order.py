@@ -17,10 +17,9 @@ from risexp.callbacks.recorder import Recorder
 from risexp.callbacks.run_loop import Callback, run_loop
 from risexp.callbacks.signals import SignalCallback
 from risexp.errors import EnvironmentFailed
-from risexp.runs.environment import environment
 from risexp.runs.folder import RunFolder, create_run, find_run
-from risexp.runs.journal import Journal
-from risexp.runs.journal_format import Contents, read_journal
+from risexp.runs.journal import Contents, Journal, read_journal
+from risexp.runs.machine import environment
 from risexp.runs.metrics import KEYS
 from risexp.runs.outcome import Outcome
 from risexp.training.checkpoint import config_tree

@@ -6,10 +6,8 @@ import pytest
 
 from risexp.callbacks.recorder import Recorder
 from risexp.config.learning import LossWeights
-from risexp.runs.epoch_metrics import measures
-from risexp.runs.journal import Journal
-from risexp.runs.journal_format import Note, read_journal
-from risexp.runs.metrics import GUARDS, KEYS, SCORES, SYSTEM
+from risexp.runs.journal import Journal, Note, read_journal
+from risexp.runs.metrics import GUARDS, KEYS, SCORES, SYSTEM, epoch_values
 from risexp.training.events import EpochEnded
 from risexp.training.progress import Best, Progress
 from tests.support.recorded_runs import SCORES as FOUND
@@ -82,7 +80,7 @@ def test_the_latest_best_is_the_best(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("group", ["loss", "weighted", "weight", "val", "best", "lr", "step"])
 def test_every_key_that_is_written_is_described(group: str) -> None:
-    keys = [key for key in measures(everything()) if key.startswith(f"{group}/")]
+    keys = [key for key in epoch_values(everything()) if key.startswith(f"{group}/")]
 
     assert keys
     assert [] == [key for key in keys if key not in KEYS]
@@ -106,7 +104,7 @@ def test_every_description_is_a_sentence() -> None:
 def test_a_network_that_is_not_averaged_has_no_distance_from_its_average() -> None:
     steps = replace(steps_of(1), average_distance=None, average_moved=None)
 
-    values = measures(replace(ended_of(plan_of(1)), steps=steps))
+    values = epoch_values(replace(ended_of(plan_of(1)), steps=steps))
 
     assert not {"average_distance", "average_moved"} & values.keys()
 
@@ -114,7 +112,7 @@ def test_a_network_that_is_not_averaged_has_no_distance_from_its_average() -> No
 def test_a_network_without_a_backbone_has_no_rate_of_one() -> None:
     steps = replace(steps_of(1), lr={"heads": 2e-3})
 
-    values = measures(replace(ended_of(plan_of(1)), steps=steps))
+    values = epoch_values(replace(ended_of(plan_of(1)), steps=steps))
 
     assert ["lr/heads"] == [key for key in values if key.startswith("lr")]
 

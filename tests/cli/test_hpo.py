@@ -12,7 +12,7 @@ import pytest
 
 from risexp.app.search.studies import show_study
 from risexp.runs.folder import find_run
-from risexp.runs.labels import read_labels
+from risexp.runs.spec import read_labels
 from risexp.training.checkpoint_store import best
 from tests.support.commands import Capture, document, run
 from tests.support.searches import BLINK, RATE

@@ -10,7 +10,7 @@ import pytest
 from risexp.callbacks.early_stopping import Until
 from risexp.cli.main import main
 from risexp.runs.folder import RunFolder, list_runs
-from risexp.runs.labels import read_labels
+from risexp.runs.spec import read_labels
 from risexp.training.events import EpochEnded, Event
 from tests.support.commands import Capture, document, run
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from risexp.runs.folder import RunFolder, list_runs
-from risexp.runs.labels import Labels, read_labels
 from risexp.runs.outcome import complete
 from risexp.runs.source import sources
+from risexp.runs.spec import Labels, read_labels
 from risexp.tracking.stores import TrackingStore, embedded
 from risexp.tracking.upload_state import UploadState
 from tests.cli.test_train import TRAIN

@@ -13,7 +13,7 @@ from risexp.app.run.run import Machine
 from risexp.app.run.train import Finished, train
 from risexp.app.serving.resolve_model import config_of, trained
 from risexp.config.layers import load_config
-from risexp.runs.journal_format import read_journal
+from risexp.runs.journal import read_journal
 from risexp.training.checkpoint_store import best
 
 TINY = {

@@ -19,7 +19,7 @@ from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.loss import weighted
 from risexp.loss.terms import TERMS
-from risexp.runs.journal_format import read_journal
+from risexp.runs.journal import read_journal
 from risexp.runs.outcome import Outcome
 
 TINY = {

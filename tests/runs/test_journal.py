@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risexp.errors import DataInvalid, EnvironmentFailed
-from risexp.runs.journal import Journal
-from risexp.runs.journal_format import Note, Row, read_journal
+from risexp.runs.journal import Journal, Note, Row, read_journal
 
 
 def clock(start: int = 1_000) -> Callable[[], int]:
-    """A second later with every look."""
+    """A clock that advances one second per call."""
     times = iter(range(start, start + 1_000_000, 1_000))
     return lambda: next(times)
 
@@ -37,14 +36,15 @@ def documents(journal: Journal) -> list[dict[str, Any]]:
     return [json.loads(line) for line in journal.path.read_text("utf-8").splitlines()]
 
 
-def test_a_row_says_run_step_time_and_values(tmp_path: Path) -> None:
+def test_a_row_holds_run_step_time_and_values_for_its_owner_only(tmp_path: Path) -> None:
     journal = written(tmp_path, {"beta": 0.1, "val/k_loc": 3.25})
 
     expected = {"run": "run-1", "step": 1, "time": 1000, "values": {"beta": 0.1, "val/k_loc": 3.25}}
     assert [expected] == documents(journal)
+    assert 0o600 == stat.S_IMODE(journal.path.stat().st_mode)
 
 
-def test_what_is_not_finite_stands_beside_the_values_as_a_word(tmp_path: Path) -> None:
+def test_nonfinite_values_are_written_as_words_beside_the_values(tmp_path: Path) -> None:
     values = {"a": math.nan, "b": math.inf, "c": -math.inf, "d": 1.0}
 
     journal = written(tmp_path, values)
@@ -52,12 +52,6 @@ def test_what_is_not_finite_stands_beside_the_values_as_a_word(tmp_path: Path) -
     (document,) = documents(journal)
     assert {"d": 1.0} == document["values"]
     assert {"a": "nan", "b": "inf", "c": "-inf"} == document["nonfinite"]
-
-
-def test_a_journal_is_for_its_owner_alone(tmp_path: Path) -> None:
-    journal = written(tmp_path, {"beta": 0.1})
-
-    assert 0o600 == stat.S_IMODE(journal.path.stat().st_mode)
 
 
 def test_each_row_is_on_the_disk_before_the_next(
@@ -80,7 +74,7 @@ def test_the_same_value_is_not_written_twice(tmp_path: Path) -> None:
     assert before == first.path.read_bytes()
 
 
-def test_another_value_for_the_same_step_is_told_and_the_first_stays(tmp_path: Path) -> None:
+def test_a_different_value_for_the_same_step_is_noted_and_the_first_stays(tmp_path: Path) -> None:
     written(tmp_path, {"beta": 0.1, "lr": 0.5})
 
     resumed = opened(tmp_path, start=50_000)
@@ -111,8 +105,8 @@ def test_a_key_that_was_not_written_yet_is_added(tmp_path: Path) -> None:
     assert (0.5, None) == (resumed.value(1, "lr"), resumed.value(2, "lr"))
 
 
-@pytest.mark.parametrize("tail", [b'{"run":"run-1","st', b"\0\0\0\0", b'{"run"\n', b"\0\0\n"])
-def test_a_torn_last_line_is_cut_off_and_told(tmp_path: Path, tail: bytes) -> None:
+@pytest.mark.parametrize("tail", [b'{"run":"run-1","st', b"\0\0\n"])
+def test_a_torn_last_line_is_cut_off_and_noted(tmp_path: Path, tail: bytes) -> None:
     journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
     whole = journal.path.read_bytes()
     journal.path.write_bytes(whole + tail)
@@ -137,9 +131,11 @@ def test_a_row_without_its_end_counts_as_torn(tmp_path: Path) -> None:
     assert contents.end + contents.torn == journal.path.stat().st_size
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
+def test_damage_before_the_last_line_is_an_error(tmp_path: Path) -> None:
+    journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
+    first, second, _ = journal.path.read_bytes().split(b"\n")
+
+    for line in (
         b"{",
         b"[]",
         b"\xff\xfe",
@@ -147,15 +143,11 @@ def test_a_row_without_its_end_counts_as_torn(tmp_path: Path) -> None:
         b'{"run":"run-1","step":1,"time":1,"values":{"a":"1"}}',
         b'{"run":"run-1","step":1,"time":1,"values":{},"more":1}',
         b'{"run":"run-1","step":1.5,"time":1,"values":{}}',
-    ],
-)
-def test_damage_in_the_middle_is_never_passed_over(tmp_path: Path, line: bytes) -> None:
-    journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
-    first, second, _ = journal.path.read_bytes().split(b"\n")
-    journal.path.write_bytes(b"\n".join([first, line, second, b""]))
+    ):
+        journal.path.write_bytes(b"\n".join([first, line, second, b""]))
 
-    with pytest.raises(DataInvalid, match=f"at byte {len(first) + 1}"):
-        opened(tmp_path)
+        with pytest.raises(DataInvalid, match=f"at byte {len(first) + 1}"):
+            opened(tmp_path)
 
 
 def test_reading_goes_on_where_it_ended(tmp_path: Path) -> None:
@@ -176,7 +168,7 @@ def test_a_journal_of_another_run_is_refused(tmp_path: Path) -> None:
         Journal(tmp_path / "journal.jsonl", "run-2")
 
 
-def test_what_the_disk_does_not_take_leaves_no_part_of_a_line(
+def test_a_full_disk_leaves_no_part_of_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = written(tmp_path, {"beta": 0.1})
@@ -199,9 +191,7 @@ def test_what_the_disk_does_not_take_leaves_no_part_of_a_line(
     assert [1, 2] == [row.step for row in read_journal(journal.path).rows]
 
 
-def test_what_comes_in_pieces_is_whole_in_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_partial_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = os.write
     monkeypatch.setattr(os, "write", lambda number, text: honest(number, text[:7]))
 
@@ -210,7 +200,7 @@ def test_what_comes_in_pieces_is_whole_in_the_end(
     assert [0.1, 0.2] == [row.values["beta"] for row in read_journal(journal.path).rows]
 
 
-def test_a_signal_in_the_middle_of_a_line_leaves_none_of_it(
+def test_a_signal_in_the_middle_of_a_write_leaves_no_part_of_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = written(tmp_path, {"beta": 0.1})
@@ -227,7 +217,7 @@ def test_a_signal_in_the_middle_of_a_line_leaves_none_of_it(
     assert before == journal.path.read_bytes()
 
 
-def test_epochs_without_a_row_are_known(tmp_path: Path) -> None:
+def test_missing_epochs_are_listed(tmp_path: Path) -> None:
     journal = written(tmp_path, {"beta": 0.1})
     journal.write(3, {"beta": 0.3})
 

@@ -34,76 +34,60 @@ def repository(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_clean_commit_is_all_there_is_to_say(repository: Path) -> None:
-    found, diff = look_at_source(repository)
+def test_a_change_of_other_files_leaves_the_source_clean(repository: Path) -> None:
+    (repository / "notes.txt").write_text("private\n", "utf-8")
 
-    assert git(repository, "rev-parse", "HEAD") == found.commit
-    assert (False, None, "") == (found.dirty, found.diff, diff)
+    source_, diff = look_at_source(repository)
+
+    assert git(repository, "rev-parse", "HEAD") == source_.commit
+    assert (False, None, "") == (source_.dirty, source_.diff, diff)
 
 
-def test_what_decides_a_run_is_in_the_diff_and_nothing_else(repository: Path) -> None:
+def test_the_diff_holds_only_files_that_decide_a_run(repository: Path) -> None:
     (repository / "risexp" / "__init__.py").write_text("two: 2\n", "utf-8")
     (repository / "risexp" / "new.py").write_text("three: 3\n", "utf-8")
     (repository / "notes.txt").write_text("private\n", "utf-8")
     (repository / ".env").write_text("private\n", "utf-8")
 
-    found, diff = look_at_source(repository)
+    source_, diff = look_at_source(repository)
 
-    assert found.dirty
+    assert source_.dirty
     assert "+two: 2" in diff
     assert "+three: 3" in diff
     assert "private" not in diff
 
 
-def test_a_change_that_decides_nothing_is_none(repository: Path) -> None:
-    (repository / "notes.txt").write_text("private\n", "utf-8")
-
-    assert not look_at_source(repository)[0].dirty
-
-
-def test_a_diff_holds_no_secret_and_says_that_one_was_taken_out(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secrets_are_masked_in_the_diff(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_TOKEN", "planted-secret-1")
     text = 'password = "planted-secret-2"\nother = "planted-secret-1"\n'
     (repository / "risexp" / "__init__.py").write_text(text, "utf-8")
 
-    found, diff = look_at_source(repository)
+    source_, diff = look_at_source(repository)
 
-    assert found.masked
+    assert source_.masked
     assert "planted-secret" not in diff
 
 
-def test_a_long_diff_is_cut_at_a_line_and_says_so(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_diff_is_cut_at_a_line(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "_LONGEST", 300)
     (repository / "risexp" / "__init__.py").write_text("line: 1\n" * 100, "utf-8")
 
-    found, diff = look_at_source(repository)
+    source_, diff = look_at_source(repository)
 
-    assert found.cut
+    assert source_.cut
     assert len(diff) <= 300
     assert diff.endswith("\n")
 
 
-def test_a_package_outside_a_repository_has_no_commit(tmp_path: Path) -> None:
-    found, _ = look_at_source(tmp_path)
+def test_code_that_no_repository_tracks_has_no_commit(tmp_path: Path, repository: Path) -> None:
+    installed = repository / "lib"
+    (installed / "risexp").mkdir(parents=True)
+    (installed / "risexp" / "__init__.py").write_text("", "utf-8")
 
-    assert found.commit is None
-
-
-def test_an_installed_package_is_not_part_of_the_repository_around_it(repository: Path) -> None:
-    inside = repository / "lib"
-    (inside / "risexp").mkdir(parents=True)
-    (inside / "risexp" / "__init__.py").write_text("", "utf-8")
-
-    assert look_at_source(inside)[0].commit is None
+    assert [None, None] == [look_at_source(root)[0].commit for root in (tmp_path, installed)]
 
 
-def test_a_folder_keeps_each_code_it_was_computed_with_once(
-    repository: Path, tmp_path: Path
-) -> None:
+def test_the_same_code_is_recorded_once(repository: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     keep_source(folder, repository)
@@ -117,9 +101,9 @@ def test_a_folder_keeps_each_code_it_was_computed_with_once(
     assert "+two: 2" in (folder / str(dirty.diff)).read_text("utf-8")
 
 
-@pytest.mark.parametrize("text", ["{", '[{"commit": 1, "dirty": true}]', '[{"more": 1}]', "3"])
-def test_a_document_that_was_edited_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "source.json").write_text(text, "utf-8")
+def test_an_edited_document_is_refused(tmp_path: Path) -> None:
+    for text in ("{", '[{"commit": 1, "dirty": true}]', '[{"more": 1}]', "3"):
+        (tmp_path / "source.json").write_text(text, "utf-8")
 
-    with pytest.raises(DataInvalid, match=r"source\.json"):
-        sources(tmp_path)
+        with pytest.raises(DataInvalid, match=r"source\.json"):
+            sources(tmp_path)

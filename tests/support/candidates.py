@@ -6,8 +6,8 @@ from risexp.app.promotion.evaluate_candidates import Evaluation
 from risexp.registry.evidence import Evidence
 from risexp.runs.folder import RunFolder
 from risexp.runs.journal import Journal
-from risexp.runs.labels import Labels
 from risexp.runs.outcome import complete
+from risexp.runs.spec import Labels
 from risexp.training.checkpoint import Checkpoint, config_tree
 from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from risexp.training.progress import Progress

@@ -26,10 +26,9 @@ from risexp.config.run import RunConfig
 from risexp.evaluation.scene_scores import Confusions as Found
 from risexp.evaluation.scene_scores import confusion
 from risexp.runs.folder import RunFolder, create_run
-from risexp.runs.journal import Journal
-from risexp.runs.journal_format import read_journal
-from risexp.runs.labels import Labels, write_labels
+from risexp.runs.journal import Journal, read_journal
 from risexp.runs.outcome import Outcome, complete
+from risexp.runs.spec import Labels, write_labels
 from risexp.tracking.client import TrackingClient
 from risexp.tracking.sent_metrics import selected_keys, sent_values
 from risexp.tracking.stores import TrackingStore

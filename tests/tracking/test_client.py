@@ -1,4 +1,4 @@
-"""What a store holds of a run is what its journal says: each value once, and how it ended."""
+"""A store holds of a run what its journal holds: each value once, and how the run ended."""
 
 import json
 import math
@@ -8,20 +8,18 @@ import pytest
 from mlflow import MlflowClient
 
 from risexp.errors import EnvironmentFailed, TrainingAborted
-from risexp.runs.journal import Journal
-from risexp.runs.journal_format import read_journal
-from risexp.runs.labels import Labels
-from risexp.runs.outcome import Outcome, aborted, complete, failed, pruned, signalled
+from risexp.runs.journal import Journal, read_journal
+from risexp.runs.outcome import aborted, complete, failed, pruned, signalled
+from risexp.runs.spec import Labels
 from risexp.tracking.client import TrackingClient
 from risexp.tracking.stores import TrackingStore
-from risexp.tracking.upload_state import INTERRUPTED, UploadState, link, recorded_as
+from risexp.tracking.upload_state import INTERRUPTED, UploadState, recorded_as
 from tests.support.uploads import (
     artifacts_of,
     due,
     finished,
     held,
     new_run,
-    progress_of,
     run_ids,
     sent,
     stored,
@@ -31,7 +29,7 @@ from tests.support.uploads import (
 pytestmark = pytest.mark.usefixtures("own_home")
 
 
-def test_every_selected_value_is_there_once_with_the_journals_time(
+def test_each_selected_value_is_stored_once_with_the_journals_time(
     store: TrackingStore, runs: TrackingClient
 ) -> None:
     folder = finished("exact")
@@ -48,28 +46,19 @@ def test_every_selected_value_is_there_once_with_the_journals_time(
     ]
 
 
-def test_what_is_sent_already_is_not_sent_again(store: TrackingStore, runs: TrackingClient) -> None:
-    folder = finished("again")
-    sent(folder, store, runs)
-    before = held(folder, store)
-
-    told = sent(folder, store, runs)
-
-    assert (0, 0) == (told.lines, told.points)
-    assert before == held(folder, store)
-    assert 0 == UploadState(folder.path).unsent()
-
-
-def test_a_folder_that_forgot_how_far_it_was_finds_its_run_again(
+def test_a_second_upload_adds_nothing_even_if_the_progress_is_lost(
     store: TrackingStore, runs: TrackingClient
 ) -> None:
-    folder = finished("forgetful")
+    folder = finished("again")
     first = sent(folder, store, runs)
+
+    again = sent(folder, store, runs)
+    unsent = UploadState(folder.path).unsent()
     (folder.path / "mlflow.json").unlink()
+    forgetful = sent(folder, store, runs)
 
-    second = sent(folder, store, runs)
-
-    assert first.run_id == second.run_id
+    assert (0, 0, 0) == (again.lines, again.points, unsent)
+    assert first.run_id == forgetful.run_id == recorded_as(folder.path)
     assert [first.run_id] == run_ids(folder, store)
     assert due(folder) == held(folder, store)
 
@@ -85,19 +74,7 @@ def test_a_run_of_the_same_name_in_another_home_is_another_run(
     assert one.run_id != other.run_id
 
 
-def test_the_best_epoch_is_what_a_run_is_ranked_by(
-    store: TrackingStore, runs: TrackingClient
-) -> None:
-    folder = finished("ranked")
-
-    sent(folder, store, runs)
-
-    latest = stored(folder, store).data.metrics
-    assert (3.25, 2.0) == (latest["best/k_loc"], latest["best/epoch"])
-    assert 3.5 == latest["val/k_loc"]
-
-
-def test_what_is_no_finite_number_is_counted_and_named_never_sent(
+def test_nonfinite_values_are_counted_and_named_but_not_sent(
     store: TrackingStore, runs: TrackingClient
 ) -> None:
     folder = new_run("nonfinite")
@@ -114,63 +91,43 @@ def test_what_is_no_finite_number_is_counted_and_named_never_sent(
     assert "epoch 4: val/k_loc = inf, val/range_rmse = nan" == run.data.tags["risexp.nonfinite"]
 
 
-@pytest.mark.parametrize(
-    ("outcome", "status", "reason"),
-    [
-        (complete("finished", 3), "FINISHED", "finished"),
+def test_the_outcome_gives_status_reason_and_times(
+    store: TrackingStore, runs: TrackingClient
+) -> None:
+    guard = TrainingAborted("no better than a guess", guard="chance")
+    for outcome, status, reason in (
         (complete("early-stop", 3), "FINISHED", "early-stop"),
         (pruned("others are better"), "KILLED", "pruned"),
-        (aborted(TrainingAborted("no better than a guess", guard="chance")), "KILLED", "chance"),
+        (aborted(guard), "KILLED", "chance"),
         (failed(ZeroDivisionError("float division")), "FAILED", "ZeroDivisionError"),
         (signalled(15), "RUNNING", "interrupted"),
         (signalled(2), "RUNNING", "interrupted"),
-    ],
-)
-def test_how_a_run_ended_is_its_status_and_its_reason(
-    store: TrackingStore, runs: TrackingClient, outcome: Outcome, status: str, reason: str
-) -> None:
-    folder = finished(f"ended-{outcome.status}-{reason}", outcome)
+    ):
+        folder = finished(f"ended-{outcome.status}-{reason}", outcome)
 
-    sent(folder, store, runs)
+        sent(folder, store, runs)
 
-    run = stored(folder, store)
-    assert (status, reason) == (run.info.status, run.data.tags["risexp.reason"])
-    assert outcome.status == run.data.tags["risexp.state"]
+        run, lines = stored(folder, store), read_journal(folder.journal).lines
+        assert (status, reason) == (run.info.status, run.data.tags["risexp.reason"])
+        assert outcome.status == run.data.tags["risexp.state"]
+        assert lines[0].time == run.info.start_time
+        assert status == "RUNNING" or lines[-1].time == run.info.end_time
 
 
-def test_a_run_that_ended_ended_when_its_journal_did(
-    store: TrackingStore, runs: TrackingClient
-) -> None:
-    folder = finished("times")
-
-    sent(folder, store, runs)
-
-    lines = read_journal(folder.journal).lines
-    info = stored(folder, store).info
-    assert (lines[0].time, lines[-1].time) == (info.start_time, info.end_time)
-
-
-def test_a_run_that_was_killed_can_go_on_and_says_so(
+def test_a_run_is_running_while_it_is_trained_and_interrupted_if_it_was_killed(
     store: TrackingStore, runs: TrackingClient
 ) -> None:
     folder = new_run("killed")
     train(folder)
 
-    sent(folder, store, runs)
-
-    run = stored(folder, store)
-    assert ("RUNNING", INTERRUPTED) == (run.info.status, run.data.tags["risexp.state"])
-    assert 0 == UploadState(folder.path).unsent()
-
-
-def test_a_run_that_is_trained_is_running(store: TrackingStore, runs: TrackingClient) -> None:
-    folder = new_run("running")
-    train(folder)
-
     sent(folder, store, runs, live=True)
+    trained = stored(folder, store)
+    sent(folder, store, runs)
+    killed = stored(folder, store)
 
-    run = stored(folder, store)
-    assert ("RUNNING", "running") == (run.info.status, run.data.tags["risexp.state"])
+    assert ("RUNNING", "running") == (trained.info.status, trained.data.tags["risexp.state"])
+    assert ("RUNNING", INTERRUPTED) == (killed.info.status, killed.data.tags["risexp.state"])
+    assert 0 == UploadState(folder.path).unsent()
 
 
 def test_a_resumed_run_goes_on_in_the_same_run_and_writes_no_step_twice(
@@ -216,35 +173,30 @@ def test_a_run_carries_its_configuration_its_code_and_its_data(
     )
 
 
-def test_an_experiment_says_what_its_runs_are_ranked_by(
+def test_runs_are_ranked_by_the_best_epoch_and_a_note_compares_it_with_references(
     store: TrackingStore, runs: TrackingClient
 ) -> None:
-    sent(finished("primary"), store, runs)
-
-    found = MlflowClient(store.uri).get_experiment_by_name("risexp")
-
-    assert found is not None
-    assert "best/k_loc" == found.tags["mlflow.experiment.primaryMetric.name"]
-    assert "False" == found.tags["mlflow.experiment.primaryMetric.greaterIsBetter"]
-    assert "smaller is better" in found.tags["mlflow.note.content"]
-
-
-def test_a_note_tells_how_it_went_beside_chance_and_references(
-    store: TrackingStore, runs: TrackingClient
-) -> None:
-    folder = finished("told")
+    folder = finished("ranked")
 
     sent(folder, store, runs)
 
-    note = stored(folder, store).data.tags["mlflow.note.content"]
+    run, experiment = (
+        stored(folder, store),
+        MlflowClient(store.uri).get_experiment_by_name("risexp"),
+    )
+    assert experiment is not None
+    assert "best/k_loc" == experiment.tags["mlflow.experiment.primaryMetric.name"]
+    assert "False" == experiment.tags["mlflow.experiment.primaryMetric.greaterIsBetter"]
+    assert "smaller is better" in experiment.tags["mlflow.note.content"]
+    assert (3.25, 2.0) == (run.data.metrics["best/k_loc"], run.data.metrics["best/epoch"])
+    assert 3.5 == run.data.metrics["val/k_loc"]
+    note = run.data.tags["mlflow.note.content"]
     assert "the run ended after epoch 3: finished" in note
     assert "Best epoch 2" in note
     assert "| K accuracy | 0.612 | 0.213 | 0.676 | 0.668 |" in note
 
 
-def test_a_run_that_somebody_deleted_is_not_made_again(
-    store: TrackingStore, runs: TrackingClient
-) -> None:
+def test_a_deleted_run_is_not_created_again(store: TrackingStore, runs: TrackingClient) -> None:
     folder = new_run("deleted")
     train(folder)
     MlflowClient(store.uri).delete_run(sent(folder, store, runs, live=True).run_id)
@@ -256,7 +208,7 @@ def test_a_run_that_somebody_deleted_is_not_made_again(
     assert [] == run_ids(folder, store)
 
 
-def test_a_run_that_a_request_made_after_all_is_deleted_in_the_end(
+def test_a_duplicate_of_a_request_that_timed_out_is_deleted(
     store: TrackingStore, runs: TrackingClient
 ) -> None:
     folder = new_run("twice")
@@ -272,9 +224,7 @@ def test_a_run_that_a_request_made_after_all_is_deleted_in_the_end(
     assert [told.run_id] == run_ids(folder, store)
 
 
-def test_a_run_of_which_nothing_is_written_is_nowhere(
-    store: TrackingStore, runs: TrackingClient
-) -> None:
+def test_a_run_without_a_journal_is_not_created(store: TrackingStore, runs: TrackingClient) -> None:
     folder = new_run("silent")
 
     told = sent(folder, store, runs)
@@ -284,7 +234,7 @@ def test_a_run_of_which_nothing_is_written_is_nowhere(
     assert not (folder.path / "mlflow.json").exists()
 
 
-def test_an_error_is_there_with_its_traceback_and_without_its_secrets(
+def test_an_error_is_uploaded_with_its_traceback_and_without_its_secrets(
     store: TrackingStore, runs: TrackingClient
 ) -> None:
     error = OSError("postgresql://me:planted-secret-3@host/db is away")
@@ -297,16 +247,3 @@ def test_an_error_is_there_with_its_traceback_and_without_its_secrets(
     assert "OSError" in told["traceback"]
     assert "planted-secret" not in path.read_text("utf-8")
     assert "planted-secret" not in stored(folder, store).data.tags["mlflow.note.content"]
-
-
-def test_a_run_knows_its_own_id_in_the_store(store: TrackingStore, runs: TrackingClient) -> None:
-    folder = finished("linked")
-
-    told = sent(folder, store, runs)
-
-    progress = progress_of(folder)
-    assert (told.run_id, store.name) == (progress.run_id, progress.store)
-    assert told.run_id == recorded_as(folder.path)
-    page = f"#/experiments/{progress.experiment_id}/runs/{told.run_id}"
-    assert f"http://host:5000/{page}" == link(folder.path, "http://host:5000/")
-    assert link(new_run("unlinked").path, "http://host:5000") is None

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from risexp.errors import EnvironmentFailed
 from risexp.tracking import schema
 from risexp.tracking.client import TrackingClient
-from risexp.tracking.schema import prepare
+from risexp.tracking.schema import prepare, tables_of
 from risexp.tracking.stores import TrackingStore, embedded, store_named
 from tests.support.postgres import postgres
 from tests.support.uploads import due, finished, made_by_four, place, sent, together
@@ -49,7 +50,7 @@ def from_template(uri: str, _: str) -> None:
     place(store_named(uri))
 
 
-def test_processes_that_begin_at_once_make_the_tables_once() -> None:
+def test_processes_that_start_at_once_create_the_tables_once() -> None:
     told, _ = made_by_four()
 
     assert [False, False, False, True] == sorted(told)
@@ -88,7 +89,7 @@ def test_a_database_of_a_server_is_made_once_and_holds_a_run_as_its_journal_does
     assert due(folder) == sorted(points)
 
 
-def test_a_store_and_its_artifacts_are_for_their_owner_alone(
+def test_only_the_owner_can_read_a_store_and_its_artifacts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(schema, "_make_tables", from_template)
@@ -102,17 +103,20 @@ def test_a_store_and_its_artifacts_are_for_their_owner_alone(
     assert 0o700 == stat.S_IMODE(store.artifacts.stat().st_mode)
 
 
-def test_readers_and_a_writer_go_on_at_once_and_what_is_told_is_on_the_disk() -> None:
+def test_a_store_allows_readers_beside_a_writer_and_is_created_only_once() -> None:
     store = place(embedded())
     assert store.database is not None
+    before = store.database.read_bytes()
     with closing(sqlite3.connect(store.database)) as connection:
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
         (safety,) = connection.execute("PRAGMA synchronous").fetchone()
 
     assert ("wal", 2) == (mode, safety)
+    assert not prepare(store)
+    assert before == store.database.read_bytes()
 
 
-def test_a_process_that_dies_while_it_makes_the_tables_leaves_no_store(
+def test_a_process_that_is_killed_while_it_creates_the_tables_leaves_no_store(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Killed(BaseException):
@@ -137,15 +141,6 @@ def test_a_process_that_dies_while_it_makes_the_tables_leaves_no_store(
     assert [] == list(store.database.parent.glob("*.partial*"))
 
 
-def test_a_store_that_is_there_is_left_as_it_is() -> None:
-    store = place(embedded())
-    assert store.database is not None
-    before = store.database.read_bytes()
-
-    assert not prepare(store)
-    assert before == store.database.read_bytes()
-
-
 def test_telemetry_is_off_wherever_runs_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY
 
@@ -157,12 +152,21 @@ def test_telemetry_is_off_wherever_runs_are_sent(monkeypatch: pytest.MonkeyPatch
     assert "true" == os.environ[name]
 
 
-def test_a_folder_that_cannot_be_written_is_the_environments_fault(
+def test_a_folder_that_is_not_writable_is_an_environment_failure(
     tmp_path: Path,
 ) -> None:
-    from risexp.errors import EnvironmentFailed
-
     (tmp_path / "file").write_text("", "utf-8")
 
     with pytest.raises(EnvironmentFailed, match="cannot make the store"):
         prepare(store_named(f"sqlite:///{tmp_path}/file/mlflow.db"))
+
+
+def test_looking_at_the_tables_creates_none(tmp_path: Path) -> None:
+    store = store_named(f"sqlite:///{tmp_path}/mlflow.db")
+
+    assert "missing" == tables_of(store)
+    assert [] == list(tmp_path.iterdir())
+    (tmp_path / "mlflow.db").touch()
+    assert "missing" == tables_of(store)
+    assert "current" == tables_of(place(store))
+    assert "current" == tables_of(store_named("http://127.0.0.1:9"))

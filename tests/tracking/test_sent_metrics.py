@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from risexp.config.learning import LossWeights
-from risexp.runs.journal_format import Row
+from risexp.runs.journal import Row
 from risexp.runs.metrics import KEYS
 from risexp.tracking.sent_metrics import DERIVED, LIMIT, selected_keys, sent_values
 from tests.support.recorded_runs import plan_of

@@ -5,6 +5,8 @@ import pytest
 
 from risexp.errors import InvalidInput
 from risexp.tracking.stores import (
+    Failure,
+    attempt,
     chosen_store,
     embedded,
     in_environment,
@@ -33,7 +35,7 @@ def test_a_servers_password_is_neither_in_its_name_nor_in_its_address() -> None:
     assert "planted" not in repr(store)
 
 
-def test_a_databases_password_is_given_to_mlflow_alone() -> None:
+def test_the_password_of_a_database_is_only_in_mlflows_address() -> None:
     store = store_named("postgresql://me:planted@host/db")
 
     assert "postgresql+psycopg://me@host/db" == store.name
@@ -41,9 +43,8 @@ def test_a_databases_password_is_given_to_mlflow_alone() -> None:
     assert "planted" not in repr(store)
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
+def test_an_address_that_is_no_store_is_refused_without_its_secrets() -> None:
+    for address in (
         "foo",
         "file:///mlruns",
         "ftp://me:planted@host",
@@ -53,16 +54,14 @@ def test_a_databases_password_is_given_to_mlflow_alone() -> None:
         "postgresql://me:planted@host",
         "me:planted@host:5000",
         "http://[host",
-    ],
-)
-def test_what_could_hold_no_runs_is_refused_without_its_secrets(address: str) -> None:
-    with pytest.raises(InvalidInput, match="give the address of a tracking server") as caught:
-        store_named(address)
+    ):
+        with pytest.raises(InvalidInput, match="give the address of a tracking server") as caught:
+            store_named(address)
 
-    assert "planted" not in str(caught.value)
+        assert "planted" not in str(caught.value)
 
 
-def test_an_option_goes_before_the_environment_and_that_before_the_embedded_store() -> None:
+def test_an_option_precedes_the_environment_which_precedes_the_embedded_store() -> None:
     environment = {"RISEXP_TRACKING_URI": "http://one:1"}
 
     chosen = [
@@ -87,12 +86,12 @@ def test_a_store_is_opened_again_with_the_password_of_the_environment() -> None:
     assert {} == other.credentials
 
 
-def test_a_run_cannot_be_asked_into_another_store() -> None:
+def test_a_run_cannot_move_to_another_store() -> None:
     with pytest.raises(InvalidInput, match="run run-1 is recorded in embedded and cannot move"):
         store_again("run-1", "embedded", "http://host:5000", {})
 
 
-def test_no_store_receives_what_opens_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_are_set_within_the_context_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD", raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "everywhere")
 
@@ -102,3 +101,31 @@ def test_no_store_receives_what_opens_another(monkeypatch: pytest.MonkeyPatch) -
     assert ("planted", "me") == within
     assert "MLFLOW_TRACKING_PASSWORD" not in os.environ
     assert "everywhere" == os.environ["MLFLOW_TRACKING_USERNAME"]
+
+
+def test_a_failure_is_one_line_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "planted-secret")
+
+    def fail() -> None:
+        message = "500 from http://me:other@host:\nplanted-secret " + "x" * 1_000
+        raise ValueError(message)
+
+    failure = attempt(fail)
+
+    assert isinstance(failure, Failure)
+    assert failure.sentence.startswith("ValueError: 500 from http://***@host: *** xxx")
+    assert len(failure.sentence) < 450
+
+
+def test_an_error_of_ours_and_a_silent_server_give_one_short_sentence() -> None:
+    for error, sentence in (
+        (OSError("(Caused by ... [Errno 111] Connection refused'))"), "connection refused"),
+        (OSError("HTTPConnectionPool: Read timed out. (read timeout=10)"), "timed out"),
+        (InvalidInput("name a store"), None),
+    ):
+
+        def fail(error: Exception = error) -> None:
+            raise error
+
+        expected = "name a store" if sentence is None else f"the store does not answer ({sentence})"
+        assert Failure(expected, error) == attempt(fail)

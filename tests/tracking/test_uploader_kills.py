@@ -1,9 +1,9 @@
-"""A sender may die at any moment, and two may begin at once: the record is there once."""
+"""An uploader may be killed at any step, and two may start at once: the store has one record."""
 
 import pytest
 
 from risexp.core.locks import Busy
-from risexp.tracking import uploader as sender
+from risexp.tracking import uploader
 from risexp.tracking.client import TrackingClient
 from risexp.tracking.stores import TrackingStore
 from risexp.tracking.uploader import STEPS
@@ -13,11 +13,11 @@ pytestmark = pytest.mark.usefixtures("own_home")
 
 
 class Killed(BaseException):
-    """What no code catches: the process is gone."""
+    """No code catches it, as when the process is gone."""
 
 
 class Killer:
-    """Ends a sender when it reaches a step for the n-th time."""
+    """Kills an uploader when it reaches a step for the n-th time."""
 
     def __init__(self, step: str, times: int) -> None:
         self.step = step
@@ -29,34 +29,26 @@ class Killer:
             raise Killed
 
 
-@pytest.mark.parametrize(
-    ("step", "times"), [*((step, 1) for step in STEPS), ("sent", 2), ("advanced", 3)]
-)
-def test_a_sender_killed_at_any_step_is_taken_up_by_the_next(
-    store: TrackingStore,
-    runs: TrackingClient,
-    monkeypatch: pytest.MonkeyPatch,
-    step: str,
-    times: int,
+def test_an_upload_killed_at_any_step_is_resumed_by_the_next(
+    store: TrackingStore, runs: TrackingClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender, "_LINES", 3)
-    folder = finished(f"killed-{step}-{times}")
-    with pytest.raises(Killed):
-        sent(folder, store, runs, reached=Killer(step, times))
+    monkeypatch.setattr(uploader, "_LINES", 3)
+    for step, times in (*((step, 1) for step in STEPS), ("sent", 2), ("advanced", 3)):
+        folder = finished(f"killed-{step}-{times}")
+        with pytest.raises(Killed):
+            sent(folder, store, runs, reached=Killer(step, times))
 
-    sent(folder, store, runs)
+        sent(folder, store, runs)
 
-    (run_id,) = run_ids(folder, store)
-    assert due(folder) == held(folder, store)
-    assert [("FINISHED",)] == ask(store, "SELECT status FROM runs WHERE run_uuid = ?", run_id)
-    inputs = ask(store, "SELECT COUNT(*) FROM inputs WHERE destination_id = ?", run_id)
-    assert [(2,)] == inputs
-    assert 4 == sum(name.endswith(".png") for name in artifacts_of(folder, store))
+        (run_id,) = run_ids(folder, store)
+        assert due(folder) == held(folder, store)
+        assert [("FINISHED",)] == ask(store, "SELECT status FROM runs WHERE run_uuid = ?", run_id)
+        inputs = ask(store, "SELECT COUNT(*) FROM inputs WHERE destination_id = ?", run_id)
+        assert [(2,)] == inputs
+        assert 4 == sum(name.endswith(".png") for name in artifacts_of(folder, store))
 
 
-def test_a_sender_keeps_others_out_while_it_is_at_it(
-    store: TrackingStore, runs: TrackingClient
-) -> None:
+def test_two_uploaders_never_work_on_one_run(store: TrackingStore, runs: TrackingClient) -> None:
     folder = finished("raced")
     met: list[str] = []
 

@@ -24,8 +24,8 @@ from risexp.app.doctor.tracking_data import recorded
 from risexp.app.run.sync import Destinations
 from risexp.errors import RisexpError
 from risexp.hpo.store.store import StudyStore
-from risexp.tracking.query import study_rows
 from risexp.tracking.stores import chosen_store
+from risexp.tracking.study_run import study_rows
 
 Tell = Callable[[str], None]
 

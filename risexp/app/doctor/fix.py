@@ -24,10 +24,9 @@ from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import SURPLUS
 from risexp.hpo.studies.table import StudyTable, study_table
 from risexp.hpo.trials.reaper import Reaper
-from risexp.tracking.attempt import Failure, attempt
-from risexp.tracking.query import study_runs
 from risexp.tracking.schema import write_ahead
-from risexp.tracking.stores import chosen_store
+from risexp.tracking.stores import Failure, attempt, chosen_store
+from risexp.tracking.study_run import study_runs
 
 if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient
@@ -49,7 +48,7 @@ class Status:
     def __call__(self, runs: "TrackingClient") -> bool:
         """Say it."""
         if self.word == "RUNNING":
-            runs.go_on(self.run_id)
+            runs.set_running(self.run_id)
         else:
             runs.end(self.run_id, self.word, self.ended_ms)
         return True

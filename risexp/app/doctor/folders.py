@@ -7,10 +7,10 @@ from risexp.app.doctor.system import is_locked
 from risexp.app.run.sync import missing_lines
 from risexp.errors import DataInvalid, RisexpError
 from risexp.runs.folder import RunFolder, is_run, list_runs, runs_home
-from risexp.runs.labels import Labels, read_labels
-from risexp.tracking.launch_uploader import store_for
+from risexp.runs.spec import Labels, read_labels
 from risexp.tracking.stores import TrackingStore
 from risexp.tracking.upload_state import RecordedOutcome, UploadProgress, UploadState
+from risexp.tracking.uploader_process import store_for
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from risexp.core.durable import PARTIAL
 from risexp.core.home import home
 from risexp.hpo.studies.study import run_id
 from risexp.tracking.payload import STATUS
-from risexp.tracking.query import status_of
+from risexp.tracking.study_run import status_of
 
 _FIX: Final = "`risexp doctor --fix`"
 _SETTLED_S: Final = 60.0

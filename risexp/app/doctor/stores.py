@@ -11,9 +11,8 @@ from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.address import STORE, address_of, embedded, store_url
 from risexp.hpo.store.retry import Retry
 from risexp.hpo.store.store import NotMade, StudyStore, find_store
-from risexp.tracking.attempt import Failure
 from risexp.tracking.schema import tables_of
-from risexp.tracking.stores import VARIABLE
+from risexp.tracking.stores import VARIABLE, Failure
 from risexp.tracking.stores import TrackingStore as Destination
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def _opened(store: Destination) -> "TrackingClient | None":
     from risexp.tracking.client import TrackingClient
 
     runs = TrackingClient(store)
-    runs.answers()
+    runs.ping()
     return runs
 
 

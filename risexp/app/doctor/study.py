@@ -8,7 +8,7 @@ from risexp.app.doctor.check import Check
 from risexp.app.doctor.facts import StudyStatus
 from risexp.app.doctor.study_case import StableCheck, StudyCase, said_of
 from risexp.hpo.trials.invariants import Rule, every
-from risexp.runs.journal_format import Contents
+from risexp.runs.journal import Contents
 from risexp.space.spec import SCORE
 
 _REPORTED: Final = f"val/{SCORE}"

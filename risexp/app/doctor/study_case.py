@@ -9,7 +9,7 @@ from risexp.app.doctor.facts import StudyStatus
 from risexp.app.doctor.tracking_data import TrackedStudy
 from risexp.errors import RisexpError
 from risexp.hpo.trials.invariants import Violation
-from risexp.runs.journal_format import Contents
+from risexp.runs.journal import Contents
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from risexp.hpo.trials.invariants import (
     TrialSnapshot,
     one_run_a_trial,
 )
-from risexp.runs.journal_format import Contents
-from risexp.tracking.query import TrialRun
+from risexp.runs.journal import Contents
 from risexp.tracking.sent_metrics import selected_keys, sent_values
+from risexp.tracking.study_run import TrialRun
 
 _AGAIN: Final = (
     "to send a run anew, `mlflow runs delete --run-id ID`, `mlflow gc --run-ids ID`, move "

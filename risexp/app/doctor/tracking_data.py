@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from risexp.app.doctor.facts import StudyStatus
 from risexp.app.run.sync import Destinations
-from risexp.tracking.attempt import Failure
-from risexp.tracking.query import StudyRuns, TrialRun
-from risexp.tracking.stores import TrackingStore, chosen_store
+from risexp.tracking.stores import Failure, TrackingStore, chosen_store
+from risexp.tracking.study_run import StudyRuns, TrialRun
 
 if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient

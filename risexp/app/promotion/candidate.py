@@ -14,10 +14,10 @@ from risexp.hpo.studies.study import find_study, run_id
 from risexp.hpo.studies.table import study_table
 from risexp.registry.bundle import Bundle
 from risexp.registry.card import Origin
-from risexp.tracking.launch_uploader import store_for
 from risexp.tracking.payload import data_digest
 from risexp.tracking.stores import TrackingStore
 from risexp.tracking.upload_state import UploadState
+from risexp.tracking.uploader_process import store_for
 
 
 @dataclass(frozen=True)

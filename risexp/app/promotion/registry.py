@@ -7,9 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from risexp.errors import EnvironmentFailed, InvalidInput, RisexpError
-from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.schema import tables_of
-from risexp.tracking.stores import TrackingStore, chosen_store, in_environment
+from risexp.tracking.stores import Failure, TrackingStore, attempt, chosen_store, in_environment
 
 if TYPE_CHECKING:
     from risexp.registry.versions import Registry

@@ -7,9 +7,15 @@ from functools import partial
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.store import open_store
-from risexp.runs.labels import EXPERIMENT
-from risexp.tracking.attempt import Failure, attempt
-from risexp.tracking.stores import VARIABLE, TrackingStore, chosen_store, in_environment
+from risexp.runs.spec import EXPERIMENT
+from risexp.tracking.stores import (
+    VARIABLE,
+    Failure,
+    TrackingStore,
+    attempt,
+    chosen_store,
+    in_environment,
+)
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,12 @@ from risexp.app.run.warm_start import recorded, warm_start
 from risexp.callbacks.early_stopping import Until
 from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput, RisexpError
 from risexp.runs.folder import RunFolder, find_run, is_run
-from risexp.runs.labels import Labels
 from risexp.runs.source import Source, sources
-from risexp.tracking.attempt import Failure, attempt
-from risexp.tracking.launch_uploader import tracking_of
-from risexp.tracking.replay import ReplayedRun, journal_values, recall_folder, recall_store
+from risexp.runs.spec import Labels
+from risexp.tracking.replay import ReplayedRun, journal_values, read_folder, read_store
 from risexp.tracking.schema import opened
-from risexp.tracking.stores import TrackingStore, chosen_store, in_environment
+from risexp.tracking.stores import Failure, TrackingStore, attempt, chosen_store, in_environment
+from risexp.tracking.uploader_process import tracking_of
 
 TAG: Final = "risexp.reproduces"
 """Names, of a run, the one that it is to be the same as."""
@@ -107,7 +106,7 @@ def recalled(name: str, option: str | None) -> ReplayedRun:
             f"there is no run {name!r} in a folder here, and no {store.database}: name another one"
         )
     with in_environment(store):
-        found = attempt(lambda: recall_store(opened(store), name, _place(store)))
+        found = attempt(lambda: read_store(opened(store), name, _place(store)))
     if not isinstance(found, Failure):
         return found
     if isinstance(found.error, RisexpError):
@@ -120,7 +119,7 @@ def _from_folder(folder: RunFolder) -> ReplayedRun:
     if warm is not None and recorded(folder) is not None:
         # What the run began with is on record, so that this only compares it.
         warm.record(folder)
-    return recall_folder(folder)
+    return read_folder(folder)
 
 
 def _place(store: TrackingStore) -> str:

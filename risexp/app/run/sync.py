@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from risexp.core.locks import Busy
 from risexp.errors import InvalidInput
 from risexp.runs.folder import RunFolder, find_run, list_runs
-from risexp.runs.labels import read_labels
-from risexp.tracking.attempt import Failure, attempt
-from risexp.tracking.launch_uploader import store_for
+from risexp.runs.spec import read_labels
 from risexp.tracking.schema import opened
-from risexp.tracking.stores import OFF, TrackingStore, chosen_store, in_environment
+from risexp.tracking.stores import (
+    OFF,
+    Failure,
+    TrackingStore,
+    attempt,
+    chosen_store,
+    in_environment,
+)
 from risexp.tracking.upload_state import UploadState
+from risexp.tracking.uploader_process import store_for
 
 if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient
@@ -143,7 +149,7 @@ def _all_sent(
 
 def _answering(store: TrackingStore) -> "TrackingClient":
     runs = opened(store)
-    runs.answers()
+    runs.ping()
     return runs
 
 

@@ -13,11 +13,11 @@ from risexp.app.run.run import NO_CALLBACKS, Callbacks, Machine, Run
 from risexp.app.run.warm_start import warm_start
 from risexp.config.run import RunConfig
 from risexp.inference.calibration import Calibration
-from risexp.runs.environment import environment
 from risexp.runs.folder import RunFolder, create_run, find_run, new_run_id
 from risexp.runs.journal import Journal
+from risexp.runs.machine import environment
 from risexp.runs.outcome import Outcome, complete
-from risexp.tracking.launch_uploader import Tracking, recorded
+from risexp.tracking.uploader_process import Tracking, recorded
 from risexp.training.checkpoint import Checkpoint
 from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore, best, newest
 

@@ -8,8 +8,7 @@ from risexp.app.serving.resolve_model import checkpoint_named, config_of
 from risexp.config.run import RunConfig
 from risexp.errors import CheckpointRefused, ConfigInvalid
 from risexp.runs.folder import RunFolder
-from risexp.runs.journal import Journal
-from risexp.runs.journal_format import read_journal
+from risexp.runs.journal import Journal, read_journal
 from risexp.training.checkpoint_manifest import packed
 from risexp.training.state import State
 

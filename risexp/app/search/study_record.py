@@ -14,16 +14,24 @@ from risexp.hpo.studies.table import StudyTable
 from risexp.hpo.trials.limits import FAILING
 from risexp.runs.folder import find_run, is_run, runs_home
 from risexp.runs.journal import Journal, utc_ms
-from risexp.runs.labels import EXPERIMENT, Labels, Parent
 from risexp.runs.outcome import Outcome
+from risexp.runs.spec import EXPERIMENT, Labels, Parent
 from risexp.space.study_spec import StudySpec
 from risexp.space.text import space_text
-from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.schema import opened
-from risexp.tracking.stores import OFF, TrackingStore, in_environment
-from risexp.tracking.study_run import ParentStatus, Saying, say_of_parent, tell_parent
-from risexp.tracking.upload_state import UploadState
-from risexp.tracking.urls import experiment_page, run_page, shown
+from risexp.tracking.stores import OFF, Failure, TrackingStore, attempt, in_environment
+from risexp.tracking.study_run import (
+    ParentStatus,
+    StudyRunUpdate,
+    update_study_run,
+    write_study_run,
+)
+from risexp.tracking.upload_state import (
+    UploadState,
+    experiment_page,
+    page_in_markdown,
+    run_page,
+)
 
 if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient
@@ -44,10 +52,10 @@ def study_labels(study: StudyRef, preset: str | None, store: TrackingStore | Non
     )
 
 
-def opening(study: StudyRef, charter: StudySpec) -> Saying:
+def opening(study: StudyRef, charter: StudySpec) -> StudyRunUpdate:
     """What is said of the run of a study as soon as it begins, or goes on."""
     space = charter.space
-    return Saying(
+    return StudyRunUpdate(
         tags={
             "risexp.state": "running",
             "risexp.reason": "",
@@ -80,7 +88,7 @@ class StudyUploader(BackgroundThread):
         study: StudyRef,
         store: TrackingStore | None,
         links: Links | None = None,
-        first: Saying | None = None,
+        first: StudyRunUpdate | None = None,
     ) -> None:
         """Be ready to send.
 
@@ -136,15 +144,17 @@ class StudyUploader(BackgroundThread):
                 with suppress(Busy), spool.sending():
                     Uploader(spool, store.name, self._runs).drain(live=live)
 
-    def _begin(self, store: TrackingStore, runs: "TrackingClient", first: Saying) -> None:
+    def _begin(self, store: TrackingStore, runs: "TrackingClient", first: StudyRunUpdate) -> None:
         """Say that the study has begun, in MLflow and in its dashboard."""
         study, place = self._study, runs_home()
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         experiment = runs.experiment(EXPERIMENT)
         parent = Parent(study.name, study.uid, utc_ms())
-        page = run_page(store.name, experiment, tell_parent(runs, place, parent, first, experiment))
-        above = shown(experiment_page(store.name, experiment))
-        self._note = f"In MLflow: study {shown(page)}, experiment {above}"
+        page = run_page(
+            store.name, experiment, write_study_run(runs, place, parent, first, experiment)
+        )
+        above = page_in_markdown(experiment_page(store.name, experiment))
+        self._note = f"In MLflow: study {page_in_markdown(page)}, experiment {above}"
 
     def _link(self, links: Links) -> None:
         """Tell study and trials their runs, as far as these are known and not told yet."""
@@ -158,7 +168,7 @@ class StudyUploader(BackgroundThread):
             known = UploadState(runs_home() / name).progress()
             if known is not None and known.run_id:
                 page = run_page(known.store, known.experiment_id, known.run_id)
-                links.tell_trial(number, known.run_id, page, f"In MLflow: {shown(page)}")
+                links.tell_trial(number, known.run_id, page, f"In MLflow: {page_in_markdown(page)}")
                 self._linked.add(number)
 
     def _spools(self) -> Iterable[UploadState]:
@@ -196,5 +206,5 @@ def say_of_study(store: TrackingStore, study: StudyRef, table: StudyTable) -> st
         "risexp.best": "" if best is None else run_id(study.name, best.number),
     }
     parent = Parent(study.name, study.uid, utc_ms())
-    said = say_of_parent(store, runs_home(), parent, Saying(status, utc_ms(), tags))
+    said = update_study_run(store, runs_home(), parent, StudyRunUpdate(status, utc_ms(), tags))
     return said.sentence if isinstance(said, Failure) else None

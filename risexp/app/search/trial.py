@@ -15,8 +15,8 @@ from risexp.config.training import TrainingConfig
 from risexp.errors import InvalidInput, TrainingAborted
 from risexp.hpo.workers.worker import Job, JobResult
 from risexp.runs.folder import RunFolder, create_run, find_run, is_run
-from risexp.runs.labels import Labels, read_labels, write_labels
 from risexp.runs.outcome import aborted
+from risexp.runs.spec import Labels, read_labels, write_labels
 from risexp.space.spec import SCORE
 from risexp.training.curriculum import curriculum
 

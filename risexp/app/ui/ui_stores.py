@@ -10,9 +10,8 @@ from risexp.hpo.store.address import store_url
 from risexp.hpo.store.retry import Retry
 from risexp.hpo.store.store import NotMade, find_store
 from risexp.hpo.store.store import StudyStore as Studies
-from risexp.tracking.attempt import Failure, attempt
 from risexp.tracking.schema import tables_of
-from risexp.tracking.stores import TrackingStore, chosen_store, in_environment
+from risexp.tracking.stores import Failure, TrackingStore, attempt, chosen_store, in_environment
 
 Page = Literal["mlflow", "dashboard"]
 

@@ -11,7 +11,7 @@ import pytest
 from risexp.errors import InvalidInput
 from risexp.hpo.store.address import embedded as studies_url
 from risexp.hpo.trials.trial_result import TrialResult
-from risexp.runs.labels import read_labels, write_labels
+from risexp.runs.spec import read_labels, write_labels
 from risexp.tracking.stores import OFF, embedded
 from tests.support.homes import (
     NAME,

@@ -17,7 +17,7 @@ from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.runs.folder import RunFolder, find_run
-from risexp.runs.labels import read_labels, write_labels
+from risexp.runs.spec import read_labels, write_labels
 from risexp.tracking.stores import embedded
 from risexp.tracking.upload_state import UploadState
 from tests.support.homes import (

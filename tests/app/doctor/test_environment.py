@@ -27,8 +27,7 @@ from risexp.app.doctor.stores import destinations, studies_store
 from risexp.app.doctor.system import file_system, is_locked
 from risexp.errors import InvalidInput
 from risexp.runs.folder import RunFolder
-from risexp.tracking.attempt import Failure
-from risexp.tracking.stores import store_named
+from risexp.tracking.stores import Failure, store_named
 from tests.support.homes import change, found, wrong
 from tests.support.uploads import finished
 

@@ -22,7 +22,7 @@ from risexp.registry.promotion import Step
 from risexp.registry.versions import Registry
 from risexp.runs.folder import find_run
 from risexp.runs.journal import Journal
-from risexp.runs.labels import Labels
+from risexp.runs.spec import Labels
 from risexp.tracking.stores import embedded, in_environment
 from tests.support.candidates import answering, kept
 from tests.support.frozen_sets import ignored

@@ -19,7 +19,7 @@ from risexp.hpo.store.address import embedded
 from risexp.hpo.studies.facts import facts_from_spec
 from risexp.hpo.studies.study import StudyPlan, open_study
 from risexp.hpo.trials.trial_result import TrialResult, unsound
-from risexp.runs.journal_format import Contents
+from risexp.runs.journal import Contents
 from risexp.space.study_spec import StudySpec
 from tests.support.html import read
 from tests.support.searches import Past, past, tiny

@@ -15,8 +15,7 @@ from risexp.config.layers import load_config
 from risexp.config.run import RunConfig, fields
 from risexp.errors import CheckpointRefused, ConfigInvalid, RisexpError
 from risexp.runs.folder import RunFolder, create_run, list_runs
-from risexp.runs.journal import Journal
-from risexp.runs.journal_format import read_journal
+from risexp.runs.journal import Journal, read_journal
 from risexp.training.checkpoint_manifest import manifest_path
 from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from risexp.training.curriculum import curriculum

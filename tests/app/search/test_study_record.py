@@ -24,7 +24,7 @@ from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
 from risexp.hpo.trials.limits import FAILING
 from risexp.runs.folder import RunFolder, find_run, is_run
-from risexp.runs.labels import Labels
+from risexp.runs.spec import Labels
 from risexp.tracking.stores import TrackingStore, embedded
 from risexp.tracking.upload_state import UploadState
 from tests.support.searches import begun

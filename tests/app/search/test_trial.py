@@ -19,7 +19,7 @@ from risexp.hpo.trials.limits import set_limit
 from risexp.hpo.workers.worker import Job, JobResult
 from risexp.loss.weighted import Loss
 from risexp.runs.folder import RunFolder, create_run, find_run, runs_home
-from risexp.runs.labels import read_labels
+from risexp.runs.spec import read_labels
 from risexp.training.checkpoint_store import best, newest
 from risexp.training.curriculum import curriculum
 from risexp.training.events import EpochEnded, Event

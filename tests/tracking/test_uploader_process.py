@@ -1,4 +1,4 @@
-"""A run is recorded beside its training, which neither waits for a server nor fails with it."""
+"""A run is uploaded beside its training, which neither waits for a server nor fails with it."""
 
 import base64
 import socket
@@ -12,12 +12,11 @@ import pytest
 
 from risexp.app.run.sync import sync
 from risexp.errors import InvalidInput
-from risexp.runs.labels import Labels
 from risexp.runs.outcome import complete
-from risexp.tracking.launch_uploader import Tracking, recorded, tracking_of
+from risexp.runs.spec import Labels
 from risexp.tracking.stores import TrackingStore, store_named
 from risexp.tracking.upload_state import INTERRUPTED, UploadState
-from risexp.tracking.uploader_process import follow
+from risexp.tracking.uploader_process import Tracking, recorded, tracking_of, upload_while_training
 from tests.support.uploads import (
     ask,
     due,
@@ -40,14 +39,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_a_server_that_is_down_for_a_whole_run_gets_every_value_once_later(
+def test_a_server_that_is_down_for_a_whole_run_later_gets_each_value_once(
     tmp_path: Path,
 ) -> None:
     port, said = free_port(), list[str]()
     away = f"http://127.0.0.1:{port}"
     folder = finished("lonely", labels=Labels(store=away))
     looks = iter([False, False, True])
-    follow(UploadState(folder.path), store_named(away), lambda _: next(looks), said.append)
+    upload_while_training(
+        UploadState(folder.path), store_named(away), lambda _: next(looks), said.append
+    )
     behind = place(store_named(f"sqlite:///{tmp_path}/behind/mlflow.db"))
 
     with served(behind, tmp_path / "served", port):
@@ -98,24 +99,24 @@ def test_a_server_that_never_answers_delays_the_end_by_no_more_than_the_limit() 
             folder.close(complete("finished", 3))
             request = asked.get(timeout=60.0)
 
-    # Given the time, the sender would have said that the server does not answer.
+    # With more time, the uploader would have said that the server does not answer.
     assert "" == (folder.path / "sender.log").read_text("utf-8")
     assert 1 == len(told)
     assert 0 < UploadState(folder.path).unsent()
     assert b"Basic " + base64.b64encode(b"me:planted-secret") in request
 
 
-def test_a_run_whose_training_was_killed_is_sent_to_its_last_line(store: TrackingStore) -> None:
+def test_a_run_whose_training_was_killed_is_uploaded_to_its_last_line(store: TrackingStore) -> None:
     folder = new_run("orphan")
     train(folder)
 
-    follow(UploadState(folder.path), store, lambda _: True, pytest.fail)
+    upload_while_training(UploadState(folder.path), store, lambda _: True, pytest.fail)
 
     assert due(folder) == held(folder, store)
     assert INTERRUPTED == progress_of(folder).ending
 
 
-def test_a_sender_tries_again_until_the_store_is_there(tmp_path: Path) -> None:
+def test_the_uploader_retries_until_the_store_answers(tmp_path: Path) -> None:
     store = store_named(f"sqlite:///{tmp_path}/later/mlflow.db")
     folder, said, looks = finished("waiting"), list[str](), list[float]()
     blocked = tmp_path / "later"
@@ -128,14 +129,14 @@ def test_a_sender_tries_again_until_the_store_is_there(tmp_path: Path) -> None:
             place(store)
         return len(looks) == 4
 
-    follow(UploadState(folder.path), store, is_over, said.append)
+    upload_while_training(UploadState(folder.path), store, is_over, said.append)
 
     assert [0.0, 2.0, 4.0, 1.0] == looks
     assert 2 == len(said)
     assert due(folder) == held(folder, store)
 
 
-def test_a_run_that_nobody_wants_recorded_is_not(own_home: Path) -> None:
+def test_a_run_with_tracking_off_is_not_recorded(own_home: Path) -> None:
     folder = new_run("private")
 
     with recorded(folder.path, tracking_of("off", Labels()), lambda _: None):
@@ -165,21 +166,16 @@ def sync_to(name: str, store: TrackingStore) -> None:
     assert synced.state == "sent", synced.sentence
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "said"),
-    [
+def test_an_invalid_store_or_waiting_time_is_refused_before_a_run_begins() -> None:
+    for name, value, message in (
         ("RISEXP_TRACKING_URI", "ftp://me:planted-secret@host", "is no tracking store"),
         ("RISEXP_TRACKING_WAIT_S", "soon", "give seconds, from 0 to 86400"),
         ("RISEXP_TRACKING_WAIT_S", "-1", "give seconds, from 0 to 86400"),
         ("RISEXP_TRACKING_WAIT_S", "nan", "give seconds, from 0 to 86400"),
-    ],
-)
-def test_what_cannot_be_is_refused_before_a_run_begins(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
-) -> None:
-    monkeypatch.setenv(name, value)
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(name, value)
+            with pytest.raises(InvalidInput, match=message) as caught:
+                tracking_of(None, Labels())
 
-    with pytest.raises(InvalidInput, match=said) as caught:
-        tracking_of(None, Labels())
-
-    assert "planted-secret" not in str(caught.value)
+        assert "planted-secret" not in str(caught.value)

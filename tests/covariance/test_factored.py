@@ -21,6 +21,7 @@ from tests.support.dense_covariance import (
     make_case,
     tolerance,
 )
+from tests.support.looping import for_each
 from tests.support.scenes import (
     any_device,
     gaussian,
@@ -60,8 +61,8 @@ def test_every_operation_does_what_its_dense_twin_does(
     assert deviation(operation, expected, actual) < tolerance(operation, dtype)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("elements", "columns"), [(144, 26), (400, 10), (200, 230)])
+@for_each("dtype", DTYPES)
+@for_each(("elements", "columns"), [(144, 26), (400, 10), (200, 230)])
 def test_large_panels_do_what_their_dense_twins_do(
     device: torch.device, elements: int, columns: int, dtype: torch.dtype
 ) -> None:
@@ -73,8 +74,8 @@ def test_large_panels_do_what_their_dense_twins_do(
         assert deviation(name, operation(dense), operation(case)) < tolerance(name, dtype)
 
 
-@pytest.mark.parametrize("method", ["joint", "per_snapshot"])
-@pytest.mark.parametrize("side", [12, 20])
+@for_each("method", ["joint", "per_snapshot"])
+@for_each("side", [12, 20])
 def test_spectra_of_physical_scenes_are_right_at_their_very_sources(
     device: torch.device, side: int, method: Method
 ) -> None:
@@ -166,7 +167,7 @@ def test_regularising_moves_mvdr_but_leaves_music_alone(device: torch.device) ->
     assert worst(case.one.mvdr(case.steering), loaded.mvdr(case.steering)) > 0.01
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@for_each("dtype", DTYPES)
 def test_a_grid_shared_by_all_scenes_is_met_as_if_each_had_its_own(
     device: torch.device, dtype: torch.dtype
 ) -> None:

@@ -7,6 +7,7 @@ from risexp.config.sections import CovarianceConfig
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.physics.steering import steering_vector
+from tests.support.looping import for_each
 from tests.support.scenes import gaussian, panel
 
 
@@ -18,7 +19,7 @@ def covariance(scale: float = 1.0, *, device: torch.device | str = "cpu") -> Fac
 SCALES = [10.0**power for power in (-19, -17, -15, -12, -9, -6, -3, 0, 3, 6, 9, 12, 15, 18)]
 
 
-@pytest.mark.parametrize("scale", SCALES)
+@for_each("scale", SCALES)
 def test_what_a_factor_says_does_not_depend_on_its_scale(
     device: torch.device, scale: float
 ) -> None:
@@ -35,7 +36,7 @@ def test_what_a_factor_says_does_not_depend_on_its_scale(
         assert torch.allclose(unscaled, nmse.detach(), rtol=1e-4, atol=1e-9)
 
 
-@pytest.mark.parametrize("scale", SCALES)
+@for_each("scale", SCALES)
 def test_music_and_its_gradient_are_finite_at_any_scale(device: torch.device, scale: float) -> None:
     steering = gaussian(24, 7, seed=5).to(device, torch.complex64)
     factor = covariance(scale, device=device).factor.requires_grad_()
@@ -52,8 +53,8 @@ def snr_db(device: torch.device) -> torch.Tensor:
     return torch.tensor([-5.0, 5.0, 20.0], device=device)
 
 
-@pytest.mark.parametrize("points", [3, 40, 900])
-@pytest.mark.parametrize("own_grids", [False, True])
+@for_each("points", [3, 40, 900])
+@for_each("own_grids", [False, True])
 def test_mvdr_is_right_where_all_of_the_grid_is_near_sources(
     device: torch.device, points: int, own_grids: bool
 ) -> None:

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-import pytest
 import torch
 from torch import Tensor
 
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.subspace import gram
 from tests.support.dense_covariance import OPERATIONS, Case, make_case, projector, tolerance
+from tests.support.looping import for_each
 from tests.support.scenes import gaussian, slope, worst
 
 DIFFERENTIABLE = [name for name in OPERATIONS if name != "signal_subspace"]
@@ -35,8 +35,8 @@ def gradients(operation: str, case: Case, *, dense: bool = False) -> Tensor:
     return torch.cat([torch.view_as_real(found[0]).flatten(), found[1]])
 
 
-@pytest.mark.parametrize("dtype", [torch.complex128, torch.complex64])
-@pytest.mark.parametrize("operation", DIFFERENTIABLE)
+@for_each("dtype", [torch.complex128, torch.complex64])
+@for_each("operation", DIFFERENTIABLE)
 def test_gradients_are_those_of_the_dense_twin(
     device: torch.device, operation: str, dtype: torch.dtype
 ) -> None:
@@ -47,7 +47,7 @@ def test_gradients_are_those_of_the_dense_twin(
     assert worst(expected, actual) < tolerance(operation, dtype)
 
 
-@pytest.mark.parametrize("operation", DIFFERENTIABLE)
+@for_each("operation", DIFFERENTIABLE)
 def test_gradients_of_thin_factors_are_the_slopes_of_the_values(
     device: torch.device, operation: str
 ) -> None:
@@ -89,8 +89,8 @@ def degenerate(kind: str) -> Tensor:
             return gaussian(2, 6, 1).repeat(1, 1, 3)
 
 
-@pytest.mark.parametrize("dtype", [torch.complex128, torch.complex64])
-@pytest.mark.parametrize(
+@for_each("dtype", [torch.complex128, torch.complex64])
+@for_each(
     "kind",
     [
         "zero",
@@ -100,8 +100,8 @@ def degenerate(kind: str) -> Tensor:
         "only repeated columns",
     ],
 )
-@pytest.mark.parametrize(("count", "limit"), [(3, 1e4), (1, 1e8)])
-@pytest.mark.parametrize("operation", DIFFERENTIABLE)
+@for_each(("count", "limit"), [(3, 1e4), (1, 1e8)])
+@for_each("operation", DIFFERENTIABLE)
 def test_gradients_of_degenerate_factors_are_finite_and_moderate(
     *,
     device: torch.device,

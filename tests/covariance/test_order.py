@@ -10,6 +10,7 @@ from torch import Tensor
 
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import Criterion, order, order_scores
+from tests.support.looping import for_each
 from tests.support.scenes import gaussian
 
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
@@ -39,8 +40,8 @@ def textbook(criterion: Criterion, values: list[float], snapshots: int, most: in
     return scores
 
 
-@pytest.mark.parametrize("sources", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize(("elements", "snapshots"), [(144, 16), (16, 64), (8, 200)])
+@for_each("sources", [1, 2, 3, 4, 5])
+@for_each(("elements", "snapshots"), [(144, 16), (16, 64), (8, 200)])
 def test_mdl_counts_the_sources_of_ideal_data(
     device: torch.device, elements: int, snapshots: int, sources: int
 ) -> None:
@@ -62,7 +63,7 @@ def test_the_product_of_144_eigenvalues_underflows_and_always_answers_one() -> N
     assert order("mdl", eigenvalues, 300, most=5).tolist() == [3] * 20
 
 
-@pytest.mark.parametrize("criterion", CRITERIA)
+@for_each("criterion", CRITERIA)
 def test_scores_agree_with_the_textbook_where_it_does_not_underflow(
     device: torch.device, criterion: Criterion
 ) -> None:
@@ -74,7 +75,7 @@ def test_scores_agree_with_the_textbook_where_it_does_not_underflow(
         assert pytest.approx(textbook(criterion, expected, 50, most=3), rel=1e-6) == actual
 
 
-@pytest.mark.parametrize("criterion", CRITERIA)
+@for_each("criterion", CRITERIA)
 def test_the_count_does_not_depend_on_the_scale(criterion: Criterion) -> None:
     loud, quiet = (ideal_spectrum(16, 64, sources=2, scale=scale) for scale in (1.0, 1e-5))
 
@@ -83,7 +84,7 @@ def test_the_count_does_not_depend_on_the_scale(criterion: Criterion) -> None:
     assert torch.allclose(expected, order_scores(criterion, quiet, 64, most=5), rtol=1e-9)
 
 
-@pytest.mark.parametrize("criterion", CRITERIA)
+@for_each("criterion", CRITERIA)
 def test_what_shows_no_noise_or_no_number_has_no_order(
     device: torch.device, criterion: Criterion
 ) -> None:

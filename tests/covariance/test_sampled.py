@@ -8,6 +8,7 @@ from risexp.config.sections import DataConfig
 from risexp.covariance.sampled import Method, joint_field, sampled_covariance, snapshot_fields
 from risexp.data.frames import Frames
 from risexp.data.scenes import source_steering
+from tests.support.looping import for_each
 from tests.support.scenes import DEFAULT_PHYSICS, gaussian, matrix, panel, tiny_scenes, worst
 
 RIDGE = 1e-2
@@ -43,10 +44,8 @@ def ridge_solution(operator: Tensor, y: Tensor, equations: int) -> Tensor:
     return solution.squeeze(-1)
 
 
-@pytest.mark.parametrize("codes_of_their_own", [False, True])
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(torch.complex128, 1e-10), (torch.complex64, 1e-5)]
-)
+@for_each("codes_of_their_own", [False, True])
+@for_each(("dtype", "tolerance"), [(torch.complex128, 1e-10), (torch.complex64, 1e-5)])
 def test_joint_is_the_ridge_solution_of_all_equations(
     device: torch.device, codes_of_their_own: bool, dtype: torch.dtype, tolerance: float
 ) -> None:
@@ -58,10 +57,8 @@ def test_joint_is_the_ridge_solution_of_all_equations(
     assert worst(expected, field) < tolerance
 
 
-@pytest.mark.parametrize("codes_of_their_own", [False, True])
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(torch.complex128, 1e-10), (torch.complex64, 1e-5)]
-)
+@for_each("codes_of_their_own", [False, True])
+@for_each(("dtype", "tolerance"), [(torch.complex128, 1e-10), (torch.complex64, 1e-5)])
 def test_per_snapshot_solves_every_snapshot_alone(
     device: torch.device, codes_of_their_own: bool, dtype: torch.dtype, tolerance: float
 ) -> None:
@@ -91,8 +88,8 @@ def test_the_covariance_is_the_mean_outer_product_of_the_fields(device: torch.de
     assert per_snapshot.factor.shape == (BATCH, ELEMENTS, SNAPSHOTS)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("silent", ["y", "channel"])
+@for_each("method", METHODS)
+@for_each("silent", ["y", "channel"])
 def test_scenes_of_zeros_give_zero_and_leave_their_neighbours_alone(
     device: torch.device, method: Method, silent: str
 ) -> None:
@@ -113,7 +110,7 @@ def test_batches_of_different_size_are_refused(device: torch.device) -> None:
         joint_field(given.y, given.channel[:1], given.codes, RIDGE)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("method", "snr_db", "expected"),
     [
         ("joint", 0.0, 0.45),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from risexp.estimation.assignment import assign, cheapest, paired_values
+from tests.support.looping import for_each
 from tests.support.scenes import any_device, uniform
 
 SIDES = st.integers(0, 5)
@@ -49,7 +50,7 @@ def test_no_order_is_cheaper(device: torch.device, rows: int, columns: int, seed
         assert pytest.approx(tried(cost[scene][here[scene]][:, there[scene]])) == total
 
 
-@pytest.mark.parametrize("size", [1, 4, 7])
+@for_each("size", [1, 4, 7])
 def test_costs_of_any_sign_are_paired_exactly(device: torch.device, size: int) -> None:
     cost = (6.0 * uniform(-1.0, 0.5, 6, size, size, seed=11)).round()
 

@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -27,6 +26,7 @@ from tests.support.localisation import (
     plain_operator,
     scenes_of,
 )
+from tests.support.looping import for_each
 
 LADDER = (2.0 * torch.arange(20, dtype=torch.float64) + 1.0) / 20 - 1.0
 
@@ -78,7 +78,7 @@ def around(
     return middle.tolist(), (5.0 * bound.diagonal(dim1=-2, dim2=-1).sqrt()).tolist()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("symbols", "power", "snr_db"),
     [
         ("frame", "free_space", 20.0),

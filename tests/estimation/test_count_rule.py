@@ -13,11 +13,12 @@ from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.nomp import Nomp
 from tests.estimation.pursuits import Found, pursued
 from tests.support.localisation import at_snr, config_of, plain_misfit, scenes_of
+from tests.support.looping import for_each
 
 RULES: tuple[CountRule, ...] = ("evidence", "bic", "aic")
 
 
-@pytest.mark.parametrize(("rule", "price"), [("bic", 5.0 * math.log(512.0)), ("aic", 10.0)])
+@for_each(("rule", "price"), [("bic", 5.0 * math.log(512.0)), ("aic", 10.0)])
 def test_criteria_are_those_of_the_books(
     device: torch.device, rule: CountRule, price: float
 ) -> None:
@@ -57,8 +58,8 @@ def test_the_criteria_of_fresh_symbols_price_a_source_at_four_numbers(
         assert torch.allclose((-0.5 * scores).softmax(-1), probabilities)
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("symbols", ["frame", "snapshot"])
+@for_each("rule", RULES)
+@for_each("symbols", ["frame", "snapshot"])
 def test_probabilities_are_some_and_belong_to_the_counts(
     device: torch.device, symbols: str, rule: CountRule
 ) -> None:

@@ -22,6 +22,7 @@ from tests.support.localisation import (
     scenes_of,
     with_frames,
 )
+from tests.support.looping import for_each
 from tests.support.scenes import worst
 
 SCENES = 4
@@ -122,7 +123,7 @@ def test_a_scan_after_a_fit_finds_nothing_where_the_fit_has_a_source(
     assert bool(after.gain.isfinite().all())
 
 
-@pytest.mark.parametrize("count", [0, 1, 2])
+@for_each("count", [0, 1, 2])
 def test_a_fit_reports_the_likelihood_at_its_points_and_powers(count: int) -> None:
     config = small()
     frames = heard(config)
@@ -149,7 +150,7 @@ def test_every_source_more_raises_the_likelihood() -> None:
     assert bool((profiles.diff(dim=0) >= -1e-3).all())
 
 
-@pytest.mark.parametrize("snr_db", [0.0, 20.0])
+@for_each("snr_db", [0.0, 20.0])
 def test_the_spread_of_rho_is_that_of_its_errors(device: torch.device, snr_db: float) -> None:
     config = config_of(
         "physics.symbols=snapshot",

@@ -8,6 +8,7 @@ from risexp.estimation.receiver_model import ReceiverModel
 from risexp.physics.geometry import Wavefront
 from risexp.physics.steering import steering_vector
 from tests.support.localisation import WAVEFRONTS, anywhere, config_of
+from tests.support.looping import for_each
 from tests.support.scenes import gaussian, worst
 
 SMALL_PANELS = ((6, 6), (24, 6), (5, 16))
@@ -27,7 +28,7 @@ def least_seen(grid: Grid, *overrides: str) -> float:
     return float(grid.energies(waves.conj().unsqueeze(1)).amax(-1).min())
 
 
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
+@for_each("wavefront", WAVEFRONTS)
 def test_every_source_has_a_grid_point_on_its_slope(
     device: torch.device, wavefront: Wavefront
 ) -> None:
@@ -36,7 +37,7 @@ def test_every_source_has_a_grid_point_on_its_slope(
     assert least_seen(grid_of(device, law), law) > HALF
 
 
-@pytest.mark.parametrize("panel", SMALL_PANELS)
+@for_each("panel", SMALL_PANELS)
 def test_every_source_before_another_panel_has_one_too(
     device: torch.device, panel: tuple[int, int]
 ) -> None:
@@ -49,7 +50,7 @@ def test_every_source_before_another_panel_has_one_too(
     assert least_seen(grid_of(device, *law), *law) > HALF
 
 
-@pytest.mark.parametrize(
+@for_each(
     "view",
     [
         ("data.range_m=[0.3,50]",),
@@ -73,8 +74,8 @@ def test_a_grid_for_a_smaller_panel_would_miss_sources(device: torch.device) -> 
     assert least_seen(Grid(coarse.points, coarse.inside, large, coarse.view)) < 0.2
 
 
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
-@pytest.mark.parametrize("panel", [(12, 12), (7, 4), (3, 9)])
+@for_each("wavefront", WAVEFRONTS)
+@for_each("panel", [(12, 12), (7, 4), (3, 9)])
 def test_responses_are_the_products_with_steering_vectors(
     device: torch.device, panel: tuple[int, int], wavefront: Wavefront
 ) -> None:
@@ -107,7 +108,7 @@ def test_points_run_over_u_fastest_then_v_then_rho(device: torch.device) -> None
     assert bool((rho[1:] > rho[:-1]).all())
 
 
-@pytest.mark.parametrize("panel", ["physics.elements_h=12", "physics.elements_h=20"])
+@for_each("panel", ["physics.elements_h=12", "physics.elements_h=20"])
 def test_steps_are_the_distances_of_neighbours(device: torch.device, panel: str) -> None:
     grid = grid_of(device, panel, "physics.symbols=snapshot")
     expected = torch.stack(
@@ -132,7 +133,7 @@ def test_values_lie_where_their_points_lie(device: torch.device) -> None:
     assert int((laid == -9.0).sum()) > 0
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2])
+@for_each("axis", [0, 1, 2])
 def test_the_prior_gives_a_candidate_the_share_of_the_sources_nearest_to_it(
     device: torch.device, axis: int
 ) -> None:

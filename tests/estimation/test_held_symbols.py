@@ -26,6 +26,7 @@ from tests.support.localisation import (
     points_of,
     scenes_of,
 )
+from tests.support.looping import for_each
 from tests.support.scenes import worst
 
 SCENES = 4
@@ -65,7 +66,7 @@ def log_gaussian(covariance: Tensor, y: Tensor, noise: Tensor) -> Tensor:
     return answer
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 3])
+@for_each("count", [0, 1, 2, 3])
 def test_a_fit_profiles_the_likelihood_over_gains_and_noise(count: int) -> None:
     config = small()
     frames = heard(config)
@@ -97,7 +98,7 @@ def test_powers_are_those_of_least_squares_gains_and_spread_is_their_variance() 
     assert worst(noise[:, None] * inverse, fit.power_spread) < 1e-5
 
 
-@pytest.mark.parametrize("power", ["free_space", "equal"])
+@for_each("power", ["free_space", "equal"])
 def test_the_marginal_likelihood_is_a_dense_gaussian_times_the_volume_of_the_peak(
     power: str,
 ) -> None:
@@ -173,7 +174,7 @@ def test_a_scan_after_a_fit_is_of_what_the_fit_leaves(device: torch.device) -> N
     assert bool(scan.gain.isfinite().all())
 
 
-@pytest.mark.parametrize("count", [0, 1, 3])
+@for_each("count", [0, 1, 3])
 def test_the_gain_of_a_few_points_is_exact_whatever_the_channel(count: int) -> None:
     """|b^H P y|^2 / (b^H P b sigma^2), P the projection beside the sources already fitted."""
     config = config_of(at_snr(10.0), preset="smoke")
@@ -238,7 +239,7 @@ def test_a_peak_beyond_the_limit_of_the_view_is_still_where_it_is(device: torch.
     assert pytest.approx(1.0, abs=0.2) == float(gone.median())
 
 
-@pytest.mark.parametrize("snr_db", [0.0, 10.0, 20.0])
+@for_each("snr_db", [0.0, 10.0, 20.0])
 def test_the_spread_of_rho_is_that_of_its_errors(device: torch.device, snr_db: float) -> None:
     """Errors in spreads have mean square one, whatever the noise."""
     config = config_of("data.sources_max=1", at_snr(snr_db), "data.range_m=[1,2]")

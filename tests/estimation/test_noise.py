@@ -6,6 +6,7 @@ import torch
 from risexp.errors import DataInvalid
 from risexp.estimation.receiver_model import noise_power
 from tests.support.localisation import at_snr, config_of, plain_operator, scenes_of, with_frames
+from tests.support.looping import for_each
 from tests.support.scenes import worst
 
 
@@ -18,7 +19,7 @@ def test_with_an_snr_it_is_its_share_of_the_power(device: torch.device) -> None:
     assert worst(torch.ones_like(expected), noise_power(frames, "frame") / expected) < 1e-6
 
 
-@pytest.mark.parametrize("snr_db", [-5.0, 10.0, 30.0])
+@for_each("snr_db", [-5.0, 10.0, 30.0])
 def test_without_one_it_is_measured_without_bias(device: torch.device, snr_db: float) -> None:
     scenes = scenes_of(config_of(at_snr(snr_db)), 256, device)
 
@@ -40,7 +41,7 @@ def test_it_is_the_energy_that_no_field_on_the_panel_explains(device: torch.devi
     assert worst(expected, noise_power(scenes.frames, "frame")) < 1e-6
 
 
-@pytest.mark.parametrize("told", [True, False])
+@for_each("told", [True, False])
 def test_a_scale_of_the_measurements_is_a_scale_of_the_noise(
     device: torch.device, *, told: bool
 ) -> None:
@@ -55,7 +56,7 @@ def test_a_scale_of_the_measurements_is_a_scale_of_the_noise(
     )
 
 
-@pytest.mark.parametrize("told", [True, False])
+@for_each("told", [True, False])
 def test_it_is_never_nothing(device: torch.device, *, told: bool) -> None:
     scenes = scenes_of(config_of(), 8, device)
     silent = with_frames(scenes, y=torch.zeros_like(scenes.frames.y))

@@ -1,6 +1,5 @@
 """Peaks of crafted spectra."""
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +8,7 @@ from torch import Tensor
 from risexp.estimation.grid import Grid, distinct, highest_peaks, search_grid
 from risexp.estimation.receiver_model import ReceiverModel
 from tests.support.localisation import config_of
+from tests.support.looping import for_each
 from tests.support.scenes import any_device, uniform
 
 
@@ -81,7 +81,7 @@ def test_where_maxima_run_out_the_highest_other_points_follow(device: torch.devi
     assert sorted(map(tuple, expected.tolist())) == sorted(map(tuple, found[0].tolist()))
 
 
-@pytest.mark.parametrize("height", [0.0, -3.0, 1e30])
+@for_each("height", [0.0, -3.0, 1e30])
 def test_a_plain_has_points_enough(device: torch.device, height: float) -> None:
     grid = grid_on(device)
     heights = torch.full((2, len(grid.candidates)), height, device=device)

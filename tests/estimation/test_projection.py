@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -32,6 +31,7 @@ from tests.support.localisation import (
     points_of,
     scenes_of,
 )
+from tests.support.looping import for_each
 from tests.support.scenes import gaussian, slope, worst
 
 
@@ -62,8 +62,8 @@ def small_case(wavefront: Wavefront, count: int = 2) -> tuple[RunConfig, Frames,
     )
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
+@for_each("count", [1, 2, 3])
+@for_each("wavefront", WAVEFRONTS)
 def test_misfit_gains_and_slope_are_those_of_least_squares(
     wavefront: Wavefront, count: int
 ) -> None:
@@ -82,7 +82,7 @@ def test_misfit_gains_and_slope_are_those_of_least_squares(
     assert worst(response.mH @ response, found.overlap) < 1e-12
 
 
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
+@for_each("wavefront", WAVEFRONTS)
 def test_single_precision_keeps_four_digits_of_them(
     device: torch.device, wavefront: Wavefront
 ) -> None:
@@ -104,7 +104,7 @@ def test_single_precision_keeps_four_digits_of_them(
     assert worst(expected.curvature, found.curvature.cpu()) < 1e-4
 
 
-@pytest.mark.parametrize("wavefront", ["spherical", "parabolic"])
+@for_each("wavefront", ["spherical", "parabolic"])
 def test_curvature_at_the_truth_inverts_to_the_cramer_rao_bound(wavefront: Wavefront) -> None:
     """2 / sigma^2 times the curvature is the information about positions, gains projected out."""
     config = config_of(f"physics.wavefront={wavefront}", NOISELESS, "data.separation_deg=20")
@@ -135,7 +135,7 @@ def test_curvature_at_the_truth_inverts_to_the_cramer_rao_bound(wavefront: Wavef
     assert float(ratio.abs().max()) < 1e-3
 
 
-@pytest.mark.parametrize("steps", [1, 2, 4])
+@for_each("steps", [1, 2, 4])
 def test_an_approach_ends_where_an_advance_does(steps: int) -> None:
     config, frames, points = small_case("spherical")
     receiver = ReceiverModel.of(config)
@@ -206,8 +206,8 @@ def test_an_absent_source_takes_no_part() -> None:
     assert torch.equal(points[:, 1].float(), moved.points[:, 1])
 
 
-@pytest.mark.parametrize("apart", [0.0, 1e-7, 1e-5, 1e-3])
-@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+@for_each("apart", [0.0, 1e-7, 1e-5, 1e-3])
+@for_each("dtype", [torch.complex64, torch.complex128])
 def test_the_root_of_an_overlap_of_near_twins_is_finite(
     device: torch.device, apart: float, dtype: torch.dtype
 ) -> None:

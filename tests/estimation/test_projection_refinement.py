@@ -1,6 +1,5 @@
 """Refinement of positions: downhill to the source, inside the view, by damped steps."""
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from tests.support.localisation import (
     points_of,
     scenes_of,
 )
+from tests.support.looping import for_each
 from tests.support.scenes import any_device, gaussian, uniform, worst
 
 
@@ -41,7 +41,7 @@ def test_no_refinement_raises_the_misfit_or_leaves_the_view(
     assert worst(again.misfit, end.misfit) < 1e-9
 
 
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
+@for_each("wavefront", WAVEFRONTS)
 def test_refinement_slides_down_to_the_source_from_half_a_beam_away(
     device: torch.device, wavefront: Wavefront
 ) -> None:

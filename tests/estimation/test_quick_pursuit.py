@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +23,7 @@ from tests.support.localisation import (
     scenes_of,
     with_frames,
 )
+from tests.support.looping import for_each
 from tests.support.scenes import any_device, worst
 
 MANY_STEPS = 14
@@ -43,7 +43,7 @@ def finite(found: QuickPursuit) -> bool:
     return all(bool(value.isfinite().all()) for value in tensors(found).values())
 
 
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
+@for_each("wavefront", WAVEFRONTS)
 def test_a_noiseless_source_is_found_exactly_in_enough_steps(
     device: torch.device, wavefront: Wavefront
 ) -> None:
@@ -148,7 +148,7 @@ def test_a_scene_is_searched_alike_alone_and_in_any_company(device: torch.device
         assert worst(value[7:8], tensors(alone)[name]) < 1e-3
 
 
-@pytest.mark.parametrize("count", [0, 127, 128, 129, 256])
+@for_each("count", [0, 127, 128, 129, 256])
 def test_more_scenes_than_are_searched_at_once_are_searched_alike(
     device: torch.device, count: int
 ) -> None:
@@ -177,7 +177,7 @@ def test_noise_is_what_the_frames_say_of_it_and_spreads_the_gains() -> None:
     assert worst(ratio.unsqueeze(-1) * one.power_spread, two.power_spread) < 1e-9
 
 
-@pytest.mark.parametrize("fault", ["silent", "deaf", "tiny", "huge", "one antenna"])
+@for_each("fault", ["silent", "deaf", "tiny", "huge", "one antenna"])
 def test_degenerate_frames_leave_numbers(device: torch.device, fault: str) -> None:
     scenes = scenes_of(SMOKE, 4, device)
     y, channel = scenes.frames.y, scenes.frames.channel

@@ -15,6 +15,7 @@ from risexp.estimation.pursuit import Law
 from risexp.estimation.ranging import TOLERANCE_M, RangePosterior
 from risexp.estimation.receiver_model import ReceiverModel
 from tests.support.localisation import config_of
+from tests.support.looping import for_each
 
 SETTING = ReceiverModel.of(config_of())
 EQUAL = ReceiverModel.of(config_of("physics.power=equal"))
@@ -82,8 +83,8 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("receiver", [SETTING, EQUAL], ids=["free space", "equal"])
-@pytest.mark.parametrize(("rho", "spread"), CASES)
+@for_each("receiver", [SETTING, EQUAL])
+@for_each(("rho", "spread"), CASES)
 def test_the_evidence_is_the_integral_over_all_ranges(
     receiver: ReceiverModel, rho: list[float], spread: list[float]
 ) -> None:
@@ -95,8 +96,8 @@ def test_the_evidence_is_the_integral_over_all_ranges(
     assert pytest.approx(math.log(float(weight.sum())), abs=0.05) == float(believed.log_evidence())
 
 
-@pytest.mark.parametrize("receiver", [SETTING, EQUAL], ids=["free space", "equal"])
-@pytest.mark.parametrize(("rho", "spread"), CASES)
+@for_each("receiver", [SETTING, EQUAL])
+@for_each(("rho", "spread"), CASES)
 def test_no_range_is_more_probably_within_a_metre_than_the_answer(
     receiver: ReceiverModel, rho: list[float], spread: list[float]
 ) -> None:
@@ -122,7 +123,7 @@ def test_a_range_that_is_well_known_is_answered_as_it_is() -> None:
     assert pytest.approx([0.8, 2.5], abs=2e-3) == answer[0].tolist()
 
 
-@pytest.mark.parametrize("receiver", [SETTING, EQUAL], ids=["free space", "equal"])
+@for_each("receiver", [SETTING, EQUAL])
 def test_where_every_window_holds_all_of_it_the_median_is_answered(receiver: ReceiverModel) -> None:
     fit = fit_of([1.25], [0.1])
     range_m, weight = ladder(receiver, fit)
@@ -133,7 +134,7 @@ def test_where_every_window_holds_all_of_it_the_median_is_answered(receiver: Rec
     assert pytest.approx(float(median), abs=0.02) == float(answer)
 
 
-@pytest.mark.parametrize(("power", "expected"), [(1e-2, 0.5), (1e-6, 10.0)])
+@for_each(("power", "expected"), [(1e-2, 0.5), (1e-6, 10.0)])
 def test_where_the_wave_says_nothing_the_power_decides(power: float, expected: float) -> None:
     fit = fit_of([1.0], [50.0], power, width=0.3)
 
@@ -166,7 +167,7 @@ def test_every_answer_lies_in_the_view_and_every_evidence_is_a_number(
     assert math.isfinite(float(believed.log_evidence()))
 
 
-@pytest.mark.parametrize("at", [0.7, 4.0, 9.0])
+@for_each("at", [0.7, 4.0, 9.0])
 def test_a_view_without_depth_is_the_limit_of_shallow_ones(at: float) -> None:
     """The evidence of a source whose range everyone knows does not jump where the width is zero."""
 

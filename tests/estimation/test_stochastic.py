@@ -18,6 +18,7 @@ from risexp.physics.geometry import Wavefront, angles
 from risexp.physics.steering import steering_vector
 from tests.estimation.turning import turning
 from tests.support.localisation import WAVEFRONTS, anywhere, at_snr, config_of, points_of, scenes_of
+from tests.support.looping import for_each
 from tests.support.scenes import slope, uniform, worst
 
 COUNT = 2
@@ -83,8 +84,8 @@ def numerical_slope(
     return torch.stack(columns, dim=-1)
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
+@for_each("count", [1, 2, 3])
+@for_each("wavefront", WAVEFRONTS)
 def test_likelihood_and_slope_are_those_of_dense_gaussians(
     wavefront: Wavefront, count: int
 ) -> None:
@@ -101,7 +102,7 @@ def test_likelihood_and_slope_are_those_of_dense_gaussians(
     assert worst(numerical_slope(dense, points, log_powers), found.slope) < 1e-6
 
 
-@pytest.mark.parametrize("wavefront", ["spherical", "parabolic"])
+@for_each("wavefront", ["spherical", "parabolic"])
 def test_information_inverts_to_the_cramer_rao_bound(wavefront: Wavefront) -> None:
     config = small(wavefront)
     frames = recorded(config)

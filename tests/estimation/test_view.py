@@ -13,6 +13,7 @@ from risexp.estimation.receiver_model import View
 from risexp.inference.estimate import Estimate
 from risexp.physics.geometry import direction_cosines
 from tests.support.localisation import NOISELESS, anywhere, config_of, localiser, scenes_of
+from tests.support.looping import for_each
 from tests.support.scenes import uniform
 
 DEFAULT = View.of(DataConfig())
@@ -79,7 +80,7 @@ def test_what_has_no_width_is_held_whatever_pushes(seed: int) -> None:
     assert bool(FIXED.held(points, push).all())
 
 
-@pytest.mark.parametrize("view", [DEFAULT, NARROW])
+@for_each("view", [DEFAULT, NARROW])
 def test_the_density_of_directions_integrates_to_one(view: View) -> None:
     """Each cell of (phi, theta) fills an area of (u, v), and has its share of the probability."""
     cells = 400
@@ -116,8 +117,8 @@ def outside(found: Estimate, data: DataConfig) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize("method", ["nomp", "nomp:aic", "music:true-k", "mvdr:true-k"])
-@pytest.mark.parametrize(("symbols", "count"), [("frame", 128), ("snapshot", 12)])
+@for_each("method", ["nomp", "nomp:aic", "music:true-k", "mvdr:true-k"])
+@for_each(("symbols", "count"), [("frame", 128), ("snapshot", 12)])
 def test_no_answer_lies_where_no_source_can_stand(
     device: torch.device, symbols: str, count: int, method: str
 ) -> None:

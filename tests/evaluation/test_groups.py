@@ -9,6 +9,7 @@ from risexp.evaluation.groups import by_count, by_snr, by_weakest
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.evaluation.scores import summarise
 from tests.support.estimates import drawn_case, perfect
+from tests.support.looping import for_each
 from tests.support.scenes import SMALL, tiny_scenes, uniform
 
 
@@ -53,7 +54,7 @@ def test_a_rate_over_all_is_the_mean_of_its_groups(device: torch.device) -> None
     assert pytest.approx(pooled) == summarise(table).k_acc
 
 
-@pytest.mark.parametrize("snr_db", [torch.tensor([1.0, torch.nan]), torch.ones(3)])
+@for_each("snr_db", [torch.tensor([1.0, torch.nan]), torch.ones(3)])
 def test_scenes_without_an_snr_are_refused(snr_db: torch.Tensor) -> None:
     with pytest.raises(DataInvalid, match="2 scenes need one number each"):
         by_snr(table_of(2, torch.device("cpu")), snr_db)

@@ -24,6 +24,7 @@ from tests.support.estimates import (
     truth_of,
     with_extra,
 )
+from tests.support.looping import for_each
 from tests.support.scenes import any_device
 
 SEEDS = st.integers(0, 10_000)
@@ -163,7 +164,7 @@ def test_the_truth_as_an_answer_has_errors_of_exactly_zero(device: torch.device)
     assert torch.equal(truth.present, matching.matched)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("off", "inside"),
     [
         ((4.9, 0.0, 0.0), True),
@@ -199,8 +200,8 @@ def test_tolerances_are_those_of_the_reference() -> None:
     assert pytest.approx(BOX) == (math.radians(phi_deg), math.radians(theta_deg), range_m)
 
 
-@pytest.mark.parametrize("field", ["phi_rad", "theta_rad", "range_m"])
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@for_each("field", ["phi_rad", "theta_rad", "range_m"])
+@for_each("value", [math.nan, math.inf, -math.inf])
 def test_a_source_without_a_position_is_refused_by_field_and_scene(
     device: torch.device, field: str, value: float
 ) -> None:
@@ -222,7 +223,7 @@ def test_a_truth_without_a_position_is_refused_too() -> None:
         match(estimate, replace(truth, range_m=truth.range_m * math.nan))
 
 
-@pytest.mark.parametrize("count", [-1, 6])
+@for_each("count", [-1, 6])
 def test_a_count_that_has_no_slots_is_refused(count: int) -> None:
     estimate, truth = drawn_case(7)
     changed = estimate.count.clone()

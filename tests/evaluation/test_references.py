@@ -8,6 +8,7 @@ import torch
 from risexp.data.frames import Scenes
 from risexp.evaluation.references import References
 from risexp.physics.signals import Symbols
+from tests.support.looping import for_each
 from tests.support.references import LAWS, at_snr, refer, smoke
 from tests.support.scenes import tiny_scenes
 
@@ -22,7 +23,7 @@ def assert_same(expected: References, actual: References) -> None:
         torch.testing.assert_close(getattr(actual, name), value, equal_nan=True, msg=name)
 
 
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("symbols", LAWS)
 def test_a_scene_has_the_references_it_has_in_any_set(
     device: torch.device, symbols: Symbols
 ) -> None:
@@ -48,7 +49,7 @@ def test_codes_of_their_own_and_shared_ones_refer_alike() -> None:
     assert_same(refer(config, scenes), refer(config, Scenes(own, scenes.truth)))
 
 
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("symbols", LAWS)
 def test_nothing_stands_in_the_way_of_a_scene_without_noise_to_speak_of(
     device: torch.device, symbols: Symbols
 ) -> None:
@@ -60,7 +61,7 @@ def test_nothing_stands_in_the_way_of_a_scene_without_noise_to_speak_of(
     assert set(vars(means).values()) == {1.0}
 
 
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("symbols", LAWS)
 def test_references_rise_with_the_snr_and_keep_their_order(symbols: Symbols) -> None:
     levels = [referred(symbols, snr_db).means() for snr_db in (-4.0, 4.0, 12.0, 20.0)]
 

@@ -6,11 +6,12 @@ import torch
 from risexp.evaluation.candidates import candidates
 from risexp.evaluation.count_references import count_evidence, likeliest_count
 from risexp.physics.signals import Symbols, path_amplitude
+from tests.support.looping import for_each
 from tests.support.references import LAWS, at_snr, looked_at, smoke
 from tests.support.scenes import gaussian, tiny_scenes, uniform, worst
 
 
-@pytest.mark.parametrize(("looks", "samples"), [(1, 12), (4, 3)])
+@for_each(("looks", "samples"), [(1, 12), (4, 3)])
 def test_evidence_is_the_gaussian_density_of_the_first_candidates(
     device: torch.device, looks: int, samples: int
 ) -> None:
@@ -35,7 +36,7 @@ def test_evidence_is_the_gaussian_density_of_the_first_candidates(
     assert worst(expected.diff(dim=-1), evidence.diff(dim=-1)) < 1e-9
 
 
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("symbols", LAWS)
 def test_the_optimal_count_is_as_often_right_as_its_posterior_says(symbols: Symbols) -> None:
     config = smoke(symbols, "data.snr_db=[-5,10]")
     scenes = tiny_scenes(2048, physics=config.physics, data=config.data)

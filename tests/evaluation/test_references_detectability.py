@@ -3,13 +3,13 @@
 import math
 from dataclasses import replace
 
-import pytest
 import torch
 from torch import Tensor
 
 from risexp.data.frames import Scenes
 from risexp.evaluation.count_references import detectable, likelihood_gain, residual_energy
 from risexp.physics.signals import Symbols
+from tests.support.looping import for_each
 from tests.support.references import (
     LAWS,
     at_snr,
@@ -59,7 +59,7 @@ def fresh_gain(scenes: Scenes, scene: int, k: int) -> float:
     return total
 
 
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("symbols", LAWS)
 def test_a_gain_is_what_the_textbook_says(device: torch.device, symbols: Symbols) -> None:
     config, twin = at_snr(symbols, 8.0), held_gain if symbols == "frame" else fresh_gain
     scenes = tiny_scenes(24, physics=config.physics, data=config.data, device=device)
@@ -74,7 +74,7 @@ def test_a_gain_is_what_the_textbook_says(device: torch.device, symbols: Symbols
         assert not bool(gain[scene, count:].any())
 
 
-@pytest.mark.parametrize(("symbols", "freedom"), [("frame", 5), ("snapshot", 4)])
+@for_each(("symbols", "freedom"), [("frame", 5), ("snapshot", 4)])
 def test_a_scene_is_detectable_when_every_gain_pays_for_its_parameters(
     symbols: Symbols, freedom: int
 ) -> None:
@@ -94,7 +94,7 @@ def test_a_scene_is_detectable_when_every_gain_pays_for_its_parameters(
     assert 0.2 < float(expected.double().mean()) < 0.8
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.999, False), (1.001, True)])
+@for_each(("share", "expected"), [(0.999, False), (1.001, True)])
 def test_a_lone_pilot_is_detectable_from_five_halves_of_the_log_on(
     share: float, expected: bool
 ) -> None:
@@ -133,7 +133,7 @@ def test_absent_sources_project_nothing_out() -> None:
     assert worst(alone, residual_energy(response, present | True)[..., :2]) > 0.1
 
 
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("symbols", LAWS)
 def test_coincident_sources_are_not_detectable_however_strong(
     device: torch.device, symbols: Symbols
 ) -> None:
@@ -151,7 +151,7 @@ def test_coincident_sources_are_not_detectable_however_strong(
     assert bool(found.success_true_count.isfinite().all())
 
 
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("symbols", LAWS)
 def test_a_silent_source_makes_its_scene_undetectable(symbols: Symbols) -> None:
     config = at_snr(symbols, 90.0)
     scenes = tiny_scenes(16, physics=config.physics, data=config.data)

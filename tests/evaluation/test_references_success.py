@@ -19,6 +19,7 @@ from risexp.evaluation.success_bound import (
     position_errors,
 )
 from risexp.physics.signals import Symbols
+from tests.support.looping import for_each
 from tests.support.references import LAWS, at_snr, coincident, refer
 from tests.support.scenes import tiny_scenes, worst
 
@@ -37,7 +38,7 @@ def present_block(bound: Tensor, scenes: Scenes, scene: int) -> Tensor:
     return bound[scene][present][:, present]
 
 
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("symbols", LAWS)
 def test_drawn_errors_have_the_covariance_of_the_bound(symbols: Symbols) -> None:
     scenes, bound = bounded(symbols, 60.0, 6)
 
@@ -97,7 +98,7 @@ def test_an_infinite_bound_fails_and_is_never_nan() -> None:
     )
 
 
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("symbols", LAWS)
 def test_coincident_sources_are_located_by_luck_only(symbols: Symbols) -> None:
     config = at_snr(symbols, 20.0)
     apart = tiny_scenes(96, physics=config.physics, data=config.data)
@@ -122,7 +123,7 @@ def test_the_share_inside_counts_draws_with_every_source_in_the_box() -> None:
     assert [3 / 8] == inside(errors, STRICT_BOX).tolist()
 
 
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("symbols", LAWS)
 def test_the_probability_is_that_of_draws_made_otherwise(symbols: Symbols) -> None:
     config = at_snr(symbols, 12.0)
     scenes, bound = bounded(symbols, 12.0, 6)

@@ -24,6 +24,7 @@ from tests.support.estimates import (
     truth_of,
     with_count,
 )
+from tests.support.looping import for_each
 from tests.support.scenes import any_device, uniform
 
 SEEDS = st.integers(0, 10_000)
@@ -86,7 +87,7 @@ def test_scores_keep_to_their_own_logic(device: torch.device, seed: int, width: 
     assert not scores.aoa_median > scores.aoa_p95
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3])
+@for_each("share", [0.0, 0.3])
 def test_percentiles_are_the_values_that_so_many_errors_do_not_exceed(share: float) -> None:
     estimate, truth = drawn_case(3, scenes=200)
     table = score_scenes(estimate, truth)[uniform(0.0, 1.0, 200, seed=1) >= share]
@@ -172,7 +173,7 @@ def test_every_score_is_described_and_every_description_is_of_a_score() -> None:
     assert [] == [name for name, metric in METRICS.items() if not metric.sentence.endswith(".")]
 
 
-@pytest.mark.parametrize("name", METRICS)
+@for_each("name", METRICS)
 def test_directions_point_away_from_finding_nothing(name: str) -> None:
     estimate, truth = drawn_case(9, scenes=200, width=7)
     off = replace(estimate, range_m=estimate.range_m + 3.0, phi_rad=estimate.phi_rad + 0.3)

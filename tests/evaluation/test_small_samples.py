@@ -10,9 +10,10 @@ from risexp.evaluation.small_samples import (
     shared_ranks,
     student_quantile,
 )
+from tests.support.looping import for_each
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("freedom", "at_95", "at_99"),
     [
         (1, 12.7062047, 63.6567412),

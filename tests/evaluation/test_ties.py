@@ -22,6 +22,7 @@ from risexp.evaluation.ties import (
     recorded,
 )
 from tests.support.estimates import drawn_case, estimate_at
+from tests.support.looping import for_each
 
 SCENES, ROUNDS = 150, 60
 SOURCES_MAX = 5
@@ -73,7 +74,7 @@ def verdicts(found: list[Difference]) -> list[str]:
     return [each.verdict for each in found]
 
 
-@pytest.mark.parametrize("score", ["k_loc", "k_acc", "success_rate"])
+@for_each("score", ["k_loc", "k_acc", "success_rate"])
 def test_equal_answers_to_the_same_scenes_are_ties(score: str) -> None:
     found = [
         answered([one], [other])[score]
@@ -118,8 +119,8 @@ def test_clearly_better_answers_are_no_ties() -> None:
     assert ["lower"] * 20 == verdicts(found)
 
 
-@pytest.mark.parametrize("same_scenes", [True, False])
-@pytest.mark.parametrize("score", ["k_loc", "k_acc", "success_rate"])
+@for_each("same_scenes", [True, False])
+@for_each("score", ["k_loc", "k_acc", "success_rate"])
 def test_equal_validations_are_ties(score: str, same_scenes: bool) -> None:
     theirs = rounds(OTHER) if same_scenes else rounds(OTHER)[::-1]
     found = [
@@ -238,7 +239,7 @@ def test_seeds_and_scenes_are_unsure_together() -> None:
     assert pytest.approx(math.hypot(0.4, sharp.margin)) == wide.high - 0.5
 
 
-@pytest.mark.parametrize("deviation", [4.0, math.nan])
+@for_each("deviation", [4.0, math.nan])
 def test_a_difference_that_may_be_any_is_not_known(deviation: float) -> None:
     spread = SeedSpread(deviation, 3, 6)
     apart = spread.widened(Difference(0.1, -0.5, 0.5))
@@ -253,7 +254,7 @@ def test_what_is_undefined_is_null() -> None:
     assert {"value": None, "low": None, "high": None, "verdict": "not known"} == nothing.as_json()
 
 
-@pytest.mark.parametrize(("groups", "enough"), [([[1.0, 2.0, 3.0]], False), ([[1, 2, 3, 4]], True)])
+@for_each(("groups", "enough"), [([[1.0, 2.0, 3.0]], False), ([[1, 2, 3, 4]], True)])
 def test_few_seeds_do_not_tell_their_spread(groups: list[list[float]], enough: bool) -> None:
     spread = SeedSpread.of(groups)
 

@@ -20,6 +20,7 @@ from risexp.model.network import Network
 from risexp.model.observation import Observation, Observer
 from risexp.model.prediction import Prediction
 from tests.support.localisation import config_of
+from tests.support.looping import for_each
 from tests.support.networks import awake
 
 SCENES = 48
@@ -124,7 +125,7 @@ def test_judging_leaves_a_network_as_it_was(device: torch.device) -> None:
     assert once == again
 
 
-@pytest.mark.parametrize(("beta", "told"), [(0.0, False), (0.3, True)])
+@for_each(("beta", "told"), [(0.0, False), (0.3, True)])
 def test_the_effect_of_a_blend_is_told_where_there_is_one(
     device: torch.device, beta: float, told: bool
 ) -> None:

@@ -21,6 +21,7 @@ from tests.support.localisation import (
     off_grid,
     scenes_of,
 )
+from tests.support.looping import for_each
 from tests.support.scenes import uniform
 
 HELD = ("nomp", "nomp:bic", "nomp:aic", "music on label", "mvdr on label")
@@ -42,8 +43,8 @@ def constellation() -> list[list[tuple[float, float, float]]]:
     ]
 
 
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
-@pytest.mark.parametrize("method", HELD)
+@for_each("wavefront", WAVEFRONTS)
+@for_each("method", HELD)
 def test_one_source_of_held_symbols_is_found_exactly(
     device: torch.device, method: str, wavefront: Wavefront
 ) -> None:
@@ -57,7 +58,7 @@ def test_one_source_of_held_symbols_is_found_exactly(
     assert [] == missed
 
 
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
+@for_each("wavefront", WAVEFRONTS)
 def test_one_source_of_fresh_symbols_is_found_exactly(
     device: torch.device, wavefront: Wavefront
 ) -> None:
@@ -70,8 +71,8 @@ def test_one_source_of_fresh_symbols_is_found_exactly(
     assert [] == missed
 
 
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
-@pytest.mark.parametrize("method", HELD)
+@for_each("wavefront", WAVEFRONTS)
+@for_each("method", HELD)
 def test_five_sources_of_held_symbols_far_apart_are_found_exactly(
     device: torch.device, method: str, wavefront: Wavefront
 ) -> None:
@@ -85,7 +86,7 @@ def test_five_sources_of_held_symbols_far_apart_are_found_exactly(
     assert [] == missed
 
 
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
+@for_each("wavefront", WAVEFRONTS)
 def test_five_sources_of_fresh_symbols_far_apart_are_found_exactly(
     device: torch.device, wavefront: Wavefront
 ) -> None:
@@ -101,8 +102,8 @@ def test_five_sources_of_fresh_symbols_far_apart_are_found_exactly(
     assert [] == missed
 
 
-@pytest.mark.parametrize("snr_db", [20.0, 40.0, 60.0, 90.0])
-@pytest.mark.parametrize("rule", ["nomp", "nomp:bic"])
+@for_each("snr_db", [20.0, 40.0, 60.0, 90.0])
+@for_each("rule", ["nomp", "nomp:bic"])
 def test_the_count_of_held_symbols_is_right_however_little_noise_there_is(
     device: torch.device, rule: str, snr_db: float
 ) -> None:
@@ -114,7 +115,7 @@ def test_the_count_of_held_symbols_is_right_however_little_noise_there_is(
     assert scenes.truth.count.tolist() == found.count.tolist()
 
 
-@pytest.mark.parametrize(("rule", "snr_db"), [("nomp", 20.0), ("nomp:bic", 90.0)])
+@for_each(("rule", "snr_db"), [("nomp", 20.0), ("nomp:bic", 90.0)])
 def test_the_count_of_fresh_symbols_is_right_however_little_noise_there_is(
     device: torch.device, rule: str, snr_db: float
 ) -> None:
@@ -142,7 +143,7 @@ def test_nearly_all_constellations_of_fresh_symbols_are_found_exactly(
     assert float(found_exactly(found, scenes.truth).double().mean()) > 0.95
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("panel", "symbols"),
     [((24, 6), "frame"), ((5, 16), "frame"), ((6, 6), "frame"), ((6, 6), "snapshot")],
 )
@@ -173,8 +174,8 @@ def test_a_panel_of_several_hundred_elements_finds_its_source(device: torch.devi
     assert [] == missed
 
 
-@pytest.mark.parametrize("method", ["nomp", "music on label", "mvdr on label"])
-@pytest.mark.parametrize(
+@for_each("method", ["nomp", "music on label", "mvdr on label"])
+@for_each(
     "view",
     [
         ("data.phi_deg=[-60,-10]", "data.theta_deg=[-30,30]"),

@@ -1,12 +1,12 @@
 import math
 from typing import get_args
 
-import pytest
 import torch
 
 from risexp.config.learning import CountKind
 from risexp.inference.calibration import Calibration, calibration_error, nll
 from risexp.model.counting import CountLaw
+from tests.support.looping import for_each
 from tests.support.scenes import uniform
 
 KINDS: tuple[CountKind, ...] = get_args(CountKind)
@@ -23,7 +23,7 @@ def sampled(law: CountLaw, scenes: int = 20_000) -> tuple[torch.Tensor, torch.Te
     return logits, chosen.squeeze(-1) + 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@for_each("kind", KINDS)
 def test_the_temperature_that_was_taken_away_is_found_again(kind: CountKind) -> None:
     law = CountLaw(kind, sources_max=5)
     logits, count = sampled(law)
@@ -36,7 +36,7 @@ def test_the_temperature_that_was_taken_away_is_found_again(kind: CountKind) -> 
     assert len(count) == found.scenes
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@for_each("kind", KINDS)
 def test_a_head_that_is_right_about_itself_is_left_alone(kind: CountKind) -> None:
     law = CountLaw(kind, sources_max=5)
     logits, count = sampled(law)
@@ -47,7 +47,7 @@ def test_a_head_that_is_right_about_itself_is_left_alone(kind: CountKind) -> Non
     assert found.nll_before - found.nll_after < 1e-3
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@for_each("kind", KINDS)
 def test_a_temperature_changes_no_most_probable_count_of_two(kind: CountKind) -> None:
     law = CountLaw(kind, sources_max=2, temperature=3.0)
     logits = uniform(-2.0, 2.0, 256, law.width, seed=5)

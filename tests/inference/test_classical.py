@@ -12,6 +12,7 @@ from risexp.estimation.receiver_model import ReceiverModel, snr_db_of
 from risexp.inference.classical import Classical
 from risexp.inference.spectral import Spectral
 from tests.support.localisation import at_snr, config_of, scenes_of, with_frames
+from tests.support.looping import for_each
 
 CLEAR = (at_snr(30.0), "physics.power=equal", "data.sources_max=1")
 
@@ -31,7 +32,7 @@ def test_one_clear_source_is_located_by_its_samples(device: torch.device) -> Non
     assert float((found.range_m - scenes.truth.range_m).abs().median()) < 0.2
 
 
-@pytest.mark.parametrize("criterion", ["mdl", "aic"])
+@for_each("criterion", ["mdl", "aic"])
 def test_the_count_is_the_criterion_s_on_samples_of_each_snapshot(
     device: torch.device, criterion: Criterion
 ) -> None:
@@ -88,7 +89,7 @@ def test_an_snr_is_passed_on_as_it_came(device: torch.device) -> None:
     assert frames.snr_db is snr_db_of(frames, "frame")
 
 
-@pytest.mark.parametrize("snr_db", [0.0, 10.0, 25.0])
+@for_each("snr_db", [0.0, 10.0, 25.0])
 def test_an_snr_that_did_not_come_is_estimated(device: torch.device, snr_db: float) -> None:
     scenes = scenes_of(config_of(at_snr(snr_db)), 64, device)
 

@@ -11,6 +11,7 @@ from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.nomp import Nomp
 from risexp.inference.spectral import Spectral, Spectrum
 from tests.support.localisation import at_snr, config_of, localiser, scenes_of, sound, with_frames
+from tests.support.looping import for_each
 
 LAWS = ("frame", "snapshot")
 METHODS = ("nomp", "nomp:bic", "nomp:aic", "music", "mvdr", "mdl", "aic")
@@ -19,8 +20,8 @@ BLIND = (*METHODS, "music:true-k", "mvdr:true-k")
 SPECTRA: tuple[Spectrum, ...] = ("music", "mvdr")
 
 
-@pytest.mark.parametrize("method", BLIND)
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("method", BLIND)
+@for_each("symbols", LAWS)
 def test_silence_is_answered_with_some_source(
     device: torch.device, symbols: str, method: str
 ) -> None:
@@ -33,8 +34,8 @@ def test_silence_is_answered_with_some_source(
     assert sound(found)
 
 
-@pytest.mark.parametrize("method", BLIND)
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("method", BLIND)
+@for_each("symbols", LAWS)
 def test_a_channel_that_carries_nothing_is_answered_with_some_source(
     device: torch.device, symbols: str, method: str
 ) -> None:
@@ -48,10 +49,10 @@ def test_a_channel_that_carries_nothing_is_answered_with_some_source(
     assert sound(found)
 
 
-@pytest.mark.parametrize("wrong", [math.nan, math.inf])
-@pytest.mark.parametrize("field", ["y", "channel", "snr_db"])
-@pytest.mark.parametrize("method", ["nomp", "nomp:bic", "music", "mdl", "mvdr:true-k"])
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("wrong", [math.nan, math.inf])
+@for_each("field", ["y", "channel", "snr_db"])
+@for_each("method", ["nomp", "nomp:bic", "music", "mdl", "mvdr:true-k"])
+@for_each("symbols", LAWS)
 def test_a_number_that_is_none_is_refused_by_scene_and_field(
     device: torch.device, symbols: str, method: str, field: str, wrong: float
 ) -> None:
@@ -64,8 +65,8 @@ def test_a_number_that_is_none_is_refused_by_scene_and_field(
         localiser(method, config)(with_frames(scenes, **{field: value}))
 
 
-@pytest.mark.parametrize("method", BLIND)
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("method", BLIND)
+@for_each("symbols", LAWS)
 def test_no_scene_is_answered_with_no_estimate(
     device: torch.device, symbols: str, method: str
 ) -> None:
@@ -76,8 +77,8 @@ def test_no_scene_is_answered_with_no_estimate(
     assert (0, 5) == tuple(found.phi_rad.shape)
 
 
-@pytest.mark.parametrize("spectrum", SPECTRA)
-@pytest.mark.parametrize("columns", [1, 5, 12])
+@for_each("spectrum", SPECTRA)
+@for_each("columns", [1, 5, 12])
 def test_a_covariance_of_rank_zero_has_some_sources(
     device: torch.device, spectrum: Spectrum, columns: int
 ) -> None:
@@ -91,14 +92,14 @@ def test_a_covariance_of_rank_zero_has_some_sources(
     assert sound(found)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "overrides",
     [
         ("physics.snapshots=1", "physics.antennas=160"),
         ("physics.snapshots=1", "physics.symbols=snapshot"),
     ],
 )
-@pytest.mark.parametrize("method", BLIND)
+@for_each("method", BLIND)
 def test_one_snapshot_is_answered_or_refused_in_one_sentence(
     device: torch.device, method: str, overrides: tuple[str, str]
 ) -> None:
@@ -112,7 +113,7 @@ def test_one_snapshot_is_answered_or_refused_in_one_sentence(
         assert sound(localiser(method, config)(scenes))
 
 
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("symbols", LAWS)
 def test_where_one_source_is_the_most_the_count_is_one_for_certain(
     device: torch.device, symbols: str
 ) -> None:
@@ -142,7 +143,7 @@ def test_as_many_samples_as_elements_without_an_snr_are_refused(device: torch.de
             localiser(method, config)(unknown)
 
 
-@pytest.mark.parametrize("method", ["music", "mvdr:true-k"])
+@for_each("method", ["music", "mvdr:true-k"])
 def test_spectra_of_fresh_symbols_without_an_snr_are_refused_too(
     device: torch.device, method: str
 ) -> None:
@@ -155,8 +156,8 @@ def test_spectra_of_fresh_symbols_without_an_snr_are_refused_too(
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e12])
-@pytest.mark.parametrize("method", BLIND)
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("method", BLIND)
+@for_each("symbols", LAWS)
 def test_measurements_in_an_absurd_unit_are_answered(
     device: torch.device, symbols: str, method: str, scale: float
 ) -> None:

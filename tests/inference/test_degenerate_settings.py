@@ -14,13 +14,14 @@ from tests.support.localisation import (
     scenes_of,
     sound,
 )
+from tests.support.looping import for_each
 
 LAWS = ("frame", "snapshot")
 
 
 @pytest.mark.parametrize("snr_db", [-5.0, 90.0])
-@pytest.mark.parametrize("method", ["nomp", "nomp:aic", "music on label"])
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("method", ["nomp", "nomp:aic", "music on label"])
+@for_each("symbols", LAWS)
 def test_as_many_sources_as_can_be_at_one_place_are_answered(
     device: torch.device, symbols: str, method: str, snr_db: float
 ) -> None:
@@ -44,7 +45,7 @@ CROWDED = {
 
 
 @pytest.mark.parametrize(("rule", "snr_db"), [("nomp", -5.0), ("nomp:bic", 20.0), ("nomp", 60.0)])
-@pytest.mark.parametrize("crowd", CROWDED)
+@for_each("crowd", CROWDED)
 def test_held_symbols_of_sources_nobody_resolves_are_answered(
     device: torch.device, crowd: str, rule: str, snr_db: float
 ) -> None:
@@ -55,7 +56,7 @@ def test_held_symbols_of_sources_nobody_resolves_are_answered(
     assert sound(found)
 
 
-@pytest.mark.parametrize("crowd", CROWDED)
+@for_each("crowd", CROWDED)
 def test_fresh_symbols_of_sources_nobody_resolves_are_answered(
     device: torch.device, crowd: str
 ) -> None:
@@ -76,8 +77,8 @@ FIXED = {
 
 
 @pytest.mark.parametrize("fixed", FIXED)
-@pytest.mark.parametrize("method", ["nomp", "nomp:bic", "music on label", "mvdr on label"])
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("method", ["nomp", "nomp:bic", "music on label", "mvdr on label"])
+@for_each("symbols", LAWS)
 def test_a_view_of_no_width_is_answered_within_it(
     device: torch.device, symbols: str, method: str, fixed: str
 ) -> None:
@@ -88,8 +89,8 @@ def test_a_view_of_no_width_is_answered_within_it(
     assert sound(found)
 
 
-@pytest.mark.parametrize("fixed", FIXED)
-@pytest.mark.parametrize("method", ["nomp", "music on label", "mvdr on label"])
+@for_each("fixed", FIXED)
+@for_each("method", ["nomp", "music on label", "mvdr on label"])
 def test_one_source_in_a_view_of_no_width_is_found(
     device: torch.device, method: str, fixed: str
 ) -> None:
@@ -109,9 +110,9 @@ def test_a_panel_of_two_by_two_is_refused_where_it_is_configured() -> None:
     assert "2 x 2 panel cannot tell range" in said
 
 
-@pytest.mark.parametrize("method", ["nomp", "nomp:bic", "music:true-k", "mvdr:true-k"])
-@pytest.mark.parametrize("symbols", LAWS)
-@pytest.mark.parametrize("shape", [(3, 2), (2, 3)])
+@for_each("method", ["nomp", "nomp:bic", "music:true-k", "mvdr:true-k"])
+@for_each("symbols", LAWS)
+@for_each("shape", [(3, 2), (2, 3)])
 def test_the_smallest_panel_answers_one_source_and_two(
     device: torch.device, shape: tuple[int, int], symbols: str, method: str
 ) -> None:
@@ -149,8 +150,8 @@ EXTREMES: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("extreme", EXTREMES)
-@pytest.mark.parametrize("method", ["nomp", "music", "mvdr"])
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("method", ["nomp", "music", "mvdr"])
+@for_each("symbols", LAWS)
 def test_extreme_scenes_are_answered(
     device: torch.device, symbols: str, method: str, extreme: str
 ) -> None:

@@ -8,6 +8,7 @@ import torch
 from risexp.errors import DataInvalid
 from risexp.inference.estimate import Estimate, joined
 from tests.support.estimates import drawn_case
+from tests.support.looping import for_each
 
 PROBABILITIES = torch.tensor(
     [[0.1, 0.2, 0.7], [0.5, 0.25, 0.25], [0.6, 0.3, 0.1]], dtype=torch.float64
@@ -63,7 +64,7 @@ def test_probabilities_that_are_no_numbers_are_refused() -> None:
         Estimate(**fields)
 
 
-@pytest.mark.parametrize("field", ["count", "count_probabilities", "theta_rad", "range_m"])
+@for_each("field", ["count", "count_probabilities", "theta_rad", "range_m"])
 def test_fields_of_other_scenes_are_refused(field: str) -> None:
     fields = dict(vars(answer([2, 0, 4])))
     fields[field] = fields[field][:2]

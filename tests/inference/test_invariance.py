@@ -22,6 +22,7 @@ from tests.support.localisation import (
     share_apart,
     with_frames,
 )
+from tests.support.looping import for_each
 from tests.support.scenes import gaussian
 
 LAWS = ("frame", "snapshot")
@@ -78,7 +79,7 @@ def turned(scenes: Scenes) -> Scenes:
 
 
 @pytest.mark.parametrize("method", ["nomp", "nomp:bic", "music:true-k", "mvdr:true-k"])
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("symbols", LAWS)
 def test_phase_antennas_order_of_snapshots_and_copies_of_codes_change_nothing(
     device: torch.device, symbols: str, method: str
 ) -> None:
@@ -93,8 +94,8 @@ def test_phase_antennas_order_of_snapshots_and_copies_of_codes_change_nothing(
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-@pytest.mark.parametrize("method", ["nomp", "music:true-k", "mvdr:true-k"])
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("method", ["nomp", "music:true-k", "mvdr:true-k"])
+@for_each("symbols", LAWS)
 def test_a_mirrored_panel_sees_mirrored_angles(
     device: torch.device, symbols: str, method: str, axis: int
 ) -> None:
@@ -115,7 +116,7 @@ def test_a_mirrored_panel_sees_mirrored_angles(
     assert small(gap)
 
 
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("symbols", LAWS)
 def test_the_scale_of_measurements_means_nothing_where_all_powers_are_equal(
     device: torch.device, symbols: str
 ) -> None:
@@ -148,7 +149,7 @@ def alone(localise: Localiser, scenes: Scenes) -> Estimate:
 
 
 @pytest.mark.parametrize("method", ["nomp", "nomp:bic", "music on label", "mvdr on label"])
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("symbols", LAWS)
 def test_a_scene_is_answered_alone_as_it_is_among_others(
     device: torch.device, symbols: str, method: str
 ) -> None:
@@ -160,7 +161,7 @@ def test_a_scene_is_answered_alone_as_it_is_among_others(
     assert small(gap, degrees=1e-4, metres=1e-3)
 
 
-@pytest.mark.parametrize(("symbols", "count", "size"), [("frame", 96, 8), ("snapshot", 8, 1)])
+@for_each(("symbols", "count", "size"), [("frame", 96, 8), ("snapshot", 8, 1)])
 def test_noisy_scenes_too_are_answered_alike_in_small_groups_and_large(
     device: torch.device, symbols: str, count: int, size: int
 ) -> None:
@@ -179,8 +180,8 @@ def test_noisy_scenes_too_are_answered_alike_in_small_groups_and_large(
     assert float(off.max()) < 0.02
 
 
-@pytest.mark.parametrize("method", ["nomp", "music on label", "mvdr on label"])
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("method", ["nomp", "music on label", "mvdr on label"])
+@for_each("symbols", LAWS)
 def test_answers_follow_the_order_of_their_scenes(
     device: torch.device, symbols: str, method: str
 ) -> None:
@@ -196,7 +197,7 @@ def test_answers_follow_the_order_of_their_scenes(
     assert small(gap, degrees=1e-4, metres=1e-4)
 
 
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("symbols", LAWS)
 def test_an_angle_of_the_station_or_a_seed_is_no_business_of_the_receiver(symbols: str) -> None:
     one, two = (
         Nomp(ReceiverModel.of(config_of(f"physics.symbols={symbols}", *more)))

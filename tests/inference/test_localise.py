@@ -23,6 +23,7 @@ from tests.support.localisation import (
     scenes_of,
     sound,
 )
+from tests.support.looping import for_each
 from tests.support.networks import (
     KINDS,
     MAKES,
@@ -41,8 +42,8 @@ SMALL = config_of(preset="smoke")
 UNSURE = torch.zeros(1)
 
 
-@pytest.mark.parametrize("symbols", ["frame", "snapshot"])
-@pytest.mark.parametrize("spectrum", SPECTRA)
+@for_each("symbols", ["frame", "snapshot"])
+@for_each("spectrum", SPECTRA)
 def test_a_perfect_prediction_is_located_exactly(
     spectrum: LocalisationSpectrum, symbols: str
 ) -> None:
@@ -55,8 +56,8 @@ def test_a_perfect_prediction_is_located_exactly(
     assert sound(found)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("spectrum", SPECTRA)
+@for_each("kind", KINDS)
+@for_each("spectrum", SPECTRA)
 def test_the_count_is_the_head_s_whatever_is_seen(
     spectrum: LocalisationSpectrum, kind: CountKind
 ) -> None:
@@ -147,7 +148,7 @@ def test_slots_that_exist_alike_are_taken_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("spectrum", SPECTRA)
-@pytest.mark.parametrize(("front", "factors"), MAKES)
+@for_each(("front", "factors"), MAKES)
 def test_every_network_is_located_soundly(
     device: torch.device, front: Front, factors: FactorKind, spectrum: LocalisationSpectrum
 ) -> None:
@@ -177,7 +178,7 @@ def test_a_localiser_is_what_its_configuration_asks_for() -> None:
     assert Localiser(ReceiverModel.of(config)) == Localiser.of(network_config())
 
 
-@pytest.mark.parametrize("spectrum", SPECTRA)
+@for_each("spectrum", SPECTRA)
 def test_a_scene_is_located_alike_alone_and_in_any_company(spectrum: LocalisationSpectrum) -> None:
     config = network_config(*SEPARATED, at_snr(20.0))
     scenes = scenes_of(config, 12)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -27,6 +26,7 @@ from tests.support.localisation import (
     scenes_of,
     sound,
 )
+from tests.support.looping import for_each
 from tests.support.networks import (
     localised,
     truthful,
@@ -82,7 +82,7 @@ def misfits(config: RunConfig, frames: Frames, count: Tensor, points: Tensor) ->
     return left
 
 
-@pytest.mark.parametrize("snr_db", [0.0, 10.0, 30.0])
+@for_each("snr_db", [0.0, 10.0, 30.0])
 def test_a_refinement_never_raises_the_misfit_and_answers_the_ranges_it_believes(
     snr_db: float,
 ) -> None:
@@ -150,7 +150,7 @@ def test_sources_of_fresh_symbols_are_refined_too() -> None:
     assert sound(end)
 
 
-@pytest.mark.parametrize("count", [0, 1, 400])
+@for_each("count", [0, 1, 400])
 def test_more_scenes_than_are_moved_at_once_are_moved_alike(count: int) -> None:
     config = config_of("data.sources_max=2", at_snr(20.0), preset="smoke")
     scenes = scenes_of(config, 400)[:count]

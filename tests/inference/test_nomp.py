@@ -20,12 +20,13 @@ from tests.support.localisation import (
     scenes_of,
     sound,
 )
+from tests.support.looping import for_each
 
 RULES: tuple[CountRule, ...] = ("evidence", "bic", "aic")
 SMOKE = config_of(preset="smoke")
 
 
-@pytest.mark.parametrize("rule", RULES)
+@for_each("rule", RULES)
 def test_every_rule_answers_the_positions_of_the_fit_it_counted(
     device: torch.device, rule: CountRule
 ) -> None:
@@ -93,7 +94,7 @@ def test_every_answer_is_sound(seed: int, rule: CountRule) -> None:
     assert (8, 3) == tuple(found.phi_rad.shape)
 
 
-@pytest.mark.parametrize("count", [127, 129, 256])
+@for_each("count", [127, 129, 256])
 def test_more_scenes_than_are_searched_at_once_are_answered_alike(
     device: torch.device, count: int
 ) -> None:

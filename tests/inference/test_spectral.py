@@ -27,6 +27,7 @@ from tests.support.localisation import (
     points_of,
     scenes_of,
 )
+from tests.support.looping import for_each
 from tests.support.scenes import gaussian, uniform, worst
 
 SPECTRA: tuple[Spectrum, ...] = ("music", "mvdr")
@@ -50,7 +51,7 @@ def three(device: torch.device) -> Truth:
     return truth_of(*rows, device=device)
 
 
-@pytest.mark.parametrize("spectrum", SPECTRA)
+@for_each("spectrum", SPECTRA)
 def test_as_many_sources_are_answered_as_are_asked_for(
     device: torch.device, spectrum: Spectrum
 ) -> None:
@@ -65,7 +66,7 @@ def test_as_many_sources_are_answered_as_are_asked_for(
     assert [1.0, 1.0] == found.confidence.tolist()
 
 
-@pytest.mark.parametrize("alpha", [1e-4, 1e-2, 0.25])
+@for_each("alpha", [1e-4, 1e-2, 0.25])
 def test_regularising_moves_no_source_of_music(device: torch.device, alpha: float) -> None:
     truth = three(device)
     bare = covariance_of(truth, 1.0, 0.3, 0.05)
@@ -77,8 +78,8 @@ def test_regularising_moves_no_source_of_music(device: torch.device, alpha: floa
     assert gap[1] < 1e-3
 
 
-@pytest.mark.parametrize("spectrum", SPECTRA)
-@pytest.mark.parametrize("scale", [1e-6, 1e6])
+@for_each("spectrum", SPECTRA)
+@for_each("scale", [1e-6, 1e6])
 def test_the_scale_of_a_covariance_means_nothing(
     device: torch.device, spectrum: Spectrum, scale: float
 ) -> None:
@@ -118,7 +119,7 @@ def test_mvdr_finds_the_strongest_first(device: torch.device) -> None:
     assert torch.allclose(truth.range_m[:, 1], found.range_m[:, 0], atol=0.05)
 
 
-@pytest.mark.parametrize("spectrum", SPECTRA)
+@for_each("spectrum", SPECTRA)
 def test_a_factor_turned_by_a_unitary_matrix_is_the_same_covariance(
     device: torch.device, spectrum: Spectrum
 ) -> None:
@@ -135,7 +136,7 @@ def test_a_factor_turned_by_a_unitary_matrix_is_the_same_covariance(
     assert gap[1] < 1e-2
 
 
-@pytest.mark.parametrize("count", [100, 129])
+@for_each("count", [100, 129])
 def test_many_scenes_are_answered_piece_by_piece_alike(device: torch.device, count: int) -> None:
     config = config_of("data.sources_max=1")
     scenes = scenes_of(config, count, device)
@@ -155,7 +156,7 @@ def subspace_of(points: Tensor) -> Tensor:
     return torch.nn.functional.pad(basis, (0, 5 - basis.shape[-1])).to(torch.complex64)
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+@for_each("count", [1, 2, 3, 4, 5])
 def test_recursive_music_finds_whatever_spans_a_subspace(device: torch.device, count: int) -> None:
     """Random sources, as close as chance puts them; a subspace of waves has no other root."""
     scenes = 32

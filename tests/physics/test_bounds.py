@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-import pytest
 import torch
 from torch import Tensor
 
 from risexp.physics.bounds import Sources, frame_bound, snapshot_bound
 from risexp.physics.geometry import Panel, Wavefront
+from tests.support.looping import for_each
 from tests.support.scenes import field_of_view, gaussian, panel, slope, tiny_scenes, uniform, worst
 
 ANTENNAS, SNAPSHOTS, NOISE_POWER = 6, 5, 0.02
@@ -105,7 +105,7 @@ def bound_of_snapshots(sources: Sources, noise: Tensor = NOISE, shape: Panel = S
     )
 
 
-@pytest.mark.parametrize("wavefront", ["spherical", "parabolic"])
+@for_each("wavefront", ["spherical", "parabolic"])
 def test_the_frame_bound_inverts_the_information_of_a_differentiated_mean(
     device: torch.device, wavefront: Wavefront
 ) -> None:
@@ -123,7 +123,7 @@ def test_the_frame_bound_inverts_the_information_of_a_differentiated_mean(
     assert worst(torch.ones(6, 6), (bound[0].cpu() / expected)) < 1e-5
 
 
-@pytest.mark.parametrize("wavefront", ["spherical", "parabolic"])
+@for_each("wavefront", ["spherical", "parabolic"])
 def test_the_snapshot_bound_inverts_slepian_and_bangs(
     device: torch.device, wavefront: Wavefront
 ) -> None:
@@ -144,7 +144,7 @@ def test_the_snapshot_bound_inverts_slepian_and_bangs(
     assert worst(torch.ones(6, 6), (bound[0].cpu() / expected)) < 1e-5
 
 
-@pytest.mark.parametrize("slots", [[0, 1], [1, 4]])
+@for_each("slots", [[0, 1], [1, 4]])
 def test_absent_sources_are_nan_and_leave_the_bound_of_the_others_alone(slots: list[int]) -> None:
     alone = two_sources()
     among = padded(alone, slots)
@@ -161,7 +161,7 @@ def test_absent_sources_are_nan_and_leave_the_bound_of_the_others_alone(slots: l
         assert int(bound.isnan().sum()) == 15**2 - 6**2
 
 
-@pytest.mark.parametrize("apart", [0.0, 1e-9])
+@for_each("apart", [0.0, 1e-9])
 def test_coincident_sources_have_a_boundless_bound_and_raise_nothing(apart: float) -> None:
     channel, noise = CHANNEL.expand(16, -1, -1), NOISE.expand(16)
     alone, together = two_sources(), twins(apart)

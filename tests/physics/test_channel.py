@@ -9,6 +9,7 @@ from torch import Tensor
 from risexp.config.sections import PhysicsConfig
 from risexp.physics.signals import line_of_sight, rician_channel
 from risexp.physics.steering import steering_vector
+from tests.support.looping import for_each
 from tests.support.scenes import field_of_view, gaussian, panel, tiny_scenes, uniform, worst
 
 SCENES, ANTENNAS, ELEMENTS = 512, 16, 144
@@ -54,7 +55,7 @@ def test_the_station_side_is_a_centred_far_field_line() -> None:
     assert abs(float(station.prod().angle())) < 1e-12
 
 
-@pytest.mark.parametrize("factor_db", [-300.0, -24.0, -11.0, 0.0, 10.0])
+@for_each("factor_db", [-300.0, -24.0, -11.0, 0.0, 10.0])
 def test_the_energy_is_n_in_the_mean_whatever_the_factor(
     device: torch.device, factor_db: float
 ) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from risexp.physics.codes import Codebook, codebook
 from risexp.physics.geometry import Panel
 from risexp.physics.signals import stacked_operator
+from tests.support.looping import for_each
 from tests.support.scenes import panel, tiny_scenes, worst
 
 CODEBOOKS: tuple[Codebook, ...] = get_args(Codebook)
@@ -63,7 +64,7 @@ def test_every_code_has_unit_modulus_and_one_phase_an_element(
     assert codes.abs().sub(1.0).abs().max() < 1e-6
 
 
-@pytest.mark.parametrize("kind", CODEBOOKS)
+@for_each("kind", CODEBOOKS)
 def test_three_bits_round_every_phase_to_the_nearest_of_eight(kind: Codebook) -> None:
     eight = torch.polar(torch.ones(8), torch.arange(8) * math.pi / 4)
     continuous = default_codes(kind, phase_bits=None)
@@ -117,7 +118,7 @@ def test_balanced_repeats_no_code_before_the_pool_is_used_up() -> None:
     assert len(set(spread)) == 64
 
 
-@pytest.mark.parametrize("kind", ["dft", "balanced"])
+@for_each("kind", ["dft", "balanced"])
 def test_more_snapshots_than_codes_repeat_codes_of_the_pool(kind: Codebook) -> None:
     pool = {(i, j) for i in range(3) for j in range(2)}
 
@@ -148,7 +149,7 @@ def test_random_codes_depend_on_their_seed_and_nothing_else() -> None:
     assert not torch.equal(first, draw(seed=8))
 
 
-@pytest.mark.parametrize("kind", CODEBOOKS)
+@for_each("kind", CODEBOOKS)
 def test_the_joint_operator_has_full_column_rank_and_is_well_conditioned(
     device: torch.device, kind: Codebook
 ) -> None:

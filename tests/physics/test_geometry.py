@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risexp.physics.geometry import Panel, angles, direction_cosines
+from tests.support.looping import for_each
 from tests.support.scenes import any_device, panel
 
 
@@ -34,7 +35,7 @@ def test_a_panel_counts_its_elements_and_knows_its_wavenumber() -> None:
     assert pytest.approx(209.4395102393195, rel=1e-14) == small.wavenumber
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("phi_deg", "theta_deg", "expected"),
     [
         (0.0, 0.0, (0.0, 0.0)),

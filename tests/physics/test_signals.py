@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from risexp.physics.signals import draw_symbols, path_amplitude, received, stacked_operator
+from tests.support.looping import for_each
 from tests.support.scenes import gaussian, worst
 
 BATCH, SNAPSHOTS, ANTENNAS, ELEMENTS, SOURCES = 70, 5, 4, 6, 2
@@ -33,8 +34,8 @@ def one_by_one(channel: Tensor, codes: Tensor, steering: Tensor, symbols: Tensor
     return torch.stack(scenes)
 
 
-@pytest.mark.parametrize("codes_shape", [(SNAPSHOTS, ELEMENTS), (BATCH, SNAPSHOTS, ELEMENTS)])
-@pytest.mark.parametrize("symbols_held", [1, SNAPSHOTS])
+@for_each("codes_shape", [(SNAPSHOTS, ELEMENTS), (BATCH, SNAPSHOTS, ELEMENTS)])
+@for_each("symbols_held", [1, SNAPSHOTS])
 def test_received_is_h_diag_c_a_s_of_every_snapshot(
     device: torch.device, codes_shape: tuple[int, ...], symbols_held: int
 ) -> None:
@@ -49,7 +50,7 @@ def test_received_is_h_diag_c_a_s_of_every_snapshot(
     assert worst(one_by_one(channel, codes, steering, symbols), y) < 1e-14
 
 
-@pytest.mark.parametrize("codes_shape", [(SNAPSHOTS, ELEMENTS), (BATCH, SNAPSHOTS, ELEMENTS)])
+@for_each("codes_shape", [(SNAPSHOTS, ELEMENTS), (BATCH, SNAPSHOTS, ELEMENTS)])
 def test_the_stacked_operator_does_what_received_does(
     device: torch.device, codes_shape: tuple[int, ...]
 ) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from risexp.physics.geometry import Panel, Wavefront, direction_cosines
 from risexp.physics.steering import steering_slopes, steering_vector
+from tests.support.looping import for_each
 from tests.support.scenes import any_device, field_of_view, gaussian, panel, slope, uniform, worst
 
 WAVEFRONTS: tuple[Wavefront, ...] = get_args(Wavefront)
@@ -71,7 +72,7 @@ def test_the_plain_difference_in_single_precision_would_not_pass() -> None:
     assert phase_error(plain_steering(panel(), u, v, far), naive) > 1e-4
 
 
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
+@for_each("wavefront", WAVEFRONTS)
 def test_rho_zero_is_the_plane_wave_that_growing_ranges_approach(
     device: torch.device, wavefront: Wavefront
 ) -> None:
@@ -91,7 +92,7 @@ def test_rho_zero_is_the_plane_wave_that_growing_ranges_approach(
     assert pytest.approx(gaps[0] / 100, rel=0.01) == gaps[1]
 
 
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
+@for_each("wavefront", WAVEFRONTS)
 def test_steering_vectors_have_unit_norm_and_equal_amplitudes(
     device: torch.device, wavefront: Wavefront
 ) -> None:
@@ -126,7 +127,7 @@ def test_batch_shape_is_kept(device: torch.device) -> None:
     assert worst(one, a[1, 2, 3]) < 1e-15
 
 
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
+@for_each("wavefront", WAVEFRONTS)
 def test_slopes_are_the_derivatives_of_the_plain_formula(wavefront: Wavefront) -> None:
     shape = panel(wavefront, 12, 9)
     u, v = direction_cosines(*field_of_view(20))
@@ -148,8 +149,8 @@ def test_slopes_are_the_derivatives_of_the_plain_formula(wavefront: Wavefront) -
         assert worst(plain, each) < 1e-8
 
 
-@pytest.mark.parametrize("rho", [0.0, 0.4, 2.0])
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
+@for_each("rho", [0.0, 0.4, 2.0])
+@for_each("wavefront", WAVEFRONTS)
 def test_gradients_through_the_steering_vector_are_its_slopes(
     device: torch.device, wavefront: Wavefront, rho: float
 ) -> None:
@@ -172,7 +173,7 @@ def test_a_source_on_an_element_has_finite_slopes(device: torch.device) -> None:
         assert torch.view_as_real(value).isfinite().all()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("wavefront", "range_m", "expected"),
     [
         ("fresnel", 0.5, 0.19),

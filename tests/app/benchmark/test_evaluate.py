@@ -14,6 +14,7 @@ from risexp.errors import ConfigInvalid
 from risexp.inference.predictor import Localiser, Predictor
 from risexp.model.observation import Observer
 from tests.support.checkpoint_stores import five_epochs
+from tests.support.looping import for_each
 from tests.support.networks import awake, network_config
 
 OTHER: dict[str, object] = {
@@ -66,7 +67,7 @@ def test_every_field_of_the_scenes_can_be_set_or_is_held() -> None:
 
 
 @pytest.mark.parametrize("path", OTHER)
-@pytest.mark.parametrize("words", NETWORKS)
+@for_each("words", NETWORKS)
 def test_a_network_answers_whatever_the_scenes_become_or_is_not_asked(
     words: str, path: str
 ) -> None:
@@ -86,7 +87,7 @@ def test_a_network_answers_whatever_the_scenes_become_or_is_not_asked(
     assert bool(answer.phi_rad[answer.present].isfinite().all())
 
 
-@pytest.mark.parametrize("words", NETWORKS[-2:])
+@for_each("words", NETWORKS[-2:])
 def test_a_network_of_many_snapshots_is_not_shown_one(words: str) -> None:
     asked = network(words)
 
@@ -94,7 +95,7 @@ def test_a_network_of_many_snapshots_is_not_shown_one(words: str) -> None:
         compared(asked, law(asked.config, "physics.snapshots", 1), (), "none")
 
 
-@pytest.mark.parametrize("words", NETWORKS[:-2])
+@for_each("words", NETWORKS[:-2])
 def test_a_network_of_one_vector_answers_to_one_snapshot_of_enough_antennas(words: str) -> None:
     asked = network(words)
     changed = scenes_law(asked.config, ["physics.snapshots=1", "physics.antennas=36"])
@@ -105,9 +106,7 @@ def test_a_network_of_one_vector_answers_to_one_snapshot_of_enough_antennas(word
     assert bool((answer.count >= 1).all())
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in fields() if not path.startswith(("physics.", "data."))]
-)
+@for_each("path", [path for path in fields() if not path.startswith(("physics.", "data."))])
 def test_what_does_not_decide_the_scenes_is_refused(path: str) -> None:
     config = network_config()
 
@@ -120,7 +119,7 @@ def test_what_does_not_decide_the_scenes_is_refused(path: str) -> None:
     assert "\n" not in said
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("path", "value", "said"),
     [
         ("physics.elements_h", 8, "was made for physics.elements_h = 6"),

@@ -12,6 +12,7 @@ from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.inference.estimate import Estimate
 from tests.support.localisation import NOISELESS, at_snr, config_of, scenes_of, sound
+from tests.support.looping import for_each
 
 LAWS = ("frame", "snapshot")
 TOLD = {"oracle", "music:true-k", "mvdr:true-k"}
@@ -47,8 +48,8 @@ def test_the_methods_are_these() -> None:
     assert expected == METHODS.keys()
 
 
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("name", METHODS)
+@for_each("symbols", LAWS)
 def test_every_method_answers_scenes_of_either_law(
     device: torch.device, symbols: str, name: str
 ) -> None:
@@ -61,8 +62,8 @@ def test_every_method_answers_scenes_of_either_law(
     assert device.type == found.phi_rad.device.type
 
 
-@pytest.mark.parametrize("name", BLIND)
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("name", BLIND)
+@for_each("symbols", LAWS)
 def test_what_is_true_is_no_business_of_a_localiser(
     device: torch.device, symbols: str, name: str
 ) -> None:
@@ -72,7 +73,7 @@ def test_what_is_true_is_no_business_of_a_localiser(
     assert identical(method(scenes), method(forged(scenes, 2)))
 
 
-@pytest.mark.parametrize("name", ["music:true-k", "mvdr:true-k"])
+@for_each("name", ["music:true-k", "mvdr:true-k"])
 def test_a_method_told_the_count_is_told_nothing_else(device: torch.device, name: str) -> None:
     config = config_of(preset="smoke")
     scenes, method = scenes_of(config, 8, device), method_named(name, config)
@@ -83,8 +84,8 @@ def test_a_method_told_the_count_is_told_nothing_else(device: torch.device, name
     assert [2] * 8 == method(lying).count.tolist()
 
 
-@pytest.mark.parametrize("power", ["equal", "free_space"])
-@pytest.mark.parametrize("symbols", LAWS)
+@for_each("power", ["equal", "free_space"])
+@for_each("symbols", LAWS)
 def test_the_oracle_is_perfect_where_sources_stand_apart(
     device: torch.device, symbols: str, power: str
 ) -> None:
@@ -109,16 +110,15 @@ def test_the_oracle_answers_the_truth_it_is_given(device: torch.device) -> None:
     assert torch.allclose(torch.full((8,), 7.7).double(), found.range_m[:, 0].cpu(), atol=0.1)
 
 
-@pytest.mark.parametrize(
-    ("name", "hint"),
-    [("nmop", "did you mean nomp"), ("music:true_k", "did you mean music:true-k")],
+@for_each(
+    ("name", "hint"), [("nmop", "did you mean nomp"), ("music:true_k", "did you mean music:true-k")]
 )
 def test_a_name_that_is_nearly_one_is_suggested(name: str, hint: str) -> None:
     with pytest.raises(ConfigInvalid, match=f"^there is no method '{name}'; {hint}"):
         method_named(name, config_of())
 
 
-@pytest.mark.parametrize("name", ["", "quantum"])
+@for_each("name", ["", "quantum"])
 def test_a_name_that_is_like_none_is_answered_with_all(name: str) -> None:
     with pytest.raises(ConfigInvalid) as caught:
         method_named(name, config_of())
@@ -143,7 +143,7 @@ def test_every_name_is_a_method_of_its_own(device: torch.device) -> None:
     assert [] == twins
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("change", "name"),
     [
         ("sampled.ridge=0.1", "music"),

@@ -17,6 +17,7 @@ from risexp.app.benchmark.accuracy.tables import text_tables
 from risexp.errors import DataInvalid
 from risexp.evaluation.scores import Scores
 from tests.support.accuracy import METHODS, SCENES, SMOKE, measured
+from tests.support.looping import for_each
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_the_files_are_complete_and_can_be_read(table: AccuracyTable, written: P
         assert (written / f"{name}.svg").read_text("utf-8").rstrip().endswith("</svg>")
 
 
-@pytest.mark.parametrize("snr_db", [(3.0,), (0.0, 6.0)])
+@for_each("snr_db", [(3.0,), (0.0, 6.0)])
 def test_references_are_seen_at_one_snr_too(snr_db: tuple[float, ...]) -> None:
     table = measured({"accurate": METHODS["accurate"]}, snr_db, scenes=2)
 

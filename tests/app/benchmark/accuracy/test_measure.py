@@ -26,6 +26,7 @@ from risexp.evaluation.scene_scores import score_scenes
 from risexp.inference.estimate import Estimate
 from tests.support.accuracy import SCENES, SMOKE, accurate, measured, snr_of
 from tests.support.estimates import drawn_case, estimate_at
+from tests.support.looping import for_each
 from tests.support.scenes import gaussian, worst
 
 
@@ -205,7 +206,7 @@ def test_a_method_that_does_not_exist_is_refused_with_the_nearest() -> None:
         chosen_methods(["nmop"], SMOKE)
 
 
-@pytest.mark.parametrize(("names", "said"), [([], "names none"), (["nomp", "nomp"], "twice")])
+@for_each(("names", "said"), [([], "names none"), (["nomp", "nomp"], "twice")])
 def test_no_method_and_the_same_twice_are_refused(names: list[str], said: str) -> None:
     with pytest.raises(ConfigInvalid, match=said):
         chosen_methods(names, SMOKE)

@@ -1,10 +1,14 @@
-"""What ends a trial early, as a space's file says it."""
+"""Pruners of a space: to add one, write its section here and its entry in `PRUNERS`."""
 
-from typing import Annotated, Literal
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue
 
 from risexp.config.section import Section
+from risexp.space.kinds import Kind, OneOf
 
 
 def _epochs_or_auto(value: object) -> object:
@@ -18,16 +22,62 @@ def _epochs_or_auto(value: object) -> object:
 Warmup = Annotated[int | Literal["auto"], BeforeValidator(_epochs_or_auto)]
 
 
-class _Pruner(Section):
-    """What all kinds share."""
+@dataclass(frozen=True)
+class Peer:
+    """Another trial of the study, with which a pruner compares."""
+
+    complete: bool
+    epochs: Collection[int]
+    """Epochs that it has reported."""
+
+
+class PrunerSection(Section):
+    """Base of all pruners."""
+
+    if TYPE_CHECKING:
+        kind: str
+
+    def needed_trials(self) -> int:
+        """Number of complete trials before any other can be ended."""
+        return 0
+
+    def can_end(self, epoch: int, first: int, peers: Sequence[Peer]) -> bool:
+        """Whether a trial would be ended now if its score were bad enough.
+
+        Args:
+            epoch: The last one that the trial has reported, not before `first`.
+            first: The first epoch after which trials may be ended.
+            peers: The other trials.
+        """
+        del epoch, first, peers
+        return True
+
+    def notes(self, first: int, epochs: int, trials: int) -> Iterator[str]:
+        """Why the pruner is of no use in a study.
+
+        Args:
+            first: The first epoch after which trials may be ended.
+            epochs: Of the longest trial.
+            trials: Of the study.
+        """
+        del first, epochs
+        if trials <= self.needed_trials():
+            yield (
+                f"the pruner can end no trial: it waits for {self.needed_trials()} complete ones, "
+                f"and there are {trials}"
+            )
+
+
+class WarmupSection(PrunerSection):
+    """Base of all pruners with a warm-up."""
 
     warmup: Warmup = "auto"
     """Epochs at the beginning in which no trial is ended; `auto`: until no ramp of beta, count or
     structure moves any more, and at least three."""
 
 
-class _Comparing(_Pruner):
-    """Compares a trial with those that came to their end."""
+class _Statistics(WarmupSection):
+    """Compares a trial with complete ones."""
 
     startup: int = Field(default=5, ge=1)
     """Complete trials before any other is ended."""
@@ -36,15 +86,24 @@ class _Comparing(_Pruner):
     least: int = Field(default=1, ge=1)
     """Complete trials that must have a score of the same epoch."""
 
+    def needed_trials(self) -> int:
+        return max(self.startup, self.least)
 
-class Median(_Comparing):
+    def can_end(self, epoch: int, first: int, peers: Sequence[Peer]) -> bool:
+        complete = [peer for peer in peers if peer.complete]
+        beside = sum(epoch in peer.epochs for peer in complete)
+        due = (epoch - first) % self.interval == 0
+        return due and len(complete) >= self.startup and beside >= self.least
+
+
+class Median(_Statistics):
     """Ends a trial whose best score is worse than the median of that epoch."""
 
     kind: Literal["median"] = "median"
     """What ends trials."""
 
 
-class Percentile(_Comparing):
+class Percentile(_Statistics):
     """Ends a trial whose best score is not among the best of that epoch."""
 
     kind: Literal["percentile"]
@@ -53,7 +112,18 @@ class Percentile(_Comparing):
     """Share of trials, in percent, that go on."""
 
 
-class Asha(_Pruner):
+class _Halving(WarmupSection):
+    """Compares a trial with all that reached the same rung."""
+
+    def needed_trials(self) -> int:
+        return 1
+
+    def can_end(self, epoch: int, first: int, peers: Sequence[Peer]) -> bool:
+        del epoch
+        return any(max(peer.epochs, default=0) >= first for peer in peers)
+
+
+class Asha(_Halving):
     """Asynchronous successive halving: at each rung the best of several go on."""
 
     kind: Literal["asha"]
@@ -62,7 +132,7 @@ class Asha(_Pruner):
     """One of so many goes on; each rung lies so many times further than the one before."""
 
 
-class Hyperband(_Pruner):
+class Hyperband(_Halving):
     """Several successive halvings beside each other, from hasty to patient."""
 
     kind: Literal["hyperband"]
@@ -70,53 +140,101 @@ class Hyperband(_Pruner):
     reduction: int = Field(default=3, ge=2)
     """One of so many goes on; each rung lies so many times further than the one before."""
 
+    def notes(self, first: int, epochs: int, trials: int) -> Iterator[str]:
+        """Why the pruner is of no use in a study: also too many brackets."""
+        yield from super().notes(first, epochs, trials)
+        ratio = max(epochs, first) / first
+        brackets = int(math.log(ratio, self.reduction) + 1e-9) + 1
+        if trials < 2 * brackets:
+            yield (
+                f"hyperband divides {trials} trials among {brackets} brackets, which leaves most "
+                "of them nothing to compare"
+            )
 
-class OtherPruner(_Pruner):
-    """One of Optuna's own, by name, asked once its warm-up is over."""
+
+class OtherPruner(WarmupSection):
+    """One of Optuna's own, by name, used once its warm-up is over."""
 
     kind: Literal["optuna"]
     """What ends trials."""
     name: str
     """Name of the class in `optuna.pruners`."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
-    """What it is made with."""
+    """Arguments of the class."""
 
 
-class NoPruner(Section):
+class NoPruner(PrunerSection):
     """Ends no trial."""
 
     kind: Literal["none"]
     """What ends trials."""
 
 
-Inner = Annotated[Median | Percentile | Asha | Hyperband | OtherPruner, Field(discriminator="kind")]
+_STATISTICS: Final = {
+    "n_startup_trials": "startup",
+    "n_warmup_steps": "first",
+    "interval_steps": "interval",
+    "n_min_trials": "least",
+}
+_RUNGS: Final = {"min_resource": "first", "reduction_factor": "reduction"}
+_INNER: Final[dict[str, Kind]] = {
+    "median": Kind(Median, "MedianPruner", _STATISTICS),
+    "percentile": Kind(Percentile, "PercentilePruner", {**_STATISTICS, "percentile": "percentile"}),
+    "asha": Kind(Asha, "SuccessiveHalvingPruner", _RUNGS),
+    "hyperband": Kind(Hyperband, "HyperbandPruner", {**_RUNGS, "max_resource": "last"}),
+    "optuna": Kind(OtherPruner),
+}
+"""The pruners that a patient one can use."""
 
 
-class Patient(Section):
-    """Asks another pruner only about trials that have stopped improving."""
+class Patient(PrunerSection):
+    """Uses another pruner only for trials that have stopped improving."""
 
     kind: Literal["patient"]
     """What ends trials."""
     patience: int = Field(default=2, ge=0)
-    """Epochs in a row without a better score before the other one is asked."""
+    """Epochs in a row without a better score before the other pruner is used."""
     least_gain: float = Field(default=0.0, ge=0.0)
     """By how much a score must fall to be a better one."""
-    pruner: Inner = Median()
-    """The other one, with its own warm-up."""
+    pruner: Annotated[PrunerSection, OneOf(_INNER)] = Median()
+    """The other pruner, with its own warm-up."""
+
+    def needed_trials(self) -> int:
+        """Those of the other pruner."""
+        return self.pruner.needed_trials()
+
+    def can_end(self, epoch: int, first: int, peers: Sequence[Peer]) -> bool:
+        """Whether the patience may be over and the other pruner could end the trial."""
+        return epoch > self.patience + 1 and self.pruner.can_end(epoch, first, peers)
+
+    def notes(self, first: int, epochs: int, trials: int) -> Iterator[str]:
+        """Why the pruner is of no use in a study: also too much patience."""
+        yield from self.pruner.notes(first, epochs, trials)
+        if self.patience + 2 >= epochs:
+            yield (
+                f"the pruner can end no trial: a patience of {self.patience} epochs is never over "
+                f"before the last of {epochs}"
+            )
 
 
-Pruner = Annotated[
-    Median | Percentile | Asha | Hyperband | OtherPruner | NoPruner | Patient,
-    Field(discriminator="kind"),
-]
+_PATIENT: Final = {
+    "wrapped_pruner": "pruner",
+    "patience": "patience",
+    "min_delta": "least_gain",
+}
+PRUNERS: Final[dict[str, Kind]] = {
+    **_INNER,
+    "none": Kind(NoPruner, "NopPruner"),
+    "patient": Kind(Patient, "PatientPruner", _PATIENT),
+}
+"""All pruners by `kind`. The search knows `first` and `last`: the epochs from the first after which
+a trial may be ended to the last of the longest trial."""
+
+Pruner = Annotated[PrunerSection, OneOf(PRUNERS)]
 
 
-def warmup_of(pruner: Pruner) -> Warmup | None:
-    """The warm-up that a pruner's section asks for; None where nothing is ever ended."""
-    match pruner:
-        case NoPruner():
-            return None
-        case Patient():
-            return pruner.pruner.warmup
-        case _:
-            return pruner.warmup
+def warmup_of(pruner: PrunerSection) -> Warmup | None:
+    """The warm-up that a pruner's section sets; None if it never ends a trial."""
+    if isinstance(pruner, Patient):
+        return warmup_of(pruner.pruner)
+    return pruner.warmup if isinstance(pruner, WarmupSection) else None

@@ -1,33 +1,37 @@
-"""What proposes the next trial of a search, as a space's file says it."""
+"""Samplers of a space: to add one, write its section here and its entry in `SAMPLERS`."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field, JsonValue
 
 from risexp.config.section import Section
+from risexp.space.kinds import Kind, OneOf
 
 _Startup = Field(default=10, ge=1)
 
 
-class _Sampler(Section):
-    """What all kinds share."""
+class SamplerSection(Section):
+    """Base of all samplers."""
+
+    if TYPE_CHECKING:
+        kind: str
 
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """Names the family of proposals; each start of each worker has a stream of its own."""
+    """Seed of the study; every start of every worker derives a random stream of its own."""
 
 
-class Tpe(_Sampler):
-    """Tree-structured Parzen estimators: what good trials have more often than the others."""
+class Tpe(SamplerSection):
+    """Tree-structured Parzen estimators: prefers what good trials have more often than others."""
 
     kind: Literal["tpe"] = "tpe"
     """What proposes."""
     startup: int = _Startup
     """Finished trials before anything is learned from them; until then proposals are random."""
     candidates: int = Field(default=24, ge=1, le=10_000)
-    """Proposals weighed against each other for one that is made."""
+    """Candidates that are compared for one proposal."""
 
 
-class Gp(_Sampler):
+class Gp(SamplerSection):
     """A Gaussian process: slower to propose, for few, long trials of continuous fields."""
 
     kind: Literal["gp"] = "gp"
@@ -36,14 +40,14 @@ class Gp(_Sampler):
     """Finished trials before anything is learned from them; until then proposals are random."""
 
 
-class Random(_Sampler):
-    """Each proposal drawn by itself."""
+class Random(SamplerSection):
+    """Independent random proposals."""
 
     kind: Literal["random"] = "random"
     """What proposes."""
 
 
-class OtherSampler(_Sampler):
+class OtherSampler(SamplerSection):
     """One of Optuna's own, by name."""
 
     kind: Literal["optuna"]
@@ -51,7 +55,23 @@ class OtherSampler(_Sampler):
     name: str
     """Name of the class in `optuna.samplers`."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
-    """What it is made with, seed left out."""
+    """Arguments of the class, without the seed."""
 
 
-Sampler = Annotated[Tpe | Gp | Random | OtherSampler, Field(discriminator="kind")]
+SAMPLERS: Final[dict[str, Kind]] = {
+    "tpe": Kind(
+        Tpe,
+        "TPESampler",
+        {"n_startup_trials": "startup", "n_ei_candidates": "candidates", "group": "grouped"},
+        # With the liar, running trials count as bad ones, so that workers keep apart.
+        {"multivariate": True, "constant_liar": True},
+    ),
+    "gp": Kind(
+        Gp, "GPSampler", {"n_startup_trials": "startup"}, {"warn_independent_sampling": False}
+    ),
+    "random": Kind(Random, "RandomSampler"),
+    "optuna": Kind(OtherSampler),
+}
+"""All samplers by `kind`. The search knows `grouped`: whether a dimension has a condition."""
+
+Sampler = Annotated[SamplerSection, OneOf(SAMPLERS)]

@@ -46,7 +46,7 @@ def test_a_search_trains_its_trials_and_says_which_is_best(capsys: Capture, tmp_
     assert f"best: trial {table.best.number}, k_loc {table.lowest:.3f}" in out
     assert f"next:  risexp eval tiny-{table.best.number:03d}" in out
     assert "2 complete of 2, 4 epochs" in out
-    assert "pruner: 4 scores were reported; the pruner was asked 2 times" in out
+    assert "pruner: 0 of 2 trials pruned (4 scores reported, 2 checks, " in out
     assert "risexp sync" not in out
     assert "or:    risexp confirm --study tiny" in out
     told = document(capsys, "study show tiny --trial 1")

@@ -9,8 +9,8 @@ from optuna.trial import Trial, TrialState
 
 from risexp.callbacks.run_loop import Callback
 from risexp.hpo.search.pruners import build_pruner
-from risexp.hpo.search.pruning import Pruning
 from risexp.hpo.search.pruning_callback import PRUNING_COUNTS, PruningCallback, check_pruning_ran
+from risexp.hpo.search.warmup import Pruning
 from risexp.space.study_spec import StudySpec
 from tests.support.recorded_runs import Told, followed, joint, k_locs
 from tests.support.spaces import learning

@@ -2,8 +2,8 @@
 
 import json
 
+from risexp.hpo.search.parameters import suggest
 from risexp.hpo.search.samplers import build_sampler
-from risexp.hpo.search.suggest import suggest
 from risexp.hpo.studies.facts import facts_from_spec, spec_from_facts
 from tests.support.spaces import charter, learning
 from tests.support.studies import claimed, claimed_again, study_of
@@ -12,12 +12,12 @@ from tests.support.studies import claimed, claimed_again, study_of
 def test_the_run_of_a_trial_has_every_value_that_was_suggested() -> None:
     given = charter(learning(fixed={"loss.cov": 0.3}))
     study = study_of()
-    trial = claimed(study, build_sampler(given, "w", 0))
+    trial = claimed(study, build_sampler(given, "w"))
     values = suggest(given, trial)
 
     # Who reproduces it has the study's facts and the trial's parameters, and nothing else.
     read = spec_from_facts("s", json.loads(json.dumps(facts_from_spec(given))))
-    again = suggest(read, claimed_again(study, trial.number, build_sampler(read, "other", 0)))
+    again = suggest(read, claimed_again(study, trial.number, build_sampler(read, "other")))
     final = read.resolve(again)
 
     assert given.resolve(values).config == final.config

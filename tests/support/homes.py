@@ -14,7 +14,7 @@ from risexp.app.doctor.check import Check, Diagnosis
 from risexp.app.doctor.examine import examine
 from risexp.app.run.sync import sync
 from risexp.app.search.study_record import StudyUploader, say_of_study, study_labels
-from risexp.hpo.search.suggest import suggest
+from risexp.hpo.search.parameters import suggest
 from risexp.hpo.store.address import embedded as studies_url
 from risexp.hpo.store.store import StudyStore, open_store
 from risexp.hpo.studies.facts import spec_from_facts

@@ -9,8 +9,7 @@ from pydantic import JsonValue
 from risexp.app.run.run import Machine
 from risexp.app.search.study_record import study_labels
 from risexp.app.search.trial import train_trial
-from risexp.hpo.search.distributions import stored
-from risexp.hpo.search.suggest import suggest
+from risexp.hpo.search.parameters import stored, suggest
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.facts import facts_from_spec, spec_from_facts
 from risexp.hpo.studies.start import StudyStart

@@ -10,8 +10,8 @@ from optuna.pruners import NopPruner
 from risexp.app.search.search import SearchRequest
 from risexp.app.search.worker import owner_of
 from risexp.config.run import RunConfig
+from risexp.hpo.search.parameters import suggest
 from risexp.hpo.search.samplers import build_sampler
-from risexp.hpo.search.suggest import suggest
 from risexp.hpo.store.address import embedded
 from risexp.hpo.store.store import open_store
 from risexp.hpo.studies.facts import spec_from_facts
@@ -92,7 +92,7 @@ class Hand:
         store = self.store
         study = find_study(store, self.study)
         charter, me = spec_from_facts(study.name, study.facts), owner_of(self.token, 1)
-        queue = Queue(store, study, build_sampler(charter, me.id, 0), NopPruner())
+        queue = Queue(store, study, build_sampler(charter, me.id), NopPruner())
         claim = None if end_of(store, study) else queue.claim(me)
         if claim is None:
             self.pids = ()

@@ -10,9 +10,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from pydantic import JsonValue
 
-from risexp.hpo.search.distributions import distribution, stored
+from risexp.hpo.search.parameters import distribution, stored, suggest
 from risexp.hpo.search.samplers import build_sampler
-from risexp.hpo.search.suggest import suggest
 from risexp.space.study_spec import StudySpec
 
 Values = dict[str, JsonValue]
@@ -46,7 +45,7 @@ def worked(
 ) -> list[Values]:
     """The values of trials that one worker claims and tells, none through the study's asking."""
     shared = study_of() if study is None else study
-    sampler, found = build_sampler(charter, worker, 0), list[Values]()
+    sampler, found = build_sampler(charter, worker), list[Values]()
     for _ in range(trials):
         trial = claimed(shared, sampler)
         found.append(suggest(charter, trial))

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from risexp.app.search.search import SearchRequest, SearchResult, search
 from risexp.app.search.worker import owner_of
-from risexp.hpo.search.suggest import suggest
+from risexp.hpo.search.parameters import suggest
 from risexp.hpo.store.address import embedded
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.facts import spec_from_facts

@@ -10,7 +10,7 @@ from risexp.app.search.resources import Resources, validate_launch
 from risexp.app.search.search import SearchResult, existing_study, open_studies, supervise
 from risexp.app.search.supervisor import Messages, Say, Show
 from risexp.errors import InvalidInput
-from risexp.hpo.search.pruning import Pruning
+from risexp.hpo.search.warmup import Pruning
 from risexp.hpo.store.store import StudyStore, find_store
 from risexp.hpo.studies.confirmation import (
     Confirmation,

@@ -22,8 +22,8 @@ from risexp.app.search.supervisor import (
 )
 from risexp.core.signals import SignalHandler
 from risexp.errors import InvalidInput, VerificationFailed
-from risexp.hpo.search.pruning import Pruning
 from risexp.hpo.search.pruning_callback import check_pruning_ran, pruning_summary
+from risexp.hpo.search.warmup import Pruning
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.store import StudyStore, find_store, open_store
 from risexp.hpo.studies.audits import Saved

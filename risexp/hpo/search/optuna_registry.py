@@ -1,10 +1,11 @@
-"""Optuna's own samplers and pruners by name: which can be used here, and with which options."""
+"""Makes Optuna's samplers and pruners by name, and checks names and options that users write."""
 
 import inspect
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, Final
 
 import optuna
@@ -15,7 +16,7 @@ from optuna.samplers import BaseSampler
 from risexp.config.words import nearest
 from risexp.errors import SpaceInvalid
 
-_ALONE: Final = "it ends a study by itself, and here the number of trials does"
+_ENDS: Final = "it ends a study by itself, and here the number of trials does"
 SAMPLERS: Final[Mapping[str, str | None]] = {
     "CmaEsSampler": None,
     "GPSampler": None,
@@ -23,12 +24,12 @@ SAMPLERS: Final[Mapping[str, str | None]] = {
     "QMCSampler": None,
     "RandomSampler": None,
     "TPESampler": None,
-    "BruteForceSampler": _ALONE,
-    "GridSampler": _ALONE,
+    "BruteForceSampler": _ENDS,
+    "GridSampler": _ENDS,
     "NSGAIIISampler": "it is for several objectives, and here is one",
     "PartialFixedSampler": "what is fixed stands under fixed",
 }
-"""Every sampler of Optuna, and why it cannot be used, where that is so."""
+"""Every sampler of Optuna, and why it cannot be named; None if it can."""
 
 PRUNERS: Final[Mapping[str, str | None]] = {
     "HyperbandPruner": None,
@@ -40,7 +41,7 @@ PRUNERS: Final[Mapping[str, str | None]] = {
     "WilcoxonPruner": None,
     "PatientPruner": "it asks another one: write kind: patient",
 }
-"""Likewise every pruner."""
+"""Every pruner of Optuna, and why it cannot be named; None if it can."""
 
 NEEDS: Final[Mapping[str, str]] = {
     "CmaEsSampler": "cmaes",
@@ -48,64 +49,85 @@ NEEDS: Final[Mapping[str, str]] = {
     "QMCSampler": "scipy",
     "WilcoxonPruner": "scipy",
 }
-"""Packages that some of them import once they are used, and that Optuna does not bring."""
+"""Packages that some classes import when they are used, and that Optuna does not install."""
 
 _SEED: Final = "seed"
 
 
-def named_sampler(name: str, options: Mapping[str, Any], seed: int) -> BaseSampler:
-    """One of Optuna's samplers.
+def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> BaseSampler:
+    """Make one of Optuna's samplers.
 
     Raises:
-        SpaceInvalid: There is none of this name, or it cannot be made with these options.
+        SpaceInvalid: It cannot be made with these options.
+    """
+    kind = _installed(name, "sampler", optuna.samplers)
+    seeded = {_SEED: seed} if _SEED in inspect.signature(kind).parameters else {}
+    sampler: BaseSampler = _make(kind, "sampler", {**options, **seeded})
+    return sampler
+
+
+def make_pruner(name: str, options: Mapping[str, Any]) -> BasePruner:
+    """Make one of Optuna's pruners.
+
+    Raises:
+        SpaceInvalid: It cannot be made with these options.
+    """
+    pruner: BasePruner = _make(_installed(name, "pruner", optuna.pruners), "pruner", options)
+    return pruner
+
+
+def named_sampler(name: str, options: Mapping[str, Any], seed: int) -> BaseSampler:
+    """Make a sampler of Optuna that a user has named.
+
+    Raises:
+        SpaceInvalid: The name is unknown, or the sampler cannot be made with these options.
     """
     if _SEED in options:
         raise SpaceInvalid(f"sampler {name}: seed is no option of it: write it beside name")
-    kind = _class(name, "sampler", SAMPLERS, vars(optuna.samplers))
-    seeded = {_SEED: seed} if _SEED in inspect.signature(kind).parameters else {}
-    made: BaseSampler = _made(kind, "sampler", {**options, **seeded})
-    return made
+    _check_name(name, "sampler", SAMPLERS)
+    return make_sampler(name, options, seed)
 
 
 def named_pruner(name: str, options: Mapping[str, Any]) -> BasePruner:
-    """One of Optuna's pruners.
+    """Make a pruner of Optuna that a user has named.
 
     Raises:
-        SpaceInvalid: There is none of this name, or it cannot be made with these options.
+        SpaceInvalid: The name is unknown, or the pruner cannot be made with these options.
     """
-    kind = _class(name, "pruner", PRUNERS, vars(optuna.pruners))
-    made: BasePruner = _made(kind, "pruner", options)
-    return made
+    _check_name(name, "pruner", PRUNERS)
+    return make_pruner(name, options)
 
 
 @contextmanager
 def experimental() -> Iterator[None]:
-    """Optuna calls some of what is used here experimental; its version is pinned for that."""
+    """Silence Optuna's warnings about experimental classes: its version is pinned."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield
 
 
-def _class(
-    name: str, what: str, allowed: Mapping[str, str | None], found: Mapping[str, Any]
-) -> type:
-    usable = [each for each, reason in allowed.items() if reason is None]
-    if name not in allowed:
+def _check_name(name: str, what: str, reasons: Mapping[str, str | None]) -> None:
+    usable = [known for known, reason in reasons.items() if reason is None]
+    if name not in reasons:
         hint = nearest(name, usable) or f"; there are {', '.join(usable)}"
         raise SpaceInvalid(f"Optuna has no {what} {name!r} that can be used here{hint}")
-    if allowed[name] is not None:
-        raise SpaceInvalid(f"{what} {name} cannot be used: {allowed[name]}")
+    if reasons[name] is not None:
+        raise SpaceInvalid(f"{what} {name} cannot be used: {reasons[name]}")
+
+
+def _installed(name: str, what: str, module: ModuleType) -> type:
+    """A class of Optuna whose packages are installed."""
     if name in NEEDS and find_spec(NEEDS[name]) is None:
         raise SpaceInvalid(
             f"{what} {name} needs the package {NEEDS[name]}, which is not installed: install it, "
             f"or name another {what}"
         )
-    kind: type = found[name]
+    kind: type = vars(module)[name]
     return kind
 
 
-def _made(kind: type, what: str, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - of a class known by name
-    known = [each for each in inspect.signature(kind).parameters if each != _SEED]
+def _make(kind: type, what: str, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a class of Optuna
+    known = [name for name in inspect.signature(kind).parameters if name != _SEED]
     for option in options:
         if option not in (*known, _SEED):
             hint = nearest(option, known) or f"; it has {', '.join(known) or 'none'}"
@@ -114,5 +136,5 @@ def _made(kind: type, what: str, options: Mapping[str, Any]) -> Any:  # noqa: AN
         with experimental():
             return kind(**options)
     except (TypeError, ValueError) as error:
-        said = " ".join(str(error).split()).rstrip(".")
-        raise SpaceInvalid(f"{what} {kind.__name__} cannot be made: {said}") from None
+        message = " ".join(str(error).split()).rstrip(".")
+        raise SpaceInvalid(f"{what} {kind.__name__} cannot be made: {message}") from None

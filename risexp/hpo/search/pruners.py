@@ -1,23 +1,14 @@
-"""What ends a trial early: one of Optuna's pruners, silent until the warm-up is over."""
+"""Builds a study's pruner: one of Optuna's, silent until the warm-up is over."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
-from optuna.pruners import BasePruner, PatientPruner
+from optuna.pruners import BasePruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from risexp.hpo.search.optuna_registry import experimental, named_pruner
-from risexp.hpo.search.pruning import Pruning
-from risexp.space.pruners import (
-    Asha,
-    Hyperband,
-    Median,
-    NoPruner,
-    OtherPruner,
-    Patient,
-    Percentile,
-)
+from risexp.hpo.search.optuna_registry import make_pruner, named_pruner
+from risexp.hpo.search.warmup import Pruning
+from risexp.space.pruners import PRUNERS, PrunerSection, WarmupSection
 
 
 def build_pruner(pruning: Pruning) -> BasePruner:
@@ -26,50 +17,33 @@ def build_pruner(pruning: Pruning) -> BasePruner:
     Raises:
         SpaceInvalid: The space names a pruner that cannot be used.
     """
-    match pruning.spec:
-        case Patient() as spec:
-            asked = build_pruner(replace(pruning, spec=spec.pruner))
-            with experimental():
-                return PatientPruner(asked, spec.patience, spec.least_gain)
-        case OtherPruner() as spec:
-            return WarmupPruner(named_pruner(spec.name, spec.options), pruning.warmup)
-        case spec:
-            return named_pruner(*_named(spec, pruning))
+    return _build(pruning.spec, pruning)
 
 
-def _named(
-    spec: Median | Percentile | Asha | Hyperband | NoPruner, pruning: Pruning
-) -> tuple[str, dict[str, Any]]:
-    """The name of a pruner, and its options."""
-    match spec:
-        case Median() | Percentile():
-            options: dict[str, Any] = {
-                "n_startup_trials": spec.startup,
-                "n_warmup_steps": pruning.first,
-                "interval_steps": spec.interval,
-                "n_min_trials": spec.least,
-            }
-            if isinstance(spec, Median):
-                return "MedianPruner", options
-            return "PercentilePruner", options | {"percentile": spec.percentile}
-        case Asha():
-            rungs = {"min_resource": pruning.first, "reduction_factor": spec.reduction}
-            return "SuccessiveHalvingPruner", rungs
-        case Hyperband():
-            rungs = {"min_resource": pruning.first, "reduction_factor": spec.reduction}
-            last = max(pruning.epochs, pruning.first)
-            return "HyperbandPruner", {**rungs, "max_resource": last}
-        case NoPruner():
-            return "NopPruner", {}
+def _build(section: PrunerSection, pruning: Pruning) -> BasePruner:
+    kind = PRUNERS[section.kind]
+    known = {"first": pruning.first, "last": max(pruning.epochs, pruning.first)}
+    name, options = kind.resolve(section, known)
+    if kind.optuna is None:
+        pruner = named_pruner(name, options)
+    else:
+        inner = {
+            option: _build(value, pruning)
+            for option, value in options.items()
+            if isinstance(value, PrunerSection)
+        }
+        pruner = make_pruner(name, {**options, **inner})
+    waits = "first" in kind.sources.values() or not isinstance(section, WarmupSection)
+    return pruner if waits else WarmupPruner(pruner, pruning.warmup)
 
 
 @dataclass(frozen=True)
 class WarmupPruner(BasePruner):
-    """Asks another pruner once a trial's warm-up is over."""
+    """Uses another pruner once a trial's warm-up is over."""
 
     pruner: BasePruner
     warmup: int
-    """Epochs in which it is not asked."""
+    """Number of epochs in which no trial is ended."""
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether the trial should end."""

@@ -1,4 +1,4 @@
-"""That a study is told of every epoch, and its pruner asked: who reports nothing prunes nothing."""
+"""Reports each epoch to Optuna and asks the pruner; checks and sums up what it did."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
@@ -6,140 +6,121 @@ from typing import Final, Protocol
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from risexp.hpo.search.pruning import Pruning
+from risexp.hpo.search.warmup import Pruning
 from risexp.runs.outcome import EndRun, pruned
-from risexp.space.pruners import Asha, Hyperband, Median, NoPruner, Patient, Percentile
+from risexp.space.pruners import NoPruner, Peer
 from risexp.space.spec import SCORE
 from risexp.training.epoch_checks import EpochFault
 from risexp.training.events import EpochEnded, Event, RunStarted
 
 PRUNING_COUNTS: Final = "hearing"
-"""Attribute of a trial: how often it reported, how often its pruner was asked and able."""
+"""Attribute of a trial: number of reports, and of checks by its pruner."""
 _GUARD: Final = "pruner"
 _ENDED: Final = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-class ReportsEpochs(Protocol):
-    """A trial in a worker's hands."""
+class PrunableTrial(Protocol):
+    """A claimed trial."""
 
     @property
     def number(self) -> int:
-        """Of the trial in its study."""
+        """Number of the trial in its study."""
 
     def report(self, step: int, value: float, /) -> object:
-        """Tell the study a step's score; `different` where another one was told before."""
+        """Report a step's score; `different` if another score was reported before."""
 
     def should_prune(self) -> bool:
-        """Whether the study has better ones."""
+        """Whether the pruner would end the trial now."""
 
 
 class PruningCallback:
-    """Reports the score of every epoch, and ends a run that its study has better ones than.
+    """Reports the score of every epoch, and ends a run if the pruner says so.
 
-    To be told with the recorders, before what may fail; `enforce` with those that may end a run.
+    Call it with the recorders, before what may fail; call `enforce` with what may end a run.
     """
 
     def __init__(
-        self, claim: ReportsEpochs, pruning: Pruning, peers: Callable[[], Sequence[FrozenTrial]]
+        self, claim: PrunableTrial, pruning: Pruning, trials: Callable[[], Sequence[FrozenTrial]]
     ) -> None:
-        """Listen to one attempt at a trial.
+        """Count for one attempt at a trial.
 
         Args:
             claim: The trial.
-            pruning: Of its study.
-            peers: Every trial of the study, as they stand.
+            pruning: The pruner of its study.
+            trials: Reads all trials of the study.
         """
         self._claim = claim
         self._pruning = pruning
-        self._peers = peers
+        self._trials = trials
         self._epochs = pruning.epochs
-        self.reports = 0
-        """Epochs reported in this attempt, or found reported."""
-        self.different = 0
-        """Epochs that an earlier attempt had reported with another score."""
-        self.asked = 0
-        """How often the pruner was asked."""
-        self.able = 0
-        """How often it could have ended the trial."""
+        self._counts = dict.fromkeys(("reports", "different", "asked", "able"), 0)
 
     def __call__(self, event: Event) -> None:
-        """Report an epoch that has ended."""
+        """Report an epoch."""
         match event:
             case RunStarted(epochs=epochs):
                 self._epochs = epochs
             case EpochEnded(plan=plan, scores=scores):
-                told = self._claim.report(plan.epoch, scores[SCORE])
-                self.reports += 1
-                self.different += told == "different"
+                written = self._claim.report(plan.epoch, scores[SCORE])
+                self._counts["reports"] += 1
+                self._counts["different"] += written == "different"
 
     def enforce(self, event: Event) -> None:
-        """Ask the pruner after every epoch but the last, which there is nothing left to save of.
+        """Ask the pruner after every epoch but the last, after which nothing is left to save.
 
         Raises:
-            EndRun: The study has better trials.
+            EndRun: The pruner ends the trial.
         """
         if not isinstance(event, EpochEnded) or event.plan.epoch >= self._epochs:
             return
         epoch = event.plan.epoch
-        self.asked += 1
-        self.able += able(self._pruning, self._peers(), self._claim.number, epoch)
+        self._counts["asked"] += 1
+        self._counts["able"] += able(self._pruning, self._trials(), self._claim.number, epoch)
         if self._claim.should_prune():
             score, kind = event.scores[SCORE], self._pruning.spec.kind
             raise EndRun(pruned(f"k_loc {score:.3f} after epoch {epoch}: ended by the {kind} rule"))
 
     def counts(self) -> dict[str, int]:
-        """What to keep with the trial, under `PRUNING_COUNTS`."""
-        return {
-            "reports": self.reports,
-            "different": self.different,
-            "asked": self.asked,
-            "able": self.able,
-        }
+        """Counts to keep with the trial, under `PRUNING_COUNTS`.
+
+        `reports`: epochs reported, now or by an earlier attempt; `different`: those that had
+        another score then; `asked`: checks by the pruner; `able`: those that could end the trial.
+        """
+        return dict(self._counts)
 
 
 def able(pruning: Pruning, trials: Iterable[FrozenTrial], number: int, epoch: int) -> bool:
-    """Whether a pruner could end a trial now, were its score bad enough.
+    """Whether a pruner would end a trial now if its score were bad enough.
 
     Args:
-        pruning: Of the study.
-        trials: Of the study.
+        pruning: The pruner of the study.
+        trials: All trials of the study.
         number: Of the trial.
         epoch: The last one it has reported.
     """
-    spec = pruning.spec
-    if isinstance(spec, NoPruner) or epoch < pruning.first:
+    if isinstance(pruning.spec, NoPruner) or epoch < pruning.first:
         return False
-    if isinstance(spec, Patient):
-        if epoch <= spec.patience + 1:
-            return False
-        spec = spec.pruner
-    others = [each for each in trials if each.number != number]
-    match spec:
-        case Median() | Percentile():
-            complete = [each for each in others if each.state == TrialState.COMPLETE]
-            beside = sum(epoch in each.intermediate_values for each in complete)
-            due = (epoch - pruning.first) % spec.interval == 0
-            return due and len(complete) >= spec.startup and beside >= spec.least
-        case Asha() | Hyperband():
-            return any((each.last_step or 0) >= pruning.first for each in others)
-        case _:
-            return True
+    peers = [
+        Peer(trial.state == TrialState.COMPLETE, trial.intermediate_values.keys())
+        for trial in trials
+        if trial.number != number
+    ]
+    return pruning.spec.can_end(epoch, pruning.first, peers)
 
 
 def check_pruning_ran(study: Study) -> EpochFault | None:
-    """What was wrong with how a study was told of its trials; to be asked at its end."""
-    ended = [each for each in study.get_trials(deepcopy=False) if each.state in _ENDED]
+    """The fault of a finished study whose trials did not report, or whose pruner was not asked."""
+    ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state in _ENDED]
     if not ended:
         return None
-    if not any(each.intermediate_values for each in ended):
+    longest = max(len(trial.intermediate_values) for trial in ended)
+    if longest == 0:
         return EpochFault(
             _GUARD,
             f"none of {len(ended)} finished trials reported a score, so none could be pruned: "
             "report k_loc after every epoch",
         )
-    longest = max(len(each.intermediate_values) for each in ended)
-    asked = sum(each.user_attrs.get(PRUNING_COUNTS, {}).get("asked", 0) for each in ended)
-    if longest > 1 and asked == 0:
+    if longest > 1 and _total(ended, "asked") == 0:
         return EpochFault(
             _GUARD,
             f"{len(ended)} finished trials reported up to {longest} epochs, and the pruner was "
@@ -149,13 +130,15 @@ def check_pruning_ran(study: Study) -> EpochFault | None:
 
 
 def pruning_summary(study: Study) -> str:
-    """How a study was heard, in one sentence: reports, questions, and what came of them."""
+    """What the pruner of a study was asked and did, in one sentence."""
     trials = study.get_trials(deepcopy=False)
-    kept = [each.user_attrs.get(PRUNING_COUNTS, {}) for each in trials]
-    reports = sum(len(each.intermediate_values) for each in trials)
-    asked, could = (sum(each.get(name, 0) for each in kept) for name in ("asked", "able"))
-    pruned_ = sum(each.state == TrialState.PRUNED for each in trials)
+    reports = sum(len(trial.intermediate_values) for trial in trials)
+    ended_early = sum(trial.state == TrialState.PRUNED for trial in trials)
     return (
-        f"{reports} scores were reported; the pruner was asked {asked} times, could have ended a "
-        f"trial {could} times, and {pruned_} of {len(trials)} trials were ended early"
+        f"{ended_early} of {len(trials)} trials pruned ({reports} scores reported, "
+        f"{_total(trials, 'asked')} checks, {_total(trials, 'able')} of them could end a trial)"
     )
+
+
+def _total(trials: Sequence[FrozenTrial], name: str) -> int:
+    return sum(trial.user_attrs.get(PRUNING_COUNTS, {}).get(name, 0) for trial in trials)

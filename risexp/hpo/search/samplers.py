@@ -1,4 +1,4 @@
-"""What proposes the next trial: one of Optuna's samplers, held to what the space allows."""
+"""Builds a study's sampler: one of Optuna's, constrained to what the space allows."""
 
 import hashlib
 import json
@@ -13,49 +13,47 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
 
 from risexp.errors import SpaceInvalid
-from risexp.hpo.search.distributions import distribution, read, stored
-from risexp.hpo.search.optuna_registry import experimental, named_sampler
+from risexp.hpo.search.optuna_registry import experimental, make_sampler, named_sampler
+from risexp.hpo.search.parameters import distribution, read, stored
 from risexp.space.dimensions import Dimension
-from risexp.space.samplers import Gp, OtherSampler, Random, Sampler, Tpe
+from risexp.space.samplers import SAMPLERS, SamplerSection
 from risexp.space.spec import Pick
 from risexp.space.study_spec import StudySpec
 
 PROPOSED: Final = 8
-"""How often a sampler is asked for one that is allowed and new, before chance is."""
+"""Number of proposals by the sampler before random ones are drawn."""
 DRAWN: Final = 1000
-"""How often chance is asked; the check of a space leaves at least a tenth of its draws allowed."""
+"""Number of random draws; the check of a space makes sure that a tenth of them is allowed."""
 
 Values = dict[str, JsonValue]
 
 
-def build_sampler(charter: StudySpec, worker: str, start: int) -> BaseSampler:
-    """The sampler of one start of one worker; no two of them propose the same sequence.
+def build_sampler(study_spec: StudySpec, worker: str) -> BaseSampler:
+    """The sampler of one worker; no two workers propose the same sequence.
 
     Args:
-        charter: Of the study.
-        worker: Name of the worker, which no other of the study has.
-        start: How often it was started before.
+        study_spec: Of the study.
+        worker: Name of the worker; every start of a worker has another one.
 
     Raises:
         SpaceInvalid: The space names a sampler that cannot be used.
     """
-    spec = charter.space.sampler
-    seed = seed_of(spec.seed, worker, start)
-    grouped = any(each.when for each in charter.space.vary.values())
-    return ConstrainedSampler(optuna_sampler(spec, seed, grouped=grouped), charter, seed)
+    spec = study_spec.space.sampler
+    seed = seed_of(spec.seed, worker)
+    grouped = any(dimension.when for dimension in study_spec.space.vary.values())
+    return ConstrainedSampler(optuna_sampler(spec, seed, grouped=grouped), study_spec, seed)
 
 
-def seed_of(seed: int, worker: str, start: int) -> int:
-    """The seed of one start of one worker under the seed of a study, below 2^32."""
-    name = f"risexp sampler {seed} {start} {worker}"
+def seed_of(seed: int, worker: str) -> int:
+    """The seed of one worker under the seed of a study, below 2^32."""
+    name = f"risexp sampler {seed} 0 {worker}"
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")
 
 
-def optuna_sampler(spec: Sampler, seed: int, *, grouped: bool) -> BaseSampler:
-    """The sampler that a space asks for.
+def optuna_sampler(spec: SamplerSection, seed: int, *, grouped: bool) -> BaseSampler:
+    """Optuna's sampler for a section of the space.
 
-    Running trials count as bad ones while they last, so that workers keep apart, and trials with a
-    violated constraint as worse than all others.
+    Trials with a violated constraint count as worse than all others.
 
     Args:
         spec: The section of the space.
@@ -65,53 +63,32 @@ def optuna_sampler(spec: Sampler, seed: int, *, grouped: bool) -> BaseSampler:
     Raises:
         SpaceInvalid: It cannot be used.
     """
-    match spec:
-        case Tpe():
-            options = {
-                "n_startup_trials": spec.startup,
-                "n_ei_candidates": spec.candidates,
-                "multivariate": True,
-                "group": grouped,
-                "constant_liar": True,
-            }
-            return named_sampler("TPESampler", options, seed)
-        case Gp():
-            quiet = {"n_startup_trials": spec.startup, "warn_independent_sampling": False}
-            return named_sampler("GPSampler", quiet, seed)
-        case Random():
-            return named_sampler("RandomSampler", {}, seed)
-        case OtherSampler():
-            return named_sampler(spec.name, spec.options, seed)
+    kind = SAMPLERS[spec.kind]
+    make = named_sampler if kind.optuna is None else make_sampler
+    return make(*kind.resolve(spec, {"grouped": grouped}), seed)
 
 
 class ConstrainedSampler(BaseSampler):
-    """What another sampler proposes, whole, allowed, and not what a trial of the study has.
+    """Proposes what another sampler does, if it is allowed and no trial of the study has it.
 
-    A proposal that is forbidden or has been made is made anew, a few times by the sampler and then
-    by chance. So no trial is spent on a forbidden combination, and none twice on the same values
-    unless the space has no others.
+    Other proposals are repeated, a few times by the sampler and then at random. So no trial is
+    spent on a forbidden combination, or on values of another trial unless no others are left.
     """
 
-    def __init__(self, sampler: BaseSampler, charter: StudySpec, seed: int) -> None:
-        """Hold a sampler to a study's charter.
-
-        Args:
-            sampler: One of Optuna's.
-            charter: Of the study.
-            seed: Of the draws by chance.
-        """
+    def __init__(self, sampler: BaseSampler, study_spec: StudySpec, seed: int) -> None:
+        """Constrain a sampler of Optuna's; `seed` is that of the random draws."""
         self._sampler = sampler
-        self._space = charter.space
-        self._known = charter.base.flat()
-        self._zero = stored(charter.space.vary, charter.base_values())
-        self._source = random.Random(seed)  # noqa: S311 - no secret is drawn
+        self._space = study_spec.space
+        self._known = study_spec.base.flat()
+        self._zero = stored(study_spec.space.vary, study_spec.base_values())
+        self._source = random.Random(seed)  # noqa: S311 - not for secrets
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Every dimension: all values of a trial are drawn together."""
         del study, trial
-        return {path: distribution(each) for path, each in self._space.vary.items()}
+        return {path: distribution(dimension) for path, dimension in self._space.vary.items()}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -119,24 +96,24 @@ class ConstrainedSampler(BaseSampler):
         """Values for every dimension whose condition holds; those the trial has stay.
 
         Raises:
-            SpaceInvalid: Nothing that was drawn is allowed.
+            SpaceInvalid: No draw was allowed.
         """
         del search_space
-        made = self._made(study, trial)
-        again: dict[str, Any] | None = None
+        taken = self._taken(study, trial)
+        repeated: dict[str, Any] | None = None
         for values in self._candidates(study, trial):
             if self._space.forbids({**self._known, **values}):
                 continue
             kept = stored(self._space.vary, values)
-            if _key(kept) not in made:
+            if _key(kept) not in taken:
                 return kept
-            again = again or kept
-        if again is None:
+            repeated = repeated or kept
+        if repeated is None:
             raise SpaceInvalid(
                 f"none of {DRAWN} draws from space {self._space.name} is allowed: `risexp space "
                 f"check {self._space.name}` says how much of it is forbidden"
             )
-        return again
+        return repeated
 
     def sample_independent(
         self,
@@ -145,7 +122,7 @@ class ConstrainedSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:  # noqa: ANN401 - Optuna's signature
-        """As the sampler itself would; what `sample_relative` has drawn does not come here."""
+        """As the sampler; Optuna does not call it for what `sample_relative` has drawn."""
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def reseed_rng(self) -> None:
@@ -167,27 +144,28 @@ class ConstrainedSampler(BaseSampler):
         """As the sampler's."""
         self._sampler.after_trial(study, trial, state, values)
 
-    def _made(self, study: Study, trial: FrozenTrial) -> set[str]:
-        """What other trials have, trial 0 among them, whether or not it was claimed."""
-        others = (each for each in study.get_trials(deepcopy=False) if each.number != trial.number)
-        return {_key(self._zero), *(_key(each.params) for each in others)}
+    def _taken(self, study: Study, trial: FrozenTrial) -> set[str]:
+        """The parameters of other trials, and of trial 0, which may not be claimed yet."""
+        trials = study.get_trials(deepcopy=False)
+        others = (other for other in trials if other.number != trial.number)
+        return {_key(self._zero), *(_key(other.params) for other in others)}
 
     def _candidates(self, study: Study, trial: FrozenTrial) -> Iterator[Values]:
         before: Values | None = None
         for _ in range(PROPOSED):
             values = self._proposed(study, trial)
             if values == before:
-                break  # a sampler that says the same twice will not say another thing
+                break  # a sampler that repeats itself will not propose anything else
             yield values
             before = values
         for _ in range(DRAWN):
             yield self._filled(trial, lambda _, dimension: dimension.draw(self._source))
 
     def _proposed(self, study: Study, trial: FrozenTrial) -> Values:
-        """One proposal of the sampler; by itself what it does not propose with the others."""
+        """One proposal of the sampler; what it does not draw together is drawn alone."""
         with experimental():
-            wanted = self._sampler.infer_relative_search_space(study, trial)
-            together = self._sampler.sample_relative(study, trial, wanted)
+            space = self._sampler.infer_relative_search_space(study, trial)
+            together = self._sampler.sample_relative(study, trial, space)
 
         def pick(path: str, dimension: Dimension) -> JsonValue:
             if path in together:

@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 from pydantic import JsonValue
 
 from risexp.errors import ConfigInvalid, InvalidInput, SpaceInvalid
-from risexp.hpo.search.distributions import stored
+from risexp.hpo.search.parameters import stored
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.facts import facts_from_spec, spec_from_facts
 from risexp.hpo.studies.start_points import StartPoint, base_point, fitted

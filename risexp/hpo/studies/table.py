@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
 
-from risexp.hpo.search.distributions import read
+from risexp.hpo.search.parameters import read
 from risexp.hpo.store.leases import HANGING, Attempt, Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import REASON, StudyRef, end_of

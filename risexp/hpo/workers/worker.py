@@ -15,11 +15,11 @@ from pydantic import JsonValue
 
 from risexp.config.layers import Loaded
 from risexp.core.threads import PeriodicThread
+from risexp.hpo.search.parameters import suggest
 from risexp.hpo.search.pruners import build_pruner
-from risexp.hpo.search.pruning import Pruning
 from risexp.hpo.search.pruning_callback import PRUNING_COUNTS, PruningCallback
 from risexp.hpo.search.samplers import build_sampler
-from risexp.hpo.search.suggest import suggest
+from risexp.hpo.search.warmup import Pruning
 from risexp.hpo.store.leases import RENEW_S, Fenced, LeaseOwner
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_of
@@ -100,7 +100,7 @@ class Worker:
         self._owner = owner
         self._train = train
         self._pruning = Pruning.of(study_spec)
-        sampler = build_sampler(study_spec, owner.id, 0)
+        sampler = build_sampler(study_spec, owner.id)
         self._queue = Queue(store, study, sampler, build_pruner(self._pruning))
         self._reaper = Reaper(self._queue.leases, study)
         self._idle = threading.Event()

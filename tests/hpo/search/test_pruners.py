@@ -1,14 +1,23 @@
-"""Which trials are ended: from the epoch after the warm-up on, by scores reported from epoch 1."""
+"""Pruners end trials after the warm-up, and a new kind is one entry in one table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
 
 import pytest
-from optuna.pruners import NopPruner, PatientPruner
+from optuna.pruners import HyperbandPruner, NopPruner, PatientPruner
 from optuna.trial import Trial, TrialState
+from pydantic import Field, ValidationError
 
 from risexp.hpo.search.pruners import build_pruner
-from risexp.hpo.search.pruning import Pruning
+from risexp.hpo.search.pruning_callback import able
+from risexp.hpo.search.warmup import Pruning
+from risexp.space.files import load_space
+from risexp.space.kinds import Kind
+from risexp.space.pruners import PRUNERS, WarmupSection
+from risexp.space.spec import SearchSpace
 from risexp.space.study_spec import StudySpec
+from risexp.space.text import space_text
 from tests.support.spaces import learning
 from tests.support.studies import reported, study_of
 
@@ -31,13 +40,13 @@ def ended_at(
     study = study_of(pruner=build_pruner(pruning(pruner)))
     for _ in range(peers):
         peer = study.ask()
-        asked(peer, good)  # rungs are taken by those who ask
+        pruned_epochs(peer, good)  # a rung is recorded when the pruner is asked
         study.tell(peer, good[-1])
-    ended = asked(study.ask(), scores)
+    ended = pruned_epochs(study.ask(), scores)
     return ended[0] if ended else None
 
 
-def asked(trial: Trial, scores: Sequence[float]) -> list[int]:
+def pruned_epochs(trial: Trial, scores: Sequence[float]) -> list[int]:
     """The epochs after which a trial would be ended."""
     ended = []
     for epoch, score in enumerate(scores, start=1):
@@ -47,10 +56,11 @@ def asked(trial: Trial, scores: Sequence[float]) -> list[int]:
     return ended
 
 
-@pytest.mark.parametrize("warmup", [0, 1, 5])
 @pytest.mark.parametrize("kind", ["median", "percentile", "asha"])
-def test_no_trial_is_ended_in_its_warmup_and_a_bad_one_right_after(kind: str, warmup: int) -> None:
-    assert warmup + 1 == ended_at({"kind": kind, "warmup": warmup}, [BAD] * EPOCHS)
+def test_no_trial_is_ended_in_its_warmup_and_a_bad_one_right_after(kind: str) -> None:
+    ended = [ended_at({"kind": kind, "warmup": warmup}, [BAD] * EPOCHS) for warmup in (0, 5)]
+
+    assert [1, 6] == ended
 
 
 def test_hyperband_ends_no_trial_in_its_warmup() -> None:
@@ -61,30 +71,21 @@ def test_hyperband_ends_no_trial_in_its_warmup() -> None:
 
 
 def test_automatic_warmup_is_three_epochs_without_a_ramp() -> None:
-    assert ended_at({"kind": "median"}, [BAD] * EPOCHS) == 4
+    assert 4 == ended_at({"kind": "median"}, [BAD] * EPOCHS)
 
 
-@pytest.mark.parametrize(
-    "pruner",
-    [
-        {"kind": "median"},
-        {"kind": "percentile"},
-        {"kind": "asha", "reduction": 2},
-        {"kind": "patient"},
-    ],
-)
-def test_a_trial_that_is_as_good_goes_on(pruner: Mapping[str, object]) -> None:
-    assert ended_at(pruner, [2.5] * EPOCHS) is None
+@pytest.mark.parametrize("kind", ["median", "percentile", "asha", "patient"])
+def test_a_trial_that_is_as_good_continues(kind: str) -> None:
+    assert ended_at({"kind": kind}, [2.5] * EPOCHS) is None
 
 
 def test_a_median_waits_for_complete_trials() -> None:
     rule = {"kind": "median", "startup": 4, "warmup": 0}
 
-    assert ended_at(rule, [BAD] * EPOCHS, peers=3) is None
-    assert ended_at(rule, [BAD] * EPOCHS, peers=4) == 1
+    assert [None, 1] == [ended_at(rule, [BAD] * EPOCHS, peers=peers) for peers in (3, 4)]
 
 
-@pytest.mark.parametrize(("interval", "epoch"), [(1, 4), (3, 6), (5, 8)])
+@pytest.mark.parametrize(("interval", "epoch"), [(1, 4), (3, 6)])
 def test_a_median_is_asked_every_few_epochs_from_its_warmup_on(interval: int, epoch: int) -> None:
     rule = {"kind": "median", "warmup": 2, "interval": interval}
     falling = [3.0, 3.0, 3.0, *[1.0] * (EPOCHS - 3)]
@@ -93,35 +94,33 @@ def test_a_median_is_asked_every_few_epochs_from_its_warmup_on(interval: int, ep
     assert epoch == ended_at(rule, [2.5] * EPOCHS, good=falling)
 
 
-def test_a_percentile_ends_what_is_not_among_the_best() -> None:
+def test_a_percentile_ends_trials_that_are_not_among_the_best() -> None:
     rule = {"kind": "percentile", "percentile": 10.0, "warmup": 0}
 
-    assert ended_at(rule, [3.1] * EPOCHS) == 1
+    assert 1 == ended_at(rule, [3.1] * EPOCHS)
 
 
-def test_a_patient_pruner_asks_once_a_trial_no_longer_improves() -> None:
+def test_a_patient_pruner_waits_until_a_trial_no_longer_improves() -> None:
     better = [BAD - 0.1 * epoch for epoch in range(1, 6)]
     rule = {"kind": "patient", "patience": 2, "pruner": {"kind": "median", "warmup": 0}}
 
     # After epoch 5 it takes patience + 1 epochs without a better score.
-    assert ended_at(rule, [*better, *[BAD] * 7]) == 8
+    assert 8 == ended_at(rule, [*better, *[BAD] * 7])
 
 
-def test_another_of_optunas_is_silent_in_its_warmup() -> None:
+def test_a_pruner_of_optuna_without_a_warmup_is_silent_in_ours() -> None:
     above = {"kind": "optuna", "name": "ThresholdPruner", "options": {"upper": 5.0}}
 
-    assert ended_at({**above, "warmup": 6}, [BAD] * EPOCHS) == 7
-    assert ended_at(above, [BAD] * EPOCHS) == 4
+    assert 7 == ended_at({**above, "warmup": 6}, [BAD] * EPOCHS)
+    assert 4 == ended_at(above, [BAD] * EPOCHS)
     assert ended_at(above, [4.0] * EPOCHS) is None
 
 
-def test_none_ends_no_trial() -> None:
-    assert isinstance(build_pruner(pruning({"kind": "none"})), NopPruner)
+def test_every_kind_is_a_class_of_optuna() -> None:
+    kinds = {"none": NopPruner, "patient": PatientPruner, "hyperband": HyperbandPruner}
+
+    assert [*kinds.values()] == [type(build_pruner(pruning({"kind": kind}))) for kind in kinds]
     assert ended_at({"kind": "none"}, [BAD] * EPOCHS) is None
-
-
-def test_a_patient_pruner_is_optunas() -> None:
-    assert isinstance(build_pruner(pruning({"kind": "patient"})), PatientPruner)
 
 
 def test_pruned_and_failed_trials_are_no_measure() -> None:
@@ -129,4 +128,42 @@ def test_pruned_and_failed_trials_are_no_measure() -> None:
     study.add_trial(reported(GOOD, TrialState.PRUNED))
     study.add_trial(reported(GOOD, TrialState.FAIL))
 
-    assert asked(study.ask(), [BAD] * 3) == []
+    assert [] == pruned_epochs(study.ask(), [BAD] * 3)
+
+
+class Ceiling(WarmupSection):
+    """A new kind of pruner: ends a trial whose score is above a limit."""
+
+    kind: Literal["ceiling"]
+    """What ends trials."""
+    highest: float = Field(default=5.0, gt=0.0)
+    """The limit."""
+
+
+@pytest.fixture
+def new_kind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The new kind's entry in the table of pruners, and nothing else."""
+    with monkeypatch.context() as patch:
+        patch.setitem(PRUNERS, "ceiling", Kind(Ceiling, "ThresholdPruner", {"upper": "highest"}))
+        SearchSpace.model_rebuild(force=True)
+        yield
+    SearchSpace.model_rebuild(force=True)
+
+
+@pytest.mark.usefixtures("new_kind")
+def test_a_new_kind_of_pruner_needs_one_entry_in_one_table(tmp_path: Path) -> None:
+    rule = {"kind": "ceiling", "highest": 4.0, "warmup": 6}
+
+    assert 7 == ended_at(rule, [BAD] * EPOCHS)
+    assert 4 == ended_at({"kind": "ceiling"}, [BAD] * EPOCHS)
+    assert ended_at(rule, [3.5] * EPOCHS) is None
+    with pytest.raises(ValidationError, match="greater than 0"):
+        pruning({"kind": "ceiling", "highest": -1.0})
+    ramp = {"kind": "ceiling", "warmup": 1}
+    space = learning(fixed={"training.epochs": 30, "beta.final": 0.3}, pruner=ramp)
+    study_spec = StudySpec.of(space)
+    assert ["until epoch 6" in each for each in Pruning.of(study_spec).problems()] == [True]
+    path = tmp_path / "planted.yaml"
+    path.write_text(space_text(space), encoding="utf-8")
+    assert study_spec.sha() == StudySpec.of(load_space(str(path))).sha()
+    assert able(Pruning.of(study_spec), [], 0, 2)

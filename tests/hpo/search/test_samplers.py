@@ -11,8 +11,8 @@ from optuna.trial import Trial, TrialState
 from pydantic import JsonValue
 
 from risexp.errors import SpaceInvalid
+from risexp.hpo.search.parameters import suggest
 from risexp.hpo.search.samplers import ConstrainedSampler, build_sampler, optuna_sampler, seed_of
-from risexp.hpo.search.suggest import suggest
 from risexp.space.spec import SearchSpace
 from tests.support.spaces import charter, learning, planted
 from tests.support.studies import Values, claimed, had, study_of, worked
@@ -30,16 +30,15 @@ def number(values: Mapping[str, JsonValue], path: str = COUNT) -> float:
 
 
 @pytest.mark.parametrize("kind", ["tpe", "random"])
-def test_no_two_starts_of_workers_propose_the_same(kind: str) -> None:
+def test_no_two_workers_propose_the_same(kind: str) -> None:
     given = charter(learning(sampler={"kind": kind, "seed": 7}))
 
     firsts = [
-        repr(suggest(given, claimed(study_of(), build_sampler(given, worker, start))))
+        repr(suggest(given, claimed(study_of(), build_sampler(given, worker))))
         for worker in ("node-a:1", "node-a:2", "node-b:1")
-        for start in range(3)
     ]
 
-    assert len(set(firsts)) == 9
+    assert 3 == len(set(firsts))
 
 
 def test_one_start_of_one_worker_proposes_the_same_again() -> None:
@@ -48,13 +47,11 @@ def test_one_start_of_one_worker_proposes_the_same_again() -> None:
     assert worked(given, lambda _: 0.0, 3) == worked(given, lambda _: 0.0, 3)
 
 
-def test_seeds_are_what_numpy_takes_and_differ_by_study_worker_and_start() -> None:
-    asked = [(seed, worker, start) for seed in (0, 2**62) for worker in "ab" for start in (0, 1)]
+def test_seeds_fit_numpy_and_differ_by_study_and_worker() -> None:
+    seeds = {seed_of(seed, worker) for seed in (0, 2**62) for worker in "ab"}
 
-    seeds = {seed_of(*each) for each in asked}
-
-    assert len(seeds) == len(asked)
-    assert all(0 <= each < 2**32 for each in seeds)
+    assert 4 == len(seeds)
+    assert all(0 <= seed < 2**32 for seed in seeds)
 
 
 def test_the_sampler_learns_though_no_study_is_asked_or_told() -> None:
@@ -70,7 +67,7 @@ def test_the_sampler_learns_though_no_study_is_asked_or_told() -> None:
 def test_a_study_that_is_not_opened_anew_would_never_learn() -> None:
     """Why a claim opens one: Optuna lists the trials once, and again when it is asked or told."""
     given = charter(planted(ONE, base="smoke", sampler={"kind": "tpe", "startup": 8}))
-    study = study_of(build_sampler(given, "w0", 0))
+    study = study_of(build_sampler(given, "w0"))
     found = []
     for place in range(48):
         study.enqueue_trial({})
@@ -130,7 +127,7 @@ def test_what_another_trial_has_is_not_proposed_while_it_runs_or_after_it_failed
     study.add_trial(had(given, {"network.width": 32}, state=TrialState.FAIL))
 
     # Both are taken, the base's own 16 and the failed 32; then any is as good.
-    assert suggest(given, claimed(study, build_sampler(given, "w", 0)))["network.width"] in (16, 32)
+    assert suggest(given, claimed(study, build_sampler(given, "w")))["network.width"] in (16, 32)
     space = given.space.model_copy(
         update={
             "vary": planted({"network.width": {"kind": "choice", "options": [16, 32, 64]}}).vary
@@ -139,7 +136,7 @@ def test_what_another_trial_has_is_not_proposed_while_it_runs_or_after_it_failed
     wider = charter(space)
     other = study_of()
     other.add_trial(had(wider, {"network.width": 32}, state=TrialState.FAIL))
-    assert suggest(wider, claimed(other, build_sampler(wider, "w", 0)))["network.width"] == 64
+    assert suggest(wider, claimed(other, build_sampler(wider, "w")))["network.width"] == 64
 
 
 class Stubborn(RandomSampler):
@@ -168,13 +165,13 @@ def test_a_space_of_which_nothing_is_allowed_is_refused_in_words() -> None:
     space = planted(KINDS, base="smoke", forbid=[{"network.width": [16, 32]}])
 
     with pytest.raises(SpaceInvalid, match="none of 1000 draws from space planted is allowed"):
-        suggest(charter(space), claimed(study_of(), build_sampler(charter(space), "w", 0)))
+        suggest(charter(space), claimed(study_of(), build_sampler(charter(space), "w")))
 
 
 @pytest.mark.parametrize("told", [True, False])
 def test_a_violated_constraint_teaches_the_sampler_to_stay_away(told: bool) -> None:
     given = charter(planted(ONE, base="smoke", sampler={"kind": "tpe", "startup": 8}))
-    study, sampler = study_of(), build_sampler(given, "w", 0)
+    study, sampler = study_of(), build_sampler(given, "w")
     found = []
     for _ in range(48):
         trial = claimed(study, sampler)

@@ -6,7 +6,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from risexp.errors import DataInvalid
-from risexp.hpo.search.history import ended_trials
+from risexp.hpo.search.parameters import ended_trials
 from risexp.hpo.studies.facts import facts_from_spec, spec_from_facts
 from risexp.space.shrink import Ended
 from risexp.space.study_spec import StudySpec

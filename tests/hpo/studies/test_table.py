@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from optuna.trial import TrialState
 
-from risexp.hpo.search.suggest import suggest
+from risexp.hpo.search.parameters import suggest
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.studies.table import StudyTable, TrialRow, study_table

@@ -6,7 +6,7 @@ from threading import Thread
 import pytest
 
 from risexp.errors import EnvironmentFailed, TrainingAborted
-from risexp.hpo.search.distributions import stored
+from risexp.hpo.search.parameters import stored
 from risexp.hpo.search.pruning_callback import PRUNING_COUNTS
 from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore

@@ -1,0 +1,152 @@
+"""Parameters of trials: drawn once and together, allowed, and read back as the same values."""
+
+import warnings
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.distributions import (
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+    json_to_distribution,
+)
+from optuna.samplers import RandomSampler
+from optuna.trial import TrialState
+from pydantic import JsonValue
+
+from risexp.errors import SpaceInvalid
+from risexp.hpo.search.parameters import distribution, labels, read, stored, suggest
+from risexp.hpo.search.samplers import build_sampler
+from risexp.hpo.studies.start_points import base_point
+from risexp.space.dimensions import Choice
+from risexp.space.study_spec import StudySpec
+from tests.support.spaces import LEARNING, charter, learning, planted
+from tests.support.studies import claimed, claimed_again, study_of, worked
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        (["dft", "random"], ["dft", "random"]),
+        ([0, 0.5], [0, 0.5]),
+        ([True, False], [True, False]),
+        ([None, 4, "joint"], ["null", "4", "joint"]),
+        ([True, 2], ["true", "2"]),
+        ([[-5, 20], [0, 10]], ["[-5, 20]", "[0, 10]"]),
+        ([None, "null"], ["null", '"null"']),
+        ([4, "4"], ["4", '"4"']),
+    ],
+)
+def test_options_are_labelled_readably_and_read_back(
+    options: list[JsonValue], shown: list[JsonValue]
+) -> None:
+    dimension = Choice(kind="choice", options=options)
+
+    assert shown == labels(options)
+    assert list(map(repr, options)) == [repr(read(dimension, label)) for label in shown]
+
+
+def test_every_kind_of_dimension_has_its_distribution_in_every_process() -> None:
+    distributions = {path: distribution(each) for path, each in learning().vary.items()}
+
+    expected = {
+        "training.optimizer.lr": FloatDistribution(1e-4, 1e-2, log=True),
+        "loss.count": FloatDistribution(0.0, 2.0),
+        "network.depth": IntDistribution(1, 7, step=2),
+        "training.ema_decay": CategoricalDistribution(["null", "0.9", "0.999"]),
+    }
+    assert expected == {path: distributions[path] for path in expected}
+    for each in distributions.values():
+        assert each == json_to_distribution(distribution_to_json(each))
+
+
+def test_values_are_stored_and_read_back() -> None:
+    vary = learning().vary
+    values: dict[str, JsonValue] = {
+        "training.optimizer.lr": 1.5e-3,
+        "network.depth": 3,
+        "count.kind": "softmax",
+        "training.ema_decay": None,
+    }
+
+    kept = stored(vary, values)
+
+    assert "null" == kept["training.ema_decay"]
+    assert values == {path: read(vary[path], value) for path, value in kept.items()}
+
+
+@given(st.integers(0, 2**31))
+def test_every_suggestion_is_a_valid_configuration_of_the_space(seed: int) -> None:
+    study_spec = charter(learning(sampler={"kind": "random", "seed": seed}))
+
+    for values in worked(study_spec, lambda _: 0.0, 3):
+        config = study_spec.resolve(values).config
+        assert all(study_spec.space.vary[path].holds(value) for path, value in values.items())
+        assert ("count.smoothing" in values) == (config.count.kind == "softmax")
+        assert LEARNING.keys() - {"count.smoothing"} <= values.keys()
+        assert all(config.flat()[path] == value for path, value in values.items())
+
+
+def test_trial_0_has_the_values_of_the_base() -> None:
+    study_spec = charter()
+    study = study_of()
+    study.enqueue_trial(stored(study_spec.space.vary, base_point(study_spec).values))
+
+    values = suggest(study_spec, claimed_again(study, 0, build_sampler(study_spec, "w")))
+
+    assert study_spec.base_values() == values
+    assert study_spec.base.sha() == study_spec.resolve(values).config.sha()
+
+
+def test_trial_0_is_the_base_under_the_options_of_the_search() -> None:
+    study_spec = StudySpec.of(learning(), environment={"RISEXP__NETWORK__DEPTH": "5"}, epochs=2)
+
+    assert 5 == base_point(study_spec).values["network.depth"]
+    assert 2 == study_spec.base.training.epochs
+
+
+def test_a_trial_that_is_claimed_again_has_the_same_values_byte_for_byte() -> None:
+    study_spec = charter()
+    study = study_of()
+    first = claimed(study, build_sampler(study_spec, "first"))
+    before = suggest(study_spec, first)
+
+    first.storage.set_trial_state_values(first.number, TrialState.WAITING)
+    again = claimed_again(study, first.number, build_sampler(study_spec, "second"))
+
+    assert repr(before) == repr(suggest(study_spec, again))
+    assert repr(before) == repr(suggest(study_spec, again))
+
+
+def test_values_of_an_earlier_attempt_stay_and_the_others_are_allowed_with_them() -> None:
+    vary = {
+        "count.kind": {"kind": "choice", "options": ["ordinal", "softmax"]},
+        "network.width": {"kind": "choice", "options": [16, 32, 64, 128]},
+    }
+    forbid = [{"count.kind": "softmax", "network.width": [16, 64, 128]}]
+    study_spec = charter(planted(vary, base="smoke", forbid=forbid))
+    kinds = distribution(study_spec.space.vary["count.kind"])
+
+    for start in range(4):
+        study = study_of()
+        dead = claimed(study, build_sampler(study_spec, f"dead-{start}"))
+        dead.storage.set_trial_param(dead.number, "count.kind", 1.0, kinds)
+        again = claimed_again(study, dead.number, build_sampler(study_spec, f"other-{start}"))
+        assert {"count.kind": "softmax", "network.width": 32} == suggest(study_spec, again)
+
+
+def test_enqueued_values_outside_the_space_or_forbidden_are_refused() -> None:
+    depth = {"kind": "int", "low": 1, "high": 3}
+    forbidding = planted({"network.depth": depth}, forbid=[{"network.depth": 3}], base="smoke")
+    for study_spec, values, message in (
+        (charter(), {"loss.count": 9.0}, r"trial 0 was given loss.count = 9.0, which space"),
+        (charter(forbidding), {"network.depth": 3}, "was given a combination that space planted"),
+    ):
+        study = study_of()
+        study.enqueue_trial(values)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna warns as well, and takes it
+            with pytest.raises(SpaceInvalid, match=message):
+                suggest(study_spec, claimed_again(study, 0, RandomSampler(seed=3)))

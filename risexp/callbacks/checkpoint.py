@@ -1,4 +1,4 @@
-"""A checkpoint after every epoch, so that no later moment can cost more than the epoch it is in."""
+"""Writes a checkpoint after every epoch, so that a crash costs no more than one epoch."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from risexp.training.state import State
 
 @dataclass(frozen=True)
 class CheckpointCallback:
-    """Commits every epoch it is told of; to be told after the guards, for sound epochs only."""
+    """Saves every epoch; it comes after the guards, so that no epoch with a fault is saved."""
 
-    vault: CheckpointStore
+    store: CheckpointStore
     config: Mapping[str, Any]
     """The canonical configuration as plain values."""
     state: Callable[[], State]
-    """Of the trainer."""
+    """The trainer's state."""
 
     def __call__(self, event: Event) -> None:
-        """Keep the run as it is after an epoch.
+        """Save the state at the end of an epoch.
 
         Raises:
-            EnvironmentFailed: The disk is full or forbidden; what was kept before stands.
+            EnvironmentFailed: The disk is full or not writable; earlier checkpoints stay.
         """
         if isinstance(event, EpochEnded):
-            self.vault.save(
+            self.store.save(
                 Checkpoint(
-                    run_id=self.vault.owner.run_id,
+                    run_id=self.store.owner.run_id,
                     config=self.config,
                     plan=event.plan,
                     scores=event.scores,

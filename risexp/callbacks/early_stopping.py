@@ -1,4 +1,4 @@
-"""When a run has gone far enough: no better for a while, or out of time."""
+"""Callbacks that end a run early: no improvement, an epoch known before, or a time limit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,21 +10,21 @@ from risexp.training.events import EpochEnded, Event, RunStarted, StopTraining
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Ends a run that has not become better for some judged epochs of its last phase.
+    """Ends a run without improvement over some judged epochs of its last phase.
 
-    An earlier phase is never cut short: the run would end without those that follow.
+    An earlier phase is never cut short: the run would miss the phases that follow.
     """
 
     epochs: int
-    """Judged epochs without a better one."""
+    """Judged epochs without improvement that end the run."""
     phase: Phase
-    """The last one."""
+    """The last phase."""
 
     def __call__(self, event: Event) -> None:
-        """Look at how long ago the best epoch was; it counts anew with each phase.
+        """Count the epochs since the best one of the phase.
 
         Raises:
-            StopTraining: Patience is at an end.
+            StopTraining: There are too many.
         """
         if not isinstance(event, EpochEnded) or not event.plan.judged:
             return
@@ -34,15 +34,15 @@ class EarlyStopping:
 
 @dataclass(frozen=True)
 class Until:
-    """Ends a run with an epoch that is known before."""
+    """Ends a run after a given epoch."""
 
     epoch: int
 
     def __call__(self, event: Event) -> None:
-        """Look whether that epoch has ended.
+        """Compare the epoch.
 
         Raises:
-            StopTraining: It has.
+            StopTraining: The epoch has ended.
         """
         if isinstance(event, EpochEnded) and event.plan.epoch >= self.epoch:
             raise StopTraining("far-enough")
@@ -50,23 +50,23 @@ class Until:
 
 @dataclass
 class TimeBudget:
-    """Ends a run with the epoch that passes its limit of time."""
+    """Ends a run after the epoch that passes its time limit."""
 
     limit_s: float
     spent_s: float = 0.0
-    """By earlier attempts."""
+    """Seconds of earlier attempts."""
     clock: Callable[[], float] = monotonic
-    _begun: float = field(default=0.0, init=False)
+    _started: float = field(default=0.0, init=False)
 
     def __call__(self, event: Event) -> None:
-        """Compare the time with the limit at the end of an epoch.
+        """Compare the time at the end of an epoch.
 
         Raises:
-            StopTraining: It is over.
+            StopTraining: The time is over.
         """
         if isinstance(event, RunStarted):
-            self._begun = self.clock()
+            self._started = self.clock()
         if isinstance(event, EpochEnded):
-            spent = self.spent_s + self.clock() - self._begun
+            spent = self.spent_s + self.clock() - self._started
             if spent >= self.limit_s:
                 raise StopTraining("time-limit")

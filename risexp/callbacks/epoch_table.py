@@ -1,41 +1,46 @@
-"""What is shown of an epoch: columns, the yardsticks above them, and a word where it counts."""
+"""The table of epochs that is shown during a run: columns, reference lines, remarks, time left."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import Final
 
-from risexp.callbacks.chance_guard import one_answer, too_few, within_noise
+from risexp.callbacks.learning_guards import one_answer, too_few, within_noise
 from risexp.runs.metrics import scenes_per_s
-from risexp.training.events import EpochEnded
+from risexp.training.events import BatchEnded, EpochEnded, EpochStarted, Event, RunStarted
 
 Cells = Mapping[str, str]
-"""What stands in a line, by heading; a heading that is left out is empty."""
+"""Texts of a line by heading; a missing heading is an empty cell."""
 
 FIRST: Final = ("epoch", "beta", "loss")
 LAST: Final = ("k_acc", "success", "k_loc")
 PACE: Final = ("scenes/s", "left")
 REMARK: Final = "remark"
 _WIDTHS: Final = {"epoch": 9, "beta": 4, "k_acc": 5, "k_loc": 6, "scenes/s": 8}
-"""Where a value is wider than its heading and not as wide as that of a term."""
+"""Columns that are not as wide as a loss term."""
 DEAD: Final = "at chance"
-"""What is said of a count that no scene could tell from a guess."""
+"""Remark on a count that is not better than a guess."""
 
-_YARDSTICKS: Final = (
+_REFERENCES: Final = (
     ("majority", "k_majority", None),
     ("NOMP", "k_nomp", "success_nomp"),
     ("reference", "k_reference", "success_reference"),
 )
-"""Name, and the scores that stand under `k_acc` and `success`."""
+"""Name, and the scores under `k_acc` and `success`."""
+_COUNTED: Final = frozenset({"k_acc", "k_majority", "scenes"})
+"""Scores without which there is no remark on the count."""
+_REMARK_WIDTH: Final = 26
+_GAP: Final = 2
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns fit; terms that do not are told apart from the table."""
+    """The columns that fit; the values of the other terms are listed below the table."""
 
     terms: tuple[str, ...]
-    """That have a column."""
+    """Loss terms with a column."""
     others: tuple[str, ...]
-    """That have none."""
+    """Loss terms without one."""
 
     @property
     def headings(self) -> tuple[str, ...]:
@@ -43,19 +48,13 @@ class Layout:
         return (*FIRST, *self.terms, *LAST, REMARK)
 
 
-_COUNTED: Final = frozenset({"k_acc", "k_majority", "scenes"})
-"""Scores without which nothing is said of the count."""
-_REMARK_WIDTH: Final = 26
-_GAP: Final = 2
-
-
 def widths(headings: Sequence[str]) -> dict[str, int]:
-    """Characters of each column, whatever stands in it."""
+    """Characters of each column."""
     return {name: max(len(name), _WIDTHS.get(name, 7)) for name in headings}
 
 
 def layout(terms: Sequence[str], width: int | None) -> Layout:
-    """As many terms as the width bears, the first ones first; all where it is None."""
+    """As many terms as the width allows, the first ones first; all if it is None."""
     if width is None:
         return Layout(tuple(terms), ())
     fixed = widths((*FIRST, *LAST))
@@ -72,60 +71,106 @@ def layout(terms: Sequence[str], width: int | None) -> Layout:
 def cells(ended: EpochEnded) -> Cells:
     """The line of an epoch."""
     plan, losses, scores = ended.plan, ended.losses, ended.scores
-    found = {"epoch": str(plan.epoch), "beta": f"{plan.beta:.2f}" if plan.beta else "off"}
-    found["loss"] = short(losses.total)
-    found |= {name: short(value) for name, value in losses.raw.items()}
-    for heading, name in (("k_acc", "k_acc"), ("success", "success_rate")):
-        found |= {heading: f"{scores[name]:.3f}"} if name in scores else {}
-    if "k_loc" in scores:
-        found["k_loc"] = f"{scores['k_loc']:.3f}"
-    found["scenes/s"] = f"{scenes_per_s(ended):,.0f}"
-    found[REMARK] = ", ".join(remarks(ended))
-    return found
+    line = {"epoch": str(plan.epoch), "beta": f"{plan.beta:.2f}" if plan.beta else "off"}
+    line["loss"] = short(losses.total)
+    line |= {name: short(value) for name, value in losses.raw.items()}
+    for heading, name in (("k_acc", "k_acc"), ("success", "success_rate"), ("k_loc", "k_loc")):
+        if name in scores:
+            line[heading] = f"{scores[name]:.3f}"
+    line["scenes/s"] = f"{scenes_per_s(ended):,.0f}"
+    line[REMARK] = ", ".join(remarks(ended))
+    return line
 
 
-def yardsticks(scores: Mapping[str, float], sources_max: int) -> list[Cells]:
+def references(scores: Mapping[str, float], sources_max: int) -> list[Cells]:
     """The lines to compare with: a guess, one answer for all, the classical localiser, the data."""
-    found: list[Cells] = [{"epoch": "chance", "k_acc": f"{1.0 / sources_max:.3f}"}]
-    for name, count, success in _YARDSTICKS:
+    lines: list[Cells] = [{"epoch": "chance", "k_acc": f"{1.0 / sources_max:.3f}"}]
+    for name, count, success in _REFERENCES:
         line = {"epoch": name}
         for heading, score in (("k_acc", count), ("success", success)):
             if score is not None and score in scores:
                 line[heading] = f"{scores[score]:.3f}"
         if len(line) > 1:
-            found.append(line)
-    return found
+            lines.append(line)
+    return lines
 
 
 def warning(scores: Mapping[str, float]) -> str | None:
-    """What a person has to know of the validation itself, said once."""
+    """A warning about the validation itself, to be shown once."""
     return too_few(scores) if scores.keys() >= _COUNTED else None
 
 
 def remarks(ended: EpochEnded) -> list[str]:
-    """What a person should not have to read off the numbers."""
+    """Remarks on an epoch that are not obvious from its numbers."""
     scores = ended.scores
-    said = []
+    found = []
     if scores.keys() >= _COUNTED and within_noise(scores):
         if too_few(scores) is None:
-            said.append(DEAD)
+            found.append(DEAD)
         if "count_entropy" in scores and one_answer(scores):
-            said.append("one answer")
+            found.append("one answer")
     if ended.steps.refused:
-        said.append(f"{len(ended.steps.refused)} refused")
+        found.append(f"{len(ended.steps.refused)} refused")
     if ended.improved:
-        said.append("best")
-    return said
+        found.append("best")
+    return found
 
 
 def short(value: float) -> str:
-    """Four digits, in seven characters."""
+    """A number with four digits, in seven characters."""
     plain = f"{value:#.4g}".rstrip(".")
     return plain if len(plain) <= 7 else f"{value:.1e}"
 
 
 def duration(seconds: float) -> str:
-    """Hours, minutes and seconds, as a clock would show them."""
+    """Seconds as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+@dataclass
+class Eta:
+    """A callback that counts epochs and batches, and estimates the time left."""
+
+    clock: Callable[[], float] = monotonic
+    epochs: int = 0
+    """Epochs of the run."""
+    epoch: int = 0
+    """The current epoch, or the last one."""
+    batch: int = 0
+    """Batches done in it."""
+    batches: int = 1
+    """Batches of an epoch."""
+    _since: float | None = field(default=None, init=False)
+    """Start of the current epoch."""
+    _finished: int = field(default=0, init=False)
+    _took_s: float = field(default=0.0, init=False)
+
+    def __call__(self, event: Event) -> None:
+        """Update the counters."""
+        match event:
+            case RunStarted(epochs=epochs, done=done, batches=batches):
+                self.epochs, self.epoch, self.batches = epochs, done, batches
+            case EpochStarted(plan=plan):
+                self.epoch, self.batch, self._since = plan.epoch, 0, self.clock()
+            case BatchEnded(batch=batch):
+                self.batch = batch + 1
+            case EpochEnded():
+                self._took_s += self._elapsed_s()
+                self._finished, self._since = self._finished + 1, None
+
+    def left_s(self) -> float | None:
+        """Seconds to the end of the run; None before the first batch."""
+        in_epoch = self._since is not None
+        ahead = self.epochs - self.epoch + in_epoch
+        if self._finished > 0:
+            epoch_s = self._took_s / self._finished
+        elif in_epoch and self.batch > 0:
+            epoch_s = self._elapsed_s() * self.batches / self.batch
+        else:
+            return None
+        return max(ahead * epoch_s - self._elapsed_s(), 0.0)
+
+    def _elapsed_s(self) -> float:
+        return 0.0 if self._since is None else self.clock() - self._since

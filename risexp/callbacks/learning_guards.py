@@ -1,112 +1,71 @@
-"""What must be true of a run that learns what it was told to: steps, weights, gradients, blend."""
+"""Guards of what a network learns: gradients, blended samples, and a count better than chance.
 
+`standard_guards` lists the guards of every run.
+"""
+
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
-from risexp.callbacks.guard import Reading
-from risexp.config.training import Part
-from risexp.training.epoch_checks import Limits, faults
-from risexp.training.events import EpochEnded, EpochStarted, Event
+from risexp.callbacks.guards import EpochGuard, Guard, PlanGuard, Reading
+from risexp.config.training import Part, Phase
+from risexp.runs.journal import Journal
+from risexp.training.events import EpochEnded, Event
 from risexp.training.plan import Plan
 from risexp.training.stepper import Stepper
+from risexp.training.trainer import Trainer
 
-_ADVICE: Final[Mapping[str, str]] = {
-    "steps": "every batch has to end in one step: mend the loop, or what refuses the steps",
-    "refused": "lower training.optimizer.lr, or give the guilty term no weight",
-    "moved": "look at training.optimizer and at the parts that the plan freezes",
-    "weights": "go on from the last checkpoint under a lower training.optimizer.lr",
-    "average": "look at training.ema_decay",
-    "loss": "give a main term of the loss a weight, and nothing but its terms to the total",
-    "covariance": "look at how prediction and label are normalised",
-    "plan": "hand the loss the weights of the plan by value",
-}
-"""What to do about each kind of fault that the accounts of training know."""
+NEEDED: Final = (
+    "k_acc",
+    "k_majority",
+    "scenes",
+    "count_entropy",
+    "count_nll",
+    "count_nll_chance",
+)
+"""Scores that the guard needs."""
 
-
-@dataclass(frozen=True)
-class EpochGuard:
-    """The accounts of an epoch: steps, movement, finite weights, and a loss as planned."""
-
-    limits: Limits
-
-    def look(self, event: Event) -> Iterator[Reading]:
-        """How many faults of each kind an epoch has."""
-        if not isinstance(event, EpochEnded):
-            return
-        found = faults(event.plan, event.steps, event.losses, self.limits)
-        for guard in dict.fromkeys([*_ADVICE, *(fault.guard for fault in found)]):
-            said = [fault.sentence for fault in found if fault.guard == guard]
-            yield Reading(guard, len(said), _sentence(guard, said[0], event) if said else None)
-
-
-@dataclass(frozen=True)
-class PlanGuard:
-    """The plans in force are those of the table that was made, and recorded, before the run."""
-
-    plans: Sequence[Plan]
-
-    def look(self, event: Event) -> Iterator[Reading]:
-        """In how many fields an epoch's plan is another one; before and after the epoch."""
-        if not isinstance(event, EpochStarted | EpochEnded):
-            return
-        due, found = (_flat(plan) for plan in (self.plans[event.plan.epoch - 1], event.plan))
-        apart = [name for name in due if name not in found or found[name] != due[name]]
-        apart += found.keys() - due.keys()
-        fault = None
-        if apart:
-            name = apart[0]
-            fault = (
-                f"epoch {event.plan.epoch} is under {name} = {found.get(name)!r}, and the plan "
-                f"made before the run says {due.get(name)!r}; change the configuration, never a "
-                "plan"
-            )
-        yield Reading("curriculum", len(apart), fault)
-
-
-def _sentence(guard: str, said: str, ended: EpochEnded) -> str:
-    why = [ended.refused[0].sentence()] if guard == "refused" and ended.refused else []
-    advice = [_ADVICE[guard]] if guard in _ADVICE else []
-    return "; ".join([said, *why, *advice])
-
-
-Untouched = Callable[[], Mapping[Part, Sequence[str]]]
-"""Names of the parameters that never received a gradient, by part."""
-
-
-_ENOUGH: Final = 10
-"""Steps after which a parameter without a gradient has none to expect."""
+_NOISE: Final = 2.326
+"""Standard deviations that a guess exceeds once in a hundred validations."""
+_ENOUGH_STEPS: Final = 10
+"""Steps of the last phase in which every parameter should receive a gradient."""
+_SKILL: Final = 0.1
+"""k_acc of a count of modest skill, minus that of a guess."""
+_ENTROPY_NAT: Final = 0.2
+"""Below this, more than 95 % of all predicted counts are the same."""
+_NEAR: Final = 0.98
+"""A count_nll above this share of the chance level is near chance."""
 
 
 class GradientGuard:
-    """Every trainable parameter has received a gradient once the last phase was trained a while.
+    """Checks that every trainable parameter receives a gradient in the last phase.
 
-    A run is ended after ten steps of that phase, never before: a layer of zeros hides those behind
-    it from the first steps, and the scenes of a step or two may ask no question of some others.
+    A run ends after ten steps of that phase, never before: a layer of zeros hides the layers behind
+    it in the first steps, and a few scenes may not use all parameters. In earlier phases some terms
+    of the loss may have no weight.
     """
 
-    def __init__(self, untouched: Untouched, plans: Sequence[Plan]) -> None:
-        """Ask after each epoch of the last phase, until all is well.
-
-        Args:
-            untouched: See `never_touched`.
-            plans: Of the run; in the phases before the last one some terms may be without weight.
-        """
+    def __init__(
+        self, untouched: Callable[[], Mapping[Part, Sequence[str]]], plans: Sequence[Plan]
+    ) -> None:
+        """Call `untouched` (see `never_touched`) in the last phase, until nothing is left."""
         self._untouched = untouched
         self._phase = plans[-1].phase
         self._before = sum(plan.phase != self._phase for plan in plans)
         self._sound = False
 
     def look(self, event: Event) -> Iterator[Reading]:
-        """How many never did, frozen parts left out."""
+        """Number of parameters without a gradient, except in frozen parts."""
         if not isinstance(event, EpochEnded) or event.plan.phase != self._phase:
             return
         names = [] if self._sound else self._names(event.plan)
         self._sound = not names
-        # No fewer than these, however many steps of earlier phases were refused.
+        # A lower bound: steps of earlier phases may have been refused.
         taken = event.steps.total - self._before * event.steps.batches
         fault = None
-        if names and taken >= _ENOUGH:
+        if names and taken >= _ENOUGH_STEPS:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             fault = (
                 f"epoch {event.plan.epoch}: {', '.join(names[:3])}{more} never received a "
@@ -120,33 +79,31 @@ class GradientGuard:
 
 
 def never_touched(stepper: Stepper, idle: tuple[str, ...] = ()) -> Mapping[Part, Sequence[str]]:
-    """Parameters whose gradient was zero in every step: their second moment is zero throughout.
+    """Parameters whose gradient was zero in every step, so that their second moment is zero.
 
-    Args:
-        stepper: Of the run.
-        idle: How names begin that are left out.
+    Parameters whose names begin with one of `idle` are left out.
     """
     names = {id(parameter): name for name, parameter in stepper.parameters.items()}
     optimizer = stepper.optimizer
-    found: dict[Part, list[str]] = {part: [] for part in optimizer.group_parts}
+    untouched: dict[Part, list[str]] = {part: [] for part in optimizer.group_parts}
     for part, group in zip(optimizer.group_parts, optimizer.param_groups, strict=True):
         for parameter in group["params"]:
             name = names[id(parameter)]
             touched = bool(optimizer.state[parameter]["exp_avg_sq"].any())
             if not touched and not name.startswith(idle):
-                found[part].append(name)
-    return found
+                untouched[part].append(name)
+    return untouched
 
 
 @dataclass(frozen=True)
 class BlendGuard:
-    """Samples that are blended in change what is decomposed."""
+    """Checks that samples which are blended in change the covariance."""
 
     least: float = 1e-3
-    """Smallest blend_effect over beta; samples that are used bring it near one."""
+    """Smallest blend_effect over beta; it is near one if the samples are used."""
 
     def look(self, event: Event) -> Iterator[Reading]:
-        """How far samples and prediction are apart, where beta is not zero."""
+        """Distance of samples and prediction, if beta is not zero."""
         if not isinstance(event, EpochEnded) or event.plan.beta == 0.0:
             return
         beta, epoch = event.plan.beta, event.plan.epoch
@@ -166,9 +123,120 @@ class BlendGuard:
         yield Reading("blend", distance, fault)
 
 
-def _flat(plan: Plan) -> dict[str, Any]:
-    tree = plan.as_json()
-    nested = {
-        f"{name}.{key}": tree[name][key] for name in ("weights", "rates") for key in tree[name]
-    }
-    return {name: tree[name] for name in tree if name not in ("weights", "rates")} | nested
+def within_noise(scores: Mapping[str, float]) -> bool:
+    """True if k_acc <= p + z sqrt(p (1 - p) / n), with p the share of the most frequent count."""
+    guess = scores["k_majority"]
+    if guess >= 1.0:
+        return False  # all scenes hold the same number of sources
+    deviation = math.sqrt(guess * (1.0 - guess) / max(scores["scenes"], 1.0))
+    return scores["k_acc"] <= guess + _NOISE * deviation
+
+
+def scenes_needed(guess: float) -> int:
+    """Scenes n on which a count of modest skill, q = p + 0.1, is seldom within noise.
+
+    n >= (z (sqrt(p (1 - p)) + sqrt(q (1 - q))) / (q - p))^2.
+
+    Args:
+        guess: p, the k_acc of always answering the most frequent count; below one.
+    """
+    skilled = min(guess + _SKILL, 1.0)
+    spread = sum(math.sqrt(share * (1.0 - share)) for share in (guess, skilled))
+    return math.ceil((_NOISE * spread / (skilled - guess)) ** 2)
+
+
+def too_few(scores: Mapping[str, float]) -> str | None:
+    """A sentence if the scenes are too few to tell a count that learns from a guess."""
+    guess, scenes = scores["k_majority"], scores["scenes"]
+    if guess >= 1.0 or scenes >= scenes_needed(guess):
+        return None
+    return (
+        f"{scenes:.0f} validation scenes are too few to tell a count that learns from a guess, so "
+        f"no run ends at chance: set validation.scenes to {scenes_needed(guess)} for that"
+    )
+
+
+def one_answer(scores: Mapping[str, float]) -> bool:
+    """True if nearly all scenes get the same count."""
+    return scores["count_entropy"] < _ENTROPY_NAT
+
+
+def near_chance_loss(scores: Mapping[str, float]) -> bool:
+    """True if the probabilities are no better than the frequencies of the counts."""
+    # Written so that NaN is near chance.
+    return not scores["count_nll"] < _NEAR * scores["count_nll_chance"]
+
+
+class ChanceGuard:
+    """Ends a run whose count was at chance for some judged epochs in a row of one phase.
+
+    A count is at chance if its k_acc is within noise of a guess, and if nearly all its answers are
+    the same or its probabilities are no better than frequencies. If the scenes are too few to tell,
+    the epochs are counted and none ends the run.
+    """
+
+    def __init__(self, epochs: int = 5, row: int = 0, phase: Phase | None = None) -> None:
+        """Continue the row of an earlier attempt.
+
+        Args:
+            epochs: Epochs in a row that end the run.
+            row: Epochs in a row at the end of the earlier attempt.
+            phase: Their phase.
+        """
+        self._epochs = epochs
+        self._row = row
+        self._phase = phase
+
+    def look(self, event: Event) -> Iterator[Reading]:
+        """Number of epochs in a row; epochs without a loss on the count are left out."""
+        if not isinstance(event, EpochEnded):
+            return
+        plan, scores = event.plan, event.scores
+        if not plan.judged or "count" not in plan.active:
+            return
+        if missing := [name for name in NEEDED if name not in scores]:
+            yield Reading(
+                "chance",
+                self._row,
+                f"epoch {plan.epoch}: the validation gave no {missing[0]}, and a dead count would "
+                "not be seen; let it measure that, or leave this guard out",
+            )
+            return
+        if plan.phase != self._phase:
+            self._row, self._phase = 0, plan.phase
+        guess = within_noise(scores) and (one_answer(scores) or near_chance_loss(scores))
+        self._row = self._row + 1 if guess else 0
+        enough = self._row >= self._epochs and too_few(scores) is None
+        yield Reading("chance", self._row, self._fault(event) if enough else None)
+
+    def _fault(self, ended: EpochEnded) -> str:
+        scores = ended.scores
+        return (
+            f"epoch {ended.plan.epoch}: for {self._row} judged epochs the count was at chance, "
+            f"k_acc {scores['k_acc']:.3f} where one answer gets {scores['k_majority']:.3f}, "
+            f"count_nll {scores['count_nll']:.3f} where frequencies get "
+            f"{scores['count_nll_chance']:.3f}; raise loss.count or training.optimizer.lr, or see "
+            "what the count head is given"
+        )
+
+
+def standard_guards(
+    trainer: Trainer, plans: Sequence[Plan], journal: Journal, idle: Sequence[str] = ()
+) -> tuple[Guard, ...]:
+    """The guards of every run; a `LeakGuard` is added by the caller, who knows the scenes.
+
+    Args:
+        trainer: The trainer before it runs.
+        plans: The plans in the run's folder.
+        journal: Journal of the run, with the rows of earlier attempts.
+        idle: First letters of parameters that this configuration does not use.
+    """
+    done = trainer.progress.epoch
+    row = journal.value(done, "guard/chance")
+    return (
+        EpochGuard(trainer.recipe.limits),
+        PlanGuard(plans),
+        GradientGuard(partial(never_touched, trainer.stepper, tuple(idle)), plans),
+        BlendGuard(),
+        ChanceGuard(row=0 if row is None else int(row), phase=trainer.progress.phase),
+    )

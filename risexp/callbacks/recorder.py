@@ -1,11 +1,13 @@
-"""Writes a run into its journal: an epoch a row, with what the guards and the machine say."""
+"""Callbacks that write the journal: one row per epoch, and the confusion of source counts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from risexp.evaluation.scene_scores import Confusion, Confusions
 from risexp.runs.journal import STARTED, Journal
 from risexp.runs.machine import Usage
 from risexp.runs.metrics import epoch_values
+from risexp.tracking.upload_state import CONFUSION
 from risexp.training.events import EpochEnded, Event, RunEnded, RunStarted
 
 Values = Callable[[], Mapping[str, float]]
@@ -13,26 +15,26 @@ Values = Callable[[], Mapping[str, float]]
 
 @dataclass
 class Recorder:
-    """The first to be told an epoch, once its guards were read."""
+    """Writes a row per epoch with guards and machine usage; it comes right after the guards."""
 
     journal: Journal
     guards: Values
-    """What each guard measured in this epoch, by its name."""
+    """The values of the guards in this epoch, by name."""
     usage: Values = field(default_factory=Usage)
-    """What the epoch took of the machine, by name."""
+    """Processor and memory of the epoch, by name."""
     _step: int = field(default=0, init=False)
 
     def __call__(self, event: Event) -> None:
-        """Write it down.
+        """Write a row or a note.
 
         Raises:
-            EnvironmentFailed: The disk is full or forbidden.
+            EnvironmentFailed: The disk is full or not writable.
         """
         match event:
             case RunStarted(epochs=epochs, done=done):
                 self._step = done
-                told = {"epochs": epochs, "done": done, "guards": dict(self.guards())}
-                self.journal.note(done, STARTED, told)
+                details = {"epochs": epochs, "done": done, "guards": dict(self.guards())}
+                self.journal.note(done, STARTED, details)
                 if gap := self.journal.missing(done):
                     self.journal.note(done, "gap", {"epochs": gap})
             case EpochEnded(plan=plan):
@@ -47,3 +49,42 @@ class Recorder:
             **{f"guard/{name}": value for name, value in self.guards().items()},
             **{f"sys/{name}": value for name, value in self.usage().items()},
         }
+
+
+@dataclass
+class LastConfusions:
+    """Holds the confusions of the last validation until the epoch ends."""
+
+    _last: Confusions | None = field(default=None, init=False)
+
+    def see(self, confusions: Confusions) -> None:
+        """Hold them in place of earlier ones."""
+        self._last = confusions
+
+    def take(self) -> Confusions | None:
+        """The confusions since the last call; None if there are none."""
+        last, self._last = self._last, None
+        return last
+
+
+@dataclass(frozen=True)
+class ConfusionRecorder:
+    """Writes the confusions of every epoch as a note; it comes after the recorder."""
+
+    journal: Journal
+    last: LastConfusions
+
+    def __call__(self, event: Event) -> None:
+        """Write a note.
+
+        Raises:
+            EnvironmentFailed: The disk is full or not writable.
+        """
+        if isinstance(event, EpochEnded) and (confusions := self.last.take()) is not None:
+            bins = {name: _tables(table) for name, table in confusions.by_snr.items()}
+            details = {**_tables(confusions.whole), "by_snr": bins}
+            self.journal.note(event.plan.epoch, CONFUSION, details)
+
+
+def _tables(confusion: Confusion) -> dict[str, list[object]]:
+    return {name: table.tolist() for name, table in vars(confusion).items()}

@@ -1,10 +1,11 @@
-"""The one who drives a run: every event to every listener, and a typed outcome whatever happens."""
+"""Runs a trainer: passes every event to every callback, and returns how the run ended."""
 
 import signal
 from collections.abc import Callable, Generator, Iterable, Sequence, Sized
 from contextlib import ExitStack, closing
 from typing import Protocol
 
+from risexp.callbacks.guards import GuardCallback
 from risexp.errors import TrainingAborted
 from risexp.runs.outcome import EndRun, Outcome, StopNow, aborted, complete, failed, signalled
 from risexp.training.events import Event, RunEnded, RunStarted, StopTraining
@@ -12,69 +13,89 @@ from risexp.training.plan import Plan
 from risexp.training.progress import Progress
 
 Callback = Callable[[Event], None]
-"""Told every event of a run, in its order; it may end the run only by raising."""
+"""Receives all events of a run in order; it can end the run only by raising."""
 
 
 class RunnableTrainer(Protocol):
-    """What can be driven; a `Trainer` is one."""
+    """The part of a `Trainer` that the loop needs."""
 
     @property
     def plans(self) -> Sequence[Plan]:
-        """One an epoch."""
+        """One per epoch."""
 
     @property
     def batches(self) -> Sized:
-        """Of an epoch."""
+        """Batches of an epoch."""
 
     @property
     def progress(self) -> Progress:
-        """What lies behind the run."""
+        """Epochs and steps so far."""
 
     def run(self) -> Generator[Event, None, None]:
-        """Train on, telling what happens."""
+        """Train the remaining epochs."""
+
+
+def callback_order(
+    guards: GuardCallback,
+    recorders: Sequence[Callback],
+    checkpoint: Callback,
+    enders: Sequence[Callback],
+) -> tuple[Callback, ...]:
+    """The order of a run's callbacks: read guards, record, enforce guards, save, end the run.
+
+    An epoch with a fault is recorded and not saved, since going on would meet the fault again. The
+    last epoch of a run that is pruned or stopped is recorded and saved.
+
+    Args:
+        guards: All guards.
+        recorders: Journal, console and others that end no run.
+        checkpoint: Saves checkpoints.
+        enders: Callbacks that may end the run, signals last.
+    """
+    return (guards, *recorders, guards.enforce, checkpoint, *enders)
 
 
 def run_loop(
     trainer: RunnableTrainer,
-    observers: Sequence[Callback],
+    callbacks: Sequence[Callback],
     run_id: str,
     record: Callable[[Outcome], None],
 ) -> Outcome:
-    """Drive a run to its end.
+    """Run a trainer to its end.
 
     Args:
-        trainer: What is trained.
-        observers: Told in this order. Each is told `RunEnded` once, even where another one fails.
-        run_id: The run's name.
-        record: Told the outcome last, also that of an error.
+        trainer: The trainer.
+        callbacks: In this order; all of them receive `RunEnded`, even if another one fails.
+        run_id: Name of the run.
+        record: Receives the outcome at the very end, also that of an error.
 
     Returns:
-        How it ended: by itself, by a listener, by a guard or by a signal.
+        How the run ended: by itself, by a callback, by a guard or by a signal.
 
     Raises:
-        Exception: Any other error, once every observer was told the end.
+        Exception: Any other error, after all callbacks received `RunEnded`.
     """
     try:
-        outcome = _driven(trainer, observers, run_id)
+        outcome = _outcome(trainer, callbacks, run_id)
     except BaseException as error:
-        _close(observers, failed(error), record)
+        _close(callbacks, failed(error), record)
         raise
-    _close(observers, outcome, record)
+    _close(callbacks, outcome, record)
     return outcome
 
 
-def _driven(trainer: RunnableTrainer, observers: Sequence[Callback], run_id: str) -> Outcome:
+def _outcome(trainer: RunnableTrainer, callbacks: Sequence[Callback], run_id: str) -> Outcome:
     done, epochs = trainer.progress.epoch, len(trainer.plans)
     try:
-        _tell(observers, RunStarted(run_id, epochs, done, len(trainer.batches)))
+        _call(callbacks, RunStarted(run_id, epochs, done, len(trainer.batches)))
         with closing(trainer.run()) as events:
             for event in events:
-                _tell(observers, event)
+                _call(callbacks, event)
     except (EndRun, StopNow) as end:
         return end.outcome
     except StopTraining as stop:
         done = trainer.progress.epoch
-        # Whoever wants to stop after the last epoch comes too late: nothing was cut short.
+        # A stop after the last epoch comes too late: nothing was cut short.
         return complete(stop.reason if done < epochs else "finished", done)
     except TrainingAborted as fault:
         return aborted(fault)
@@ -83,17 +104,17 @@ def _driven(trainer: RunnableTrainer, observers: Sequence[Callback], run_id: str
     return complete("finished", trainer.progress.epoch)
 
 
-def _tell(observers: Iterable[Callback], event: Event) -> None:
-    for observer in observers:
-        observer(event)
+def _call(callbacks: Iterable[Callback], event: Event) -> None:
+    for callback in callbacks:
+        callback(event)
 
 
 def _close(
-    observers: Iterable[Callback], outcome: Outcome, record: Callable[[Outcome], None]
+    callbacks: Iterable[Callback], outcome: Outcome, record: Callable[[Outcome], None]
 ) -> None:
-    """Tell everybody the end, whoever of them fails."""
-    with ExitStack() as left:
-        # What is pushed last is called first.
-        left.callback(record, outcome)
-        for observer in reversed([*observers]):
-            left.callback(observer, RunEnded(outcome.reason))
+    """Send `RunEnded` to all callbacks, even if some of them fail."""
+    with ExitStack() as stack:
+        # The last one pushed is called first.
+        stack.callback(record, outcome)
+        for callback in reversed([*callbacks]):
+            stack.callback(callback, RunEnded(outcome.reason))

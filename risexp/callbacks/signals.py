@@ -13,10 +13,10 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
 class SignalCallback(SignalHandler):
-    """A callback that receives signals while it is entered; the last one of a run's callbacks.
+    """Ends the run after the batch in which a signal came; it is the last of a run's callbacks.
 
-    A run ends at the end of the batch in which the first signal came, and its epoch is given up:
-    what was kept after the epoch before stands. After a validation nothing is lost.
+    The epoch of that batch is lost, and the checkpoint of the epoch before stays. A signal during
+    a validation loses nothing, and a second signal stops the run at once.
     """
 
     def __init__(self, say: Callable[[str], None] = write_stderr) -> None:

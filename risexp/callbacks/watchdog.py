@@ -1,4 +1,4 @@
-"""Ends a process in which nothing happens any more, once it is written down what it was at."""
+"""Ends a process that hangs, after its stacks are written and its trial is given back."""
 
 import faulthandler
 import os
@@ -13,29 +13,28 @@ from risexp.core.threads import BackgroundThread
 from risexp.training.events import EpochEnded, Event, RunEnded, RunStarted
 
 HUNG: Final = 76
-"""Exit code of a process that ended itself because nothing happened in it any more."""
+"""Exit code of a process that hung and ended itself."""
 _STDERR: Final = 2
-_LOOK_S: Final = 5.0
-_PATIENCE_S: Final = 10.0
-"""How long whoever gives the work back may take; what hangs may hold what that needs."""
+_CHECK_S: Final = 5.0
+_BOUND_S: Final = 10.0
+"""Longest time to write stacks, and to give the trial back: the hang may block these too."""
 
 
 class Silence:
-    """How long nothing has happened, and how long that may be at a run's own pace.
+    """Time since the last event, and its limit, which follows the pace of the run.
 
-    Time is counted look by look: that in which the process was stopped, or its machine asleep, is
-    no silence.
+    Time is added check by check, so time in which the process was stopped does not count.
     """
 
     def __init__(
         self, *, least_s: float = 300.0, first_s: float = 1800.0, times: float = 20.0
     ) -> None:
-        """Begin with a silence.
+        """Set the limit.
 
         Args:
-            least_s: That long it may always be.
-            first_s: The same, until a whole epoch has shown what takes how long.
-            times: How many times the longest silence so far it may be.
+            least_s: Smallest limit.
+            first_s: Smallest limit until a whole epoch has shown the pace.
+            times: The limit over the longest silence so far.
         """
         self.seconds = 0.0
         """Since the last event."""
@@ -45,23 +44,23 @@ class Silence:
         self._events = self._seen = 0
 
     def __call__(self, event: Event) -> None:
-        """Something has happened."""
+        """Count an event."""
         self._events += 1
         match event:
             case EpochEnded():
                 self._known = True
             case RunStarted() | RunEnded():
-                # What begins here takes a time of its own.
+                # What follows has another pace.
                 self._known = False
 
     @property
     def limit_s(self) -> float:
-        """How long it may be."""
+        """The limit in seconds."""
         least_s = self._least_s if self._known else max(self._first_s, self._least_s)
         return max(least_s, self._times * self._longest_s)
 
     def pass_by(self, seconds: float) -> None:
-        """Some time has passed since the last look."""
+        """Add the time since the last check."""
         if self._events == self._seen:
             self.seconds += seconds
             return
@@ -71,10 +70,10 @@ class Silence:
 
 
 class Watchdog(BackgroundThread):
-    """An observer that looks, while it is entered, whether it is still told anything.
+    """A callback that checks from its own thread, while it is entered, that events still come.
 
-    It looks from a thread of its own. Where not even that can run, because native code holds
-    Python's lock, a timer that needs no lock writes the stacks to stderr, and the lease is lost.
+    If native code holds Python's lock, that thread cannot run: then a timer without the lock writes
+    the stacks to stderr, and the lease expires.
     """
 
     def __init__(
@@ -82,42 +81,42 @@ class Watchdog(BackgroundThread):
         write: Callable[[Callable[[Path], None]], None],
         give_back: Callable[[], object],
         silence: Silence | None = None,
-        look_s: float = _LOOK_S,
+        check_s: float = _CHECK_S,
     ) -> None:
-        """Be ready to look.
+        """Set what happens if the process hangs.
 
         Args:
-            write: Given what writes the stacks to a place, chooses the place, or none.
-            give_back: Gives back what the process works on; it may fail or hang.
-            silence: How much there may be of it.
-            look_s: Between two looks.
+            write: Receives a function that writes the stacks to a path, and chooses the path.
+            give_back: Gives the trial back; it may fail or hang.
+            silence: The limit.
+            check_s: Seconds between two checks.
         """
         super().__init__("watchdog")
         self._write = write
         self._give_back = give_back
         self._silence = Silence() if silence is None else silence
-        self._look_s = look_s
+        self._check_s = check_s
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
         faulthandler.cancel_dump_traceback_later()
 
     def __call__(self, event: Event) -> None:
-        """Something has happened."""
+        """Count an event."""
         self._silence(event)
 
     def _work(self) -> None:
         silence, at = self._silence, time.monotonic()
-        while not self._left.wait(self._look_s):
-            # It also fires in a process that was stopped for long: it may write, and end nothing.
+        while not self._left.wait(self._check_s):
+            # This also fires in a process that was stopped for long: it may write, but end nothing.
             faulthandler.dump_traceback_later(silence.limit_s, file=_STDERR)
             before, at = at, time.monotonic()
-            silence.pass_by(min(at - before, 2.0 * self._look_s))
+            silence.pass_by(min(at - before, 2.0 * self._check_s))
             if silence.seconds > silence.limit_s:
                 self._end()
 
     def _end(self) -> None:
-        """Write down where every thread is, give the work back, and end whatever hangs."""
+        """Write the stacks, give the trial back, and end the process."""
         silence = self._silence
         write_stderr(
             f"nothing has happened for {silence.seconds:.0f} s, at a pace that allows for "
@@ -129,14 +128,14 @@ class Watchdog(BackgroundThread):
         os._exit(HUNG)
 
     def _bounded(self, action: Callable[[], object]) -> None:
-        """Do something that may hang with the rest, or fail; the process ends all the same."""
-        helper = threading.Thread(target=action, name="watchdog's helper", daemon=True)
-        helper.start()
-        helper.join(_PATIENCE_S)
+        """Call something that may fail or hang; the process ends anyway."""
+        thread = threading.Thread(target=action, name="watchdog action", daemon=True)
+        thread.start()
+        thread.join(_BOUND_S)
 
 
-def _dump(place: Path) -> None:
-    """Where every thread is."""
-    with place.open("w", encoding="utf-8") as stream:
+def _dump(path: Path) -> None:
+    """Write the stack of every thread."""
+    with path.open("w", encoding="utf-8") as stream:
         faulthandler.dump_traceback(stream, all_threads=True)
-    write_stderr(f"its stacks are in {place}")
+    write_stderr(f"its stacks are in {path}")

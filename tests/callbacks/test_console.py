@@ -1,26 +1,20 @@
 import io
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import product
 
-import pytest
 from rich.console import Console
 
-from risexp.callbacks.console import LineView, view
-from risexp.callbacks.epoch_table import cells, duration, layout, remarks, short
-from risexp.callbacks.eta import Eta
-from risexp.callbacks.live_table import LiveView
+from risexp.callbacks.console import LineView, LiveView, view
+from risexp.callbacks.epoch_table import Eta
 from risexp.training.events import EpochEnded, Event, RunEnded
-from risexp.training.progress import Best
 from tests.support.recorded_runs import (
     DEAD,
     SCORES,
     Told,
-    ended_of,
     plan_of,
     plans_of,
     started_of,
-    steps_of,
     telling,
 )
 
@@ -65,9 +59,9 @@ def lines(told: Sequence[Event]) -> list[str]:
     return stream.getvalue().splitlines()
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_the_live_view_fits_its_terminal(width: int) -> None:
-    for told in (events(0), events(0, 3), events(2, 1), events(3)):
+def test_the_live_view_fits_its_terminal() -> None:
+    shown = (events(0), events(0, 3), events(2, 1), events(3))
+    for width, told in product((80, 120), shown):
         assert width >= max(map(len, picture(width, told).splitlines()))
 
 
@@ -78,13 +72,10 @@ def test_the_live_view_shows_where_a_run_is() -> None:
     assert shown[1].startswith("epoch 2/3")
     assert "batch 3/4  32 scenes/s" in shown[1]
     assert shown[1].rstrip().endswith("left")
-
-
-def test_an_epoch_whose_batches_are_done_is_being_validated() -> None:
     assert "validating" in picture(80, events(1, 4))
 
 
-def test_the_live_view_sets_a_run_beside_its_yardsticks() -> None:
+def test_the_live_view_compares_a_run_with_references() -> None:
     rows = [line.split() for line in picture(80, events(3)).splitlines()]
 
     assert ["chance", "0.200"] in rows
@@ -94,7 +85,7 @@ def test_the_live_view_sets_a_run_beside_its_yardsticks() -> None:
     assert ["3", "0.20", "2.556", "0.612", "0.333", "3.412", "best"] in rows
 
 
-def test_a_dead_network_looks_dead() -> None:
+def test_a_network_at_chance_is_red() -> None:
     shown = picture(80, events(1))
 
     assert "at chance, one answer, best" in shown
@@ -113,7 +104,7 @@ def _coloured(told: Sequence[Event]) -> str:
     return stream.getvalue()
 
 
-def test_a_wider_terminal_has_room_for_terms_and_none_is_left_out() -> None:
+def test_a_wider_terminal_shows_more_terms_as_columns() -> None:
     narrow, wide = picture(80, events(1)), picture(120, events(1))
 
     assert "also in the loss of epoch 1: cov 0.8125, cov_pred 0.5000" in narrow
@@ -132,7 +123,7 @@ def test_the_live_view_ends_with_the_run() -> None:
     assert "ended: early-stop" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_a_log_has_one_line_an_epoch_under_its_yardsticks() -> None:
+def test_a_log_has_one_line_per_epoch_below_the_references() -> None:
     log = lines([*events(3), RunEnded("finished")])
 
     heads = [line.split()[0] for line in log]
@@ -162,7 +153,7 @@ def few(told: Sequence[Event], scenes: float = 48.0) -> list[Event]:
     ]
 
 
-def test_a_log_says_once_that_its_scenes_are_too_few_to_tell() -> None:
+def test_a_log_warns_once_of_too_few_scenes() -> None:
     log = lines(few(events(3)))
 
     assert 1 == sum(line.startswith("48 validation scenes are too few") for line in log)
@@ -170,14 +161,14 @@ def test_a_log_says_once_that_its_scenes_are_too_few_to_tell() -> None:
     assert not any("too few" in line for line in lines(events(3)))
 
 
-def test_the_live_view_says_so_beneath_its_table() -> None:
+def test_the_live_view_warns_of_too_few_scenes_below_its_table() -> None:
     shown = " ".join(picture(80, few(events(3))).split())
 
     assert 1 == shown.count("48 validation scenes are too few")
     assert "too few" not in picture(80, events(3))
 
 
-def test_a_log_says_what_each_phase_weighs() -> None:
+def test_a_log_shows_the_weights_of_each_phase() -> None:
     trainer = Told(plans_of("geometry", "geometry", "joint"))
 
     log = lines([started_of(trainer), *trainer.run()])
@@ -188,7 +179,7 @@ def test_a_log_says_what_each_phase_weighs() -> None:
     assert 1 == sum(line.startswith("phase joint") for line in log)
 
 
-def test_a_log_whose_reader_has_left_ends_no_run() -> None:
+def test_a_closed_pipe_ends_no_run() -> None:
     class Gone(io.StringIO):
         def flush(self) -> None:
             raise BrokenPipeError
@@ -199,7 +190,7 @@ def test_a_log_whose_reader_has_left_ends_no_run() -> None:
         log(event)
 
 
-def test_the_view_suits_what_it_is_drawn_on() -> None:
+def test_the_view_suits_the_console() -> None:
     pipe = Console(file=io.StringIO(), force_terminal=False)
     screen = Console(file=io.StringIO(), force_terminal=True, width=80)
 
@@ -215,57 +206,3 @@ def test_a_quiet_console_shows_nothing() -> None:
         nobody(event)
 
     assert "" == stream.getvalue()
-
-
-def test_a_beta_of_zero_is_shown_as_off() -> None:
-    assert ["off", "0.30"] == [
-        cells(ended_of(plan_of(1, beta=beta)))["beta"] for beta in (0.0, 0.3)
-    ]
-
-
-def test_remarks_say_what_the_numbers_do_not() -> None:
-    steps = replace(steps_of(2), taken=2, refused=(0, 3))
-    ended = replace(ended_of(plan_of(2)), steps=steps, best=Best(2, "joint", 3.4))
-
-    assert ["2 refused", "best"] == remarks(ended)
-
-
-def test_scores_that_are_missing_are_left_empty() -> None:
-    ended = ended_of(plan_of(1), {"loss": 1.0})
-
-    found = cells(ended)
-
-    assert not {"k_acc", "success", "k_loc"} & found.keys()
-    assert "" == found["remark"]
-
-
-def test_terms_that_find_no_room_are_named_apart() -> None:
-    names = ("cov", "pointers", "peak_contrast")
-
-    found = layout(names, 90)
-
-    assert (("cov",), ("pointers", "peak_contrast")) == (found.terms, found.others)
-    assert names == layout(names, None).terms
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (0.0, "0.000"),
-        (1.3, "1.300"),
-        (0.0346412, "0.03464"),
-        (1234.4, "1234"),
-        (123456.0, "1.2e+05"),
-        (-1.5e-7, "-1.5e-07"),
-        (math.nan, "nan"),
-    ],
-)
-def test_numbers_are_short(value: float, expected: str) -> None:
-    assert expected == short(value)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"), [(0.2, "0:00"), (59.6, "1:00"), (3599.0, "59:59"), (7261.0, "2:01:01")]
-)
-def test_durations_read_like_a_clock(seconds: float, expected: str) -> None:
-    assert expected == duration(seconds)

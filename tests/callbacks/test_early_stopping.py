@@ -5,10 +5,10 @@ from risexp.training.events import EpochEnded, Event
 from tests.support.recorded_runs import Told, followed, joint, k_locs, plan_of, plans_of
 
 
-def epochs_told(trainer: Told, observer: Callable[[Event], None]) -> tuple[str, int]:
+def epochs_told(trainer: Told, callback: Callable[[Event], None]) -> tuple[str, int]:
     """Why a run ended, and how many epochs it had."""
     told: list[Event] = []
-    outcome = followed(trainer, told.append, observer)
+    outcome = followed(trainer, told.append, callback)
     return outcome.reason, sum(isinstance(event, EpochEnded) for event in told)
 
 
@@ -18,7 +18,7 @@ def test_patience_ends_a_run_that_is_no_better_for_so_many_epochs() -> None:
     assert ("early-stop", 5) == epochs_told(trainer, EarlyStopping(3, "joint"))
 
 
-def test_patience_is_not_at_an_end_while_the_run_becomes_better() -> None:
+def test_patience_does_not_end_a_run_that_improves() -> None:
     trainer = Told(plans_of(*("joint",) * 8), k_locs(8, 7, 7, 6, 6, 5, 5, 4))
 
     assert ("finished", 8) == epochs_told(trainer, EarlyStopping(2, "joint"))
@@ -43,19 +43,19 @@ def times(*seconds: float) -> Callable[[], float]:
     return lambda: next(left)
 
 
-def test_a_limit_of_time_ends_the_run_with_the_epoch_that_passes_it() -> None:
+def test_a_time_limit_ends_the_run_with_the_epoch_that_passes_it() -> None:
     limit = TimeBudget(60.0, clock=times(1000.0, 1025.0, 1050.0, 1075.0, 1100.0))
 
     assert ("time-limit", 3) == epochs_told(joint(5), limit)
 
 
-def test_a_limit_of_time_counts_what_earlier_attempts_took() -> None:
+def test_a_time_limit_includes_earlier_attempts() -> None:
     limit = TimeBudget(60.0, spent_s=30.0, clock=times(1000.0, 1025.0, 1050.0))
 
     assert ("time-limit", 2) == epochs_told(joint(5), limit)
 
 
-def test_a_limit_of_time_that_is_passed_with_the_last_epoch_cuts_nothing_short() -> None:
+def test_a_time_limit_reached_with_the_last_epoch_cuts_nothing_short() -> None:
     limit = TimeBudget(60.0, clock=times(1000.0, 1030.0, 1061.0))
 
     assert ("finished", 2) == epochs_told(joint(2), limit)

@@ -1,124 +1,51 @@
+"""The guards of gradients, of blended samples, and of a count that is at chance."""
+
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
+import torch
 
-from risexp.callbacks.guard import Guard, GuardCallback
+from risexp.callbacks.epoch_table import remarks
 from risexp.callbacks.learning_guards import (
+    NEEDED,
     BlendGuard,
-    EpochGuard,
+    ChanceGuard,
     GradientGuard,
-    PlanGuard,
+    near_chance_loss,
     never_touched,
+    one_answer,
+    scenes_needed,
+    too_few,
+    within_noise,
 )
 from risexp.config.training import Part
-from risexp.errors import TrainingAborted
-from risexp.training.epoch_checks import Limits
-from risexp.training.events import BatchEnded, EpochEnded, EpochStarted, Event
-from risexp.training.plan import Plan
-from risexp.training.replay import Refusal
+from risexp.training.events import EpochEnded
 from tests.support.recorded_runs import (
+    DEAD,
     SCORES,
     ended_of,
+    guard_values,
     joint,
     plan_of,
     plans_of,
     reading,
-    started_of,
     steps_of,
 )
+from tests.support.recorded_runs import guard_fault as sentence
 from tests.support.trainers import epochs_of, small_trainer
-
-ACCOUNTS = EpochGuard(Limits())
-QUIET: tuple[Event, ...] = (
-    started_of(joint(1)),
-    EpochStarted(plan_of(1)),
-    BatchEnded(1, 0, 4),
-)
-
-
-def values(guard: Guard, event: Event) -> dict[str, float]:
-    return {each.guard: each.value for each in guard.look(event)}
-
-
-def sentence(guard: Guard, event: Event) -> str:
-    """The first fault, which has to be one sentence."""
-    watch = GuardCallback([guard])
-    watch(event)
-    with pytest.raises(TrainingAborted) as caught:
-        watch.enforce(event)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def test_a_sound_epoch_has_no_fault_of_any_kind() -> None:
-    found = values(ACCOUNTS, ended_of(plan_of(1)))
-
-    counted = ("steps", "refused", "moved", "weights", "average", "loss", "covariance", "plan")
-    assert dict.fromkeys(counted, 0) == found
-
-
-def test_the_accounts_look_at_the_ends_of_epochs_only() -> None:
-    assert [{}, {}, {}] == [values(ACCOUNTS, event) for event in QUIET]
-
-
-def test_refused_steps_are_explained_with_the_first_that_was_replayed() -> None:
-    refusal = Refusal(2, "value", ("eigengap",), ("backbone.weight",), ())
-    steps = replace(steps_of(1), taken=3, refused=(2,))
-    ended = replace(ended_of(plan_of(1)), steps=steps, refused=(refusal,))
-
-    said = sentence(ACCOUNTS, ended)
-
-    assert "1 of 4 steps were refused, more than 5%" in said
-    assert "batch 2: value in eigengap at backbone.weight; lower training.optimizer.lr" in said
-
-
-def test_a_fault_without_advice_is_told_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("risexp.callbacks.learning_guards._ADVICE", {})
-    ended = replace(ended_of(plan_of(1)), steps=replace(steps_of(1), taken=0))
-
-    assert "epoch 1: 0 of 4 batches" in sentence(ACCOUNTS, ended)
-
-
-def test_a_plan_as_made_has_no_field_apart() -> None:
-    plans = plans_of("geometry", "joint")
-    guard = PlanGuard(plans)
-
-    seen = [values(guard, event) for event in (EpochStarted(plans[1]), ended_of(plans[1]))]
-
-    assert [{"curriculum": 0}] * 2 == seen
-    assert {} == values(guard, started_of(joint(1)))
-
-
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        (plan_of(2, weights={**plan_of(1).weights, "count": 0.05}), r"weights\.count = 0\.05"),
-        (plan_of(2, beta=0.1), r"beta = 0\.1, and the plan made before the run says 0\.0"),
-        (plan_of(2, phase="count"), "phase = 'count'"),
-        (plan_of(2, weights={**plan_of(1).weights, "new": 1.0}), r"weights\.new = 1\.0"),
-        (replace(plan_of(2), rates={"backbone": 0.0, "heads": 1.0}), r"rates\.backbone = 0\.0"),
-    ],
-)
-def test_a_plan_that_was_changed_on_the_way_is_seen_before_its_epoch(
-    changed: Plan, said: str
-) -> None:
-    found = sentence(PlanGuard(plans_of("joint", "joint")), EpochStarted(changed))
-
-    assert re.search(said, found)
 
 
 class Probe:
-    """Answers which parameters received no gradient, and counts how often it is asked."""
+    """Returns the parameters without a gradient, and counts its calls."""
 
     def __init__(self, untouched: Mapping[Part, Sequence[str]]) -> None:
         self.untouched = untouched
-        self.asked = 0
+        self.calls = 0
 
     def __call__(self) -> Mapping[Part, Sequence[str]]:
-        self.asked += 1
+        self.calls += 1
         return self.untouched
 
 
@@ -134,18 +61,18 @@ def test_frozen_parts_need_no_gradient() -> None:
     probe = Probe({"backbone": ["a.weight"], "heads": []})
     plan = replace(plan_of(1), rates={"backbone": 0.0, "heads": 1.0})
 
-    assert {"gradient": 0} == values(GradientGuard(probe, [plan]), ended_of(plan))
+    assert {"gradient": 0} == guard_values(GradientGuard(probe, [plan]), ended_of(plan))
 
 
-def test_gradients_are_asked_for_in_the_last_phase_until_all_is_well() -> None:
+def test_gradients_are_checked_in_the_last_phase_until_none_is_missing() -> None:
     probe = Probe({"backbone": [], "heads": []})
     plans = plans_of("geometry", "joint", "joint")
     guard = GradientGuard(probe, plans)
 
-    found = [values(guard, ended_of(plan)) for plan in plans]
+    found = [guard_values(guard, ended_of(plan)) for plan in plans]
 
     assert [{}, {"gradient": 0}, {"gradient": 0}] == found
-    assert 1 == probe.asked
+    assert 1 == probe.calls
 
 
 def one_step(epoch: int, refused: int = 0) -> EpochEnded:
@@ -154,7 +81,7 @@ def one_step(epoch: int, refused: int = 0) -> EpochEnded:
     return replace(ended_of(plan_of(epoch)), steps=steps)
 
 
-def test_epochs_of_one_step_are_not_judged_before_the_tenth() -> None:
+def test_no_run_ends_before_its_tenth_step() -> None:
     guard = GradientGuard(Probe({"backbone": ["a.weight"]}), joint(12).plans)
 
     (ninth,), (tenth,) = (guard.look(one_step(epoch)) for epoch in (9, 10))
@@ -163,7 +90,7 @@ def test_epochs_of_one_step_are_not_judged_before_the_tenth() -> None:
     assert (1, True) == (tenth.value, tenth.fault is not None)
 
 
-def test_steps_that_were_refused_are_none() -> None:
+def test_refused_steps_do_not_count() -> None:
     guard = GradientGuard(Probe({"backbone": ["a.weight"]}), joint(12).plans)
 
     (tenth,), (eleventh,) = (guard.look(one_step(epoch, refused=1)) for epoch in (10, 11))
@@ -171,7 +98,7 @@ def test_steps_that_were_refused_are_none() -> None:
     assert [False, True] == [each.fault is not None for each in (tenth, eleventh)]
 
 
-def test_steps_of_earlier_phases_are_not_those_of_the_last() -> None:
+def test_steps_of_earlier_phases_do_not_count() -> None:
     plans = plans_of(*("geometry",) * 5, *("joint",) * 4)
     guard = GradientGuard(Probe({"backbone": ["a.weight"]}), plans)
 
@@ -180,7 +107,7 @@ def test_steps_of_earlier_phases_are_not_those_of_the_last() -> None:
     assert [False, False, True, True] == [each.fault is not None for each in found]
 
 
-def test_the_probe_of_a_trainer_names_exactly_what_no_term_depends_on() -> None:
+def test_untouched_parameters_are_those_that_no_term_depends_on() -> None:
     trainer = small_trainer()
     before = never_touched(trainer.stepper)
 
@@ -194,11 +121,11 @@ def test_the_probe_of_a_trainer_names_exactly_what_no_term_depends_on() -> None:
 def test_a_blend_is_measured_over_beta() -> None:
     ended = ended_of(plan_of(1, beta=0.2), {**SCORES, "blend_effect": 9.0})
 
-    assert {"blend": pytest.approx(45.0)} == values(BlendGuard(), ended)
+    assert {"blend": pytest.approx(45.0)} == guard_values(BlendGuard(), ended)
 
 
 def test_without_beta_there_is_no_blend_to_measure() -> None:
-    assert {} == values(BlendGuard(), ended_of(plan_of(1)))
+    assert {} == guard_values(BlendGuard(), ended_of(plan_of(1)))
 
 
 @pytest.mark.parametrize("effect", [0.0, 1e-5, math.nan])
@@ -212,12 +139,132 @@ def test_a_validation_that_does_not_measure_the_blend_is_a_fault() -> None:
     assert "gave no blend_effect" in sentence(BlendGuard(), ended_of(plan_of(1, beta=0.2)))
 
 
-def test_batches_leave_the_readings_alone() -> None:
-    watch = GuardCallback([ACCOUNTS])
-    watch(ended_of(plan_of(1)))
-    before = watch.values()
+def counts(guard: ChanceGuard, *ended: EpochEnded) -> list[float]:
+    return [reading(guard, each).value for each in ended]
 
-    watch(BatchEnded(2, 0, 4))
 
-    assert before == watch.values()
-    assert "steps" in before
+def test_more_scenes_tell_a_smaller_lead_from_noise() -> None:
+    for k_acc, scenes, expected in (
+        (0.05, 1024, True),
+        (0.213, 1024, True),
+        (0.24, 1024, True),
+        (0.25, 1024, False),
+        (0.24, 8192, False),
+    ):
+        assert expected == within_noise({**SCORES, "k_acc": k_acc, "scenes": scenes})
+
+
+def test_scenes_with_one_source_each_have_no_chance_level() -> None:
+    alone = {**SCORES, "k_acc": 1.0, "k_majority": 1.0, "count_entropy": 0.0, "count_nll": 0.0}
+
+    assert [0] == counts(ChanceGuard(), ended_of(plan_of(1), {**alone, "count_nll_chance": 0.0}))
+    assert [] == remarks(ended_of(plan_of(1), alone))
+
+
+def share_within_noise(k_acc: float, guess: float, scenes: int) -> float:
+    """Share of validations in which a count with this k_acc is within noise."""
+    drawn = torch.Generator().manual_seed(1)
+    counts = torch.full((20_000,), float(scenes), dtype=torch.float64)
+    hits = torch.binomial(counts, torch.full_like(counts, k_acc), generator=drawn)
+    score = {**SCORES, "k_majority": guess, "scenes": float(scenes)}
+    return sum(within_noise({**score, "k_acc": hit / scenes}) for hit in hits.tolist()) / len(hits)
+
+
+def test_the_scenes_needed_tell_a_modest_count_from_a_guess_and_a_few_dozen_do_not() -> None:
+    for guess in (0.2, 0.36, 0.5):
+        enough = scenes_needed(guess)
+
+        assert share_within_noise(guess + 0.1, guess, enough) < 0.02
+        assert share_within_noise(guess + 0.1, guess, 48) > 0.5
+        assert share_within_noise(guess, guess, enough) > 0.97
+
+
+def test_too_few_scenes_are_reported_with_the_number_needed() -> None:
+    sentence = too_few({**SCORES, "scenes": 412.0})
+
+    assert sentence is not None
+    assert sentence.startswith("412 validation scenes are too few")
+    assert "set validation.scenes to 413" in sentence
+    assert too_few({**SCORES, "scenes": 413.0}) is None
+    assert too_few({**SCORES, "k_majority": 1.0, "scenes": 1.0}) is None
+
+
+@pytest.mark.parametrize(("scenes", "ends"), [(412, False), (413, True)])
+def test_too_few_scenes_end_no_run(scenes: float, ends: bool) -> None:
+    guard, few = ChanceGuard(epochs=2), {**DEAD, "scenes": scenes}
+
+    readings = [reading(guard, ended_of(plan_of(epoch), few)) for epoch in (1, 2, 3)]
+
+    assert [1, 2, 3] == [each.value for each in readings]
+    assert [False, ends, ends] == [each.fault is not None for each in readings]
+
+
+def test_a_remark_needs_enough_scenes() -> None:
+    few = {**DEAD, "scenes": 48.0}
+    for scores, expected in (
+        (DEAD, ["at chance", "one answer"]),
+        (few, ["one answer"]),
+        ({**few, "count_entropy": 1.3}, []),
+    ):
+        assert expected == remarks(ended_of(plan_of(1), scores))
+
+
+def test_one_answer_is_nearly_always_the_same_count() -> None:
+    nearly = -(0.96 * math.log(0.96) + 0.04 * math.log(0.04))
+
+    assert one_answer({**SCORES, "count_entropy": nearly})
+    assert not one_answer({**SCORES, "count_entropy": math.log(2.0)})
+
+
+def test_the_loss_is_near_chance_from_two_percent_below_it_upwards() -> None:
+    chance = SCORES["count_nll_chance"]
+
+    found = [near_chance_loss({**SCORES, "count_nll": f * chance}) for f in (0.97, 0.985, 1.3)]
+
+    assert [False, True, True] == found
+
+
+def test_epochs_at_chance_are_counted_in_a_row() -> None:
+    plans = plans_of(*("joint",) * 4)
+
+    found = counts(ChanceGuard(), *map(ended_of, plans, (DEAD, DEAD, SCORES, DEAD)))
+
+    assert [1, 2, 0, 1] == found
+
+
+def test_a_count_within_noise_is_at_chance_unless_it_learns() -> None:
+    learning = {**DEAD, "count_entropy": 1.2, "count_nll": 1.4}
+    ignorant = {**DEAD, "count_entropy": 1.6}
+
+    assert [0] == counts(ChanceGuard(), ended_of(plan_of(1), learning))
+    assert [1] == counts(ChanceGuard(), ended_of(plan_of(1), ignorant))
+
+
+def test_another_phase_starts_a_new_row() -> None:
+    geometry, joint = plans_of("geometry", "joint")
+
+    assert [1, 1] == counts(ChanceGuard(), ended_of(geometry, DEAD), ended_of(joint, DEAD))
+
+
+def test_epochs_that_are_not_judged_or_have_no_loss_on_the_count_are_skipped() -> None:
+    guard = ChanceGuard()
+    ramp = ended_of(plan_of(1, judged=False), DEAD)
+    geometry_alone = ended_of(plan_of(2, weights={"cov": 1.0, "count": 0.0}), DEAD)
+
+    assert [] == [*guard.look(ramp), *guard.look(geometry_alone)]
+
+
+def test_a_resumed_run_continues_the_row() -> None:
+    guard = ChanceGuard(epochs=5, row=4, phase="joint")
+
+    assert reading(guard, ended_of(plan_of(9), DEAD)).fault is not None
+
+
+def test_a_validation_without_a_score_that_is_needed_is_a_fault() -> None:
+    for name in NEEDED:
+        scores = {key: value for key, value in SCORES.items() if key != name}
+
+        fault = reading(ChanceGuard(), ended_of(plan_of(1), scores)).fault
+
+        assert fault is not None
+        assert f"gave no {name}" in fault

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from risexp.callbacks.recorder import Recorder
+from risexp.callbacks.recorder import ConfusionRecorder, LastConfusions, Recorder
 from risexp.config.learning import LossWeights
 from risexp.runs.journal import Journal, Note, read_journal
 from risexp.runs.metrics import GUARDS, KEYS, SCORES, SYSTEM, epoch_values
-from risexp.training.events import EpochEnded
+from risexp.tracking.upload_state import CONFUSION
+from risexp.training.events import EpochEnded, Event
 from risexp.training.progress import Best, Progress
 from tests.support.recorded_runs import SCORES as FOUND
 from tests.support.recorded_runs import (
@@ -21,6 +22,7 @@ from tests.support.recorded_runs import (
     plans_of,
     steps_of,
 )
+from tests.support.uploads import confused
 
 
 def recorder(folder: Path, guards: Mapping[str, float] | None = None) -> Recorder:
@@ -78,21 +80,12 @@ def test_the_latest_best_is_the_best(tmp_path: Path) -> None:
     assert [5.0, 3.0] == bests
 
 
-@pytest.mark.parametrize("group", ["loss", "weighted", "weight", "val", "best", "lr", "step"])
-def test_every_key_that_is_written_is_described(group: str) -> None:
-    keys = [key for key in epoch_values(everything()) if key.startswith(f"{group}/")]
-
-    assert keys
-    assert [] == [key for key in keys if key not in KEYS]
-
-
 def test_all_keys_of_a_row_are_described(tmp_path: Path) -> None:
-    tell = recorder(tmp_path, dict.fromkeys(GUARDS, 0.0))
-    tell.usage = lambda: {"cpu": 0.9, "memory_mb": 512.0}
-
-    tell(everything())
+    recorder(tmp_path, dict.fromkeys(GUARDS, 0.0))(everything())
 
     (row,) = values_of(tmp_path)
+    groups = {key.partition("/")[0] for key in row if "/" in key}
+    assert {"loss", "weighted", "weight", "val", "best", "lr", "step", "guard", "sys"} == groups
     assert [] == [key for key in row if key not in KEYS]
     assert SYSTEM.keys() == {key.removeprefix("sys/") for key in row if key.startswith("sys/")}
 
@@ -101,30 +94,23 @@ def test_every_description_is_a_sentence() -> None:
     assert [] == [key for key, each in KEYS.items() if not each.sentence.endswith(".")]
 
 
-def test_a_network_that_is_not_averaged_has_no_distance_from_its_average() -> None:
-    steps = replace(steps_of(1), average_distance=None, average_moved=None)
+def test_values_that_a_network_does_not_have_are_left_out() -> None:
+    steps = replace(steps_of(1), average_distance=None, average_moved=None, lr={"heads": 2e-3})
 
     values = epoch_values(replace(ended_of(plan_of(1)), steps=steps))
 
     assert not {"average_distance", "average_moved"} & values.keys()
-
-
-def test_a_network_without_a_backbone_has_no_rate_of_one() -> None:
-    steps = replace(steps_of(1), lr={"heads": 2e-3})
-
-    values = epoch_values(replace(ended_of(plan_of(1)), steps=steps))
-
     assert ["lr/heads"] == [key for key in values if key.startswith("lr")]
 
 
-def test_a_record_says_when_an_attempt_began_and_why_it_ended(tmp_path: Path) -> None:
+def test_notes_record_the_start_and_the_end_of_an_attempt(tmp_path: Path) -> None:
     followed(joint(2), recorder(tmp_path, {"leak": 0.0}))
 
     started = {"epochs": 2, "done": 0, "guards": {"leak": 0.0}}
     assert [("started", 0, started), ("ended", 2, {"reason": "finished"})] == notes_of(tmp_path)
 
 
-def test_an_epoch_that_was_recorded_and_not_kept_is_computed_again_without_a_trace(
+def test_an_epoch_that_is_computed_again_leaves_no_trace(
     tmp_path: Path,
 ) -> None:
     followed(joint(3), recorder(tmp_path))
@@ -137,7 +123,7 @@ def test_an_epoch_that_was_recorded_and_not_kept_is_computed_again_without_a_tra
     assert ["started", "ended", "started", "ended"] == [event for event, _, _ in notes_of(tmp_path)]
 
 
-def test_a_value_that_comes_out_differently_is_told(tmp_path: Path) -> None:
+def test_a_value_that_differs_the_second_time_is_noted(tmp_path: Path) -> None:
     followed(joint(1), recorder(tmp_path))
 
     followed(Told(plans_of("joint"), k_locs(3.5)), recorder(tmp_path))
@@ -146,7 +132,7 @@ def test_a_value_that_comes_out_differently_is_told(tmp_path: Path) -> None:
     assert {"val/k_loc": [3.412, 3.5], "best/k_loc": [3.412, 3.5]} == details
 
 
-def test_epochs_that_are_kept_and_not_recorded_are_told(tmp_path: Path) -> None:
+def test_epochs_without_a_row_are_noted(tmp_path: Path) -> None:
     resumed = joint(3)
     resumed.progress = Progress(epoch=2, step=8, phase="joint")
 
@@ -159,3 +145,32 @@ def test_a_score_keeps_its_meaning() -> None:
     assert {"min"} == {KEYS[f"{group}/k_loc"].direction for group in ("val", "best")}
     assert "max" == KEYS["val/success_rate"].direction
     assert FOUND.keys() <= SCORES.keys()
+
+
+def test_each_epoch_has_the_confusion_of_its_validation(tmp_path: Path) -> None:
+    journal, last = Journal(tmp_path / "journal.jsonl", "run-1"), LastConfusions()
+    seen = iter((1, 3))
+
+    def validate(event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            last.see(confused(next(seen)))
+
+    followed(joint(2), validate, ConfusionRecorder(journal, last))
+
+    first, second = read_journal(journal.path).notes
+    assert [(1, CONFUSION), (2, CONFUSION)] == [(each.step, each.event) for each in (first, second)]
+    assert confused(1).whole.matrix.tolist() == first.details["matrix"]
+    assert confused(3).whole.matrix.tolist() == second.details["matrix"]
+    assert [0, 0, 0] == second.details["none"]
+    bins = second.details["by_snr"]
+    assert ["below 0", "0 to 10"] == [*bins]
+    assert confused(3).by_snr["0 to 10"].matrix.tolist() == bins["0 to 10"]["matrix"]
+
+
+def test_an_epoch_without_a_validation_has_no_confusion(tmp_path: Path) -> None:
+    journal, last = Journal(tmp_path / "journal.jsonl", "run-1"), LastConfusions()
+    last.see(confused(1))
+
+    followed(joint(2), ConfusionRecorder(journal, last))
+
+    assert [1] == [note.step for note in read_journal(journal.path).notes]

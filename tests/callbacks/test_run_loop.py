@@ -22,16 +22,16 @@ Raise = Callable[[Event], None]
 
 
 def at_epoch(epoch: int, error: BaseException) -> Raise:
-    """An observer that raises once an epoch has ended."""
+    """A callback that raises once an epoch has ended."""
 
-    def observer(event: Event) -> None:
+    def callback(event: Event) -> None:
         if isinstance(event, EpochEnded) and event.plan.epoch == epoch:
             raise error
 
-    return observer
+    return callback
 
 
-def test_every_observer_is_told_every_event_in_the_order_given() -> None:
+def test_all_callbacks_receive_all_events_in_order() -> None:
     told: list[tuple[str, str]] = []
 
     def listener(name: str) -> Raise:
@@ -50,7 +50,7 @@ def test_a_run_to_its_last_epoch_is_complete() -> None:
     assert Outcome("complete", "finished", "the run ended after epoch 3: finished", 0) == outcome
 
 
-def test_a_resumed_run_says_what_it_has_behind_it() -> None:
+def test_a_resumed_run_starts_with_its_finished_epochs() -> None:
     trainer = joint(3)
     trainer.progress = Progress(epoch=2, step=8, phase="joint")
     told: list[Event] = []
@@ -62,7 +62,7 @@ def test_a_resumed_run_says_what_it_has_behind_it() -> None:
     assert 1 == sum(isinstance(event, EpochEnded) for event in told)
 
 
-def test_who_stops_a_run_completes_it() -> None:
+def test_a_stop_completes_a_run_unless_it_comes_after_the_last_epoch() -> None:
     outcome = followed(joint(3), at_epoch(2, StopTraining("early-stop")))
 
     assert ("complete", "early-stop", 0, False) == (
@@ -71,9 +71,6 @@ def test_who_stops_a_run_completes_it() -> None:
         outcome.exit_code,
         outcome.resumable,
     )
-
-
-def test_who_stops_after_the_last_epoch_has_stopped_nothing() -> None:
     assert "finished" == followed(joint(3), at_epoch(3, StopTraining("early-stop"))).reason
 
 
@@ -91,32 +88,22 @@ def test_a_study_may_prune_a_run() -> None:
     assert Outcome("pruned", "pruned", "k_loc 5 at epoch 2", 0) == outcome
 
 
-@pytest.mark.parametrize(
-    ("number", "status", "code"),
-    [
+def test_a_signal_leaves_a_run_that_can_go_on() -> None:
+    for number, status, code in (
         (signal.SIGTERM, "released", 75),
         (signal.SIGUSR1, "released", 75),
         (signal.SIGINT, "interrupted", 130),
-    ],
-)
-def test_a_signal_leaves_a_run_that_can_go_on(number: int, status: str, code: int) -> None:
-    gentle = followed(joint(3), at_epoch(2, EndRun(signalled(number))))
-    at_once = followed(joint(3), at_epoch(2, StopNow(signalled(number))))
+    ):
+        gentle = followed(joint(3), at_epoch(2, EndRun(signalled(number))))
+        at_once = followed(joint(3), at_epoch(2, StopNow(signalled(number))))
 
-    assert gentle == at_once
-    assert (status, "interrupted", code, True) == (
-        gentle.status,
-        gentle.reason,
-        gentle.exit_code,
-        gentle.resumable,
-    )
-
-
-def test_ctrl_c_without_a_listener_is_an_interruption_too() -> None:
+        assert gentle == at_once
+        assert (status, "interrupted") == (gentle.status, gentle.reason)
+        assert (code, True) == (gentle.exit_code, gentle.resumable)
     assert 130 == followed(joint(3), at_epoch(2, KeyboardInterrupt())).exit_code
 
 
-def test_an_unexpected_error_goes_on_upwards_once_all_is_told_and_recorded() -> None:
+def test_an_unexpected_error_is_raised_after_all_callbacks_and_the_record() -> None:
     told: list[Event] = []
     recorded: list[Outcome] = []
 
@@ -140,20 +127,16 @@ def test_an_unexpected_error_goes_on_upwards_once_all_is_told_and_recorded() -> 
     assert "test_run_loop.py" in outcome.traceback
 
 
-@pytest.mark.parametrize(
-    ("error", "code", "resumable"),
-    [(EnvironmentFailed("the disk is full"), 1, True), (ConfigInvalid("no such field"), 2, False)],
-)
-def test_a_known_error_keeps_its_exit_code_and_needs_no_traceback(
-    error: EnvironmentFailed, code: int, resumable: bool
-) -> None:
-    recorded: list[Outcome] = []
+def test_a_known_error_keeps_its_exit_code_and_needs_no_traceback() -> None:
+    disk, config = EnvironmentFailed("the disk is full"), ConfigInvalid("no such field")
+    for error, code, resumable in ((disk, 1, True), (config, 2, False)):
+        recorded: list[Outcome] = []
 
-    with pytest.raises(type(error)):
-        run_loop(joint(3), (at_epoch(1, error),), "run-1", recorded.append)
+        with pytest.raises(type(error)):
+            run_loop(joint(3), (at_epoch(1, error),), "run-1", recorded.append)
 
-    expected = Outcome("failed", type(error).__name__, str(error), code, resumable)
-    assert [expected] == recorded
+        expected = Outcome("failed", type(error).__name__, str(error), code, resumable)
+        assert [expected] == recorded
 
 
 def test_the_trainer_is_closed_however_the_run_ends() -> None:
@@ -165,29 +148,14 @@ def test_the_trainer_is_closed_however_the_run_ends() -> None:
         assert trainer.closed
 
 
-def test_one_who_fails_at_the_end_keeps_nobody_from_being_told() -> None:
-    told: list[Event] = []
-    recorded: list[Outcome] = []
+def test_a_callback_that_fails_at_the_end_keeps_no_other_from_its_event_and_no_outcome() -> None:
+    calls: list[Event | str] = []
 
     def failing(event: Event) -> None:
         if isinstance(event, RunEnded):
             raise EnvironmentFailed("the disk is full")
 
     with pytest.raises(EnvironmentFailed):
-        run_loop(joint(1), (failing, told.append), "run-1", recorded.append)
+        run_loop(joint(1), (failing, calls.append), "run-1", lambda end: calls.append(end.reason))
 
-    assert RunEnded("finished") == told[-1]
-    assert ["finished"] == [outcome.reason for outcome in recorded]
-
-
-def test_the_outcome_is_recorded_after_everybody_was_told() -> None:
-    order: list[str] = []
-
-    run_loop(
-        joint(1),
-        (lambda event: order.append(type(event).__name__),),
-        "run-1",
-        lambda outcome: order.append(outcome.reason),
-    )
-
-    assert ["RunEnded", "finished"] == order[-2:]
+    assert [RunEnded("finished"), "finished"] == calls[-2:]

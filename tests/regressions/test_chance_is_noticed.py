@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from risexp.callbacks.chance_guard import ChanceGuard
 from risexp.callbacks.epoch_table import cells
+from risexp.callbacks.learning_guards import ChanceGuard
 from tests.support.recorded_runs import (
     DEAD,
     SCORES,

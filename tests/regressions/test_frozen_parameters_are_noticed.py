@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from risexp.callbacks.guard import GuardCallback
-from risexp.callbacks.learning_guards import EpochGuard, GradientGuard, never_touched
+from risexp.callbacks.guards import EpochGuard, GuardCallback
+from risexp.callbacks.learning_guards import GradientGuard, never_touched
 from risexp.callbacks.run_loop import run_loop
 from risexp.data.frames import Frames
 from risexp.runs.outcome import Outcome

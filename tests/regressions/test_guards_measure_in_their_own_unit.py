@@ -5,10 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from risexp.callbacks.chance_guard import ChanceGuard
-from risexp.callbacks.guard import Guard, Reading
-from risexp.callbacks.leak_guard import LeakGuard
-from risexp.callbacks.learning_guards import BlendGuard, EpochGuard, GradientGuard, PlanGuard
+from risexp.callbacks.guards import EpochGuard, Guard, LeakGuard, PlanGuard, Reading
+from risexp.callbacks.learning_guards import BlendGuard, ChanceGuard, GradientGuard
 from risexp.runs.metrics import GUARDS
 from risexp.training.epoch_checks import Limits
 from risexp.training.events import EpochEnded, Event

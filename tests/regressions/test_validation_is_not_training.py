@@ -11,7 +11,7 @@ from rich.console import Console
 
 from risexp.app.run.run import Machine
 from risexp.app.run.train import train
-from risexp.callbacks.leak_guard import LeakGuard, Marks, scene_marks, stream_marks
+from risexp.callbacks.guards import LeakGuard, Marks, scene_marks, stream_marks
 from risexp.config.layers import load_config
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
@@ -42,7 +42,7 @@ def additive(offsets: Mapping[Split, int]) -> Callable[..., torch.Generator]:
 
 
 def planted(monkeypatch: pytest.MonkeyPatch, offsets: Mapping[Split, int]) -> None:
-    for user in ("data.scenes", "callbacks.leak_guard"):
+    for user in ("data.scenes", "callbacks.guards"):
         monkeypatch.setattr(f"risexp.{user}.block_generator", additive(offsets))
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from risexp.callbacks.learning_guards import EpochGuard
+from risexp.callbacks.guards import EpochGuard
 from risexp.training.epoch_checks import Limits
 from risexp.training.events import EpochEnded
 from risexp.training.loss_meter import Losses

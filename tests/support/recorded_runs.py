@@ -3,9 +3,12 @@
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from risexp.callbacks.guard import Guard, GuardCallback, Reading
+import pytest
+
+from risexp.callbacks.guards import Guard, GuardCallback, Reading
 from risexp.callbacks.run_loop import Callback, run_loop
 from risexp.config.training import Phase
+from risexp.errors import TrainingAborted
 from risexp.runs.outcome import Outcome
 from risexp.training.events import (
     BatchEnded,
@@ -183,3 +186,18 @@ def reading(guard: Guard, event: Event) -> Reading:
 def started_of(trainer: Told, run_id: str = "run-1") -> RunStarted:
     """What `follow` tells first."""
     return RunStarted(run_id, len(trainer.plans), trainer.progress.epoch, len(trainer.batches))
+
+
+def guard_values(guard: Guard, event: Event) -> dict[str, float]:
+    """The values that a guard reads in an event, by name."""
+    return {seen.guard: seen.value for seen in guard.look(event)}
+
+
+def guard_fault(guard: Guard, event: Event) -> str:
+    """The first fault of a guard, which has to be one sentence."""
+    guards = GuardCallback([guard])
+    guards(event)
+    with pytest.raises(TrainingAborted) as caught:
+        guards.enforce(event)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)

@@ -20,8 +20,7 @@ from mlflow.entities import Run
 from torch import tensor
 from werkzeug.serving import make_server
 
-from risexp.callbacks.confusion_recorder import ConfusionRecorder, LastConfusions
-from risexp.callbacks.recorder import Recorder
+from risexp.callbacks.recorder import ConfusionRecorder, LastConfusions, Recorder
 from risexp.config.run import RunConfig
 from risexp.evaluation.scene_scores import Confusions as Found
 from risexp.evaluation.scene_scores import confusion

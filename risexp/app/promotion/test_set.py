@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from risexp.app.data.verify import verify_set
-from risexp.callbacks.leak_guard import STREAMS, scene_marks, stream_marks
+from risexp.callbacks.guards import STREAMS, scene_marks, stream_marks
 from risexp.config.run import RunConfig
 from risexp.core.home import home
 from risexp.core.sealed import canonical_sha

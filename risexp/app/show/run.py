@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Self
 
-from risexp.callbacks.chance_guard import (
+from risexp.callbacks.epoch_table import DEAD
+from risexp.callbacks.learning_guards import (
     NEEDED,
     near_chance_loss,
     one_answer,
     too_few,
     within_noise,
 )
-from risexp.callbacks.epoch_table import DEAD
 from risexp.config.layers import load_config, preset_names
 from risexp.config.run import RunConfig
 from risexp.config.run_diff import differing_fields

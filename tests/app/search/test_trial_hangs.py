@@ -37,7 +37,7 @@ def hang(url: str, home: str) -> None:
     os.environ["RISEXP_HOME"] = home
     short = Short()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trial, "Watchdog", partial(Watchdog, silence=short, look_s=0.05))
+        patch.setattr(trial, "Watchdog", partial(Watchdog, silence=short, check_s=0.05))
         patch.setattr(Objective, "__call__", short.step)
         store = open_store(url)
         study = find_study(store, "hanging")

@@ -1,4 +1,4 @@
-"""A real trainer under all its listeners: what is recorded, kept, and gone on from."""
+"""A real trainer with all its callbacks: the journal, the checkpoints, and resumed runs."""
 
 import os
 import signal
@@ -11,10 +11,10 @@ from torch import nn
 
 from risexp.callbacks.checkpoint import CheckpointCallback
 from risexp.callbacks.early_stopping import EarlyStopping
-from risexp.callbacks.guard import GuardCallback
-from risexp.callbacks.order import callback_order, standard_guards
+from risexp.callbacks.guards import GuardCallback
+from risexp.callbacks.learning_guards import standard_guards
 from risexp.callbacks.recorder import Recorder
-from risexp.callbacks.run_loop import Callback, run_loop
+from risexp.callbacks.run_loop import Callback, callback_order, run_loop
 from risexp.callbacks.signals import SignalCallback
 from risexp.errors import EnvironmentFailed
 from risexp.runs.folder import RunFolder, create_run, find_run
@@ -78,13 +78,13 @@ def attempt(
     last = newest(run.attempts(), owner).checkpoint
     trainer = small_trainer(CONFIG, validate=validate, resumed=None if last is None else last.state)
     journal = Journal(run.journal, run.run_id)
-    watch = GuardCallback(standard_guards(trainer, run.plans(), journal))
-    vault = CheckpointStore(run.begin(environment(CPU)), owner)
+    guards = GuardCallback(standard_guards(trainer, run.plans(), journal))
+    store = CheckpointStore(run.begin(environment(CPU)), owner)
     with run.held(), SignalCallback(lambda _: None) as signals:
         observers = callback_order(
-            watch,
-            recorders=[Recorder(journal, watch.values), *recorders],
-            keeper=CheckpointCallback(vault, config_tree(CONFIG), trainer.state),
+            guards,
+            recorders=[Recorder(journal, guards.values), *recorders],
+            checkpoint=CheckpointCallback(store, config_tree(CONFIG), trainer.state),
             enders=[*enders, signals],
         )
         outcome = run_loop(trainer, observers, run.run_id, run.close)
@@ -110,7 +110,7 @@ def repeating(run: RunFolder) -> list[tuple[int, str, float]]:
     ]
 
 
-def test_a_whole_run_is_recorded_kept_and_closed() -> None:
+def test_a_whole_run_has_rows_guards_a_checkpoint_and_an_outcome() -> None:
     outcome, state = attempt(created())
 
     run = find_run("run-1")
@@ -118,22 +118,15 @@ def test_a_whole_run_is_recorded_kept_and_closed() -> None:
     assert 6 == state.progress.epoch
     assert [1, 2, 3, 4, 5, 6] == [row.step for row in record(run).rows]
     assert ["started", "ended"] == [note.event for note in record(run).notes]
+    first = record(run).rows[0].values
+    guards = {"steps", "refused", "moved", "loss", "plan", "curriculum", "gradient", "chance"}
+    assert {0.0} == {first[f"guard/{name}"] for name in guards}
     assert outcome == run.outcome()
     assert "finished" == outcome.reason
 
 
-def test_every_guard_that_looked_is_in_the_record() -> None:
-    run = created()
-
-    attempt(run)
-
-    first = record(run).rows[0].values
-    expected = {"steps", "refused", "moved", "loss", "plan", "curriculum", "gradient", "chance"}
-    assert {0.0} == {first[f"guard/{name}"] for name in expected}
-
-
-@pytest.mark.parametrize("kills", [[(2, 1)], [(1, 0)], [(3, 3), (3, 3), (6, 2)]])
-def test_a_run_that_was_killed_ends_as_if_it_had_not_been(kills: list[tuple[int, int]]) -> None:
+@pytest.mark.parametrize("kills", [[(1, 0)], [(3, 3), (3, 3), (6, 2)]])
+def test_a_killed_and_resumed_run_ends_in_the_same_state(kills: list[tuple[int, int]]) -> None:
     undisturbed = created("undisturbed")
     _, expected = attempt(undisturbed)
     run = created()
@@ -150,7 +143,7 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(kills: list[tuple[int,
     assert not [note for note in record(run).notes if note.event in ("nondeterminism", "gap")]
 
 
-def test_an_epoch_that_was_recorded_and_not_kept_is_computed_again_bit_for_bit() -> None:
+def test_an_epoch_without_a_checkpoint_is_computed_again_bit_for_bit() -> None:
     run = created()
 
     def full(event: Event) -> None:
@@ -165,7 +158,7 @@ def test_an_epoch_that_was_recorded_and_not_kept_is_computed_again_bit_for_bit()
     assert not [note for note in record(run).notes if note.event == "nondeterminism"]
 
 
-def test_an_unsound_epoch_is_recorded_and_never_kept() -> None:
+def test_an_epoch_with_a_fault_is_recorded_and_not_saved() -> None:
     run = created()
 
     outcome, state = attempt(run, validate=dead)
@@ -176,7 +169,7 @@ def test_an_unsound_epoch_is_recorded_and_never_kept() -> None:
     assert 4 == state.progress.epoch
 
 
-def test_a_run_that_goes_on_meets_the_same_guard_in_the_same_epoch() -> None:
+def test_a_resumed_run_ends_by_the_same_guard_in_the_same_epoch() -> None:
     run = created()
     attempt(run, Killed(4, 1), validate=dead)
 
@@ -187,7 +180,7 @@ def test_a_run_that_goes_on_meets_the_same_guard_in_the_same_epoch() -> None:
     assert [1.0, 2.0, 3.0, 4.0, 5.0] == [row.values["guard/chance"] for row in record(run).rows]
 
 
-def test_the_epoch_that_ends_a_run_early_is_recorded_and_kept() -> None:
+def test_the_epoch_that_ends_a_run_early_is_recorded_and_saved() -> None:
     run = created()
 
     outcome, state = attempt(run, EarlyStopping(1, "joint"), validate=worsening)

@@ -21,7 +21,7 @@ from risexp.app.benchmark.accuracy.measure import AccuracyTable, measure_accurac
 from risexp.app.benchmark.evaluate import compared
 from risexp.app.run.run import Machine
 from risexp.app.run.train import resume, train
-from risexp.app.serving.resolve_model import trained
+from risexp.app.serving.resolve_model import load_trained
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
 from risexp.runs.folder import RunFolder, list_runs
@@ -104,7 +104,7 @@ def scored(config: RunConfig, scenes: int) -> dict[str, float]:
     )
     if finished.outcome.status != "complete":
         raise SystemExit(finished.outcome.sentence)
-    found = trained(finished.folder.run_id, CPU)
+    found = load_trained(finished.folder.run_id, CPU)
     rows = compared(found, config, ["network:true-k"], "measurement")
     table = measure_accuracy(config, rows, LEVELS_DB, scenes, "test", lambda _: None)
     return {

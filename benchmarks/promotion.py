@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from risexp.app.benchmark.methods import NETWORK, network_methods
-from risexp.app.serving.resolve_model import trained
+from risexp.app.serving.resolve_model import load_trained
 from risexp.config.gates import Gates, load_gates
 from risexp.data.scenes import SceneGenerator
 from risexp.evaluation.paired import WHOLE, Slices, means
@@ -166,7 +166,7 @@ def measured(champion: str, other: str) -> Counts:
     """What two runs of one law answered to the same test scenes."""
     states, config = [], None
     for name in (champion, other):
-        found = trained(name, torch.device("cpu"))
+        found = load_trained(name, torch.device("cpu"))
         config = config or found.config
         method = network_methods(found.predictor)[NETWORK]
         generator = SceneGenerator(config.physics, config.data)

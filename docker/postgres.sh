@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes a cluster with its roles and databases once, as a whole, and serves it at PGPORT.
-# Told by the environment: PGDATA, PGPORT, LISTEN (addresses), SECRETS (a folder).
+# Creates a cluster with its roles and databases once, all of it or nothing, and serves it at PGPORT.
+# Environment: PGDATA, PGPORT, LISTEN (addresses), SECRETS (a folder).
 set -eu
 umask 077
 if [ ! -e "${PGDATA}/PG_VERSION" ]; then
     new="${PGDATA}.new"
-    rm -rf "${new}" # of a start that did not come to its end
+    rm -rf "${new}" # of an interrupted start
     initdb --pgdata="${new}" --username=admin --pwfile="${SECRETS}/admin_password" \
         --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --data-checksums >/dev/null
     cat >"${new}/pg_hba.conf" <<HBA
@@ -13,8 +13,9 @@ host  all      admin            127.0.0.1/32  scram-sha-256
 host  studies  studies,watcher  samenet       scram-sha-256
 host  mlflow   mlflow           samenet       scram-sha-256
 HBA
-    # Nobody listens yet: roles come with verifiers, their passwords never get here.
-    postgres --single -D "${new}" -c exit_on_error=on postgres \
+    # The server does not listen yet. It hashes the passwords, and logs no statement that fails.
+    postgres --single -D "${new}" -c exit_on_error=on -c password_encryption=scram-sha-256 \
+        -c log_statement=none -c log_min_error_statement=panic postgres \
         <"${SECRETS}/roles.sql" >/dev/null
     postgres --single -D "${new}" -c exit_on_error=on studies >/dev/null <<SQL
 ALTER DEFAULT PRIVILEGES FOR ROLE studies IN SCHEMA public GRANT SELECT ON TABLES TO watcher

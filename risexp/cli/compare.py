@@ -1,4 +1,4 @@
-"""`risexp compare`: runs side by side, and which of their differences are more than chance."""
+"""`risexp compare`: runs side by side, and the differences that exceed the noise."""
 
 from contextlib import nullcontext
 from functools import partial
@@ -15,7 +15,7 @@ from risexp.cli.tables import say_tables, write_last
 from risexp.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from risexp.app.compare.compare import Compared, Comparison, RunAnswers
+    from risexp.app.compare.compare import Comparison, RankedRun, RunAnswers
     from risexp.app.show.run import RunSeen
 
 RunNames = Annotated[
@@ -25,18 +25,19 @@ RunNames = Annotated[
 StudyOption = Annotated[
     str | None, typer.Option(metavar="STUDY", help="Compare its best complete trials.")
 ]
-Top = Annotated[int, typer.Option(min=2, metavar="N", help="How many of them.")]
+Top = Annotated[int, typer.Option(min=2, metavar="N", help="Largest number of trials.")]
 Scenes = Annotated[
     int | None,
     typer.Option(
         min=100,
         metavar="N",
-        help="Let the networks answer so many fresh test scenes at each SNR, the same for all; "
-        "without it, what their validations recorded is compared.",
+        help="Let the networks answer this many fresh test scenes at each SNR, the same for all; "
+        "without it their recorded validations are compared.",
     ),
 ]
 Snr = Annotated[
-    str, typer.Option(metavar="DB", help="Of --scenes: first:last:step, or numbers with commas.")
+    str,
+    typer.Option(metavar="DB", help="SNRs of --scenes: first:last:step, or numbers with commas."),
 ]
 Out = Annotated[
     Path | None,
@@ -66,30 +67,29 @@ def compare(
     out: Out = None,
     json: AsJson = False,
 ) -> None:
-    """Compare runs by k_loc: their scores, what differs in their configurations, and what is noise.
+    """Compare runs by k_loc: their scores, their configurations, and what is noise.
 
-    A run whose difference to the best one is within the noise of scenes and seeds is called a tie
-    with it, together at 95 %. Which noise that is stands under the table.
+    A run whose difference to the best one is within the noise of scenes and seeds ties with it; all
+    verdicts hold together at 95 %. The noise is stated under the table.
     """
     if bool(runs) == (study is not None):
         raise InvalidInput("name runs to compare, or a study with --study, and not both")
     levels = snr_levels(snr)
     from risexp.app.benchmark.accuracy.files import new_folder
-    from risexp.app.compare.best_of_study import best_runs
-    from risexp.app.compare.compare import compare as compared
-    from risexp.app.compare.compare import seen_runs
+    from risexp.app.compare.compare import best_runs, read_runs
+    from risexp.app.compare.compare import compare as compare_runs
     from risexp.app.compare.files import write_files
 
     names = (runs or []) if study is None else best_runs(study, top)
-    seen = seen_runs(names)
+    seen = read_runs(names)
     with nullcontext() if out is None else new_folder(out) as folder:
         answers = None if scenes is None else _answers(seen, levels, scenes, device, threads)
-        found = compared(seen, answers)
+        comparison = compare_runs(seen, answers)
         if json:
-            emit(_document(found))
+            emit(_document(comparison))
         else:
-            _say(found)
-        write_last(folder, out, partial(write_files, found))
+            _say(comparison)
+        write_last(folder, out, partial(write_files, comparison))
 
 
 def _answers(
@@ -97,113 +97,109 @@ def _answers(
 ) -> "RunAnswers":
     import torch
 
-    from risexp.app.compare.compare import answer
+    from risexp.app.compare.compare import answer_scenes
     from risexp.app.run.devices import device_named
 
     torch.set_num_threads(threads)
     total = len(levels) * scenes * (len(seen) + 2)
     with progress("answers", total) as advance:
-        found = answer(seen, levels, scenes, device_named(device), advance)
-    for sentence in found.damaged:
+        answers = answer_scenes(seen, levels, scenes, device_named(device), advance)
+    for sentence in answers.damaged:
         note(sentence)
-    return found
+    return answers
 
 
-def _document(found: "Comparison") -> dict[str, object]:
-    if found.answers is None:
-        return found.as_json()
+def _document(comparison: "Comparison") -> dict[str, object]:
+    if comparison.answers is None:
+        return comparison.as_json()
     from risexp.app.benchmark.accuracy.document import document
 
-    return found.as_json() | {"answers": document(found.answers.table)}
+    return comparison.as_json() | {"answers": document(comparison.answers.table)}
 
 
-def _say(found: "Comparison") -> None:
-    rows = [_cells(found, each) for each in found.runs]
-    table(_HEADINGS, [*rows, *_yardsticks(found)])
+def _say(comparison: "Comparison") -> None:
+    runs = comparison.runs
+    table(_HEADINGS, [*(_cells(comparison, run) for run in runs), *_references(comparison)])
     say("")
-    for sentence in found.noise:
+    for sentence in comparison.noise:
         say(sentence)
-    if len(found.runs) > 2:
-        pairs = len(found.runs) * (len(found.runs) - 1) // 2
-        say(f"each of {pairs} pairs at {found.level:.1%}, so that all together hold at 95 %")
+    if len(runs) > 2:
+        pairs = len(runs) * (len(runs) - 1) // 2
+        say(f"each of {pairs} pairs at {comparison.level:.1%}, so that all hold together at 95 %")
     say("")
-    if found.fields:
+    if comparison.fields:
         table(
-            ["field", *(each.seen.name for each in found.runs)],
-            [(path, *map(_short, values)) for path, values in found.fields.items()],
+            ["field", *(run.seen.name for run in runs)],
+            [(path, *map(_short, values)) for path, values in comparison.fields.items()],
         )
     else:
         say("their configurations are the same")
-    if found.answers is not None:
+    if comparison.answers is not None:
         from risexp.app.benchmark.accuracy.tables import text_tables
 
-        say_tables(text_tables(found.answers.table))
+        say_tables(text_tables(comparison.answers.table))
 
 
-def _cells(found: "Comparison", each: "Compared") -> list[object]:
-    scores = _scores(found, each.seen.name) or dict(each.seen.best)
-    apart = each.apart.get("k_loc")
+def _cells(comparison: "Comparison", run: "RankedRun") -> list[object]:
+    scores = _fresh_scores(comparison, run.seen.name) or dict(run.seen.best)
+    gap = run.differences.get("k_loc")
     return [
-        each.seen.name,
-        each.seen.state,
-        each.seen.best_epoch or "",
-        f"{each.k_loc:.3f}",
+        run.seen.name,
+        run.seen.state,
+        run.seen.best_epoch or "",
+        f"{run.k_loc:.3f}",
         f"{scores['k_acc']:.3f}",
         f"{scores['success_rate']:.3f}",
-        "" if apart is None else f"{apart.value:+.3f} [{apart.low:+.3f}, {apart.high:+.3f}]",
-        each.verdict,
-        "; ".join(each.remarks),
+        "" if gap is None else f"{gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]",
+        run.verdict,
+        "; ".join(run.remarks),
     ]
 
 
-def _scores(found: "Comparison", name: str) -> dict[str, float]:
-    """Of the fresh scenes, where some were answered."""
-    if found.answers is None:
+def _fresh_scores(comparison: "Comparison", row: str) -> dict[str, float]:
+    """Scores of a row on the fresh scenes, if there are any."""
+    if comparison.answers is None:
         return {}
-    return dict(found.answers.table.rows[name].mean.value.items())
+    return dict(comparison.answers.table.rows[row].mean.value.items())
 
 
-def _yardsticks(found: "Comparison") -> list[list[object]]:
-    """What the runs stand beside: chance, NOMP and the reference, of the scenes of the scores."""
-    best = found.runs[0].seen
-    if found.answers is None:
-        told = {
-            name: (best.best.get(count), best.best.get(success) if success else 0.0)
-            for name, count, success in (
-                ("chance", "k_majority", None),
-                ("NOMP", "k_nomp", "success_nomp"),
-                ("reference", "k_reference", "success_reference"),
-            )
+def _references(comparison: "Comparison") -> list[list[object]]:
+    """Rows of chance, NOMP and the reference on the same scenes as the scores."""
+    best = comparison.runs[0].seen
+    if comparison.answers is None:
+        scores = best.best
+        pairs = {
+            "chance": (scores.get("k_majority"), 0.0),
+            "NOMP": (scores.get("k_nomp"), scores.get("success_nomp")),
+            "reference": (scores.get("k_reference"), scores.get("success_reference")),
         }
-        beside = f"scenes of {best.name}"
     else:
         from risexp.app.compare.compare import NOMP
 
-        means = found.answers.table.references
-        classical = _scores(found, NOMP)
-        told = {
-            "chance": (_mean(means["k_chance"]), 0.0),
-            "NOMP": (classical["k_acc"], classical["success_rate"]),
-            "reference": (_mean(means["k_reference"]), _mean(means["success_reference"])),
+        means = {
+            name: sum(values) / len(values)
+            for name, values in comparison.answers.table.references.items()
         }
-        beside = ""
+        nomp = _fresh_scores(comparison, NOMP)
+        pairs = {
+            "chance": (means["k_chance"], 0.0),
+            "NOMP": (nomp["k_acc"], nomp["success_rate"]),
+            "reference": (means["k_reference"], means["success_reference"]),
+        }
+    remark = f"scenes of {best.name}" if comparison.answers is None else ""
     return [
         [
             name,
             "",
             "",
             "",
-            *("" if each is None else f"{each:.3f}" for each in pair),
+            *("" if score is None else f"{score:.3f}" for score in pair),
             "",
             "",
-            beside,
+            remark,
         ]
-        for name, pair in told.items()
+        for name, pair in pairs.items()
     ]
-
-
-def _mean(values: tuple[float, ...]) -> float:
-    return sum(values) / len(values)
 
 
 def _short(value: object) -> str:

@@ -1,4 +1,4 @@
-"""`risexp deploy`: a folder for `docker compose`, and what its services run."""
+"""`risexp deploy`: a folder for `docker compose`, and the commands of its services."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,16 +20,18 @@ Hosts = Annotated[
     ),
 ]
 Page = Annotated[
-    str | None, typer.Option(metavar="URL", help="A page of this machine, that is to answer.")
+    str | None, typer.Option(metavar="URL", help="A page of this machine that must answer.")
 ]
 Study = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="A study, whose workers on this host are to be well."),
+    typer.Option(
+        metavar="NAME", help="A study whose workers on this host must renew their leases."
+    ),
 ]
-Port = Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="Where to listen.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="Port to listen at.")]
 DashboardPort = Annotated[
     int | None,
-    typer.Option(min=1, max=65535, metavar="N", help="Where browsers find the dashboard."),
+    typer.Option(min=1, max=65535, metavar="N", help="Port of the dashboard in browsers."),
 ]
 
 
@@ -37,7 +39,7 @@ DashboardPort = Annotated[
 def init(folder: Folder, hosts: Hosts = "", json: AsJson = False) -> None:
     """Write a folder for `docker compose`: services, image, settings, and secrets made at random.
 
-    Nothing is overwritten. What comes next is said, and more of it in docs/deploying.md.
+    Nothing is overwritten. The next commands are printed; docs/deploying.md explains them.
     """
     from risexp.app.deploy.folder import write_deployment
 
@@ -49,13 +51,13 @@ def init(folder: Folder, hosts: Hosts = "", json: AsJson = False) -> None:
     say("next:")
     for command in made.next():
         say(f"  {command}")
-    note("its secrets are in secrets/, for nobody else to read: keep them with the data")
+    note("its secrets are in secrets/, which only their owner can read: keep them with the data")
 
 
 @app.command("check")
 def check(page: Page = None, study: Study = None) -> None:
-    """Say with the exit code whether a service is well; the health checks of compose run it."""
-    from risexp.app.deploy.check import check_page, check_study
+    """Exit with 0 if a service is healthy; the health checks of compose run it."""
+    from risexp.app.deploy.services import check_page, check_study
 
     if (page is None) == (study is None):
         raise InvalidInput("name one of --page and --study")
@@ -70,11 +72,11 @@ def mlflow(
     backend: Annotated[
         str, typer.Option(metavar="URL", help="A PostgreSQL database; PGPASSFILE opens it.")
     ],
-    artifacts: Annotated[Path, typer.Option(metavar="DIR", help="Where files of runs lie.")],
+    artifacts: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the runs' files.")],
     key_file: Annotated[
-        Path, typer.Option(metavar="FILE", help="Holds the key that forms are signed with.")
+        Path, typer.Option(metavar="FILE", help="File with the key that signs forms.")
     ],
-    host: Annotated[str, typer.Option(metavar="HOST", help="Where to listen.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen at.")] = "127.0.0.1",
     port: Port = 5000,
     dashboard_port: DashboardPort = None,
     allow_host: Annotated[
@@ -84,15 +86,15 @@ def mlflow(
             metavar="NAME",
             envvar="RISEXP_UI_HOSTS",
             show_envvar=False,
-            help="A name that leads here besides this machine's own; may be given again.",
+            help="Another host name of this machine; may be given again.",
         ),
     ] = None,
 ) -> None:
-    """Serve MLflow with passwords, as a service of compose does; nothing in it runs jobs.
+    """Serve MLflow with passwords, as a service of compose; it runs no jobs.
 
-    MLFLOW_AUTH_CONFIG_PATH names the file of its first account, RISEXP_UI_HOSTS more host names.
+    MLFLOW_AUTH_CONFIG_PATH is the file of its first account, RISEXP_UI_HOSTS holds more host names.
     """
-    from risexp.app.deploy.tracker import Tracker, serve_tracker
+    from risexp.app.deploy.services import MlflowOptions, serve_mlflow
 
     names = tuple(allow_host or ())
-    serve_tracker(Tracker(backend, artifacts, key_file, host, port, dashboard_port, names))
+    serve_mlflow(MlflowOptions(backend, artifacts, key_file, host, port, dashboard_port, names))

@@ -17,7 +17,7 @@ from risexp.cli.tables import names_in, say_tables, write_last
 
 if TYPE_CHECKING:
     from risexp.app.benchmark.accuracy.measure import AccuracyTable
-    from risexp.registry.bundle import Bundle
+    from risexp.registry.sealed_model import Bundle
 
 Against = Annotated[
     str,
@@ -67,10 +67,10 @@ def evaluate(
     from risexp.app.benchmark.accuracy.measure import measure_accuracy
     from risexp.app.benchmark.evaluate import compared, scenes_law
     from risexp.app.run.devices import device_named
-    from risexp.app.serving.resolve_model import trained
+    from risexp.app.serving.resolve_model import load_trained
 
     torch.set_num_threads(threads)
-    found = trained(model, device_named(device))
+    found = load_trained(model, device_named(device))
     for sentence in found.damaged:
         note(sentence)
     config = scenes_law(found.config, set_ or ())

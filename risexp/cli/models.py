@@ -1,4 +1,4 @@
-"""`risexp models`: what the registry holds."""
+"""`risexp models`: registered models and their versions."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from risexp.app.promotion.models import Model
-    from risexp.registry.versions import Version
+    from risexp.registry.model_registry import Version
 
-app = typer.Typer(
-    no_args_is_help=True, help="Which models there are, and what is said of each version."
-)
+app = typer.Typer(no_args_is_help=True, help="List registered models, and show their versions.")
 Address = Annotated[
     str, typer.Argument(metavar="MODEL", help="NAME, NAME@ALIAS or NAME/3 for one version.")
 ]
@@ -27,14 +25,13 @@ def list_(tracking: TrackingTo = None, json: AsJson = False) -> None:
     """Every model with its versions, the newest first."""
     from risexp.app.promotion.models import list_models
 
-    found = list_models(tracking)
+    models = list_models(tracking)
     if json:
-        emit([each.as_json() for each in found])
-        return
-    if not found:
+        emit([model.as_json() for model in models])
+    elif models:
+        _table(models)
+    else:
         say("there are no models: `risexp promote` makes one")
-        return
-    _table(found)
 
 
 @app.command()
@@ -42,16 +39,14 @@ def show(model: Address, tracking: TrackingTo = None, json: AsJson = False) -> N
     """The versions of a model; or the card and the tags of one version."""
     from risexp.app.promotion.models import Model, show_model, version_json
 
-    found = show_model(model, tracking)
-    if isinstance(found, Model):
-        if json:
-            emit(found.as_json())
-        else:
-            _table([found])
-    elif json:
-        emit(version_json(found))
+    shown = show_model(model, tracking)
+    if json:
+        emit(shown.as_json() if isinstance(shown, Model) else version_json(shown))
+    elif isinstance(shown, Model):
+        _table([shown])
     else:
-        _card(found)
+        say(f"{shown.address} ({shown.state or 'no alias'})\n\n{shown.card}\n")
+        table(["tag", "value"], sorted(shown.tags.items()))
 
 
 def _table(models: "Sequence[Model]") -> None:
@@ -61,19 +56,13 @@ def _table(models: "Sequence[Model]") -> None:
     for model in models:
         for number in model.abandoned:
             note(
-                f"version {number} of {model.name} was left pending by a promotion that did not "
-                "come to its end; nothing loads it, and the next promotion takes it away"
+                f"version {number} of {model.name} was left pending by an interrupted promotion; "
+                "nothing loads it, and the next promotion deletes it"
             )
 
 
 def _row(version: "Version") -> list[str]:
     from risexp.app.promotion.models import created
 
-    told = (version.tags.get(key, "") for key in _SHOWN)
-    return [version.name, str(version.number), version.state, created(version), *told]
-
-
-def _card(version: "Version") -> None:
-    state = version.state or "no alias"
-    say(f"{version.address} ({state})\n\n{version.card}\n")
-    table(["tag", "value"], sorted(version.tags.items()))
+    tags = (version.tags.get(key, "") for key in _SHOWN)
+    return [version.name, str(version.number), version.state, created(version), *tags]

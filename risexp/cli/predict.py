@@ -1,4 +1,4 @@
-"""`risexp predict`: a network's answers to frames from a person's own file."""
+"""`risexp predict`: a network's answers to the frames in a file."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from risexp.app.serving.predict import Predicted
 
 _SHOWN = 20
-"""Scenes of which a terminal shows the answer."""
+"""Scenes whose answers a terminal shows."""
 
 FramesFile = Annotated[
     Path,
     typer.Argument(
         metavar="FRAMES",
         help="A .npz or .mat file with y (B, L, M), channel (B, M, N), codes (L, N) or (B, L, N), "
-        "all complex, and where it is known snr_db (B).",
+        "all complex, and optionally snr_db (B).",
     ),
 ]
 AnswersTo = Annotated[
@@ -30,7 +30,7 @@ AnswersTo = Annotated[
 
 
 class RefineTo(StrEnum):
-    """Where positions come from."""
+    """How positions are refined."""
 
     none = "none"
     measurement = "measurement"
@@ -39,8 +39,8 @@ class RefineTo(StrEnum):
 Refine = Annotated[
     RefineTo | None,
     typer.Option(
-        help="measurement: move positions on to fit the measurements; by default as the network "
-        "was judged."
+        help="measurement: refine positions to fit the measurements; by default as the network "
+        "was validated."
     ),
 ]
 
@@ -58,33 +58,33 @@ def predict(
     import torch
 
     from risexp.app.run.devices import device_named
-    from risexp.app.serving.predict import document, expect_new, write_answers
-    from risexp.app.serving.predict import predict as answered
+    from risexp.app.serving.predict import expect_new, write_answers
+    from risexp.app.serving.predict import predict as answer
 
     torch.set_num_threads(threads)
     if out is not None:
         expect_new(out)
-    found = answered(model, frames, None if refine is None else refine.value, device_named(device))
-    for sentence in found.notes:
+    result = answer(model, frames, None if refine is None else refine.value, device_named(device))
+    for sentence in result.notes:
         note(sentence)
     if out is not None:
-        write_answers(found, out)
-        note(f"answers to {len(found.answers)} scenes are in {out}")
+        write_answers(result, out)
+        note(f"answers to {len(result.answers)} scenes are in {out}")
     if json:
-        emit(document(found))
+        emit(result.as_json())
     elif out is None:
-        _tell(found)
+        _say(result)
 
 
-def _tell(found: "Predicted") -> None:
+def _say(result: "Predicted") -> None:
     from risexp.app.serving.predict import HEADINGS, rows
 
-    say(f"run {found.bundle.run_id}, epoch {found.bundle.epoch}")
+    say(f"run {result.bundle.run_id}, epoch {result.bundle.epoch}")
     shown = [
-        [scene, *(f"{each:.4g}" if isinstance(each, float) else each for each in row)]
-        for scene, answer in enumerate(found.answers[:_SHOWN])
+        [scene, *(f"{value:.4g}" if isinstance(value, float) else value for value in row)]
+        for scene, answer in enumerate(result.answers[:_SHOWN])
         for row in rows(answer)
     ]
     table(HEADINGS, shown)
-    if len(found.answers) > _SHOWN:
-        note(f"{len(found.answers) - _SHOWN} more scenes: --out FILE writes all of them")
+    if len(result.answers) > _SHOWN:
+        note(f"{len(result.answers) - _SHOWN} more scenes: --out FILE writes all of them")

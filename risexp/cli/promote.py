@@ -1,4 +1,4 @@
-"""`risexp promote` and `rollback`: which version others load."""
+"""`risexp promote` and `rollback`: the version that others load."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,7 @@ from risexp.cli.progress import progress_of
 from risexp.errors import GateFailed
 
 if TYPE_CHECKING:
-    from risexp.app.promotion.promote import PromotionResult
+    from risexp.app.promotion.result import PromotionResult
 
 Study = Annotated[
     str | None, typer.Option(metavar="STUDY", help="Promote its best complete trial, by k_loc.")
@@ -20,10 +20,10 @@ Run = Annotated[
     str | None,
     typer.Option(metavar="RUN", help="Promote this run, by its name or the path of its folder."),
 ]
-Alias = Annotated[str, typer.Option(metavar="ALIAS", help="What others load it by.")]
-Name = Annotated[str, typer.Option(metavar="NAME", help="Of the model.")]
+Alias = Annotated[str, typer.Option(metavar="ALIAS", help="Name by which others load the version.")]
+Name = Annotated[str, typer.Option(metavar="NAME", help="Name of the model.")]
 GatesNamed = Annotated[
-    str, typer.Option(metavar="NAME|FILE", help="What has to hold: shipped are default and smoke.")
+    str, typer.Option(metavar="NAME|FILE", help="Gates to pass: shipped are default and smoke.")
 ]
 Scenes = Annotated[
     int, typer.Option(min=50, metavar="N", help="Test scenes, drawn once and kept in the home.")
@@ -49,30 +49,30 @@ def promote(
     tracking: TrackingTo = None,
     json: AsJson = False,
 ) -> None:
-    """Let others load a run's network, if it passes every gate beside the one they load now.
+    """Promote a run's network if it passes every gate beside the version that others load now.
 
     Candidate, champion and NOMP answer the same frozen test scenes, which no run has learned from.
     A gate that fails changes nothing, and exits with 3.
     """
     import torch
 
-    from risexp.app.promotion.promote import PromotionRequest
-    from risexp.app.promotion.promote import promote as judge
+    from risexp.app.promotion.promote import promote as promote_run
+    from risexp.app.promotion.result import PromotionRequest
     from risexp.app.run.devices import device_named
 
     torch.set_num_threads(threads)
-    wanted = PromotionRequest(study, run, name, alias, gates, scenes, test_set, dry_run, tracking)
-    found = judge(wanted, device_named(device), progress_of)
-    for sentence in found.said:
+    request = PromotionRequest(study, run, name, alias, gates, scenes, test_set, dry_run, tracking)
+    result = promote_run(request, device_named(device), progress_of)
+    for sentence in result.notes:
         note(sentence)
     if json:
-        emit(found.as_json())
+        emit(result.as_json())
     else:
-        _tell(found)
-    if found.failed:
-        names = ", ".join(each.gate for each in found.failed)
-        many = "a gate" if len(found.failed) == 1 else f"{len(found.failed)} gates"
-        raise GateFailed(f"{many} failed, and nothing was changed: {names}")
+        _say(result)
+    if result.failed:
+        names = ", ".join(verdict.gate for verdict in result.failed)
+        count = "a gate" if len(result.failed) == 1 else f"{len(result.failed)} gates"
+        raise GateFailed(f"{count} failed, and nothing was changed: {names}")
 
 
 def rollback(
@@ -81,35 +81,33 @@ def rollback(
     tracking: TrackingTo = None,
     json: AsJson = False,
 ) -> None:
-    """Let an alias stand again for the version it stood for before the last promotion."""
-    from risexp.app.promotion.rollback import roll_back
+    """Give an alias back to the version that had it before the last promotion."""
+    from risexp.app.promotion.promote import roll_back
 
-    found = roll_back(name, alias, tracking)
+    result = roll_back(name, alias, tracking)
     if json:
-        emit(found.as_json())
+        emit(result.as_json())
         return
     say(
-        f"version {found.version.number} of {name} is {alias} again; version {found.was.number} "
-        "was it"
+        f"version {result.version.number} of {name} is {alias} again, in place of version "
+        f"{result.was.number}"
     )
 
 
-def _tell(found: "PromotionResult") -> None:
-    from risexp.registry.card import gate_rows, score_rows
+def _say(result: "PromotionResult") -> None:
+    from risexp.app.promotion.card import gate_rows, score_rows
 
-    evidence, wanted = found.evidence, found.wanted
-    origin = found.candidate.origin
-    beside = "no champion" if found.champion is None else f"version {found.champion.number}"
+    evidence, request, candidate = result.evidence, result.request, result.candidate
     say(
-        f"run {origin.run}, epoch {origin.epoch}, beside {beside} of {wanted.name}, on "
-        f"{evidence.scenes} test scenes ({found.sealed.folder})"
+        f"run {candidate.run}, epoch {candidate.bundle.epoch}, beside {result.champion_name} of "
+        f"{request.name}, on {evidence.scenes} test scenes ({result.test_set.folder})"
     )
     say("")
     table(["", "success", "K accuracy", "ECE", "ms/scene"], score_rows(evidence))
-    say(f"\nGates {found.gates.name}: {found.gates.about}")
-    table(["gate", "verdict", "found", "needed"], gate_rows(found.verdicts))
-    if found.version is not None:
-        address = f"models:/{wanted.name}@{wanted.alias}"
-        say(f"\nversion {found.version.number} of {wanted.name} is {wanted.alias}: {address}")
-    elif not found.failed:
-        say(f"\nevery gate passes; --dry-run changed nothing of {wanted.name}")
+    say(f"\nGates {result.gates.name}: {result.gates.about}")
+    table(["gate", "verdict", "found", "needed"], gate_rows(result.verdicts))
+    if result.version is not None:
+        address = f"models:/{request.name}@{request.alias}"
+        say(f"\nversion {result.version.number} of {request.name} is {request.alias}: {address}")
+    elif not result.failed:
+        say(f"\nevery gate passes; --dry-run changed nothing of {request.name}")

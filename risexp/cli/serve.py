@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 Host = Annotated[
     str,
-    typer.Option(metavar="HOST", help="Where to listen; off loopback everybody needs a token."),
+    typer.Option(
+        metavar="HOST", help="Address to listen at; off loopback every request needs a token."
+    ),
 ]
 Port = Annotated[
     int | None,
@@ -20,17 +22,15 @@ Port = Annotated[
         min=0,
         max=65535,
         metavar="PORT",
-        help="By default 5001, or a free one where that is taken; 0 takes any free one.",
+        help="By default 5001, or a free one if that is taken; 0 takes any free one.",
     ),
 ]
-
-
 Names = Annotated[
     list[str] | None,
     typer.Option(
         "--allow-host",
         metavar="NAME",
-        help="A name that leads here besides this machine's own; may be given again.",
+        help="Another host name of this machine; may be given again.",
     ),
 ]
 
@@ -42,30 +42,30 @@ def serve(
     allow_host: Names = None,
     threads: Threads = 1,
 ) -> None:
-    """Answer requests by a network until Ctrl-C: MLflow's scoring server, in this environment.
+    """Serve a network until Ctrl-C: MLflow's scoring server, in this environment.
 
     Off loopback a token is needed: that of RISEXP_SERVE_TOKEN, or one that is made and printed.
     """
     import torch
 
-    from risexp.app.serving.serve import serve as served
+    from risexp.app.serving.serve import serve as serve_model
 
     torch.set_num_threads(threads)
-    served(model, host, port, tuple(allow_host or ()), _tell)
+    serve_model(model, host, port, tuple(allow_host or ()), _say)
     note("risexp: the server has ended")
 
 
-def _tell(serving: "Serving") -> None:
-    for sentence in serving.named.damaged:
+def _say(serving: "Serving") -> None:
+    for sentence in serving.model.damaged:
         note(sentence)
-    bundle = serving.named.bundle
+    bundle = serving.model.bundle
     say(f"run {bundle.run_id}, epoch {bundle.epoch} answers at {serving.address}/invocations")
     say("try it from another terminal:")
-    needed = f'-H "Authorization: {serving.authorization}" ' if serving.authorization else ""
+    header = f'-H "Authorization: {serving.authorization}" ' if serving.authorization else ""
     say(
-        f"  curl {serving.address}/invocations -H 'Content-Type: application/json' {needed}"
+        f"  curl {serving.address}/invocations -H 'Content-Type: application/json' {header}"
         f"--data @{serving.example}"
     )
-    if needed:
-        note("whoever has the token may ask, and what is sent can be read on the way")
+    if header:
+        note("every holder of the token may send requests, and requests are sent unencrypted")
     note("Ctrl-C ends it")

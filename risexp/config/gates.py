@@ -1,4 +1,4 @@
-"""What a candidate has to hold before it becomes a model that others load."""
+"""Gates that a candidate must pass before it is promoted."""
 
 from typing import Final, Literal
 
@@ -13,73 +13,73 @@ from risexp.errors import ConfigInvalid
 FOLDER: Final = "gates"
 
 Claim = Literal["success_rate", "k_acc"]
-"""A score in which a promotion may claim to be better."""
+"""A score in which a candidate can be required to be better."""
 
 
 class CandidateGates(Section):
-    """What a candidate has to hold whoever else there is."""
+    """Gates for the candidate alone."""
 
     scenes_min: int = Field(default=2000, ge=50)
-    """Fewest scenes on which anything is concluded."""
+    """Smallest number of test scenes."""
     k_acc_gain_min: float = Field(default=0.0, ge=0.0, le=1.0)
-    """By how much K accuracy exceeds that of always answering the commonest count: the lower end of
-    the interval lies above this. At zero a count that is a guess is still never promoted."""
+    """Gain in K accuracy over always answering the most frequent count: the lower end of its
+    interval must lie above this. Zero still refuses a constant count."""
     ece_max: float = Field(default=0.06, ge=0.0, le=1.0)
     """Largest expected calibration error of the most probable count."""
     guards: Literal["clean", "any"] = "clean"
-    """Whether the run has to be complete, with no guard that found something."""
+    """`clean`: the run must be complete and its guards must have found no fault."""
 
 
 class ChampionGates(Section):
-    """What a candidate has to hold beside the champion, on the same scenes in the same process."""
+    """Gates beside the champion, on the same scenes in the same process."""
 
     data: Literal["same", "any"] = "same"
-    """Whether both were trained on scenes of the same law and seed."""
+    """`same`: both must be trained on scenes of the same law and seed."""
     success_rate_loss_max: float = Field(default=0.01, ge=0.0, le=1.0)
-    """How much success may be lost: the lower end of the paired interval lies above minus this."""
+    """Largest loss of success: the lower end of the paired interval must lie above minus this."""
     k_acc_loss_max: float = Field(default=0.01, ge=0.0, le=1.0)
-    """How much K accuracy may be lost, likewise."""
+    """Largest loss of K accuracy, likewise."""
     better_in: list[Claim] = Field(default_factory=lambda: list[Claim](["success_rate"]))
-    """Scores in which the candidate is claimed to be better: the lower end lies above zero."""
+    """Scores in which the candidate must be better: the lower end lies above zero."""
     slice_loss_max: float = Field(default=0.05, ge=0.0, le=1.0)
-    """How much of either score may be lost among the scenes of one SNR bin or of one true count."""
+    """Largest loss of either score among the scenes of one SNR bin or of one true count."""
     slice_scenes_min: int = Field(default=200, ge=1)
-    """Scenes below which a slice is not judged."""
+    """Smallest number of scenes for which a slice is judged."""
     ms_ratio_max: float = Field(default=1.5, gt=0.0)
-    """Largest time a scene, as a multiple of the champion's."""
+    """Largest time per scene, as a multiple of the champion's."""
 
 
 class NompGates(Section):
-    """What a candidate has to hold beside the classical localiser, on the same scenes."""
+    """Gates beside NOMP, on the same scenes."""
 
     success_rate_loss_max: float = Field(default=0.1, ge=0.0, le=1.0)
-    """How much less success it may have: the lower end of the interval lies above minus this."""
+    """Largest loss of success: the lower end of the interval must lie above minus this."""
 
 
 class Gates(Section):
-    """All gates of a promotion; each is judged by a number that is recorded."""
+    """All gates of a promotion."""
 
     name: str
-    """What they are called: their file's name."""
+    """Name of their file."""
     about: str = ""
-    """For people: the file's first comment."""
+    """First comment of their file."""
     level: float = Field(default=0.95, ge=0.5, lt=1.0)
-    """Of all intervals; what lies below the lower end has half of the rest."""
+    """Level of all intervals; half of the rest lies below the lower end."""
     resamples: int = Field(default=2000, ge=200, le=100_000)
-    """How often as many scenes are drawn anew for an interval."""
+    """Number of bootstrap resamples of an interval."""
     candidate: CandidateGates = CandidateGates()
-    """What a candidate has to hold whoever else there is."""
+    """Gates for the candidate alone."""
     champion: ChampionGates = ChampionGates()
-    """What it has to hold beside the champion; skipped while there is none."""
+    """Gates beside the champion; skipped while there is none."""
     nomp: NompGates = NompGates()
-    """What it has to hold beside the classical localiser."""
+    """Gates beside NOMP."""
 
 
 def load_gates(name: str) -> Gates:
-    """Read gates by name or by path: a file, the home's `gates/`, or those that ship.
+    """Read gates by the path of a file, or by name from the home's `gates/` or the shipped ones.
 
     Raises:
-        ConfigInvalid: There are none of that name, or their file is none.
+        ConfigInvalid: There are no gates of that name, or their file is invalid.
     """
     path = path_named(name, FOLDER)
     if path is None:

@@ -1,9 +1,9 @@
-"""How an alias comes to stand for another version: all is there before it moves, in one step.
+"""Promotes a version and rolls it back: everything is written before the alias moves, in one step.
 
-A version is made `pending`, with everything that is said of it, before the alias moves; that move
-is the commit. Whoever dies before it leaves the alias as it was, and a pending version that the
-next promotion takes away. Whoever dies after it has promoted: what is said then is said again by
-the next. One promotion at a time: whoever calls these holds the registry's lock.
+A version is created `pending`, with all its tags, before the alias moves; that move is the commit.
+A process that dies before it leaves the alias as it was, and a pending version that the next
+promotion deletes. A process that dies after it has promoted: the next promotion sets the tags that
+are missing. Only one promotion at a time: the caller holds the registry's lock.
 """
 
 import time
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 from risexp.errors import EnvironmentFailed, InvalidInput
-from risexp.registry.versions import FORMER, PENDING, PREVIOUS, STATE, Registry, Version
+from risexp.registry.model_registry import FORMER, PENDING, PREVIOUS, STATE, Registry, Version
 
 CHAMPION: Final = "champion"
 """The alias that others load."""
 ROLLED_BACK: Final = "risexp.rolled_back"
-"""Tag of a version that lost its alias to the one before it: by whom and when."""
+"""Tag of a version that was rolled back: by which user and when."""
 
 Step = Literal["tidied", "logged", "created", "checked", "moved", "named", "settled"]
 STEPS: Final[tuple[Step, ...]] = (
@@ -30,97 +30,96 @@ STEPS: Final[tuple[Step, ...]] = (
     "named",
     "settled",
 )
-"""Moments of a promotion, in their order: it may die after each."""
-Reached = Callable[[Step], None]
+"""Steps of a promotion, in their order; it may die after any of them."""
+OnStep = Callable[[Step], None]
 
 
-def _unwatched(_: Step) -> None:
-    """Nobody asks how far it is."""
+def _ignore(_: Step) -> None:
+    """Do nothing at a step."""
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """What is to become the version that an alias stands for."""
+    """A model folder that becomes the version with an alias."""
 
     name: str
-    """Of the model."""
+    """Name of the model."""
     alias: str
     champion: int | None
-    """The version the alias stood for when the candidate was judged beside it; None for none."""
+    """The version that had the alias when the candidate was judged against it; None if none had."""
     run_id: str
-    """MLflow's own id of the candidate's run."""
+    """MLflow's id of the candidate's run."""
     folder: Path
     """The model, as MLflow loads it."""
     place: str
-    """Where it goes among the run's artifacts."""
+    """Its path among the run's artifacts."""
     tags: Mapping[str, str]
     card: str
 
 
 def promote(
     registry: Registry,
-    wanted: Promotion,
+    promotion: Promotion,
     *,
-    alone: bool,
-    reached: Reached = _unwatched,
+    exclusive: bool,
+    on_step: OnStep = _ignore,
 ) -> Version:
-    """Make a version and let the alias stand for it.
+    """Create a version and move the alias to it.
 
     Args:
         registry: The registry.
-        wanted: What is to be promoted.
-        alone: Whether the lock keeps everybody out who may write to this registry.
-        reached: Told each of `STEPS` as it is reached.
+        promotion: The model folder and what is recorded with it.
+        exclusive: True if the lock keeps out every process that may write to this registry.
+        on_step: Called after each of `STEPS`.
 
     Raises:
-        EnvironmentFailed: The alias stands for another version than the one judged beside.
+        EnvironmentFailed: Another version than the judged one has the alias now.
     """
-    _expect_champion(registry, wanted)
-    tidy(registry, wanted.name, alone=alone)
-    reached("tidied")
-    source = registry.log(wanted.run_id, wanted.folder, wanted.place)
-    reached("logged")
-    previous = "" if wanted.champion is None else str(wanted.champion)
-    tags = {**wanted.tags, STATE: PENDING, PREVIOUS: previous}
-    made = registry.create(wanted.name, source, wanted.run_id, tags, wanted.card)
+    _expect_champion(registry, promotion)
+    tidy(registry, promotion.name, exclusive=exclusive)
+    on_step("tidied")
+    source = registry.log(promotion.run_id, promotion.folder, promotion.place)
+    on_step("logged")
+    previous = "" if promotion.champion is None else str(promotion.champion)
+    tags = {**promotion.tags, STATE: PENDING, PREVIOUS: previous}
+    made = registry.create(promotion.name, source, promotion.run_id, tags, promotion.card)
     try:
-        reached("created")
-        _expect_champion(registry, wanted)
-        reached("checked")
-        registry.point(wanted.name, wanted.alias, made.number)
+        on_step("created")
+        _expect_champion(registry, promotion)
+        on_step("checked")
+        registry.set_alias(promotion.name, promotion.alias, made.number)
     except BaseException:
         # Whether the move was carried out may be unknown: an answer can be lost.
-        if registry.aliases(wanted.name).get(wanted.alias) != made.number:
+        if registry.aliases(promotion.name).get(promotion.alias) != made.number:
             registry.delete(made)
         raise
-    reached("moved")
-    _finish(registry, wanted, made, reached)
-    reached("settled")
-    now = registry.aliases(wanted.name).get(wanted.alias)
+    on_step("moved")
+    _finish(registry, promotion, made, on_step)
+    on_step("settled")
+    now = registry.aliases(promotion.name).get(promotion.alias)
     if now != made.number:
         raise EnvironmentFailed(
-            f"version {made.number} of {wanted.name} was {wanted.alias} for a moment, and now "
-            f"version {now} is: somebody else promoted at the same time; see `risexp models show "
-            f"{wanted.name}`"
+            f"version {made.number} of {promotion.name} was {promotion.alias} for a moment, and "
+            f"now version {now} is: another promotion ran at the same time; see `risexp models "
+            f"show {promotion.name}`"
         )
-    return registry.version(wanted.name, made.number)
+    return registry.version(promotion.name, made.number)
 
 
-def _finish(registry: Registry, wanted: Promotion, made: Version, reached: Reached) -> None:
-    """Say what the move changed.
+def _finish(registry: Registry, promotion: Promotion, made: Version, on_step: OnStep) -> None:
+    """Set the alias and the tags that follow from the move.
 
     Raises:
-        EnvironmentFailed: It cannot be said now; the version is promoted all the same.
+        EnvironmentFailed: They cannot be set now; the version is promoted nevertheless.
     """
     try:
-        _name_previous(registry, wanted.name, wanted.alias, wanted.champion)
-        reached("named")
-        _settle(registry, made, wanted.alias, wanted.champion)
+        _name_previous(registry, promotion.name, promotion.alias, promotion.champion)
+        on_step("named")
+        _settle(registry, made, promotion.alias, promotion.champion)
     except Exception as error:
         raise EnvironmentFailed(
-            f"version {made.number} of {wanted.name} is {wanted.alias}, and others load it; but "
-            f"what is said of it could not be finished ({type(error).__name__}): the next "
-            "promotion does so"
+            f"version {made.number} of {promotion.name} is {promotion.alias}, but its tags could "
+            f"not be set ({error}): the next promotion sets them"
         ) from error
 
 
@@ -129,25 +128,23 @@ def roll_back(
     name: str,
     alias: str,
     by: str,
-    *,
-    expect_sound: Callable[[Version], object],
-    reached: Reached = _unwatched,
+    on_step: OnStep = _ignore,
 ) -> tuple[Version, Version]:
-    """Let an alias stand again for the version that its own version took it from.
+    """Give an alias back to the version that had it before.
 
     Args:
         registry: The registry.
-        name: Of the model.
-        alias: Which one.
-        by: Who, and when.
-        expect_sound: Raises where a version cannot be loaded.
-        reached: Told each step as it is reached.
+        name: Name of the model.
+        alias: The alias to move.
+        by: User and time, for the tag of the version that loses the alias.
+        on_step: Called after each step.
 
     Returns:
-        The version it stood for, and the one it stands for.
+        The version that had the alias, and the one that has it now.
 
     Raises:
-        InvalidInput: The alias stands for none, or for the first, or the one before is gone.
+        InvalidInput: No version has the alias, none had it before, or that one was deleted.
+        ModelRefused: The version that had it before cannot be loaded.
     """
     now = registry.at(name, alias)
     if now is None:
@@ -158,77 +155,81 @@ def roll_back(
             "back to"
         )
     before = registry.version(name, now.previous)
-    expect_sound(before)
-    # Said before the move: what was champion once is never taken for what was left pending.
+    registry.load(before)
+    # Tags come before the move: a former champion is never taken for an abandoned version.
     registry.tag(now, ROLLED_BACK, by)
     registry.tag(now, STATE, FORMER)
-    registry.point(name, alias, before.number)
-    reached("moved")
+    registry.set_alias(name, alias, before.number)
+    on_step("moved")
     _name_previous(registry, name, alias, before.previous)
-    reached("named")
+    on_step("named")
     _settle(registry, before, alias, now.number)
-    reached("settled")
+    on_step("settled")
     return now, registry.version(name, before.number)
 
 
-def tidy(registry: Registry, name: str, *, alone: bool) -> tuple[int, ...]:
-    """Take away what promotions left pending, and finish what one began to say; their numbers.
+def tidy(registry: Registry, name: str, *, exclusive: bool) -> tuple[int, ...]:
+    """Delete abandoned versions, and set the tags that an interrupted promotion did not set.
 
     Args:
         registry: The registry.
-        name: Of the model.
-        alone: Whether nobody else can be promoting; else what is younger than a day stays.
+        name: Name of the model.
+        exclusive: True if no other process can be promoting; otherwise versions younger than a day
+            stay.
+
+    Returns:
+        Numbers of the deleted versions.
     """
-    gone = list[int]()
+    deleted = list[int]()
     versions = registry.versions(name)
     known = {version.previous for version in versions}
     for version in versions:
-        if version.abandoned and (alone or _age_s(version) > _PATIENCE_S):
-            # Deleting a version takes its aliases with it: somebody may just have moved one here.
+        if version.abandoned and (exclusive or _age_s(version) > _ABANDONED_S):
+            # Deleting a version deletes its aliases: another process may just have set one.
             if version.number not in known | {*registry.aliases(name).values()}:
                 registry.delete(version)
-                gone.append(version.number)
+                deleted.append(version.number)
         elif version.tags.get(STATE) == PENDING and version.aliases:
             for alias in _own(version.aliases):
                 _settle(registry, version, alias, version.previous)
                 _name_previous(registry, name, alias, version.previous)
-    return tuple(gone)
+    return tuple(deleted)
 
 
 def previous_of(alias: str) -> str:
-    """The alias of the version that another alias stood for before."""
+    """The alias of the version that had another alias before."""
     return "previous" if alias == CHAMPION else f"previous-{alias}"
 
 
-_PATIENCE_S: Final = 86_400.0
+_ABANDONED_S: Final = 86_400.0
 
 
 def _own(aliases: tuple[str, ...]) -> list[str]:
-    return [each for each in aliases if each != "previous" and not each.startswith("previous-")]
+    return [alias for alias in aliases if alias != "previous" and not alias.startswith("previous-")]
 
 
 def _age_s(version: Version) -> float:
     return time.time() - version.created_ms / 1e3
 
 
-def _expect_champion(registry: Registry, wanted: Promotion) -> None:
-    now = registry.aliases(wanted.name).get(wanted.alias)
-    if now == wanted.champion:
+def _expect_champion(registry: Registry, promotion: Promotion) -> None:
+    now = registry.aliases(promotion.name).get(promotion.alias)
+    if now == promotion.champion:
         return
-    was = "there was none" if wanted.champion is None else f"it was version {wanted.champion}"
+    was = "there was none" if promotion.champion is None else f"it was version {promotion.champion}"
     is_now = "there is none" if now is None else f"version {now} is"
     raise EnvironmentFailed(
-        f"{is_now} the {wanted.alias} of {wanted.name} now, and when the candidate was judged "
-        f"{was}: nothing was promoted; run the command again to be judged beside it"
+        f"{is_now} the {promotion.alias} of {promotion.name} now, and when the candidate was "
+        f"judged {was}: nothing was promoted; run the command again to be judged beside it"
     )
 
 
 def _name_previous(registry: Registry, name: str, alias: str, number: int | None) -> None:
-    """For people: rolling back follows what the version itself says."""
+    """Move `previous`, for people to read; a rollback follows the version's own tag."""
     if number is not None and registry.find(name, number) is not None:
-        registry.point(name, previous_of(alias), number)
+        registry.set_alias(name, previous_of(alias), number)
     elif previous_of(alias) in registry.aliases(name):
-        registry.unpoint(name, previous_of(alias))
+        registry.delete_alias(name, previous_of(alias))
 
 
 def _settle(registry: Registry, version: Version, alias: str, former: int | None) -> None:

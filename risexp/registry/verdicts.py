@@ -1,59 +1,178 @@
-"""Gates judged by evidence: each passed, failed or skipped, with the number that decided.
+"""Judges gates by evidence: each passes, fails or is skipped, with the number that decides.
 
-Every comparison is written so that what is no number fails it.
+Every comparison is written so that NaN fails it.
 """
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
+import torch
+from torch import Tensor
+
 from risexp.config.gates import Gates
-from risexp.evaluation.paired import RATES, WHOLE, Mean, Rate
-from risexp.registry.evidence import Evidence
+from risexp.evaluation.paired import (
+    RATES,
+    WHOLE,
+    Mean,
+    Means,
+    Rate,
+    Slices,
+    as_json,
+    differences,
+    means,
+    rates,
+)
+from risexp.evaluation.scene_scores import SceneScores
 
 Word = Literal["passed", "failed", "skipped"]
 
 
 @dataclass(frozen=True)
+class ScoredAnswers:
+    """How one method answered the test scenes."""
+
+    scores: SceneScores
+    ms_per_scene: float
+    """Measured in batches."""
+    ece: float
+    """Expected calibration error of the most probable count."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that gates ask about a candidate."""
+
+    candidate: ScoredAnswers
+    nomp: ScoredAnswers
+    champion: ScoredAnswers | None
+    """None if there is no champion, or if it cannot answer these scenes."""
+    snr_db: Tensor | None
+    """(B,) of the test scenes."""
+    ms_ratio: float | None
+    """Time per scene over the champion's: the median over batches that both answered in turn."""
+    state: str
+    """How the candidate's run ended; `complete` is what it should be."""
+    faults: Mapping[str, float]
+    """Faults that its guards counted, by guard."""
+    same_data: bool | None
+    """True if the champion was trained on scenes of the same law and seed; None without one."""
+    alone: str = "there is no champion yet"
+    """The reason why there is no champion to compare with."""
+    level: float = 0.95
+    resamples: int = 2000
+    majority: int = field(init=False)
+    """The most frequent true count."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "majority", int(torch.bincount(self._count).argmax()))
+
+    @property
+    def answers(self) -> dict[str, ScoredAnswers]:
+        """Candidate, champion if there is one, and NOMP."""
+        champion = {} if self.champion is None else {"champion": self.champion}
+        return {"candidate": self.candidate, **champion, "nomp": self.nomp}
+
+    @property
+    def scenes(self) -> int:
+        """Number of test scenes."""
+        return len(self.candidate.scores)
+
+    @property
+    def varied(self) -> bool:
+        """True if the true counts differ between scenes."""
+        return bool((self._count != self.majority).any())
+
+    @cached_property
+    def slices(self) -> Slices:
+        """All scenes, and the scenes by SNR and by count."""
+        return Slices.of(self._count, self.snr_db)
+
+    @cached_property
+    def measured(self) -> Means:
+        """Rates, and by how much the candidate exceeds the others, under the same draws.
+
+        Columns are `candidate success_rate`, `candidate - champion success_rate` and the like.
+        """
+        others = {"nomp": self.nomp.scores}
+        if self.champion is not None:
+            others["champion"] = self.champion.scores
+        own = self.candidate.scores
+        columns = {f"candidate {rate}": column for rate, column in rates(own).items()}
+        majority = (self._count == self.majority).double()
+        columns["majority k_acc"] = majority
+        columns["candidate - majority k_acc"] = own.hit.double() - majority
+        for other, scores in others.items():
+            gains = differences(own, scores)
+            columns |= {f"{other} {rate}": column for rate, column in rates(scores).items()}
+            columns |= {f"candidate - {other} {rate}": column for rate, column in gains.items()}
+        return means(columns, self.slices, resamples=self.resamples, level=self.level)
+
+    def mean(self, column: str, over: str = WHOLE) -> Mean:
+        """The mean of a column over all scenes or over a slice."""
+        return self.measured[column][over]
+
+    def as_json(self) -> dict[str, Any]:
+        """The evidence as plain values."""
+        answers = self.answers.items()
+        return {
+            "scenes": self.scenes,
+            "level": self.level,
+            "scores": as_json(self.measured),
+            "ms_per_scene": {name: answer.ms_per_scene for name, answer in answers},
+            "ms_ratio": self.ms_ratio,
+            "ece": {name: answer.ece for name, answer in answers},
+            "state": self.state,
+            "guards": dict(self.faults),
+            "same_data": self.same_data,
+        }
+
+    @property
+    def _count(self) -> Tensor:
+        return self.candidate.scores.matching.true_count
+
+
+@dataclass(frozen=True)
 class GateVerdict:
-    """What became of one gate."""
+    """The verdict on one gate."""
 
     gate: str
     word: Word
-    found: Mean | None
-    """What it was judged by; without an interval all three are equal. None where it was not."""
+    value: Mean | None
+    """The number that decided; without an interval all three parts are equal. None if skipped."""
     needed: str
-    """What passes, or why it was skipped."""
+    """What passes, or why the gate was skipped."""
 
     def as_json(self) -> dict[str, Any]:
         """The verdict as plain values."""
         return {
             "gate": self.gate,
             "verdict": self.word,
-            "found": None if self.found is None else self.found.as_json(),
+            "found": None if self.value is None else self.value.as_json(),
             "needed": self.needed,
         }
 
 
-def judged(gates: Gates, evidence: Evidence) -> tuple[GateVerdict, ...]:
-    """Every gate, in the order in which people read them."""
-    return (*_alone(gates, evidence), *_beside_champion(gates, evidence))
+def judge_gates(gates: Gates, evidence: Evidence) -> tuple[GateVerdict, ...]:
+    """Judge every gate, in the order in which people read them."""
+    return (*_candidate_gates(gates, evidence), *_champion_gates(gates, evidence))
 
 
-def failed(verdicts: Iterable[GateVerdict]) -> tuple[GateVerdict, ...]:
-    """Those that keep a candidate from being promoted."""
-    return tuple(each for each in verdicts if each.word == "failed")
+def failed_gates(verdicts: Iterable[GateVerdict]) -> tuple[GateVerdict, ...]:
+    """The gates that keep a candidate from being promoted."""
+    return tuple(verdict for verdict in verdicts if verdict.word == "failed")
 
 
-def _alone(gates: Gates, evidence: Evidence) -> Iterator[GateVerdict]:
-    asked, scenes = gates.candidate, evidence.scenes
-    yield _single("scenes", scenes, f"at least {asked.scenes_min}", scenes >= asked.scenes_min)
+def _candidate_gates(gates: Gates, evidence: Evidence) -> Iterator[GateVerdict]:
+    limits, scenes = gates.candidate, evidence.scenes
+    yield _number("scenes", scenes, f"at least {limits.scenes_min}", scenes >= limits.scenes_min)
     yield _guards(gates, evidence)
-    yield _chance(asked.k_acc_gain_min, evidence)
+    yield _chance(limits.k_acc_gain_min, evidence)
     ece = evidence.candidate.ece
-    yield _single("calibration", ece, f"at most {asked.ece_max:g}", ece <= asked.ece_max)
-    yield _kept(
+    yield _number("calibration", ece, f"at most {limits.ece_max:g}", ece <= limits.ece_max)
+    yield _loss(
         "nomp success_rate",
         evidence.mean("candidate - nomp success_rate"),
         gates.nomp.success_rate_loss_max,
@@ -63,48 +182,44 @@ def _alone(gates: Gates, evidence: Evidence) -> Iterator[GateVerdict]:
 def _guards(gates: Gates, evidence: Evidence) -> GateVerdict:
     if gates.candidate.guards == "any":
         return GateVerdict("guards", "skipped", None, "these gates do not ask")
-    said = [f"{name} = {value:g}" for name, value in evidence.faults.items()]
+    faults = [f"{name} = {value:g}" for name, value in evidence.faults.items()]
     if evidence.state != "complete":
-        said.insert(0, f"the run is {evidence.state}")
-    told = f"a complete run and none that found something{_because(said)}"
-    return _single("guards", len(said), told, not said)
-
-
-def _because(said: list[str]) -> str:
-    return f": {', '.join(said)}" if said else ""
+        faults.insert(0, f"the run is {evidence.state}")
+    why = f": {', '.join(faults)}" if faults else ""
+    return _number("guards", len(faults), f"a complete run without faults{why}", not faults)
 
 
 def _chance(gain: float, evidence: Evidence) -> GateVerdict:
-    """The count is more often right than a guess; or sources are found, where all count alike."""
+    """The count beats the most frequent one; or sources are found, if all counts are equal."""
     if not evidence.varied:
-        found = evidence.mean("candidate success_rate")
-        return _judged("chance", found, "low > 0 of success_rate", found.low > 0.0)
-    found = evidence.mean("candidate - majority k_acc")
-    return _judged(
-        "chance", found, f"low > {gain:g} over always {evidence.majority}", found.low > gain
+        success = evidence.mean("candidate success_rate")
+        return _verdict("chance", success, "low > 0 of success_rate", success.low > 0.0)
+    better = evidence.mean("candidate - majority k_acc")
+    return _verdict(
+        "chance", better, f"low > {gain:g} over always {evidence.majority}", better.low > gain
     )
 
 
-def _beside_champion(gates: Gates, evidence: Evidence) -> Iterator[GateVerdict]:
-    asked = gates.champion
+def _champion_gates(gates: Gates, evidence: Evidence) -> Iterator[GateVerdict]:
+    limits = gates.champion
     yield _data(gates, evidence)
     if evidence.champion is None:
-        names = [*RATES, *(f"better {name}" for name in asked.better_in), "slices", "time"]
+        names = [*RATES, *(f"better {name}" for name in limits.better_in), "slices", "time"]
         for name in names:
             yield GateVerdict(name, "skipped", None, evidence.alone)
         return
-    limits: dict[Rate, float] = {
-        "success_rate": asked.success_rate_loss_max,
-        "k_acc": asked.k_acc_loss_max,
+    loss_max: dict[Rate, float] = {
+        "success_rate": limits.success_rate_loss_max,
+        "k_acc": limits.k_acc_loss_max,
     }
-    for name in RATES:
-        yield _kept(name, evidence.mean(f"candidate - champion {name}"), limits[name])
-    for claim in asked.better_in:
-        found = evidence.mean(f"candidate - champion {claim}")
-        yield _judged(f"better {claim}", found, "low > 0", found.low > 0.0)
+    for rate in RATES:
+        yield _loss(rate, evidence.mean(f"candidate - champion {rate}"), loss_max[rate])
+    for claim in limits.better_in:
+        gain = evidence.mean(f"candidate - champion {claim}")
+        yield _verdict(f"better {claim}", gain, "low > 0", gain.low > 0.0)
     yield from _slices(gates, evidence)
     ratio = math.nan if evidence.ms_ratio is None else evidence.ms_ratio
-    yield _single("time", ratio, f"at most {asked.ms_ratio_max:g} x", ratio <= asked.ms_ratio_max)
+    yield _number("time", ratio, f"at most {limits.ms_ratio_max:g} x", ratio <= limits.ms_ratio_max)
 
 
 def _data(gates: Gates, evidence: Evidence) -> GateVerdict:
@@ -117,29 +232,29 @@ def _data(gates: Gates, evidence: Evidence) -> GateVerdict:
 
 
 def _slices(gates: Gates, evidence: Evidence) -> Iterator[GateVerdict]:
-    asked = gates.champion
+    limits = gates.champion
     for name, scenes in evidence.slices.sizes.items():
         if name == WHOLE:
             continue
         for rate in RATES:
             gate = f"{rate} at {name}"
-            if scenes < asked.slice_scenes_min:
-                few = f"{scenes} scenes, and {asked.slice_scenes_min} are needed"
+            if scenes < limits.slice_scenes_min:
+                few = f"{scenes} scenes, and {limits.slice_scenes_min} are needed"
                 yield GateVerdict(gate, "skipped", None, few)
             else:
-                found = evidence.mean(f"candidate - champion {rate}", name)
-                yield _kept(gate, found, asked.slice_loss_max)
+                gain = evidence.mean(f"candidate - champion {rate}", name)
+                yield _loss(gate, gain, limits.slice_loss_max)
 
 
-def _kept(gate: str, found: Mean, loss_max: float) -> GateVerdict:
-    """Not worse by more than so much."""
-    return _judged(gate, found, f"low >= {-loss_max:g}", found.low >= -loss_max)
+def _loss(gate: str, gain: Mean, loss_max: float) -> GateVerdict:
+    """Fails if more than `loss_max` may be lost."""
+    return _verdict(gate, gain, f"low >= {-loss_max:g}", gain.low >= -loss_max)
 
 
-def _single(gate: str, value: float, needed: str, holds: bool) -> GateVerdict:
-    return _judged(gate, Mean(value, value, value), needed, holds)
+def _number(gate: str, value: float, needed: str, holds: bool) -> GateVerdict:
+    return _verdict(gate, Mean(value, value, value), needed, holds)
 
 
-def _judged(gate: str, found: Mean, needed: str, holds: bool) -> GateVerdict:
-    sound = all(math.isfinite(each) for each in (found.value, found.low, found.high))
-    return GateVerdict(gate, "passed" if holds and sound else "failed", found, needed)
+def _verdict(gate: str, value: Mean, needed: str, holds: bool) -> GateVerdict:
+    finite = all(math.isfinite(number) for number in (value.value, value.low, value.high))
+    return GateVerdict(gate, "passed" if holds and finite else "failed", value, needed)

@@ -1,4 +1,4 @@
-"""`risexp compare`, `report`, and what `show` says of runs and spectra."""
+"""`risexp compare`, `report` and `show`."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from risexp.space.study_spec import StudySpec
 from tests.support.commands import Capture, document, run
 from tests.support.recorded_runs import DEAD
 from tests.support.searches import Past, past, tiny
-from tests.support.validated_runs import SMOKE, judged, with_network
+from tests.support.validated_runs import SMOKE, validated, with_network
 from tests.support.worker_processes import opened
 
 LR = "training.optimizer.lr"
@@ -35,9 +35,11 @@ def search() -> None:
         past(store, "toy", StudySpec.of(tiny()), TRIALS)
 
 
-def test_runs_are_compared_with_what_they_stand_beside(capsys: Capture, tmp_path: Path) -> None:
-    judged("good", {"k_loc": 3.0, "scenes": 4000.0}, SMOKE.replace({"loss.count": 0.5}))
-    judged("dead", {**DEAD, "scenes": 4000.0})
+def test_runs_are_compared_with_each_other_and_with_references(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    validated("good", {"k_loc": 3.0, "scenes": 4000.0}, SMOKE.replace({"loss.count": 0.5}))
+    validated("dead", {**DEAD, "scenes": 4000.0})
 
     code, out, err = run(capsys, "compare dead good -o plots")
 
@@ -49,7 +51,7 @@ def test_runs_are_compared_with_what_they_stand_beside(capsys: Capture, tmp_path
     assert "at chance" in rows["dead"]
     assert "0.213  0.000" in rows["chance"]
     assert ["loss.count", "0.5", "1"] == rows["loss.count"].split()
-    assert "scenes: what a validation of 4,000 scenes can vary by" in out
+    assert "scenes: the variation of a validation of 4,000 scenes" in out
     written = {each.name for each in (tmp_path / "plots").iterdir()}
     assert {"compare.json", "curves.png", "curves.svg"} == written
 
@@ -65,9 +67,20 @@ def test_a_comparison_of_answers_is_one_document(capsys: Capture) -> None:
     assert 2 == len(said["runs"])
 
 
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
+def test_impossible_requests_are_one_sentence_and_leave_nothing(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    search()
+    validated("one", {})
+    validated("other", {})
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine", encoding="utf-8")
+    for name in ("there.html", "there.png"):
+        (tmp_path / name).write_text("mine", encoding="utf-8")
+    (tmp_path / "link.html").symlink_to("nothing")
+    before = sorted(tmp_path.iterdir())
+
+    for command, said in (
         ("compare", "name runs to compare, or a study with --study, and not both"),
         ("compare one --study toy", "and not both"),
         ("compare one other --scenes 100 --snr loud", "'loud' is no number of dB"),
@@ -83,33 +96,18 @@ def test_a_comparison_of_answers_is_one_document(capsys: Capture) -> None:
         ("show spectrum one -o there.png", "there.png is there already"),
         ("show spectrum one -o nowhere/scene.png", "there is no folder nowhere"),
         ("show spectrum ohne -o ohne.png", "there is no run 'ohne'"),
-    ],
-)
-def test_what_cannot_be_is_one_sentence_and_leaves_nothing(
-    capsys: Capture, tmp_path: Path, command: str, said: str
-) -> None:
-    search()
-    judged("one", {})
-    judged("other", {})
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "mine.txt").write_text("mine", encoding="utf-8")
-    for name in ("there.html", "there.png"):
-        (tmp_path / name).write_text("mine", encoding="utf-8")
-    (tmp_path / "link.html").symlink_to("nothing")
-    before = sorted(tmp_path.iterdir())
-
-    code, out, err = run(capsys, command)
-
-    assert (2, "") == (code, out)
-    assert said in err
-    assert 1 == err.count("\n")
-    assert before == sorted(tmp_path.iterdir())
+    ):
+        code, out, err = run(capsys, command)
+        assert (2, "") == (code, out)
+        assert said in err
+        assert 1 == err.count("\n")
+        assert before == sorted(tmp_path.iterdir())
     assert "mine" == (tmp_path / "there.html").read_text(encoding="utf-8")
 
 
 def test_a_report_is_one_file(capsys: Capture, tmp_path: Path) -> None:
     search()
-    judged("toy-001", {"k_loc": 3.0})
+    validated("toy-001", {"k_loc": 3.0})
 
     code, out, err = run(capsys, "report --study toy -o toy.html --scenes 0")
 
@@ -142,7 +140,7 @@ def test_a_report_takes_nobodys_place(
 
 
 def test_a_run_is_shown(capsys: Capture) -> None:
-    judged("one", {"k_loc": 3.25, "k_acc": 0.7})
+    validated("one", {"k_loc": 3.25, "k_acc": 0.7})
 
     code, out, err = run(capsys, "show run one")
 

@@ -1,4 +1,4 @@
-"""`risexp deploy`: the folder, the health checks, and what MLflow's service does not begin with."""
+"""`risexp deploy`: the folder, the health checks, and MLflow's service."""
 
 import threading
 from collections.abc import Iterator
@@ -24,12 +24,12 @@ STUDY = f"deploy check --study {NAME}"
 
 
 @contextmanager
-def page(wanted: str | None = None) -> Iterator[int]:
-    """A page of this machine, for whoever has the token; its port."""
+def page(token: str | None = None) -> Iterator[int]:
+    """A page of this machine that may need a token; its port."""
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            known = wanted is None or self.headers["Authorization"] == f"Bearer {wanted}"
+            known = token is None or self.headers["Authorization"] == f"Bearer {token}"
             self.send_response(200 if known else 401)
             self.end_headers()
 
@@ -46,69 +46,64 @@ def page(wanted: str | None = None) -> Iterator[int]:
             thread.join()
 
 
-def test_init_says_what_comes_next_and_no_secret(capsys: Capture, tmp_path: Path) -> None:
+def test_init_prints_the_next_commands_and_no_secret(capsys: Capture, tmp_path: Path) -> None:
     code, said, noted = run(capsys, "deploy init ris --hosts ris.example.org")
-    secrets = [path.read_text("utf-8").strip() for path in (tmp_path / "ris" / "secrets").iterdir()]
+    files = [*(tmp_path / "ris" / "secrets").iterdir()]
+    secrets = [path.read_text("utf-8").strip() for path in files]
 
-    assert code == 0
+    assert 0 == code
     assert "docker compose build" in said
     assert "docker compose up --detach\n" in said
-    assert [] == [each for each in secrets if each and each in said + noted]
+    assert [] == [secret for secret in secrets if secret and secret in said + noted]
 
 
-def test_init_tells_a_script(capsys: Capture, tmp_path: Path) -> None:
-    told = document(capsys, "deploy init ris --hosts a.example,b.example")
-
-    assert told["folder"] == str(tmp_path / "ris")
-    assert told["hosts"] == ["a.example", "b.example"]
-    assert "ui_token" in told["secrets"]
-    assert told["next"][0] == f"cd {tmp_path / 'ris'}"
-
-
-def test_init_overwrites_nothing(capsys: Capture) -> None:
-    run(capsys, "deploy init ris")
+def test_init_has_a_document_and_overwrites_nothing(capsys: Capture, tmp_path: Path) -> None:
+    written = document(capsys, "deploy init ris --hosts a.example,b.example")
     before = Path("ris/secrets/ui_token").read_text("utf-8")
 
     code, _, noted = run(capsys, "deploy init ris")
 
-    assert code == 2
-    assert "is not empty" in noted
+    assert str(tmp_path / "ris") == written["folder"]
+    assert ["a.example", "b.example"] == written["hosts"]
+    assert "ui_token" in written["secrets"]
+    assert f"cd {tmp_path / 'ris'}" == written["next"][0]
+    assert (2, True) == (code, "is not empty" in noted)
     assert before == Path("ris/secrets/ui_token").read_text("utf-8")
 
 
-def test_a_page_that_answers_is_well(capsys: Capture) -> None:
+def test_a_page_that_answers_is_healthy(capsys: Capture) -> None:
     with page() as port:
-        assert run(capsys, f"deploy check --page http://127.0.0.1:{port}/health")[0] == 0
+        assert 0 == run(capsys, f"deploy check --page http://127.0.0.1:{port}/health")[0]
     code, _, noted = run(capsys, f"deploy check --page http://127.0.0.1:{port}/health")
 
-    assert code == 1
+    assert 1 == code
     assert "does not answer" in noted
 
 
-def test_a_page_that_wants_the_token_is_given_it(
+def test_a_page_is_sent_the_token_it_needs(
     capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "token").write_text(KNOWN)
     with page(KNOWN) as port:
         code, _, noted = run(capsys, f"deploy check --page http://127.0.0.1:{port}/api/studies")
-        assert (code, "answers with 401" in noted) == (1, True)
+        assert (1, True) == (code, "answers with 401" in noted)
 
         monkeypatch.setenv("RISEXP_UI_TOKEN_FILE", str(tmp_path / "token"))
-        assert run(capsys, f"deploy check --page http://127.0.0.1:{port}/api/studies")[0] == 0
+        assert 0 == run(capsys, f"deploy check --page http://127.0.0.1:{port}/api/studies")[0]
 
 
-@pytest.mark.parametrize(
-    "address",
-    ["http://10.0.0.1/", "https://127.0.0.1/", "file:///etc", "x", "http://127.0.0.1:99999/"],
-)
-def test_a_token_goes_to_no_other_machine(address: str, capsys: Capture) -> None:
-    code, _, noted = run(capsys, f"deploy check --page {address}")
+def test_a_token_is_sent_to_no_other_machine(capsys: Capture) -> None:
+    for address in (
+        "http://10.0.0.1/",
+        "https://127.0.0.1/",
+        "file:///etc",
+        "http://127.0.0.1:99999/",
+    ):
+        code, _, noted = run(capsys, f"deploy check --page {address}")
+        assert (2, True) == (code, "give an address such as" in noted)
 
-    assert code == 2
-    assert "give an address such as" in noted
 
-
-def test_a_token_that_no_header_holds_is_refused_and_not_said(
+def test_a_token_with_a_blank_is_refused_and_not_printed(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RISEXP_UI_TOKEN", "secret words\nof two lines")
@@ -119,23 +114,23 @@ def test_a_token_that_no_header_holds_is_refused_and_not_said(
     assert "secret" not in said + noted
 
 
-def test_a_check_is_of_one_thing(capsys: Capture) -> None:
-    assert run(capsys, "deploy check")[0] == 2
-    assert run(capsys, "deploy check --study a --page http://127.0.0.1:1/")[0] == 2
+def test_a_check_needs_a_page_or_a_study(capsys: Capture) -> None:
+    assert 2 == run(capsys, "deploy check")[0]
+    assert 2 == run(capsys, "deploy check --study a --page http://127.0.0.1:1/")[0]
 
 
 @pytest.mark.usefixtures("in_order")
-def test_a_worker_is_well_while_the_leases_of_its_host_are_renewed(
+def test_workers_are_healthy_while_they_renew_the_leases_of_their_host(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "here")
     store = open_store(embedded())
     leases = Leases(store, find_study(store, NAME).uid)
 
-    assert run(capsys, STUDY)[0] == 0
+    assert 0 == run(capsys, STUDY)[0]
     for trial, host, late_s in ((101, "here", 30.0), (102, "elsewhere", 90.0)):
         leases.take(trial, LeaseOwner(f"{trial}", host, trial), f"run-{trial}", lasting_s=-late_s)
-    assert run(capsys, STUDY)[0] == 0
+    assert 0 == run(capsys, STUDY)[0]
     with store.engine.begin() as connection:
         connection.execute(
             update(ATTEMPTS)
@@ -145,57 +140,44 @@ def test_a_worker_is_well_while_the_leases_of_its_host_are_renewed(
     code, _, noted = run(capsys, STUDY)
     store.close()
 
-    assert code == 1
+    assert 1 == code
     assert "process 101 has not renewed its lease on run-101" in noted
 
 
 def test_a_check_imports_neither_torch_nor_mlflow(in_order: Path) -> None:
     code, modules = imported(in_order, STUDY)
 
-    assert code == 0
+    assert 0 == code
     assert "optuna" in modules
-    assert modules & {"torch", "mlflow"} == set()
+    assert set() == modules & {"torch", "mlflow"}
 
 
 @pytest.mark.usefixtures("in_order")
-def test_a_study_that_is_not_there_is_not_well(capsys: Capture) -> None:
+def test_an_absent_study_is_not_healthy(capsys: Capture) -> None:
     code, _, noted = run(capsys, "deploy check --study other")
 
-    assert code == 2
+    assert 2 == code
     assert "other" in noted
 
 
-@pytest.mark.parametrize(
-    ("backend", "key", "accounts", "reason"),
-    [
-        ("sqlite:////tmp/runs.db", "key", True, "give a PostgreSQL database"),
-        ("http://127.0.0.1:1", "key", True, "give a PostgreSQL database"),
-        ("postgresql://mlflow@127.0.0.1:1/mlflow", "none", True, "cannot be read"),
-        ("postgresql://mlflow@127.0.0.1:1/mlflow", "empty", True, "holds no secret"),
-        ("postgresql://mlflow@127.0.0.1:1/mlflow", "key", False, "MLFLOW_AUTH_CONFIG_PATH"),
-    ],
-)
 def test_mlflow_is_not_served_without_a_database_a_key_and_accounts(
-    *,
-    backend: str,
-    key: str,
-    accounts: bool,
-    reason: str,
-    capsys: Capture,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("MLFLOW_AUTH_CONFIG_PATH", raising=False)
+    database = "postgresql://mlflow@127.0.0.1:1/mlflow"
     for name, content in (("key", "a key"), ("empty", ""), ("accounts", "[mlflow]")):
         (tmp_path / name).write_text(content)
-    if accounts:
-        monkeypatch.setenv("MLFLOW_AUTH_CONFIG_PATH", str(tmp_path / "accounts"))
 
-    command = f"deploy mlflow --backend {backend} --artifacts {tmp_path} --key-file {key}"
-    code, _, noted = run(capsys, command)
-
-    assert code == 2
-    assert reason in noted
+    for backend, key, accounts, reason in (
+        ("sqlite:////tmp/runs.db", "key", "accounts", "give a PostgreSQL database"),
+        ("http://127.0.0.1:1", "key", "accounts", "give a PostgreSQL database"),
+        (database, "none", "accounts", "cannot be read"),
+        (database, "empty", "accounts", "holds no secret"),
+        (database, "key", "absent", "MLFLOW_AUTH_CONFIG_PATH"),
+    ):
+        monkeypatch.setenv("MLFLOW_AUTH_CONFIG_PATH", str(tmp_path / accounts))
+        command = f"deploy mlflow --backend {backend} --artifacts {tmp_path} --key-file {key}"
+        code, _, noted = run(capsys, command)
+        assert (2, True) == (code, reason in noted)
 
 
 def test_the_dashboard_takes_its_token_from_a_file(
@@ -206,17 +188,17 @@ def test_the_dashboard_takes_its_token_from_a_file(
 
     code, _, noted = run(capsys, "ui --only dashboard --host 0.0.0.0")
 
-    assert code == 2
+    assert 2 == code
     assert "has 5 characters" in noted
 
 
 def test_the_dashboard_takes_its_names_from_the_environment(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[ui.UiRequest] = []
-    monkeypatch.setattr(ui, "serve", lambda wanted, _: asked.append(wanted))
+    requests: list[ui.UiRequest] = []
+    monkeypatch.setattr(ui, "serve", lambda request, _: requests.append(request))
     monkeypatch.setenv("RISEXP_UI_HOSTS", "dashboard  ris.example.org")
 
     run(capsys, "ui --only dashboard")
 
-    assert [each.names for each in asked] == [("dashboard", "ris.example.org")]
+    assert [("dashboard", "ris.example.org")] == [request.names for request in requests]

@@ -1,4 +1,4 @@
-"""`risexp predict`: what it says and writes, and what it refuses before it writes anything."""
+"""`risexp predict`: its output and files, and requests that it refuses before it writes."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.support.models import SCENES, arrays, model_in
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path) -> Path:
-    """A folder with a model, frames for it, and frames that are none."""
+    """A folder with a model, frames for it, and frames with a NaN."""
     model_in(tmp_path)
     np.savez(tmp_path / "frames.npz", **arrays())  # type: ignore[arg-type] # of numpy 2.4
     spoiled = arrays()["y"].copy()
@@ -33,7 +33,7 @@ def test_a_terminal_is_shown_a_row_for_each_source(capsys: Capture) -> None:
     assert {str(scene) for scene in range(SCENES)} == {line.split()[0] for line in lines}
 
 
-def test_the_document_and_the_file_say_the_same(capsys: Capture, here: Path) -> None:
+def test_the_document_and_the_file_are_the_same(capsys: Capture, here: Path) -> None:
     told = document(capsys, "predict model frames.npz --out answers.json")
 
     assert told == json.loads((here / "answers.json").read_text(encoding="utf-8"))
@@ -52,9 +52,12 @@ def test_more_scenes_than_a_terminal_shows_are_counted(capsys: Capture, here: Pa
     assert f"{4 * SCENES - 20} more scenes: --out FILE writes all of them" in err
 
 
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
+def test_impossible_requests_are_refused_and_nothing_is_written(
+    capsys: Capture, here: Path
+) -> None:
+    before = sorted(here.iterdir())
+
+    for command, said in (
         ("predict model nan.npz --out new.json", "y of scene 2 holds a value that is not a finite"),
         ("predict model frames.npz --out frames.npz", "names no format: end it in .json or .csv"),
         ("predict model absent.npz --out new.csv", "there is no file absent.npz"),
@@ -65,22 +68,15 @@ def test_more_scenes_than_a_terminal_shows_are_counted(capsys: Capture, here: Pa
         (f"predict {'x' * 300} frames.npz --out new.csv", "xxx... is too long for a name"),
         (f"predict model {'x' * 300}.npz --out new.csv", "File name too long"),
         ("predict frames.npz frames.npz --out new.csv", "is no file of a checkpoint"),
-    ],
-)
-def test_what_cannot_be_answered_is_refused_and_nothing_is_written(
-    capsys: Capture, here: Path, command: str, said: str
-) -> None:
-    before = sorted(here.iterdir())
-
-    code, out, err = run(capsys, command)
-
-    assert (2, "") == (code, out)
-    assert said in err
-    assert 1 == len(err.splitlines())
-    assert before == sorted(here.iterdir())
+    ):
+        code, out, err = run(capsys, command)
+        assert (2, "") == (code, out)
+        assert said in err
+        assert 1 == len(err.splitlines())
+        assert before == sorted(here.iterdir())
 
 
-def test_a_tampered_model_is_refused_by_every_command(capsys: Capture, here: Path) -> None:
+def test_a_damaged_model_is_refused_by_every_command(capsys: Capture, here: Path) -> None:
     weights = here / "model" / "artifacts" / "bundle" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
 

@@ -1,4 +1,4 @@
-"""What `promote`, `rollback` and `models` say, and with which exit code."""
+"""Output and exit codes of `promote`, `rollback` and `models`."""
 
 import json
 from pathlib import Path
@@ -48,9 +48,10 @@ def test_a_failed_gate_exits_with_3_and_names_it(
 
     assert 3 == code
     assert "risexp: a gate failed, and nothing was changed: time\n" in err
-    told = json.loads(out)
-    assert (False, None, 1) == (told["passed"], told["version"], told["champion"])
-    assert "failed" == {each["gate"]: each["verdict"] for each in told["verdicts"]}["time"]
+    result = json.loads(out)
+    assert (False, None, 1) == (result["passed"], result["version"], result["champion"])
+    verdicts = {verdict["gate"]: verdict["verdict"] for verdict in result["verdicts"]}
+    assert "failed" == verdicts["time"]
     assert before == run(capsys, "models list --json")
 
 
@@ -72,9 +73,8 @@ def test_versions_are_listed_shown_and_taken_back(
     assert 2 == run(capsys, "rollback")[0]
 
 
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
+def test_impossible_requests_are_refused_in_a_sentence(capsys: Capture) -> None:
+    for command, said in (
         ("promote", "name what to promote"),
         ("promote --run train-3", "there is no run 'train-3'"),
         ("promote --run train-1 --gates nope", "there are no gates 'nope'"),
@@ -82,13 +82,10 @@ def test_versions_are_listed_shown_and_taken_back(
         ("promote --run train-1 --test-set nowhere", "there is no folder nowhere"),
         ("promote --run train-1 --tracking off", "tracking is off"),
         ("rollback", "no version of ris-localizer is champion"),
-        ("models show nobody", "there is no model 'nobody'"),
-        ("models show a@b@c", "write NAME, NAME@ALIAS or NAME/3"),
-    ],
-)
-def test_what_cannot_be_is_refused_in_a_sentence(capsys: Capture, command: str, said: str) -> None:
-    code, out, err = run(capsys, command)
-
-    assert (2, "") == (code, out)
-    assert said in err
+        ("models show other", "there is no model 'other'"),
+        ("models show a@b@c", "name models:/NAME@ALIAS or models:/NAME/3"),
+    ):
+        code, out, err = run(capsys, command)
+        assert (2, "") == (code, out)
+        assert said in err
     assert [] == document(capsys, "models list")

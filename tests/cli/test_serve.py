@@ -1,4 +1,4 @@
-"""`risexp serve`: a process that can be asked, and that ends when it is told to."""
+"""`risexp serve`: a process that answers requests and ends by a signal."""
 
 import json
 import os
@@ -15,16 +15,14 @@ from tests.support.commands import Capture, run
 from tests.support.models import model_in
 
 PROGRAM = "from risexp.cli.main import main; main()"
-
-
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - for the seconds of a test, behind a token
 
 
 @pytest.mark.parametrize(
-    ("told", "host"), [(signal.SIGTERM, "127.0.0.1"), (signal.SIGINT, EVERYWHERE)]
+    ("ending", "host"), [(signal.SIGTERM, "127.0.0.1"), (signal.SIGINT, EVERYWHERE)]
 )
 def test_a_server_answers_its_example_and_ends_cleanly(
-    tmp_path: Path, told: signal.Signals, host: str
+    tmp_path: Path, ending: signal.Signals, host: str
 ) -> None:
     model_in(tmp_path)
     with subprocess.Popen(  # noqa: S603 - our own interpreter and program
@@ -42,7 +40,7 @@ def test_a_server_answers_its_example_and_ends_cleanly(
         request = Request(address, Path(flags[-1][1:]).read_bytes(), headers)  # noqa: S310 - ours
         with urlopen(request) as response:  # noqa: S310 - ours
             answered = json.load(response)
-        process.send_signal(told)
+        process.send_signal(ending)
         _, noted = process.communicate()
 
     assert said[0].startswith(f"run run-1, epoch 3 answers at http://{host}:")
@@ -54,19 +52,15 @@ def test_a_server_answers_its_example_and_ends_cleanly(
     assert [] == list(tmp_path.glob("risexp-serve-*"))
 
 
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        ("", "RISEXP_SERVE_TOKEN has 5 characters: give at least 16"),
-        ("--allow-host http://a", "is no host name"),
-    ],
-)
-def test_a_door_that_does_not_close_is_refused(
-    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, flags: str, said: str
+def test_a_short_token_and_an_invalid_host_name_are_refused(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RISEXP_SERVE_TOKEN", "short")
 
-    code, out, err = run(capsys, f"serve {tmp_path} --port 0 {flags}")
-
-    assert (2, "") == (code, out)
-    assert said in err
+    for flags, said in (
+        ("", "RISEXP_SERVE_TOKEN has 5 characters: give at least 16"),
+        ("--allow-host http://a", "is no host name"),
+    ):
+        code, out, err = run(capsys, f"serve {tmp_path} --port 0 {flags}")
+        assert (2, "") == (code, out)
+        assert said in err

@@ -1,9 +1,8 @@
-"""Gates as files: where they are found, and what a file that is none is told."""
+"""Gates as files: where they are found, and errors of invalid files."""
 
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 
 from risexp.config.gates import FOLDER, CandidateGates, ChampionGates, Gates, NompGates, load_gates
 from risexp.config.named_files import yaml_paths
@@ -12,7 +11,7 @@ from risexp.errors import ConfigInvalid
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test looks for gates in a folder of its own."""
+    """Every test has an own home."""
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
 
 
@@ -23,10 +22,10 @@ def place(folder: Path, text: str, name: str = "mine") -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["default", "smoke"])
-def test_shipped_gates_are_found_and_say_what_they_are_for(name: str) -> None:
-    assert name in yaml_paths(FOLDER)
-    assert load_gates(name).about
+def test_shipped_gates_are_found_and_say_what_they_are_for() -> None:
+    for name in ("default", "smoke"):
+        assert name in yaml_paths(FOLDER)
+        assert load_gates(name).about
 
 
 def test_smoke_gates_are_for_demonstrations_and_still_ask_for_a_count() -> None:
@@ -51,33 +50,30 @@ def test_gates_of_the_home_hide_shipped_ones_and_a_path_is_read(tmp_path: Path) 
     assert "mine." == load_gates("smoke").about
 
 
-def test_unknown_gates_are_refused_with_those_that_there_are() -> None:
+def test_unknown_gates_are_refused_with_a_similar_name() -> None:
     with pytest.raises(ConfigInvalid, match="no gates 'defualt'; did you mean default"):
         load_gates("defualt")
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
+def test_an_invalid_file_is_refused_by_field(tmp_path: Path) -> None:
+    for text, said in (
         ("candidate: {ece: 0.1}\n", "candidate.ece"),
         ("champion: {better_in: [k_loc]}\n", "champion.better_in.0 = 'k_loc'"),
         ("champion: {k_acc_loss_max: -0.1}\n", "champion.k_acc_loss_max = -0.1"),
         ("champion: {ms_ratio_max: .inf}\n", "champion.ms_ratio_max"),
         ("name: other\n", "name comes from the file's name"),
-    ],
-)
-def test_a_file_that_holds_no_gates_is_refused_by_field(
-    text: str, said: str, tmp_path: Path
-) -> None:
-    path = place(tmp_path, text)
-
-    with pytest.raises(ConfigInvalid) as caught:
-        load_gates(str(path))
-
-    assert said in str(caught.value)
-    assert str(path) in str(caught.value)
+    ):
+        path = place(tmp_path, text)
+        with pytest.raises(ConfigInvalid) as caught:
+            load_gates(str(path))
+        assert said in str(caught.value)
+        assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("section", [Gates, CandidateGates, ChampionGates, NompGates])
-def test_every_field_is_described(section: type[BaseModel]) -> None:
-    assert [] == [name for name, field in section.model_fields.items() if not field.description]
+def test_every_field_is_described() -> None:
+    assert [] == [
+        (section.__name__, name)
+        for section in (Gates, CandidateGates, ChampionGates, NompGates)
+        for name, field in section.model_fields.items()
+        if not field.description
+    ]

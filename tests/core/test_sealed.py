@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from risexp.core.sealed import Seal, SealedFile, SealedPart, canonical_sha, sha256_of
 from risexp.data.manifest import read_manifest as read_set
 from risexp.errors import DataInvalid, EnvironmentFailed
-from risexp.registry.seal import seal, unseal
+from risexp.registry.sealed_model import seal, unseal
 from risexp.training.checkpoint_manifest import commit
 from risexp.training.checkpoint_manifest import read_manifest as read_checkpoint
 

@@ -1,29 +1,33 @@
-"""The alias moves in one step: whoever dies before it changed nothing, and of two one wins."""
+"""The alias moves in one step: a death before it changes nothing; of two promotions one wins."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from risexp.errors import EnvironmentFailed, InvalidInput, ModelRefused
+from risexp.registry.model_registry import FORMER, PENDING, PREVIOUS, STATE, Registry, Version
 from risexp.registry.promotion import STEPS, Step, promote, roll_back, tidy
-from risexp.registry.versions import FORMER, PENDING, PREVIOUS, STATE, Registry, Version
 from risexp.tracking.stores import TrackingStore, embedded, in_environment
-from tests.support.promotions import NAME, a_run, killed_at, state, wanted
+from tests.support.promotions import NAME, a_run, killed_at, promotion, state
 from tests.support.uploads import place
 
 BEFORE = STEPS[: STEPS.index("moved")]
 """Steps at which nothing is promoted yet."""
+
+Promote = Callable[[], Version]
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrackingStore]:
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    found = place(embedded())
-    with in_environment(found):
-        yield found
+    # The folders of these tests hold no model that could be loaded.
+    monkeypatch.setattr(Registry, "load", lambda *_: None)
+    opened = place(embedded())
+    with in_environment(opened):
+        yield opened
 
 
 @pytest.fixture
@@ -36,24 +40,35 @@ def run(store: TrackingStore) -> str:
     return a_run(store)
 
 
-def promoted(registry: Registry, run: str, folder: Path) -> Version:
-    """The next version, promoted beside whatever is champion now."""
-    champion = registry.aliases(NAME).get("champion")
-    return promote(registry, wanted(run, folder, champion), alone=True)
+@pytest.fixture
+def promote_next(registry: Registry, run: str, tmp_path: Path) -> Promote:
+    """Promotes the next version beside the current champion."""
+
+    def promote_next() -> Version:
+        champion = registry.aliases(NAME).get("champion")
+        return promote(registry, promotion(run, tmp_path / "model", champion), exclusive=True)
+
+    return promote_next
 
 
-def champion_of(registry: Registry) -> int | None:
-    return registry.aliases(NAME).get("champion")
+def at(step: Step, action: Callable[[], object]) -> Callable[[Step], None]:
+    """Acts after one step."""
+
+    def on_step(now: Step) -> None:
+        if now == step:
+            action()
+
+    return on_step
 
 
-def sound(_version: Version) -> None:
-    """Every version can be loaded."""
+def interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def test_the_first_promotion_makes_a_champion_without_one_before(
-    registry: Registry, run: str, tmp_path: Path
+    registry: Registry, run: str, promote_next: Promote
 ) -> None:
-    version = promoted(registry, run, tmp_path / "model")
+    version = promote_next()
 
     assert {"champion": 1} == registry.aliases(NAME)
     assert ("champion", "", "train-1", "# a card") == (
@@ -62,17 +77,15 @@ def test_the_first_promotion_makes_a_champion_without_one_before(
         version.tags["risexp.run"],
         version.card,
     )
-    assert "MLmodel" in {
-        Path(each.path).name
-        for each in MlflowClient(registry.store.uri).list_artifacts(run, "model")
-    }
+    files = MlflowClient(registry.store.uri).list_artifacts(run, "model")
+    assert "MLmodel" in {Path(file.path).name for file in files}
 
 
 def test_the_second_promotion_keeps_the_first_as_previous(
-    registry: Registry, run: str, tmp_path: Path
+    registry: Registry, promote_next: Promote
 ) -> None:
     for _ in range(2):
-        promoted(registry, run, tmp_path / "model")
+        promote_next()
 
     assert {"champion": 2, "previous": 1} == registry.aliases(NAME)
     assert "1" == registry.version(NAME, 2).tags[PREVIOUS]
@@ -81,183 +94,160 @@ def test_the_second_promotion_keeps_the_first_as_previous(
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_promotion_killed_at_any_step_is_whole_or_has_changed_no_alias(
-    step: Step, registry: Registry, run: str, tmp_path: Path
+    step: Step, registry: Registry, run: str, promote_next: Promote, tmp_path: Path
 ) -> None:
-    promoted(registry, run, tmp_path / "model")
+    promote_next()
 
-    assert -9 == killed_at(step, registry.store, wanted(run, tmp_path / "model", champion=1))
+    assert -9 == killed_at(step, registry.store, promotion(run, tmp_path / "model", champion=1))
 
-    assert (1 if step in BEFORE else 2) == champion_of(registry)
-    left = [each.number for each in registry.versions(NAME) if each.abandoned]
+    assert (1 if step in BEFORE else 2) == registry.aliases(NAME)["champion"]
+    left = [version.number for version in registry.versions(NAME) if version.abandoned]
     assert ([2] if step in ("created", "checked") else []) == left
 
-    last = promoted(registry, run, tmp_path / "model")
+    last = promote_next()
 
     assert {"champion": last.number, "previous": last.previous} == registry.aliases(NAME)
-    states = [each.tags[STATE] for each in registry.versions(NAME)]
+    states = [version.tags[STATE] for version in registry.versions(NAME)]
     assert ["champion", *[FORMER] * (len(states) - 1)] == states
 
 
-@pytest.mark.parametrize("step", ["created", "checked"])
-def test_an_interrupted_promotion_takes_its_own_version_away(
-    step: Step, registry: Registry, run: str, tmp_path: Path
+def test_an_interrupted_promotion_deletes_its_own_version(
+    registry: Registry, run: str, promote_next: Promote, tmp_path: Path
 ) -> None:
-    promoted(registry, run, tmp_path / "model")
+    promote_next()
     before = state(registry)
 
-    def interrupt(now: Step) -> None:
-        if now == step:
-            raise KeyboardInterrupt
+    for step in ("created", "checked"):
+        with pytest.raises(KeyboardInterrupt):
+            promote(
+                registry,
+                promotion(run, tmp_path / "model", 1),
+                exclusive=True,
+                on_step=at(step, interrupt),
+            )
+        assert before == state(registry)
 
-    with pytest.raises(KeyboardInterrupt):
-        promote(registry, wanted(run, tmp_path / "model", 1), alone=True, reached=interrupt)
 
-    assert before == state(registry)
-
-
-def test_a_champion_that_is_another_one_by_now_is_not_replaced(
-    registry: Registry, run: str, tmp_path: Path
+def test_a_champion_that_has_changed_is_not_replaced(
+    registry: Registry, run: str, promote_next: Promote, tmp_path: Path
 ) -> None:
-    promoted(registry, run, tmp_path / "model")
+    promote_next()
     before = state(registry)
 
     with pytest.raises(EnvironmentFailed, match=r"version 1 is the champion .* there was none"):
-        promote(registry, wanted(run, tmp_path / "model", champion=None), alone=True)
+        promote(registry, promotion(run, tmp_path / "model", champion=None), exclusive=True)
 
     assert before == state(registry)
 
 
 def test_of_two_promotions_beside_the_same_champion_one_wins(
-    registry: Registry, run: str, tmp_path: Path
+    registry: Registry, run: str, promote_next: Promote, tmp_path: Path
 ) -> None:
-    promoted(registry, run, tmp_path / "model")
-    mine, theirs = (wanted(run, tmp_path / name, champion=1) for name in ("mine", "theirs"))
-
-    def overtaken(now: Step) -> None:
-        if now == "created":
-            promote(registry, theirs, alone=False)
+    promote_next()
+    ours, theirs = (promotion(run, tmp_path / name, champion=1) for name in ("ours", "theirs"))
+    overtake = at("created", lambda: promote(registry, theirs, exclusive=False))
 
     with pytest.raises(EnvironmentFailed, match="version 3 is the champion"):
-        promote(registry, mine, alone=False, reached=overtaken)
+        promote(registry, ours, exclusive=False, on_step=overtake)
 
     assert {"champion": 3, "previous": 1} == registry.aliases(NAME)
-    assert [3, 1] == [each.number for each in registry.versions(NAME)]
+    assert [3, 1] == [version.number for version in registry.versions(NAME)]
 
 
-def test_only_what_promotions_left_pending_is_taken_away(
-    registry: Registry, run: str, tmp_path: Path
+def test_only_abandoned_versions_are_deleted(
+    registry: Registry, run: str, promote_next: Promote, tmp_path: Path
 ) -> None:
-    promoted(registry, run, tmp_path / "model")
+    promote_next()
     source = registry.log(run, tmp_path / "model", "by-hand")
     by_hand = registry.create(NAME, source, run, {"mine": "yes"}, "")
     pending = registry.create(NAME, source, run, {STATE: PENDING}, "")
     named = registry.create(NAME, source, run, {STATE: PENDING}, "")
-    registry.point(NAME, "challenger", named.number)
+    registry.set_alias(NAME, "challenger", named.number)
 
-    gone = tidy(registry, NAME, alone=True)
+    # Another home may be promoting the young one.
+    assert () == tidy(registry, NAME, exclusive=False)
+    assert (pending.number,) == tidy(registry, NAME, exclusive=True)
 
-    assert (pending.number,) == gone
-    assert {1, by_hand.number, named.number} == {each.number for each in registry.versions(NAME)}
+    left = {version.number for version in registry.versions(NAME)}
+    assert {1, by_hand.number, named.number} == left
     assert "challenger" == registry.version(NAME, named.number).tags[STATE]
 
 
-def test_what_another_home_may_be_promoting_is_left_alone(
-    registry: Registry, run: str, tmp_path: Path
-) -> None:
-    promoted(registry, run, tmp_path / "model")
-    source = registry.log(run, tmp_path / "model", "theirs")
-    registry.create(NAME, source, run, {STATE: PENDING}, "")
-
-    assert () == tidy(registry, NAME, alone=False)
-
-
-def test_rolling_back_follows_what_versions_say_of_each_other(
-    registry: Registry, run: str, tmp_path: Path
-) -> None:
+def test_a_rollback_follows_the_tags_of_versions(registry: Registry, promote_next: Promote) -> None:
     for _ in range(3):
-        promoted(registry, run, tmp_path / "model")
-    # What people changed by hand decides nothing.
-    registry.point(NAME, "previous", 1)
+        promote_next()
+    # An alias that was moved by hand decides nothing.
+    registry.set_alias(NAME, "previous", 1)
 
-    was, version = roll_back(registry, NAME, "champion", "somebody", expect_sound=sound)
+    was, version = roll_back(registry, NAME, "champion", "a user")
 
     assert (3, 2) == (was.number, version.number)
     assert {"champion": 2, "previous": 1} == registry.aliases(NAME)
-    assert ["former", "champion", "former"] == [
-        each.tags[STATE] for each in registry.versions(NAME)
-    ]
+    states = [version.tags[STATE] for version in registry.versions(NAME)]
+    assert ["former", "champion", "former"] == states
 
-    roll_back(registry, NAME, "champion", "somebody", expect_sound=sound)
+    roll_back(registry, NAME, "champion", "a user")
 
     assert {"champion": 1} == registry.aliases(NAME)
 
 
 def test_there_is_nothing_before_the_first_champion(
-    registry: Registry, run: str, tmp_path: Path
+    registry: Registry, promote_next: Promote
 ) -> None:
     with pytest.raises(InvalidInput, match="no version of ris-localizer is champion"):
-        roll_back(registry, NAME, "champion", "somebody", expect_sound=sound)
-    promoted(registry, run, tmp_path / "model")
+        roll_back(registry, NAME, "champion", "a user")
+    promote_next()
     before = state(registry)
 
     with pytest.raises(InvalidInput, match="version 1 of ris-localizer is the first"):
-        roll_back(registry, NAME, "champion", "somebody", expect_sound=sound)
+        roll_back(registry, NAME, "champion", "a user")
 
     assert before == state(registry)
 
 
-def test_a_version_before_that_is_gone_is_not_gone_back_to(
-    registry: Registry, run: str, tmp_path: Path
+def test_a_version_that_is_deleted_or_damaged_is_not_rolled_back_to(
+    registry: Registry, promote_next: Promote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for _ in range(2):
-        promoted(registry, run, tmp_path / "model")
-    registry.delete(registry.version(NAME, 1))
-
-    with pytest.raises(InvalidInput, match="no version 1"):
-        roll_back(registry, NAME, "champion", "somebody", expect_sound=sound)
-
-    assert 2 == champion_of(registry)
-
-
-def test_a_version_that_cannot_be_loaded_is_not_rolled_back_to(
-    registry: Registry, run: str, tmp_path: Path
-) -> None:
-    for _ in range(2):
-        promoted(registry, run, tmp_path / "model")
-
-    def gone(version: Version) -> None:
+    def damaged(_: Registry, version: Version) -> None:
         raise ModelRefused(f"version {version.number} has no files")
 
+    for _ in range(2):
+        promote_next()
+    monkeypatch.setattr(Registry, "load", damaged)
+
     with pytest.raises(ModelRefused, match="version 1 has no files"):
-        roll_back(registry, NAME, "champion", "somebody", expect_sound=gone)
+        roll_back(registry, NAME, "champion", "a user")
+    registry.delete(registry.version(NAME, 1))
+    with pytest.raises(InvalidInput, match="no version 1"):
+        roll_back(registry, NAME, "champion", "a user")
 
-    assert 2 == champion_of(registry)
+    assert 2 == registry.aliases(NAME)["champion"]
 
 
-def test_whoever_was_champion_is_not_tidied_away(
-    registry: Registry, run: str, tmp_path: Path
+def test_a_former_champion_is_never_deleted(
+    registry: Registry, run: str, promote_next: Promote, tmp_path: Path
 ) -> None:
-    def die(now: Step) -> None:
-        if now == "moved":
-            raise KeyboardInterrupt
-
-    promoted(registry, run, tmp_path / "model")
-    killed_at("moved", registry.store, wanted(run, tmp_path / "model", champion=1))
+    promote_next()
+    killed_at("moved", registry.store, promotion(run, tmp_path / "model", champion=1))
     with pytest.raises(KeyboardInterrupt):
-        roll_back(registry, NAME, "champion", "somebody", expect_sound=sound, reached=die)
+        roll_back(registry, NAME, "champion", "a user", at("moved", interrupt))
 
-    assert () == tidy(registry, NAME, alone=True)
+    assert () == tidy(registry, NAME, exclusive=True)
     assert registry.find(NAME, 2) is not None
 
 
-def test_what_fails_after_the_move_is_told_as_a_promotion(
+def test_a_failure_after_the_move_is_reported_as_a_promotion(
     registry: Registry, run: str, tmp_path: Path
 ) -> None:
-    def fail(now: Step) -> None:
-        if now == "named":
-            raise OSError("disk full")
+    def fail() -> None:
+        raise OSError("disk full")
 
     with pytest.raises(EnvironmentFailed, match=r"version 1 of .* is champion"):
-        promote(registry, wanted(run, tmp_path / "model", None), alone=True, reached=fail)
+        promote(
+            registry,
+            promotion(run, tmp_path / "model", None),
+            exclusive=True,
+            on_step=at("named", fail),
+        )
 
-    assert 1 == champion_of(registry)
+    assert {"champion": 1} == registry.aliases(NAME)

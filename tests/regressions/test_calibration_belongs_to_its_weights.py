@@ -11,7 +11,7 @@ from rich.console import Console
 from risexp.app.run.calibrate import calibrate
 from risexp.app.run.run import Machine
 from risexp.app.run.train import Finished, train
-from risexp.app.serving.resolve_model import config_of, trained
+from risexp.app.serving.resolve_model import config_of, load_trained
 from risexp.config.layers import load_config
 from risexp.runs.journal import read_journal
 from risexp.training.checkpoint_store import best
@@ -36,7 +36,7 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Finished:
 def test_what_serves_is_calibrated_and_on_record(finished: Finished) -> None:
     kept = best(finished.folder.attempts()).checkpoint
 
-    served = trained(finished.folder.run_id, CPU).predictor.network
+    served = load_trained(finished.folder.run_id, CPU).predictor.network
     (told,) = (
         note.details
         for note in read_journal(finished.folder.journal).notes

@@ -1,9 +1,9 @@
-"""Runs that can be promoted without being trained, and contests that end as a test wants."""
+"""Runs to promote that were never trained, and evaluations with chosen results."""
 
 from collections.abc import Callable
 
 from risexp.app.promotion.evaluate_candidates import Evaluation
-from risexp.registry.evidence import Evidence
+from risexp.registry.verdicts import Evidence
 from risexp.runs.folder import RunFolder
 from risexp.runs.journal import Journal
 from risexp.runs.outcome import complete
@@ -17,7 +17,7 @@ from tests.support.uploads import new_run, train
 
 
 def kept(name: str, seed: int = 0, labels: Labels | None = None) -> RunFolder:
-    """A complete run whose last checkpoint is a network that was never trained."""
+    """A complete run whose last checkpoint is an untrained network."""
     config = network_config().canonical()
     folder = new_run(name, config, labels)
     train(folder)
@@ -38,7 +38,9 @@ def kept(name: str, seed: int = 0, labels: Labels | None = None) -> RunFolder:
     return folder
 
 
-def answering(found: Evidence) -> Callable[..., Evaluation]:
-    """A contest that ends as a test wants it to."""
-    told = Evaluation(found.candidate, found.champion, found.nomp, found.snr_db, found.ms_ratio)
-    return lambda *_: told
+def answering(evidence: Evidence) -> Callable[..., Evaluation]:
+    """An evaluation that always has this result."""
+    evaluation = Evaluation(
+        evidence.candidate, evidence.champion, evidence.nomp, evidence.snr_db, evidence.ms_ratio
+    )
+    return lambda *_: evaluation

@@ -1,8 +1,10 @@
-"""Shipped models as the tests need them: an untrained network in a bundle, and its frames."""
+"""Models for tests: an untrained network in a bundle, saved models, and frames for them."""
 
+import shutil
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,8 @@ from numpy.typing import NDArray
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
-from risexp.registry.bundle import INSIDE, Bundle
-from risexp.registry.folder import save_model
+from risexp.registry.mlflow_model import save_model
+from risexp.registry.sealed_model import Bundle
 from risexp.training.checkpoint import config_tree
 from tests.support.localisation import scenes_of
 from tests.support.networks import awake, network_config
@@ -24,13 +26,13 @@ SCENES = 6
 
 @cache
 def model_config() -> RunConfig:
-    """As a checkpoint holds it."""
+    """The model's configuration, as a checkpoint holds it."""
     return network_config().canonical()
 
 
 @cache
 def bundle() -> Bundle:
-    """A network that says something, as if a run had kept it."""
+    """A network with random answers, as if a run had kept it."""
     config = model_config()
     return Bundle(
         run_id="run-1",
@@ -44,15 +46,17 @@ def bundle() -> Bundle:
     )
 
 
+@cache
+def _template() -> TemporaryDirectory[str]:
+    """A model that is written once a session; it is deleted at the end."""
+    folder = TemporaryDirectory(prefix="risexp-test-model-")
+    save_model(bundle(), Path(folder.name) / "model")
+    return folder
+
+
 def model_in(folder: Path) -> Path:
-    """The folder of a complete model."""
-    save_model(bundle(), folder / "model")
-    return folder / "model"
-
-
-def bundle_of_model(model: Path) -> Path:
-    """Where a model's bundle lies."""
-    return model / INSIDE
+    """A copy of the complete model."""
+    return Path(shutil.copytree(Path(_template().name) / "model", folder / "model"))
 
 
 @cache
@@ -62,12 +66,12 @@ def frames() -> Frames:
 
 
 def arrays(**changes: NDArray[Any]) -> Arrays:
-    """The same as a person has them."""
-    given: Mapping[str, Any] = dict(frames().items())
-    return {name: value.numpy() for name, value in given.items()} | changes
+    """The same frames as arrays."""
+    fields: Mapping[str, Any] = dict(frames().items())
+    return {name: value.numpy() for name, value in fields.items()} | changes
 
 
 def request() -> Arrays:
-    """The same as MLflow is given them, which knows one rank of codes and takes the SNR apart."""
-    given = arrays()
-    return {"y": given["y"], "channel": given["channel"], "codes": given["codes"][np.newaxis]}
+    """The same frames as MLflow takes them: codes have three axes, and the SNR is a parameter."""
+    known = arrays()
+    return {"y": known["y"], "channel": known["channel"], "codes": known["codes"][np.newaxis]}

@@ -1,4 +1,4 @@
-"""Candidates, champions and versions as the tests of promotion need them."""
+"""Evidence, versions and killed processes for the tests of promotions."""
 
 import multiprocessing
 import os
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
-from risexp.registry.evidence import Evidence, ScoredAnswers
+from risexp.registry.model_registry import Registry, Version
 from risexp.registry.promotion import Promotion, Step, promote
-from risexp.registry.versions import Registry, Version
+from risexp.registry.verdicts import Evidence, ScoredAnswers
 from risexp.tracking.stores import TrackingStore, in_environment
 from tests.support.estimates import estimate_at, truth_at
 
@@ -24,7 +24,7 @@ SCENES = 4000
 NAME = "ris-localizer"
 MOST = 4
 
-# Children come from a clean process that holds no connection: one that is forked would break.
+# A fork server: a forked connection would break.
 SERVER: ForkServerContext = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     [
@@ -47,12 +47,7 @@ def counts(scenes: int = SCENES) -> Tensor:
 
 
 def scored(hit: Tensor, success: Tensor) -> SceneScores:
-    """Answers that count these scenes right, and find all sources of those.
-
-    Args:
-        hit: (B,) bool
-        success: (B,) bool, no scene that is not a hit.
-    """
+    """Answers with the right count in `hit` (B,) and all positions right in `success` (B,)."""
     count = counts(len(hit))
     slots = torch.arange(MOST)
     present = slots < count[:, None]
@@ -60,14 +55,14 @@ def scored(hit: Tensor, success: Tensor) -> SceneScores:
     theta = torch.where(present, 0.1, torch.nan).double()
     range_m = torch.where(present, 3.0, torch.nan).double()
     truth = truth_at(count, phi, theta, range_m)
-    answered = torch.where(hit, count, count % MOST + 1)
-    shown = slots < answered[:, None]
-    away = torch.where(success, 0.0, 2.0)[:, None]
+    estimated = torch.where(hit, count, count % MOST + 1)
+    shown = slots < estimated[:, None]
+    error_m = torch.where(success, 0.0, 2.0)[:, None]
     estimate = estimate_at(
-        answered,
+        estimated,
         torch.where(shown, 0.3 * slots - 0.5, torch.nan).double(),
         torch.where(shown, 0.1, torch.nan).double(),
-        torch.where(shown, 3.0 + away, torch.nan).double(),
+        torch.where(shown, 3.0 + error_m, torch.nan).double(),
     )
     return score_scenes(estimate, truth)
 
@@ -80,16 +75,16 @@ def answered(
     scenes: int = SCENES,
     ece: float = 0.02,
 ) -> ScoredAnswers:
-    """One who is right in these shares of the scenes; who has more is right wherever less are."""
+    """Answers that are right in these shares of the scenes; larger shares include smaller ones."""
     hard = torch.rand(scenes, generator=torch.Generator().manual_seed(seed))
     return ScoredAnswers(scored(hard < k_acc, hard < success), ms_per_scene=2.0, ece=ece)
 
 
-def evidence(**changes: Any) -> Evidence:  # noqa: ANN401 - whatever a test wants to be different
-    """A candidate that is better than a champion in success and passes every default gate."""
+def evidence(**changes: Any) -> Evidence:  # noqa: ANN401 - any field
+    """Evidence of a better candidate, which passes every default gate."""
     scenes = changes.pop("scenes", SCENES)
     snr_db = torch.rand(scenes, generator=torch.Generator().manual_seed(9)) * 25.0 - 5.0
-    found = Evidence(
+    better = Evidence(
         candidate=answered(0.75, 0.52, scenes=scenes),
         nomp=answered(0.75, 0.55, scenes=scenes),
         champion=answered(0.75, 0.50, scenes=scenes),
@@ -99,24 +94,24 @@ def evidence(**changes: Any) -> Evidence:  # noqa: ANN401 - whatever a test want
         faults={},
         same_data=True,
     )
-    return replace(found, **changes)
+    return replace(better, **changes)
 
 
 def alone(**changes: Any) -> Evidence:  # noqa: ANN401 - likewise
-    """The same while there is no champion."""
+    """The same evidence without a champion."""
     return evidence(champion=None, ms_ratio=None, same_data=None, **changes)
 
 
 def a_run(store: TrackingStore) -> str:
-    """A run that a version can come from; its id in MLflow."""
+    """A run for versions to come from; its id in MLflow."""
     from risexp.tracking.client import TrackingClient
 
     runs = TrackingClient(store)
     return runs.create(runs.experiment("risexp"), "train-1", {"risexp.run": "train-1"}, 0)
 
 
-def wanted(run_id: str, folder: Path, champion: int | None = None) -> Promotion:
-    """A model's folder that is to become a version; nobody loads it."""
+def promotion(run_id: str, folder: Path, champion: int | None = None) -> Promotion:
+    """A folder to promote; it holds no model that can be loaded."""
     folder.mkdir(exist_ok=True)
     (folder / "MLmodel").write_text("flavors: {}\n", encoding="utf-8")
     tags: Mapping[str, str] = {"risexp.run": "train-1"}
@@ -124,9 +119,9 @@ def wanted(run_id: str, folder: Path, champion: int | None = None) -> Promotion:
 
 
 def state(registry: Registry) -> dict[str, Any]:
-    """All that a registry holds: aliases, and versions with their tags."""
+    """Aliases, and versions with tags and cards, by model."""
     return {
-        name: (registry.aliases(name), [_plain(each) for each in registry.versions(name)])
+        name: (registry.aliases(name), [_plain(version) for version in registry.versions(name)])
         for name in registry.names()
     }
 
@@ -136,7 +131,7 @@ def _plain(version: Version) -> tuple[int, dict[str, str], str]:
 
 
 def killed_at(step: Step, store: TrackingStore, promotion: Promotion) -> int | None:
-    """Promote in a process that the system kills at a step; how it ended."""
+    """Promote in a process that is killed after a step; its exit code."""
     process = SERVER.Process(target=_promote_and_die, args=(step, store, promotion))
     process.start()
     process.join(60.0)
@@ -146,9 +141,9 @@ def killed_at(step: Step, store: TrackingStore, promotion: Promotion) -> int | N
 
 
 def _promote_and_die(step: Step, store: TrackingStore, promotion: Promotion) -> None:
-    def reached(now: Step) -> None:
+    def kill(now: Step) -> None:
         if now == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with in_environment(store):
-        promote(Registry(store), promotion, alone=True, reached=reached)
+        promote(Registry(store), promotion, exclusive=True, on_step=kill)

@@ -1,4 +1,4 @@
-"""Runs as a comparison needs them: judged, with scores that a test has chosen, and a network."""
+"""Validated runs with chosen scores, with or without a network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,22 +19,24 @@ SMOKE = load_config(preset="smoke").config
 MATRIX: Sequence[Sequence[int]] = ((30, 4, 2), (6, 24, 5), (3, 9, 17))
 
 
-def judged(
+def validated(
     name: str,
     scores: Mapping[str, float],
     config: RunConfig = SMOKE,
     outcome: Outcome | None = None,
 ) -> RunFolder:
-    """A run of two epochs that has ended; the second one is the best and has these scores."""
+    """An ended run of two epochs; the second one is the best and has these scores."""
     folder = new_run(name, config)
     folder.begin({"threads": 1, "device": "cpu", "risexp": "0"})
     journal = Journal(folder.journal, name)
     journal.note(0, "started", {})
     for epoch, better in ((1, 0.5), (2, 0.0)):
-        found = {**SCORES, "scenes": 100.0, **scores}
-        found["k_loc"] += better
+        best_scores = {**SCORES, "scenes": 100.0, **scores}
+        best_scores["k_loc"] += better
         values = {"loss/total": 1.0 + better, "weighted/count": 0.5}
-        values |= {f"{kind}/{key}": each for kind in ("val", "best") for key, each in found.items()}
+        values |= {
+            f"{kind}/{key}": value for kind in ("val", "best") for key, value in best_scores.items()
+        }
         journal.write(epoch, values)
         table = {"matrix": MATRIX, "none": [0, 0, 0], "beyond": [0, 0, 0]}
         journal.note(epoch, "confusion", {**table, "by_snr": {"0 to 10": table}})
@@ -43,12 +45,12 @@ def judged(
 
 
 def with_network(name: str, seed: int) -> RunFolder:
-    """Such a run that kept the checkpoint of a network nobody has trained."""
+    """A validated run with the checkpoint of an untrained network."""
     config = network_config("localisation.spectrum=pointers")
-    folder = judged(name, {"k_loc": 5.0 + seed}, config)
+    folder = validated(name, {"k_loc": 5.0 + seed}, config)
     checkpoint = five_epochs()[0]
     state = replace(checkpoint.state, averaged=awake(config, seed=seed).state_dict())
-    mine = replace(checkpoint, run_id=name, config=config_tree(config), state=state)
+    own = replace(checkpoint, run_id=name, config=config_tree(config), state=state)
     (attempt,) = folder.attempts()
-    CheckpointStore(attempt, CheckpointOwner(name, mine.config_sha)).save(mine)
+    CheckpointStore(attempt, CheckpointOwner(name, own.config_sha)).save(own)
     return folder

@@ -1,4 +1,4 @@
-"""Runs side by side: their scores, what differs between them, and which differences are chance."""
+"""Ranks runs side by side: scores, differing fields, and differences that exceed the noise."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,68 +11,89 @@ from pydantic import JsonValue
 from risexp.app.benchmark.accuracy.measure import AccuracyTable, measure_accuracy
 from risexp.app.benchmark.evaluate import expect_fitting
 from risexp.app.benchmark.methods import NETWORK, Method, method_named, network_methods
-from risexp.app.compare.seed_noise import Seeds, seeds_of
-from risexp.app.serving.resolve_model import trained
+from risexp.app.compare.seed_noise import SeedNoise, seed_noise
+from risexp.app.search.search import open_studies
+from risexp.app.serving.resolve_model import load_trained
 from risexp.app.show.run import RunSeen, expect_judged
 from risexp.config.run_diff import differing_fields
 from risexp.errors import InvalidInput
 from risexp.evaluation import ties
 from risexp.evaluation.ties import Difference, SeedSpread
+from risexp.hpo.store.store import find_store
+from risexp.hpo.studies.facts import spec_from_facts
+from risexp.hpo.studies.start_points import best_first
+from risexp.hpo.studies.study import find_study, run_id
+from risexp.hpo.studies.table import study_table
+from risexp.runs.folder import is_run
+from risexp.space.confirm import SEED
 from risexp.tracking.payload import data_digest
 
 NOMP: Final = "nomp"
-"""The row that networks stand beside where scenes are answered."""
+"""Row of the classical localiser among the answers."""
 
 
 @dataclass(frozen=True)
 class RunAnswers:
-    """The same fresh scenes, answered by the network of every run."""
+    """Answers of the network of every run to the same fresh scenes."""
 
     table: AccuracyTable
     law_of: str
-    """The run under whose law the scenes are drawn."""
+    """The run whose law the scenes are drawn under."""
     damaged: tuple[str, ...] = ()
-    """What was wrong with checkpoints, in sentences."""
+    """Faults of checkpoints, in sentences."""
 
 
 @dataclass(frozen=True)
-class Compared:
+class RankedRun:
     """One run beside the best of all."""
 
     seen: RunSeen
     k_loc: float
-    """That the runs are ranked by: of the fresh scenes, or else of the validation."""
-    apart: Mapping[str, Difference]
-    """Its scores minus those of the best; none of the best itself."""
+    """The score that ranks it: of the fresh scenes, else of its validation."""
+    differences: Mapping[str, Difference]
+    """Its scores minus those of the best; empty for the best itself."""
     remarks: tuple[str, ...] = ()
-    """What is to be known of its row, in words."""
 
     @property
     def verdict(self) -> str:
-        """`best`, or what it is beside that: `tie`, `worse`, `better` or `not known`."""
-        if not self.apart:
+        """`best`, `tie`, `worse`, `better` or `not known`."""
+        if not self.differences:
             return "best"
-        found = self.apart["k_loc"].verdict
-        return {"higher": "worse", "lower": "better"}.get(found, found)
+        verdict = self.differences["k_loc"].verdict
+        return {"higher": "worse", "lower": "better"}.get(verdict, verdict)
 
     @property
     def tied(self) -> bool:
-        """Whether it is as good as the best for all that is known."""
+        """True if nothing tells it from the best."""
         return self.verdict in {"best", "tie", "not known"}
+
+    def as_json(self) -> dict[str, Any]:
+        """The run as plain values."""
+        return {
+            "run": self.seen.name,
+            "state": self.seen.state,
+            "best_epoch": self.seen.best_epoch,
+            "k_loc": self.k_loc,
+            "best": dict(self.seen.best),
+            "doubt": self.seen.doubt,
+            "remarks": list(self.remarks),
+            "parted": {name: gap.as_json() for name, gap in self.differences.items()},
+            "tied": self.tied,
+        }
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs, the best first."""
+    """Ranked runs, the best first."""
 
-    runs: tuple[Compared, ...]
+    runs: tuple[RankedRun, ...]
     fields: Mapping[str, tuple[JsonValue, ...]]
-    """Those whose values differ, in the order of the runs."""
+    """Configuration fields that differ, with a value for each run."""
     noise: tuple[str, ...]
-    """Which noise a difference has to exceed, in sentences."""
+    """The noise that a difference must exceed, in sentences."""
     level: float
-    """Of each interval, so that all ties together are as sure as one."""
-    seeds: Seeds
+    """Level of each interval: all verdicts hold together at 95 %."""
+    seeds: SeedNoise
     answers: RunAnswers | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -82,20 +103,44 @@ class Comparison:
             "noise": list(self.noise),
             "level": self.level,
             "seeds": self.seeds.as_json(),
-            "runs": [_document(each) for each in self.runs],
+            "runs": [run.as_json() for run in self.runs],
             "differences": {path: list(values) for path, values in self.fields.items()},
         }
 
 
-def seen_runs(names: Sequence[str]) -> list[RunSeen]:
-    """Runs that can be compared, by their names.
+def best_runs(study: str, top: int) -> list[str]:
+    """Names of the runs of a study's best complete trials that differ in more than their seed.
 
     Raises:
-        InvalidInput: There are fewer than two, one is named twice, unknown or was never judged, or
-            two folders have one name.
+        InvalidInput: There is no such study, or it has fewer than two such trials here.
     """
-    found = [RunSeen.of(name) for name in names]
-    for one, other in combinations(found, 2):
+    with open_studies(find_store) as store:
+        ref = find_study(store, study)
+        table = study_table(store, ref, spec_from_facts(ref.name, ref.facts).space)
+    points, names = list[object](), list[str]()
+    for row in best_first(table.trials):
+        point = {path: value for path, value in row.values.items() if path != SEED}
+        name = run_id(study, row.number)
+        if point not in points and is_run(name):
+            points.append(point)
+            names.append(name)
+    if len(names) < 2:
+        raise InvalidInput(
+            f"study {study} has {len(names)} complete trials with runs in this home, and it takes "
+            "two to compare: search on, or name the home that has them with RISEXP_HOME"
+        )
+    return names[:top]
+
+
+def read_runs(names: Sequence[str]) -> list[RunSeen]:
+    """Read the runs to compare.
+
+    Raises:
+        InvalidInput: There are fewer than two, one is named twice, unknown or was never validated,
+            or two folders have one name.
+    """
+    runs = [RunSeen.of(name) for name in names]
+    for one, other in combinations(runs, 2):
         if one.folder.path.resolve() == other.folder.path.resolve():
             raise InvalidInput(f"{one.name} is named twice: name two or more runs that differ")
         if one.name == other.name:
@@ -103,17 +148,17 @@ def seen_runs(names: Sequence[str]) -> list[RunSeen]:
                 f"{one.folder.path} and {other.folder.path} are two runs of one name, by which a "
                 "comparison tells them apart: leave one out"
             )
-    if len(found) < 2:
+    if len(runs) < 2:
         raise InvalidInput(
             "a comparison takes two runs or more: name them, or give --study with a study that "
             "has as many complete trials"
         )
-    for each in found:
-        expect_judged(each)
-    return found
+    for run in runs:
+        expect_judged(run)
+    return runs
 
 
-def answer(
+def answer_scenes(
     runs: Sequence[RunSeen],
     snr_db: Sequence[float],
     scenes: int,
@@ -123,57 +168,57 @@ def answer(
     """Let the network of every run, and NOMP, answer the same test scenes.
 
     Args:
-        runs: The first one's law is that of the scenes.
-        snr_db: At which they are heard, ascending.
-        scenes: How many at each.
-        device: Where the networks are computed.
-        advance: Told of progress, in scenes.
+        runs: The first run's law is that of the scenes.
+        snr_db: SNRs of the scenes, ascending.
+        scenes: Number of scenes at each SNR.
+        device: Device of the networks.
+        advance: Called with the number of answered scenes.
 
     Raises:
-        RisexpError: A run kept no checkpoint, or its network cannot look at these scenes.
+        RisexpError: A run kept no checkpoint, or its network does not fit these scenes.
     """
-    first, damaged, methods = runs[0].config, list[str](), dict[str, Method]()
-    for each in runs:
-        found = trained(str(each.folder.path), device)
-        expect_fitting(found.config, first)
-        methods[each.name] = network_methods(found.predictor)[NETWORK]
-        damaged += found.damaged
-    methods[NOMP] = method_named(NOMP, first)
-    table = measure_accuracy(first, methods, snr_db, scenes, "test", advance)
+    law, damaged, methods = runs[0].config, list[str](), dict[str, Method]()
+    for run in runs:
+        trained = load_trained(str(run.folder.path), device)
+        expect_fitting(trained.config, law)
+        methods[run.name] = network_methods(trained.predictor)[NETWORK]
+        damaged += trained.damaged
+    methods[NOMP] = method_named(NOMP, law)
+    table = measure_accuracy(law, methods, snr_db, scenes, "test", advance)
     return RunAnswers(table, runs[0].name, tuple(damaged))
 
 
 def compare(runs: Sequence[RunSeen], answers: RunAnswers | None = None) -> Comparison:
-    """Rank runs by k_loc, and tell which are no worse than the best but for chance.
+    """Rank runs by k_loc, and find those that differ from the best by chance only.
 
     Args:
-        runs: Two or more that were judged.
-        answers: Of their networks to the same scenes; None to compare what was recorded.
+        runs: Two or more validated runs.
+        answers: Their answers to the same scenes; None to compare their validations.
     """
-    ranked = sorted(runs, key=lambda each: _k_loc(each, answers))
+    ranked = sorted(runs, key=lambda run: _k_loc(run, answers))
     level = ties.level_of_all(len(runs))
-    seeds = seeds_of(runs)
-    drawn_for = next((each for each in runs if answers and each.name == answers.law_of), ranked[0])
+    seeds = seed_noise(runs)
+    law_of = next((run for run in runs if answers and run.name == answers.law_of), ranked[0])
     compared = tuple(
-        Compared(
-            each,
-            _k_loc(each, answers),
-            _apart(each, ranked[0], answers, seeds.used, level),
-            _remarks(each, drawn_for),
+        RankedRun(
+            run,
+            _k_loc(run, answers),
+            _differences(run, ranked[0], answers, seeds.used, level),
+            _remarks(run, law_of),
         )
-        for each in ranked
+        for run in ranked
     )
-    fields = differing_fields([each.config.canonical() for each in ranked])
-    noise = (_of_scenes(ranked, answers), seeds.sentence())
+    fields = differing_fields([run.config.canonical() for run in ranked])
+    noise = (_scene_noise(ranked, answers), seeds.sentence())
     return Comparison(compared, fields, noise, level, seeds, answers)
 
 
-def judged_alike(one: RunSeen, other: RunSeen) -> bool:
-    """Whether two runs were validated on the very same scenes."""
-    return _judges(one) == _judges(other)
+def same_validation(one: RunSeen, other: RunSeen) -> bool:
+    """True if two runs were validated on the very same scenes."""
+    return _validation(one) == _validation(other)
 
 
-def _apart(
+def _differences(
     run: RunSeen,
     best: RunSeen,
     answers: RunAnswers | None,
@@ -184,13 +229,13 @@ def _apart(
         return {}
     if answers is None:
         ours, theirs = expect_judged(run), expect_judged(best)
-        found = ties.recorded(ours, theirs, same_scenes=judged_alike(run, best), level=level)
+        gaps = ties.recorded(ours, theirs, same_scenes=same_validation(run, best), level=level)
     else:
         rows = answers.table.rows
-        found = ties.answered(rows[run.name].scores, rows[best.name].scores, level)
+        gaps = ties.answered(rows[run.name].scores, rows[best.name].scores, level)
     if spread is not None:
-        found["k_loc"] = spread.widened(found["k_loc"], level)
-    return found
+        gaps["k_loc"] = spread.widened(gaps["k_loc"], level)
+    return gaps
 
 
 def _k_loc(run: RunSeen, answers: RunAnswers | None) -> float:
@@ -199,44 +244,30 @@ def _k_loc(run: RunSeen, answers: RunAnswers | None) -> float:
     return answers.table.rows[run.name].mean.value.k_loc
 
 
-def _of_scenes(ranked: Sequence[RunSeen], answers: RunAnswers | None) -> str:
+def _scene_noise(ranked: Sequence[RunSeen], answers: RunAnswers | None) -> str:
     if answers is not None:
         table = answers.table
         return (
             f"scenes: a paired bootstrap over {table.scenes_per_snr} {table.split} scenes of the "
             f"law of {answers.law_of}, the same for all, each heard at {len(table.levels)} SNRs"
         )
-    sizes = sorted({expect_judged(each).scenes for each in ranked})
-    said = " or ".join(f"{size:,}" for size in sizes)
-    alike = all(judged_alike(one, other) for one, other in pairwise(ranked))
+    sizes = sorted({expect_judged(run).scenes for run in ranked})
+    numbers = " or ".join(f"{size:,}" for size in sizes)
+    alike = all(same_validation(one, other) for one, other in pairwise(ranked))
     return (
-        f"scenes: what a validation of {said} scenes can vary by, "
-        f"{'the same scenes for all' if alike else 'not the same scenes for all'}; of k_loc about "
-        "at most, for its scenes were not recorded one by one: --scenes 2000 tells more apart"
+        f"scenes: the variation of a validation of {numbers} scenes, "
+        f"{'the same for all' if alike else 'not the same for all'}; per-scene scores were not "
+        "recorded, so small differences cannot be told apart: use --scenes 2000"
     )
 
 
-def _remarks(run: RunSeen, drawn_for: RunSeen) -> tuple[str, ...]:
-    laws = {data_digest(each.config.replace({"data.seed": 0})) for each in (run, drawn_for)}
-    other = f"data law unlike that of {drawn_for.name}" if len(laws) > 1 else None
-    return tuple(each for each in (run.doubt, other) if each is not None)
+def _remarks(run: RunSeen, law_of: RunSeen) -> tuple[str, ...]:
+    laws = {data_digest(seen.config.replace({"data.seed": 0})) for seen in (run, law_of)}
+    other = f"data law unlike that of {law_of.name}" if len(laws) > 1 else None
+    return tuple(remark for remark in (run.doubt, other) if remark is not None)
 
 
-def _judges(run: RunSeen) -> tuple[str, int, str]:
-    """What decides the scenes that a run is validated on: another device draws other ones."""
+def _validation(run: RunSeen) -> tuple[str, int, str]:
+    """What decides the scenes of a run's validation: another device draws other ones."""
     device = str(run.environments[0]["device"]) if run.environments else ""
     return data_digest(run.config), run.config.validation.scenes, device.partition(":")[0]
-
-
-def _document(each: Compared) -> dict[str, Any]:
-    return {
-        "run": each.seen.name,
-        "state": each.seen.state,
-        "best_epoch": each.seen.best_epoch,
-        "k_loc": each.k_loc,
-        "best": dict(each.seen.best),
-        "doubt": each.seen.doubt,
-        "remarks": list(each.remarks),
-        "parted": {name: apart.as_json() for name, apart in each.apart.items()},
-        "tied": each.tied,
-    }

@@ -1,4 +1,4 @@
-"""A comparison in a folder: as JSON, with the curves of its runs, and what was answered."""
+"""Writes a comparison into a folder: JSON, curves, and the answers to fresh scenes."""
 
 import json
 from collections.abc import Mapping
@@ -33,22 +33,22 @@ _LEVELS: Final[Mapping[str, tuple[tuple[str, str, str], ...]]] = {
         ("val/success_reference", "reference", "--"),
     ),
 }
-"""What stands beside a curve: key, name and how it is drawn."""
+"""Levels drawn beside a curve: key, name and line style."""
 
 
-def write_files(found: Comparison, folder: Path) -> None:
-    """Write compare.json and the curves; of answered scenes what `risexp eval --out` writes too."""
-    text = json.dumps(found.as_json(), indent=2, allow_nan=False)
+def write_files(comparison: Comparison, folder: Path) -> None:
+    """Write compare.json and the curves; for answers also the files of `risexp eval --out`."""
+    text = json.dumps(comparison.as_json(), indent=2, allow_nan=False)
     (folder / "compare.json").write_text(f"{text}\n", encoding="utf-8")
-    figure = _draw_curves([each.seen for each in found.runs])
+    figure = _draw_curves([run.seen for run in comparison.runs])
     for kind in _FORMATS:
         figure.savefig(folder / f"curves.{kind}", format=kind, dpi=200)
-    if found.answers is not None:
-        accuracy_files.write_files(found.answers.table, folder)
+    if comparison.answers is not None:
+        accuracy_files.write_files(comparison.answers.table, folder)
 
 
 def _draw_curves(runs: list[RunSeen]) -> Figure:
-    """Scores of the validation and its loss over epochs, a line a run, the best epoch marked."""
+    """Validation scores and loss over epochs, one line a run, with the best epoch marked."""
     with rc_context({**STYLE, "text.parse_math": False}):
         figure = new_figure(5.2)
         panels = figure.subplots(2, 2).flat
@@ -60,15 +60,15 @@ def _draw_curves(runs: list[RunSeen]) -> Figure:
             axes.set(xlabel="epoch", ylabel=label)
             count_along(axes.xaxis)
             axes.grid(visible=True)
-        _name_all(figure, runs)
+        _add_legend(figure, runs)
         return figure
 
 
 def _draw_curve(axes: Axes, run: RunSeen, key: str, style: Line) -> None:
-    points = [(epoch, values[key]) for epoch, values in run.by_epoch.items() if key in values]
-    axes.plot([each[0] for each in points], [each[1] for each in points], **style)
-    best = [each for each in points if each[0] == run.best_epoch]
-    axes.plot([each[0] for each in best], [each[1] for each in best], "o", color=style["color"])
+    points = {epoch: values[key] for epoch, values in run.by_epoch.items() if key in values}
+    axes.plot(list(points), list(points.values()), **style)
+    best = {epoch: value for epoch, value in points.items() if epoch == run.best_epoch}
+    axes.plot(list(best), list(best.values()), "o", color=style["color"])
 
 
 def _draw_level(axes: Axes, run: RunSeen, key: str, dashes: str) -> None:
@@ -77,7 +77,7 @@ def _draw_level(axes: Axes, run: RunSeen, key: str, dashes: str) -> None:
         axes.axhline(value, color="#666666", ls=dashes, lw=0.9)
 
 
-def _name_all(figure: Figure, runs: list[RunSeen]) -> None:
+def _add_legend(figure: Figure, runs: list[RunSeen]) -> None:
     lines = [Line2D([], [], **_style(place)) for place in range(len(runs))]
     names = [run.name for run in runs]
     for _, name, dashes in _LEVELS["val/k_acc"]:

@@ -1,4 +1,4 @@
-"""How much a seed is worth: by what runs differ that differ in nothing else."""
+"""Noise of the training seed, from runs that differ in nothing else."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,30 +14,30 @@ from risexp.tracking.upload_state import UploadState
 
 _SEED: Final = "training.seed"
 _FIDELITY: Final = ("data.seed", "training.epochs", "training.patience")
-"""Fields that a confirmation changes besides the seed: they say how well, not what, is trained."""
+"""Fields that a confirmation changes besides the seed: they change how long a run trains."""
 _Kind = tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Seeds:
-    """What is known of the noise of seeds."""
+class SeedNoise:
+    """The spread of k_loc over seeds."""
 
     spread: SeedSpread | None
-    """None where no run has the configuration of another one and another seed."""
+    """None if no two runs differ in their seed alone."""
     unread: int
-    """Runs of this home that could not be read."""
+    """Number of runs of this home that could not be read."""
 
     @property
     def used(self) -> SeedSpread | None:
-        """That differences are widened by; None where it is not known well enough."""
+        """The spread that widens differences; None if it is not known well enough."""
         return self.spread if self.spread is not None and self.spread.enough else None
 
     def sentence(self) -> str:
-        """Which noise of seeds a difference has to exceed."""
-        found = f"seeds: {self._said()}"
+        """The noise of seeds that a difference must exceed."""
+        sentence = f"seeds: {self._known()}"
         if self.unread:
-            found += f"; left out, as they cannot be read: {self.unread} of the runs here"
-        return found
+            sentence += f"; left out, as they cannot be read: {self.unread} of the runs here"
+        return sentence
 
     def as_json(self) -> dict[str, Any] | None:
         """The spread as plain values."""
@@ -45,10 +45,10 @@ class Seeds:
             return None
         return {**vars(self.spread), "used": self.spread.enough}
 
-    def _said(self) -> str:
+    def _known(self) -> str:
         networks = (
-            "what is told apart are these networks, not their configurations; risexp confirm "
-            "trains both"
+            "the verdicts hold for these networks, not for their configurations; risexp confirm "
+            "compares configurations"
         )
         if self.spread is None:
             return (
@@ -63,39 +63,39 @@ class Seeds:
         return f"k_loc of {runs} has a deviation of {self.spread.deviation:.3f}, of {degrees}"
 
 
-def seeds_of(runs: Sequence[RunSeen]) -> Seeds:
-    """How k_loc varies with the seed in these runs and in runs of this home that are kin to them.
+def seed_noise(runs: Sequence[RunSeen]) -> SeedNoise:
+    """Spread of k_loc over seeds, from these runs and from similar runs of this home.
 
-    Kin have the same configuration but for the seeds, and for how long they were trained: those
-    of `risexp confirm`. Only runs that differ in the seed of training alone are set side by side.
+    Similar runs have the same configuration but for seeds and length, as `risexp confirm` trains
+    them. Within a group, only the training seed differs.
     """
-    kin = {_without(each.config, (_SEED, *_FIDELITY)) for each in runs}
+    similar = {_without(run.config, (_SEED, *_FIDELITY)) for run in runs}
     groups: dict[_Kind, dict[int, float]] = {}
     unread = 0
-    for found in (*runs, *_others(runs, kin)):
-        if found is None:
+    for run in (*runs, *_others(runs, similar)):
+        if run is None:
             unread += 1
-        elif found.outcome is not None and found.outcome.status == "complete" and found.best:
-            # A run that was made twice is one: what differs between the two is no seed.
-            group = groups.setdefault(_without(found.config, (_SEED,)), {})
-            group.setdefault(found.config.training.seed, found.best["k_loc"])
-    return Seeds(SeedSpread.of([list(each.values()) for each in groups.values()]), unread)
+        elif run.outcome is not None and run.outcome.status == "complete" and run.best:
+            # Two runs with one seed count once: their difference is not due to a seed.
+            group = groups.setdefault(_without(run.config, (_SEED,)), {})
+            group.setdefault(run.config.training.seed, run.best["k_loc"])
+    return SeedNoise(SeedSpread.of([list(group.values()) for group in groups.values()]), unread)
 
 
-def _others(runs: Sequence[RunSeen], kin: set[_Kind]) -> Iterator[RunSeen | None]:
-    """Runs of this home beside these that are kin to them; None for each that cannot be read."""
-    given: set[Path] = {each.folder.path.resolve() for each in runs}
+def _others(runs: Sequence[RunSeen], similar: set[_Kind]) -> Iterator[RunSeen | None]:
+    """Similar runs of this home; None for each run that cannot be read."""
+    known: set[Path] = {run.folder.path.resolve() for run in runs}
     for folder in list_runs():
-        if folder.path.resolve() in given:
+        if folder.path.resolve() in known:
             continue
         try:
-            if _without(UploadState(folder.path).config(), (_SEED, *_FIDELITY)) in kin:
+            if _without(UploadState(folder.path).config(), (_SEED, *_FIDELITY)) in similar:
                 yield RunSeen.of(str(folder.path))
         except RisexpError:
             yield None
 
 
 def _without(config: RunConfig, paths: Sequence[str]) -> _Kind:
-    """What a configuration says but for some fields."""
+    """A configuration's values without some fields."""
     values = config.canonical().flat().items()
     return tuple(str(value) for path, value in values if path not in paths)

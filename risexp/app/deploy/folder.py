@@ -1,4 +1,4 @@
-"""A folder from which `docker compose` runs it all: written as a whole, or not at all."""
+"""Writes the folder of a deployment for `docker compose`: all of it, or nothing."""
 
 import os
 import shlex
@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from risexp import __version__
 from risexp.app.deploy.passwords import secret_files
-from risexp.app.deploy.wheel import CONSTRAINTS, shipped, wheel_name, write_wheel
+from risexp.app.deploy.wheel import CONSTRAINTS, shipped, write_wheel
 from risexp.app.ui.host_names import host_name
 from risexp.core.durable import PARTIAL, sync
 from risexp.errors import EnvironmentFailed, InvalidInput
 
 UNPRIVILEGED: Final = 10001
-"""Whom the services run as where root writes the folder."""
+"""User and group of the services if root writes the folder."""
 DATA: Final = ("data/artifacts", "data/home", "data/postgres")
 _COPIES: Final = {
     "docker/compose.yaml": "compose.yaml",
@@ -31,17 +31,17 @@ _COPIES: Final = {
 
 @dataclass(frozen=True)
 class Deployment:
-    """A folder that has been written."""
+    """A deployment's folder that was written."""
 
     folder: Path
     user: str
-    """Numbers of the user and group that the services run as."""
+    """Numbers of the services' user and group."""
     hosts: tuple[str, ...]
     secrets: tuple[str, ...]
-    """Names of the files."""
+    """Names of the secret files."""
 
     def next(self) -> tuple[str, ...]:
-        """The commands that come next."""
+        """Commands to run next."""
         return (
             f"cd {shlex.quote(str(self.folder))}",
             "docker compose build",
@@ -50,7 +50,7 @@ class Deployment:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """As plain values, without a secret."""
+        """The deployment as plain values, without a secret."""
         return {
             "folder": str(self.folder),
             "user": self.user,
@@ -61,22 +61,27 @@ class Deployment:
 
 
 def write_deployment(folder: Path, hosts: Sequence[str]) -> Deployment:
-    """Write all that a deployment needs, with secrets of its own.
+    """Write everything that a deployment needs, with new secrets.
 
     Args:
-        folder: A new or empty one.
+        folder: A new or empty folder.
         hosts: Names under which browsers reach the pages, besides this machine's own.
 
     Raises:
-        InvalidInput: There is something in the folder, or a name is none.
-        EnvironmentFailed: The disk is full or forbidden; nothing is left of it.
+        InvalidInput: The folder is not empty, or a host name is invalid.
+        EnvironmentFailed: The disk is full or forbidden, or the package cannot be built; no part
+            of the folder is left.
     """
     names = tuple(dict.fromkeys(host_name(name, "--hosts") for name in hosts))
     folder = folder.absolute()
     _expect_empty(folder)
-    owner, group = _services()
+    # The services run as the user who writes the folder, but never as root.
+    owner, group = (os.geteuid(), os.getegid()) if os.geteuid() else (UNPRIVILEGED, UNPRIVILEGED)
     secrets = secret_files()
-    texts = {".env": _settings(f"{owner}:{group}", names), "passwd": _passwd(owner, group)}
+    texts = {
+        ".env": _settings(f"{owner}:{group}", names),
+        "passwd": f"postgres:x:{owner}:{group}::/tmp:/bin/sh\n",
+    }
     try:
         partial = Path(
             tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=PARTIAL, dir=folder.parent)
@@ -117,15 +122,9 @@ def _expect_empty(folder: Path) -> None:
         raise InvalidInput(f"{folder.parent} is no folder: make it first, or name another one")
 
 
-def _services() -> tuple[int, int]:
-    """User and group of the services: whoever writes the folder, but never root."""
-    owner, group = os.geteuid(), os.getegid()
-    return (UNPRIVILEGED, UNPRIVILEGED) if owner == 0 else (owner, group)
-
-
 def _fill(folder: Path, texts: Mapping[str, str], secrets: Mapping[str, str]) -> None:
     (folder / "image").mkdir()
-    (folder / "image").chmod(0o755)  # whatever the umask
+    (folder / "image").chmod(0o755)  # independent of the umask
     (folder / "secrets").mkdir(mode=0o700)
     for name in ("data", *DATA):
         (folder / name).mkdir(mode=0o700)
@@ -135,9 +134,9 @@ def _fill(folder: Path, texts: Mapping[str, str], secrets: Mapping[str, str]) ->
         _write(folder / name, text.encode(), 0o644)
     for name, text in secrets.items():
         _write(folder / "secrets" / name, text.encode(), 0o600)
-    wheel = folder / "image" / wheel_name()
-    write_wheel(wheel)
-    wheel.chmod(0o644)
+    write_wheel(folder / "image")
+    for wheel in (folder / "image").glob("*.whl"):
+        wheel.chmod(0o644)
     for path in (folder / "secrets", folder / "image", folder):
         sync(path)
 
@@ -152,7 +151,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 
 
 def _hand_over(folder: Path, owner: int, group: int) -> None:
-    """Give secrets and data to whom the services run as, where that is somebody else."""
+    """Make the services' user the owner of secrets and data."""
     if os.geteuid() == owner:
         return
     for name in ("secrets", "data"):
@@ -160,30 +159,26 @@ def _hand_over(folder: Path, owner: int, group: int) -> None:
             os.chown(path, owner, group)
 
 
-def _passwd(owner: int, group: int) -> str:
-    return f"postgres:x:{owner}:{group}::/tmp:/bin/sh\n"
-
-
 def _settings(user: str, hosts: Sequence[str]) -> str:
     return f"""\
-# What `docker compose` fills in. There is no secret here: those are in secrets/.
+# Settings that `docker compose` reads. Secrets are not here, but in secrets/.
 RISEXP_USER={user}
 RISEXP_IMAGE=risexp:{__version__}
 RISEXP_HOSTS={" ".join(hosts)}
 
-# Images that others make: pin them by their digests, NAME@sha256:... (docs/deploying.md).
+# Images of other projects: pin them by their digests, NAME@sha256:... (docs/deploying.md).
 BASE_IMAGE=python:3.11-slim-bookworm
 POSTGRES_IMAGE=postgres:15-bookworm
 
-# Addresses of package indexes, pip's own where they are empty; passwords go into secrets/netrc.
+# Addresses of package indexes; empty for pip's own. Passwords go into secrets/netrc.
 PIP_INDEX=
 TORCH_INDEX=
 
-# Where the pages are, on this machine alone.
+# Ports of the pages, on this machine alone.
 MLFLOW_PORT=5000
 DASHBOARD_PORT=8080
 
-# What is searched, and what each worker may take.
+# Search space, study, and limits of each worker.
 RISEXP_SPACE=smoke
 RISEXP_STUDY=smoke
 WORKER_CPUS=2

@@ -1,95 +1,84 @@
-"""The package that is installed here as a wheel, so that an image holds the same."""
+"""The wheel of this installation, which the image of a deployment installs."""
 
-import base64
-import hashlib
-import zipfile
-from collections.abc import Iterator
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, PackagePath, distribution
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from risexp import __version__
 from risexp.errors import EnvironmentFailed
 
-BESIDE: Final = ("docker", "gates", "search_spaces")
-"""Folders that a wheel carries inside the package and a source tree has beside it."""
 CONSTRAINTS: Final = "docker/constraints.txt"
-_ALONE: Final = {CONSTRAINTS: "constraints.txt"}
-"""Files that are in no folder of a source tree."""
-_KEPT: Final = ("METADATA", "entry_points.txt")
-_WHEEL: Final = "Wheel-Version: 1.0\nGenerator: risexp\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-
-
-def wheel_name() -> str:
-    """The file's name, as installers read it."""
-    return f"risexp-{__version__}-py3-none-any.whl"
-
-
-def write_wheel(path: Path) -> None:
-    """Pack what is installed here.
-
-    Raises:
-        EnvironmentFailed: It was not installed by an installer, so that its needs are not known.
-    """
-    info = f"risexp-{__version__}.dist-info"
-    contents = {name: place.read_bytes() for name, place in _package()}
-    contents |= {f"{info}/{name}": text.encode() for name, text in _described().items()}
-    record = [f"{name},sha256={_digest(data)},{len(data)}\n" for name, data in contents.items()]
-    contents[f"{info}/RECORD"] = "".join([*record, f"{info}/RECORD,,\n"]).encode()
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
-        for name, data in contents.items():
-            entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.external_attr = 0o644 << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            wheel.writestr(entry, data)
+_INFO: Final = f"risexp-{__version__}.dist-info"
+_METADATA: Final = {"METADATA", "WHEEL", "entry_points.txt", "LICENSE"}
 
 
 def shipped(name: str) -> Path:
-    """What ships with the package: inside it where it is installed, beside it in a source tree."""
+    """The path of a shipped file: inside an installed package, or beside it in a source tree."""
     package = Path(str(files("risexp")))
     inside = package / name
-    return inside if inside.exists() else package.parent / _ALONE.get(name, name)
+    return (
+        inside if inside.exists() else package.parent / name.replace(CONSTRAINTS, "constraints.txt")
+    )
 
 
-def _package() -> Iterator[tuple[str, Path]]:
-    """Names in the wheel and the files they are."""
-    folders = {"risexp": Path(str(files("risexp")))}
-    folders |= {f"risexp/{name}": shipped(name) for name in BESIDE}
-    found = {f"risexp/{CONSTRAINTS}": shipped(CONSTRAINTS)}
-    for name, folder in folders.items():
-        for path in sorted(folder.rglob("*")):
-            inside = path.relative_to(folder)
-            if path.is_file() and not any(map(_passing, inside.parts)):
-                found[f"{name}/{inside.as_posix()}"] = path
-    yield from found.items()
+def write_wheel(folder: Path) -> None:
+    """Write the wheel into a folder.
+
+    pip builds it from a source tree. An installed package has none: its files are packed again, by
+    the list that its installer wrote.
+
+    Raises:
+        EnvironmentFailed: pip cannot build it, or the package was not installed by an installer.
+    """
+    source = Path(str(files("risexp"))).parent
+    if (source / "pyproject.toml").is_file():
+        _build(source, folder)
+    else:
+        _pack(folder)
 
 
-def _passing(name: str) -> bool:
-    """Whether a name is that of what editors and interpreters leave behind."""
-    return name == "__pycache__" or name.startswith(".") or name.endswith("~")
-
-
-def _described() -> dict[str, str]:
-    found = _distribution()
-    kept = {name: found.read_text(name) for name in _KEPT}
-    if missing := [name for name, text in kept.items() if not text]:
+def _build(source: Path, folder: Path) -> None:
+    options = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-deps"]
+    if find_spec("hatchling") is not None:
+        options.append("--no-build-isolation")  # needs no network
+    command = [sys.executable, "-m", "pip", "wheel", *options, "-w", str(folder), str(source)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own interpreter
+    if done.returncode:
+        reason = (done.stderr.strip() or "it gave no reason").splitlines()[-1]
         raise EnvironmentFailed(
-            f"the installed risexp has no {missing[0]}: install it with pip, and try again"
+            f"pip cannot build a wheel of {source} ({reason}): `pip install hatchling` first, "
+            "which builds it without the network"
         )
-    return {name: text or "" for name, text in kept.items()} | {"WHEEL": _WHEEL}
 
 
-def _distribution() -> Distribution:
+def _pack(folder: Path) -> None:
     try:
-        return distribution("risexp")
+        listed = distribution("risexp").files or []
     except PackageNotFoundError:
+        listed = []
+    shipped_files = [file for file in listed if _is_shipped(file)]
+    if not shipped_files:
         raise EnvironmentFailed(
-            "risexp is not installed here, so that no image can be made of it: install it with "
-            "pip, and try again"
-        ) from None
+            "the installed risexp has no list of its files: install it with pip, and try again"
+        )
+    record = [
+        f"{file},{file.hash.mode}={file.hash.value},{file.size}\n"
+        for file in shipped_files
+        if file.hash is not None
+    ]
+    with ZipFile(folder / f"risexp-{__version__}-py3-none-any.whl", "w", ZIP_DEFLATED) as wheel:
+        for file in shipped_files:
+            wheel.write(file.locate(), str(file))
+        wheel.writestr(f"{_INFO}/RECORD", "".join([*record, f"{_INFO}/RECORD,,\n"]))
 
 
-def _digest(data: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+def _is_shipped(file: PackagePath) -> bool:
+    """True for a file of the wheel; false for what the installer added."""
+    if file.parts[0] == _INFO:
+        return file.name in _METADATA
+    return file.parts[0] == "risexp" and file.hash is not None and file.suffix != ".pyc"

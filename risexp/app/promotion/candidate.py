@@ -1,4 +1,4 @@
-"""The run that somebody wants to be promoted: its weights, its record, and where both come from."""
+"""The run to promote: its best weights, how it ended, and where it comes from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,14 +6,15 @@ from functools import cached_property
 
 from risexp.app.run.sync import sync
 from risexp.app.search.studies import the_store
-from risexp.app.serving.resolve_model import bundle_named
+from risexp.app.serving.resolve_model import resolve_bundle
 from risexp.app.show.run import RunSeen
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import find_study, run_id
 from risexp.hpo.studies.table import study_table
-from risexp.registry.bundle import Bundle
-from risexp.registry.card import Origin
+from risexp.registry.sealed_model import Bundle
+from risexp.runs.source import Source
+from risexp.runs.spec import Labels
 from risexp.tracking.payload import data_digest
 from risexp.tracking.stores import TrackingStore
 from risexp.tracking.upload_state import UploadState
@@ -27,63 +28,58 @@ class Candidate:
     seen: RunSeen
     bundle: Bundle
     space_sha: str | None
-    """Of the charter of its study, where it was named by it."""
-    said: tuple[str, ...] = ()
-    """What a person should know of it, in sentences."""
+    """Hash of its study's spec, if the study was named."""
+    notes: tuple[str, ...] = ()
+    """Remarks for the user, in sentences."""
 
     @property
     def run(self) -> str:
-        """Its name."""
+        """The run's name."""
         return self.seen.name
 
     @property
     def state(self) -> str:
-        """How its run ended, in a word; or that nothing says so."""
+        """How its run ended, or that its folder does not say it."""
         outcome = self.seen.outcome
         return self.seen.state if outcome is None else outcome.status
 
     @cached_property
-    def origin(self) -> Origin:
-        """Where it comes from."""
-        bundle, labels = self.bundle, UploadState(self.seen.folder.path).labels()
-        source = self.seen.sources[-1] if self.seen.sources else None
-        return Origin(
-            run=self.run,
-            epoch=bundle.epoch,
-            study=labels.study,
-            trial=labels.trial,
-            config_sha=bundle.config_sha,
-            data_digest=data_digest(bundle.config),
-            commit=None if source is None else source.commit,
-            dirty=source is not None and source.dirty,
-            temperature=bundle.temperature,
-            parameters=bundle.parameters,
-        )
+    def labels(self) -> Labels:
+        """Study and trial of the run."""
+        return UploadState(self.seen.folder.path).labels()
+
+    @property
+    def source(self) -> Source | None:
+        """The code that trained it."""
+        return self.seen.sources[-1] if self.seen.sources else None
+
+    @property
+    def data_digest(self) -> str:
+        """Digest of the law and seed of its scenes."""
+        return data_digest(self.bundle.config)
 
     def tags(self) -> Mapping[str, str]:
-        """What a version says of it."""
-        origin = self.origin
-        known = {
-            "run": origin.run,
-            "epoch": origin.epoch,
-            "study": origin.study,
-            "trial": origin.trial,
-            "config_sha": origin.config_sha,
+        """The tags of a version that say where it comes from."""
+        values = {
+            "run": self.run,
+            "epoch": self.bundle.epoch,
+            "study": self.labels.study,
+            "trial": self.labels.trial,
+            "config_sha": self.bundle.config_sha,
             "space_sha": self.space_sha,
-            "data_digest": origin.data_digest,
-            "git_commit": origin.commit,
-            "temperature": origin.temperature,
+            "data_digest": self.data_digest,
+            "git_commit": None if self.source is None else self.source.commit,
+            "temperature": self.bundle.temperature,
         }
-        return {f"risexp.{key}": str(value) for key, value in known.items() if value is not None}
+        return {f"risexp.{key}": str(value) for key, value in values.items() if value is not None}
 
     def expect_store(self, store: TrackingStore) -> None:
-        """Check that its record is in the store whose registry is asked.
+        """Check that the run is recorded in the store of the registry.
 
         Raises:
-            InvalidInput: It is recorded nowhere, or elsewhere.
+            InvalidInput: It is recorded nowhere, or in another store.
         """
-        folder = self.seen.folder.path
-        own = store_for(folder, None)
+        own = store_for(self.seen.folder.path, None)
         if own is None:
             raise InvalidInput(
                 f"run {self.run} is recorded nowhere, and a model is filed under its run: `risexp "
@@ -91,65 +87,65 @@ class Candidate:
             )
         if own.name != store.name:
             raise InvalidInput(
-                f"run {self.run} is recorded in {own.name}, and the registry asked is that of "
+                f"run {self.run} is recorded in {own.name}, and the registry is that of "
                 f"{store.name}: name the run's own with --tracking"
             )
 
-    def recorded(self, tracking: str | None) -> str:
-        """MLflow's own id of the run, once all of its record is there.
+    def upload_record(self, tracking: str | None) -> str:
+        """Upload what is missing of the run's record; returns MLflow's id of the run.
 
         Raises:
-            EnvironmentFailed: It cannot be sent now.
+            EnvironmentFailed: It cannot be uploaded now.
         """
-        (found,) = sync([str(self.seen.folder.path)], tracking)
-        if found.state != "sent" or not found.mlflow_run:
-            why = found.sentence or "it has no record"
+        (synced,) = sync([str(self.seen.folder.path)], tracking)
+        if synced.state != "sent" or not synced.mlflow_run:
+            why = synced.sentence or "it has no record"
             raise EnvironmentFailed(
                 f"the record of run {self.run} cannot be sent, so nothing was promoted: {why}"
             )
-        return found.mlflow_run
+        return synced.mlflow_run
 
 
-def candidate_of(study: str | None, run: str | None) -> Candidate:
-    """The run of a study's best complete trial, or the one that is named.
+def find_candidate(study: str | None, run: str | None) -> Candidate:
+    """Find the run of a study's best complete trial, or the named run.
 
     Raises:
-        InvalidInput: Not one of the two is named, there is no such study or run, or no trial of the
-            study is complete.
+        InvalidInput: Not exactly one of the two is named, there is no such study or run, or no
+            trial of the study is complete.
         RisexpError: No sound checkpoint of it was kept.
     """
     if (study is None) == (run is None):
         raise InvalidInput("name what to promote: --study for its best trial, or --run")
-    name, sha, said = (run or "", None, ()) if study is None else _best_of(study)
+    name, sha, notes = (run or "", None, ()) if study is None else _best_trial(study)
     seen = RunSeen.of(name)
-    found = bundle_named(str(seen.folder.path))
-    if found.bundle.run_id != seen.name:
+    resolved = resolve_bundle(str(seen.folder.path))
+    bundle = resolved.bundle
+    if bundle.run_id != seen.name:
         raise InvalidInput(
-            f"the checkpoints in {seen.folder.path} are those of run {found.bundle.run_id}: put "
-            f"those of {seen.name} back"
+            f"the checkpoints in {seen.folder.path} are those of run {bundle.run_id}: put those of "
+            f"{seen.name} back"
         )
-    told = seen.by_epoch.get(found.bundle.epoch, {})
-    if not any(key.startswith("guard/") for key in told):
+    if not any(key.startswith("guard/") for key in seen.by_epoch.get(bundle.epoch, {})):
         raise InvalidInput(
-            f"the journal of run {seen.name} does not say what its guards found in epoch "
-            f"{found.bundle.epoch}, its best: nobody knows whether it is sound"
+            f"the journal of run {seen.name} has no guard values for epoch {bundle.epoch}, its "
+            "best, so that its faults are not known: promote another run"
         )
-    return Candidate(seen, found.bundle, sha, (*said, *found.damaged))
+    return Candidate(seen, bundle, sha, (*notes, *resolved.damaged))
 
 
-def _best_of(name: str) -> tuple[str, str, tuple[str, ...]]:
-    """The run of the best trial, the hash of the study's charter, and what is to be said."""
+def _best_trial(name: str) -> tuple[str, str, tuple[str, ...]]:
+    """The run of a study's best trial, the hash of the study's spec, and remarks."""
     with the_store() as store:
         study = find_study(store, name)
-        charter = spec_from_facts(study.name, study.facts)
-        table = study_table(store, study, charter.space)
+        spec = spec_from_facts(study.name, study.facts)
+        table = study_table(store, study, spec.space)
     if table.best is None:
         raise InvalidInput(
             f"study {name} has no complete trial to promote: search until it has one, or name a run"
         )
     best = run_id(study.name, table.best.number)
-    said = [f"trial {table.best.number} of study {name}, k_loc {table.best.value:.3f}: run {best}"]
+    notes = [f"trial {table.best.number} of study {name}, k_loc {table.best.value:.3f}: run {best}"]
     if not table.over:
         left = table.count("waiting") + table.count("running")
-        said.append(f"study {name} is not over: {left} of its trials are not considered")
-    return best, charter.sha(), tuple(said)
+        notes.append(f"study {name} is not over: {left} of its trials are not considered")
+    return best, spec.sha(), tuple(notes)

@@ -1,9 +1,10 @@
-"""A candidate, the champion and the classical localiser before the same frozen scenes."""
+"""Lets candidate, champion and NOMP answer the same frozen scenes, and scores and times them."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -16,16 +17,15 @@ from risexp.evaluation.scene_scores import join, score_scenes
 from risexp.inference.calibration import calibration_error
 from risexp.inference.estimate import Estimate
 from risexp.inference.predictor import Predictor
-from risexp.registry.evidence import ScoredAnswers
+from risexp.registry.verdicts import ScoredAnswers
 
-_CANDIDATE, _CHAMPION, _NOMP = "candidate", "champion", "nomp"
-_WARMING = 4
-"""Scenes that each is shown first: a first call also makes what the later ones share."""
+_WARMUP: Final = 4
+"""Scenes answered before the clock starts: a first call also builds what later calls share."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What each of them answered."""
+    """The scored answers of candidate, champion and NOMP."""
 
     candidate: ScoredAnswers
     champion: ScoredAnswers | None
@@ -40,73 +40,69 @@ def evaluate_candidates(
     config: RunConfig,
     candidate: Predictor,
     champion: Predictor | None,
-    sealed: TestSet,
+    test_set: TestSet,
     advance: Callable[[int], None],
 ) -> Evaluation:
-    """Let them answer all scenes of a set, batch by batch, in an order that changes.
+    """Let all methods answer each batch of a test set; the order of methods alternates.
 
     Args:
-        config: The law of the scenes, which the classical localiser knows.
+        config: The law of the scenes, which NOMP knows.
         candidate: A network, judged by its own count: without a fallback.
         champion: Another one, likewise.
-        sealed: The set.
-        advance: Told of scenes, once for each that answers.
+        test_set: The frozen scenes.
+        advance: Called with the number of scenes, once for each method that answers.
     """
-    methods = {_CANDIDATE: network_methods(candidate)[NETWORK]}
+    answers = {"candidate": _Answers(network_methods(candidate)[NETWORK])}
     if champion is not None:
-        methods[_CHAMPION] = network_methods(champion)[NETWORK]
-    methods[_NOMP] = method_named(_NOMP, config)
-    told = {name: _Told() for name in methods}
-    for place, scenes in enumerate(sealed.batches()):
-        if place == 0:
-            for method in methods.values():
-                method(scenes[:_WARMING])
-        for name in _in_turn(methods, place):
-            told[name] = told[name].and_of(methods[name], scenes)
+        answers["champion"] = _Answers(network_methods(champion)[NETWORK])
+    answers["nomp"] = _Answers(method_named("nomp", config))
+    order, levels = list(answers.values()), list[Tensor | None]()
+    for batch, scenes in enumerate(test_set.batches()):
+        if batch == 0:
+            for each in order:
+                each.method(scenes[:_WARMUP])
+        # What slows the machine for a while slows both networks.
+        for each in order if batch % 2 == 0 else reversed(order):
+            each.add(scenes)
             advance(len(scenes))
-    levels = [scenes.frames.snr_db for scenes in sealed.batches()]
-    known = [each for each in levels if each is not None]
+        levels.append(scenes.frames.snr_db)
+    known = [level for level in levels if level is not None]
+    beside = answers.get("champion")
     return Evaluation(
-        candidate=told[_CANDIDATE].answered(),
-        champion=told[_CHAMPION].answered() if _CHAMPION in told else None,
-        nomp=told[_NOMP].answered(),
+        candidate=answers["candidate"].scored(),
+        champion=None if beside is None else beside.scored(),
+        nomp=answers["nomp"].scored(),
         snr_db=torch.cat(known) if len(known) == len(levels) else None,
-        ms_ratio=_ratio(told[_CANDIDATE], told[_CHAMPION]) if _CHAMPION in told else None,
+        ms_ratio=None if beside is None else _time_ratio(answers["candidate"], beside),
     )
 
 
-@dataclass(frozen=True)
-class _Told:
-    """What one of them has answered so far."""
+@dataclass
+class _Answers:
+    """The answers of one method so far."""
 
-    estimates: tuple[Estimate, ...] = ()
-    truths: tuple[Truth, ...] = ()
-    seconds: tuple[float, ...] = ()
+    method: Method
+    estimates: list[Estimate] = field(default_factory=list)
+    truths: list[Truth] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
 
-    def and_of(self, method: Method, scenes: Scenes) -> "_Told":
+    def add(self, scenes: Scenes) -> None:
         started = perf_counter()
-        estimate = method(scenes)
-        took = perf_counter() - started
-        return _Told(
-            (*self.estimates, estimate), (*self.truths, scenes.truth), (*self.seconds, took)
-        )
+        estimate = self.method(scenes)
+        self.seconds.append(perf_counter() - started)
+        self.estimates.append(estimate)
+        self.truths.append(scenes.truth)
 
-    def answered(self) -> ScoredAnswers:
+    def scored(self) -> ScoredAnswers:
         pairs = zip(self.estimates, self.truths, strict=True)
         scores = join([score_scenes(estimate, truth) for estimate, truth in pairs])
-        said = torch.cat([estimate.count_probabilities for estimate in self.estimates])
-        ece = calibration_error(said, scores.matching.true_count)
+        probabilities = torch.cat([estimate.count_probabilities for estimate in self.estimates])
+        ece = calibration_error(probabilities, scores.matching.true_count)
         return ScoredAnswers(scores, 1e3 * sum(self.seconds) / len(scores), ece)
 
 
-def _in_turn(methods: Mapping[str, Method], place: int) -> list[str]:
-    """Now the one, now the other first: what slows the machine slows both."""
-    names = list(methods)
-    return names if place % 2 == 0 else [*names[::-1]]
-
-
-def _ratio(candidate: _Told, champion: _Told) -> float:
+def _time_ratio(candidate: _Answers, champion: _Answers) -> float:
     return median(
-        mine / max(other, 1e-9)
-        for mine, other in zip(candidate.seconds, champion.seconds, strict=True)
+        ours / max(theirs, 1e-9)
+        for ours, theirs in zip(candidate.seconds, champion.seconds, strict=True)
     )

@@ -1,68 +1,61 @@
-"""The models of a registry as people ask about them: which there are, and what is said of one."""
+"""Lists registered models and shows one of them or one version."""
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
-from risexp.app.promotion.registry import asked, registry_of
-from risexp.config.words import nearest
-from risexp.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from risexp.registry.versions import Registry, Version
-
-_ADDRESS: Final = re.compile(r"(?P<name>[^@/:]+)(?:@(?P<alias>[\w-]+)|/(?P<number>[1-9]\d*))?")
+from risexp.registry.model_address import ModelAddress, open_registry
+from risexp.registry.model_registry import Version
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model and its versions."""
+    """A registered model and its versions."""
 
     name: str
-    versions: tuple["Version", ...]
+    versions: tuple[Version, ...]
     """The newest first."""
 
     @property
     def abandoned(self) -> tuple[int, ...]:
-        """Versions that promotions left pending; the next one takes them away."""
-        return tuple(each.number for each in self.versions if each.abandoned)
+        """Versions that interrupted promotions left; the next promotion deletes them."""
+        return tuple(version.number for version in self.versions if version.abandoned)
 
     def as_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """The model as plain values."""
         return {
             "model": self.name,
-            "versions": [version_json(each) for each in self.versions],
+            "versions": [version_json(version) for version in self.versions],
             "abandoned": list(self.abandoned),
         }
 
 
 def list_models(tracking: str | None) -> list[Model]:
     """Every model of the registry."""
-    with registry_of(tracking) as registry:
-        return asked(registry.store, partial(_all, registry))
+    with open_registry(tracking) as registry:
+        return [Model(name, tuple(registry.versions(name))) for name in registry.names()]
 
 
-def show_model(address: str, tracking: str | None) -> "Model | Version":
-    """A model by its name, or one version of it as NAME@ALIAS or NAME/3.
+def show_model(text: str, tracking: str | None) -> Model | Version:
+    """A model by its name, or one version by NAME@ALIAS or NAME/3.
 
     Raises:
-        InvalidInput: There is none.
+        InvalidInput: There is no such model or version.
     """
-    found = _ADDRESS.fullmatch(address.removeprefix("models:/"))
-    if found is None:
-        raise InvalidInput(f"{address!r} is no model: write NAME, NAME@ALIAS or NAME/3")
-    with registry_of(tracking) as registry:
-        return asked(registry.store, partial(_found, registry, **found.groupdict()))
+    address = ModelAddress.parse(text, version=False)
+    with open_registry(tracking) as registry:
+        versions = address.versions(registry)
+    if address.alias is None and address.number is None:
+        return Model(address.name, versions)
+    return versions[0]
 
 
-def created(version: "Version") -> str:
-    """When a version was made, UTC."""
+def created(version: Version) -> str:
+    """When a version was created, UTC."""
     return f"{datetime.fromtimestamp(version.created_ms / 1e3, UTC):%Y-%m-%d %H:%M}"
 
 
-def version_json(version: "Version") -> dict[str, Any]:
+def version_json(version: Version) -> dict[str, Any]:
     """A version as plain values."""
     return {
         "model": version.name,
@@ -74,25 +67,3 @@ def version_json(version: "Version") -> dict[str, Any]:
         "tags": dict(sorted(version.tags.items())),
         "card": version.card,
     }
-
-
-def _all(registry: "Registry") -> list[Model]:
-    return [Model(name, tuple(registry.versions(name))) for name in registry.names()]
-
-
-def _found(
-    registry: "Registry", name: str, alias: str | None, number: str | None
-) -> "Model | Version":
-    names = registry.names()
-    if name not in names:
-        hint = nearest(name, names) or f"; there are: {', '.join(names) or 'none'}"
-        raise InvalidInput(f"there is no model {name!r}{hint}")
-    if number is not None:
-        return registry.version(name, int(number))
-    if alias is None:
-        return Model(name, tuple(registry.versions(name)))
-    version = registry.at(name, alias)
-    if version is None:
-        known = ", ".join(registry.aliases(name)) or "none"
-        raise InvalidInput(f"no version of {name} is {alias!r}; there are: {known}")
-    return version

@@ -1,300 +1,228 @@
-"""A run becomes a model that others load, if it holds what gates ask on frozen scenes."""
+"""Promotes a run to a registered model if it passes its gates on frozen scenes; rolls back."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from risexp import __version__
 from risexp.app.benchmark.evaluate import expect_fitting
-from risexp.app.promotion.candidate import Candidate, candidate_of
+from risexp.app.promotion.candidate import Candidate, find_candidate
+from risexp.app.promotion.card import model_card
 from risexp.app.promotion.evaluate_candidates import evaluate_candidates
-from risexp.app.promotion.promotion_lock import now, only_one, user
-from risexp.app.promotion.registry import MODEL, asked, expect_alias, expect_model_name, registry_of
-from risexp.app.promotion.test_set import TestSet, expect_drawn, expect_unseen, frozen_scenes
+from risexp.app.promotion.promotion_lock import now, promotion_lock, user
+from risexp.app.promotion.result import PromotionRequest, PromotionResult
+from risexp.app.promotion.test_set import TestSet, expect_drawn, expect_unseen, load_test_set
 from risexp.config.gates import Gates, load_gates
 from risexp.errors import ConfigInvalid, InvalidInput
-from risexp.evaluation.paired import RATES
-from risexp.registry.bundle import Bundle
-from risexp.registry.card import JudgedVersion, card, interval
-from risexp.registry.evidence import Evidence
-from risexp.registry.verdicts import GateVerdict, failed, judged
+from risexp.registry.sealed_model import Bundle
+from risexp.registry.verdicts import Evidence
 from risexp.tracking.payload import data_digest
 
 if TYPE_CHECKING:
-    from risexp.registry.promotion import Reached
-    from risexp.registry.versions import Registry, Version
+    from risexp.registry.model_registry import Registry, Version
+    from risexp.registry.promotion import OnStep
 
-Started = Callable[[str, int], Callable[[int], None]]
-"""Told what begins and how many scenes it has; what it returns is told of advances."""
+Progress = Callable[[str, int], Callable[[int], None]]
+"""Starts the progress bar of a task with so many scenes, and returns what advances it."""
 
-
-@dataclass(frozen=True)
-class PromotionRequest:
-    """What a person asks to be promoted, and how it is judged."""
-
-    study: str | None = None
-    run: str | None = None
-    name: str = MODEL
-    alias: str = "champion"
-    gates: str = "default"
-    scenes: int = 5000
-    test_set: Path | None = None
-    dry_run: bool = False
-    tracking: str | None = None
-
-
-@dataclass(frozen=True)
-class PromotionResult:
-    """What was found of a candidate, and what became of it."""
-
-    wanted: PromotionRequest
-    candidate: Candidate
-    champion: "Version | None"
-    sealed: TestSet
-    gates: Gates
-    evidence: Evidence
-    verdicts: tuple[GateVerdict, ...]
-    version: "Version | None" = None
-    """That it became; None where a gate failed, or nothing was to be changed."""
-
-    @property
-    def failed(self) -> tuple[GateVerdict, ...]:
-        """The gates that keep it from being promoted."""
-        return failed(self.verdicts)
-
-    @property
-    def said(self) -> tuple[str, ...]:
-        """What else a person should know, in sentences."""
-        drew = f"drew {self.sealed.manifest.scenes} test scenes into {self.sealed.folder}"
-        return (*self.candidate.said, *([drew] if self.sealed.made else []))
-
-    def as_json(self) -> dict[str, Any]:
-        """As plain values."""
-        origin = self.candidate.origin
-        return {
-            "model": self.wanted.name,
-            "alias": self.wanted.alias,
-            "run": origin.run,
-            "epoch": origin.epoch,
-            "study": origin.study,
-            "trial": origin.trial,
-            "champion": None if self.champion is None else self.champion.number,
-            "gates": self.gates.model_dump(mode="json"),
-            "test_set": {
-                "folder": str(self.sealed.folder),
-                "digest": self.sealed.manifest.digest,
-            },
-            **self.evidence.as_json(),
-            "verdicts": [each.as_json() for each in self.verdicts],
-            "passed": not self.failed,
-            "dry_run": self.wanted.dry_run,
-            "version": None if self.version is None else self.version.number,
-            "said": list(self.said),
-        }
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_ALIAS: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
+_NOT_AN_ALIAS: Final = re.compile(r"latest|v\d+|previous(-.*)?", re.IGNORECASE)
 
 
 def promote(
-    wanted: PromotionRequest,
+    request: PromotionRequest,
     device: torch.device,
-    started: Started,
-    reached: "Reached | None" = None,
+    progress: Progress,
+    on_step: "OnStep | None" = None,
 ) -> PromotionResult:
-    """Judge a run beside the champion, and let the alias stand for it if every gate passes.
+    """Judge a run beside the champion, and move the alias to it if every gate passes.
 
-    Nothing is written before that but the frozen scenes, which are kept for the next.
-
-    Args:
-        wanted: What is asked for.
-        device: Where networks answer.
-        started: Told what begins.
-        reached: Told each step of the registry's protocol.
+    Before that nothing is written but the frozen scenes, which are kept for the next promotion.
 
     Raises:
-        RisexpError: What was asked for cannot be judged or promoted, or the machine failed.
+        RisexpError: The run cannot be judged or promoted, or the machine failed.
     """
-    expect_model_name(wanted.name)
-    expect_alias(wanted.alias)
-    gates = load_gates(wanted.gates)
-    candidate = candidate_of(wanted.study, wanted.run)
-    with registry_of(wanted.tracking) as registry:
+    from risexp.registry.model_address import open_registry
+
+    _expect_names(request.name, request.alias)
+    gates = load_gates(request.gates)
+    candidate = find_candidate(request.study, request.run)
+    with open_registry(request.tracking) as registry:
         candidate.expect_store(registry.store)
-        if wanted.dry_run:
-            return _judged(wanted, gates, candidate, registry, device, started)
-        with only_one(registry.store) as alone:
-            found = _judged(wanted, gates, candidate, registry, device, started)
-            if found.failed:
-                return found
-            return _carried_out(found, registry, alone=alone, reached=reached)
+        lock = nullcontext(False) if request.dry_run else promotion_lock(registry.store)
+        with lock as exclusive:
+            champion = registry.at(request.name, request.alias)
+            bundle = None if champion is None else registry.load(champion)
+            contest = _Contest(request, gates, candidate, champion, bundle)
+            result = contest.judge(device, progress)
+            if request.dry_run or result.failed:
+                return result
+            return _register(result, registry, exclusive=exclusive, on_step=on_step)
 
 
-def _judged(
-    wanted: PromotionRequest,
-    gates: Gates,
-    candidate: Candidate,
-    registry: "Registry",
-    device: torch.device,
-    started: Started,
-) -> PromotionResult:
-    """Nothing is changed in the registry."""
-    champion = asked(registry.store, partial(registry.at, wanted.name, wanted.alias))
-    theirs = None if champion is None else _bundle_of(champion, candidate, wanted)
-    sealed = _sealed(wanted, candidate, theirs, started)
-    alone = _unable(candidate, theirs, gates)
-    beside = None if alone else theirs
-    answers = evaluate_candidates(
-        candidate.bundle.config,
-        candidate.bundle.predictor(device),
-        None if beside is None else beside.predictor(device),
-        sealed,
-        started("answers", (2 if beside is None else 3) * sealed.manifest.scenes),
-    )
-    evidence = Evidence(
-        candidate=answers.candidate,
-        nomp=answers.nomp,
-        champion=answers.champion,
-        snr_db=answers.snr_db,
-        ms_ratio=answers.ms_ratio,
-        state=candidate.state,
-        faults=candidate.seen.faults,
-        same_data=None if theirs is None else _digest(theirs) == _digest(candidate.bundle),
-        alone=alone or f"there is no {wanted.alias} yet",
-        level=gates.level,
-        resamples=gates.resamples,
-    )
-    return PromotionResult(
-        wanted, candidate, champion, sealed, gates, evidence, judged(gates, evidence)
-    )
+@dataclass(frozen=True)
+class RolledBack:
+    """The version that lost an alias, and the one that has it again."""
+
+    alias: str
+    was: "Version"
+    version: "Version"
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as plain values."""
+        return {
+            "model": self.version.name,
+            "alias": self.alias,
+            "was": self.was.number,
+            "version": self.version.number,
+        }
 
 
-def _bundle_of(champion: "Version", candidate: Candidate, wanted: PromotionRequest) -> Bundle:
-    """What the champion is made of.
+def roll_back(name: str, alias: str, tracking: str | None) -> RolledBack:
+    """Give an alias back to the version that had it before.
 
     Raises:
-        InvalidInput: It is the candidate itself.
+        InvalidInput: There is no such model or alias, or no version had it before.
+        ModelRefused: The version that had it before cannot be loaded.
+        EnvironmentFailed: Another promotion is running, or the store does not answer.
     """
-    from risexp.registry.download import fetched
+    from risexp.registry.model_address import open_registry
+    from risexp.registry.promotion import roll_back as move_back
 
-    theirs, ours = fetched(champion.address, wanted.tracking), candidate.bundle
-    if _same(theirs, ours):
+    _expect_names(name, alias)
+    with open_registry(tracking) as registry, promotion_lock(registry.store):
+        was, version = move_back(registry, name, alias, f"{user()} at {now()}")
+    return RolledBack(alias, was, version)
+
+
+def _expect_names(name: str, alias: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(f"{name!r} is no name of a model: use letters, digits, and . _ -")
+    if not _ALIAS.fullmatch(alias) or _NOT_AN_ALIAS.fullmatch(alias):
         raise InvalidInput(
-            f"run {ours.run_id}, epoch {ours.epoch}, is the {wanted.alias} of {wanted.name} "
-            f"already: version {champion.number}"
+            f"{alias!r} is no alias to promote to: use letters, digits, _ and -, and neither "
+            "latest, previous nor v and a number"
         )
-    return theirs
 
 
-def _same(one: Bundle, other: Bundle) -> bool:
-    return one.weights.keys() == other.weights.keys() and all(
-        torch.equal(weight, other.weights[name]) for name, weight in one.weights.items()
-    )
+@dataclass(frozen=True)
+class _Contest:
+    """A candidate and the champion that it is judged beside."""
 
+    request: PromotionRequest
+    gates: Gates
+    candidate: Candidate
+    champion: "Version | None"
+    champion_bundle: Bundle | None
 
-def _sealed(
-    wanted: PromotionRequest, candidate: Candidate, theirs: Bundle | None, started: Started
-) -> TestSet:
-    """The test scenes, which neither of the two has seen."""
-    config = candidate.bundle.config
-    advance = started("test scenes", wanted.scenes)
-    sealed = frozen_scenes(config, wanted.scenes, wanted.test_set, advance)
-    taught = {"candidate": config}
-    if theirs is not None:
-        taught[wanted.alias] = theirs.config
-    expect_unseen(sealed, taught)
-    if wanted.test_set is not None:
-        expect_drawn(sealed, candidate.bundle.config)
-    return sealed
+    def judge(self, device: torch.device, progress: Progress) -> PromotionResult:
+        """Let both answer the test scenes, and judge the gates; the registry is not changed."""
+        self._expect_new()
+        test_set = self._test_set(progress)
+        alone = self._alone()
+        ours, theirs = self.candidate.bundle, None if alone else self.champion_bundle
+        evaluation = evaluate_candidates(
+            ours.config,
+            ours.predictor(device),
+            None if theirs is None else theirs.predictor(device),
+            test_set,
+            progress("answers", (2 if theirs is None else 3) * test_set.manifest.scenes),
+        )
+        evidence = Evidence(
+            candidate=evaluation.candidate,
+            nomp=evaluation.nomp,
+            champion=evaluation.champion,
+            snr_db=evaluation.snr_db,
+            ms_ratio=evaluation.ms_ratio,
+            state=self.candidate.state,
+            faults=self.candidate.seen.faults,
+            same_data=self._same_data(),
+            alone=alone or f"there is no {self.request.alias} yet",
+            level=self.gates.level,
+            resamples=self.gates.resamples,
+        )
+        return PromotionResult(
+            self.request, self.candidate, self.champion, test_set, self.gates, evidence
+        )
 
+    def _expect_new(self) -> None:
+        """Check that the candidate is not the champion itself."""
+        ours, theirs = self.candidate.bundle, self.champion_bundle
+        if theirs is None or self.champion is None or ours.weights.keys() != theirs.weights.keys():
+            return
+        if all(torch.equal(weight, theirs.weights[name]) for name, weight in ours.weights.items()):
+            raise InvalidInput(
+                f"run {ours.run_id}, epoch {ours.epoch}, is the {self.request.alias} of "
+                f"{self.request.name} already: version {self.champion.number}"
+            )
 
-def _unable(candidate: Candidate, theirs: Bundle | None, gates: Gates) -> str:
-    """Why a champion cannot answer the candidate's scenes; empty where it can, or is not there.
+    def _test_set(self, progress: Progress) -> TestSet:
+        """The test scenes, which neither of the two has seen."""
+        config, request = self.candidate.bundle.config, self.request
+        advance = progress("test scenes", request.scenes)
+        test_set = load_test_set(config, request.scenes, request.test_set, advance)
+        trained = {"candidate": config}
+        if self.champion_bundle is not None:
+            trained[request.alias] = self.champion_bundle.config
+        expect_unseen(test_set, trained)
+        if request.test_set is not None:
+            expect_drawn(test_set, config)
+        return test_set
 
-    Raises:
-        ConfigInvalid: It cannot, and the gates do not mind other data: nothing would be compared.
-    """
-    if theirs is None:
+    def _alone(self) -> str:
+        """Why the champion cannot answer the candidate's scenes; empty if it can or is absent.
+
+        Raises:
+            ConfigInvalid: It cannot, and the gates accept other data: nothing would be compared.
+        """
+        if self.champion_bundle is None:
+            return ""
+        try:
+            expect_fitting(self.champion_bundle.config, self.candidate.bundle.config)
+        except ConfigInvalid as error:
+            if self.gates.champion.data == "any":
+                raise
+            return f"the champion cannot answer these scenes ({error})"
         return ""
-    try:
-        expect_fitting(theirs.config, candidate.bundle.config)
-    except ConfigInvalid as error:
-        if gates.champion.data == "any":
-            raise
-        return f"the champion cannot answer these scenes ({error})"
-    return ""
+
+    def _same_data(self) -> bool | None:
+        if self.champion_bundle is None:
+            return None
+        return data_digest(self.champion_bundle.config) == self.candidate.data_digest
 
 
-def _digest(bundle: Bundle) -> str:
-    return data_digest(bundle.config)
-
-
-def _carried_out(
-    found: PromotionResult, registry: "Registry", *, alone: bool, reached: "Reached | None"
+def _register(
+    result: PromotionResult, registry: "Registry", *, exclusive: bool, on_step: "OnStep | None"
 ) -> PromotionResult:
-    """Make the version and move the alias; the run's record comes first."""
-    from risexp.registry.download import DIGEST
-    from risexp.registry.folder import save_model
+    """Upload the run's record, then create the version and move the alias."""
+    from risexp.registry.mlflow_model import save_model
+    from risexp.registry.model_registry import DIGEST
     from risexp.registry.promotion import Promotion
     from risexp.registry.promotion import promote as move
 
-    run_id = found.candidate.recorded(found.wanted.tracking)
+    request = result.request
+    run_id = result.candidate.upload_record(request.tracking)
     with TemporaryDirectory(prefix="risexp-model-") as place:
         folder = Path(place) / "model"
-        digest = save_model(found.candidate.bundle, folder)
+        digest = save_model(result.candidate.bundle, folder)
         promotion = Promotion(
-            name=found.wanted.name,
-            alias=found.wanted.alias,
-            champion=None if found.champion is None else found.champion.number,
+            name=request.name,
+            alias=request.alias,
+            champion=result.champion_number,
             run_id=run_id,
             folder=folder,
-            # Never a place that another version is loaded from.
+            # Never a path that another version is loaded from.
             place=f"model-{digest[:12]}-{token_hex(4)}",
-            tags={**_tags(found), DIGEST: digest},
-            card=_card(found),
+            tags={**result.tags(), DIGEST: digest},
+            card=model_card(result),
         )
-        watching = {} if reached is None else {"reached": reached}
-        version = asked(registry.store, partial(move, registry, promotion, alone=alone, **watching))
-    return replace(found, version=version)
-
-
-def _tags(found: PromotionResult) -> Mapping[str, str]:
-    """What the version says of itself: numbers, verdicts, data, and who promoted it."""
-    evidence, manifest = found.evidence, found.sealed.manifest
-    beside = ["candidate", "nomp", *([] if evidence.champion is None else ["champion"])]
-    scores = {
-        f"risexp.{score}" if who == "candidate" else f"risexp.{who}_{score}": interval(
-            evidence.mean(f"{who} {score}")
-        )
-        for who in beside
-        for score in RATES
-    }
-    return {
-        **found.candidate.tags(),
-        **scores,
-        "risexp.k_majority": interval(evidence.mean("majority k_acc")),
-        "risexp.ece": f"{evidence.candidate.ece:.4f}",
-        "risexp.ms_per_scene": f"{evidence.candidate.ms_per_scene:.3f}",
-        "risexp.gates": found.gates.name,
-        "risexp.verdicts": "; ".join(f"{each.gate}: {each.word}" for each in found.verdicts),
-        "risexp.test_set": manifest.digest,
-        "risexp.test_scenes": str(manifest.scenes),
-        "risexp.version": __version__,
-        "risexp.promoted_by": user(),
-        "risexp.promoted_at": now(),
-    }
-
-
-def _card(found: PromotionResult) -> str:
-    told = JudgedVersion(
-        gates=found.gates.name,
-        about=found.gates.about,
-        test_set=found.sealed.manifest.digest,
-        champion=None if found.champion is None else found.champion.number,
-        by=user(),
-        at=now(),
-    )
-    return card(found.wanted.name, found.candidate.origin, told, found.evidence, found.verdicts)
+        options = {} if on_step is None else {"on_step": on_step}
+        version = move(registry, promotion, exclusive=exclusive, **options)
+    return replace(result, version=version)

@@ -1,4 +1,4 @@
-"""One promotion at a time: a file's lock beside a database on disk, a server's own elsewhere."""
+"""One promotion at a time: a file lock beside a database on disk, a server's lock elsewhere."""
 
 import getpass
 import os
@@ -18,11 +18,11 @@ from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.retry import Retry
 from risexp.tracking.stores import TrackingStore
 
-_WHAT: Final = "promotion"
+_LOCK: Final = "promotion"
 
 
 def user() -> str:
-    """The name of whoever runs this, and nothing else of them."""
+    """The user's login name, or number."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -35,33 +35,33 @@ def now() -> str:
 
 
 @contextmanager
-def only_one(store: TrackingStore) -> Iterator[bool]:
+def promotion_lock(store: TrackingStore) -> Iterator[bool]:
     """Keep other promotions and rollbacks out of a registry.
 
     Returns:
-        Whether everybody is kept out who may write to it. A tracking server has no lock to give:
-        there the lock is the home's, and two homes meet when the alias moves.
+        True if every process that may write to it is kept out. A tracking server has no lock: then
+        the lock is the home's, and two homes meet when the alias moves.
 
     Raises:
-        EnvironmentFailed: Somebody is at it, and is named; or the store does not answer.
+        EnvironmentFailed: Another promotion is running, or the store does not answer.
     """
     if store.database is None and store.artifacts is not None:
-        with _of_server(store):
+        with _server_lock(store):
             yield True
         return
     beside = store.database or home().absolute() / "mlruns" / "registry"
-    with _of_file(beside.with_name(f"{beside.name}.{_WHAT}.lock")):
+    with _file_lock(beside.with_name(f"{beside.name}.{_LOCK}.lock")):
         yield store.database is not None
 
 
 @contextmanager
-def _of_file(path: Path) -> Iterator[None]:
+def _file_lock(path: Path) -> Iterator[None]:
     holder = path.with_suffix(".json")
     with ExitStack() as exits:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             exits.enter_context(file_lock(path, ""))
-            write_durably(holder, _me().encode())
+            write_durably(holder, _this_process().encode())
         except Busy:
             raise EnvironmentFailed(_busy(_read(holder))) from None
         except OSError as error:
@@ -71,40 +71,40 @@ def _of_file(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _of_server(store: TrackingStore) -> Iterator[None]:
+def _server_lock(store: TrackingStore) -> Iterator[None]:
     # PostgreSQL keeps the first 63 bytes.
-    named = {"application_name": f"risexp {_WHAT} {_me()}"[:63], "connect_timeout": 10}
+    options = {"application_name": f"risexp {_LOCK} {_this_process()}"[:63], "connect_timeout": 10}
     with ExitStack() as exits:
-        engine = create_engine(store.uri, connect_args=named)
+        engine = create_engine(store.uri, connect_args=options)
         exits.callback(engine.dispose)
         # A limit of zero: the call is not repeated.
         once = Retry(store.name, limit_s=0.0)
         try:
-            exits.enter_context(server_lock(engine, lock_key(_WHAT), "", retry=once))
+            exits.enter_context(server_lock(engine, lock_key(_LOCK), "", retry=once))
         except Busy:
-            raise EnvironmentFailed(_busy(_holder(engine))) from None
+            raise EnvironmentFailed(_busy(_server_holder(engine))) from None
         yield
 
 
-def _holder(engine: Engine) -> str:
-    """Whoever has the lock, by the name of the connection; empty where none has."""
-    question = text(
+def _server_holder(engine: Engine) -> str:
+    """The process that holds the lock, by the name of its connection; empty if none does."""
+    query = text(
         "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
         "WHERE l.locktype = 'advisory' AND l.granted AND a.application_name LIKE :ours"
     )
     with engine.connect() as connection:
-        found = connection.execute(question, {"ours": f"risexp {_WHAT} %"}).scalar()
-    return "" if found is None else str(found).removeprefix(f"risexp {_WHAT} ")
+        name = connection.execute(query, {"ours": f"risexp {_LOCK} %"}).scalar()
+    return "" if name is None else str(name).removeprefix(f"risexp {_LOCK} ")
 
 
-def _me() -> str:
+def _this_process() -> str:
     return f"{user()}, process {os.getpid()} on {socket.gethostname()}"
 
 
-def _busy(who: str) -> str:
+def _busy(holder: str) -> str:
     return (
-        f"somebody else is promoting or rolling back{f' ({who})' if who else ''}: nothing was "
-        "changed; wait until that is done, and run the command again"
+        f"another promotion or rollback is running{f' ({holder})' if holder else ''}: nothing was "
+        "changed; wait until it has ended, and run the command again"
     )
 
 

@@ -1,4 +1,4 @@
-"""The frozen scenes that models are judged on: made once, verified at every use, shown to none."""
+"""The frozen test scenes of promotions: drawn once, verified at every use, unseen by any run."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,43 +32,42 @@ class TestSet:
 
     folder: Path
     manifest: FrozenSetManifest
-    made: bool
-    """Whether it was drawn by this call."""
+    drawn: bool
+    """True if this call drew it."""
 
     def batches(self, size: int = BLOCK) -> Iterator[Scenes]:
-        """Its scenes, some at a time, their files compared with the manifest once more."""
+        """Its scenes in batches; each file is compared with the manifest once more."""
         for shard in FrozenSet(self.folder, self.manifest).shards():
             for start in range(0, len(shard), size):
                 yield shard[start : start + size]
 
 
-def frozen_scenes(config: RunConfig, scenes: int, folder: Path | None, advance: Advance) -> TestSet:
-    """The frozen test scenes of a configuration's own law.
+def load_test_set(config: RunConfig, scenes: int, folder: Path | None, advance: Advance) -> TestSet:
+    """Load or draw the frozen test scenes of a configuration's law.
 
     Args:
-        config: Of the candidate.
-        scenes: How many, where no set is given.
-        folder: A set to use; None: the home's own, drawn where it is not yet there.
-        advance: Told of scenes as they are drawn or verified.
+        config: The candidate's configuration.
+        scenes: Number of scenes if no folder is given.
+        folder: A set to use; None for the home's own set, which is drawn if there is none yet.
+        advance: Called with the number of scenes that were drawn or verified.
 
     Raises:
         DataInvalid: A set is damaged, of another split, or of another law.
         EnvironmentFailed: The disk is full or forbidden, or another process draws it.
     """
     if folder is not None:
-        return _given(config, folder, advance)
+        return _verified(config, folder, advance)
     request = scene_request(config, _TEST, scenes)
     place = sets_home() / f"test-{scenes}-{canonical_sha(request.model_dump(mode='json'))[:12]}"
-    manifest, made = freeze(place, request, "cpu", advance)
-    return TestSet(place, manifest, made)
+    return TestSet(place, *freeze(place, request, "cpu", advance))
 
 
 def sets_home() -> Path:
-    """Where frozen sets of this home lie."""
+    """Folder of the home's frozen sets."""
     return home().absolute() / "mlruns" / "sets"
 
 
-def _given(config: RunConfig, folder: Path, advance: Advance) -> TestSet:
+def _verified(config: RunConfig, folder: Path, advance: Advance) -> TestSet:
     manifest = read_manifest(folder)
     if manifest.split != _TEST:
         raise DataInvalid(
@@ -83,47 +82,47 @@ def _given(config: RunConfig, folder: Path, advance: Advance) -> TestSet:
         )
     for fault in verify_set(folder, advance).faults:
         raise DataInvalid(f"{folder} is damaged: {fault}; put a copy of it back")
-    return TestSet(folder, manifest, made=False)
+    return TestSet(folder, manifest, drawn=False)
 
 
-def expect_unseen(sealed: TestSet, taught: Mapping[str, RunConfig]) -> None:
-    """Check that no scene of a set taught, judged or calibrated a run.
+def expect_unseen(test_set: TestSet, trained: Mapping[str, RunConfig]) -> None:
+    """Check that no scene of a test set trained, validated or calibrated a run.
 
-    Streams are compared, and the scenes themselves: all that validate and calibrate a run, and of
-    those that train it every block that holds the same counts. (A set that was relabelled begins
-    where a block does.)
+    Streams are compared, and the scenes themselves: all that validate and calibrate a run, and
+    each block of training scenes that has the same counts. (A relabelled set begins where a block
+    does.)
 
     Args:
-        sealed: The set.
-        taught: Configurations of runs, by what each is called.
+        test_set: The test scenes.
+        trained: Configurations of runs, by `candidate` or their alias.
 
     Raises:
-        DataInvalid: One did.
+        DataInvalid: A run has seen one of the scenes.
     """
-    looked = _Looked.of(sealed)
-    for name, config in taught.items():
+    fingerprint = _Fingerprint.of(test_set)
+    for name, config in trained.items():
         for split, scenes in scenes_of(config).items():
-            shared = looked.shared(config, split, scenes)
+            shared = fingerprint.shared(config, split, scenes)
             if shared:
                 raise DataInvalid(
-                    f"{sealed.folder} holds {shared} scenes or streams of the {split} scenes of "
-                    f"the {name}: it would be judged by what it knows; leave out --test-set, or "
-                    "give a set that no run has seen"
+                    f"{test_set.folder} holds {shared} scenes or streams of the {split} scenes of "
+                    f"the {name}, which knows them: leave out --test-set, or give a set that no "
+                    "run has seen"
                 )
 
 
-def expect_drawn(sealed: TestSet, config: RunConfig) -> None:
+def expect_drawn(test_set: TestSet, config: RunConfig) -> None:
     """Check that a set holds the scenes that its law and seed draw for tests, in their order.
 
     Raises:
-        DataInvalid: It holds others, whatever its manifest says, or they were drawn elsewhere.
+        DataInvalid: It holds other scenes, or they were drawn on another machine.
     """
     generator, start = SceneGenerator(config.physics, config.data), 0
-    for scenes in sealed.batches():
+    for scenes in test_set.batches():
         drawn = generator.scenes(_TEST, start, len(scenes))
         if [*scene_marks(scenes)] != [*scene_marks(drawn)]:
             raise DataInvalid(
-                f"{sealed.folder} does not hold what the split {_TEST} of its law and seed draws "
+                f"{test_set.folder} does not hold what the split {_TEST} of its law and seed draws "
                 "on this CPU: make it anew with `risexp data generate --split test`, or leave out "
                 "--test-set"
             )
@@ -131,7 +130,7 @@ def expect_drawn(sealed: TestSet, config: RunConfig) -> None:
 
 
 def scenes_of(config: RunConfig) -> dict[Split, int]:
-    """How many scenes of each stream a run uses at most."""
+    """Largest number of scenes that a run uses, by split."""
     training = config.training
     each = training.scenes_per_epoch // training.batch * training.batch
     return {
@@ -142,22 +141,22 @@ def scenes_of(config: RunConfig) -> dict[Split, int]:
 
 
 @dataclass(frozen=True)
-class _Looked:
-    """What tells the scenes of a set from others."""
+class _Fingerprint:
+    """Digests that tell the scenes of a set from others."""
 
     marks: frozenset[bytes]
-    """Digests of its scenes."""
+    """Digests of the scenes."""
     streams: frozenset[bytes]
     counts: frozenset[bytes]
-    """The true counts of each of its blocks, one after another."""
+    """The true counts of each block."""
     width: int
-    """Scenes of a block whose counts are compared."""
+    """Number of scenes of a block whose counts are compared."""
 
     @classmethod
-    def of(cls, sealed: TestSet) -> "_Looked":
-        manifest = sealed.manifest
+    def of(cls, test_set: TestSet) -> "_Fingerprint":
+        manifest = test_set.manifest
         marks, counts = set[bytes](), list[Tensor]()
-        for scenes in sealed.batches():
+        for scenes in test_set.batches():
             marks.update(scene_marks(scenes))
             counts.append(scenes.truth.count)
         width = min(BLOCK, manifest.scenes)
@@ -171,21 +170,16 @@ class _Looked:
         )
 
     def shared(self, config: RunConfig, split: Split, scenes: int) -> int:
-        """How many scenes or streams of a run's it has too."""
+        """Number of scenes or streams that the set has in common with a run."""
         streams = self.streams.intersection(stream_marks(config.data.seed, split, scenes))
-        generator = SceneGenerator(config.physics, config.data)
-        blocks: Iterator[int] = iter(range(min(-(-scenes // BLOCK), STREAMS)))
-        if split == "train":
-            blocks = (block for block in blocks if self._alike(config, block))
-        found = 0
-        for block in blocks:
-            found += len(self.marks.intersection(scene_marks(generator.block(split, block))))
-        return max(len(streams), found)
-
-    def _alike(self, config: RunConfig, block: int) -> bool:
-        """Whether a block of training scenes has the counts of one of the set's."""
-        generator = SceneGenerator(config.physics, config.data)
-        return _bytes(generator.counts("train", block)[: self.width]) in self.counts
+        generator, same = SceneGenerator(config.physics, config.data), 0
+        for block in range(min(-(-scenes // BLOCK), STREAMS)):
+            if split == "train":
+                counts = generator.counts(split, block)[: self.width]
+                if _bytes(counts) not in self.counts:
+                    continue
+            same += len(self.marks.intersection(scene_marks(generator.block(split, block))))
+        return max(len(streams), same)
 
 
 def _bytes(count: Tensor) -> bytes:

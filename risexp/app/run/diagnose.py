@@ -7,7 +7,7 @@ import torch
 
 from risexp.app.benchmark.evaluate import compared
 from risexp.app.benchmark.methods import NETWORK
-from risexp.app.serving.resolve_model import TrainedNetwork, config_of, network_of, trained
+from risexp.app.serving.resolve_model import TrainedNetwork, config_of, load_trained, network_of
 from risexp.config.run import RunConfig
 from risexp.diagnostics.draws import configured_levels
 from risexp.diagnostics.gradients import probe_gradients
@@ -98,7 +98,7 @@ def diagnose_l_ablation_of(runs: Sequence[str], scenes: int, train_scenes: int) 
     Raises:
         RisexpError: There is no such run, it kept no sound checkpoint, or two do not go together.
     """
-    found = {name: trained(name, torch.device("cpu")) for name in runs}
+    found = {name: load_trained(name, torch.device("cpu")) for name in runs}
     config = _one_law({name: each.config for name, each in found.items()})
     report = probe_l_ablation(config, scenes, train_scenes, _by_length(found))
     damaged = [sentence for each in found.values() for sentence in each.damaged]

@@ -1,4 +1,4 @@
-"""Frames from a person's own file, answered by a network; the answers as JSON or as CSV."""
+"""Answers the scenes of a file with a network; writes the answers as JSON or CSV."""
 
 import csv
 import io
@@ -10,60 +10,73 @@ from typing import Any, Final
 
 import torch
 
-from risexp.app.serving.resolve_model import trained
+from risexp.app.serving.resolve_model import load_trained
 from risexp.config.training import Refinement
 from risexp.core import durable
 from risexp.data.arrays import Sizes
 from risexp.data.frames_files import read_frames
 from risexp.errors import DataInvalid, InvalidInput
 from risexp.inference.estimate import Answer, answered
-from risexp.inference.predictor import Predictor
-from risexp.registry.bundle import Bundle
+from risexp.registry.sealed_model import Bundle
+
+HEADINGS: Final = ("scene", "count", "confidence", "source", "phi_deg", "theta_deg", "range_m")
+"""Headings of the rows; scenes are counted from 0 in the order of the file."""
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a network says of the scenes in a file."""
+    """A network's answers to the scenes of a file."""
 
     bundle: Bundle
     answers: list[Answer]
     """One for each scene, in the file's order."""
     notes: tuple[str, ...]
-    """What else a person should know, in sentences."""
+    """Remarks for the user, in sentences."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The answers as plain values; a served model names them `predictions` too."""
+        return {
+            "run": self.bundle.run_id,
+            "epoch": self.bundle.epoch,
+            "network_sha": self.bundle.config_sha,
+            "predictions": self.answers,
+        }
 
 
 def predict(model: str, frames: Path, refine: Refinement | None, device: torch.device) -> Predicted:
     """Count and localise the sources of every scene in a file.
 
     Args:
-        model: A run, a checkpoint or a model, as for `trained`.
+        model: A run, a checkpoint or a model, as for `resolve_bundle`.
         frames: A `.npz` or `.mat` file.
-        refine: Whether positions are moved on to fit the measurements; None for what the network
-            was judged with.
-        device: Where to compute.
+        refine: Whether positions are refined to fit the measurements; None for the setting that
+            the network was validated with.
+        device: Device of the network.
 
     Raises:
-        RisexpError: There is no such model or file, or the frames are not of the model's shapes.
+        RisexpError: There is no such model or file, or the frames have other shapes.
     """
-    read = read_frames(frames)
-    found = trained(model, device)
+    file = read_frames(frames)
+    trained = load_trained(model, device)
     try:
-        sound = Sizes.of(found.config).expect(read.frames)
+        checked = Sizes.of(trained.config).expect(file.frames)
     except DataInvalid as error:
         raise DataInvalid(f"{frames}: {error}") from None
-    predictor = _refined(found.predictor, refine)
-    told = answered(predictor, sound.to(device))
-    notes = found.damaged
-    if read.unused:
-        notes += (f"{frames} also holds {', '.join(read.unused)}, which is not used",)
-    return Predicted(found.bundle, told, notes)
+    # As in the row `network+measurement` of an evaluation.
+    predictor = trained.predictor.changed(
+        spectrum="pointers" if refine == "measurement" else None, refine=refine
+    )
+    notes = trained.damaged
+    if file.unused:
+        notes += (f"{frames} also holds {', '.join(file.unused)}, which is not used",)
+    return Predicted(trained.bundle, answered(predictor, checked.to(device)), notes)
 
 
 def expect_new(out: Path) -> None:
     """Check that answers can be written to a path, before anything is computed.
 
     Raises:
-        InvalidInput: Something stands there, or its name says no format.
+        InvalidInput: The file exists, or its name has neither format.
     """
     if out.suffix.lower() not in _FORMATS:
         raise InvalidInput(f"{out} names no format: end it in .json or .csv")
@@ -71,54 +84,31 @@ def expect_new(out: Path) -> None:
 
 
 def write_answers(predicted: Predicted, out: Path) -> None:
-    """Write the answers to a new file, as its name says: JSON, or CSV with a row for each source.
+    """Write the answers to a new file: JSON, or CSV with a row for each source.
 
     Raises:
-        InvalidInput: Something stands there, or its name says no format.
-        EnvironmentFailed: The disk is full or forbidden; nothing is left of it.
+        InvalidInput: The file exists, or its name has neither format.
+        EnvironmentFailed: The disk is full or forbidden; no part of the file is left.
     """
     expect_new(out)
     durable.write_new(out, _FORMATS[out.suffix.lower()](predicted).encode())
 
 
-def document(predicted: Predicted) -> dict[str, Any]:
-    """The answers as plain values, under the name that a served model gives them too."""
-    bundle = predicted.bundle
-    return {
-        "run": bundle.run_id,
-        "epoch": bundle.epoch,
-        "network_sha": bundle.config_sha,
-        "predictions": predicted.answers,
-    }
-
-
 def rows(answer: Answer) -> list[list[object]]:
-    """A row for each source of a scene, and one for a scene without any.
-
-    A row has the count, its confidence, the source's number from 1 and its position.
-    """
-    known = [answer["count"], answer["confidence"]]
+    """Count, confidence, number (from 1) and position of each source; one row if there is none."""
+    count = [answer["count"], answer["confidence"]]
     if not answer["sources"]:
-        return [[*known, "", "", "", ""]]
-    return [[*known, place, *each.values()] for place, each in enumerate(answer["sources"], 1)]
+        return [[*count, "", "", "", ""]]
+    return [
+        [*count, number, *position.values()] for number, position in enumerate(answer["sources"], 1)
+    ]
 
 
-HEADINGS: Final = ("scene", "count", "confidence", "source", "phi_deg", "theta_deg", "range_m")
-"""Of the rows, after the scene's place in the file, counted from 0."""
+def _json_text(predicted: Predicted) -> str:
+    return f"{json.dumps(predicted.as_json(), indent=2, allow_nan=False)}\n"
 
 
-def _refined(predictor: Predictor, refine: Refinement | None) -> Predictor:
-    if refine == "measurement":
-        # As in the row `network+measurement` of an evaluation.
-        return predictor.changed(spectrum="pointers", refine=refine)
-    return predictor.changed(refine=refine)
-
-
-def _as_json(predicted: Predicted) -> str:
-    return f"{json.dumps(document(predicted), indent=2, allow_nan=False)}\n"
-
-
-def _as_csv(predicted: Predicted) -> str:
+def _csv_text(predicted: Predicted) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     most = len(predicted.answers[0]["count_probabilities"])
@@ -129,4 +119,7 @@ def _as_csv(predicted: Predicted) -> str:
     return text.getvalue()
 
 
-_FORMATS: Final[Mapping[str, Callable[[Predicted], str]]] = {".json": _as_json, ".csv": _as_csv}
+_FORMATS: Final[Mapping[str, Callable[[Predicted], str]]] = {
+    ".json": _json_text,
+    ".csv": _csv_text,
+}

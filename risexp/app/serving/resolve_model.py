@@ -1,4 +1,4 @@
-"""A network put to use again: of a run or a checkpoint, or one that was shipped as a model."""
+"""Resolves a name to a trained network: a run, a checkpoint, a model's folder, or `models:/...`."""
 
 import errno
 import json
@@ -14,7 +14,7 @@ from risexp.config.words import one_sentence
 from risexp.errors import CheckpointRefused, InvalidInput
 from risexp.inference.predictor import Predictor
 from risexp.model.network import Network
-from risexp.registry.bundle import Bundle, bundle_in, read_bundle
+from risexp.registry.sealed_model import Bundle, find_bundle, read_bundle
 from risexp.runs.folder import find_run, is_name, is_run
 from risexp.training.checkpoint import Checkpoint
 from risexp.training.checkpoint_manifest import (
@@ -28,85 +28,81 @@ from risexp.training.checkpoint_store import BestCheckpoint, best
 
 
 @dataclass(frozen=True)
+class ResolvedModel:
+    """The bundle that a name stands for."""
+
+    bundle: Bundle
+    damaged: tuple[str, ...] = ()
+    """Faults of better checkpoints, in sentences."""
+
+
+@dataclass(frozen=True)
 class TrainedNetwork:
-    """A network with the weights that were judged best, and where they come from."""
+    """A trained network on a device, and the bundle it comes from."""
 
     bundle: Bundle
     predictor: Predictor
     damaged: tuple[str, ...] = ()
-    """What was wrong with better checkpoints, in sentences."""
+    """Faults of better checkpoints, in sentences."""
 
     @property
     def config(self) -> RunConfig:
-        """What it was trained under."""
+        """The configuration it was trained under."""
         return self.bundle.config
 
 
-@dataclass(frozen=True)
-class ResolvedModel:
-    """What a name stands for."""
-
-    bundle: Bundle
-    damaged: tuple[str, ...] = ()
-    """What was wrong with better checkpoints, in sentences."""
-
-
-def trained(name: str, device: torch.device) -> TrainedNetwork:
-    """The network that a name stands for, on a device.
+def load_trained(name: str, device: torch.device) -> TrainedNetwork:
+    """Load the network that a name stands for.
 
     Raises:
         RisexpError: There is no such run, checkpoint or model, or no sound one.
     """
-    found = bundle_named(name)
-    return TrainedNetwork(found.bundle, found.bundle.predictor(device), found.damaged)
+    model = resolve_bundle(name)
+    return TrainedNetwork(model.bundle, model.bundle.predictor(device), model.damaged)
 
 
-def bundle_named(name: str) -> ResolvedModel:
-    """The weights and all else that the answers depend on, of what a name stands for.
+def resolve_bundle(name: str) -> ResolvedModel:
+    """Load the bundle that a name stands for.
 
     Args:
-        name: Of a run or a checkpoint, as for `checkpoint_named`; or `models:/name@alias`,
-            `models:/name/3`, or a path to a model's folder.
+        name: A run or a checkpoint, as for `resolve_checkpoint`; or `models:/name@alias`,
+            `models:/name/3`, or the path of a model's folder.
 
     Raises:
         RisexpError: There is no such run, checkpoint or model, or no sound one.
     """
     if name.startswith("models:"):
-        from risexp.registry.download import fetched
+        from risexp.registry.model_address import download_model
 
-        return ResolvedModel(fetched(name))
-    place = _place(name)
-    # A folder that happens to lie here does not take the place of a run.
-    shipped = None if is_name(name) and is_run(name) else bundle_in(place)
-    if shipped is not None:
-        return ResolvedModel(read_bundle(shipped))
-    found = checkpoint_named(name)
-    return ResolvedModel(bundle_of(found.checkpoint), found.damaged)
+        return ResolvedModel(download_model(name))
+    path = _path(name)
+    # A folder of that name in the current directory does not hide a run.
+    folder = None if is_name(name) and is_run(name) else find_bundle(path)
+    if folder is not None:
+        return ResolvedModel(read_bundle(folder))
+    kept = resolve_checkpoint(name)
+    return ResolvedModel(bundle_of(kept.checkpoint), kept.damaged)
 
 
-def checkpoint_named(name: str) -> BestCheckpoint:
-    """The best checkpoint of a run, by its name or its folder; or a checkpoint, by its place.
+def resolve_checkpoint(name: str) -> BestCheckpoint:
+    """Load the best checkpoint of a run, or the checkpoint at a path.
 
     Args:
-        name: Of a run; or a path to a run's folder, to a folder of checkpoints, of which the best
-            one is taken, or to any file of a checkpoint.
+        name: The name of a run; or the path of a run's folder, of a folder of checkpoints, or of
+            any file of a checkpoint.
 
     Raises:
         RisexpError: There is no such run or checkpoint, or no sound one was kept.
     """
-    place = _place(name)
-    if place.is_file():
-        return BestCheckpoint(_of_file(place), ())
-    kept = [each for each in (place, *sorted(place.glob("attempt-*"))) if committed(each)]
+    path = _path(name)
+    if path.is_file():
+        return BestCheckpoint(_checkpoint_with(path), ())
+    folders = (path, *sorted(path.glob("attempt-*")))
+    kept = [folder for folder in folders if committed(folder)]
     return best(kept or find_run(name).attempts())
 
 
-def _place(name: str) -> Path:
-    """Where something of a name would lie.
-
-    Raises:
-        InvalidInput: Nothing can be called so.
-    """
+def _path(name: str) -> Path:
     if not name:
         raise InvalidInput("the name is empty: name a run, a checkpoint or a model")
     try:
@@ -117,17 +113,18 @@ def _place(name: str) -> Path:
     return Path(name)
 
 
-def _of_file(place: Path) -> Checkpoint:
+def _checkpoint_with(path: Path) -> Checkpoint:
     """The checkpoint that a file is part of."""
-    folder = place.parent
-    epochs = {manifest_path(folder, epoch): epoch for epoch in committed(folder)}
-    epoch = (epochs | {path: epoch for epoch, path in contents(folder)}).get(place)
+    folder = path.parent
+    manifests = {manifest_path(folder, epoch): epoch for epoch in committed(folder)}
+    files = {file: epoch for epoch, file in contents(folder)}
+    epoch = (manifests | files).get(path)
     if epoch is not None:
         manifest = read_manifest(folder, epoch)
-        if place in epochs or place.name in {manifest.header.name, manifest.tensors.name}:
+        if path in manifests or path.name in {manifest.header.name, manifest.tensors.name}:
             return unpacked(folder, epoch)
     raise CheckpointRefused(
-        f"{place} is no file of a checkpoint: name a run, a folder of checkpoints, or an "
+        f"{path} is no file of a checkpoint: name a run, a folder of checkpoints, or an "
         "epoch-*.manifest.json"
     )
 
@@ -136,7 +133,7 @@ def config_of(checkpoint: Checkpoint) -> RunConfig:
     """The configuration a checkpoint was made under.
 
     Raises:
-        CheckpointRefused: This version does not know all that it says.
+        CheckpointRefused: This version does not know all of its fields.
     """
     try:
         return RunConfig.model_validate_json(json.dumps(checkpoint.config))
@@ -153,10 +150,10 @@ def network_of(checkpoint: Checkpoint, config: RunConfig, device: torch.device) 
 
 
 def bundle_of(checkpoint: Checkpoint) -> Bundle:
-    """A checkpoint as it is shipped: its averaged weights, without what training needs.
+    """A checkpoint as a bundle: its averaged weights, without the state of the training.
 
     Raises:
-        CheckpointRefused: This version does not know all that its configuration says.
+        CheckpointRefused: This version does not know all fields of its configuration.
     """
     return Bundle(
         run_id=checkpoint.run_id,

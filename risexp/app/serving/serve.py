@@ -1,4 +1,4 @@
-"""A network behind an address: MLflow's scoring server, in this very environment."""
+"""Serves a network at an address of this machine with MLflow's scoring server."""
 
 import signal
 import threading
@@ -9,29 +9,29 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NoReturn
 
-from risexp.app.serving.resolve_model import ResolvedModel, bundle_named
+from risexp.app.serving.resolve_model import ResolvedModel, resolve_bundle
 from risexp.app.ui.host_names import expect_host, host_name
 from risexp.app.ui.secret_files import token_at
 from risexp.core.signals import SignalHandler
-from risexp.registry.folder import EXAMPLE, save_model
-from risexp.registry.scoring import address_of, listening, scoring_server
+from risexp.registry.mlflow_model import EXAMPLE, save_model
+from risexp.registry.scoring_server import open_socket, scoring_server, socket_address
 from risexp.web.guard import door_at
 
 TOKEN: Final = "RISEXP_SERVE_TOKEN"  # noqa: S105 - the name of a variable
-"""Names the token in the environment; off loopback one is made where there is none."""
+"""Variable with the token; off loopback a token is made if it is empty."""
 
 
 @dataclass(frozen=True)
 class Serving:
-    """A network that can be asked."""
+    """A network that answers requests."""
 
-    named: ResolvedModel
+    model: ResolvedModel
     address: str
-    """Of the server, without a path."""
+    """The server's address, without a path."""
     example: Path
-    """A request that can be sent, as long as the server is there."""
+    """A request; the file exists as long as the server runs."""
     authorization: str
-    """What everybody has to send in a header of this name; empty: nothing."""
+    """The `Authorization` header that a request needs; empty if it needs none."""
 
 
 def serve(
@@ -43,35 +43,35 @@ def serve(
 ) -> None:
     """Answer requests until Ctrl-C or SIGTERM.
 
-    Whatever was named is written as a model of MLflow first: a registered one, too, is run by this
-    installation's own code and never by code that lies beside it.
+    The bundle is written as an MLflow model first, also that of a registered model: the server
+    runs this installation's code, never the code that lies beside a bundle.
 
     Args:
-        model: A run, a checkpoint or a model, as for `bundle_named`.
-        host: Where to listen.
-        port: None for the usual one, or any free one where that is taken; 0 for any free one.
-        names: Host names that lead here, besides those of this machine.
-        ready: Told once the server can be asked.
+        model: A run, a checkpoint or a model, as for `resolve_bundle`.
+        host: Address to listen at.
+        port: None for 5001, or any free port if that is taken; 0 for any free port.
+        names: Host names of this machine, besides those it knows itself.
+        ready: Called when the server answers.
 
     Raises:
-        RisexpError: There is no such model, the port is taken, or the token or a name is none.
+        RisexpError: There is no such model, the port is taken, or the token or a name is invalid.
     """
     expect_host(host)
-    known = tuple(host_name(name, "--allow-host") for name in names)
+    hosts = tuple(host_name(name, "--allow-host") for name in names)
     token, made = token_at(host, TOKEN)
-    needed = f"Bearer {token if made else f'${TOKEN}'}" if token else ""
-    named = bundle_named(model)
-    with TemporaryDirectory(prefix="risexp-serve-") as place, listening(host, port) as heard:
+    header = f"Bearer {token if made else f'${TOKEN}'}" if token else ""
+    resolved = resolve_bundle(model)
+    with TemporaryDirectory(prefix="risexp-serve-") as place, open_socket(host, port) as listener:
         folder = Path(place) / "model"
-        save_model(named.bundle, folder)
-        server = scoring_server(folder, door_at(host, known, token, writable=True))
-        ready(Serving(named, address_of(heard), folder / EXAMPLE, needed))
-        with _until_signal():
-            server.run(sockets=[heard])
+        save_model(resolved.bundle, folder)
+        server = scoring_server(folder, door_at(host, hosts, token, writable=True))
+        ready(Serving(resolved, socket_address(listener), folder / EXAMPLE, header))
+        with _ended_by_signal():
+            server.run(sockets=[listener])
 
 
 @contextmanager
-def _until_signal() -> Iterator[None]:
+def _ended_by_signal() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end a server without an error; only a main thread gets signals."""
     if threading.current_thread() is not threading.main_thread():
         yield

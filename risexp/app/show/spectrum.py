@@ -17,7 +17,7 @@ from risexp.app.data.show_scene import (
     snr_of,
     sources_of,
 )
-from risexp.app.serving.resolve_model import TrainedNetwork, trained
+from risexp.app.serving.resolve_model import TrainedNetwork, load_trained
 from risexp.config.run import RunConfig
 from risexp.config.sections import DataConfig
 from risexp.covariance.effective import effective
@@ -93,7 +93,7 @@ def show_spectra(name: str, scene: int, snr_db: float | None, device: torch.devi
     Raises:
         RisexpError: There is no such run, checkpoint or model, or no sound one.
     """
-    found = trained(name, device)
+    found = load_trained(name, device)
     config = found.config
     if snr_db is not None:
         config = config.replace({"data.snr_db": [snr_db, snr_db]})

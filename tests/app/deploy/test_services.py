@@ -1,7 +1,12 @@
-"""What compose.yaml promises of every service, read from the file itself."""
+"""What compose.yaml promises of every service, and what PostgreSQL's script does."""
 
+import os
 import re
-from pathlib import Path
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,12 +14,14 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from risexp.app.deploy import check
+from risexp.app.deploy import services
+from risexp.app.deploy.passwords import ROLES, secret_files
 from risexp.app.deploy.wheel import shipped
 from risexp.app.ui import ui
 from risexp.cli.main import app
 from risexp.config.yaml import read_yaml
 from risexp.hpo.store import address
+from tests.support.postgres import Server, postgres
 
 DOCKER = shipped("docker")
 COMPOSE = read_yaml(DOCKER / "compose.yaml")
@@ -22,167 +29,158 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 ONCE = {"init"}
 """Services that end by themselves."""
 OURS = sorted(SERVICES.keys() - {"postgres"})
+PAGES = {"mlflow", "dashboard"}
 TIME = {"s": 1, "m": 60}
 
-every = pytest.mark.parametrize("name", SERVICES)
+Service = dict[str, Any]
 
 
 def seconds(text: str) -> int:
     return int(text[:-1]) * TIME[text[-1]]
 
 
-def words(service: dict[str, Any]) -> list[str]:
+def words(service: Service) -> list[str]:
     return [*service.get("entrypoint", []), *service.get("command", [])]
 
 
-def test_there_are_the_services_of_the_documentation() -> None:
-    assert SERVICES.keys() == {"postgres", "mlflow", "init", "dashboard", "search", "worker"}
+def failing(holds: Callable[[str, Service], bool]) -> list[str]:
+    """The services for which something does not hold."""
+    return [name for name, service in SERVICES.items() if not holds(name, service)]
 
 
-@every
-def test_a_service_is_nobody_and_can_do_nothing(name: str) -> None:
-    service = SERVICES[name]
+def test_compose_has_the_services_of_the_documentation() -> None:
+    assert {"postgres", "mlflow", "init", "dashboard", "search", "worker"} == SERVICES.keys()
+    assert "name" not in COMPOSE  # each deployment is a project of its own
 
-    assert service["user"] == "${RISEXP_USER:?}"
-    assert service["read_only"] is True
-    assert service["cap_drop"] == ["ALL"]
-    assert service["security_opt"] == ["no-new-privileges"]
-    assert service.keys().isdisjoint(
-        {"cap_add", "privileged", "network_mode", "pid", "ipc", "devices", "group_add", "env_file"}
+
+def test_a_service_has_no_rights() -> None:
+    rights = {"cap_add", "privileged", "network_mode", "pid", "ipc", "devices", "group_add"}
+
+    assert [] == failing(lambda _, service: service["user"] == "${RISEXP_USER:?}")
+    assert [] == failing(lambda _, service: service["read_only"] is True)
+    assert [] == failing(lambda _, service: service["cap_drop"] == ["ALL"])
+    assert [] == failing(lambda _, service: service["security_opt"] == ["no-new-privileges"])
+    assert [] == failing(lambda _, service: service.keys().isdisjoint({*rights, "env_file"}))
+
+
+def test_a_service_has_limits_and_an_end() -> None:
+    limits = {"cpus", "memory", "pids"}
+    policies = {"unless-stopped", "on-failure", "on-failure:3", "on-failure:5"}
+
+    assert [] == failing(
+        lambda _, service: service["deploy"]["resources"]["limits"].keys() == limits
+    )
+    assert [] == failing(lambda _, service: seconds(service["stop_grace_period"]) >= 30)
+    assert [] == failing(lambda _, service: service["restart"] in policies)
+    assert "on-failure" == SERVICES["worker"]["restart"]  # until its study exists
+
+
+def test_a_service_uses_one_thread_on_a_machine_with_many_cores() -> None:
+    variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    environments = {name: SERVICES[name]["environment"] for name in OURS}
+
+    assert [] == [
+        name
+        for name, environment in environments.items()
+        if [environment[variable] for variable in variables] != ["1", "1"]
+    ]
+
+
+def test_a_service_that_stays_has_a_health_check() -> None:
+    def holds(name: str, service: Service) -> bool:
+        check = service["healthcheck"]
+        if name in ONCE:
+            return bool(check == {"disable": True})
+        in_time = seconds(check["timeout"]) <= seconds(check["interval"])
+        return check["test"][0] == "CMD" and in_time and {"retries", "start_period"} <= check.keys()
+
+    assert [] == failing(holds)
+
+
+def test_ports_are_for_this_machine_alone() -> None:
+    ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+
+    assert PAGES == ports.keys()
+    assert [] == [
+        port for listed in ports.values() for port in listed if not port.startswith("127.0.0.1:")
+    ]
+
+
+def test_only_pages_reach_out_of_the_network_of_the_stores() -> None:
+    assert {"internal": True} == COMPOSE["networks"]["stores"]
+    assert [] == failing(
+        lambda name, service: (
+            service["networks"] == (["stores", "pages"] if name in PAGES else ["stores"])
+        )
     )
 
 
-@every
-def test_a_service_has_limits_and_an_end(name: str) -> None:
-    service = SERVICES[name]
-
-    assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory", "pids"}
-    assert seconds(service["stop_grace_period"]) >= 30
-    assert service["restart"] in {"unless-stopped", "on-failure", "on-failure:3", "on-failure:5"}
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_threads_of_one_service_are_few_on_a_machine_with_many_cores(name: str) -> None:
-    environment = SERVICES[name]["environment"]
-
-    assert ("1", "1") == (environment["OMP_NUM_THREADS"], environment["OPENBLAS_NUM_THREADS"])
-
-
-def test_a_worker_comes_again_until_its_study_has_begun() -> None:
-    assert SERVICES["worker"]["restart"] == "on-failure"
-
-
-def test_each_deployment_is_a_project_of_its_own() -> None:
-    assert "name" not in COMPOSE
-
-
-@every
-def test_a_service_that_stays_says_whether_it_is_well(name: str) -> None:
-    check = SERVICES[name]["healthcheck"]
-
-    if name in ONCE:
-        assert check == {"disable": True}
-    else:
-        assert check["test"][0] == "CMD"
-        assert seconds(check["timeout"]) <= seconds(check["interval"])
-        assert check.keys() >= {"retries", "start_period"}
-
-
-@every
-def test_ports_are_for_this_machine_alone(name: str) -> None:
-    ports = SERVICES[name].get("ports", [])
-
-    assert [] == [port for port in ports if not port.startswith("127.0.0.1:")]
-    assert bool(ports) == (name in {"mlflow", "dashboard"})
-
-
-@every
-def test_only_pages_reach_out_of_the_network_of_the_stores(name: str) -> None:
-    assert COMPOSE["networks"]["stores"] == {"internal": True}
-    assert SERVICES[name]["networks"] == (
-        ["stores", "pages"] if name in {"mlflow", "dashboard"} else ["stores"]
-    )
-
-
-@every
-def test_no_secret_is_in_a_command_an_environment_or_an_address(name: str) -> None:
-    service = SERVICES[name]
-    environment = service.get("environment", {})
-    told = [*words(service), *environment.values(), *service["healthcheck"].get("test", [])]
+def test_no_secret_is_in_a_command_an_environment_or_an_address() -> None:
     secret = re.compile(r"PASSW|TOKEN|SECRET|KEY|CREDENTIAL")
 
-    named = {each for each in environment if secret.search(each)}
+    def holds(_: str, service: Service) -> bool:
+        environment = service.get("environment", {})
+        texts = [*words(service), *environment.values(), *service["healthcheck"].get("test", [])]
+        return (
+            all(
+                environment[name].startswith("/run/secrets")
+                for name in environment
+                if secret.search(name)
+            )
+            and not any(re.search(r"://[^/@]*:[^/@]*@", text) for text in texts)
+            and "PGPASSWORD" not in environment
+            and not any(name.startswith("MLFLOW_TRACKING_") for name in environment)
+        )
 
-    assert {each for each in named if not environment[each].startswith("/run/secrets")} == set()
-    assert [] == [each for each in told if re.search(r"://[^/@]*:[^/@]*@", each)]
-    assert "PGPASSWORD" not in environment
-    assert not any(each.startswith("MLFLOW_TRACKING_") for each in environment)
+    assert [] == failing(holds)
 
 
-@every
-def test_secrets_are_files_of_the_deployment(name: str) -> None:
-    given = SERVICES[name].get("secrets", [])
-    names = {each if isinstance(each, str) else each["source"] for each in given}
+def test_secrets_are_files_of_the_deployment() -> None:
+    def holds(_: str, service: Service) -> bool:
+        listed = service.get("secrets", [])
+        names = {entry if isinstance(entry, str) else entry["source"] for entry in listed}
+        files = {name: COMPOSE["secrets"][name]["file"] for name in names}
+        return bool(names) and files == {name: f"./secrets/{name}" for name in names}
 
-    assert names
-    assert [] == [each for each in names if COMPOSE["secrets"][each]["file"] != f"./secrets/{each}"]
+    assert [] == failing(holds)
+    assert secret_files().keys() == COMPOSE["secrets"].keys()
 
 
-@every
-def test_a_service_waits_for_what_it_needs(name: str) -> None:
-    waited = {
-        other: told["condition"] for other, told in SERVICES[name].get("depends_on", {}).items()
+def test_a_service_waits_for_the_services_it_needs() -> None:
+    healthy, completed = "service_healthy", "service_completed_successfully"
+    conditions = {
+        name: {
+            other: needed["condition"] for other, needed in service.get("depends_on", {}).items()
+        }
+        for name, service in SERVICES.items()
     }
-    expected = {
+
+    assert {
         "postgres": {},
-        "mlflow": {"postgres": "service_healthy"},
-        "init": {"postgres": "service_healthy", "mlflow": "service_healthy"},
-        "dashboard": {"init": "service_completed_successfully"},
-        "search": {"init": "service_completed_successfully"},
-        "worker": {"init": "service_completed_successfully"},
-    }
-
-    assert waited == expected[name]
+        "mlflow": {"postgres": healthy},
+        "init": {"postgres": healthy, "mlflow": healthy},
+        "dashboard": {"init": completed},
+        "search": {"init": completed},
+        "worker": {"init": completed},
+    } == conditions
 
 
-@pytest.mark.parametrize("name", ["search", "worker"])
-def test_workers_have_more_time_to_end_than_they_wait_for_mlflow(name: str) -> None:
-    service = SERVICES[name]
-
-    waits = int(service["environment"]["RISEXP_TRACKING_WAIT_S"])
-
-    assert seconds(service["stop_grace_period"]) >= 2 * waits
+def test_workers_have_more_time_to_end_than_they_wait_for_mlflow() -> None:
+    for name in ("search", "worker"):
+        waits = int(SERVICES[name]["environment"]["RISEXP_TRACKING_WAIT_S"])
+        assert seconds(SERVICES[name]["stop_grace_period"]) >= 2 * waits
 
 
-def test_the_dashboard_looks_on_with_a_role_that_only_reads() -> None:
+def test_the_dashboard_has_a_role_that_only_reads() -> None:
     environment = SERVICES["dashboard"]["environment"]
 
     assert environment["RISEXP_STORE"].startswith("postgresql://watcher@")
-    assert environment["PGPASSFILE"] == "/run/secrets/watcher_pgpass"
-    assert SERVICES["dashboard"].get("volumes", []) == []
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_commands_are_those_of_this_version(name: str) -> None:
-    service = SERVICES[name]
-    lines = [words(service), service["healthcheck"].get("test", [])[1:]]
-
-    for line in filter(None, lines):
-        assert line[0] == "risexp"
-        parse([re.sub(r"\$\{\w*PORT:\?\}", "8080", word) for word in line[1:]])
-
-
-def test_a_check_looks_where_workers_do() -> None:
-    assert (check.STORE, check.TOKEN) == (address.STORE, ui.TOKEN)
-
-
-def test_a_command_of_another_version_would_be_seen() -> None:
-    with pytest.raises(TyperException):
-        parse(["worker", "--studdy=smoke"])
+    assert "/run/secrets/watcher_pgpass" == environment["PGPASSFILE"]
+    assert [] == SERVICES["dashboard"].get("volumes", [])
 
 
 def parse(line: list[str]) -> None:
-    """Read a command's words without obeying them."""
+    """Read a command's words without running it."""
     command = typer.main.get_command(app)
     while isinstance(command, TyperGroup) and line:
         command, line = command.commands[line[0]], line[1:]
@@ -190,32 +188,116 @@ def parse(line: list[str]) -> None:
         pass
 
 
-def test_cuda_is_for_those_who_train_and_changes_nothing_else() -> None:
+def test_commands_are_those_of_this_version() -> None:
+    for name in OURS:
+        service = SERVICES[name]
+        for line in filter(None, [words(service), service["healthcheck"].get("test", [])[1:]]):
+            assert "risexp" == line[0]
+            parse([re.sub(r"\$\{\w*PORT:\?\}", "8080", word) for word in line[1:]])
+
+    with pytest.raises(TyperException):
+        parse(["worker", "--studdy=smoke"])
+
+
+def test_health_checks_read_the_variables_of_workers_and_pages() -> None:
+    assert (address.STORE, ui.TOKEN) == (services.STORE, services.TOKEN)
+
+
+def test_cuda_changes_only_the_devices_of_services_that_train() -> None:
     over = read_yaml(DOCKER / "compose.cuda.yaml")["services"]
 
-    assert over.keys() == {"search", "worker"}
-    assert {("deploy",)} == {tuple(each) for each in over.values()}
-    assert {("resources",)} == {tuple(each["deploy"]) for each in over.values()}
-    assert {("reservations",)} == {tuple(each["deploy"]["resources"]) for each in over.values()}
+    assert {"search", "worker"} == over.keys()
+    for service in over.values():
+        assert [*service] == ["deploy"]
+        assert [*service["deploy"]] == ["resources"]
+        assert [*service["deploy"]["resources"]] == ["reservations"]
 
 
-@pytest.mark.parametrize("path", sorted(DOCKER.iterdir()), ids=lambda path: str(path.name))
-def test_nothing_names_the_host_of_a_registry_or_an_index(path: Path) -> None:
-    text = path.read_text("utf-8")
+def test_no_file_names_the_host_of_a_registry_or_an_index() -> None:
+    named = {
+        path.name: found
+        for path in DOCKER.iterdir()
+        for pattern in (
+            r"https?://(?!127\.0\.0\.1|localhost|mlflow:)\S+",
+            r"\b[\w-]+\.(?:io|com|org|net|dev)\b",
+        )
+        if (found := re.findall(pattern, path.read_text("utf-8")))
+    }
 
-    assert re.findall(r"https?://(?!127\.0\.0\.1|localhost|mlflow:)\S+", text) == []
-    assert re.findall(r"\b[\w-]+\.(?:io|com|org|net|dev)\b", text) == []
+    assert {} == named
 
 
-def test_the_image_is_of_nobody_and_its_build_keeps_no_secret() -> None:
+def test_the_image_runs_without_root_and_its_build_keeps_no_secret() -> None:
     text = (DOCKER / "Dockerfile").read_text("utf-8")
     arguments = dict(re.findall(r"^ARG (\w+)(=.*)?$", text, flags=re.MULTILINE))
 
-    assert arguments.keys() == {"BASE", "INDEX", "TORCH_INDEX"}
-    assert (arguments["INDEX"], arguments["TORCH_INDEX"]) == ("", "")
-    assert re.findall(r"^USER (.*)$", text, flags=re.MULTILINE) == ["10001:10001"]
-    assert set(re.findall(r"^FROM (\S+)", text, flags=re.MULTILINE)) == {"${BASE}"}
+    assert {"BASE", "INDEX", "TORCH_INDEX"} == arguments.keys()
+    assert ("", "") == (arguments["INDEX"], arguments["TORCH_INDEX"])
+    assert ["10001:10001"] == re.findall(r"^USER (.*)$", text, flags=re.MULTILINE)
+    assert {"${BASE}"} == set(re.findall(r"^FROM (\S+)", text, flags=re.MULTILINE))
     assert "--mount=type=secret,id=netrc" in text
     assert "--constraint constraints.txt" in text
-    ignored = (DOCKER / "dockerignore").read_text("utf-8").splitlines()
-    assert ignored[1] == "*"
+    assert "*" == (DOCKER / "dockerignore").read_text("utf-8").splitlines()[1]
+
+
+def start_script(server: Server, secrets: dict[str, str], port: int) -> subprocess.Popen[str]:
+    """Run PostgreSQL's script of a deployment, as the service does."""
+    folder = server.folder / "secrets"
+    folder.mkdir(exist_ok=True)
+    for name, text in secrets.items():
+        (folder / name).write_text(text)
+    environment = {
+        "PATH": f"{server.programs}:{os.environ['PATH']}",
+        "PGDATA": str(server.folder / "cluster"),
+        "PGPORT": str(port),
+        "LISTEN": "127.0.0.1",
+        "SECRETS": str(folder),
+    }
+    return subprocess.Popen(  # noqa: S603 - our own script
+        ["/bin/sh", "-c", (DOCKER / "postgres.sh").read_text("utf-8")],
+        user=server.user,
+        cwd=server.folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_postgresql_hashes_the_passwords_and_logs_none() -> None:
+    psycopg = pytest.importorskip("psycopg")
+    secrets = secret_files()
+    password = secrets["studies_pgpass"].strip().rpartition(":")[2]
+    admin = secrets["admin_password"].strip()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+
+    def connect(user: str, database: str, known: str) -> Any:  # noqa: ANN401 - psycopg may be absent
+        options = {"host": "127.0.0.1", "port": port, "user": user, "dbname": database}
+        return psycopg.connect(**options, password=known)
+
+    with postgres() as server:
+        twice = {**secrets, "roles.sql": secrets["roles.sql"] * 2}
+        failed = start_script(server, twice, port)
+        told = failed.communicate(timeout=300)[0]
+        assert (True, False) == ("already exists" in told, password in told)
+        assert failed.returncode != 0
+
+        process = start_script(server, secrets, port)
+        while process.poll() is None:
+            try:
+                connect("studies", "studies", password).close()
+                break
+            except psycopg.OperationalError:
+                time.sleep(0.2)
+        with connect("admin", "postgres", admin) as connection:
+            rows = connection.execute(
+                "SELECT rolpassword FROM pg_authid WHERE rolname = ANY (%s)", [[*ROLES]]
+            ).fetchall()
+        process.send_signal(signal.SIGINT)
+        told = process.communicate(timeout=300)[0]
+
+    assert 3 == len(rows)
+    assert all(hashed.startswith("SCRAM-SHA-256$") for (hashed,) in rows)
+    assert password not in told

@@ -1,4 +1,4 @@
-"""From a run to a model that others load: judged first, then written, one at a time."""
+"""From a run to a registered model: judged first, then written, one promotion at a time."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,28 +9,27 @@ import torch
 
 from risexp.app.benchmark.methods import NETWORK, network_methods
 from risexp.app.promotion import promote as module
-from risexp.app.promotion.candidate import candidate_of
+from risexp.app.promotion.candidate import find_candidate
 from risexp.app.promotion.evaluate_candidates import Evaluation, evaluate_candidates
 from risexp.app.promotion.models import list_models
-from risexp.app.promotion.promote import PromotionRequest, PromotionResult, promote
-from risexp.app.promotion.rollback import roll_back
-from risexp.app.promotion.test_set import frozen_scenes
-from risexp.app.serving.resolve_model import trained
+from risexp.app.promotion.promote import promote, roll_back
+from risexp.app.promotion.result import PromotionRequest, PromotionResult
+from risexp.app.promotion.test_set import load_test_set
+from risexp.app.serving.resolve_model import load_trained
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.evaluation.scene_scores import join, score_scenes
+from risexp.registry.model_registry import Registry
 from risexp.registry.promotion import Step
-from risexp.registry.versions import Registry
 from risexp.runs.folder import find_run
 from risexp.runs.journal import Journal
 from risexp.runs.spec import Labels
 from risexp.tracking.stores import embedded, in_environment
 from tests.support.candidates import answering, kept
 from tests.support.frozen_sets import ignored
-from tests.support.models import frames
+from tests.support.models import CPU, frames
 from tests.support.promotions import alone, evidence, state
 from tests.support.uploads import artifacts_of, place
 
-CPU = torch.device("cpu")
 SCENES = 60
 
 
@@ -45,22 +44,12 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def better(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is judged is better than whoever is champion."""
+    """Every candidate is better than the champion."""
 
-    def judge(*given: object) -> Evaluation:
-        return answering(alone() if given[2] is None else evidence())()
+    def evaluate(*arguments: object) -> Evaluation:
+        return answering(alone() if arguments[2] is None else evidence())()
 
-    monkeypatch.setattr(module, "evaluate_candidates", judge)
-
-
-def asked(run: str, **more: object) -> PromotionRequest:
-    return PromotionRequest(**{"run": run, "scenes": SCENES, **more})  # type: ignore[arg-type] # by name
-
-
-def judge(
-    wanted: PromotionRequest, reached: Callable[[Step], None] | None = None
-) -> PromotionResult:
-    return promote(wanted, CPU, lambda _what, _total: ignored, reached)
+    monkeypatch.setattr(module, "evaluate_candidates", evaluate)
 
 
 @pytest.fixture
@@ -70,38 +59,47 @@ def registry() -> Iterator[Registry]:
         yield Registry(store)
 
 
+def promoted(
+    run: str, on_step: Callable[[Step], None] | None = None, **fields: object
+) -> PromotionResult:
+    request = PromotionRequest(**{"run": run, "scenes": SCENES, **fields})  # type: ignore[arg-type] # by name
+    return promote(request, CPU, lambda _task, _total: ignored, on_step)
+
+
 @pytest.mark.usefixtures("better")
-def test_what_is_promoted_is_what_others_load(registry: Registry) -> None:
+def test_others_load_the_promoted_network(registry: Registry) -> None:
     kept("train-1")
 
-    found = judge(asked("train-1"))
+    result = promoted("train-1")
 
-    assert found.version is not None
+    assert result.version is not None
     assert {"champion": 1} == registry.aliases("ris-localizer")
-    shipped, own = (trained(name, CPU) for name in ("models:/ris-localizer@champion", "train-1"))
+    names = ("models:/ris-localizer@champion", "train-1")
+    shipped, own = (load_trained(name, CPU) for name in names)
     assert torch.equal(shipped.predictor(frames()).count, own.predictor(frames()).count)
     assert own.bundle.tree == shipped.bundle.tree
-    tags = found.version.tags
+    tags = result.version.tags
     assert ("train-1", "3", "1.2", "") == tuple(
         tags[f"risexp.{key}"] for key in ("run", "epoch", "temperature", "previous")
     )
-    assert tags["risexp.test_set"] == found.sealed.manifest.digest
+    assert result.test_set.manifest.digest == tags["risexp.test_set"]
     assert "better success_rate: skipped" in tags["risexp.verdicts"]
-    assert "| chance | passed |" in found.version.card
-    assert "## Gates" in found.version.card
+    assert "| chance | passed |" in result.version.card
+    assert "## Gates" in result.version.card
 
 
 @pytest.mark.usefixtures("better")
-def test_the_next_one_is_judged_beside_the_champion_and_can_be_taken_back(
+def test_the_next_run_is_judged_beside_the_champion_and_can_be_rolled_back(
     registry: Registry,
 ) -> None:
     kept("train-1")
     kept("train-2", seed=1)
-    judge(asked("train-1"))
+    promoted("train-1")
 
-    found = judge(asked("train-2"))
+    result = promoted("train-2")
 
-    assert "passed" == {each.gate: each.word for each in found.verdicts}["better success_rate"]
+    words = {verdict.gate: verdict.word for verdict in result.verdicts}
+    assert "passed" == words["better success_rate"]
     assert {"champion": 2, "previous": 1} == registry.aliases("ris-localizer")
 
     roll_back("ris-localizer", "champion", None)
@@ -109,120 +107,117 @@ def test_the_next_one_is_judged_beside_the_champion_and_can_be_taken_back(
     assert {"champion": 1} == registry.aliases("ris-localizer")
 
 
-@pytest.mark.parametrize("dry", [True, False], ids=["dry run", "failed gate"])
-def test_nothing_is_changed_by_a_dry_run_or_a_failed_gate(
-    dry: bool, registry: Registry, monkeypatch: pytest.MonkeyPatch
+def test_a_dry_run_and_a_failed_gate_change_nothing(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = kept("train-1"), kept("train-2", seed=1)
     monkeypatch.setattr(module, "evaluate_candidates", answering(alone()))
-    judge(asked("train-1"))
+    promoted("train-1")
     before = state(registry), artifacts_of(first, embedded())
-    monkeypatch.setattr(
-        module, "evaluate_candidates", answering(evidence(ms_ratio=1.0 if dry else 9.0))
-    )
 
-    found = judge(asked("train-2", dry_run=dry))
+    for dry_run, ms_ratio, failed in ((True, 1.0, []), (False, 9.0, ["time"])):
+        monkeypatch.setattr(module, "evaluate_candidates", answering(evidence(ms_ratio=ms_ratio)))
+        result = promoted("train-2", dry_run=dry_run)
 
-    assert found.version is None
-    assert ([] if dry else ["time"]) == [each.gate for each in found.failed]
-    assert before == (state(registry), artifacts_of(first, embedded()))
-    assert not (second.path / "mlflow.json").exists()
+        assert result.version is None
+        assert failed == [verdict.gate for verdict in result.failed]
+        assert before == (state(registry), artifacts_of(first, embedded()))
+        assert not (second.path / "mlflow.json").exists()
 
 
 @pytest.mark.usefixtures("better")
-def test_the_second_of_two_at_once_is_told_who_is_at_it(registry: Registry) -> None:
+def test_the_second_of_two_promotions_is_told_which_process_runs_the_first(
+    registry: Registry,
+) -> None:
     kept("train-1")
     kept("train-2", seed=1)
-    told: list[str] = []
+    sentences: list[str] = []
 
     def meet(_step: Step) -> None:
         for attempt in (
-            lambda: judge(asked("train-2")),
+            lambda: promoted("train-2"),
             lambda: roll_back("ris-localizer", "champion", None),
         ):
             with pytest.raises(EnvironmentFailed) as caught:
                 attempt()
-            told.append(str(caught.value))
+            sentences.append(str(caught.value))
 
-    judge(asked("train-1"), meet)
+    promoted("train-1", meet)
 
     assert {"champion": 1} == registry.aliases("ris-localizer")
-    assert all("somebody else is promoting or rolling back (" in each for each in told)
-    assert all(", process " in each and "nothing was changed" in each for each in told)
+    assert all("another promotion or rollback is running (" in said for said in sentences)
+    assert all(", process " in said and "nothing was changed" in said for said in sentences)
 
 
 @pytest.mark.usefixtures("better")
 def test_the_champion_itself_is_not_promoted_again(registry: Registry) -> None:
     kept("train-1")
-    judge(asked("train-1"))
+    promoted("train-1")
     before = state(registry)
 
     with pytest.raises(InvalidInput, match="is the champion of ris-localizer already: version 1"):
-        judge(asked("train-1"))
+        promoted("train-1")
 
     assert before == state(registry)
 
 
 @pytest.mark.usefixtures("better")
-def test_a_version_left_pending_is_named_until_the_next_promotion() -> None:
+def test_an_abandoned_version_is_listed_until_the_next_promotion(registry: Registry) -> None:
     kept("train-1")
     kept("train-2", seed=1)
-    judge(asked("train-1"))
-    store = embedded()
-    with in_environment(store):
-        registry = Registry(store)
-        registry.create("ris-localizer", "file:///none", "", {"risexp.state": "pending"}, "")
+    promoted("train-1")
+    registry.create("ris-localizer", "file:///none", "", {"risexp.state": "pending"}, "")
 
     (before,) = list_models(None)
-    judge(asked("train-2"))
+    promoted("train-2")
     (after,) = list_models(None)
 
     assert (2,) == before.abandoned
     assert () == after.abandoned
-    assert [3, 1] == [each.number for each in after.versions]
+    assert [3, 1] == [version.number for version in after.versions]
 
 
 def test_an_untrained_network_fails_at_chance_by_the_loosest_gates() -> None:
     kept("train-1")
 
-    found = judge(asked("train-1", scenes=250, gates="smoke", dry_run=True))
+    result = promoted("train-1", scenes=250, gates="smoke", dry_run=True)
 
-    assert ["chance"] == [each.gate for each in found.failed]
+    assert ["chance"] == [verdict.gate for verdict in result.failed]
 
 
-def test_a_contest_scores_what_each_answers() -> None:
+def test_an_evaluation_scores_the_answers_of_each_method() -> None:
     kept("train-1")
-    bundle = candidate_of(None, "train-1").bundle
-    sealed = frozen_scenes(bundle.config, SCENES, None, ignored)
+    bundle = find_candidate(None, "train-1").bundle
+    test_set = load_test_set(bundle.config, SCENES, None, ignored)
     predictor = bundle.predictor(CPU)
-    seen: list[int] = []
+    advanced: list[int] = []
 
-    found = evaluate_candidates(bundle.config, predictor, predictor, sealed, seen.append)
+    evaluation = evaluate_candidates(bundle.config, predictor, predictor, test_set, advanced.append)
 
     method = network_methods(predictor)[NETWORK]
-    expected = join([score_scenes(method(each), each.truth) for each in sealed.batches()])
-    assert found.champion is not None
-    for answered in (found.candidate, found.champion):
-        assert torch.equal(expected.success, answered.scores.success)
-        assert torch.equal(expected.hit, answered.scores.hit)
-    assert found.ms_ratio is not None
-    assert found.ms_ratio > 0.0
-    assert 3 * SCENES == sum(seen)
-    assert found.nomp.scores.hit.sum() > expected.hit.sum()
+    expected = join([score_scenes(method(scenes), scenes.truth) for scenes in test_set.batches()])
+    assert evaluation.champion is not None
+    for answers in (evaluation.candidate, evaluation.champion):
+        assert torch.equal(expected.success, answers.scores.success)
+        assert torch.equal(expected.hit, answers.scores.hit)
+    assert evaluation.ms_ratio is not None
+    assert evaluation.ms_ratio > 0.0
+    assert 3 * SCENES == sum(advanced)
+    assert evaluation.nomp.scores.hit.sum() > expected.hit.sum()
 
 
 def test_a_study_offers_its_best_complete_trial(in_order: Path) -> None:
     del in_order
     run = find_run("toy-000")
-    with pytest.raises(InvalidInput, match="what its guards found in epoch 3"):
-        candidate_of("toy", None)
+    with pytest.raises(InvalidInput, match="no guard values for epoch 3"):
+        find_candidate("toy", None)
     Journal(run.journal, run.run_id).write(3, {"guard/loss": 0.0})
 
-    found = candidate_of("toy", None)
+    candidate = find_candidate("toy", None)
 
-    assert "toy-000" == found.run
-    assert any("trial 0 of study toy" in each for each in found.said)
-    assert found.space_sha is not None
+    assert "toy-000" == candidate.run
+    assert any("trial 0 of study toy" in note for note in candidate.notes)
+    assert candidate.space_sha is not None
 
 
 def test_a_run_with_the_checkpoints_of_another_is_refused() -> None:
@@ -231,23 +226,23 @@ def test_a_run_with_the_checkpoints_of_another_is_refused() -> None:
     shutil.copytree(theirs.path / "checkpoints", ours.path / "checkpoints")
 
     with pytest.raises(InvalidInput, match="are those of run train-2"):
-        candidate_of(None, "train-1")
+        find_candidate(None, "train-1")
 
 
-@pytest.mark.parametrize(("study", "run"), [(None, None), ("toy", "train-1")])
-def test_one_of_study_and_run_is_named(study: str | None, run: str | None) -> None:
-    with pytest.raises(InvalidInput, match="--study for its best trial, or --run"):
-        candidate_of(study, run)
+def test_either_a_study_or_a_run_is_named() -> None:
+    for study, run in ((None, None), ("toy", "train-1")):
+        with pytest.raises(InvalidInput, match="--study for its best trial, or --run"):
+            find_candidate(study, run)
 
 
 def test_a_run_that_is_recorded_nowhere_is_not_promoted() -> None:
     kept("train-1", labels=Labels(store="off"))
 
     with pytest.raises(InvalidInput, match="train-1 is recorded nowhere"):
-        judge(asked("train-1"))
+        promoted("train-1")
 
 
-@pytest.mark.parametrize("alias", ["latest", "v3", "previous", "a b", ""])
-def test_aliases_that_mean_something_else_are_refused(alias: str) -> None:
-    with pytest.raises(InvalidInput, match="is no alias to promote to"):
-        judge(asked("train-1", alias=alias))
+def test_reserved_aliases_are_refused() -> None:
+    for alias in ("latest", "v3", "previous", "a b", ""):
+        with pytest.raises(InvalidInput, match="is no alias to promote to"):
+            promoted("train-1", alias=alias)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app.promotion.promotion_lock import only_one
+from risexp.app.promotion.promotion_lock import promotion_lock
 from risexp.errors import EnvironmentFailed
 from risexp.tracking.stores import TrackingStore, store_named
 from tests.support.postgres import postgres
@@ -28,31 +28,31 @@ def store(
         yield store_named(file if request.param == "file" else "http://127.0.0.1:9")
 
 
-def hold(store: TrackingStore, told: Connection, home: str) -> None:
-    """Hold the lock until somebody says so, or kills us."""
+def hold(store: TrackingStore, pipe: Connection, home: str) -> None:
+    """Hold the lock until a message comes, or until it is killed."""
     os.environ["RISEXP_HOME"] = home
-    with only_one(store) as alone:
-        told.send(alone)
-        told.recv()
+    with promotion_lock(store) as exclusive:
+        pipe.send(exclusive)
+        pipe.recv()
 
 
-def test_the_second_is_told_who_is_at_it_and_a_killed_one_holds_nothing(
+def test_the_second_is_told_which_process_holds_the_lock_and_a_killed_one_holds_nothing(
     store: TrackingStore, tmp_path: Path
 ) -> None:
     here, there = SERVER.Pipe()
     process = SERVER.Process(target=hold, args=(store, there, str(tmp_path)))
     process.start()
-    alone = here.recv()
+    exclusive = here.recv()
 
-    with pytest.raises(EnvironmentFailed) as caught, only_one(store):
+    with pytest.raises(EnvironmentFailed) as caught, promotion_lock(store):
         pytest.fail("two hold it")
 
-    assert (not store.name.startswith("http")) == alone
+    assert (not store.name.startswith("http")) == exclusive
     assert f"process {process.pid} on " in str(caught.value)
     assert "nothing was changed" in str(caught.value)
 
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    with only_one(store):
+    with promotion_lock(store):
         pass

@@ -23,7 +23,7 @@ from risexp.runs.journal import Contents
 from risexp.space.study_spec import StudySpec
 from tests.support.html import read
 from tests.support.searches import Past, past, tiny
-from tests.support.validated_runs import judged, with_network
+from tests.support.validated_runs import validated, with_network
 from tests.support.worker_pool import Employ, Hands, train
 from tests.support.worker_processes import opened
 
@@ -42,7 +42,7 @@ def toy(at_home: Path) -> None:
     """A study that is over, and the run of its best trial."""
     del at_home
     search("toy")
-    judged("toy-001", {"k_loc": 3.0})
+    validated("toy-001", {"k_loc": 3.0})
 
 
 def search(name: str, more: int = 0) -> None:

@@ -11,7 +11,7 @@ from scipy.io import savemat  # type: ignore[import-untyped] # it ships no types
 
 from risexp.app.benchmark.methods import network_methods
 from risexp.app.serving.predict import expect_new, predict, rows, write_answers
-from risexp.app.serving.resolve_model import trained
+from risexp.app.serving.resolve_model import load_trained
 from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput
 from risexp.inference.estimate import Answer, answers
 from tests.support.localisation import scenes_of
@@ -36,7 +36,7 @@ def frames(tmp_path: Path) -> Path:
 def test_a_file_is_answered_as_its_row_in_an_evaluation(
     model: str, frames: Path, refine: str | None, row: str
 ) -> None:
-    method = network_methods(trained(model, CPU).predictor)[row]
+    method = network_methods(load_trained(model, CPU).predictor)[row]
 
     found = predict(model, frames, refine, CPU)  # type: ignore[arg-type] # a Literal
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from risexp.app.serving.resolve_model import bundle_named, checkpoint_named
+from risexp.app.serving.resolve_model import resolve_bundle, resolve_checkpoint
 from risexp.errors import InvalidInput
 from risexp.runs.folder import create_run
 from tests.support.models import model_config, model_in
@@ -19,8 +19,8 @@ def test_a_model_that_lies_here_does_not_take_the_place_of_a_run(
     model_in(tmp_path).rename(tmp_path / "run-9")
 
     with pytest.raises(InvalidInput, match="checkpoint"):
-        bundle_named("run-9")
-    assert "run-1" == bundle_named("./run-9").bundle.run_id
+        resolve_bundle("run-9")
+    assert "run-1" == resolve_bundle("./run-9").bundle.run_id
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,6 @@ def test_a_model_that_lies_here_does_not_take_the_place_of_a_run(
     [("", "the name is empty: name a run"), ("x" * 300, "xxx... is too long for a name")],
 )
 def test_what_nothing_can_be_called_is_refused(name: str, said: str) -> None:
-    for named in (bundle_named, checkpoint_named):
+    for named in (resolve_bundle, resolve_checkpoint):
         with pytest.raises(InvalidInput, match=said):
             named(name)

@@ -10,7 +10,7 @@ from risexp.errors import InvalidInput
 from risexp.runs.journal import Journal
 from tests.support.recorded_runs import DEAD
 from tests.support.uploads import new_run
-from tests.support.validated_runs import SMOKE, judged
+from tests.support.validated_runs import SMOKE, validated
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_is_told_by_its_best_epoch() -> None:
-    judged("one", {"k_loc": 3.0, "k_acc": 0.71})
+    validated("one", {"k_loc": 3.0, "k_acc": 0.71})
 
     seen = RunSeen.of("one")
 
@@ -35,7 +35,7 @@ def test_a_run_is_told_by_its_best_epoch() -> None:
 
 
 def test_what_a_comparison_needs_is_counted_by_snr_and_sources() -> None:
-    judged("one", {})
+    validated("one", {})
 
     found = RunSeen.of("one").recorded
 
@@ -49,7 +49,7 @@ def test_what_a_comparison_needs_is_counted_by_snr_and_sources() -> None:
 
 
 def test_only_what_differs_from_the_preset_is_told() -> None:
-    judged("one", {}, SMOKE.replace({"loss.count": 0.25, "network.width": 48}))
+    validated("one", {}, SMOKE.replace({"loss.count": 0.25, "network.width": 48}))
 
     found = RunSeen.of("one").differences()
 
@@ -63,8 +63,8 @@ def test_only_what_differs_from_the_preset_is_told() -> None:
     ("scenes", "said"), [(2000.0, "at chance"), (100.0, "not told from chance by so few scenes")]
 )
 def test_a_count_that_never_learned_looks_so(scenes: float, said: str) -> None:
-    judged("dead", {**DEAD, "scenes": scenes})
-    judged("alive", {"scenes": scenes})
+    validated("dead", {**DEAD, "scenes": scenes})
+    validated("alive", {"scenes": scenes})
 
     assert said == RunSeen.of("dead").doubt
     assert RunSeen.of("alive").doubt is None
@@ -84,7 +84,7 @@ def test_a_run_that_has_not_begun_or_was_killed_is_shown() -> None:
 
 
 def test_guards_that_saw_something_are_named_and_measures_are_not() -> None:
-    folder = judged("one", {})
+    folder = validated("one", {})
     values = {"guard/gradient": 3.0, "guard/blend": 0.4, "guard/steps": 0.0, "guard/chance": 2.0}
     Journal(folder.journal, "one").write(3, values)
 

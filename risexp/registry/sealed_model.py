@@ -1,4 +1,4 @@
-"""A network as it is shipped: its weights, and all else that its answers depend on."""
+"""A trained network as a sealed folder: weights, configuration and calibration, under checksums."""
 
 import json
 import math
@@ -16,22 +16,21 @@ from torch import Tensor
 from risexp import __version__
 from risexp.config.run import RunConfig
 from risexp.config.words import one_sentence
-from risexp.core.sealed import Sha, canonical_sha
-from risexp.errors import ModelRefused
+from risexp.core.sealed import Seal, SealedFile, SealedPart, Sha, canonical_sha
+from risexp.errors import EnvironmentFailed, ModelRefused
 from risexp.inference.predictor import Localiser, Predictor
 from risexp.model.network import Network
 from risexp.model.observation import Observer
-from risexp.registry.seal import MANIFEST, seal, unseal
 from risexp.runs.folder import is_name
 from risexp.training.state import restore
 
+MANIFEST: Final = "manifest.json"
 WEIGHTS: Final = "weights.safetensors"
 MODEL: Final = "model.json"
-NAME: Final = "bundle"
-"""Of a bundle among the files that MLflow keeps for a model."""
-INSIDE: Final = f"artifacts/{NAME}"
-"""Where it lies in the folder that MLflow calls a model."""
-_FORMAT: Final = "risexp-model-1"
+ARTIFACT: Final = "bundle"
+"""Name of the bundle among the artifacts of an MLflow model."""
+BUNDLE_PATH: Final = f"artifacts/{ARTIFACT}"
+"""Path of the bundle inside the folder of an MLflow model."""
 
 
 def _versions() -> dict[str, str]:
@@ -40,39 +39,39 @@ def _versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Bundle:
-    """The weights of a run's best epoch, and how they are to be used."""
+    """The weights of a run's best epoch, and everything else that its answers depend on."""
 
     run_id: str
     epoch: int
-    """After how many epochs of the run."""
+    """Number of epochs trained."""
     config: RunConfig
     tree: Mapping[str, Any] = field(repr=False)
     """The configuration as it was written when the weights were made."""
     beta: float
-    """Share of the samples the weights were judged with."""
+    """Share of the sampled covariance that the weights were validated with."""
     temperature: float | None
-    """What the count's logits are divided by; None where it was not fitted."""
+    """Divisor of the count's logits; None if it was not fitted."""
     scores: Mapping[str, float] = field(repr=False)
-    """What the validation found when they were chosen."""
+    """Validation scores of that epoch."""
     weights: Mapping[str, Tensor] = field(repr=False)
     made_with: Mapping[str, str] = field(default_factory=_versions)
     """Versions of risexp and torch."""
 
     @property
     def config_sha(self) -> str:
-        """The hash of the configuration, as it was written."""
+        """Hash of the configuration as it was written."""
         return canonical_sha(self.tree)
 
     @property
     def parameters(self) -> int:
-        """How many numbers were learned."""
+        """Number of learned values."""
         return sum(weight.numel() for weight in self.weights.values())
 
     def network(self, device: torch.device) -> Network:
-        """The network with these weights, ready to answer.
+        """Build the network with these weights, ready to answer.
 
         Raises:
-            CheckpointRefused: They are another network's.
+            CheckpointRefused: The weights belong to another network.
         """
         # Answers do not depend on a compiler, which the machine that serves may not have.
         network = Network(self.config.replace({"training.compile": False}))
@@ -82,29 +81,29 @@ class Bundle:
         return network.to(device).eval()
 
     def predictor(self, device: torch.device) -> Predictor:
-        """From frames to positions.
+        """Build the path from frames to positions.
 
         Raises:
-            CheckpointRefused: The weights are another network's.
+            CheckpointRefused: The weights belong to another network.
         """
         config = self.config
         network = self.network(device)
         return Predictor(network, Observer.of(config), Localiser.of(config), self.beta)
 
 
-def _named(run_id: str) -> str:
+def _run_name(run_id: str) -> str:
     if not is_name(run_id):
         raise ValueError(f"{run_id!r} is no name of a run")
     return run_id
 
 
 class _Header(BaseModel):
-    """A bundle without its weights."""
+    """The file `model.json`: a bundle without its weights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    format: Literal["risexp-model-1"] = _FORMAT
-    run_id: Annotated[str, AfterValidator(_named)]
+    format: Literal["risexp-model-1"] = "risexp-model-1"
+    run_id: Annotated[str, AfterValidator(_run_name)]
     epoch: int = Field(ge=1)
     config: dict[str, Any]
     config_sha: Sha
@@ -115,14 +114,58 @@ class _Header(BaseModel):
     made_with: dict[str, str]
 
 
-def write_bundle(bundle: Bundle, folder: Path) -> str:
-    """Write a bundle into a folder, its manifest last.
+class _File(SealedFile):
+    name: str = Field(pattern=r"^[a-z0-9-]+\.[a-z]+$")
+    size: int = Field(ge=0, le=4 << 30)
+
+
+class _Manifest(SealedPart):
+    """The file `manifest.json`, which commits the folder."""
+
+    format: Literal["risexp-sealed-1"] = "risexp-sealed-1"
+    files: list[_File]
+
+
+_SEAL: Final = Seal(
+    _Manifest, "manifest of a model", ModelRefused, one_sentence, ": fetch the model again"
+)
+
+
+def seal(folder: Path, files: Mapping[str, bytes]) -> str:
+    """Write files into a folder, each durably, and the manifest last.
 
     Returns:
-        The digest of what was written.
+        The digest, which tells this content from any other.
 
     Raises:
-        EnvironmentFailed: The disk is full or forbidden.
+        EnvironmentFailed: The disk is full or the folder is forbidden.
+    """
+    manifest = _Manifest(files=[_File.of(name, content) for name, content in sorted(files.items())])
+    try:
+        return _SEAL.write(folder / MANIFEST, manifest, files)
+    except OSError as error:
+        raise EnvironmentFailed(f"cannot write the model to {folder}: {error.strerror}") from None
+
+
+def unseal(folder: Path) -> tuple[dict[str, bytes], str]:
+    """Read the files of a folder, every byte compared with the manifest; and their digest.
+
+    Raises:
+        ModelRefused: A file is missing or was changed.
+        EnvironmentFailed: A file exists and cannot be read.
+    """
+    manifest, digest = _SEAL.read(folder / MANIFEST)
+    return {file.name: _SEAL.verified(folder / file.name, file) for file in manifest.files}, digest
+
+
+def write_bundle(bundle: Bundle, folder: Path) -> str:
+    """Seal a bundle in a folder: its files, then their manifest.
+
+    Returns:
+        The digest of the content.
+
+    Raises:
+        EnvironmentFailed: The disk is full or the folder is forbidden.
     """
     header = _Header(
         run_id=bundle.run_id,
@@ -142,29 +185,29 @@ def write_bundle(bundle: Bundle, folder: Path) -> str:
     return seal(folder, {WEIGHTS: weights, MODEL: f"{text}\n".encode()})
 
 
-def bundle_in(place: Path) -> Path | None:
-    """Where the bundle of a model's folder lies, or of a bundle's own; None where there is none."""
-    for folder in (place / INSIDE, place):
-        if (folder / MANIFEST).is_file() and (folder / MODEL).is_file():
-            return folder
+def find_bundle(folder: Path) -> Path | None:
+    """Find the bundle in the folder of an MLflow model, or in a bundle's own folder."""
+    for place in (folder / BUNDLE_PATH, folder):
+        if (place / MANIFEST).is_file() and (place / MODEL).is_file():
+            return place
     return None
 
 
 def read_bundle(folder: Path, digest: str | None = None) -> Bundle:
-    """The bundle in a folder, every byte verified before any of it is understood.
+    """Read a bundle, after every byte of it was compared with its manifest.
 
     Args:
-        folder: Of the bundle itself.
-        digest: What it has to have, where a registry keeps it.
+        folder: The bundle's own folder.
+        digest: The digest that the registry has, if it has one.
 
     Raises:
-        ModelRefused: Something is missing or was changed, or this version cannot use it.
-        EnvironmentFailed: A file is there and cannot be read.
+        ModelRefused: A file is missing or was changed, or this version cannot use it.
+        EnvironmentFailed: A file exists and cannot be read.
     """
-    files, found = unseal(folder)
-    if digest is not None and digest != found:
+    files, actual = unseal(folder)
+    if digest is not None and digest != actual:
         raise ModelRefused(
-            f"this model is another one than was registered: its digest is {found[:12]}, and "
+            f"this model is another one than was registered: its digest is {actual[:12]}, and "
             f"the registry has {digest[:12]}"
         )
     if missing := {WEIGHTS, MODEL} - files.keys():
@@ -177,7 +220,9 @@ def read_bundle(folder: Path, digest: str | None = None) -> Bundle:
         tree=header.config,
         beta=header.beta,
         temperature=header.temperature,
-        scores={name: math.nan if each is None else each for name, each in header.scores.items()},
+        scores={
+            name: math.nan if value is None else value for name, value in header.scores.items()
+        },
         weights=_weights(folder, files[WEIGHTS]),
         made_with=header.made_with,
     )

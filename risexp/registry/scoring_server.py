@@ -1,0 +1,188 @@
+"""MLflow's scoring server over one model: behind a guard, for JSON alone."""
+
+import json
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from risexp.errors import EnvironmentFailed
+from risexp.inference.estimate import Answer
+from risexp.registry.pyfunc_model import (
+    Model,
+    PredictHandler,
+    PyFuncModel,
+    load_model,
+    scoring_app,
+)
+from risexp.web.guard import RequestGuard
+from risexp.web.mlflow_app import Guarded
+
+PORT: Final = 5001
+LARGEST: Final = 64 << 20
+"""Largest request, in bytes."""
+CONNECTIONS: Final = 32
+"""Connections that may be open at once."""
+_JSON: Final = "application/json"
+_LONGEST: Final = 300
+"""Longest error sentence, in characters."""
+_PATHS: Final = frozenset({"/ping", "/health", "/version", "/invocations"})
+
+
+@dataclass(frozen=True)
+class UncheckedModel:
+    """A model as the scoring server calls it, without MLflow's check of the signature.
+
+    MLflow's check repeats all of the data in its error; the model's own error says what is wrong.
+    """
+
+    model: PyFuncModel
+
+    @property
+    def metadata(self) -> Model:
+        """The model's signature, by which requests are parsed."""
+        return self.model.metadata
+
+    def predict(self, data: object, params: object = None) -> list[Answer]:
+        """Answer each scene.
+
+        Raises:
+            RequestRefused: The frames cannot be answered.
+        """
+        handler: PredictHandler = self.model.unwrap_python_model()  # type: ignore[no-untyped-call] # MLflow's
+        return handler.answer(data, params)
+
+
+@dataclass(frozen=True)
+class JsonGate:
+    """Lets only JSON of limited size through, and turns each error into one sentence.
+
+    MLflow's errors contain the request's data and paths of its own files. A page in a browser can
+    send a form to any host; it cannot send JSON to a host of another name.
+    """
+
+    inner: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or refuse it."""
+        request = Request(scope, receive)
+        response = _refusal(request) or await self._answer(request)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LARGEST:
+                return _too_long()
+        if request.method == "POST" and not _is_text(body):
+            return _error(b"the request is no JSON")
+        unread: list[Message] = [{"type": "http.request", "body": bytes(body)}]
+        events: list[Message] = []
+
+        async def receive() -> Message:
+            return unread.pop() if unread else await request.receive()
+
+        async def send(event: Message) -> None:
+            events.append(event)
+
+        try:
+            await self.inner(request.scope, receive, send)
+        except Exception:  # noqa: BLE001 - a request that breaks the parser is a bad request
+            return _error(b"the request cannot be read")
+        status, content = events[0]["status"], b"".join(event["body"] for event in events[1:])
+        if status < HTTPStatus.BAD_REQUEST:
+            return Response(content, status, media_type=_JSON)
+        return _error(content, status)
+
+
+def _refusal(request: Request) -> Response | None:
+    if request.url.path not in _PATHS:
+        return PlainTextResponse(f"there are {', '.join(sorted(_PATHS))}", HTTPStatus.NOT_FOUND)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method == "POST" and kind != _JSON:
+        return PlainTextResponse(
+            "send JSON, and say so: Content-Type: application/json",
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        )
+    return _too_long() if int(request.headers.get("content-length", "0")) > LARGEST else None
+
+
+def _too_long() -> Response:
+    return PlainTextResponse(
+        f"a request has at most {LARGEST >> 20} MiB: send the scenes in several",
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    )
+
+
+def _is_text(body: bytearray) -> bool:
+    try:
+        return bool(body.decode().strip())
+    except UnicodeDecodeError:
+        return False
+
+
+def _error(content: bytes, status: int = HTTPStatus.BAD_REQUEST) -> Response:
+    """Answer with the first sentence of an error, without the data and paths behind it."""
+    message, code = content.decode(errors="replace"), "BAD_REQUEST"
+    with suppress(ValueError, LookupError, TypeError):  # else the content is the sentence itself
+        document = json.loads(content)
+        message, code = str(document["message"]), str(document["error_code"])
+    sentence = message.strip().partition("\n")[0][:_LONGEST]
+    document = json.dumps({"error_code": code, "message": sentence})
+    return Response(document, status, media_type=_JSON)
+
+
+def open_socket(host: str, port: int | None) -> socket.socket:
+    """Open a socket that listens; requests wait there until the model is loaded.
+
+    Args:
+        host: An address or a name of this machine.
+        port: None for 5001, or any free port if that is taken; 0 for any free port.
+
+    Raises:
+        EnvironmentFailed: The port is taken, or the host is no name of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, PORT if port is None else port), family=family)
+    except OSError as error:
+        if port is None:
+            return open_socket(host, 0)
+        hint = f"--port 0 takes one in place of {port}" if port else "name one of this machine's"
+        raise EnvironmentFailed(f"cannot listen at {host}: {error.strerror}; {hint}") from None
+
+
+def socket_address(listener: socket.socket) -> str:
+    """The address of a socket, as a browser opens it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def scoring_server(folder: Path, guard: RequestGuard) -> uvicorn.Server:
+    """Build the server over the model in a folder, behind a guard.
+
+    Raises:
+        ModelRefused: A file of the model is missing or was changed.
+    """
+    inner: ASGIApp = scoring_app(
+        UncheckedModel(load_model(str(folder)))  # type: ignore[arg-type] # it needs these two alone
+    )
+    return uvicorn.Server(
+        uvicorn.Config(
+            Guarded(JsonGate(inner), guard),
+            limit_concurrency=CONNECTIONS,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+    )

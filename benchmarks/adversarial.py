@@ -1,9 +1,9 @@
-"""Twenty thousand steps with poisoned batches among them: nothing may break, all must be named.
+"""Train twenty thousand steps with poisoned batches: each must be refused, and no weight lost.
 
     python benchmarks/adversarial.py [--steps 20000] [--every 40]
 
-One batch in `--every` is poisoned, in turn: a value that is no number, an infinite one, silence,
-powers beyond single precision's range, a dead channel, all sources in one place.
+One batch in `--every` is poisoned, in turn: NaN, infinity, silence, powers beyond the range of
+single precision, a dead channel, all sources in one place.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def spoiled(frames: Frames, value: float) -> Frames:
 
 
 def together(truth: Truth) -> Truth:
-    """Every source where the first one is."""
+    """Move every source to the first one."""
     places = {
         name: getattr(truth, name)[:, :1].where(truth.present, torch.nan)
         for name in ("phi_rad", "theta_rad", "range_m")
@@ -63,7 +63,7 @@ POISONS: Mapping[str, Callable[[Scenes], Scenes]] = {
 
 @dataclass(frozen=True)
 class Poisoned:
-    """Batches of which every so manyth is poisoned, each kind in its turn."""
+    """Batches with one poisoned in `every`, each kind in turn."""
 
     sound: KeyedBatches
     every: int
@@ -83,52 +83,54 @@ class Poisoned:
         return self.treated(epoch, batch, self.sound.scenes(epoch, batch))
 
     def poison(self, epoch: int, batch: int) -> str | None:
-        """What is wrong with a batch, if anything."""
+        """The kind of poison in a batch, if any."""
         turn, rest = divmod((epoch - 1) * len(self) + batch, self.every)
         return [*POISONS][turn % len(POISONS)] if rest == self.every - 1 else None
 
     def treated(self, epoch: int, batch: int, scenes: Scenes) -> Scenes:
-        """A batch, poisoned if it is its turn."""
+        """A batch, poisoned in its turn."""
         poison = self.poison(epoch, batch)
         return scenes if poison is None else POISONS[poison](scenes)
 
 
-def unjudged(_network: Module, _plan: Plan) -> Mapping[str, float]:
-    """No validation: only the steps are looked at."""
+def no_validation(_network: Module, _plan: Plan) -> Mapping[str, float]:
+    """Replace the validation: only steps count here."""
     return {"k_loc": 0.0}
 
 
 def main() -> None:
-    """Print what was refused, why, and whether every weight is still a number."""
+    """Print the refused steps with their reasons, and the number of weights that are not finite."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--every", type=int, default=40)
-    given = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    config = configured(given.steps)
+    config = configured(options.steps)
     generator = SceneGenerator(config.physics, config.data)
     torch.manual_seed(config.training.seed)
-    network, teacher = Network(config), Objective.of(config)
-    trainer = build_trainer(config, TrainSetup(network, part_of, teacher, unjudged), generator)
-    batches = Poisoned(trainer.batches, given.every)
+    network, objective = Network(config), Objective.of(config)
+    trainer = build_trainer(
+        config, TrainSetup(network, part_of, objective, no_validation), generator
+    )
+    batches = Poisoned(trainer.batches, options.every)
     trainer.batches = batches
-    trainer.recipe = replace(trainer.recipe, replays=given.steps)
+    trainer.recipe = replace(trainer.recipe, replays=options.steps)
     refused: Counter[str] = Counter()
     taken = 0
     for event in trainer.run():
         if isinstance(event, EpochEnded):
             taken += event.steps.taken
-            for each in event.refused:
-                poison = batches.poison(event.plan.epoch, each.batch)
-                refused[f"{poison}: {', '.join(each.terms) or each.reason}"] += 1
+            for step in event.refused:
+                poison = batches.poison(event.plan.epoch, step.batch)
+                refused[f"{poison}: {', '.join(step.terms) or step.reason}"] += 1
     print(f"config {config.sha()[:12]}: {taken} steps taken, {refused.total()} refused")
     for what, times in sorted(refused.items()):
         print(f"{times:6}  {what}")
-    print(f"{unsound(network)} weights are no finite numbers")
+    print(f"{unsound(network)} weights are not finite")
 
 
 def configured(steps: int) -> RunConfig:
-    """A small network and few scenes a step: it is the steps that count."""
+    """A small network and few scenes a step."""
     scenes = BATCH * (steps // EPOCHS)
     return load_config(preset="smoke").config.replace(
         {
@@ -144,7 +146,7 @@ def configured(steps: int) -> RunConfig:
 
 
 def unsound(network: Module) -> int:
-    """How many weights are no finite numbers."""
+    """Number of weights that are not finite."""
     weights: list[Tensor] = list(network.parameters())
     return sum(int((~weight.isfinite()).sum()) for weight in weights)
 

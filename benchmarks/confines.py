@@ -1,6 +1,6 @@
-"""A process alone with its folders, as root can make one of this machine's own without an engine.
+"""Confines a process as root, without a container engine.
 
-It is another user, has no capabilities, and can only read the file system, but for its folders.
+It runs as another user without capabilities, and can write only its own folders.
 """
 
 import os
@@ -30,40 +30,40 @@ _POSTGRES: Final = Path("/usr/lib/postgresql")
 def confined(
     command: Sequence[str], user: str, temporary: Path, stash: Path, mounts: Iterable[str]
 ) -> list[str]:
-    """The command that runs a command so.
+    """Wrap a command so that it runs confined.
 
     Args:
-        command: What is run.
+        command: The command.
         user: Numbers of its user and group, with a colon between.
-        temporary: What it has for /tmp.
-        stash: A folder for what hides the interpreter from others than root.
-        mounts: What is mounted where, SOURCE=TARGET; these folders can be written.
+        temporary: Its /tmp.
+        stash: A folder to mount the interpreter at, if only root can reach it.
+        mounts: Writable folders, SOURCE=TARGET.
     """
     stash.mkdir(exist_ok=True)
     interpreter = Path(sys.base_prefix)
-    told = [*user.split(":"), temporary, stash, interpreter, _hidden(interpreter)]
+    words = [*user.split(":"), temporary, stash, interpreter, _hidden(interpreter)]
     unshared = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _ALONE, "sh"]
-    return [*unshared, *map(str, told), *mounts, "--", *command]
+    return [*unshared, *map(str, words), *mounts, "--", *command]
 
 
 def why_not() -> str | None:
-    """Why a deployment cannot be rehearsed on this machine, in a sentence; None where it can."""
+    """The reason why this machine cannot rehearse a deployment; None if it can."""
     if not postgres_programs().is_dir():
         return "there is no PostgreSQL server: apt-get install postgresql"
-    tried = ["unshare", "--mount", "--propagation", "private", "true"]
-    if os.geteuid() == 0 and subprocess.run(tried, check=False, capture_output=True).returncode:  # noqa: S603 - a constant
+    command = ["unshare", "--mount", "--propagation", "private", "true"]
+    if os.geteuid() == 0 and subprocess.run(command, check=False, capture_output=True).returncode:  # noqa: S603 - a constant
         return "root may not mount here, and PostgreSQL does not run as root: be another user"
     return None
 
 
 def _hidden(interpreter: Path) -> str:
-    """A folder above the interpreter that only its owner may pass; empty where there is none."""
-    above = [each for each in interpreter.parents if not each.stat().st_mode & 0o001]
+    """A parent of the interpreter that only its owner can enter; empty if there is none."""
+    above = [parent for parent in interpreter.parents if not parent.stat().st_mode & 0o001]
     return str(above[-1]) if above else ""
 
 
 def postgres_programs() -> Path:
-    """Where its programs are, if they are anywhere."""
-    found = sorted(_POSTGRES.glob("*/bin"))
+    """Folder of PostgreSQL's programs."""
+    installed = sorted(_POSTGRES.glob("*/bin"))
     place = shutil.which("initdb")
-    return found[-1] if place is None and found else Path(place or _POSTGRES).parent
+    return installed[-1] if place is None and installed else Path(place or _POSTGRES).parent

@@ -1,14 +1,14 @@
-"""How often is a network promoted as better that is not, and how often is one missed that is?
+"""How often do the gates promote a network that is not better, and miss one that is?
 
     python benchmarks/promotion.py [--gates NAME|FILE] [--scenes N] [--measure CHAMPION OTHER]
 
-Nothing is trained. Scenes are drawn from what two networks answered to the same 5000 test scenes:
-each missed, counted or found, in a table of three by three. NEAR are two seeds of a configuration,
-FAR two ways to count; made symmetric, neither is better. A true gain turns scenes that are counted
-into scenes that are found. `--measure` prints such a table of two runs, and uses it as FAR.
+Nothing is trained. Scenes are drawn from the answers of two networks to the same 5000 test scenes:
+missed, counted or found, in a table of three by three. NEAR are two seeds of a configuration, FAR
+two ways to count; made symmetric, neither is better. A true gain turns counted scenes into found
+scenes. `--measure` prints such a table of two runs, and uses it as FAR.
 
-The bootstrap of a mean of -1, 0 and 1 over n scenes is a multinomial draw of their numbers, so it
-is drawn as that; how far it is from `evaluation.paired` on whole columns is printed.
+The bootstrap of a mean of -1, 0 and 1 over n scenes is a multinomial draw of their numbers, and is
+drawn as such; its distance from `evaluation.paired` on whole columns is printed.
 """
 
 import argparse
@@ -29,29 +29,29 @@ from risexp.evaluation.scene_scores import join, score_scenes
 
 Array = NDArray[np.float64]
 Counts = Sequence[Sequence[int]]
-"""Scenes that are missed, counted, found: rows the champion's, columns the candidate's."""
+"""Numbers of missed, counted and found scenes; rows: champion, columns: candidate."""
 
 NEAR: Final[Counts] = ((1094, 82, 20), (80, 1245, 20), (24, 27, 2408))
 FAR: Final[Counts] = ((960, 129, 107), (201, 1111, 33), (18, 32, 2409))
-"""Runs of `small` (8 epochs, parabolic) that differ in a seed, and in `count.kind`."""
+"""Runs of `small` (8 epochs, parabolic): NEAR differ in a seed, FAR in `count.kind`."""
 SEEDS: Final = 0.0022
 """Deviation of success between three seeds of one configuration."""
 CANDIDATES: Final = 50
 REPEATS: Final = 2000
 SIZES: Final = (1000, 2000, 5000, 7500, 10_000, 20_000)
 STATES: Final = {"success_rate": np.array([0, 0, 1]), "k_acc": np.array([0, 1, 1])}
-"""Whether a scene that is missed, counted or found counts for a rate."""
+"""Contribution of a missed, counted or found scene to a rate."""
 
 
 def symmetric(counts: Counts) -> Array:
-    """Shares of scenes in a table in which both are as good."""
+    """Shares of scenes in a table in which both networks are equally good."""
     table = np.asarray(counts, dtype=np.float64)
     both: Array = (table + table.T) / (2.0 * float(table.sum()))
     return both
 
 
 def with_gain(table: Array, gain: float) -> Array:
-    """The same where the candidate finds so many more of the scenes that it counts right."""
+    """The table after a gain in found scenes among those counted right."""
     source, target = (1, 2) if gain > 0.0 else (2, 1)
     moved = table[:, source] * abs(gain) / table[:, source].sum()
     shifted = table.copy()
@@ -67,27 +67,27 @@ def lower_ends(
 
     Args:
         cells: (C, 9) numbers of scenes.
-        gates: Whose level and resamples.
+        gates: Level and resamples.
         random: Draws the resamples.
     """
-    found = {}
+    lower = {}
     scenes = int(cells[0].sum())
     for rate, counts in STATES.items():
         step = (counts[None, :] - counts[:, None]).reshape(9)
         numbers = np.stack([cells[:, step == each].sum(-1) for each in (-1, 0, 1)], axis=-1)
         ends = []
-        for each in numbers:
-            again = random.multinomial(scenes, each / scenes, gates.resamples)
+        for counted in numbers:
+            again = random.multinomial(scenes, counted / scenes, gates.resamples)
             apart = (again[:, 2] - again[:, 0]) / scenes
             ends.append(np.quantile(apart, (1.0 - gates.level) / 2.0))
-        found[rate] = np.array(ends)
-    return found
+        lower[rate] = np.array(ends)
+    return lower
 
 
 def passed(
     tables: Sequence[Array], scenes: int, gates: Gates, random: np.random.Generator
 ) -> dict[str, NDArray[np.bool_]]:
-    """Which candidates are better in success, lose nothing, and both: one a table."""
+    """Which candidates are better in success, lose nothing, or both; one candidate a table."""
     cells = np.stack([random.multinomial(scenes, table.reshape(9)) for table in tables])
     low = lower_ends(cells, gates, random)
     better = low["success_rate"] > 0.0
@@ -97,9 +97,9 @@ def passed(
     return {"better": better, "kept": kept, "both": better & kept}
 
 
-def told(found: dict[str, NDArray[np.bool_]]) -> str:
+def shares(verdicts: dict[str, NDArray[np.bool_]]) -> str:
     """Shares that pass, with 95 % intervals."""
-    return " | ".join(interval(int(each.sum()), len(each)) for each in found.values())
+    return " | ".join(interval(int(each.sum()), len(each)) for each in verdicts.values())
 
 
 def interval(number: int, of: int) -> str:
@@ -111,16 +111,16 @@ def interval(number: int, of: int) -> str:
 
 
 def false_promotions(near: Array, scenes: int, gates: Gates, random: np.random.Generator) -> None:
-    """Candidates that are the champion again: of equal worth, and with the luck of their seeds."""
+    """Candidates that equal the champion, exactly and up to the noise of seeds."""
     print(f"\nCandidates that are the champion in distribution, {scenes} scenes, shares that pass")
     print("| candidates | better in success | nothing lost | both |")
     equal = passed([near] * REPEATS, scenes, gates, random)
     few = {name: each[:CANDIDATES] for name, each in equal.items()}
-    print(f"| {CANDIDATES} of equal worth | {told(few)} |")
-    print(f"| {REPEATS} of equal worth | {told(equal)} |")
+    print(f"| {CANDIDATES} of equal worth | {shares(few)} |")
+    print(f"| {REPEATS} of equal worth | {shares(equal)} |")
     worth = random.normal(0.0, SEEDS * math.sqrt(2.0), REPEATS)
     lucky = passed([with_gain(near, each) for each in worth], scenes, gates, random)
-    print(f"| {REPEATS} with seeds of their own (sd {SEEDS}) | {told(lucky)} |")
+    print(f"| {REPEATS} with seeds of their own (sd {SEEDS}) | {shares(lucky)} |")
     wrong = int((lucky["both"] & (worth <= 0.0)).sum())
     print(
         f"\nof those with seeds that pass both, truly not better: {wrong} of {lucky['both'].sum()}"
@@ -131,21 +131,21 @@ def false_promotions(near: Array, scenes: int, gates: Gates, random: np.random.G
 
 
 def power(far: Array, gates: Gates, random: np.random.Generator) -> None:
-    """Candidates that are truly better by so much, at several sizes of the test set."""
+    """Candidates with a true gain, at several sizes of the test set."""
     print("\nCandidates that are truly better in success and as good in K accuracy, FAR")
     print("| true gain | scenes | better in success | nothing lost | both |")
     for gain in (0.005, 0.01, 0.02):
         reached = None
         for scenes in SIZES:
             found = passed([with_gain(far, gain)] * (REPEATS // 4), scenes, gates, random)
-            print(f"| {gain} | {scenes} | {told(found)} |")
+            print(f"| {gain} | {scenes} | {shares(found)} |")
             if reached is None and found["both"].mean() >= 0.8:
                 reached = scenes
         print(f"power .8 for a gain of {gain}: {reached or f'not up to {SIZES[-1]}'} scenes")
 
 
 def check(near: Array, scenes: int, gates: Gates, random: np.random.Generator) -> None:
-    """Compare the multinomial short cut with whole columns."""
+    """Compare the multinomial draw with whole columns."""
     worst = 0.0
     for _ in range(5):
         cells = random.multinomial(scenes, near.reshape(9))
@@ -163,12 +163,12 @@ def check(near: Array, scenes: int, gates: Gates, random: np.random.Generator) -
 
 
 def measured(champion: str, other: str) -> Counts:
-    """What two runs of one law answered to the same test scenes."""
+    """Table of the answers of two runs to the same test scenes."""
     states, config = [], None
     for name in (champion, other):
-        found = load_trained(name, torch.device("cpu"))
-        config = config or found.config
-        method = network_methods(found.predictor)[NETWORK]
+        trained = load_trained(name, torch.device("cpu"))
+        config = config or trained.config
+        method = network_methods(trained.predictor)[NETWORK]
         generator = SceneGenerator(config.physics, config.data)
         batches = [generator.scenes("test", start, 250) for start in range(0, 5000, 250)]
         scores = join([score_scenes(method(each), each.truth) for each in batches])
@@ -177,7 +177,7 @@ def measured(champion: str, other: str) -> Counts:
 
 
 def main() -> None:
-    """Print how the gates judge candidates whose worth is known."""
+    """Print how the gates judge candidates of known quality."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gates", default="default")
     parser.add_argument("--scenes", type=int, default=5000)

@@ -1,11 +1,11 @@
-"""A deployment rehearsed without a container engine: what `risexp deploy init` wrote is played.
+"""Rehearse a deployment of `risexp deploy init` without a container engine.
 
-Every service of that very compose.yaml runs as a process with the service's command, environment,
-secrets and health check, from the wheel that the image would hold. A small study is searched to its
-end through a search and two workers, one of which is asked to end amid a trial. Then come those who
-should be refused, and a search for each secret in arguments, environments, logs, files and
-databases. In the end every service is asked to end. Images are not built, and networks, limits and
-restarts are the engine's: they are not rehearsed.
+Every service of its compose.yaml runs as a process with the service's command, environment, secrets
+and health check, from the wheel that the image would hold. A search and two workers complete a
+small study; one worker is stopped during a trial. Then requests that must be refused are sent, and
+arguments, environments, logs, files and databases are searched for each secret. In the end every
+service is stopped. Images are not built, and networks, limits and restarts need the engine: they
+are not rehearsed.
 
     python benchmarks/rehearsal.py [--workers 2] [--keep] [--json]
 """
@@ -24,45 +24,55 @@ from pathlib import Path
 from typing import Any, Final
 
 from confines import why_not
-from rehearsal_doors import HOST, Row, connected, pages, recorded, roles
-from rehearsal_leaks import Watch, leaks, plant, secrets_of
+from rehearsal_checks import (
+    HOST,
+    Row,
+    Watch,
+    connected,
+    leaks,
+    pages,
+    plant,
+    recorded,
+    roles,
+    secrets_of,
+)
 from stage import Actor, Ended, Stage
 
 STUDY: Final = "rehearsal"
 RELEASED: Final = 75
 NOT_REHEARSED: Final = 77
 SECRETS: Final = 8
-"""Files that have one."""
-_PATIENCE_S: Final = 1200.0
+"""Number of files with a secret."""
+_TIMEOUT_S: Final = 1200.0
 _LOOK_S: Final = 0.5
 
 
 def main() -> None:
-    """Rehearse, and print a table or JSON; exit code 4 where something was not as expected.
+    """Rehearse, and print a table or JSON.
 
-    Exit code 77 says that nothing was rehearsed on this machine.
+    Exit code 4: a result was not as expected. Exit code 77: this machine cannot rehearse.
     """
-    given = _arguments()
+    options = _arguments()
     if (reason := why_not()) is not None:
         print(f"not rehearsed: {reason}", file=sys.stderr)
         raise SystemExit(NOT_REHEARSED)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    # Not in /tmp, over which every service has its own.
+    # Not in /tmp, which every service replaces by its own.
     root = Path(tempfile.mkdtemp(prefix="risexp-rehearsal-", dir="/var/tmp"))
     root.chmod(0o755)
     try:
-        rows = rehearse(prepared(root), given.workers)
+        rows = rehearse(prepared(root), options.workers)
     finally:
-        if given.keep:
+        if options.keep:
             print(f"kept: {root}", file=sys.stderr)
         else:
             shutil.rmtree(root)
-    _print(rows, as_json=given.json)
+    _print(rows, as_json=options.json)
     raise SystemExit(0 if all(row.sound for row in rows) else 4)
 
 
 def prepared(root: Path) -> Stage:
-    """A deployment that the command itself wrote, and the package that its image would hold."""
+    """Write a deployment with the command itself, and install its wheel."""
     folder = root / "deployment"
     _run("risexp", "deploy", "init", str(folder), "--hosts", HOST)
     (wheel,) = (folder / "image").glob("*.whl")
@@ -72,7 +82,7 @@ def prepared(root: Path) -> Stage:
 
 
 def rehearse(stage: Stage, workers: int) -> list[Row]:
-    """The whole play."""
+    """Run all acts."""
     try:
         with Watch(stage, secrets_of(stage.folder)) as watch:
             return [*_acts(stage, watch, workers)]
@@ -103,37 +113,37 @@ def _acts(stage: Stage, watch: Watch, workers: int) -> Iterator[Row]:
 
 
 def searched(stage: Stage, workers: int) -> Iterator[Row]:
-    """A study to its end, though a worker is asked to end amid a trial and comes again."""
+    """Search a study to its end, with a worker that is stopped during a trial and restarted."""
     early = _left(stage.start("worker"))
     yield Row("worker: before its study", "exit 2", f"exit {early}")
     search = stage.start("search")
     yield _well(stage, search)
-    crew = [stage.start("worker") for _ in range(workers)]
-    first = crew[0].process.pid
+    started = [stage.start("worker") for _ in range(workers)]
+    first = started[0].process.pid
     began = f"SELECT count(*) FROM risexp_attempts WHERE pid = {first} AND parameters IS NOT NULL"  # noqa: S608 - a number
     over = search.process.poll
     _await(lambda: _count(stage, began) > 0 or over() is not None, "a worker has begun a trial")
     yield Row("worker: its health check", "healthy", _word(stage.stays_well("worker")))
-    yield _stopped(stage, crew[0], RELEASED)
-    crew[0] = stage.start("worker")
+    yield _stopped(stage, started[0], RELEASED)
+    started[0] = stage.start("worker")
     yield Row("search: to the end of the study", "exit 0", f"exit {_left(search)}")
-    for actor in crew:
+    for actor in started:
         yield Row("worker: after the study", "exit 0", f"exit {_left(actor)}")
     done = _count(stage, "SELECT count(*) FROM trials WHERE state IN ('COMPLETE', 'PRUNED')")
     yield Row("trials of the study that are done", f"{_trials(stage)}", f"{done}")
-    hands = "SELECT count(DISTINCT pid) FROM risexp_attempts WHERE ended = 'finished'"
-    many = "more than one" if _count(stage, hands) > 1 else "one"
+    query = "SELECT count(DISTINCT pid) FROM risexp_attempts WHERE ended = 'finished'"
+    many = "more than one" if _count(stage, query) > 1 else "one"
     yield Row("processes that finished trials", "more than one", many)
 
 
 def _secrets(stage: Stage, watch: Watch) -> Iterator[Row]:
     plant(stage, watch)
-    found, planted = leaks(stage, watch)
-    yield Row("secrets that are looked for", f"{SECRETS}", f"{len(watch.secrets) - 1}")
-    yield Row("a planted secret is found in", ", ".join(found), ", ".join(planted))
-    for place, names in found.items():
+    leaked, planted = leaks(stage, watch)
+    yield Row("secrets to search for", f"{SECRETS}", f"{len(watch.secrets) - 1}")
+    yield Row("a planted secret is found in", ", ".join(leaked), ", ".join(planted))
+    for place, names in leaked.items():
         looks = f", {watch.looks} times" if place in {"arguments", "environments"} else ""
-        yield Row(f"secrets looked for in {place}{looks}", "none", ", ".join(names) or "none")
+        yield Row(f"secrets in {place}{looks}", "none", ", ".join(names) or "none")
 
 
 def _well(stage: Stage, actor: Actor) -> Row:
@@ -149,8 +159,8 @@ def _stopped(stage: Stage, actor: Actor, code: int) -> Row:
 
 
 def _left(actor: Actor) -> int:
-    """The exit code of one that ends by itself."""
-    return actor.process.wait(_PATIENCE_S)
+    """Exit code of a process that ends by itself."""
+    return actor.process.wait(_TIMEOUT_S)
 
 
 def _trials(stage: Stage) -> int:
@@ -164,10 +174,10 @@ def _count(stage: Stage, question: str) -> int:
 
 
 def _await(happened: Callable[[], bool], what: str) -> None:
-    limit = time.monotonic() + _PATIENCE_S
+    limit = time.monotonic() + _TIMEOUT_S
     while not happened():
         if time.monotonic() > limit:
-            raise SystemExit(f"after {_PATIENCE_S:.0f} s it is not so that {what}")
+            raise SystemExit(f"after {_TIMEOUT_S:.0f} s it is not true that {what}")
         time.sleep(_LOOK_S)
 
 
@@ -179,8 +189,10 @@ def _run(module: str, *arguments: str) -> None:
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own interpreter
     if done.returncode:
-        said = done.stderr[-2000:]
-        raise SystemExit(f"{module} {arguments[0]} ended with exit code {done.returncode}: {said}")
+        reason = done.stderr[-2000:]
+        raise SystemExit(
+            f"{module} {arguments[0]} ended with exit code {done.returncode}: {reason}"
+        )
 
 
 def _arguments() -> argparse.Namespace:

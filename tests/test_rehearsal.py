@@ -1,4 +1,4 @@
-"""The rehearsal of a deployment, where it cannot be or where what watches over it fails."""
+"""The rehearsal of a deployment: on a machine that cannot rehearse, and with failing parts."""
 
 import importlib
 import threading
@@ -15,7 +15,7 @@ def rehearsal(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("rehearsal")
 
 
-def test_what_was_not_rehearsed_has_an_exit_code_of_its_own(
+def test_a_machine_that_cannot_rehearse_has_its_own_exit_code(
     rehearsal: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(rehearsal, "why_not", lambda: "there is no PostgreSQL server")
@@ -27,12 +27,12 @@ def test_what_was_not_rehearsed_has_an_exit_code_of_its_own(
     assert (77, "not rehearsed: there is no") == (ended.value.code, capsys.readouterr().err[:26])
 
 
-def test_a_command_that_fails_says_why(rehearsal: ModuleType) -> None:
+def test_a_failing_command_gives_its_reason(rehearsal: ModuleType) -> None:
     with pytest.raises(SystemExit, match=r"risexp deploy ended with exit code 2: .*name one of"):
         rehearsal._run("risexp", "deploy", "check")
 
 
-def test_a_watch_that_fails_is_told_in_the_end(rehearsal: ModuleType) -> None:
+def test_a_failing_watch_is_reported_at_the_end(rehearsal: ModuleType) -> None:
     looked = threading.Event()
 
     class Stage:

@@ -80,7 +80,9 @@ def test_shipped_files_are_the_same_in_both_places(installed: Path) -> None:
 def test_a_wheel_that_cannot_be_made_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "pyproject.toml").write_text("[build-system]\nrequires = []\n")
+    (tmp_path / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'absent'\n"
+    )
     monkeypatch.setattr(wheel, "files", lambda _: tmp_path / "risexp")
     with pytest.raises(EnvironmentFailed, match=r"pip cannot build a wheel of .*pip install hatch"):
         wheel.write_wheel(tmp_path)

@@ -12,7 +12,7 @@ import pytest
 
 from risexp.config.layers import load_config
 from risexp.data.scenes import SceneGenerator
-from risexp.registry.pyfunc import load_model
+from risexp.registry.pyfunc_model import load_model
 from tests.homes.write_home import HOME
 from tests.support.commands import Capture, document, run
 

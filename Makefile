@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
-.PHONY: help setup check format lint types layers test pages nightly hpo docs clean
+.PHONY: help setup check quick format lint types layers test pages nightly hpo docs clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -38,12 +38,11 @@ layers: $(READY) ## the direction of imports, and no cycle
 test: $(READY) ## the tests of `make check`
 	$(BIN)/pytest -m "not slow and not pages" --numprocesses 2 --dist worksteal
 
-pages: $(READY) ## the tests that look at pages in a browser
-	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
-	if [ "$$(id -u)" = 0 ]; then export DEBIAN_FRONTEND=noninteractive; \
-	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; \
-	else echo "install a browser first: sudo apt-get install chromium chromium-driver" >&2; exit 1; fi
+pages: $(READY) ## the tests that look at pages in a browser, where there is one
 	$(BIN)/pytest -m pages -p no:xdist
+
+quick: lint types ## lint, types, and the tests of what has changed: the inner loop
+	$(BIN)/python tests/select_changed.py | xargs $(BIN)/pytest -q -m "not slow and not pages" --numprocesses 2 --dist worksteal
 
 nightly: check ## what does not fit into `make check`
 	$(BIN)/pytest -m "not pages" --hypothesis-profile nightly --numprocesses 2 --dist worksteal --timeout 900

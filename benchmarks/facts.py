@@ -24,10 +24,9 @@ from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import order
 from risexp.data.frames import Scenes
 from risexp.data.scenes import panel_of, source_steering
-from risexp.diagnostics.draws import noiseless, scenes_at
-from risexp.diagnostics.ideal import ideal_eigenvalues
 from risexp.diagnostics.mdl import median_ranks
-from risexp.diagnostics.spectra import covariances
+from risexp.diagnostics.order_counts import covariances, ideal_eigenvalues
+from risexp.diagnostics.probe_data import noiseless, scenes_at
 from risexp.evaluation.scene_scores import confusion
 from risexp.physics.geometry import Panel
 from risexp.physics.signals import stacked_operator

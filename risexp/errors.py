@@ -1,69 +1,69 @@
-"""The errors a person may meet, each with the exit code its kind stands for."""
+"""The errors that users may meet, with their exit codes."""
 
 from typing import ClassVar
 
 
 class RisexpError(Exception):
-    """Something a person can act on: one sentence with field, value and next step."""
+    """An error that a user can act on: one sentence with field, value and next step."""
 
     exit_code: ClassVar[int] = 1
 
 
 class EnvironmentFailed(RisexpError):
-    """The machine failed, not the input: a full disk, a forbidden folder, no device."""
+    """The machine failed, not the input: a full disk, no permission, no device."""
 
     exit_code = 1
 
 
 class InvalidInput(RisexpError):
-    """What was given cannot be used; nothing was written."""
+    """The input cannot be used; nothing was written."""
 
     exit_code = 2
 
 
 class ConfigInvalid(InvalidInput):
-    """A configuration value is missing, unknown or impossible."""
+    """A configuration value is missing, unknown or invalid."""
 
 
 class SpaceInvalid(InvalidInput):
-    """A search space would draw runs that cannot be."""
+    """A search space is invalid or draws invalid runs."""
 
 
 class DataInvalid(InvalidInput):
-    """A file or a set of scenes is not what it says it is."""
+    """A file or a set of scenes is not what it claims to be."""
 
 
 class GateFailed(RisexpError):
-    """A candidate was judged and does not become a model; nothing was changed."""
+    """A candidate failed a gate; nothing was changed."""
 
     exit_code = 3
 
 
 class VerificationFailed(RisexpError):
-    """A check was made and found the thing wanting."""
+    """A check failed."""
 
     exit_code = 4
 
 
 class CheckpointDamaged(DataInvalid):
-    """A checkpoint's files are not, byte for byte, what was committed."""
+    """A checkpoint's files differ from what was written."""
 
 
 class CheckpointRefused(InvalidInput):
-    """A sound checkpoint that belongs to another run, another configuration or another network."""
+    """A sound checkpoint of another run, configuration or network."""
 
 
 class ModelRefused(InvalidInput):
-    """A model's files are not what was shipped, or this version cannot use them."""
+    """A model's files differ from what was shipped, or this version cannot use them."""
 
 
 class TrainingAborted(RisexpError):
-    """A guard found that a run does not learn what it was told to."""
+    """A guard stopped a run that does not learn what it should."""
 
     exit_code = 4
 
     def __init__(self, reason: str, *, guard: str) -> None:
-        """Name the guard that fired, and say in one sentence what it saw."""
+        """Store the name of the guard and its sentence."""
         super().__init__(reason)
         self.reason = reason
         self.guard = guard

@@ -1,4 +1,4 @@
-"""`risexp config`: what a run is configured to do, where each value comes from, and its schema."""
+"""`risexp config`: show, compare and describe configurations."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +8,7 @@ import typer
 from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved
 from risexp.cli.output import emit, say, table
 from risexp.config.layers import DEFAULT, Loaded, load_config, preset_names
-from risexp.config.run import RunConfig, describe
-from risexp.config.run_diff import differing_fields
+from risexp.config.run import RunConfig, describe, differing_fields
 
 app = typer.Typer(no_args_is_help=True, help="Show, compare and describe configurations.")
 
@@ -19,7 +18,9 @@ def show(
     preset: Preset = None,
     config: Files = None,
     set_: Overrides = None,
-    origin: Annotated[bool, typer.Option("--origin", help="Say who set each value.")] = False,
+    origin: Annotated[
+        bool, typer.Option("--origin", help="Show the origin of every value.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Print the resolved configuration."""
@@ -54,8 +55,8 @@ def diff(
     json: AsJson = False,
 ) -> None:
     """Print the fields in which two configurations differ."""
-    found = differing_fields([_named(one).config, _named(two).config])
-    rows = [(path, before, after) for path, (before, after) in found.items()]
+    fields = differing_fields([_named(one).config, _named(two).config])
+    rows = [(path, before, after) for path, (before, after) in fields.items()]
     if json:
         emit({path: [before, after] for path, before, after in rows})
     elif rows:

@@ -1,4 +1,4 @@
-"""`risexp diagnose`: ask what is wrong before asking for more training."""
+"""`risexp diagnose`: probes of data, scores, localiser and learning."""
 
 import inspect
 import math
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.models import OptionInfo
 
-from risexp.cli.levels import snr_levels
-from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved
+from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved, snr_levels
 from risexp.cli.output import emit, say, table
 from risexp.config.layers import Loaded
 from risexp.config.run import RunConfig
@@ -20,104 +20,93 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Probe data, scores, localiser and learning: a verdict, its evidence, and what to do.",
+    help="Probe data, scores, localiser and learning: a verdict, its evidence, and advice.",
 )
 
-Scenes = Annotated[
-    int, typer.Option(min=1, metavar="N", help="How many scenes, the same ones at each SNR.")
-]
-LearnedScenes = Annotated[
-    int, typer.Option(min=1, metavar="N", help="How many are learned by heart.")
-]
-ScenesOfAKind = Annotated[
-    int, typer.Option(min=1, metavar="N", help="How many scenes of each kind.")
-]
-ScenesOfALength = Annotated[
-    int, typer.Option(min=1, metavar="N", help="How many scenes at each length.")
-]
-FreshScenes = Annotated[
-    int, typer.Option(min=0, metavar="N", help="Scenes seen once before fresh ones are counted.")
-]
-TrainScenes = Annotated[
-    int, typer.Option(min=0, metavar="N", help="Scenes a network sees once; 0 leaves it out.")
-]
-Epochs = Annotated[
-    int, typer.Option(min=1, metavar="N", help="At most; it ends once all is learned.")
+
+def _number(least: int, meaning: str) -> OptionInfo:
+    option: OptionInfo = typer.Option(min=least, metavar="N", help=meaning)
+    return option
+
+
+def _share(meaning: str) -> OptionInfo:
+    option: OptionInfo = typer.Option(min=0.0, max=1.0, help=meaning)
+    return option
+
+
+Scenes = Annotated[int, _number(1, "Number of scenes, the same at every SNR.")]
+LearnedScenes = Annotated[int, _number(1, "Number of memorised scenes.")]
+ScenesOfAKind = Annotated[int, _number(1, "Number of scenes of every kind.")]
+ScenesOfALength = Annotated[int, _number(1, "Number of scenes at every length.")]
+FreshScenes = Annotated[int, _number(0, "Scenes seen once before fresh ones are counted.")]
+TrainScenes = Annotated[int, _number(0, "Scenes that a network sees once; 0 skips it.")]
+Epochs = Annotated[int, _number(1, "Most epochs; it ends early once all is learned.")]
+FloorBeta = Annotated[float, _share("Share of the samples in the blend whose floor is measured.")]
+LearnedBeta = Annotated[
+    float | None, _share("Share of the samples; by default the configured final one.")
 ]
 Snr = Annotated[
     str | None,
     typer.Option(
         metavar="DB",
-        help="First:last:step, or numbers with commas; by default each 5 dB of the configured law.",
-    ),
-]
-FloorBeta = Annotated[
-    float, typer.Option(min=0.0, max=1.0, help="Share of the samples whose floor is measured.")
-]
-LearnedBeta = Annotated[
-    float | None,
-    typer.Option(
-        min=0.0, max=1.0, help="Share of the samples; by default the configured final one."
+        help="FIRST:LAST:STEP or comma-separated numbers; by default every 5 dB of the law.",
     ),
 ]
 Start = Annotated[
     str | None,
-    typer.Option(metavar="RUN", help="Start from the best weights of a run, as it was configured."),
+    typer.Option(
+        metavar="RUN", help="Start from the best weights of a run, with its configuration."
+    ),
 ]
 Runs = Annotated[
     list[str] | None,
     typer.Option(
         metavar="RUN",
-        help="A trained run to set beside NOMP at the snapshots it was trained with, under its own "
-        "law; may be given again.",
+        help="A trained run to compare with NOMP at its own snapshots and law; may be repeated.",
     ),
 ]
 
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """What a probe is asked about."""
+    """The options that all probes share."""
 
     loaded: Loaded
-    """The configuration, and where each value of it comes from."""
-    given: bool
-    """Whether an option of the command said any of it."""
+    """The configuration, and the origin of every value."""
+    changed: bool
+    """Whether an option of the command changed it."""
 
     @property
     def config(self) -> RunConfig:
         """The configuration."""
         return self.loaded.config
 
-    def levels(self, snr: str | None) -> tuple[float, ...] | None:
-        """The SNRs that were asked for, if any were.
-
-        Raises:
-            ConfigInvalid: They are no SNRs, or `--set` asks for others.
-        """
+    def levels(self, snr: str | None) -> tuple[float, ...]:
+        """The SNRs of `--snr`, by default every 5 dB of the configured law."""
         if snr is not None and self.loaded.origins["data.snr_db"] == "--set":
             raise ConfigInvalid(
                 "data.snr_db (from --set) has no effect beside --snr: give one of them"
             )
-        return None if snr is None else snr_levels(snr)
+        if snr is not None:
+            return snr_levels(snr)
+        from risexp.diagnostics.probe_data import configured_levels
 
-    def expect_nothing(self, beside: str, whose: str) -> None:
-        """Check that nothing was given beside an option that brings a configuration.
+        return configured_levels(self.config.data)
 
-        Raises:
-            ConfigInvalid: Something was.
-        """
-        if self.given:
-            raise ConfigInvalid(f"{beside} brings {whose} own configuration: leave out the rest")
-
-
-Ask = Callable[..., "Report"]
-"""A probe: what it is asked about, then the options that are its own."""
+    def expect_unchanged(self, option: str) -> None:
+        """Check that no configuration stands beside an option that names a run."""
+        if self.changed:
+            raise ConfigInvalid(f"{option} brings its run's own configuration: leave out the rest")
 
 
-def probe(name: str) -> Callable[[Ask], Ask]:
-    """Make a command of a probe: its own options, then those that every probe has."""
+Probe = Callable[..., "Report"]
+"""A probe: a function of the shared options, then of its own."""
 
-    def register(ask: Ask) -> Ask:
+
+def probe(name: str) -> Callable[[Probe], Probe]:
+    """Register a probe as a command with its own options and the shared ones."""
+
+    def register(run: Probe) -> Probe:
         def command(
             *,
             preset: Preset = None,
@@ -126,118 +115,112 @@ def probe(name: str) -> Callable[[Ask], Ask]:
             json: AsJson = False,
             **own: object,
         ) -> None:
-            asked = ProbeOptions(resolved(preset, config, set_), bool(preset or config or set_))
-            deliver(ask(asked, **own), json)
+            shared_options = ProbeOptions(
+                resolved(preset, config, set_), bool(preset or config or set_)
+            )
+            deliver(run(shared_options, **own), json)
 
-        _, *options = inspect.signature(ask).parameters.values()
+        _, *own_options = inspect.signature(run).parameters.values()
         *shared, _ = inspect.signature(command).parameters.values()
         # Typer reads the options of a command from its signature.
-        command.__signature__ = inspect.Signature([*options, *shared])  # type: ignore[attr-defined]
-        app.command(name, help=ask.__doc__)(command)
-        return ask
+        command.__signature__ = inspect.Signature([*own_options, *shared])  # type: ignore[attr-defined]
+        app.command(name, help=run.__doc__)(command)
+        return run
 
     return register
 
 
 @probe("mdl")
-def mdl(asked: ProbeOptions, scenes: Scenes = 400, snr: Snr = None) -> "Report":
-    """Ask MDL and AIC for the count: on ideal data, then on the covariances of these scenes."""
-    levels = asked.levels(snr)
-    from risexp.app.run.diagnose import diagnose_mdl
+def mdl(options: ProbeOptions, scenes: Scenes = 400, snr: Snr = None) -> "Report":
+    """Count sources by MDL and AIC on ideal data, then on the covariances of these scenes."""
+    levels = options.levels(snr)
+    from risexp.diagnostics.mdl import probe_mdl
 
-    return diagnose_mdl(asked.config, scenes, levels)
+    return probe_mdl(options.config, scenes, levels)
 
 
 @probe("references")
-def references(asked: ProbeOptions, scenes: Scenes = 400, snr: Snr = None) -> "Report":
-    """Compute what a score can at best be, by SNR."""
-    levels = asked.levels(snr)
-    from risexp.app.run.diagnose import diagnose_references
+def references(options: ProbeOptions, scenes: Scenes = 400, snr: Snr = None) -> "Report":
+    """Compute what scores can reach, by SNR."""
+    levels = options.levels(snr)
+    from risexp.diagnostics.references import probe_references
 
-    return diagnose_references(asked.config, scenes, levels)
+    return probe_references(options.config, scenes, levels)
 
 
 @probe("oracle")
-def oracle(asked: ProbeOptions, scenes: Scenes = 256, beta: FloorBeta = 0.3) -> "Report":
-    """Feed labels as predictions, which must be perfect; exit code 4 if they are not."""
-    from risexp.app.run.diagnose import diagnose_oracle
+def oracle(options: ProbeOptions, scenes: Scenes = 256, beta: FloorBeta = 0.3) -> "Report":
+    """Feed labels as predictions, which must score perfectly; exit code 4 if they do not."""
+    from risexp.diagnostics.oracle import probe_oracle
 
-    return diagnose_oracle(asked.config, scenes, beta)
+    return probe_oracle(options.config, scenes, beta, options.levels(None))
 
 
 @probe("litmus")
-def litmus(asked: ProbeOptions) -> "Report":
-    """Take five steps on one batch: the loss must fall, and every parameter have a gradient."""
-    from risexp.app.run.diagnose import diagnose_litmus
+def litmus(options: ProbeOptions) -> "Report":
+    """Take five steps on one batch: the loss must fall, and every parameter needs a gradient."""
+    from risexp.diagnostics.litmus import probe_litmus
 
-    return diagnose_litmus(asked.config)
+    return probe_litmus(options.config)
 
 
 @probe("overfit")
-def overfit(asked: ProbeOptions, scenes: LearnedScenes = 512, epochs: Epochs = 100) -> "Report":
-    """Learn the covariance of a few scenes by heart; every count must come within 0.1."""
-    from risexp.app.run.diagnose import diagnose_overfit
+def overfit(options: ProbeOptions, scenes: LearnedScenes = 512, epochs: Epochs = 100) -> "Report":
+    """Memorise the covariances of a few scenes; the NMSE of every count must fall below 0.1."""
+    from risexp.diagnostics.overfit import probe_overfit
 
-    return diagnose_overfit(asked.config, scenes, epochs)
+    return probe_overfit(options.config, scenes, epochs)
 
 
 @probe("k-head")
 def k_head(
-    asked: ProbeOptions,
+    options: ProbeOptions,
     fresh: FreshScenes = 8192,
     beta: LearnedBeta = None,
     checkpoint: Start = None,
 ) -> "Report":
-    """Learn the counts of 64 scenes by heart; then count fresh ones, surely better than chance."""
+    """Memorise the counts of 64 scenes; then count fresh ones significantly better than chance."""
     if checkpoint is not None:
-        asked.expect_nothing("--checkpoint", "its run's")
-    from risexp.app.run.diagnose import diagnose_k_head, diagnose_k_head_of
-    from risexp.diagnostics.k_head import Amount
+        options.expect_unchanged("--checkpoint")
+    from risexp.app.run.diagnose import diagnose_k_head_of
+    from risexp.diagnostics.k_head import Amount, probe_k_head
 
     amount = Amount(fresh=fresh)
     if checkpoint is None:
-        return diagnose_k_head(asked.config, amount, beta)
+        return probe_k_head(options.config, amount, beta)
     return diagnose_k_head_of(checkpoint, amount, beta)
 
 
 @probe("gradients")
-def gradients(asked: ProbeOptions, scenes: ScenesOfAKind = 16) -> "Report":
-    """Compute every term of the loss and its gradient on degenerate scenes."""
-    from risexp.app.run.diagnose import diagnose_gradients
+def gradients(options: ProbeOptions, scenes: ScenesOfAKind = 16) -> "Report":
+    """Compute every loss term and its gradient on degenerate scenes."""
+    from risexp.diagnostics.gradients import probe_gradients
 
-    return diagnose_gradients(asked.config, scenes)
+    return probe_gradients(options.config, scenes)
 
 
 @probe("l-ablation")
 def l_ablation(
-    asked: ProbeOptions,
+    options: ProbeOptions,
     scenes: ScenesOfALength = 400,
     train_scenes: TrainScenes = 0,
     run: Runs = None,
 ) -> "Report":
-    """Count the same sources with 16, 32 and 64 snapshots, and take the time."""
+    """Count the same sources with 16, 32 and 64 snapshots, and measure the time."""
     if run:
-        asked.expect_nothing("--run", "its run's")
-    elif not asked.loaded.origins["physics.snapshots"].startswith(("default", "preset")):
+        options.expect_unchanged("--run")
+    elif not options.loaded.origins["physics.snapshots"].startswith(("default", "preset")):
         raise ConfigInvalid("physics.snapshots has no effect here: 16, 32 and 64 are compared")
-    from risexp.app.run.diagnose import diagnose_l_ablation, diagnose_l_ablation_of
+    from risexp.app.run.diagnose import diagnose_l_ablation_of
+    from risexp.diagnostics.l_ablation import probe_l_ablation
 
     if run:
         return diagnose_l_ablation_of(run, scenes, train_scenes)
-    return diagnose_l_ablation(asked.config, scenes, train_scenes)
+    return probe_l_ablation(options.config, scenes, train_scenes)
 
 
 def deliver(report: "Report", json: bool, document: object = None) -> None:
-    """Say the report.
-
-    Args:
-        report: What was found.
-        json: Whether to say it as one document.
-        document: That document, where it holds more than the report.
-
-    Raises:
-        VerificationFailed: Its verdict is that something failed.
-    """
+    """Print a report, or as JSON the document that holds more than it."""
     if json:
         emit(report.as_json() if document is None else document)
     else:
@@ -250,21 +233,21 @@ def _say(report: "Report") -> None:
     from risexp.diagnostics.report import Number, Table
 
     say(f"{report.name}: {report.verdict}")
-    numbers = [each for each in report.evidence if isinstance(each, Number)]
-    rows = [(each.label, f"{_shown(each.value)} {each.unit}".rstrip()) for each in numbers]
+    numbers = [item for item in report.evidence if isinstance(item, Number)]
+    rows = [(item.label, f"{_shown(item.value)} {item.unit}".rstrip()) for item in numbers]
     if rows:
         table(["measured", "value"], rows)
-    for each in report.evidence:
-        if isinstance(each, Table):
-            say(f"\n{each.label}")
-            table(each.headings, [[_shown(cell) for cell in row] for row in each.rows])
+    for item in report.evidence:
+        if isinstance(item, Table):
+            say(f"\n{item.label}")
+            table(item.headings, [[_shown(cell) for cell in row] for row in item.rows])
     say("\nadvice")
     for sentence in report.advice:
         say(f"- {sentence}")
 
 
 def _shown(cell: "Cell") -> str:
-    """A cell as people read it: rates with their interval, numbers to what they are sure of."""
+    """A cell as text: rates with their interval, numbers with three digits."""
     from risexp.diagnostics.report import Rate
 
     match cell:

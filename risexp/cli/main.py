@@ -1,4 +1,4 @@
-"""The command line: every error one sentence, every exit code with a meaning."""
+"""The command line: every error is one sentence with an exit code."""
 
 import signal
 import sys
@@ -40,7 +40,7 @@ from risexp.errors import RisexpError
 
 
 class Released(BaseException):
-    """Somebody asked the process to end; like Ctrl-C, it may not be caught as an error."""
+    """A signal asked the process to end; like Ctrl-C, it must not be caught as an error."""
 
 
 app = typer.Typer(
@@ -49,10 +49,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train, search, compare and ship networks that localise sources in the near field of a "
+    help="Train, search, compare and deploy networks that localise sources in the near field of a "
     "reconfigurable intelligent surface.",
-    epilog="Exit codes: 0 done; 1 the environment failed; 2 what was given is invalid; 3 a gate "
-    "failed; 4 a guard or verification failed; 75 released by a signal; 130 interrupted.",
+    epilog="Exit codes: 0 done; 1 the environment failed; 2 invalid input; 3 a gate failed; 4 a "
+    "guard or verification failed; 75 released by a signal; 130 interrupted.",
 )
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
@@ -83,14 +83,14 @@ app.add_typer(store.app, name="store")
 app.add_typer(models.app, name="models")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(__version__)
         raise typer.Exit
 
 
 @app.callback()
-def _every_command(
+def _root(
     _version: Annotated[
         bool,
         typer.Option(
@@ -98,24 +98,24 @@ def _every_command(
         ),
     ] = False,
     _debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error; works anywhere.")
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
     ] = False,
 ) -> None:
     pass
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run one command and leave with its exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in given
-    rest = [word for word in given if word != "--debug"]
+    """Run one command and exit with its code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in words
+    rest = [word for word in words if word != "--debug"]
     try:
         with SignalHandler(_release, [signal.SIGTERM]):
             code = app(rest, prog_name="risexp", standalone_mode=False) or 0
     except Exception as error:
         if debug and not isinstance(error, TyperException):
             raise
-        code = _explained(error)
+        code = _explain(error)
     except Released:
         code = RELEASED
     if code in (INTERRUPTED, RELEASED):
@@ -127,8 +127,8 @@ def _release(_number: int) -> NoReturn:
     raise Released
 
 
-def _explained(error: Exception) -> int:
-    """Say what happened in one sentence; its exit code."""
+def _explain(error: Exception) -> int:
+    """Print the error as one sentence; return its exit code."""
     match error:
         case ReaderLeft():
             return 0

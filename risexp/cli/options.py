@@ -1,12 +1,14 @@
-"""The options that several commands share, and what they resolve to."""
+"""Options that several commands share, and how they are read."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from risexp.config.layers import Loaded, load_config, preset_names
+from risexp.errors import ConfigInvalid
 from risexp.space.files import space_paths
 
 
@@ -15,7 +17,7 @@ def _complete_preset() -> list[str]:
 
 
 def complete_space() -> list[str]:
-    """Names of search spaces, for a shell that completes them."""
+    """Names of search spaces, for shell completion."""
     return list(space_paths())
 
 
@@ -31,21 +33,17 @@ Preset = Annotated[
 ]
 Files = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--config", "-c", metavar="FILE", help="YAML over the preset; may be given again."
-    ),
+    typer.Option("--config", "-c", metavar="FILE", help="YAML over the preset; may be repeated."),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", metavar="FIELD=VALUE", help="One field; may be given again."),
+    typer.Option("--set", "-s", metavar="FIELD=VALUE", help="One field; may be repeated."),
 ]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")
-]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Device = Annotated[
-    str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1; auto takes a GPU where one is.")
+    str, typer.Option(metavar="NAME", help="cpu, cuda or cuda:1; auto takes a GPU if there is one.")
 ]
-Threads = Annotated[int, typer.Option(min=1, metavar="N", help="Threads of torch.")]
+Threads = Annotated[int, typer.Option(min=1, metavar="N", help="Number of torch threads.")]
 TrackingTo = Annotated[
     str | None,
     typer.Option(
@@ -56,38 +54,88 @@ TrackingTo = Annotated[
     ),
 ]
 RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run, by its name or by the path of its folder.")
+    str, typer.Argument(metavar="RUN", help="A run: its name or the path of its folder.")
 ]
 ModelName = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A run, by its name or by the path of its folder; a checkpoint, by any of its files "
-        "or by its folder; models:/NAME@ALIAS or models:/NAME/3; or the folder of a model.",
+        help="A run: its name or the path of its folder; a checkpoint: one of its files or its "
+        "folder; models:/NAME@ALIAS or models:/NAME/3; or the folder of a model.",
     ),
 ]
 SpaceName = Annotated[
     str,
     typer.Argument(
-        metavar="SPACE", autocompletion=complete_space, help="A space, or a path to its file."
+        metavar="SPACE",
+        autocompletion=complete_space,
+        help="A space: its name or the path of its file.",
     ),
 ]
 OtherSpaceName = Annotated[
     str,
     typer.Argument(
-        metavar="OTHER", autocompletion=complete_space, help="The space to compare it with."
+        metavar="OTHER", autocompletion=complete_space, help="The space to compare with."
     ),
 ]
 SpaceNames = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[SPACE]...", autocompletion=complete_space, help="By name or path; all if none."
+        metavar="[SPACE]...",
+        autocompletion=complete_space,
+        help="Names or paths; all spaces if none.",
     ),
 ]
 
 
 def resolved(preset: str | None, files: list[Path] | None, overrides: list[str] | None) -> Loaded:
-    """The configuration that preset, files, environment and `--set` add up to."""
+    """The configuration from preset, files, environment and `--set`."""
     return load_config(
         preset=preset, paths=files or (), environment=os.environ, overrides=overrides or ()
     )
+
+
+_LOUDEST_DB = 100.0
+_MOST_LEVELS = 200
+
+
+def snr_levels(text: str) -> tuple[float, ...]:
+    """SNRs in dB: `a:b:c` from a to b inclusive in steps of c, or comma-separated numbers."""
+    words = text.split(":")
+    if len(words) not in (1, 3):
+        raise ConfigInvalid(f"--snr {text!r} is neither first:last:step nor numbers with commas")
+    if len(words) == 3:
+        return _stepped(text, *(_decibel(text, word) for word in words))
+    levels = tuple(sorted(_decibel(text, word) for word in text.split(",")))
+    for one, next_ in pairwise(levels):
+        if one == next_:
+            raise ConfigInvalid(f"--snr {text!r} names {one:g} dB twice: once is enough")
+    return levels
+
+
+def _stepped(text: str, first: float, last: float, step: float) -> tuple[float, ...]:
+    if step <= 0.0 or last < first:
+        raise ConfigInvalid(
+            f"--snr {text!r} leads nowhere: first <= last and a step of a thousandth dB or more"
+        )
+    count = round((last - first) / step)
+    if abs(first + count * step - last) > 1e-6:
+        raise ConfigInvalid(f"--snr {text!r} does not meet {last:g} in steps of {step:g}")
+    if count >= _MOST_LEVELS:
+        raise ConfigInvalid(f"--snr {text!r} names {count + 1} SNRs: at most {_MOST_LEVELS}")
+    return tuple(_rounded(first + place * step) for place in range(count + 1))
+
+
+def _decibel(text: str, word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        raise ConfigInvalid(f"--snr {text!r}: {word.strip()!r} is no number of dB") from None
+    if not abs(value) <= _LOUDEST_DB:  # NaN too
+        raise ConfigInvalid(f"--snr {text!r}: {word.strip()} dB is too far out: within ±100")
+    return _rounded(value)
+
+
+def _rounded(decibel: float) -> float:
+    """Rounded to a thousandth, so that steps of 0.1 give 0.3; no -0."""
+    return round(decibel, 3) + 0.0

@@ -1,43 +1,44 @@
-"""What is said: results on stdout, everything else on stderr, tables that survive a pipe."""
+"""Output of commands: results on stdout, everything else on stderr, tables that survive a pipe."""
 
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
+if TYPE_CHECKING:
+    from risexp.app.benchmark.accuracy.tables import TextTable
+
 
 class ReaderLeft(Exception):
-    """Whoever read our output has closed the pipe; there is nobody left to tell."""
+    """The reader of the output has closed the pipe."""
 
 
 def say(text: str) -> None:
-    """A line of the result.
-
-    Raises:
-        ReaderLeft: The other end of the pipe is closed.
-    """
+    """Print a line of the result."""
     try:
         typer.echo(text)
     except BrokenPipeError:
-        # At exit Python would flush what is left, and complain.
+        # Python would flush the rest at exit and print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise ReaderLeft from None
 
 
 def note(text: str) -> None:
-    """A line beside the result."""
+    """Print a line beside the result."""
     typer.echo(text, err=True)
 
 
 def emit(document: object) -> None:
-    """One JSON document, and nothing else, on stdout."""
+    """Print one JSON document on stdout, and nothing else."""
     say(json.dumps(document, indent=2, allow_nan=False))
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Aligned columns; in a terminal that is too narrow, cells wrap."""
+    """Print aligned columns; in a narrow terminal cells wrap."""
     cells = [[str(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
@@ -59,10 +60,29 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def size(count: int) -> str:
-    """Bytes in the unit a person would choose."""
+    """A number of bytes in a readable unit."""
     value, units = float(count), ("B", "kB", "MB", "GB", "TB")
     for unit in units[:-1]:
         if value < 1000.0:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000.0
     return f"{value:.1f} {units[-1]}"
+
+
+def names_in(text: str) -> list[str]:
+    """The names in a comma-separated list."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def say_tables(blocks: Iterable["TextTable"]) -> None:
+    """Print every table under its title."""
+    for block in blocks:
+        say(f"\n{block.title}")
+        table(block.headings, block.rows)
+
+
+def write_last(folder: Path | None, out: Path | None, write: Callable[[Path], None]) -> None:
+    """Write the files of a benchmark, after its results were printed in case a figure fails."""
+    if folder is not None:
+        write(folder)
+        note(f"tables and figures go to {out}")

@@ -1,4 +1,4 @@
-"""`risexp space`: what may vary in a search, proved to be runs before a search starts."""
+"""`risexp space`: check, list, show, compare and shrink search spaces."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,11 +13,9 @@ from risexp.config.run import describe
 from risexp.errors import InvalidInput, SpaceInvalid
 from risexp.space.check import extent, unknown_paths
 from risexp.space.cost import RATE, Cost, in_words
-from risexp.space.diff import diff_spaces
 from risexp.space.dimensions import Dimension
-from risexp.space.files import load_space, space_paths
+from risexp.space.files import diff_spaces, load_space, space_paths, space_text
 from risexp.space.spec import SearchSpace
-from risexp.space.text import space_text
 
 if TYPE_CHECKING:
     from risexp.app.space.probe import ProbeResult
@@ -26,17 +24,13 @@ app = typer.Typer(no_args_is_help=True, help="Check, list, show, compare and shr
 
 Probe = Annotated[
     bool,
-    typer.Option(
-        "--probe", help="Also train a few steps for two values of every dimension: none is dead."
-    ),
+    typer.Option("--probe", help="Also train a few steps for two values of every dimension."),
 ]
 Rate = Annotated[
     float,
-    typer.Option(min=1e-3, metavar="N", help="Scenes a second a worker trains on, for the cost."),
+    typer.Option(min=1e-3, metavar="N", help="Training speed in scenes a second, for the cost."),
 ]
-StudyName = Annotated[
-    str, typer.Option("--study", metavar="STUDY", help="One that has been searched.")
-]
+StudyName = Annotated[str, typer.Option("--study", metavar="STUDY", help="A finished study.")]
 NewFile = Annotated[
     Path, typer.Option("--out", "-o", metavar="FILE", help="A new file, FILE.yaml.")
 ]
@@ -46,30 +40,32 @@ NewFile = Annotated[
 def check(
     names: SpaceNames = None, probe: Probe = False, rate: Rate = RATE, json: AsJson = False
 ) -> None:
-    """Prove that every draw of a space is a run and that no dimension is dead; say what it costs.
+    """Check that every draw of a space is a valid run and no dimension is dead; estimate its cost.
 
-    The cost is that of one worker if every trial comes to its end.
+    The cost is that of one worker if no trial is pruned.
     """
     reviews = [review(load_space(name)) for name in names or space_paths()]
     if not reviews:
         raise SpaceInvalid("no search space was found: is search_spaces/ there?")
-    found = {each.space.name: _probed(each) for each in reviews if probe}
+    probes = {one.space.name: _probed(one) for one in reviews if probe}
     if json:
-        emit({each.space.name: _document(each, rate, found) for each in reviews})
+        emit({one.space.name: _document(one, rate, probes) for one in reviews})
     else:
-        for each in reviews:
-            _say(each, rate)
-            _say_probe(each.space, found.get(each.space.name, ()))
-    for problem in _problems(reviews, found):
+        for one in reviews:
+            _say(one, rate)
+            _say_probe(one.space, probes.get(one.space.name, ()))
+    for problem in _problems(reviews, probes):
         raise SpaceInvalid(problem)
 
 
 @app.command("list")
 def list_(json: AsJson = False) -> None:
-    """List the spaces that can be named."""
-    found = {name: (load_space(name), path) for name, path in space_paths().items()}
+    """List the named spaces."""
+    spaces = {name: (load_space(name), path) for name, path in space_paths().items()}
     if json:
-        emit({name: _summary(space) | {"path": str(path)} for name, (space, path) in found.items()})
+        emit(
+            {name: _summary(space) | {"path": str(path)} for name, (space, path) in spaces.items()}
+        )
         return
     table(
         ["space", "trials", "dimensions", "base", "about"],
@@ -81,14 +77,14 @@ def list_(json: AsJson = False) -> None:
                 space.base or "default",
                 space.about,
             )
-            for name, (space, _) in found.items()
+            for name, (space, _) in spaces.items()
         ],
     )
 
 
 @app.command("show")
 def show(name: SpaceName, json: AsJson = False) -> None:
-    """Print a space: what it fixes, what it varies and when, what it forbids."""
+    """Print a space: what it fixes, varies and forbids."""
     space = load_space(name)
     if json:
         emit(space.model_dump(mode="json"))
@@ -109,15 +105,14 @@ def show(name: SpaceName, json: AsJson = False) -> None:
         for path, value in values.items():
             say(f"{word}   {path} = {value}")
     for combination in space.forbid:
-        said = " and ".join(f"{path} = {value}" for path, value in combination.items())
-        say(f"forbid  {said}")
+        say(f"forbid  {' and '.join(f'{at} = {value}' for at, value in combination.items())}")
     say(f"sampler {_section(space.sampler.model_dump(mode='json'))}")
     say(f"pruner  {_section(space.pruner.model_dump(mode='json'))}")
 
 
 @app.command("diff")
 def diff(one: SpaceName, two: OtherSpaceName, json: AsJson = False) -> None:
-    """Print what differs between two spaces."""
+    """Print the differences between two spaces."""
     rows = diff_spaces(load_space(one), load_space(two))
     if json:
         emit([{"what": what, one: before, two: after} for what, before, after in rows])
@@ -129,10 +124,10 @@ def diff(one: SpaceName, two: OtherSpaceName, json: AsJson = False) -> None:
 
 @app.command("shrink")
 def shrink(study: StudyName, out: NewFile, json: AsJson = False) -> None:
-    """Write the next, narrower space: around the best quarter of a study's trials.
+    """Write a narrower space around the best quarter of a study's trials.
 
-    Its trial 0 is the best of them. A choice keeps the options that win at least half as often as
-    evenly. RISEXP_STORE names the store of studies where it is not this home's own.
+    Its trial 0 is the best trial. A choice keeps the options that win at least half as often as an
+    even split. RISEXP_STORE names the study store if it is not the one of this home.
     """
     if out.suffix != ".yaml":
         raise InvalidInput(f"--out {out}: a space is a file that ends in .yaml")
@@ -155,26 +150,27 @@ def _probed(reviewed: SpaceReview) -> "tuple[ProbeResult, ...]":
         return ()
     from risexp.app.space.probe import probe_space
 
-    return probe_space(reviewed.space, tell=lambda found: note(f"probed  {found.path}"))
+    return probe_space(reviewed.space, tell=lambda result: note(f"probed  {result.path}"))
 
 
 def _problems(
-    reviews: Sequence[SpaceReview], found: "Mapping[str, tuple[ProbeResult, ...]]"
+    reviews: Sequence[SpaceReview], probes: "Mapping[str, tuple[ProbeResult, ...]]"
 ) -> Iterator[str]:
-    for each in reviews:
-        yield from (f"space {each.space.name}: {problem}" for problem in each.problems)
-    for name, dimensions in found.items():
-        for one in dimensions:
-            if one.dead:
-                yield f"space {name}: {one.path} is dead: {one.one!r} and {one.two!r} train alike"
+    for reviewed in reviews:
+        yield from (f"space {reviewed.space.name}: {problem}" for problem in reviewed.problems)
+    for name, results in probes.items():
+        for result in results:
+            if result.dead:
+                both = f"{result.one!r} and {result.two!r}"
+                yield f"space {name}: {result.path} is dead: {both} train alike"
 
 
 def _document(
-    reviewed: SpaceReview, rate: float, found: "Mapping[str, tuple[ProbeResult, ...]]"
+    reviewed: SpaceReview, rate: float, probes: "Mapping[str, tuple[ProbeResult, ...]]"
 ) -> dict[str, Any]:
     document = _summary(reviewed.space) | reviewed.as_json(rate)
-    if reviewed.space.name in found:
-        document["probe"] = [each.as_json() for each in found[reviewed.space.name]]
+    if reviewed.space.name in probes:
+        document["probe"] = [result.as_json() for result in probes[reviewed.space.name]]
     return document
 
 
@@ -189,29 +185,29 @@ def _summary(space: SearchSpace) -> dict[str, Any]:
 
 
 def _dimensions(space: SearchSpace) -> dict[str, Dimension]:
-    """All that varies, in stages or not."""
-    staged = {path: each for vary in space.stages.values() for path, each in vary.items()}
+    """All dimensions, in stages or not."""
+    staged = {path: dim for vary in space.stages.values() for path, dim in vary.items()}
     return space.vary | staged
 
 
 def _say(reviewed: SpaceReview, rate: float) -> None:
     space = reviewed.space
     if reviewed.cost is not None:
-        said = [_counted(len(_dimensions(space)), "dimension")]
-        said += [_counted(len(space.stages), "stage")] if space.stages else []
-        said += [f"{reviewed.forbidden_share:.0%} of draws forbidden"] if space.forbid else []
-        say(f"ok      {space.name}: {', '.join(said)}; {_cost(reviewed.cost, rate)}")
+        facts = [_counted(len(_dimensions(space)), "dimension")]
+        facts += [_counted(len(space.stages), "stage")] if space.stages else []
+        facts += [f"{reviewed.forbidden_share:.0%} of draws forbidden"] if space.forbid else []
+        say(f"ok      {space.name}: {', '.join(facts)}; {_cost(reviewed.cost, rate)}")
     for problem in reviewed.problems:
         say(f"broken  {space.name}: {problem}")
     for remark in reviewed.notes:
         say(f"note    {space.name}: {remark}")
 
 
-def _say_probe(space: SearchSpace, found: "tuple[ProbeResult, ...]") -> None:
-    for each in found:
-        state = "dead   " if each.dead else "alive  "
-        apart = f": {', '.join(each.differs)}" if each.differs else ""
-        say(f"{state} {space.name}: {each.path}, {each.one} against {each.two}{apart}")
+def _say_probe(space: SearchSpace, results: "tuple[ProbeResult, ...]") -> None:
+    for result in results:
+        state = "dead   " if result.dead else "alive  "
+        apart = f": {', '.join(result.differs)}" if result.differs else ""
+        say(f"{state} {space.name}: {result.path}, {result.one} against {result.two}{apart}")
 
 
 def _cost(cost: Cost, rate: float) -> str:
@@ -226,5 +222,5 @@ def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def _section(said: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in said.items())
+def _section(fields: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in fields.items())

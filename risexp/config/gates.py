@@ -4,10 +4,8 @@ from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
-from risexp.config.named_files import first_comment, path_named, yaml_paths
-from risexp.config.section import Section
-from risexp.config.words import nearest, one_sentence
-from risexp.config.yaml import read_yaml
+from risexp.config.section import Section, nearest, one_sentence
+from risexp.config.yaml import first_comment, path_named, read_yaml, yaml_paths
 from risexp.errors import ConfigInvalid
 
 FOLDER: Final = "gates"

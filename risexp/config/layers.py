@@ -1,4 +1,4 @@
-"""Where a configuration comes from: layers, later ones winning, each value knowing its origin."""
+"""Layers of a configuration: later ones win, and every value keeps its origin."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from risexp.config.run import RunConfig, fields, unknown_field
-from risexp.config.words import nearest
+from risexp.config.section import nearest
 from risexp.config.yaml import parse_yaml, read_yaml
 from risexp.errors import ConfigInvalid
 
@@ -17,7 +17,7 @@ ENVIRONMENT_PREFIX = "RISEXP__"
 
 @dataclass(frozen=True)
 class Layer:
-    """Some fields of a run and the place that set them."""
+    """Some fields of a run, and their origin."""
 
     origin: str
     values: Mapping[str, Any]
@@ -25,7 +25,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A resolved configuration and, for every field, the layer that had the last word."""
+    """A resolved configuration, and the origin of every field."""
 
     config: RunConfig
     origins: Mapping[str, str]
@@ -41,7 +41,7 @@ def load_config(
     """Resolve default < preset < files < environment < `--set a.b=v`.
 
     Raises:
-        ConfigInvalid: A layer names an unknown field, or the result is not a possible run.
+        ConfigInvalid: A layer names an unknown field, or the result is invalid.
     """
     layers = [] if preset is None else [preset_layer(preset)]
     layers += [Layer(str(path), flatten(read_yaml(path), str(path))) for path in paths]
@@ -51,7 +51,7 @@ def load_config(
 
 
 def resolve(layers: Iterable[Layer]) -> Loaded:
-    """Lay the layers over the defaults and validate the result once."""
+    """Apply the layers to the defaults and validate the result once."""
     values: dict[str, Any] = {}
     origins = dict.fromkeys(fields(), DEFAULT)
     for layer in layers:
@@ -61,10 +61,10 @@ def resolve(layers: Iterable[Layer]) -> Loaded:
 
 
 def changed(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
-    """A configuration with some `a.b=v` of a command line laid over it.
+    """A configuration with overrides `a.b=v` of a command line.
 
     Raises:
-        ConfigInvalid: A name is unknown, or the result is not a possible run.
+        ConfigInvalid: A name is unknown, or the result is invalid.
     """
     layers = [override_layer(text) for text in overrides]
     values = {path: value for layer in layers for path, value in layer.values.items()}
@@ -116,11 +116,7 @@ def _one(path: str, text: str, origin: str) -> Layer:
 
 
 def flatten(tree: Mapping[str, Any], source: str, prefix: str = "") -> dict[str, Any]:
-    """A nested mapping as dotted paths; a path already dotted is accepted as it is.
-
-    Raises:
-        ConfigInvalid: A name leads to no field.
-    """
+    """A nested mapping as dotted paths; dotted paths are accepted too."""
     flat: dict[str, Any] = {}
     for name, value in tree.items():
         path = f"{prefix}{name}"

@@ -1,11 +1,11 @@
-"""The whole configuration of a run, its one way to change, and its hash."""
+"""The whole configuration of a run: how to change it, compare it and hash it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import JsonValue, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from risexp.config.learning import (
@@ -16,8 +16,8 @@ from risexp.config.learning import (
     LossWeights,
     NetworkConfig,
 )
-from risexp.config.section import Section
-from risexp.config.sections import CovarianceConfig, DataConfig, PhysicsConfig, SampledConfig
+from risexp.config.measurement import CovarianceConfig, DataConfig, PhysicsConfig, SampledConfig
+from risexp.config.section import Section, nearest, one_sentence
 from risexp.config.training import (
     BetaConfig,
     CurriculumConfig,
@@ -26,40 +26,39 @@ from risexp.config.training import (
     TrainingConfig,
     ValidationConfig,
 )
-from risexp.config.words import nearest, one_sentence
 from risexp.core.sealed import canonical_sha
 from risexp.errors import ConfigInvalid
 
 
 class RunConfig(Section):
-    """Everything that decides a run; what is not here does not vary."""
+    """The configuration of a run."""
 
     physics: PhysicsConfig = PhysicsConfig()
     """The panel, the base station and the law of the signals."""
     data: DataConfig = DataConfig()
-    """The scenes that are drawn."""
+    """The law of the scenes."""
     sampled: SampledConfig = SampledConfig()
-    """The covariance estimated from the measurements."""
+    """The covariance sampled from the measurements."""
     covariance: CovarianceConfig = CovarianceConfig()
-    """The effective covariance that everything downstream sees."""
+    """The regularisation of effective covariances."""
     network: NetworkConfig = NetworkConfig()
-    """What looks at a scene."""
+    """The front and the size of the network."""
     factors: FactorsConfig = FactorsConfig()
-    """What the predicted covariance is made of."""
+    """The columns of the predicted covariance."""
     count: CountConfig = CountConfig()
-    """How the sources are counted."""
+    """The count head and its loss."""
     loss: LossConfig = LossConfig()
-    """What is learned, and how much each part of it counts."""
+    """The loss of the joint phase."""
     beta: BetaConfig = BetaConfig()
-    """How much of the samples is blended in, epoch by epoch."""
+    """How much of the samples is blended in, by epoch."""
     curriculum: CurriculumConfig = CurriculumConfig()
-    """What is learned first."""
+    """The phases of the run."""
     training: TrainingConfig = TrainingConfig()
-    """How it is trained."""
+    """How the network is trained."""
     validation: ValidationConfig = ValidationConfig()
-    """How it is judged while it is trained."""
+    """Validation after every epoch."""
     localisation: LocalisationConfig = LocalisationConfig()
-    """How a prediction becomes positions."""
+    """How positions are estimated from a prediction."""
 
     @model_validator(mode="after")
     def _sources_are_identifiable(self) -> Self:
@@ -98,7 +97,7 @@ class RunConfig(Section):
             message = f"network.width = {width} cannot be shared by network.heads = {heads}"
             raise ValueError(message)
         losses = (self.loss, self.curriculum.geometry, self.curriculum.count)
-        mapped = self.factors.kind == "spectrum" or any(each.heat > 0.0 for each in losses)
+        mapped = self.factors.kind == "spectrum" or any(loss.heat > 0.0 for loss in losses)
         if mapped and front != "image":
             message = (
                 f"factors.kind = 'spectrum' and heat in a loss need a map of directions: "
@@ -112,17 +111,17 @@ class RunConfig(Section):
         share = self.loss.structure_share or 0.0
         for phase in self.curriculum.phases:
             weights = self.loss_of(phase).model_dump(include=set(STRUCTURE))
-            asked = share * math.fsum(weights.values())
-            if asked >= 1.0:
+            total = share * math.fsum(weights.values())
+            if total >= 1.0:
                 message = (
                     f"loss.structure_share = {share:g} with the structure weights of the {phase} "
-                    f"phase asks for {asked:g} of the total: leave room for the main terms"
+                    f"phase asks for {total:g} of the total: leave room for the main terms"
                 )
                 raise ValueError(message)
         return self
 
     def loss_of(self, phase: Phase) -> LossWeights:
-        """The weights of a phase."""
+        """The loss weights of a phase."""
         match phase:
             case "geometry":
                 return self.curriculum.geometry
@@ -133,13 +132,13 @@ class RunConfig(Section):
 
     @property
     def weighed(self) -> frozenset[str]:
-        """The terms of the loss that have a weight in a phase that is run."""
-        return frozenset().union(*(self.loss_of(each).weighed for each in self.curriculum.phases))
+        """The loss terms with a weight in a phase of the run."""
+        return frozenset().union(*(self.loss_of(phase).weighed for phase in self.curriculum.phases))
 
     def canonical(self) -> Self:
-        """The same run: what follows from other fields written out, what they switch off at rest.
+        """The same run with defaults resolved, and with idle fields at their defaults.
 
-        A field at rest has its default, whatever it was given.
+        A field is idle if other fields leave it without effect.
         """
         symbols, weighed = self.physics.symbols, self.weighed
         return self.model_copy(
@@ -156,17 +155,13 @@ class RunConfig(Section):
         )
 
     def law_sha(self) -> str:
-        """The hash of what scenes and classical localisers depend on, and learning does not."""
+        """The hash of the scenes' law: all that classical localisers depend on."""
         return self.sha("physics", "data", "sampled", "covariance")
 
     def replace(
         self, changes: Mapping[str, object], origins: Mapping[str, str] | None = None
     ) -> Self:
-        """This configuration with dotted paths changed, validated again as a whole.
-
-        Raises:
-            ConfigInvalid: A path is unknown or the result is not a possible run.
-        """
+        """This configuration with some dotted paths changed, validated as a whole."""
         tree = self.model_dump()
         for path, value in changes.items():
             if path not in fields():
@@ -183,17 +178,14 @@ class RunConfig(Section):
             raise ConfigInvalid(one_sentence(error, origins)) from None
 
     def flat(self) -> dict[str, Any]:
-        """Every field as dotted path and JSON value."""
+        """Every field by its dotted path, as a JSON value."""
         tree = self.model_dump(mode="json")
         return {path: _at(tree, path) for path in fields()}
 
     def sha(self, *sections: str) -> str:
-        """SHA-256 of the canonical JSON of the whole, or of the named sections only.
+        """SHA-256 of the canonical configuration, or of the named sections only.
 
-        How a configuration was written is not in it, nor what other fields switch off.
-
-        Raises:
-            ValueError: There is no such section.
+        It does not depend on how the configuration was written, nor on idle fields.
         """
         if unknown := set(sections) - type(self).model_fields.keys():
             message = f"there is no section {min(unknown)!r} to hash"
@@ -205,12 +197,12 @@ class RunConfig(Section):
 
 @cache
 def fields() -> Mapping[str, FieldInfo]:
-    """Every field of a run by its dotted path, in the order it is declared."""
+    """Every field of a run by its dotted path, in the order of declaration."""
     return dict(_leaves(RunConfig, ""))
 
 
 def unknown_field(path: str, origin: str = "") -> str:
-    """That there is no such field, and which one was probably meant."""
+    """The sentence for an unknown field, with the nearest known one."""
     if any(known.startswith(f"{path}.") for known in fields()):
         return f"{path}{origin} is a section, not a field: name a field of it"
     hint = nearest(path, fields()) or "; risexp config show lists all"
@@ -218,19 +210,19 @@ def unknown_field(path: str, origin: str = "") -> str:
 
 
 def describe(path: str) -> str:
-    """What a field is for, in one line."""
+    """The description of a field in one line."""
     return " ".join((fields()[path].description or "").split())
 
 
 def _leaves(section: type[Section], prefix: str) -> list[tuple[str, FieldInfo]]:
-    found: list[tuple[str, FieldInfo]] = []
+    leaves: list[tuple[str, FieldInfo]] = []
     for name, field in section.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Section):
-            found += _leaves(kind, f"{prefix}{name}.")
+            leaves += _leaves(kind, f"{prefix}{name}.")
         else:
-            found.append((prefix + name, field))
-    return found
+            leaves.append((prefix + name, field))
+    return leaves
 
 
 def _at(tree: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - a JSON value of any kind
@@ -238,3 +230,10 @@ def _at(tree: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - a JSON val
     for part in path.split("."):
         value = value[part]
     return value
+
+
+def differing_fields(configs: Sequence[RunConfig]) -> dict[str, tuple[JsonValue, ...]]:
+    """The fields in which configurations differ, with the value in every configuration."""
+    flat = [config.flat() for config in configs]
+    values = {path: tuple(one[path] for one in flat) for path in (flat[0] if flat else ())}
+    return {path: row for path, row in values.items() if any(value != row[0] for value in row)}

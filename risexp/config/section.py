@@ -1,13 +1,14 @@
-"""The base of every configuration section: frozen, closed, and finite."""
+"""The base of all configuration sections, and the error sentence of a failed validation."""
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 
 class Section(BaseModel):
-    """A frozen part of the configuration whose every field is documented and checked.
+    """A frozen part of the configuration with documented and validated fields.
 
     Unknown names, NaN and infinities are errors, and nothing is coerced: `"12"` is no number.
     The docstring under a field is its description.
@@ -22,8 +23,8 @@ class Section(BaseModel):
         validate_default=True,
     )
 
-    def resting(self, idle: Mapping[str, bool]) -> Self:
-        """The same section with its idle fields as they are by default.
+    def reset_idle(self, idle: Mapping[str, bool]) -> Self:
+        """The same section with idle fields at their defaults.
 
         Args:
             idle: Whether a field is without effect, by its name.
@@ -35,7 +36,7 @@ class Section(BaseModel):
 
 
 def _as_pair(value: object) -> object:
-    """YAML knows lists only; a strict tuple would refuse them."""
+    """A tuple, as YAML only has lists."""
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
@@ -48,4 +49,39 @@ def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
 
 
 Interval = Annotated[tuple[float, float], BeforeValidator(_as_pair), AfterValidator(_ordered)]
-"""A closed range [low, high]; both ends equal means a constant."""
+"""A closed range [low, high]; equal ends mean a constant."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean ...?` if the name is close to a known one, else an empty string."""
+    candidates = list(known)
+    close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
+    if not close:
+        last = name.rsplit(".", 1)[-1]
+        by_last = {path.rsplit(".", 1)[-1]: path for path in candidates}
+        close = [by_last[key] for key in difflib.get_close_matches(last, by_last, n=1, cutoff=0.6)]
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def one_sentence(error: ValidationError, origins: Mapping[str, str] | None = None) -> str:
+    """The first error of a validation as `path = value (origin): message`."""
+    first, *rest = error.errors(include_url=False)
+    path = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if first["type"] == "missing":
+        sentence = f"{path} is missing"
+    elif isinstance(first["input"], dict) or not path:
+        sentence = f"{path}: {message}" if path else message
+    else:
+        sentence = f"{path} = {first['input']!r}{_origin(path, origins)}: {message}"
+    return sentence + (f" (and {len(rest)} more)" if rest else "")
+
+
+def _origin(path: str, origins: Mapping[str, str] | None) -> str:
+    parts = path.split(".")
+    for end in range(len(parts), 0, -1):
+        origin = (origins or {}).get(".".join(parts[:end]))
+        if origin:
+            return f" (from {origin})"
+    return ""

@@ -1,4 +1,4 @@
-"""The sections that decide how it is learned: beta, phases, steps, and how an epoch is judged."""
+"""The sections of beta, curriculum, training, validation and localisation."""
 
 from collections.abc import Collection
 from typing import Literal, Self, get_args
@@ -27,33 +27,32 @@ class BetaConfig(Section):
     ramp_share: float = Field(default=0.2, ge=0.0, le=1.0)
     """Share of all epochs over which beta moves from start to final, at least two epochs."""
     jitter: float = Field(default=0.0, ge=0.0, le=0.5)
-    """Half the width of the uniform noise on an epoch's beta, drawn before the run."""
+    """Half width of the uniform noise on an epoch's beta, drawn before the run."""
 
     @property
     def moves(self) -> bool:
-        """Whether there is a ramp from one value to another."""
+        """Whether beta changes over the run."""
         return self.start != self.final
 
     def canonical(self) -> Self:
-        """The same course of beta; where it does not move, how long it would take is nothing."""
-        return self.resting({"ramp_share": not self.moves})
+        """The same schedule; without a ramp its length is idle."""
+        return self.reset_idle({"ramp_share": not self.moves})
 
 
 class CurriculumConfig(Section):
-    """Which phase an epoch belongs to, and what is weighed in it."""
+    """The phases of a run, their weights and their ramps."""
 
     phase: PhaseChoice = "joint"
-    """All that the run does: one phase, or geometry, count and joint one after another."""
+    """One phase, or geometry, count and joint one after another (`three-phase`)."""
     geometry_share: float = Field(default=0.3, gt=0.0, lt=1.0)
-    """Share of the epochs of a three-phase run given to the geometry."""
+    """Share of the geometry phase in the epochs of a three-phase run."""
     count_share: float = Field(default=0.3, gt=0.0, lt=1.0)
-    """Share of the epochs of a three-phase run given to the count."""
+    """Share of the count phase in the epochs of a three-phase run."""
     count_ramp: int = Field(default=0, ge=0, le=1000)
-    """Epochs over which the weight of the count rises from a tenth to its full value; with 0 or 1
-    it has that from the first."""
+    """Epochs over which the count's weight rises from a tenth to its full value; 0 and 1 mean no
+    ramp."""
     structure_ramp: int = Field(default=0, ge=0, le=1000)
-    """Epochs over which the weights of structure terms rise from zero; with 0 or 1 they have their
-    full value from the first."""
+    """Epochs over which the weights of structure terms rise from zero; 0 and 1 mean no ramp."""
     count_backbone_lr: float = Field(default=0.0, ge=0.0, le=1.0)
     """Learning-rate factor of the backbone in the count phase; zero freezes it."""
     geometry: GeometryWeights = GeometryWeights()
@@ -61,36 +60,36 @@ class CurriculumConfig(Section):
     count: CountWeights = CountWeights()
     """The loss of the count phase."""
     warm_start: str | None = None
-    """What to start the weights from: a run, by name or folder, whose best checkpoint is taken; or
-    a checkpoint, by one of its files or by the folder whose best one is taken."""
+    """Start weights: the best checkpoint of a run (name or folder), or a checkpoint (one of its
+    files, or a folder, whose best one is used)."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """The phases that are run, one after another."""
+        """The phases of the run, in order."""
         every: tuple[Phase, ...] = get_args(Phase)
         return every if self.phase == "three-phase" else (self.phase,)
 
     def ramps(self, weighed: Collection[str]) -> dict[str, int]:
-        """How many epochs each ramp takes, by its field; without those that change nothing.
+        """The length in epochs of every ramp that has an effect, by its field.
 
         Args:
-            weighed: The terms of the loss that have a weight.
+            weighed: The loss terms with a weight.
         """
-        shaped = not set(STRUCTURE).isdisjoint(weighed)
-        wanted = {
+        structured = not set(STRUCTURE).isdisjoint(weighed)
+        lengths = {
             "count_ramp": self.count_ramp if "count" in weighed else 0,
-            "structure_ramp": self.structure_ramp if shaped else 0,
+            "structure_ramp": self.structure_ramp if structured else 0,
         }
-        return {name: length for name, length in wanted.items() if length > 1}
+        return {name: length for name, length in lengths.items() if length > 1}
 
     def canonical(self, weighed: Collection[str]) -> Self:
-        """The same phases without what belongs to others, or rises from nothing to nothing.
+        """The same curriculum with idle fields at their defaults.
 
         Args:
-            weighed: The terms of the loss that have a weight.
+            weighed: The loss terms with a weight.
         """
         phases, ramps = self.phases, self.ramps(weighed)
-        return self.resting(
+        return self.reset_idle(
             {
                 "geometry_share": self.phase != "three-phase",
                 "count_share": self.phase != "three-phase",
@@ -118,16 +117,16 @@ class CurriculumConfig(Section):
 
 
 class OptimizerConfig(Section):
-    """AdamW, warm-up and cosine decay, counted in optimizer steps."""
+    """AdamW with warm-up and cosine decay, in optimizer steps."""
 
     lr: float = Field(default=1e-3, ge=1e-7, le=1.0)
     """Largest learning rate of the backbone."""
     head_factor: float = Field(default=1.0, gt=0.0, le=100.0)
     """Learning rate of the heads over that of the backbone."""
     weight_decay: float = Field(default=1e-2, ge=0.0, le=10.0)
-    """Decoupled decay of matrices; biases and scales are left out."""
+    """Decoupled decay of matrices; biases and scales are exempt."""
     warmup_share: float = Field(default=0.05, ge=0.0, lt=1.0)
-    """Share of all steps over which the rate rises linearly, from its first step's share."""
+    """Share of all steps over which the rate rises linearly."""
     final_share: float = Field(default=0.01, ge=0.0, le=1.0)
     """Rate of the last step over the largest."""
     clip: float = Field(default=1.0, gt=0.0, le=1e6)
@@ -135,10 +134,10 @@ class OptimizerConfig(Section):
 
 
 class TrainingConfig(Section):
-    """How long, in which pieces, and in which precision it is trained; what is kept of it."""
+    """The length, batches and precision of training, and which epoch is kept."""
 
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """Names the first weights and what is left out at random."""
+    """Seed of the first weights and of dropout."""
     epochs: int = Field(default=20, ge=1, le=100_000)
     """Epochs in all phases together."""
     scenes_per_epoch: int = Field(default=16_384, ge=1)
@@ -146,27 +145,27 @@ class TrainingConfig(Section):
     batch: int = Field(default=256, ge=1)
     """Scenes of an optimizer step."""
     accumulation: int = Field(default=1, ge=1, le=1024)
-    """Pieces of a batch whose gradients are added before a step."""
+    """Parts of a batch whose gradients are added before a step."""
     repeat: bool = False
-    """Whether every epoch sees the scenes of the first again, to overfit them."""
+    """Whether every epoch repeats the scenes of the first, to overfit them."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Precision of the backbone; physics and loss are computed in single precision or better."""
+    """Precision of the backbone; physics and loss use single precision or better."""
     compile: bool = False
     """Whether the backbone is compiled by torch."""
     ema_decay: float | None = Field(default=0.999, gt=0.0, lt=1.0)
-    """Decay of the averaged weights, which are validated and kept; null keeps the plain ones."""
+    """Decay of the averaged weights, which are validated and kept; null uses the plain ones."""
     selection: Selection = "k_loc"
-    """What the best epoch is best in."""
+    """The score that selects the best epoch."""
     patience: int | None = Field(default=None, ge=1)
-    """Judged epochs without a better one after which a run ends; null never ends it early."""
+    """Validated epochs without improvement after which a run ends; null never ends it early."""
     optimizer: OptimizerConfig = OptimizerConfig()
-    """How a step is taken."""
+    """The optimizer."""
 
     def canonical(self) -> Self:
-        """The same training in whole batches; what is repeated in one epoch is nothing."""
+        """The same training in whole batches; with one epoch `repeat` is idle."""
         whole = self.scenes_per_epoch // self.batch * self.batch
-        resting = self.resting({"repeat": self.epochs == 1})
-        return resting.model_copy(update={"scenes_per_epoch": whole})
+        reset = self.reset_idle({"repeat": self.epochs == 1})
+        return reset.model_copy(update={"scenes_per_epoch": whole})
 
     @model_validator(mode="after")
     def _pieces_fit(self) -> Self:
@@ -183,7 +182,7 @@ class TrainingConfig(Section):
 
 
 class ValidationConfig(Section):
-    """How an epoch is judged: with real localisation, on scenes that no training sees."""
+    """Validation after every epoch, by localisation on scenes that training never sees."""
 
     scenes: int = Field(default=1024, ge=1)
     """Scenes of the validation stream, the same in every epoch."""
@@ -192,12 +191,12 @@ class ValidationConfig(Section):
 
 
 class LocalisationConfig(Section):
-    """How a prediction becomes positions."""
+    """How positions are estimated from a prediction."""
 
     spectrum: LocalisationSpectrum = "music"
-    """The spectrum of the effective covariance whose peaks are sources; or no spectrum: the
-    likeliest slots of the pointers."""
+    """The spectrum of the effective covariance whose peaks are sources; `pointers` takes the
+    likeliest slots instead."""
     refine: Refinement = "none"
-    """Whether positions are moved on to fit the measurements themselves."""
+    """Whether positions are refined by a fit to the measurements."""
     fallback: Fallback = "none"
-    """Who counts where the head is unsure. `bic` would hide a dead head: never in validation."""
+    """The count if the head is unsure. `bic` would hide a dead head: never in validation."""

@@ -1,7 +1,11 @@
-"""YAML 1.2 read strictly: no duplicate keys, no tags, no bombs; `3e-4` a number, `no` a word."""
+"""YAML files: their names, and a strict reader of YAML 1.2.
+
+No duplicate keys, no tags, no alias bombs; `3e-4` is a number and `no` a word.
+"""
 
 import re
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from ruamel.yaml.events import (
     ScalarEvent,
 )
 
+from risexp.core.home import home
 from risexp.errors import ConfigInvalid
 
 MAX_BYTES = 1_000_000
@@ -25,11 +30,7 @@ _GROUPED = re.compile(r"[-+]?[0-9][0-9.eE+-]*(_[0-9.eE+-]*)+")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping a file holds; an empty file is an empty mapping.
-
-    Raises:
-        ConfigInvalid: The file is missing, too large, not YAML 1.2, or no mapping.
-    """
+    """The mapping in a file; an empty file is an empty mapping."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigInvalid(f"{path} has more than {MAX_BYTES} bytes: is it a configuration?")
@@ -61,7 +62,7 @@ def parse_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - YAML holds any 
 
 
 def _refuse(text: str, source: str) -> None:
-    """Walk the events before anything is built: what is built of them may be huge, or no data."""
+    """Check the events before anything is built, which may be huge or no plain data."""
     _refuse_other_versions(text, source)
     aliases, open_, anchors = 0, list[_Collection](), set[str]()
     for event in YAML(typ="safe", pure=True).parse(text):
@@ -85,13 +86,13 @@ def _refuse(text: str, source: str) -> None:
 def _refuse_other_versions(text: str, source: str) -> None:
     for line in text.lstrip("\ufeff").splitlines():
         if line.startswith("%YAML") and line.split()[1:2] != ["1.2"]:
-            asked = line.removeprefix("%YAML").strip()
-            raise ConfigInvalid(f"{source} asks for YAML {asked}: configurations are YAML 1.2")
+            version = line.removeprefix("%YAML").strip()
+            raise ConfigInvalid(f"{source} asks for YAML {version}: configurations are YAML 1.2")
 
 
 @dataclass
 class _Collection:
-    """A collection being walked; in a mapping every other node is a key."""
+    """An open collection; in a mapping every other node is a key."""
 
     is_mapping: bool
     nodes: int = 0
@@ -109,7 +110,7 @@ def _expect_new(anchor: str, anchors: set[str], source: str) -> None:
 
 
 def _expect_plain_node(event: NodeEvent, source: str, *, is_key: bool) -> None:
-    """No tags, which ask for other types; keys are words, and none merges another mapping."""
+    """Refuse tags, keys that are no words, and merge keys."""
     place = f"{source} line {event.start_mark.line + 1}"
     if isinstance(event, ScalarEvent | CollectionStartEvent) and event.tag is not None:
         raise ConfigInvalid(f"{place}: the tag {event.tag} is not allowed: values are plain")
@@ -121,3 +122,33 @@ def _expect_plain_node(event: NodeEvent, source: str, *, is_key: bool) -> None:
         raise ConfigInvalid(f"{place}: a key is one word, not a collection or an alias")
     if event.value == "<<":
         raise ConfigInvalid(f"{place}: merge keys (<<) are not allowed: write the fields out")
+
+
+def yaml_paths(folder: str) -> dict[str, Path]:
+    """Every file of a folder by its name; one in the home hides a shipped one."""
+    paths: dict[str, Path] = {}
+    for place in (_shipped(folder), home() / folder):
+        if place.is_dir():
+            paths |= {path.stem: path for path in sorted(place.glob("*.yaml"))}
+    return paths
+
+
+def path_named(name: str, folder: str) -> Path | None:
+    """The file of a path or a name; None if there is none of that name."""
+    looks_like_path = name.endswith((".yaml", ".yml")) or "/" in name
+    return Path(name) if looks_like_path else yaml_paths(folder).get(name)
+
+
+def first_comment(path: Path) -> str:
+    """A file's first comment, without the file's name in front."""
+    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    if not first.startswith("#"):
+        return ""
+    return first.lstrip("# ").removeprefix(f"{path.stem}:").strip()
+
+
+def _shipped(folder: str) -> Path:
+    """The folder inside an installed package, or beside the package in a source tree."""
+    package = Path(str(files("risexp")))
+    inside = package / folder
+    return inside if inside.is_dir() else package.parent / folder

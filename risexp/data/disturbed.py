@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from risexp.config.sections import DataConfig
+from risexp.config.measurement import DataConfig
 from risexp.data.frames import Scenes, Truth
 from risexp.data.scenes import source_steering
 from risexp.errors import ConfigInvalid, DataInvalid

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from risexp.config.sections import DataConfig, PhysicsConfig
-from risexp.config.words import one_sentence
+from risexp.config.measurement import DataConfig, PhysicsConfig
+from risexp.config.section import one_sentence
 from risexp.core.sealed import SealedPart, Sha, canonical_sha
 from risexp.data.streams import Split
 from risexp.errors import DataInvalid

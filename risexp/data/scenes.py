@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from risexp.config.sections import DataConfig, PhysicsConfig
+from risexp.config.measurement import DataConfig, PhysicsConfig
 from risexp.data.frames import Frames, Scenes, Truth, join
 from risexp.data.streams import BLOCK, Split, block_generator
 from risexp.errors import ConfigInvalid

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from risexp.config.sections import PhysicsConfig
+from risexp.config.measurement import PhysicsConfig
 from risexp.core.sealed import sha256_of
 from risexp.data.frames import Frames, Scenes, Truth, join
 from risexp.data.manifest import (

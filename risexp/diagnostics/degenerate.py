@@ -1,4 +1,4 @@
-"""Batches on which formulas divide by nothing: what training meets once in a million scenes."""
+"""Degenerate batches, on which formulas could divide by zero."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,7 +10,7 @@ from torch import Tensor
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes, Truth
 from risexp.data.scenes import SceneGenerator, panel_of, source_steering
-from risexp.diagnostics.draws import known_snr_db
+from risexp.diagnostics.probe_data import known_snr_db
 from risexp.physics.signals import received
 
 _HUGE: Final = 1e9
@@ -20,7 +20,7 @@ Change = Callable[[RunConfig, Scenes], Scenes]
 
 
 def degenerate_batches(config: RunConfig, scenes: int) -> dict[str, Scenes]:
-    """Training scenes as they are drawn (`ordinary`), and made degenerate in one way each."""
+    """Training scenes as drawn (`ordinary`), and made degenerate in one way each."""
     drawn = SceneGenerator(config.physics, config.data).scenes("train", 0, scenes)
     return {name: change(config, drawn) for name, change in CHANGES.items()}
 
@@ -31,44 +31,30 @@ def _zero_frame(_config: RunConfig, scenes: Scenes) -> Scenes:
 
 
 def _coincident(config: RunConfig, scenes: Scenes) -> Scenes:
-    """All sources of a scene at the place of its first."""
+    """All sources of a scene at the position of its first."""
     truth = scenes.truth
-    return heard(config, scenes, replace(truth, **_at_first(truth, truth.present)))
+    return receive(config, scenes, replace(truth, **_at_first(truth, truth.present)))
 
 
 def _equal_powers(config: RunConfig, scenes: Scenes) -> Scenes:
-    return heard(config, scenes, _equal(scenes.truth, scenes.truth.present))
+    return receive(config, scenes, _equal(scenes.truth, scenes.truth.present))
 
 
 def _one_repeated(config: RunConfig, scenes: Scenes) -> Scenes:
-    """As many sources as there may be, all the same one."""
+    """The largest count of sources, all of them equal."""
     truth = scenes.truth
     everywhere = torch.ones_like(truth.present)
     full = replace(truth, count=torch.full_like(truth.count, truth.present.shape[1]))
-    return heard(config, scenes, replace(_equal(full, everywhere), **_at_first(truth, everywhere)))
-
-
-def _huge(_config: RunConfig, scenes: Scenes) -> Scenes:
-    return _louder(scenes, _HUGE)
-
-
-def _tiny(_config: RunConfig, scenes: Scenes) -> Scenes:
-    return _louder(scenes, 1.0 / _HUGE)
-
-
-def _no_noise(config: RunConfig, scenes: Scenes) -> Scenes:
-    return _at_snr(config, scenes, 100.0)
-
-
-def _all_noise(config: RunConfig, scenes: Scenes) -> Scenes:
-    return _at_snr(config, scenes, -100.0)
+    return receive(
+        config, scenes, replace(_equal(full, everywhere), **_at_first(truth, everywhere))
+    )
 
 
 def _rank_one(config: RunConfig, scenes: Scenes) -> Scenes:
-    """A channel through which one combination of the elements is heard, and nothing else."""
+    """A channel that passes a single combination of the elements."""
     channel = scenes.frames.channel
     poor = (channel[:, :, :1] @ channel[:, :1, :]) / channel[:, :1, :1]
-    return heard(config, Scenes(replace(scenes.frames, channel=poor), scenes.truth), scenes.truth)
+    return receive(config, Scenes(replace(scenes.frames, channel=poor), scenes.truth), scenes.truth)
 
 
 def _silent_channel(_config: RunConfig, scenes: Scenes) -> Scenes:
@@ -83,17 +69,17 @@ CHANGES: Final[Mapping[str, Change]] = {
     "coincident": _coincident,
     "equal powers": _equal_powers,
     "one repeated": _one_repeated,
-    "huge": _huge,
-    "tiny": _tiny,
-    "no noise": _no_noise,
-    "all noise": _all_noise,
+    "huge": lambda _config, scenes: _louder(scenes, _HUGE),
+    "tiny": lambda _config, scenes: _louder(scenes, 1.0 / _HUGE),
+    "no noise": lambda config, scenes: _at_snr(config, scenes, 100.0),
+    "all noise": lambda config, scenes: _at_snr(config, scenes, -100.0),
     "rank-one channel": _rank_one,
     "silent channel": _silent_channel,
 }
 
 
-def heard(config: RunConfig, scenes: Scenes, truth: Truth) -> Scenes:
-    """The scenes as they are received if this is true, with noise at their own SNR."""
+def receive(config: RunConfig, scenes: Scenes, truth: Truth) -> Scenes:
+    """The scenes as received under another truth, with noise at their own SNR."""
     frames = scenes.frames
     field = truth.gains @ source_steering(panel_of(config.physics), truth)
     clean = received(frames.channel, frames.codes, field)
@@ -105,10 +91,11 @@ def heard(config: RunConfig, scenes: Scenes, truth: Truth) -> Scenes:
 
 
 def _at_first(truth: Truth, where: Tensor) -> dict[str, Tensor]:
+    """Positions of the first source of each scene, for all sources in `where`."""
     positions = {name: getattr(truth, name) for name in ("phi_rad", "theta_rad", "range_m")}
     return {
-        name: torch.where(where, each[:, :1], torch.nan).to(each)
-        for name, each in positions.items()
+        name: torch.where(where, values[:, :1], torch.nan).to(values)
+        for name, values in positions.items()
     }
 
 
@@ -131,4 +118,4 @@ def _louder(scenes: Scenes, factor: float) -> Scenes:
 
 def _at_snr(config: RunConfig, scenes: Scenes, snr_db: float) -> Scenes:
     level = torch.full_like(known_snr_db(scenes.frames), snr_db)
-    return heard(config, Scenes(replace(scenes.frames, snr_db=level), scenes.truth), scenes.truth)
+    return receive(config, Scenes(replace(scenes.frames, snr_db=level), scenes.truth), scenes.truth)

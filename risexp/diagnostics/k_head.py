@@ -1,4 +1,4 @@
-"""The count head: whether it can learn scenes by heart, and whether it learns to count others."""
+"""The k-head probe: the count head memorises scenes, then learns to count fresh ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,53 +11,60 @@ from torch.nn import Module
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
-from risexp.diagnostics.checks import Requirement, check_table
 from risexp.diagnostics.probe_trainer import (
     CachedObjective,
     ProbeTrainer,
     ShortRun,
-    at_once,
-    brief,
-    lesson_of,
+    batch_sizes,
     milestones,
-    pieces,
+    one_epoch_changes,
+    short_run_changes,
+    train_setup,
 )
-from risexp.diagnostics.report import Evidence, Rate, Report, Table
-from risexp.evaluation.scene_scores import confusion
+from risexp.diagnostics.report import (
+    Evidence,
+    Rate,
+    Report,
+    Requirement,
+    Table,
+    checked_report,
+    confusion_table,
+    majority_share,
+)
 from risexp.training.objective import Objective
 from risexp.training.plan import Plan
 
 BY_HEART: Final = 0.95
-"""K accuracy that scenes known by heart must reach."""
+"""Least K accuracy on memorised scenes."""
 CLASSES: Final = 3
-"""Different counts that must be answered to fresh scenes."""
+"""Least number of different counts among the answers to fresh scenes."""
 SURE: Final = 0.99
-"""Confidence of the interval that must lie above chance."""
+"""Level of the confidence interval that must lie above chance."""
 _RARE: Final = 0.01
-"""Share of the answers below which a count is not answered but strayed into."""
+"""Share of the answers below which a count does not count as answered."""
 _RATE: Final = 3e-3
 _BATCH: Final = 64
 _ANSWERED: Final = 256
-"""Scenes answered at once."""
+"""Scenes of one forward pass."""
 
 
 @dataclass(frozen=True)
 class Amount:
-    """How much a count head is given to learn."""
+    """How many scenes the count head learns and answers."""
 
     scenes: int = 64
-    """Known by heart."""
+    """Memorised scenes."""
     epochs: int = 150
-    """Of them, at most."""
+    """Most epochs on them."""
     fresh: int = 8192
-    """Scenes seen once, before fresh ones are counted; 0 counts them with the weights at hand."""
+    """Scenes seen once before fresh ones are counted; 0 keeps the weights as they are."""
     judged: int = 1024
-    """Fresh scenes that are counted; 0 leaves that half out."""
+    """Fresh scenes that are counted; 0 skips that half."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """Answers beside the truth."""
+    """Counts answered beside true ones."""
 
     answers: Tensor
     """(B,) int64"""
@@ -72,85 +79,78 @@ class Counted:
 
     @property
     def rate(self) -> Rate:
-        """K accuracy, surely within."""
+        """K accuracy with its 99 % interval."""
         return Rate.of(self.hits, SURE)
 
     @property
     def majority(self) -> float:
-        """K accuracy of always answering the commonest count."""
-        return float(self.truth.bincount().max()) / len(self.truth)
+        """K accuracy of always answering the most frequent count."""
+        return majority_share(self.truth)
 
     @property
     def classes(self) -> int:
-        """Different counts among the answers, stray ones left out."""
+        """Number of different counts among the answers, rare ones left out."""
         return int((self.answers.bincount() >= _RARE * len(self.answers)).sum())
 
     def table(self) -> Table:
         """Scenes by true and answered count."""
-        found = confusion(self.truth, self.answers, self.most).matrix.tolist()
-        headings = ("true K", *(str(count) for count in range(1, self.most + 1)))
-        rows = tuple((count, *row) for count, row in enumerate(found, start=1))
-        return Table("fresh scenes by true and answered count", headings, rows)
+        label = "fresh scenes by true and answered count"
+        return confusion_table(label, self.truth, self.answers, self.most)
 
 
 def probe_k_head(
     config: RunConfig,
     amount: Amount | None = None,
     beta: float | None = None,
-    school: ProbeTrainer | None = None,
+    trainer: ProbeTrainer | None = None,
 ) -> Report:
-    """Learn a few scenes by heart under the weights of the count phase; then count fresh ones.
+    """Memorise a few scenes under the count phase's weights; then count fresh ones anew.
 
-    The backbone learns too, whatever the phase freezes. The fresh half starts anew.
-
-    Args:
-        config: A run.
-        amount: How much is learned.
-        beta: Share of the samples; the configured final one where it is left out.
-        school: The code under test.
+    The backbone learns too, even if the phase freezes it. By default beta is the final one.
     """
-    school, amount = school or ProbeTrainer(), amount or Amount()
+    trainer, amount = trainer or ProbeTrainer(), amount or Amount()
     if config.data.sources_max == 1:
         return Report("k-head", "info", (), ("Every scene holds one source: nothing to count.",))
-    counting = config.replace(_of_count(config.beta.final if beta is None else beta))
-    course = _by_heart(counting, amount, school)
-    checks = [course.step_check(), _heart_check(course, amount)]
-    evidence: list[Evidence] = [_curve(course)]
-    said = [f"{amount.scenes} scenes are known by heart after {len(course.epochs)} epochs."]
+    counting = config.replace(_count_phase(config.beta.final if beta is None else beta))
+    short_run = _memorise(counting, amount, trainer)
+    checks = [short_run.step_check(), _memory_check(short_run, amount)]
+    evidence: list[Evidence] = [_curve(short_run)]
+    clear = [f"{amount.scenes} scenes are known by heart after {len(short_run.epochs)} epochs."]
     if amount.judged:
-        counted = _on_fresh(counting, amount, school)
+        counted = _count_fresh(counting, amount, trainer)
         checks += _fresh_checks(counted)
         evidence.append(counted.table())
-        said.append(_of_fresh(counted, amount))
-    failed = [check.advice for check in checks if not check.passed]
-    shown = (check_table(checks), *evidence)
-    return Report("k-head", "fail" if failed else "pass", shown, tuple(failed or said))
+        clear.append(
+            f"After {amount.fresh} scenes, each seen once, {counted.rate.value:.3f} of fresh ones "
+            f"are counted, where always answering one count gets {counted.majority:.3f}."
+        )
+    return checked_report("k-head", checks, evidence, clear)
 
 
-def counts(network: Module, teacher: Objective, scenes: Scenes, beta: float) -> Counted:
-    """What a network answers to scenes, seen through the teacher's eyes."""
+def counts(network: Module, objective: Objective, scenes: Scenes, beta: float) -> Counted:
+    """The counts that a network answers for scenes."""
     network.eval()
     answers = []
     with torch.no_grad():
         for start in range(0, len(scenes), _ANSWERED):
-            observation = teacher.observe(scenes.frames[start : start + _ANSWERED])
+            observation = objective.observe(scenes.frames[start : start + _ANSWERED])
             answers.append(network(observation, beta).count)
     most = scenes.truth.phi_rad.shape[1]
     return Counted(torch.cat(answers), scenes.truth.count, most)
 
 
-def taught_fresh(config: RunConfig, scenes: int, school: ProbeTrainer) -> Module:
-    """A network after one pass over scenes that it sees once."""
+def train_on_fresh(config: RunConfig, scenes: int, trainer: ProbeTrainer) -> Module:
+    """A network after one pass over fresh scenes."""
     batches = max(1, scenes // _BATCH)
-    changes = brief(1, _BATCH, batches, _RATE) | at_once(config)
+    changes = short_run_changes(1, _BATCH, batches, _RATE) | one_epoch_changes(config)
     short = config.replace(changes | {"training.repeat": False})
-    network, teacher = school.begun(short), school.teacher(short)
+    network, objective = trainer.fresh_network(short), trainer.objective(short)
     if scenes == 0:
         return network
-    return school.taught(short, lesson_of(network, teacher, teacher, _unjudged)).network
+    return trainer.train(short, train_setup(network, objective, objective, _no_scores)).network
 
 
-def _of_count(beta: float) -> dict[str, Any]:
+def _count_phase(beta: float) -> dict[str, Any]:
     return {
         "curriculum.phase": "count",
         "curriculum.count_backbone_lr": 1.0,
@@ -161,40 +161,40 @@ def _of_count(beta: float) -> dict[str, Any]:
     }
 
 
-def _by_heart(config: RunConfig, amount: Amount, school: ProbeTrainer) -> ShortRun:
-    size, batches = pieces(amount.scenes)
-    short = config.replace(brief(amount.epochs, size, batches, _RATE))
-    network, teacher = school.begun(short), school.teacher(short)
+def _memorise(config: RunConfig, amount: Amount, trainer: ProbeTrainer) -> ShortRun:
+    size, batches = batch_sizes(amount.scenes)
+    short = config.replace(short_run_changes(amount.epochs, size, batches, _RATE))
+    network, objective = trainer.fresh_network(short), trainer.objective(short)
     scenes = SceneGenerator(short.physics, short.data).scenes("train", 0, size * batches)
-    objective = CachedObjective(teacher)
+    cached = CachedObjective(objective)
 
     def judge(judged: Module, plan: Plan) -> Mapping[str, float]:
-        answer = judged(objective.observation(scenes.frames), plan.beta)
+        answer = judged(cached.observation(scenes.frames), plan.beta)
         hits = (answer.count == scenes.truth.count).double().mean()
         return {"loss": 1.0 - float(hits), "k_acc": float(hits)}
 
-    lesson = lesson_of(network, teacher, objective, judge)
-    return school.taught(short, lesson, lambda ended: ended.scores["k_acc"] >= BY_HEART)
+    setup = train_setup(network, objective, cached, judge)
+    return trainer.train(short, setup, lambda ended: ended.scores["k_acc"] >= BY_HEART)
 
 
-def _on_fresh(config: RunConfig, amount: Amount, school: ProbeTrainer) -> Counted:
-    network = taught_fresh(config, amount.fresh, school)
+def _count_fresh(config: RunConfig, amount: Amount, trainer: ProbeTrainer) -> Counted:
+    network = train_on_fresh(config, amount.fresh, trainer)
     scenes = SceneGenerator(config.physics, config.data).scenes("test", 0, amount.judged)
-    return counts(network, school.teacher(config), scenes, config.beta.final)
+    return counts(network, trainer.objective(config), scenes, config.beta.final)
 
 
-def _unjudged(_network: Module, _plan: Plan) -> Mapping[str, float]:
+def _no_scores(_network: Module, _plan: Plan) -> Mapping[str, float]:
     return {"loss": 0.0}
 
 
-def _heart_check(course: ShortRun, amount: Amount) -> Requirement:
-    found = course.scores.get("k_acc", torch.nan)
+def _memory_check(short_run: ShortRun, amount: Amount) -> Requirement:
+    accuracy = short_run.scores.get("k_acc", torch.nan)
     return Requirement.at_least(
         "K accuracy of scenes known by heart",
-        found,
+        accuracy,
         BY_HEART,
         f"The count head does not learn {amount.scenes} scenes by heart: after "
-        f"{len(course.epochs)} epochs it counts {found:.2f} of them. Look whether what it is given "
+        f"{len(short_run.epochs)} epochs it counts {accuracy:.2f} of them. Look whether its input "
         "differs from scene to scene and belongs to its scene, and whether its loss reaches it.",
     )
 
@@ -209,7 +209,7 @@ def _fresh_checks(counted: Counted) -> list[Requirement]:
             f"> {majority:.3f}",
             low > majority,
             f"Of fresh scenes {rate.value:.3f} are counted, surely no more than {low:.3f}, where "
-            f"always answering one count gets {majority:.3f}: what the head is given says nothing "
+            f"always answering one count gets {majority:.3f}: the input of the head shows nothing "
             "of the count, so look whether observations belong to their scenes; or it has seen too "
             "few scenes (--fresh).",
         ),
@@ -223,16 +223,9 @@ def _fresh_checks(counted: Counted) -> list[Requirement]:
     ]
 
 
-def _of_fresh(counted: Counted, amount: Amount) -> str:
-    return (
-        f"After {amount.fresh} scenes, each seen once, {counted.rate.value:.3f} of fresh ones are "
-        f"counted, where always answering one count gets {counted.majority:.3f}."
-    )
-
-
-def _curve(course: ShortRun) -> Table:
+def _curve(short_run: ShortRun) -> Table:
     rows = tuple(
-        (each.plan.epoch, each.losses.raw["count"], each.scores["k_acc"])
-        for each in milestones(course.epochs)
+        (epoch.plan.epoch, epoch.losses.raw["count"], epoch.scores["k_acc"])
+        for epoch in milestones(short_run.epochs)
     )
     return Table("scenes learned by heart", ("epoch", "count loss", "K accuracy"), rows)

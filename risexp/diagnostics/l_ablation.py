@@ -1,4 +1,4 @@
-"""What more snapshots buy: counts that are right, and what they cost."""
+"""The l-ablation probe: what more snapshots gain in K accuracy, and what they cost."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
-from risexp.diagnostics.draws import drawn
-from risexp.diagnostics.k_head import counts, taught_fresh
+from risexp.diagnostics.k_head import counts, train_on_fresh
+from risexp.diagnostics.probe_data import drawn
 from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Cell, Rate, Report, Row, Table
 from risexp.estimation.receiver_model import ReceiverModel
@@ -22,24 +22,24 @@ LENGTHS: Final = (16, 32, 64)
 _NOMP: Final = "NOMP"
 _TRAINED: Final = "trained network"
 _WARM: Final = 8
-"""Scenes answered before time is taken: tables are made by the first ones."""
+"""Scenes counted before the timing, as the first ones build tables."""
 
 Counter = Callable[[Scenes], Tensor]
-"""From scenes to their counts, (B,) int64; it looks at the frames alone."""
+"""From scenes to their counts, (B,) int64, by the frames alone."""
 
 
 @dataclass(frozen=True)
-class Learned:
-    """A network that was trained for scenes of one length."""
+class TrainedCounter:
+    """A network that was trained for one number of snapshots."""
 
     run: str
-    """Where its weights come from."""
+    """The run of its weights."""
     count: Counter
 
 
 @dataclass(frozen=True)
-class Measured:
-    """How one counter did on one set of scenes."""
+class CountScore:
+    """The hits and the time of one counter on one set of scenes."""
 
     hits: Tensor
     """(B,) bool: K^ = K."""
@@ -48,14 +48,14 @@ class Measured:
 
     @classmethod
     def of(cls, count: Counter, scenes: Scenes) -> Self:
-        """Count scenes, and take the time."""
+        """Count scenes and measure the time."""
         count(scenes[:_WARM])
-        begun = perf_counter()
+        start = perf_counter()
         hits = count(scenes) == scenes.truth.count
-        return cls(hits, 1e3 * (perf_counter() - begun) / len(scenes))
+        return cls(hits, 1e3 * (perf_counter() - start) / len(scenes))
 
 
-Found = Mapping[int, Mapping[str, Measured]]
+Scores = Mapping[int, Mapping[str, CountScore]]
 """By length and by the name of the counter."""
 
 
@@ -63,41 +63,41 @@ def probe_l_ablation(
     config: RunConfig,
     scenes: int,
     train_scenes: int = 0,
-    learned: Mapping[int, Learned] | None = None,
+    trained: Mapping[int, TrainedCounter] | None = None,
     lengths: Sequence[int] = LENGTHS,
-    school: ProbeTrainer | None = None,
+    trainer: ProbeTrainer | None = None,
 ) -> Report:
     """Count the same sources through the same channel with more and more snapshots.
 
     Args:
         config: The law of the scenes.
         scenes: How many are counted at each length.
-        train_scenes: How many a network sees once before it counts; 0 leaves the network out.
-        learned: Networks that are trained already, by the length they were trained for.
-        lengths: Snapshots.
-        school: The code that trains the network.
+        train_scenes: How many a fresh network sees once before it counts; 0 skips the network.
+        trained: Networks that are trained already, by their number of snapshots.
+        lengths: Numbers of snapshots.
+        trainer: Trains the fresh network.
     """
-    learned = learned or {}
-    found: dict[int, dict[str, Measured]] = {}
+    trained = trained or {}
+    scores: dict[int, dict[str, CountScore]] = {}
     equations: dict[int, int] = {}
     for length in lengths:
         longer = config.replace({"physics.snapshots": length})
         judged = drawn(longer, scenes)
         counters = {_NOMP: _nomp(longer)}
         if train_scenes:
-            fresh = _network(longer, train_scenes, school or ProbeTrainer())
+            fresh = _network(longer, train_scenes, trainer or ProbeTrainer())
             counters[f"network after {train_scenes} scenes"] = fresh
-        if length in learned:
-            counters[_TRAINED] = learned[length].count
-        found[length] = {name: Measured.of(count, judged) for name, count in counters.items()}
+        if length in trained:
+            counters[_TRAINED] = trained[length].count
+        scores[length] = {name: CountScore.of(count, judged) for name, count in counters.items()}
         equations[length] = longer.physics.equations
-    table = _table(found, equations, {length: each.run for length, each in learned.items()})
-    advice = (*_gains(found), *_beside_nomp(found), *_untrained(found))
+    table = _table(scores, equations, {length: counter.run for length, counter in trained.items()})
+    advice = (*_gains(scores), *_beside_nomp(scores), *_untrained(scores))
     return Report("l-ablation", "info", (table,), advice)
 
 
 def listed(lengths: Sequence[int]) -> str:
-    """Lengths as a sentence names them."""
+    """Lengths as a list in a sentence."""
     *first, last = map(str, lengths)
     return f"{', '.join(first)} and {last}" if first else last
 
@@ -107,14 +107,14 @@ def _nomp(config: RunConfig) -> Counter:
     return lambda scenes: localise(scenes.frames).count
 
 
-def _network(config: RunConfig, scenes: int, school: ProbeTrainer) -> Counter:
-    network, teacher = taught_fresh(config, scenes, school), school.teacher(config)
+def _network(config: RunConfig, scenes: int, trainer: ProbeTrainer) -> Counter:
+    network, objective = train_on_fresh(config, scenes, trainer), trainer.objective(config)
     beta = config.beta.final
-    return lambda judged: counts(network, teacher, judged, beta).answers
+    return lambda judged: counts(network, objective, judged, beta).answers
 
 
-def _table(found: Found, equations: Mapping[int, int], runs: Mapping[int, str]) -> Table:
-    names = _names(found)
+def _table(scores: Scores, equations: Mapping[int, int], runs: Mapping[int, str]) -> Table:
+    names = _names(scores)
     heads = (head for name in names for head in (name, f"{name.split(' after ')[0]} ms a scene"))
     rows: list[Row] = [
         (
@@ -123,44 +123,44 @@ def _table(found: Found, equations: Mapping[int, int], runs: Mapping[int, str]) 
             *_cells(measured, names),
             *((runs.get(length),) if runs else ()),
         )
-        for length, measured in found.items()
+        for length, measured in scores.items()
     ]
     headings = ("L", "equations", *heads, *(("run",) if runs else ()))
     return Table("K accuracy with 95 % intervals, and its cost", headings, tuple(rows))
 
 
-def _cells(measured: Mapping[str, Measured], names: Sequence[str]) -> Iterator[Cell]:
+def _cells(measured: Mapping[str, CountScore], names: Sequence[str]) -> Iterator[Cell]:
     for name in names:
-        each = measured.get(name)
-        yield from (None, None) if each is None else (Rate.of(each.hits), each.scene_ms)
+        score = measured.get(name)
+        yield from (None, None) if score is None else (Rate.of(score.hits), score.scene_ms)
 
 
-def _names(found: Found) -> tuple[str, ...]:
-    """Every counter that was asked at any length."""
-    return tuple(dict.fromkeys(name for measured in found.values() for name in measured))
+def _names(scores: Scores) -> tuple[str, ...]:
+    """Every counter at any length."""
+    return tuple(dict.fromkeys(name for measured in scores.values() for name in measured))
 
 
-def _gains(found: Found) -> Iterator[str]:
-    """What each counter gains from one length to the next, scene by scene."""
-    for name in _names(found):
-        known = {length: each[name].hits for length, each in found.items() if name in each}
+def _gains(scores: Scores) -> Iterator[str]:
+    """What every counter gains from one length to the next, scene by scene."""
+    for name in _names(scores):
+        known = {length: row[name].hits for length, row in scores.items() if name in row}
         for fewer, more in pairwise(known):
             gain = _gain(known[more], known[fewer])
-            who = name if name == _NOMP else f"the {name}"
-            yield f"From {fewer} to {more} snapshots {who} gains {gain}."
+            counter = name if name == _NOMP else f"the {name}"
+            yield f"From {fewer} to {more} snapshots {counter} gains {gain}."
 
 
-def _beside_nomp(found: Found) -> Iterator[str]:
-    """What a trained network counts beside NOMP, scene by scene."""
-    for length, each in found.items():
-        if _TRAINED in each:
-            gain = _gain(each[_TRAINED].hits, each[_NOMP].hits)
+def _beside_nomp(scores: Scores) -> Iterator[str]:
+    """K accuracy of a trained network compared with NOMP, scene by scene."""
+    for length, row in scores.items():
+        if _TRAINED in row:
+            gain = _gain(row[_TRAINED].hits, row[_NOMP].hits)
             yield f"At {length} snapshots the {_TRAINED} differs from {_NOMP} by {gain}."
 
 
-def _untrained(found: Found) -> Iterator[str]:
-    """How to train what is missing."""
-    missing = [length for length, each in found.items() if _TRAINED not in each]
+def _untrained(scores: Scores) -> Iterator[str]:
+    """How to train a network for the missing lengths."""
+    missing = [length for length, row in scores.items() if _TRAINED not in row]
     if missing:
         example = "`risexp train --preset small --set physics.snapshots="
         yield (
@@ -173,5 +173,5 @@ def _gain(after: Tensor, before: Tensor) -> str:
     gain = after.double() - before.double()
     mean, spread = float(gain.mean()), float(gain.std(correction=0)) / len(gain) ** 0.5
     sure = abs(mean) > 1.96 * spread
-    told = f"{mean:+.3f} +- {1.96 * spread:.3f} in K accuracy"
-    return told if sure else f"{told}: nothing these scenes show"
+    words = f"{mean:+.3f} +- {1.96 * spread:.3f} in K accuracy"
+    return words if sure else f"{words}: nothing these scenes show"

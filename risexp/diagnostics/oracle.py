@@ -1,4 +1,4 @@
-"""Labels in place of answers: whatever is not perfect now is a fault of code, not of learning."""
+"""The oracle probe: labels in place of answers must score perfectly, else the code is wrong."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,12 +13,15 @@ from risexp.config.run import RunConfig
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.data.frames import Scenes, Truth
-from risexp.diagnostics.blending import BlendedLabels, floor_table, on_floor
-from risexp.diagnostics.checks import Requirement, check_table
-from risexp.diagnostics.draws import drawn, known_snr_db
-from risexp.diagnostics.label_terms import LIMIT, term_checks
-from risexp.diagnostics.labels import label_covariance, label_estimate
-from risexp.diagnostics.report import Number, Rate, Report, Table
+from risexp.diagnostics.label_checks import (
+    LIMIT,
+    BlendedLabels,
+    floor_advice,
+    floor_table,
+    term_checks,
+)
+from risexp.diagnostics.probe_data import drawn, known_snr_db, label_covariance, label_estimate
+from risexp.diagnostics.report import Number, Rate, Report, Requirement, Table, checked_report
 from risexp.errors import ConfigInvalid
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.evaluation.metrics import METRICS
@@ -29,91 +32,94 @@ from risexp.inference.spectral import Spectral
 from risexp.training.objective import Objective
 
 ROUNDING: Final = 1e-5
-"""What single precision may change in the error of a blend."""
+"""Rounding error of a blend in single precision."""
 NOTICED: Final = 0.1
-"""Error that a prediction without content scores at least; it is next to 1 on most panels."""
+"""Least error of a prediction without content; it is close to 1 on most panels."""
 SEPARATED: Final = {"physics.power": "equal", "data.separation_deg": 10.0}
-"""The law of scenes whose label every sound localiser resolves."""
+"""The law of scenes that every sound localiser resolves from the label."""
 
 CovarianceError = Callable[[FactoredCovariance, FactoredCovariance, Tensor], Tensor]
-"""Prediction, label and SNR (B,) in dB to an error (B,)."""
+"""From prediction, label and SNR (B,) in dB to an error (B,)."""
 Locate = Callable[[FactoredCovariance, Tensor], Estimate]
-"""Effective covariance and count (B,) to positions."""
+"""From effective covariance and count (B,) to positions."""
 Score = Callable[[Estimate, Truth], SceneScores]
 
 
 def effective_error(
     predicted: FactoredCovariance, label: FactoredCovariance, snr_db: Tensor, *, alpha_base: float
 ) -> Tensor:
-    """NMSE of the effective covariances, both sides treated alike, (B,) float64."""
-    ours, theirs = (effective(each, snr_db, alpha_base=alpha_base) for each in (predicted, label))
+    """NMSE of the effective covariances, both sides regularised alike, (B,) float64."""
+    ours, theirs = (effective(side, snr_db, alpha_base=alpha_base) for side in (predicted, label))
     return ours.nmse(theirs)
 
 
 @dataclass(frozen=True)
-class Tried:
-    """The code that labels are fed to."""
+class CodeUnderTest:
+    """The functions that labels are fed to."""
 
     error: CovarianceError
     locate: Locate
-    teacher: Objective
-    """Marks answers as it does in training."""
+    objective: Objective
     score: Score = score_scenes
 
     @classmethod
     def of(cls, config: RunConfig) -> Self:
-        """What this configuration is trained and validated with."""
+        """The functions that train and validate this configuration."""
         error = partial(effective_error, alpha_base=config.covariance.alpha_base)
         return cls(error, Spectral(ReceiverModel.of(config)).locate, Objective.of(config))
 
 
 def probe_oracle(
-    config: RunConfig, scenes: int, beta: float, levels: Sequence[float], tried: Tried
+    config: RunConfig,
+    scenes: int,
+    beta: float,
+    levels: Sequence[float],
+    code: CodeUnderTest | None = None,
 ) -> Report:
     """Feed labels to errors, loss, scores and localiser; measure the floor under a blend.
 
     Args:
         config: The law of the scenes.
         scenes: How many of each kind.
-        beta: Share of the samples whose floor is measured.
+        beta: Share of the samples in the blend.
         levels: SNR in dB at which the floor is listed.
-        tried: The code under test.
+        code: The functions under test.
 
     Raises:
         ConfigInvalid: The field of view has no room for sources 10 deg apart.
     """
+    code = code or CodeUnderTest.of(config)
     ours, separated = drawn(config, scenes), config.replace(SEPARATED)
-    resolved = located(separated, _apart(separated, scenes), tried)
-    scores = summarise(tried.score(label_estimate(ours.truth), ours.truth))
+    resolved = located(separated, _apart(separated, scenes), code)
+    scores = summarise(code.score(label_estimate(ours.truth), ours.truth))
     blend = BlendedLabels.of(config, ours, beta)
     floor = float(blend.blended.mean())
     checks = (
-        *_error_checks(config, ours, tried.error),
-        *term_checks(config, tried.teacher, ours),
+        *_error_checks(config, ours, code.error),
+        *term_checks(config, code.objective, ours),
         _blend_check(blend, beta),
         _score_check(scores),
         _location_check(resolved),
     )
-    anyhow = located(config, ours, tried)
+    configured = located(config, ours, code)
     evidence = (
-        check_table(checks),
         _score_table(scores),
-        Number("success on labels of the configured law", Rate.of(anyhow.success)),
+        Number("success on labels of the configured law", Rate.of(configured.success)),
         Number(f"floor of the NMSE at beta {beta:g}", floor),
         floor_table(config, scenes, beta, levels),
     )
-    failed = [each.advice for each in checks if not each.passed]
-    said = failed or ["Labels as answers are perfect: what a run loses, this code does not lose."]
-    advice = (*said, *_on_configured(anyhow), on_floor(beta, floor))
-    return Report("oracle", "fail" if failed else "pass", evidence, advice)
+    clear = ["Labels as answers are perfect: what a run loses, this code does not lose."]
+    report = checked_report("oracle", checks, evidence, clear)
+    more = (*_on_configured(configured), floor_advice(beta, floor))
+    return replace(report, advice=report.advice + more)
 
 
-def located(config: RunConfig, scenes: Scenes, tried: Tried) -> SceneScores:
-    """How the localiser fares that is given the label covariance and the true count."""
+def located(config: RunConfig, scenes: Scenes, code: CodeUnderTest) -> SceneScores:
+    """Scores of the localiser on label covariances and true counts."""
     label = label_covariance(config.physics, scenes.truth)
     base = config.covariance.alpha_base
     seen = effective(label, known_snr_db(scenes.frames), alpha_base=base)
-    return tried.score(tried.locate(seen, scenes.truth.count), scenes.truth)
+    return code.score(code.locate(seen, scenes.truth.count), scenes.truth)
 
 
 def _apart(separated: RunConfig, scenes: int) -> Scenes:
@@ -126,7 +132,7 @@ def _apart(separated: RunConfig, scenes: int) -> Scenes:
 def _error_checks(
     config: RunConfig, scenes: Scenes, error: CovarianceError
 ) -> tuple[Requirement, ...]:
-    """Labels score nothing at any scale, and what says nothing does not."""
+    """Labels score zero at any scale, and empty predictions do not."""
     label = label_covariance(config.physics, scenes.truth)
     snr_db = known_snr_db(scenes.frames)
     twice = replace(label, factor=2.0 * label.factor)
@@ -158,7 +164,7 @@ def _error_checks(
 
 
 def _blend_check(blend: BlendedLabels, beta: float) -> Requirement:
-    """A blend moves a covariance of trace N by beta of its distance to the samples, no more."""
+    """A blend moves a covariance of trace N by beta of its distance to the samples."""
     return Requirement.at_most(
         "cov of blended labels, off beta^2 of the samples' own",
         _worst(blend.blended - beta**2 * blend.samples),
@@ -173,7 +179,7 @@ def _worst(errors: Tensor) -> float:
 
 
 def perfect_score(name: str) -> float:
-    """What a perfect answer scores: all rates of what is wanted 1, all errors 0, `k_loc` -1."""
+    """The score of a perfect answer: 1 for rates, 0 for errors, -1 for `k_loc`."""
     if name == "k_loc":
         return -1.0
     return 1.0 if METRICS[name].direction == "max" else 0.0
@@ -181,7 +187,7 @@ def perfect_score(name: str) -> float:
 
 def _score_check(scores: Scores) -> Requirement:
     off = {name: value - perfect_score(name) for name, value in scores.items()}
-    # NaN compares with nothing; it has to come out as the worst.
+    # NaN must come out as the worst.
     worst = max(off, key=lambda name: math.inf if math.isnan(off[name]) else abs(off[name]))
     return Requirement.at_most(
         "scores of perfect estimates, worst deviation",
@@ -208,13 +214,13 @@ def _location_check(resolved: SceneScores) -> Requirement:
     )
 
 
-def _on_configured(anyhow: SceneScores) -> list[str]:
-    """How far labels alone take the localiser on the configured law."""
-    missed = int((~anyhow.success).sum())
+def _on_configured(configured: SceneScores) -> list[str]:
+    """How the localiser fares with labels on the configured law."""
+    missed = int((~configured.success).sum())
     if missed == 0:
         return ["On the configured law, too, labels and counts alone locate every scene."]
-    said = (
-        f"On the configured law {missed} of {len(anyhow)} scenes are missed with label and count "
-        "given: close or weak sources that a perfect covariance does not resolve."
+    sentence = (
+        f"On the configured law {missed} of {len(configured)} scenes are missed with label and "
+        "count given: close or weak sources that a perfect covariance does not resolve."
     )
-    return [said]
+    return [sentence]

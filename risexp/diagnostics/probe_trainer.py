@@ -1,4 +1,4 @@
-"""Short runs of the very loop that trains, for probes that ask whether anything is learned."""
+"""Short runs of the real training loop, for probes that test whether a network learns."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from torch.nn import Module
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames, Scenes
 from risexp.data.scenes import SceneGenerator
-from risexp.diagnostics.checks import Requirement
+from risexp.diagnostics.report import Requirement
 from risexp.errors import TrainingAborted
 from risexp.model.network import Network, part_of
 from risexp.model.observation import Observation
@@ -25,41 +25,35 @@ from risexp.training.trainer import Trainer, Validate
 
 _LARGEST_BATCH: Final = 64
 _LEAST_BATCHES: Final = 4
-"""Of an epoch: a loop that steps once an epoch must be seen to."""
+"""Of an epoch, so that a loop with one step an epoch is noticed."""
 
 Scores = Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class ProbeTrainer:
-    """The code that learns; a part of it may be replaced, to see whether a probe notices."""
+    """The code that trains; tests replace its parts with faulty ones."""
 
     network: Callable[[RunConfig], Module] = Network
-    teacher: Callable[[RunConfig], Objective] = Objective.of
+    objective: Callable[[RunConfig], Objective] = Objective.of
     trainer: Callable[[RunConfig, TrainSetup, SceneGenerator], Trainer] = build_trainer
 
-    def begun(self, config: RunConfig) -> Module:
-        """A network as a run of this configuration starts with it."""
-        with drawing(config.training.seed):
+    def fresh_network(self, config: RunConfig) -> Module:
+        """The network that a run of this configuration starts with."""
+        with seeded(config.training.seed):
             return self.network(config)
 
-    def taught(
+    def train(
         self,
         config: RunConfig,
-        lesson: TrainSetup,
+        setup: TrainSetup,
         enough: Callable[[EpochEnded], bool] = lambda _: False,
     ) -> "ShortRun":
-        """Train until it is enough, the plans are over, or a guard gives the run up.
-
-        Args:
-            config: A run; `brief` makes short ones.
-            lesson: What is trained, and how it is judged.
-            enough: Whether a run that has come so far may end early.
-        """
+        """Train until the last plan, an epoch that is `enough`, or a guard's abort."""
         ended: list[EpochEnded] = []
-        with drawing(config.training.seed):
+        with seeded(config.training.seed):
             generator = SceneGenerator(config.physics, config.data)
-            trainer = self.trainer(config, lesson, generator)
+            trainer = self.trainer(config, setup, generator)
             try:
                 for event in trainer.run():
                     if isinstance(event, EpochEnded):
@@ -73,21 +67,21 @@ class ProbeTrainer:
 
 @dataclass(frozen=True)
 class ShortRun:
-    """A short run, and what became of it."""
+    """A short run and its result."""
 
     trainer: Trainer
     epochs: tuple[EpochEnded, ...]
     aborted: str | None
-    """What the guard said that gave the run up, if one did."""
+    """The message of the guard that aborted the run."""
 
     @property
     def network(self) -> Module:
-        """The network as it was judged."""
+        """The averaged network, which was validated."""
         return self.trainer.stepper.average.module
 
     @property
     def scores(self) -> Scores:
-        """Of the last epoch; none where no epoch came to its end."""
+        """Scores of the last epoch; empty if no epoch was completed."""
         return self.epochs[-1].scores if self.epochs else {}
 
     @property
@@ -97,73 +91,73 @@ class ShortRun:
 
     @property
     def due(self) -> int:
-        """Steps that its epochs should have taken."""
+        """Steps that its epochs should take."""
         return len(self.epochs) * len(self.trainer.batches)
 
     def step_check(self, due: int | None = None) -> Requirement:
-        """That every batch was a step; if not, in the words of whoever refused them.
+        """The requirement that every batch was a step, with the reason of the first refused step.
 
         Args:
-            due: How many steps are wanted, where the run may have ended before them.
+            due: Number of steps, if the run may have ended before them.
         """
-        wanted = self.due if due is None else due
-        refusals = [each.sentence() for epoch in self.epochs for each in epoch.refused]
+        due = self.due if due is None else due
+        refusals = [refusal.sentence() for epoch in self.epochs for refusal in epoch.refused]
         reasons = [*refusals[:1], *([] if self.aborted is None else [self.aborted])]
         why = f" ({'; '.join(reasons)})" if reasons else ""
         return Requirement(
             "optimizer steps taken",
             self.taken,
-            f">= {wanted}",
-            self.aborted is None and 0 < self.taken >= wanted,
-            f"{self.taken} of {wanted} optimizer steps were taken{why}: take one for every batch, "
-            "inside the loop over batches, and mend what leaves no gradient to step by.",
+            f">= {due}",
+            self.aborted is None and 0 < self.taken >= due,
+            f"{self.taken} of {due} optimizer steps were taken{why}: take one for every batch, "
+            "inside the loop over batches, and fix what leaves no gradient to step by.",
         )
 
 
 @dataclass(frozen=True)
 class CachedObjective:
-    """An objective that looks at each batch once, however often it is marked."""
+    """An objective that observes a batch once and scores it many times."""
 
-    teacher: Objective
+    objective: Objective
     _seen: dict[tuple[int, int], tuple[Frames, Observation]] = field(default_factory=dict)
 
     def __call__(self, network: Module, scenes: Scenes, plan: Plan) -> HasLoss:
-        """The loss of a network on scenes that it will see again."""
+        """The loss of a network on known scenes."""
         observation = self.observation(scenes.frames)
-        return self.teacher.mark(network(observation, plan.beta), observation, scenes, plan)
+        return self.objective.mark(network(observation, plan.beta), observation, scenes, plan)
 
     def observation(self, frames: Frames) -> Observation:
-        """What a network is given of frames; they are kept, so that no others take their place."""
+        """The observation of frames; they are kept, so that their memory is not reused."""
         key = frames.y.data_ptr(), len(frames)
         if key not in self._seen:
-            self._seen[key] = frames, self.teacher.observe(frames)
+            self._seen[key] = frames, self.objective.observe(frames)
         return self._seen[key][1]
 
 
-def lesson_of(
-    network: Module, teacher: Objective, objective: BatchObjective, validate: Validate
+def train_setup(
+    network: Module, objective: Objective, batch_objective: BatchObjective, validate: Validate
 ) -> TrainSetup:
-    """A lesson in which the teacher's balance is learned too."""
-    return TrainSetup(network, part_of, objective, validate, teacher.balance)
+    """A training setup in which the objective's balance is learned too."""
+    return TrainSetup(network, part_of, batch_objective, validate, objective.balance)
 
 
-def pieces(scenes: int) -> tuple[int, int]:
-    """Size and number of the batches of an epoch; as many as make a step of each of them tell."""
+def batch_sizes(scenes: int) -> tuple[int, int]:
+    """Size and number of the batches of an epoch."""
     batches = max(min(_LEAST_BATCHES, scenes), scenes // _LARGEST_BATCH)
     return scenes // batches, batches
 
 
 def milestones(epochs: Sequence[EpochEnded]) -> list[EpochEnded]:
-    """The epochs 1, 2, 4, 8, .. and the last one: enough to see a curve."""
+    """The epochs 1, 2, 4, 8, .. and the last one."""
     shown = {1 << power for power in range(20)} | {len(epochs)}
-    return [each for each in epochs if each.plan.epoch in shown]
+    return [epoch for epoch in epochs if epoch.plan.epoch in shown]
 
 
-def brief(epochs: int, batch: int, batches: int, rate: float) -> dict[str, Any]:
-    """What is changed of a configuration for a short run: the optimizer is the probe's own.
+def short_run_changes(epochs: int, batch: int, batches: int, rate: float) -> dict[str, Any]:
+    """Configuration changes for a short run with the probe's own optimizer.
 
-    AdamW without decay, with one rate for all parts; nothing is averaged, compiled, ramped or
-    started from elsewhere, and no part is frozen.
+    AdamW without decay and one rate for all parts; no averaging, compilation, ramp, warm start or
+    frozen part.
     """
     return {
         "training.epochs": epochs,
@@ -187,11 +181,8 @@ def brief(epochs: int, batch: int, batches: int, rate: float) -> dict[str, Any]:
     }
 
 
-def at_once(config: RunConfig) -> dict[str, Any]:
-    """What is changed of a configuration for a run of one epoch, in which nothing can follow.
-
-    Beta has its final value, with which such a run is judged; three phases become the joint one.
-    """
+def one_epoch_changes(config: RunConfig) -> dict[str, Any]:
+    """Configuration changes for a run of one epoch: beta is final, and three phases are joint."""
     phase = config.curriculum.phase
     return {
         "beta.start": config.beta.final,
@@ -200,8 +191,8 @@ def at_once(config: RunConfig) -> dict[str, Any]:
 
 
 @contextmanager
-def drawing(seed: int) -> Iterator[None]:
-    """Random numbers from a seed for a while; whoever draws afterwards does not notice."""
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the random numbers inside the block, and restore their state after it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

@@ -1,18 +1,21 @@
-"""What a probe has to say: a verdict, the evidence for it, and what to do about it."""
+"""The report of a probe: a verdict, its evidence, and advice; and the checks behind them."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal, Self
 
 from torch import Tensor
 
+from risexp.evaluation.scene_scores import confusion
+
 Verdict = Literal["pass", "fail", "info"]
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A share of scenes, and between which shares that of all such scenes lies."""
+    """A share of scenes with its confidence interval."""
 
     value: float
     low: float
@@ -20,14 +23,10 @@ class Rate:
 
     @classmethod
     def of(cls, values: Tensor, level: float = 0.95) -> Self:
-        """Mean of values in [0, 1] over independent scenes, with its Wilson score interval.
+        """Mean of values (B,) in [0, 1] over independent scenes, with its Wilson score interval.
 
-        Values between 0 and 1 vary less than hits and misses of the same mean, so for
-        probabilities the interval is wide enough. (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927.)
-
-        Args:
-            values: (B,) real or bool; without a scene nothing is known.
-            level: Share of experiments whose interval holds the true mean.
+        Probabilities vary less than hits and misses of the same mean, so for them the interval is
+        wide enough. (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927.)
         """
         count = len(values)
         if count == 0:
@@ -36,7 +35,7 @@ class Rate:
         z = NormalDist().inv_cdf(0.5 + level / 2.0)
         spread = z * math.sqrt(mean * (1.0 - mean) / count + (z / (2.0 * count)) ** 2)
         middle, scale = mean + z * z / (2.0 * count), 1.0 + z * z / count
-        # Rounding may not put the mean outside its own interval.
+        # Rounding must not put the mean outside its interval.
         low, high = (middle - spread) / scale, (middle + spread) / scale
         return cls(mean, max(min(low, mean), 0.0), min(max(high, mean), 1.0))
 
@@ -46,7 +45,7 @@ class Rate:
 
 
 Cell = str | int | float | Rate | None
-"""What stands in a table; None where there is nothing to say."""
+"""A table cell; None is shown as a dash."""
 Row = tuple[Cell, ...]
 
 
@@ -57,7 +56,7 @@ class Number:
     label: str
     value: float | Rate
     unit: str = ""
-    """Empty for rates and other pure numbers."""
+    """Empty for pure numbers."""
 
     def as_json(self) -> dict[str, object]:
         """The value by its label and unit."""
@@ -66,12 +65,11 @@ class Number:
 
 @dataclass(frozen=True)
 class Table:
-    """A few measured values that are read together."""
+    """Measured values in rows and columns."""
 
     label: str
     headings: tuple[str, ...]
     rows: tuple[Row, ...]
-    """Each as wide as the headings."""
 
     def as_json(self) -> dict[str, object]:
         """Label, headings and rows of plain values."""
@@ -84,20 +82,20 @@ Evidence = Number | Table
 
 @dataclass(frozen=True)
 class Report:
-    """The answer of one probe."""
+    """The report of one probe."""
 
     name: str
     verdict: Verdict
     evidence: tuple[Evidence, ...]
     advice: tuple[str, ...]
-    """Sentences that follow from the evidence, the most urgent first."""
+    """Sentences, the most urgent first."""
 
     def as_json(self) -> dict[str, object]:
-        """Plain values throughout, with null for what is undefined."""
+        """The report as plain values, with null for undefined ones."""
         return {
             "name": self.name,
             "verdict": self.verdict,
-            "evidence": [each.as_json() for each in self.evidence],
+            "evidence": [item.as_json() for item in self.evidence],
             "advice": list(self.advice),
         }
 
@@ -114,3 +112,62 @@ def _plain(cell: Cell) -> object:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A requirement on a measured value; NaN never meets it."""
+
+    label: str
+    value: float
+    needed: str
+    passed: bool
+    advice: str
+    """What to do if it is not met."""
+
+    @classmethod
+    def at_most(cls, label: str, value: float, limit: float, advice: str) -> Self:
+        """A value that must not exceed the limit."""
+        return cls(label, value, f"<= {limit:g}", value <= limit, advice)
+
+    @classmethod
+    def at_least(cls, label: str, value: float, limit: float, advice: str) -> Self:
+        """A value that must reach the limit."""
+        return cls(label, value, f">= {limit:g}", value >= limit, advice)
+
+
+def confusion_table(label: str, truth: Tensor, answers: Tensor, most: int) -> Table:
+    """Scenes by true and answered count, both (B,) int64 up to `most`."""
+    matrix = confusion(truth, answers, most).matrix.tolist()
+    headings = ("true K", *(str(count) for count in range(1, most + 1)))
+    return Table(label, headings, tuple((count, *row) for count, row in enumerate(matrix, start=1)))
+
+
+def majority_share(truth: Tensor) -> float:
+    """K accuracy of always answering the most frequent count of (B,) int64."""
+    return float(truth.bincount().max()) / len(truth)
+
+
+def check_table(checks: Sequence[Requirement]) -> Table:
+    """A table of all checks with their verdicts."""
+    rows = tuple(
+        (check.label, check.value, check.needed, "pass" if check.passed else "FAIL")
+        for check in checks
+    )
+    return Table("checks", ("check", "measured", "needed", "verdict"), rows)
+
+
+def checked_report(
+    name: str, checks: Sequence[Requirement], evidence: Sequence[Evidence], clear: Sequence[str]
+) -> Report:
+    """A report that fails if a check does, with the advice of the failed checks.
+
+    Args:
+        name: Of the probe.
+        checks: Its requirements.
+        evidence: What is shown below the table of the checks.
+        clear: The advice if every check passed.
+    """
+    failed = tuple(check.advice for check in checks if not check.passed)
+    shown = (check_table(checks), *evidence)
+    return Report(name, "fail" if failed else "pass", shown, failed or tuple(clear))

@@ -7,8 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from risexp.config.measurement import DataConfig
 from risexp.config.run import RunConfig
-from risexp.config.sections import DataConfig
 from risexp.data.frames import Frames
 from risexp.data.scenes import panel_of
 from risexp.errors import DataInvalid

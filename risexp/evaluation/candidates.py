@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from risexp.config.sections import DataConfig
+from risexp.config.measurement import DataConfig
 from risexp.data.frames import Frames, Truth
 from risexp.physics.geometry import Panel, direction_cosines
 from risexp.physics.signals import Symbols

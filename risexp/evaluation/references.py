@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from risexp.config.sections import DataConfig, PhysicsConfig
+from risexp.config.measurement import DataConfig, PhysicsConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import panel_of
 from risexp.evaluation.candidates import candidates, measured, responses

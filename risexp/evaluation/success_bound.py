@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from risexp.config.sections import DataConfig
+from risexp.config.measurement import DataConfig
 from risexp.data.frames import Frames, Truth
 from risexp.evaluation.candidates import scene_normals
 from risexp.evaluation.matching import STRICT_TOLERANCE, TOLERANCE

@@ -8,8 +8,8 @@ from typing import Self
 
 import torch
 
+from risexp.config.measurement import DataConfig, PhysicsConfig
 from risexp.config.run import RunConfig
-from risexp.config.sections import DataConfig, PhysicsConfig
 from risexp.data.frames import Scenes, Truth
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.evaluation.references import references

@@ -11,7 +11,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from risexp.model.counting import CountLaw
+from risexp.model.prediction import CountLaw
 
 _LIMITS = (math.log(0.05), math.log(20.0))
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0

@@ -1,1 +1,1 @@
-"""What is learned: a table of terms, how they are weighed, and the labels they compare with."""
+"""The loss: a table of terms, their weights, and the labels they compare with."""

@@ -1,7 +1,7 @@
-"""Terms about the shape of the answered covariance: its eigenvalues, its subspace, its columns.
+"""The terms of the predicted covariance's structure: eigenvalues, subspace and columns.
 
-No gradient here passes through an eigenvector, except inside `FactoredCovariance.music`, which
-knows how. Blocks are in double precision; scales cancel, so that no weight depends on a power.
+No gradient passes through an eigenvector, except inside `FactoredCovariance.music`, which handles
+it. Blocks are in double precision; scales cancel, so that no term depends on a power.
 """
 
 import math
@@ -12,17 +12,16 @@ from torch import Tensor
 
 from risexp.covariance.subspace import gram
 from risexp.loss.prediction_pair import PredictionPair
-from risexp.loss.spectrum import sound_scenes
-from risexp.loss.target import Target
+from risexp.loss.target import Target, sound_scenes
 from risexp.physics.geometry import Panel, direction_cosines
 from risexp.physics.steering import steering_vector
 
 GAP: Final = 0.05
-"""Ratio of the first noise eigenvalue to the last signal one that is small enough for any scene."""
+"""Ratio of first noise to last signal eigenvalue that is small enough for any scene."""
 CONTRAST: Final = 0.1
-"""Share of the null spectrum around a source at which its own null is deep enough."""
+"""Null at a source over the null spectrum around it that is deep enough."""
 RING: Final = 8
-"""Directions around a source that its null is compared with."""
+"""Number of directions around a source that its null is compared with."""
 RIDGE: Final = 1e-6
 """Load of the projector on a column, relative to the column's own power."""
 _WEAK: Final = 1e-6
@@ -33,13 +32,13 @@ _EMPTY: Final = 1e-12
 """Load relative to the mean power of an element, for columns that are zero."""
 
 
-def eigengap_excess(guess: PredictionPair) -> Tensor:
+def eigengap_excess(pair: PredictionPair) -> Tensor:
     """max(w_K+1 / w_K - max(the label's ratio, 0.05), 0) of the predicted part, (B,) float64.
 
-    Zero for the label, and for whatever keeps K eigenvalues as clear of the rest.
+    Zero for the label, and for any covariance with as large a gap after K eigenvalues.
     """
-    count = guess.target.count.unsqueeze(-1)
-    ours, theirs = (_ratio(each, count) for each in (guess.spectrum, guess.target.spectrum))
+    count = pair.target.count.unsqueeze(-1)
+    ours, theirs = (_ratio(values, count) for values in (pair.spectrum, pair.target.spectrum))
     return (ours - theirs.clamp(min=GAP)).clamp(min=0.0)
 
 
@@ -48,41 +47,41 @@ def _ratio(spectrum: Tensor, count: Tensor) -> Tensor:
     return (spectrum.gather(1, count) / spectrum.gather(1, count - 1)).squeeze(-1)
 
 
-def eigenvalue_deficit(guess: PredictionPair) -> Tensor:
+def eigenvalue_deficit(pair: PredictionPair) -> Tensor:
     """max(1 - w_K / the label's w_K, 0) of the predicted part, (B,) float64.
 
     Zero where the weakest signal eigenvalue is as large as the label's.
     """
-    last = guess.target.count.unsqueeze(-1) - 1
-    ours, due = (each.gather(1, last) for each in (guess.spectrum, guess.target.spectrum))
+    last = pair.target.count.unsqueeze(-1) - 1
+    ours, due = (values.gather(1, last) for values in (pair.spectrum, pair.target.spectrum))
     return (1.0 - ours / due).clamp(min=0.0).squeeze(-1)
 
 
-def unspanned_share(guess: PredictionPair) -> Tensor:
+def unspanned_share(pair: PredictionPair) -> Tensor:
     """|(I - P) a|^2 averaged over the sources, so that weak ones count as much, (B,) float64.
 
     P = F (F^H F + E)^-1 F^H with a load E of 1e-6 of each column's power: a ridge that a weak
     column feels no more than a strong one. Zero where the predicted columns span the true waves.
     """
-    factor = guess.predicted.factor.to(torch.complex128)
-    steering = guess.target.steering.mT.to(torch.complex128)
+    factor = pair.predicted.factor.to(torch.complex128)
+    steering = pair.target.steering.mT.to(torch.complex128)
     block = gram(factor)
     power = block.diagonal(dim1=-2, dim2=-1).real.detach()
     load = torch.diag_embed(RIDGE * power + _EMPTY)
     root = torch.linalg.cholesky_ex(block + load).L
     explained = factor @ torch.cholesky_solve(factor.mH @ steering, root)
-    return guess.target.over_sources(_energies(steering - explained))
+    return pair.target.over_sources(_energies(steering - explained))
 
 
-def shallow_nulls(guess: PredictionPair) -> Tensor:
+def shallow_nulls(pair: PredictionPair) -> Tensor:
     """max(n(source) - 0.1 mean of n around it, 0) averaged over the sources, (B,).
 
-    n is the null spectrum of the effective covariance, told the true count; around a source means
-    half a beam away, and is a constant to the gradient, which eight times as many columns would
-    cost. Zero where every source lies in a null ten times as deep as its surroundings.
+    n is the null spectrum of the effective covariance at the true count. The ring around a source
+    is half a beam away and a constant to the gradient, to save eight times the columns. Zero where
+    every source lies in a null ten times as deep as its surroundings.
     """
-    target = guess.target
-    safe, sound = sound_scenes(guess.prediction.effective)
+    target = pair.target
+    safe, sound = sound_scenes(pair.prediction.effective)
     nulls = safe.music(target.steering.mT, target.count)
     nearby = safe.detach().music(ring(target).flatten(1, 2).mT, target.count)
     around = nearby.view(*nulls.shape, RING).mean(-1)
@@ -92,7 +91,7 @@ def shallow_nulls(guess: PredictionPair) -> Tensor:
 
 def ring(target: Target) -> Tensor:
     """Steering vectors half a beam around each source, at its range, (B, K_MAX, RING, N)."""
-    u, v = (each.unsqueeze(-1) for each in direction_cosines(target.phi_rad, target.theta_rad))
+    u, v = (axis.unsqueeze(-1) for axis in direction_cosines(target.phi_rad, target.theta_rad))
     turn = torch.arange(RING, device=u.device, dtype=u.dtype) * (2.0 * math.pi / RING)
     across, up = _half_beam(target.panel)
     rho = target.rho.unsqueeze(-1).expand(*target.rho.shape, RING)
@@ -105,25 +104,25 @@ def _half_beam(panel: Panel) -> tuple[float, float]:
     return per_element / panel.elements_h, per_element / panel.elements_v
 
 
-def column_overlap(guess: PredictionPair) -> Tensor:
-    """Energy of the Gram matrices of both factors beside their diagonals, over all of it, (B,).
+def column_overlap(pair: PredictionPair) -> Tensor:
+    """Off-diagonal share of the energy of both factors' Gram matrices, (B,).
 
     Zero where the columns of each factor are orthogonal.
     """
-    prediction = guess.prediction
+    prediction = pair.prediction
     factors = torch.stack([prediction.angle_factor, prediction.range_factor], dim=1)
     blocks = gram(factors.to(torch.complex128))
     beside = blocks - torch.diag_embed(blocks.diagonal(dim1=-2, dim2=-1))
     return _energy(beside) / _energy(blocks).clamp(min=_NOTHING)
 
 
-def factor_overlap(guess: PredictionPair) -> Tensor:
+def factor_overlap(pair: PredictionPair) -> Tensor:
     """|A^H C|^2 / (|A|^2 |C|^2) of the two factors, (B,); zero where orthogonal.
 
-    The denominator is held above 1e-6 of (|A|^2 + |C|^2)^2: beside a factor far stronger than
-    itself a factor counts for nothing, in place of having a slope without end.
+    The denominator stays above 1e-6 of (|A|^2 + |C|^2)^2, so that the slope of a factor far weaker
+    than the other stays bounded.
     """
-    prediction = guess.prediction
+    prediction = pair.prediction
     angle = prediction.angle_factor.to(torch.complex128)
     ranges = prediction.range_factor.to(torch.complex128)
     one, two = _energy(angle), _energy(ranges)
@@ -132,7 +131,7 @@ def factor_overlap(guess: PredictionPair) -> Tensor:
 
 
 def _energy(matrices: Tensor) -> Tensor:
-    """Sum of all squares but over the first axis, (B,)."""
+    """Sum of squares over all axes but the first, (B,)."""
     return torch.view_as_real(matrices).square().flatten(1).sum(-1)
 
 

@@ -1,6 +1,6 @@
-"""What the loss needs of a truth, made once a batch and without waiting for a device."""
+"""The labels that the loss compares with, built once a batch without waiting for the device."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -12,9 +12,10 @@ from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.data.frames import Truth
 from risexp.data.scenes import source_steering
-from risexp.loss.positions import Points
-from risexp.loss.spectrum import leading
 from risexp.physics.geometry import Panel
+
+Points = tuple[Tensor, Tensor, Tensor]
+"""phi (rad), theta (rad) and rho (1/m), of one shape."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,11 @@ class Target:
     snr_db: Tensor
     """(B,) real."""
     alpha_base: float
-    """Slope of the regularisation that prediction and label share."""
+    """Slope of the regularisation; prediction and label share it."""
     covariance: FactoredCovariance
     """The label R = A diag(power) A^H, of trace N."""
     effective: FactoredCovariance
-    """The label as inference would see it: regularised by the SNR."""
+    """The label regularised by the SNR, as inference would see it."""
     steering: Tensor
     """(B, K_MAX, N) complex64 of the true sources."""
     present: Tensor
@@ -52,15 +53,7 @@ class Target:
         alpha_base: float,
         label_power: LabelPower = "linear",
     ) -> Self:
-        """The labels of a truth.
-
-        Args:
-            panel: What the sources are seen with.
-            truth: The sources.
-            snr_db: (B,) real.
-            alpha_base: Slope of the regularisation over noise amplitude.
-            label_power: Powers as they are, or their square roots (`compressed`).
-        """
+        """Build the labels; `compressed` takes the square roots of the powers."""
         steering, present = source_steering(panel, truth), truth.present
         powers = truth.powers if label_power == "linear" else truth.powers.sqrt()
         label = FactoredCovariance.from_sources(steering, powers).trace_normalize()
@@ -100,3 +93,24 @@ class Target:
         """The mean over the present sources of values (B, K_MAX), (B,)."""
         kept = torch.where(self.present, values, 0.0)
         return kept.sum(-1) / self.count.clamp(min=1)
+
+
+def leading(covariance: FactoredCovariance, most: int) -> Tensor:
+    """The `most` largest eigenvalues, descending, (B, most) float64; NaN where R is not finite."""
+    safe, sound = sound_scenes(covariance)
+    values = safe.eigenvalues()[:, :most]
+    # Beyond the rank of the factor every eigenvalue is the diagonal.
+    rest = safe.diagonal.double().unsqueeze(-1).expand(-1, most - values.shape[-1])
+    return torch.where(sound.unsqueeze(-1), torch.cat([values, rest], dim=-1), torch.nan)
+
+
+def sound_scenes(covariance: FactoredCovariance) -> tuple[FactoredCovariance, Tensor]:
+    """The covariance with the identity where a scene is not finite, and which (B,) are finite.
+
+    LAPACK raises on NaN; a loss must become NaN instead, so that its step is refused and named.
+    """
+    finite = torch.view_as_real(covariance.factor).isfinite().flatten(1).all(-1)
+    sound = finite & covariance.diagonal.isfinite()
+    factor = torch.where(sound[:, None, None], covariance.factor, 0.0)
+    diagonal = torch.where(sound, covariance.diagonal, 1.0)
+    return replace(covariance, factor=factor, diagonal=diagonal), sound

@@ -1,1 +1,1 @@
-"""The network: fronts that look at a scene, heads that say what is there, one typed answer."""
+"""The network: fronts that encode a scene, heads that predict, one typed answer."""

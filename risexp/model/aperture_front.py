@@ -1,17 +1,16 @@
-"""The front that reads the solved field itself: rows and columns of the panel as tokens."""
+"""The aperture front: rows and columns of the solved field as tokens."""
 
 import torch
 from torch import Tensor, nn
 
 from risexp.config.learning import NetworkConfig
 from risexp.estimation.receiver_model import ReceiverModel
-from risexp.model.blocks import Attention
-from risexp.model.features import Features
+from risexp.model.blocks import Attention, Features
 from risexp.model.observation import Observation
 
 
 class ApertureFront(nn.Module):
-    """A transformer over rows and columns of the panel, asked by one query a source."""
+    """A transformer over rows and columns of the panel, with one query a source."""
 
     def __init__(self, receiver: ReceiverModel, config: NetworkConfig, columns: int) -> None:
         super().__init__()
@@ -22,7 +21,7 @@ class ApertureFront(nn.Module):
         self.level = nn.Linear(2, width)
         most = receiver.view.sources_max
         self.place = nn.Parameter(0.02 * torch.randn(wide + high, width))
-        # Beside the level that all are told, small differences would leave all slots alike.
+        # Beside the level added to all of them, small queries would leave all slots alike.
         self.queries = nn.Parameter(torch.randn(most + 1, width))
         self.trunk = nn.Sequential(
             *(Attention(width, config.heads, config.dropout) for _ in range(config.depth))
@@ -31,18 +30,18 @@ class ApertureFront(nn.Module):
 
     @property
     def reach(self) -> float:
-        """Queries start in the middle of the view, and may point anywhere in it."""
+        """Largest shift of a slot, as a share of the view: from its middle to anywhere in it."""
         return 0.5
 
     def forward(self, observation: Observation) -> Features:
-        """Look at B scenes."""
+        """Features of B scenes."""
         tokens = self.trunk(self._tokens(observation))
-        asked = self.out(tokens[:, -len(self.queries) :])
-        batch, most = len(asked), len(self.queries) - 1
+        queries = self.out(tokens[:, -len(self.queries) :])
+        batch, most = len(queries), len(self.queries) - 1
         view = self.receiver.view
         middle = [0.5 * sum(limits) for limits in (view.u, view.v, view.rho)]
-        anchors = asked.new_tensor(middle).expand(batch, most, 3)
-        return Features(asked[:, 0], asked[:, 1:], anchors, asked.new_zeros(batch, most))
+        anchors = queries.new_tensor(middle).expand(batch, most, 3)
+        return Features(queries[:, 0], queries[:, 1:], anchors, queries.new_zeros(batch, most))
 
     def _tokens(self, observation: Observation) -> Tensor:
         """Rows, columns and queries, (B, elements_v + elements_h + K_MAX + 1, D)."""
@@ -52,8 +51,8 @@ class ApertureFront(nn.Module):
             batch, panel.elements_v, panel.elements_h, 2 * count
         )
         level = torch.stack([observation.snr_db / 10.0, observation.log_rms], dim=-1)
-        asked = self.queries + self.level(level).unsqueeze(1)
+        queries = self.queries + self.level(level).unsqueeze(1)
         lines = torch.cat(
             [self.row(sheet.flatten(2)), self.column(sheet.transpose(1, 2).flatten(2))], dim=1
         )
-        return torch.cat([lines + self.place, asked], dim=1)
+        return torch.cat([lines + self.place, queries], dim=1)

@@ -1,10 +1,14 @@
-"""The layers that fronts and heads are built of."""
+"""Layers of fronts and heads, and the features that a front hands to the heads."""
+
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from risexp.model.prediction import Heat
+
 
 def perceptron(size: int, width: int, out: int) -> nn.Sequential:
-    """Two layers; the second starts at zero, so that what it adds to starts unchanged."""
+    """Two layers; the second starts at zero, so that a sum with its output starts unchanged."""
     last = nn.Linear(width, out)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
@@ -12,7 +16,7 @@ def perceptron(size: int, width: int, out: int) -> nn.Sequential:
 
 
 class Attention(nn.Module):
-    """A transformer block: every token looks at all, then each thinks for itself."""
+    """A transformer block: attention over all tokens, then a perceptron on each of them."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -59,3 +63,19 @@ class Residual(nn.Module):
         """(B, C, H, W) to (B, C, H, W)."""
         changed: Tensor = image + self.block(image)
         return changed
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a front extracts from B scenes: a context, and a slot for each source."""
+
+    context: Tensor
+    """(B, D): the whole scene."""
+    slots: Tensor
+    """(B, K_MAX, D): one candidate source a slot."""
+    anchors: Tensor
+    """(B, K_MAX, 3) float32: points (u, v, rho) that the slots start from."""
+    log_power: Tensor
+    """(B, K_MAX) float32: log of the power that a slot starts from."""
+    heat: Heat | None = None
+    """The heat map that the anchors come from, if the front draws one."""

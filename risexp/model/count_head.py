@@ -1,4 +1,4 @@
-"""The count, from what eigenvalues and residual energies show and what the front understood."""
+"""The count head: logits from eigenvalues, residual energies and the front's context."""
 
 import torch
 from torch import Tensor, nn
@@ -6,19 +6,19 @@ from torch import Tensor, nn
 from risexp.config.learning import CountConfig
 from risexp.config.learning import Front as FrontName
 from risexp.covariance.factored import FactoredCovariance
-from risexp.model.counting import CountLaw
 from risexp.model.observation import Observation
+from risexp.model.prediction import CountLaw
 from risexp.model.pursuit_front import profile, profile_width
 
 
 class CountHead(nn.Module):
-    """Two paths to the logits, mixed by a learned weight that starts at one half."""
+    """A spectral and a direct path to the logits; a learned weight mixes them, first one half."""
 
     def __init__(self, config: CountConfig, law: CountLaw, width: int, front: FrontName) -> None:
         super().__init__()
         self.config, self.law = config, law
         if law.width == 0:
-            return  # Of one source at most no step is to be told, and nothing to be learned.
+            return  # With one source at most there is no step to learn.
         size = spectral_width(law.sources_max)
         if front == "pursuit":
             size += profile_width(law.sources_max)
@@ -40,7 +40,7 @@ class CountHead(nn.Module):
         existence: Tensor,
         effective: FactoredCovariance,
     ) -> Tensor:
-        """Logits (B, C) as the law reads them."""
+        """Logits (B, C) for the law."""
         if self.law.width == 0:
             return context.new_zeros((len(context), 0))
         raw = self._raw(observation, context, effective)
@@ -60,8 +60,8 @@ class CountHead(nn.Module):
             return direct
         seen = effective.detach() if self.config.detach_spectral else effective
         features = [spectral_features(seen, self.law.sources_max)]
-        if observation.glance is not None:
-            features.append(profile(observation.glance, observation.snr_db))
+        if observation.pursuit is not None:
+            features.append(profile(observation.pursuit, observation.snr_db))
         spectral: Tensor = self.spectral(torch.cat(features, dim=-1))
         if self.config.path == "spectral":
             return spectral
@@ -71,21 +71,21 @@ class CountHead(nn.Module):
 
 
 def falling(raw: Tensor) -> Tensor:
-    """Logits that fall from each to the next by a learned, positive step: (B, C) to (B, C)."""
+    """Logits that fall by a learned, positive step: (B, C) to (B, C)."""
     steps = nn.functional.softplus(raw[:, 1:]).cumsum(-1)
     return torch.cat([raw[:, :1], raw[:, :1] - steps], dim=-1)
 
 
 def spectral_width(most: int) -> int:
-    """How many numbers describe the eigenvalues where up to `most` sources are counted."""
+    """Number of spectral features for up to `most` sources."""
     return 4 * most + 1
 
 
 def spectral_features(covariance: FactoredCovariance, most: int, eps: float = 1e-6) -> Tensor:
-    """The K_MAX + 1 largest eigenvalues as a count head can read them, (B, 4 K_MAX + 1) float32.
+    """Features of the K_MAX + 1 largest eigenvalues, (B, 4 K_MAX + 1) float32.
 
-    Log levels, log ratios of neighbours, cumulative shares, and log GM / AM of the tails, which is
-    what MDL and AIC are made of. All is clamped before its log or ratio, where NaN would come from.
+    Log levels, log ratios of neighbours, cumulative shares, and log GM / AM of the tails, on which
+    MDL and AIC rest. Values are clamped before a log or ratio, which could make NaN.
     """
     values = covariance.eigenvalues()[:, : most + 1]
     rest = covariance.diagonal.to(values).unsqueeze(-1).expand(-1, most + 1 - values.shape[-1])

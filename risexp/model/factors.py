@@ -1,9 +1,9 @@
-"""From slots to the two factors of a covariance, and to where they point.
+"""The factor head: from slots to the two factors of a covariance, and to pointers.
 
     A = [sqrt(p_k) a_k],   C = [sqrt(p_k) w_k a'_k]
 
 with a_k the wave from the slot's point, p_k its power, a'_k the unit slope of the wave along rho,
-and w_k in (0, 1) how unsure its range is. `free` columns have no form at all, only the power that
+and w_k in (0, 1) the uncertainty of its range. `free` columns are arbitrary but for the power that
 their slot starts from.
 """
 
@@ -15,19 +15,18 @@ from torch import Tensor, nn
 
 from risexp.config.learning import FactorKind
 from risexp.estimation.receiver_model import ReceiverModel
-from risexp.model.blocks import perceptron
-from risexp.model.features import Features
+from risexp.model.blocks import Features, perceptron
 from risexp.model.prediction import Pointers
 from risexp.physics.geometry import angles
 from risexp.physics.steering import steering_slopes
 
 _LOG_POWER = (-16.0, 4.0)
-"""Log of a slot's power: from what no covariance shows to more than there is."""
+"""Bounds on the log of a slot's power, beyond any power that occurs."""
 
 
 @dataclass(frozen=True)
 class Factors:
-    """The columns of a prediction, and where its slots point."""
+    """The columns of a prediction and its pointers."""
 
     angle: Tensor
     """A, (B, N, K_MAX) complex64."""
@@ -37,7 +36,7 @@ class Factors:
 
 
 class FactorHead(nn.Module):
-    """Moves each slot from its anchor, gives it a power, and lays its wave into the factors."""
+    """Moves each slot from its anchor, gives it a power, and writes its wave into the factors."""
 
     def __init__(self, receiver: ReceiverModel, kind: FactorKind, width: int, reach: float) -> None:
         super().__init__()
@@ -52,7 +51,7 @@ class FactorHead(nn.Module):
             self.doubt = perceptron(width, width, 1)
         if kind == "pointers":
             self.power = perceptron(width, width, 1)
-            # A scale of all powers is normalised away: a bias would learn from rounding alone.
+            # The scale of all powers is normalised away: a bias would learn from rounding alone.
             self.power[-1].register_parameter("bias", None)
 
     def forward(self, features: Features) -> Factors:

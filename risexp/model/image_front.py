@@ -1,4 +1,4 @@
-"""The front that sees the solved field as an image over directions, one channel a range plane."""
+"""The image front: the solved field over directions, one channel a range plane."""
 
 import torch
 from torch import Tensor, nn
@@ -6,23 +6,22 @@ from torch import Tensor, nn
 from risexp.config.learning import NetworkConfig
 from risexp.estimation.grid import search_grid
 from risexp.estimation.receiver_model import ReceiverModel
-from risexp.model.blocks import Residual
-from risexp.model.features import Features
+from risexp.model.blocks import Features, Residual
 from risexp.model.observation import Observation
 from risexp.model.prediction import Heat
 
 _RARE = -4.0
-"""Logit of a cell before anything is learned: few hold a source, one half would be all error."""
+"""First logit of a cell: few cells hold a source."""
 
 
 class ImageFront(nn.Module):
-    """Convolutions over the panel's responses; the peaks of a learned map are the slots."""
+    """Convolutions over the panel's responses; the peaks of a learned heat map are the slots."""
 
     def __init__(self, receiver: ReceiverModel, config: NetworkConfig, columns: int) -> None:
         super().__init__()
         self.receiver, width = receiver, config.width
         planes = search_grid(receiver.panel, receiver.view, torch.device("cpu")).shape[0]
-        # Phases mean something where one field is seen; of several, only their mean power does.
+        # Of several fields only the mean power is comparable; of one, its phases too.
         self.phases = columns == 1
         self.stem = nn.Conv2d(planes * (3 if self.phases else 1), width, 3, padding=1)
         self.level = nn.Linear(2, width)
@@ -34,11 +33,11 @@ class ImageFront(nn.Module):
 
     @property
     def reach(self) -> float:
-        """A peak says the direction to within its cell, and the range to within its plane."""
+        """Largest shift of a slot: a peak is right to within its cell and its range plane."""
         return 0.15
 
     def forward(self, observation: Observation) -> Features:
-        """Look at B scenes."""
+        """Features of B scenes."""
         image = self._image(observation)
         level = torch.stack([observation.snr_db / 10.0, observation.log_rms], dim=-1)
         seen = self.trunk(self.stem(image) + self.level(level)[..., None, None])
@@ -74,10 +73,10 @@ class ImageFront(nn.Module):
         around = nn.functional.max_pool2d(laid.unsqueeze(1), 3, stride=1, padding=1).squeeze(1)
         ranked = torch.where(laid == around, laid, laid - 1e4).flatten(1)
         most, cells = self.receiver.view.sources_max, ranked.shape[1]
-        found = ranked.topk(min(most, cells), dim=-1).indices
-        # A view of a few cells has no more peaks than those: the last one stands for the rest.
-        missing = most - found.shape[1]
-        return torch.cat([found, found[:, -1:].expand(-1, missing)], dim=1)
+        peaks = ranked.topk(min(most, cells), dim=-1).indices
+        # A view of a few cells has fewer peaks than slots: the last peak fills the rest.
+        missing = most - peaks.shape[1]
+        return torch.cat([peaks, peaks[:, -1:].expand(-1, missing)], dim=1)
 
     def _anchors(self, places: Tensor, planes: Tensor) -> Tensor:
         """Points (B, K_MAX, 3): the cell's direction, and the mean range of its planes."""

@@ -1,4 +1,4 @@
-"""The network: a front that looks, factors that explain, a head that counts."""
+"""The network: a front, a factor head and a count head."""
 
 from dataclasses import replace
 from typing import Final
@@ -11,14 +11,12 @@ from risexp.config.training import Part
 from risexp.covariance.effective import effective
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.model.aperture_front import ApertureFront
-from risexp.model.blocks import perceptron
+from risexp.model.blocks import Features, perceptron
 from risexp.model.count_head import CountHead
-from risexp.model.counting import CountLaw
 from risexp.model.factors import FactorHead
-from risexp.model.features import Features
 from risexp.model.image_front import ImageFront
 from risexp.model.observation import Observation
-from risexp.model.prediction import Prediction, predicted
+from risexp.model.prediction import CountLaw, Prediction, predicted
 from risexp.model.pursuit_front import PursuitFront
 
 AnyFront = PursuitFront | ImageFront | ApertureFront
@@ -26,7 +24,7 @@ _BACKBONE: Final = "front."
 
 
 class Network(nn.Module):
-    """Observations in, predictions out: the front is the backbone, all else are heads."""
+    """From observations to predictions; the front is the backbone, everything else is heads."""
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__()
@@ -45,8 +43,8 @@ class Network(nn.Module):
             self.front.trunk.compile()
 
     def forward(self, observation: Observation, beta: float) -> Prediction:
-        """Answer B scenes, with a share of the samples blended into the covariance."""
-        features = self._look(observation)
+        """Predict B scenes, with a share `beta` of the samples blended into the covariance."""
+        features = self._features(observation)
         factors = self.factors(features)
         seen = effective(
             predicted(factors.angle, factors.range, self.lambda_range),
@@ -69,11 +67,11 @@ class Network(nn.Module):
         )
 
     def calibrated(self, temperature: float) -> None:
-        """Read the count's logits at this temperature from now on."""
+        """Set the temperature of the count law."""
         self.law = replace(self.law, temperature=temperature)
 
-    def _look(self, observation: Observation) -> Features:
-        """The front in half precision where that is asked for; what follows is in single."""
+    def _features(self, observation: Observation) -> Features:
+        """The front's output in single precision; the front itself may run in half precision."""
         if self.precision == "fp32":
             plain: Features = self.front(observation)
             return plain
@@ -90,7 +88,7 @@ class Network(nn.Module):
 
 
 def part_of(name: str) -> Part:
-    """Which part of a network a parameter belongs to, by its name."""
+    """The part of a network that a parameter belongs to, by its name."""
     return "backbone" if name.startswith(_BACKBONE) else "heads"
 
 

@@ -1,4 +1,4 @@
-"""What a network is given of a scene: everything that is computed from frames without learning."""
+"""The network's input: everything computed from frames without learning."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,28 +17,28 @@ from risexp.estimation.receiver_model import ReceiverModel, snr_db_of
 
 @dataclass(frozen=True)
 class Observation:
-    """B scenes as a network sees them; constants."""
+    """The input for B scenes; constants."""
 
     frames: Frames
     """The frames at unit RMS."""
     snr_db: Tensor
     """(B,) float32"""
     log_rms: Tensor
-    """log10 of the frames' RMS, (B,) float32: the networks see frames of unit RMS."""
-    glance: QuickPursuit | None
-    """What a greedy search of few steps found, where the front asks for it."""
+    """log10 of the frames' RMS, (B,) float32."""
+    pursuit: QuickPursuit | None
+    """Result of the quick pursuit, if the front uses it."""
     method: Method
     ridge: float
 
     @cached_property
     @torch.no_grad()
     def sampled(self) -> FactoredCovariance:
-        """What the measurements alone say of the field, trace-normalised: computed if looked at."""
-        seen = self.frames
-        found = sampled_covariance(
-            self.method, seen.y, seen.channel, seen.codes, self.ridge
+        """The sampled covariance, trace-normalised; computed when first used."""
+        frames = self.frames
+        sampled = sampled_covariance(
+            self.method, frames.y, frames.channel, frames.codes, self.ridge
         ).trace_normalize()
-        return FactoredCovariance(found.factor.to(torch.complex64), found.diagonal.float())
+        return FactoredCovariance(sampled.factor.to(torch.complex64), sampled.diagonal.float())
 
     def __len__(self) -> int:
         return len(self.snr_db)
@@ -46,17 +46,17 @@ class Observation:
 
 @dataclass(frozen=True)
 class Observer:
-    """Makes observations of frames for one network; it never sees a truth."""
+    """Makes the observations of one network from frames; it never sees a truth."""
 
     receiver: ReceiverModel
     method: Method
     ridge: float
     search_steps: int | None
-    """Steps of the search after each source; None where nobody looks at it."""
+    """Steps of the pursuit after each source; None if the front does not use it."""
 
     @classmethod
     def of(cls, config: RunConfig) -> Self:
-        """What the network of a configuration is given."""
+        """The observer for the network of a configuration."""
         symbols = config.physics.symbols
         searches = config.network.front_for(symbols) == "pursuit"
         return cls(
@@ -75,7 +75,7 @@ class Observer:
             frames=normal,
             snr_db=snr_db_of(frames, receiver.symbols).float(),
             log_rms=log_rms.float(),
-            glance=None if steps is None else quick_pursuit(receiver, frames, steps),
+            pursuit=None if steps is None else quick_pursuit(receiver, frames, steps),
             method=self.method,
             ridge=self.ridge,
         )

@@ -1,4 +1,4 @@
-"""The front that judges a greedy search: each source it found is a token, and so is the scene."""
+"""The pursuit front: each source of the quick pursuit is a token, and so is the scene."""
 
 import math
 
@@ -8,18 +8,17 @@ from torch import Tensor, nn
 from risexp.config.learning import NetworkConfig
 from risexp.estimation.pursuit import QuickPursuit
 from risexp.estimation.receiver_model import ReceiverModel
-from risexp.model.blocks import Attention
-from risexp.model.features import Features
+from risexp.model.blocks import Attention, Features
 from risexp.model.observation import Observation
 
 _SOURCE = 9
-"""Numbers that describe a found source."""
+"""Features of one pursued source."""
 _LOG_SPAN = (-12.0, 18.0)
-"""Logs of power ratios beyond which more makes no difference."""
+"""Bounds on the log of a power ratio."""
 
 
 class PursuitFront(nn.Module):
-    """Tokens of found sources, weighed against each other by attention."""
+    """A transformer over the sources of the quick pursuit."""
 
     def __init__(self, receiver: ReceiverModel, config: NetworkConfig) -> None:
         super().__init__()
@@ -35,12 +34,12 @@ class PursuitFront(nn.Module):
 
     @property
     def reach(self) -> float:
-        """The search is nearly there: only what is weak or near its neighbours needs to move."""
+        """Largest shift of a slot: the pursuit is nearly right but for weak or close sources."""
         return 0.05
 
     def forward(self, observation: Observation) -> Features:
-        """Look at B scenes."""
-        seen = observation.glance
+        """Features of B scenes."""
+        seen = observation.pursuit
         if seen is None:
             message = "the pursuit front needs observations with a search"
             raise ValueError(message)
@@ -60,7 +59,7 @@ class PursuitFront(nn.Module):
         )
 
     def _sources(self, seen: QuickPursuit) -> Tensor:
-        """Place, power against the law and against the noise, and how sure of it: (B, K_MAX, 9)."""
+        """Position, power over the law and over the noise, and certainty: (B, K_MAX, 9)."""
         view, noise = self.receiver.view, seen.noise_power.unsqueeze(-1)
         powers = seen.powers.clamp(min=1e-30)
         expected = self.receiver.mean_power(seen.points[..., 2].double().reciprocal())
@@ -80,14 +79,14 @@ class PursuitFront(nn.Module):
 
 
 def profile_width(most: int) -> int:
-    """How many numbers tell what a search of `most` sources leaves."""
+    """Number of residual features of a pursuit of `most` sources."""
     return 2 + 2 * (most + 1) + most
 
 
 def profile(seen: QuickPursuit, snr_db: Tensor) -> Tensor:
-    """What the search leaves after each source, against the noise: (B, 2 + 2 (K_MAX + 1) + K_MAX).
+    """Residual over noise after each source of a pursuit: (B, 2 + 2 (K_MAX + 1) + K_MAX).
 
-    The energy over its noise is near its mean, m, with a spread of sqrt(m) once all is explained.
+    Once all sources are explained, the residual energy over the noise is m +- sqrt(m).
     """
     noise = seen.noise_power.unsqueeze(-1)
     left = (seen.misfit / (noise * seen.samples)).clamp(min=math.exp(_LOG_SPAN[0]))
@@ -99,13 +98,13 @@ def profile(seen: QuickPursuit, snr_db: Tensor) -> Tensor:
 
 
 def _nearest(place: Tensor) -> Tensor:
-    """Distance of each source to the nearest other, (B, K_MAX)."""
+    """Distance of each source to its nearest neighbour, (B, K_MAX)."""
     gaps = (place.unsqueeze(2) - place.unsqueeze(1)).square().sum(-1)
     own = torch.eye(place.shape[1], device=place.device) * 10.0
     return (gaps + own).amin(-1).clamp(min=1e-9).sqrt()
 
 
 def _log(ratio: Tensor) -> Tensor:
-    """Log of a power ratio, within what makes a difference, at unit scale."""
+    """Log of a power ratio, clamped, at unit scale."""
     low, high = _LOG_SPAN
     return ratio.clamp(min=1e-30).log().clamp(low, high) / 4.0

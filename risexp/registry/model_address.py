@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
-from risexp.config.words import nearest
+from risexp.config.section import nearest
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.registry.model_registry import Registry, Version
 from risexp.tracking.schema import tables_of

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from risexp import __version__
 from risexp.config.run import RunConfig
-from risexp.config.words import one_sentence
+from risexp.config.section import one_sentence
 from risexp.core.sealed import Seal, SealedFile, SealedPart, Sha, canonical_sha
 from risexp.errors import EnvironmentFailed, ModelRefused
 from risexp.inference.predictor import Localiser, Predictor

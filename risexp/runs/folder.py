@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from risexp.config.run import RunConfig
-from risexp.config.words import nearest
+from risexp.config.section import nearest
 from risexp.core.durable import write_durably
 from risexp.core.home import home
 from risexp.core.locks import file_lock

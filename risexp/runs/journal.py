@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from risexp.config.words import one_sentence
+from risexp.config.section import one_sentence
 from risexp.core.durable import sync
 from risexp.errors import DataInvalid, EnvironmentFailed
 from risexp.runs.metrics import KEYS

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from risexp.config.words import one_sentence
+from risexp.config.section import one_sentence
 from risexp.core.signals import exit_code_of
 from risexp.errors import DataInvalid, EnvironmentFailed, RisexpError, TrainingAborted
 from risexp.training.events import StopTraining

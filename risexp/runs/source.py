@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Self
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 import risexp
-from risexp.config.words import one_sentence
+from risexp.config.section import one_sentence
 from risexp.core.durable import write_durably
 from risexp.core.redaction import redacted, secrets_of
 from risexp.errors import DataInvalid

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Self
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from risexp.config.run import RunConfig
-from risexp.config.words import one_sentence
+from risexp.config.section import one_sentence
 from risexp.core.durable import write_durably
 from risexp.core.sealed import canonical_sha
 from risexp.errors import DataInvalid, EnvironmentFailed

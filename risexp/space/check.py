@@ -1,4 +1,4 @@
-"""The proof that a space draws runs and nothing else, and that no dimension of it is dead."""
+"""The check of a search space: every draw is a valid run, and no dimension is dead."""
 
 import itertools
 import random
@@ -17,12 +17,12 @@ from risexp.space.stages import stage_spaces
 DRAWS = 1000
 _MOST_FORBIDDEN = 0.9
 _ENOUGH = 20
-"""Draws in which a dimension was active, before it can be said that nothing varies it."""
+"""Least number of draws with an active dimension before it may be called dead."""
 
 
 @dataclass(frozen=True)
 class SpaceReport:
-    """What was found wrong with a space, and how much of it is forbidden."""
+    """The problems of a space, and the share of forbidden draws."""
 
     space: SearchSpace
     problems: tuple[str, ...]
@@ -30,7 +30,7 @@ class SpaceReport:
 
     @property
     def sound(self) -> bool:
-        """Whether a search may start."""
+        """Whether there are no problems."""
         return not self.problems
 
 
@@ -39,12 +39,12 @@ def check_space(
 ) -> SpaceReport:
     """Check paths, base, conditions, bounds alone and in pairs, effects, and random draws.
 
-    Later checks rest on earlier ones: the first kind of problem found is the one reported.
+    Later checks rest on earlier ones: only the first kind of problem is reported.
 
     Args:
-        space: With stages, each of them is checked alone, and after all those before it.
-        draws: How many, in all stages together.
-        over: What a search sets on top of the space.
+        space: The space; every stage is checked alone, and after all stages before it.
+        draws: Number of random draws in all stages together.
+        over: Layers that a search puts over the space.
     """
     parts = list(stage_spaces(space))
     reports = [(stage, _checked(part, draws // len(parts), over)) for stage, part in parts]
@@ -67,7 +67,7 @@ def _checked(space: SearchSpace, draws: int, over: tuple[Layer, ...]) -> SpaceRe
 
 
 def unknown_paths(space: SearchSpace) -> Iterator[str]:
-    """Every path a space names that leads to no field."""
+    """A sentence for every path in a space that is no field."""
     named: dict[str, list[str]] = {
         "fixed": list(space.fixed),
         "vary": list(space.vary),
@@ -82,7 +82,7 @@ def unknown_paths(space: SearchSpace) -> Iterator[str]:
 
 
 def _structure(space: SearchSpace, base: RunConfig) -> Iterator[str]:
-    """What can be said before a value is drawn."""
+    """Problems that are seen without drawing a value."""
     known = base.flat()
     for path in sorted(space.vary.keys() & space.fixed.keys()):
         yield f"{path} is both fixed and varied: keep one"
@@ -102,37 +102,37 @@ def _structure(space: SearchSpace, base: RunConfig) -> Iterator[str]:
 def _dimension_problems(
     space: SearchSpace, known: Mapping[str, object], path: str, dimension: Dimension
 ) -> Iterator[str]:
-    """A condition that cannot hold, or a default that the search could never propose."""
+    """A condition that cannot hold, or a default outside the dimension."""
     alone = [
-        f"{asked} cannot be {wanted!r} in this space"
-        for asked, wanted in dimension.when.items()
-        if not _attainable(space, known, asked, wanted)
+        f"{at} cannot be {value!r} in this space"
+        for at, value in dimension.when.items()
+        if not _attainable(space, known, at, value)
     ]
     if not alone and next(_enabling(space, path), None) is None:
         alone = ["its conditions cannot hold together"]
     for reason in alone:
         yield f"{path} is never varied: {reason}"
-    varied_in_base = all(matches(known[at], wanted) for at, wanted in dimension.when.items())
+    varied_in_base = all(matches(known[at], value) for at, value in dimension.when.items())
     if varied_in_base and not dimension.holds(known[path]):
         yield f"the default {path} = {known[path]!r} lies outside {extent(dimension)}"
 
 
 def _attainable(
-    space: SearchSpace, known: Mapping[str, object], path: str, wanted: JsonValue
+    space: SearchSpace, known: Mapping[str, object], path: str, value: JsonValue
 ) -> bool:
-    options = wanted if isinstance(wanted, list) else [wanted]
+    options = value if isinstance(value, list) else [value]
     if path in space.vary:
         return any(space.vary[path].holds(option) for option in options)
-    return matches(known[path], wanted)
+    return matches(known[path], value)
 
 
 def _bounds(space: SearchSpace, base: RunConfig) -> Iterator[str]:
-    """Every bound alone, what it changes, and every pair of bounds."""
-    found = {path: corners(space, path) for path in space.vary}
-    for path, values in found.items():
+    """Problems of every bound alone and of every pair of bounds."""
+    ends = {path: corners(space, path) for path in space.vary}
+    for path, values in ends.items():
         yield from _bounds_alone(space, base, path, values)
-    for one, two in itertools.combinations(found, 2):
-        for left, right in itertools.product(found[one], found[two]):
+    for one, two in itertools.combinations(ends, 2):
+        for left, right in itertools.product(ends[one], ends[two]):
             failure = _failure(space, base, left | right) if _agree(left, right) else None
             if failure is not None:
                 yield f"{one} = {left[one]!r} with {two} = {right[two]!r} is no run: {failure}"
@@ -152,46 +152,46 @@ def _bounds_alone(
 
 
 def _differ(base: RunConfig, values: list[dict[str, JsonValue]]) -> bool:
-    return len({base.replace(each).sha() for each in values}) == len(values)
+    return len({base.replace(changes).sha() for changes in values}) == len(values)
 
 
 def _differ_in_draws(space: SearchSpace, base: RunConfig, path: str) -> bool:
-    """Whether a dimension that is dead in the base is alive in every draw.
+    """Whether a dimension that is dead in the base has an effect in every draw.
 
-    A ramp of a weight that is zero in the base and nowhere else is; a dimension that lives under
-    some choices of another one alone needs a condition.
+    For example, the ramp of a weight that is zero in the base alone. A dimension with an effect
+    only under some choices of another one needs a condition.
     """
     source, known = random.Random(0), base.flat()  # noqa: S311 - no secret is drawn
     seen: list[bool] = []
     for _ in range(_ENOUGH):
         values = space.draw(base, source)
         ends = [values | {path: end} for end in space.vary[path].ends()] if path in values else []
-        allowed = [each for each in ends if not space.forbids(known | each)]
-        if len(allowed) > 1 and all(_failure(space, base, each) is None for each in allowed):
+        allowed = [end for end in ends if not space.forbids(known | end)]
+        if len(allowed) > 1 and all(_failure(space, base, end) is None for end in allowed):
             seen.append(_differ(base, allowed))
     return bool(seen) and all(seen)
 
 
 def corners(space: SearchSpace, path: str) -> list[dict[str, JsonValue]]:
-    """A dimension's bounds, each with values under which it is varied."""
+    """The bounds of a dimension, with values of others under which it is varied."""
     enabling = next(_enabling(space, path))
     return [enabling | {path: end} for end in space.vary[path].ends()]
 
 
 def _enabling(space: SearchSpace, path: str) -> Iterator[dict[str, JsonValue]]:
     """Every choice of other dimensions' values under which a dimension is varied."""
-    found: list[dict[str, JsonValue]] = [{}]
-    for asked, wanted in space.vary[path].when.items():
-        if asked in space.vary:
-            options = wanted if isinstance(wanted, list) else [wanted]
-            ways = [
-                way | {asked: option}
-                for way in _enabling(space, asked)
+    ways: list[dict[str, JsonValue]] = [{}]
+    for other, value in space.vary[path].when.items():
+        if other in space.vary:
+            options = value if isinstance(value, list) else [value]
+            choices = [
+                way | {other: option}
+                for way in _enabling(space, other)
                 for option in options
-                if space.vary[asked].holds(option)
+                if space.vary[other].holds(option)
             ]
-            found = [one | way for one in found for way in ways if _agree(one, way)]
-    yield from found
+            ways = [way | choice for way in ways for choice in choices if _agree(way, choice)]
+    yield from ways
 
 
 def _agree(one: Mapping[str, JsonValue], two: Mapping[str, JsonValue]) -> bool:
@@ -199,7 +199,7 @@ def _agree(one: Mapping[str, JsonValue], two: Mapping[str, JsonValue]) -> bool:
 
 
 def _failure(space: SearchSpace, base: RunConfig, values: Mapping[str, JsonValue]) -> str | None:
-    """Why the values are no run, or None; forbidden ones are not asked about."""
+    """Why the values are no valid run, or None; forbidden ones count as valid."""
     if space.forbids(base.flat() | dict(values)):
         return None
     try:
@@ -226,12 +226,12 @@ def _drawn(space: SearchSpace, base: RunConfig, draws: int) -> SpaceReport:
     share = forbidden / draws
     if share > _MOST_FORBIDDEN:
         return SpaceReport(space, (f"{share:.0%} of all draws are forbidden",), share)
-    dead = [path for path, found in seen.items() if len(found) >= _ENOUGH and len(set(found)) < 2]
+    dead = [path for path, drawn in seen.items() if len(drawn) >= _ENOUGH and len(set(drawn)) < 2]
     problems = tuple(f"{path} is dead: what is not forbidden never varies it" for path in dead)
     return SpaceReport(space, problems, share)
 
 
 def extent(dimension: Dimension) -> str:
-    """What a dimension covers, for people."""
+    """The range or the options of a dimension, in words."""
     ends = dimension.ends()
     return str(ends) if dimension.kind == "choice" else f"[{ends[0]}, {ends[-1]}]"

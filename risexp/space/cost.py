@@ -1,4 +1,4 @@
-"""What a search costs at most, before anybody pays for it."""
+"""The largest cost of a search, before it starts."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,12 +8,12 @@ from risexp.space.spec import SearchSpace
 from risexp.space.stages import stage_space
 
 RATE: Final = 500.0
-"""Scenes a second that the preset `small` trains on, validation included, on one CPU core."""
+"""Training speed of the preset `small` on one CPU core: scenes a second with validation."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """A search in which every trial comes to its end, and ranges of lengths to theirs."""
+    """The cost of a search without pruned trials, at the upper bounds of varied lengths."""
 
     trials: int
     epochs: int
@@ -22,27 +22,18 @@ class Cost:
     """Training scenes of all trials."""
 
     def seconds(self, rate: float) -> float:
-        """How long one worker takes.
-
-        Args:
-            rate: Scenes a second, validation included.
-        """
+        """The time of one worker at a rate of scenes a second."""
         return self.scenes / rate
 
     def as_json(self, rate: float) -> dict[str, Any]:
-        """The cost as plain values, with the rate that its seconds rest on."""
+        """The cost as plain values, with the rate behind its seconds."""
         return {**vars(self), "scenes_per_s": rate, "seconds": round(self.seconds(rate), 1)}
 
 
 def cost_of(space: SearchSpace, over: tuple[Layer, ...] = ()) -> Cost:
-    """The cost of a sound space.
-
-    Args:
-        space: Of a staged one, all stages together.
-        over: What a search sets on top of it.
-    """
+    """The cost of a sound space, all stages together; `over` are layers that a search adds."""
     spaces = [stage_space(space, stage, {}) for stage in space.stages] or [space]
-    longest = [_longest(each, over) for each in spaces]
+    longest = [_longest(part, over) for part in spaces]
     return Cost(
         trials=space.trials * len(spaces),
         epochs=max(epochs for epochs, _ in longest),
@@ -51,17 +42,17 @@ def cost_of(space: SearchSpace, over: tuple[Layer, ...] = ()) -> Cost:
 
 
 def _longest(space: SearchSpace, over: tuple[Layer, ...]) -> tuple[int, int]:
-    """The most epochs of a trial, and the most scenes of an epoch."""
+    """The most epochs of a trial and the most scenes of an epoch."""
     known = space.trial_zero(over).config.flat()
-    found = []
+    limits = []
     for path in ("training.epochs", "training.scenes_per_epoch"):
         ends = space.vary[path].ends() if path in space.vary else []
-        found.append(max(int(str(value)) for value in [known[path], *ends]))
-    return found[0], found[1]
+        limits.append(max(int(str(value)) for value in [known[path], *ends]))
+    return limits[0], limits[1]
 
 
 def in_words(seconds: float) -> str:
-    """A time as a person says it: `45 s`, `12 min`, `3 h 20 min`."""
+    """A time in words: `45 s`, `12 min`, `3 h 20 min`."""
     if seconds < 90.0:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60.0), 60)

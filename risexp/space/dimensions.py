@@ -1,4 +1,4 @@
-"""The dimensions of a search space: what one field may become, and under which condition."""
+"""The dimensions of a search space: the values of a field, and when it varies."""
 
 import math
 import random
@@ -10,10 +10,10 @@ from risexp.config.section import Section
 
 
 class _Dimension(Section):
-    """What all kinds of dimensions share: the condition under which they exist."""
+    """The base of all dimensions, with their condition."""
 
     when: dict[str, JsonValue] = Field(default_factory=dict)
-    """Fields and the value, or list of values, they must have for this dimension to be varied."""
+    """The dimension varies only if these fields have the value, or one of a list of values."""
 
 
 class _Range(_Dimension):
@@ -30,7 +30,7 @@ class _Range(_Dimension):
         return self
 
     def ends(self) -> list[JsonValue]:
-        """The values whose validity stands for all between them."""
+        """The bounds; if they are valid, all values between them are."""
         return [self.low, self.high]
 
     def holds(self, value: object) -> bool:
@@ -40,10 +40,10 @@ class _Range(_Dimension):
 
 
 class Uniform(_Range):
-    """Evenly between two numbers."""
+    """Uniform between two numbers."""
 
     kind: Literal["uniform"]
-    """How the values are spread."""
+    """The distribution of the values."""
 
     def draw(self, source: random.Random) -> JsonValue:
         """One value."""
@@ -51,10 +51,10 @@ class Uniform(_Range):
 
 
 class Log(_Range):
-    """Evenly in the logarithm between two positive numbers."""
+    """Uniform in the logarithm between two positive numbers."""
 
     kind: Literal["log"]
-    """How the values are spread."""
+    """The distribution of the values."""
 
     @model_validator(mode="after")
     def _is_positive(self) -> Self:
@@ -70,10 +70,10 @@ class Log(_Range):
 
 
 class Integer(_Dimension):
-    """Evenly over whole numbers."""
+    """Uniform over whole numbers."""
 
     kind: Literal["int"]
-    """How the values are spread."""
+    """The distribution of the values."""
     low: int
     """Smallest value."""
     high: int
@@ -89,7 +89,7 @@ class Integer(_Dimension):
         return self
 
     def ends(self) -> list[JsonValue]:
-        """The values whose validity stands for all between them."""
+        """The bounds; if they are valid, all values between them are."""
         return [self.low, self.high]
 
     def holds(self, value: object) -> bool:
@@ -106,7 +106,7 @@ class Choice(_Dimension):
     """One of a few values."""
 
     kind: Literal["choice"]
-    """How the values are spread."""
+    """The distribution of the values."""
     options: list[JsonValue] = Field(min_length=2)
     """The values."""
 
@@ -134,8 +134,8 @@ class Choice(_Dimension):
 Dimension = Annotated[Uniform | Log | Integer | Choice, Field(discriminator="kind")]
 
 
-def matches(value: object, wanted: JsonValue) -> bool:
-    """Equal, or one of a list; a field that is itself a list equals a list."""
-    if value == wanted:
+def matches(value: object, condition: JsonValue) -> bool:
+    """Whether a value equals the condition or is in its list; a list may equal a list."""
+    if value == condition:
         return True
-    return isinstance(wanted, list) and value in wanted
+    return isinstance(condition, list) and value in condition

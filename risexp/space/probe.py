@@ -1,4 +1,4 @@
-"""What is compared to show that a dimension changes more than a configuration's hash."""
+"""Pairs of runs that differ in one dimension, to show that it changes the training."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ _DRAWS = 20
 
 @dataclass(frozen=True)
 class Pair:
-    """Two runs that differ in one field alone."""
+    """Two runs that differ in one field."""
 
     path: str
     one: JsonValue
@@ -25,10 +25,10 @@ class Pair:
 
 
 def pairs(space: SearchSpace, base: RunConfig) -> Iterator[Pair]:
-    """For every dimension its first and its last bound, under values with which it matters.
+    """Runs at the first and the last bound of every dimension, where it has an effect.
 
     Args:
-        space: A sound one, without stages.
+        space: A sound space without stages.
         base: Its trial 0.
     """
     for path, dimension in space.vary.items():
@@ -43,7 +43,7 @@ def pairs(space: SearchSpace, base: RunConfig) -> Iterator[Pair]:
 def _surroundings(
     space: SearchSpace, base: RunConfig, path: str
 ) -> Iterator[Mapping[str, JsonValue]]:
-    """Values of others under which this one is varied: nearest to the base, then drawn."""
+    """Values of the others under which this one is varied: nearest to the base, then random."""
     yield corners(space, path)[0]
     source = random.Random(0)  # noqa: S311 - no secret is drawn
     for _ in range(_DRAWS):
@@ -55,7 +55,7 @@ def _surroundings(
 def _runs(
     space: SearchSpace, base: RunConfig, both: list[dict[str, JsonValue]]
 ) -> tuple[RunConfig, RunConfig] | None:
-    """Two configurations, if both are runs."""
+    """Two configurations, or None if one of them is no run."""
     if any(space.forbids({**base.flat(), **values}) for values in both):
         return None
     try:

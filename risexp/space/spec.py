@@ -1,4 +1,4 @@
-"""Search spaces: which fields vary, over what, when, and which combinations are not runs."""
+"""The specification of a search space: what is fixed, what varies, and what is forbidden."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -14,51 +14,51 @@ from risexp.space.pruners import Median, Pruner
 from risexp.space.samplers import Sampler, Tpe
 
 Pick = Callable[[str, Dimension], JsonValue]
-"""A value for the dimension of this path."""
+"""From path and dimension to a value."""
 
 SCORE: Final = "k_loc"
 """The metric that a study minimises, reported after each epoch."""
 
 
 class Keep(Section):
-    """How much worse the best trial of a stage may score than its first one, and still be kept."""
+    """How much worse than trial 0 the best trial of a stage may score and still be kept."""
 
     k_loc: float = Field(default=0.05, ge=0.0, le=10.0)
-    """By how much k_loc may grow."""
+    """Largest rise of k_loc."""
     k_acc: float = Field(default=0.01, ge=0.0, le=1.0)
-    """How much K accuracy may be lost."""
+    """Largest loss of K accuracy."""
     success_rate: float = Field(default=0.01, ge=0.0, le=1.0)
-    """How much success may be lost."""
+    """Largest loss of success."""
 
 
 class SearchSpace(Section):
-    """A base configuration, what is fixed on top of it, and what may move."""
+    """A base configuration, the fields fixed on top of it, and the fields that vary."""
 
     name: str
-    """What the space is called: its file's name."""
+    """The name of its file."""
     about: str = ""
-    """One sentence for people: the file's first comment."""
+    """One sentence: the file's first comment."""
     base: str | None = None
-    """The preset under everything; null is the default configuration."""
+    """A preset; null is the default configuration."""
     trials: int = Field(ge=1)
-    """How many runs a search makes unless told otherwise; with stages, in each of them."""
+    """Default number of trials of a search; with stages, of every stage."""
     fixed: dict[str, JsonValue] = Field(default_factory=dict)
     """Fields set for every trial."""
     start: dict[str, JsonValue] = Field(default_factory=dict)
-    """What varied fields are in trial 0, where that is not what the base says."""
+    """Values of varied fields in trial 0, if they differ from the base."""
     vary: dict[str, Dimension] = Field(default_factory=dict)
     """Fields that vary, and how."""
     stages: dict[str, dict[str, Dimension]] = Field(default_factory=dict)
-    """In place of `vary`: searches one after another, each with what it varies by its name. What
-    the best trial of a stage has is fixed in those after it, if its scores hold."""
+    """Instead of `vary`: named searches one after another, with what they vary. The best values of
+    a stage are fixed in later ones if its scores hold."""
     keep: Keep = Keep()
-    """When the scores of a stage hold."""
+    """The condition under which the scores of a stage hold."""
     forbid: list[dict[str, JsonValue]] = Field(default_factory=list)
-    """Combinations that are no runs: a draw that has all the values of one is drawn again."""
+    """Forbidden combinations: a draw with all values of one is drawn again."""
     sampler: Sampler = Tpe()
-    """What proposes trials."""
+    """The sampler, which proposes trials."""
     pruner: Pruner = Median()
-    """What ends trials early."""
+    """The pruner, which ends trials early."""
 
     @model_validator(mode="after")
     def _something_varies(self) -> Self:
@@ -78,10 +78,7 @@ class SearchSpace(Section):
         return self
 
     def trial_zero(self, over: tuple[Layer, ...] = ()) -> Loaded:
-        """The base configuration itself, which every search runs first.
-
-        Args:
-            over: What a search sets on top of its space.
+        """The configuration of trial 0: the base, with the layers that a search puts over it.
 
         Raises:
             ConfigInvalid: The base or a field set on it is unknown or invalid.
@@ -89,28 +86,28 @@ class SearchSpace(Section):
         return resolve([*self.layers(), *over])
 
     def layers(self) -> list[Layer]:
-        """What the space itself says about trial 0."""
+        """The layers of trial 0."""
         layers = [] if self.base is None else [preset_layer(self.base)]
         layers.append(Layer(f"space {self.name}: fixed", self.fixed))
         return [*layers, Layer(f"space {self.name}: start", self.start)]
 
     def ordered(self) -> Iterator[tuple[str, Dimension]]:
-        """The dimensions, each after those its condition asks about; circular ones never come."""
+        """The dimensions, after those that their conditions name; circular ones are left out."""
         waiting = dict(self.vary)
-        while ready := [path for path, each in waiting.items() if not each.when.keys() & waiting]:
+        while ready := [path for path, dim in waiting.items() if not dim.when.keys() & waiting]:
             for path in ready:
                 yield path, waiting.pop(path)
 
     def draw(self, base: RunConfig, source: random.Random) -> dict[str, JsonValue]:
-        """Values for every dimension whose condition holds, forbidden or not."""
+        """Random values for every dimension whose condition holds, forbidden or not."""
         return self.picked(base.flat(), lambda _, dimension: dimension.draw(source))
 
     def picked(self, known: Mapping[str, object], pick: Pick) -> dict[str, JsonValue]:
-        """Values for every dimension whose condition holds, each as it is picked.
+        """Values by `pick` for every dimension whose condition holds.
 
         Args:
             known: Every field of the base.
-            pick: Asked in an order in which conditions come before what they decide.
+            pick: Called for a dimension after those in its condition.
         """
         values: dict[str, JsonValue] = {}
         for path, dimension in self.ordered():
@@ -121,15 +118,15 @@ class SearchSpace(Section):
     def active(
         self, dimension: Dimension, known: Mapping[str, object], drawn: Mapping[str, object]
     ) -> bool:
-        """Whether the dimension's condition holds; one on an undrawn dimension does not."""
+        """Whether a dimension's condition holds; it fails if it names an undrawn dimension."""
         return all(
-            (path in drawn or path not in self.vary) and matches(known.get(path), wanted)
-            for path, wanted in dimension.when.items()
+            (path in drawn or path not in self.vary) and matches(known.get(path), value)
+            for path, value in dimension.when.items()
         )
 
     def forbids(self, known: Mapping[str, object]) -> bool:
         """Whether the values contain a forbidden combination."""
         return any(
-            all(matches(known.get(path), wanted) for path, wanted in combination.items())
+            all(matches(known.get(path), value) for path, value in combination.items())
             for combination in self.forbid
         )

@@ -9,10 +9,10 @@ from pydantic import JsonValue, ValidationError
 
 from risexp.config.layers import Layer, Loaded, environment_layers, override_layer, resolve
 from risexp.config.run import RunConfig
-from risexp.config.words import nearest, one_sentence
+from risexp.config.section import nearest, one_sentence
 from risexp.core.sealed import canonical_sha
 from risexp.errors import ConfigInvalid, DataInvalid
-from risexp.space.diff import differing, parts
+from risexp.space.files import differing, parts
 from risexp.space.spec import SearchSpace
 
 TRIAL: Final = "trial"

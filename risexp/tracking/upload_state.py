@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from risexp.config.run import RunConfig
-from risexp.config.words import one_sentence
+from risexp.config.section import one_sentence
 from risexp.core.durable import write_durably
 from risexp.core.locks import file_lock
 from risexp.errors import DataInvalid

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from risexp.config.run import RunConfig
-from risexp.config.words import one_sentence
+from risexp.config.section import one_sentence
 from risexp.core.sealed import canonical_sha
 from risexp.errors import CheckpointDamaged
 from risexp.training.plan import Plan

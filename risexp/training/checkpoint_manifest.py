@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from risexp.config.words import one_sentence
+from risexp.config.section import one_sentence
 from risexp.core.sealed import Seal, SealedFile, SealedPart, Sha
 from risexp.errors import CheckpointDamaged
 from risexp.training.checkpoint import FORMAT, Checkpoint, decode, encode

@@ -12,12 +12,10 @@ from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import panel_of
 from risexp.errors import TrainingAborted
-from risexp.loss.balance import Balance, balance_of
-from risexp.loss.prediction_pair import PredictionPair
+from risexp.loss.prediction_pair import PredictionPair, TermSettings
 from risexp.loss.self_test import blend_fault
-from risexp.loss.settings import TermSettings
 from risexp.loss.target import Target
-from risexp.loss.weighted import Loss, weighted_loss
+from risexp.loss.weighting import Balance, Loss, balance_of, weighted_loss
 from risexp.model.observation import Observation, Observer
 from risexp.model.prediction import Prediction
 from risexp.physics.geometry import Panel
@@ -68,11 +66,13 @@ class Objective:
         self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
     ) -> Loss:
         """The loss of an answer that is already there."""
-        target = Target.of(
+        pair = PredictionPair(answer, self.target(observation, scenes), self.settings)
+        return weighted_loss(pair, plan.weights, self.balance)
+
+    def target(self, observation: Observation, scenes: Scenes) -> Target:
+        """The labels of scenes, at the SNR of their observation."""
+        return Target.of(
             self.panel, scenes.truth, observation.snr_db, self.alpha_base, self.label_power
-        )
-        return weighted_loss(
-            PredictionPair(answer, target, self.settings), plan.weights, self.balance
         )
 
 

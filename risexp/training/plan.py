@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Final, Self, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from risexp.config.section import one_sentence
 from risexp.config.training import Part, Phase
-from risexp.config.words import one_sentence
 from risexp.errors import DataInvalid
 
 PARTS: Final[tuple[Part, ...]] = get_args(Part)

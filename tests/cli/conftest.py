@@ -1,4 +1,4 @@
-"""What every command of the tests runs in."""
+"""Fixtures of all command tests."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command runs in an empty folder and an environment that says nothing."""
+    """Every command runs in an empty folder and a clean environment."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RISEXP_HOME", raising=False)
     monkeypatch.setenv("RISEXP_TRACKING_URI", "off")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from risexp.app.benchmark.accuracy import measure as accuracy
-from risexp.cli.levels import snr_levels
+from risexp.cli.options import snr_levels
 from risexp.errors import ConfigInvalid
 from tests.support.commands import Capture, document, run
 

@@ -14,12 +14,10 @@ def test_config_show_prints_every_field_with_its_meaning(capsys: Capture) -> Non
     code, out, err = run(capsys, "config show --preset smoke --set data.seed=7")
 
     lines = {line.split()[0]: line for line in out.splitlines()}
-    assert (code, err) == (0, "")
+    assert (0, "") == (code, err)
     assert set(fields()) <= set(lines)
     assert "  7  " in lines["data.seed"]
-    assert lines["data.seed"].endswith(
-        "Names the family of streams from which every split is drawn."
-    )
+    assert lines["data.seed"].endswith("Seed of all splits.")
 
 
 def test_config_show_says_who_set_each_value(
@@ -48,7 +46,7 @@ def test_config_show_as_json_is_the_configuration_and_its_hash(capsys: Capture) 
     said = document(capsys, "config show --preset smoke")
 
     config = load_config(preset="smoke").config
-    assert set(said) == {"config", "config_sha", "origins"}
+    assert {"config", "config_sha", "origins"} == set(said)
     assert config == RunConfig.model_validate_json(json.dumps(said["config"]))
     assert config.sha() == said["config_sha"]
     assert set(fields()) == set(said["origins"])
@@ -57,25 +55,25 @@ def test_config_show_as_json_is_the_configuration_and_its_hash(capsys: Capture) 
 def test_config_schema_is_a_json_schema(capsys: Capture) -> None:
     code, out, err = run(capsys, "config schema")
 
-    assert (code, err) == (0, "")
+    assert (0, "") == (code, err)
     assert RunConfig.model_json_schema() == json.loads(out)
 
 
 def test_config_diff_names_the_fields_that_differ(capsys: Capture, tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text("physics: {wavefront: parabolic}", encoding="utf-8")
 
-    assert document(capsys, "config diff parabolic run.yaml") == {}
-    assert document(capsys, "config diff run.yaml equal-power") == {
+    assert {} == document(capsys, "config diff parabolic run.yaml")
+    assert {
         "physics.wavefront": ["parabolic", "spherical"],
         "physics.power": ["free_space", "equal"],
-    }
+    } == document(capsys, "config diff run.yaml equal-power")
     code, out, _ = run(capsys, "config diff run.yaml equal-power")
-    assert code == 0
-    assert [line.split() for line in out.splitlines()] == [
+    assert 0 == code
+    assert [
         ["field", "run.yaml", "equal-power"],
         ["physics.wavefront", "parabolic", "spherical"],
         ["physics.power", "free_space", "equal"],
-    ]
+    ] == [line.split() for line in out.splitlines()]
     same = "parabolic and run.yaml are the same configuration\n"
     assert run(capsys, "config diff parabolic run.yaml") == (0, same, "")
 
@@ -83,4 +81,4 @@ def test_config_diff_names_the_fields_that_differ(capsys: Capture, tmp_path: Pat
 def test_config_diff_knows_the_default(capsys: Capture) -> None:
     said = document(capsys, "config diff default equal-power")
 
-    assert said == {"physics.power": ["free_space", "equal"]}
+    assert {"physics.power": ["free_space", "equal"]} == said

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from risexp.config.gates import FOLDER, CandidateGates, ChampionGates, Gates, NompGates, load_gates
-from risexp.config.named_files import yaml_paths
+from risexp.config.yaml import yaml_paths
 from risexp.errors import ConfigInvalid
 
 

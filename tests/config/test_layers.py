@@ -1,4 +1,4 @@
-"""Which layer has the last word on a field, and what a wrong layer is told."""
+"""Layers of a configuration: which one wins, and how a wrong one is refused."""
 
 from pathlib import Path
 
@@ -52,33 +52,29 @@ def from_layers(folder: Path, last: str) -> Loaded:
 ENVIRONMENT = {"RISEXP__PHYSICS__ANTENNAS": "23"}
 
 
-@pytest.mark.parametrize(
-    ("last", "antennas", "origin"),
-    [
+def test_later_layers_win_and_sign_their_values(tmp_path: Path) -> None:
+    cases: list[tuple[str, int, str]] = [
         ("default", 16, "default"),
         ("preset", 8, "preset smoke"),
         ("file", 21, "{folder}/one.yaml"),
         ("second file", 22, "{folder}/two.yaml"),
         ("environment", 23, "environment RISEXP__PHYSICS__ANTENNAS"),
         ("set", 25, "--set"),
-    ],
-)
-def test_later_layers_win_and_sign_their_values(
-    tmp_path: Path, last: str, antennas: int, origin: str
-) -> None:
-    loaded = from_layers(tmp_path, last)
+    ]
+    for last, antennas, origin in cases:
+        loaded = from_layers(tmp_path, last)
 
-    assert antennas == loaded.config.physics.antennas
-    assert origin.format(folder=tmp_path) == loaded.origins[PATH]
+        assert antennas == loaded.config.physics.antennas, (last, antennas, origin)
+        assert origin.format(folder=tmp_path) == loaded.origins[PATH], (last, antennas, origin)
 
 
 def test_a_layer_speaks_only_for_the_fields_it_names(tmp_path: Path) -> None:
     loaded = from_layers(tmp_path, "set")
 
-    assert loaded.origins["physics.elements_h"] == "preset smoke"
-    assert loaded.origins["physics.snapshots"] == "default"
-    assert loaded.config.physics.elements_h == 6
-    assert loaded.config.physics.snapshots == 16
+    assert "preset smoke" == loaded.origins["physics.elements_h"]
+    assert "default" == loaded.origins["physics.snapshots"]
+    assert 6 == loaded.config.physics.elements_h
+    assert 16 == loaded.config.physics.snapshots
 
 
 def test_every_field_has_an_origin() -> None:
@@ -90,7 +86,7 @@ def test_a_value_overruled_later_need_not_be_possible(tmp_path: Path) -> None:
 
     rescued = load_config(paths=[starved], overrides=["physics.antennas=12"])
 
-    assert rescued.config.physics.antennas == 12
+    assert 12 == rescued.config.physics.antennas
     with pytest.raises(ConfigInvalid, match="1 antennas"):
         load_config(paths=[starved])
 
@@ -108,27 +104,25 @@ def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
     loaded = load_config(paths=[empty])
 
     assert RunConfig() == loaded.config
-    assert set(loaded.origins.values()) == {"default"}
+    assert {"default"} == set(loaded.origins.values())
 
 
-@pytest.mark.parametrize(
-    ("text", "path", "value"),
-    [
+def test_overrides_are_read_as_yaml() -> None:
+    cases: list[tuple[str, str, object]] = [
         ("sampled.ridge=3e-4", "sampled.ridge", 3e-4),
         ("physics.phase_bits=null", "physics.phase_bits", None),
         ("physics.codebook=random", "physics.codebook", "random"),
         ("data.snr_db=[0, 10]", "data.snr_db", [0.0, 10.0]),
         (" data.seed = 5", "data.seed", 5),
-    ],
-)
-def test_overrides_are_read_as_yaml(text: str, path: str, value: object) -> None:
-    assert value == load_config(overrides=[text]).config.flat()[path]
+    ]
+    for text, path, value in cases:
+        assert value == load_config(overrides=[text]).config.flat()[path], (text, path, value)
 
 
-@pytest.mark.parametrize("text", ["data.seed", "=3", "  =3", ""])
-def test_an_override_without_path_or_value_is_told_its_form(text: str) -> None:
-    with pytest.raises(ConfigInvalid, match=r"is not of the form section\.field=value"):
-        override_layer(text)
+def test_an_override_without_path_or_value_is_told_its_form() -> None:
+    for text in ["data.seed", "=3", "  =3", ""]:
+        with pytest.raises(ConfigInvalid, match=r"is not of the form section\.field=value"):
+            override_layer(text)
 
 
 def test_the_environment_is_read_by_prefix_only() -> None:
@@ -145,9 +139,8 @@ def test_underscores_inside_a_name_survive_the_environment() -> None:
     assert loaded.config.physics.phase_bits is None
 
 
-@pytest.mark.parametrize(
-    ("layer", "said"),
-    [
+def test_a_wrong_layer_is_named_with_what_was_probably_meant() -> None:
+    cases: list[tuple[dict[str, str | list[str] | dict[str, str]], str]] = [
         ({"overrides": ["data.sed=3"]}, "'data.sed' (from --set); did you mean data.seed?"),
         (
             {"environment": {"RISEXP__DATA__SEDE": "3"}},
@@ -162,43 +155,38 @@ def test_underscores_inside_a_name_survive_the_environment() -> None:
             {"environment": {"RISEXP__DATA__SEED": "[1"}},
             "environment RISEXP__DATA__SEED: data.seed line 1:",
         ),
-    ],
-)
-def test_a_wrong_layer_is_named_with_what_was_probably_meant(
-    layer: dict[str, str | list[str] | dict[str, str]], said: str
-) -> None:
-    with pytest.raises(ConfigInvalid) as caught:
-        load_config(**layer)  # type: ignore[arg-type]
+    ]
+    for layer, said in cases:
+        with pytest.raises(ConfigInvalid) as caught:
+            load_config(**layer)  # type: ignore[arg-type]
 
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
+        assert said in str(caught.value), (layer, said)
+        assert "\n" not in str(caught.value), (layer, said)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
+def test_an_unknown_name_in_a_file_is_an_error(tmp_path: Path) -> None:
+    cases: list[tuple[str, str]] = [
         ("data: {sede: 3}", "there is no field 'data.sede'; did you mean data.seed?"),
         ("sedes: 3", "there is no field 'sedes'; did you mean validation.scenes?"),
         ("data: {seed: {a: 3}}", "data.seed: input should be a valid integer"),
         ("data: {1: 3}", "there is no field 'data.1'"),
         ("losses: {count: 1.0}", "there is no field 'losses'"),
-    ],
-)
-def test_an_unknown_name_in_a_file_is_an_error(tmp_path: Path, text: str, said: str) -> None:
-    path = written(tmp_path / "run.yaml", text)
+    ]
+    for text, said in cases:
+        path = written(tmp_path / "run.yaml", text)
 
-    with pytest.raises(ConfigInvalid) as caught:
-        load_config(paths=[path])
+        with pytest.raises(ConfigInvalid) as caught:
+            load_config(paths=[path])
 
-    assert said in str(caught.value)
+        assert said in str(caught.value), (text, said)
 
 
-@pytest.mark.parametrize("text", ["physics: 3", "physics:", "physics: [1]"])
-def test_a_section_given_no_mapping_is_told_that_it_is_a_section(text: str, tmp_path: Path) -> None:
-    path = written(tmp_path / "run.yaml", text)
+def test_a_section_given_no_mapping_is_told_that_it_is_a_section(tmp_path: Path) -> None:
+    for text in ["physics: 3", "physics:", "physics: [1]"]:
+        path = written(tmp_path / "run.yaml", text)
 
-    with pytest.raises(ConfigInvalid, match="physics is a section"):
-        load_config(paths=[path])
+        with pytest.raises(ConfigInvalid, match="physics is a section"):
+            load_config(paths=[path])
 
 
 def test_an_origin_is_named_when_its_value_is_wrong(tmp_path: Path) -> None:
@@ -215,19 +203,21 @@ def test_an_origin_is_named_when_its_value_is_wrong(tmp_path: Path) -> None:
 def test_flatten_keeps_lists_whole() -> None:
     tree = {"data": {"snr_db": [0, 10]}, "physics.antennas": 12}
 
-    assert flatten(tree, "here") == {"data.snr_db": [0, 10], "physics.antennas": 12}
+    assert {"data.snr_db": [0, 10], "physics.antennas": 12} == flatten(tree, "here")
 
 
 def test_resolving_nothing_gives_the_default() -> None:
     assert RunConfig() == resolve([]).config
 
 
-@pytest.mark.parametrize("name", preset_names())
-def test_every_preset_loads_and_sets_what_it_says(name: str) -> None:
-    layer = preset_layer(name)
+def test_every_preset_loads_and_sets_what_it_says() -> None:
+    for name in preset_names():
+        layer = preset_layer(name)
 
-    loaded = load_config(preset=name)
+        loaded = load_config(preset=name)
 
-    assert layer.origin == f"preset {name}"
-    assert layer.values
-    assert set(layer.values) == {path for path, origin in loaded.origins.items() if name in origin}
+        assert f"preset {name}" == layer.origin, name
+        assert layer.values, name
+        assert set(layer.values) == {
+            path for path, origin in loaded.origins.items() if name in origin
+        }, name

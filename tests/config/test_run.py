@@ -1,6 +1,7 @@
-"""A configuration: how it changes, and what it says of every field."""
+"""A configuration: changes, validation and descriptions."""
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def test_replace_validates_the_whole_and_not_one_change_after_the_other() -> Non
     larger = RunConfig().replace(panel | station)
 
     assert "equations" in refusal(panel)
-    assert larger.physics.elements == 576
+    assert 576 == larger.physics.elements
 
 
 def test_replace_refuses_an_unknown_path_with_the_right_name() -> None:
@@ -57,34 +58,37 @@ def test_replace_refuses_an_unknown_path_with_the_right_name() -> None:
 def test_an_unknown_path_like_no_other_leads_to_the_list_of_all() -> None:
     said = refusal({"zzz": 1})
 
-    assert said == "there is no field 'zzz'; risexp config show lists all"
+    assert "there is no field 'zzz'; risexp config show lists all" == said
 
 
-@pytest.mark.parametrize("section", ["physics", "data", "sampled", "covariance"])
-def test_sections_are_frozen(section: str) -> None:
-    config = RunConfig()
-    part: Section = getattr(config, section)
-    name = next(iter(type(part).model_fields))
+def test_sections_are_frozen() -> None:
+    for section in ["physics", "data", "sampled", "covariance"]:
+        config = RunConfig()
+        part: Section = getattr(config, section)
+        name = next(iter(type(part).model_fields))
 
-    with pytest.raises(ValidationError, match="frozen"):
-        setattr(part, name, getattr(part, name))
-    with pytest.raises(ValidationError, match="frozen"):
-        setattr(config, section, part)
-
-
-@pytest.mark.parametrize("path", fields())
-def test_every_field_has_a_description(path: str) -> None:
-    said = describe(path)
-
-    assert len(said.split()) >= 3
-    assert said.endswith(".")
-    assert "\n" not in said
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(part, name, getattr(part, name))
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(config, section, part)
 
 
-@pytest.mark.parametrize("section", ["loss", "curriculum.geometry", "curriculum.count"])
-@pytest.mark.parametrize("term", LossWeights.model_fields)
-def test_a_term_is_described_in_the_same_words_in_every_phase(section: str, term: str) -> None:
-    assert LossWeights.model_fields[term].description == fields()[f"{section}.{term}"].description
+def test_every_field_has_a_description() -> None:
+    for path in fields():
+        said = describe(path)
+
+        assert len(said.split()) >= 3, path
+        assert said.endswith("."), path
+        assert "\n" not in said, path
+
+
+def test_a_term_is_described_in_the_same_words_in_every_phase() -> None:
+    for section, term in product(
+        ["loss", "curriculum.geometry", "curriculum.count"], LossWeights.model_fields
+    ):
+        assert (
+            LossWeights.model_fields[term].description == fields()[f"{section}.{term}"].description
+        ), section
 
 
 def test_the_json_schema_describes_every_field() -> None:

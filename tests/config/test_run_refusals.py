@@ -1,9 +1,8 @@
-"""A configuration cannot be wrong: what it refuses, and with which reason."""
+"""Invalid configurations are refused with the reason."""
 
 import math
 from collections.abc import Mapping
-
-import pytest
+from itertools import product
 
 from risexp.config.run import RunConfig
 from tests.support.configs import refusal
@@ -18,9 +17,8 @@ def test_one_vector_is_not_solved_for_where_every_snapshot_has_its_own() -> None
     assert "use per_snapshot" in said
 
 
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
+def test_nothing_is_coerced_into_the_right_type() -> None:
+    cases: list[tuple[str, object]] = [
         ("physics.elements_h", "12"),
         ("physics.elements_h", 12.0),
         ("physics.elements_h", 12.5),
@@ -41,39 +39,37 @@ def test_one_vector_is_not_solved_for_where_every_snapshot_has_its_own() -> None
         ("data.snr_db", [-5.0, 5.0, 20.0]),
         ("data.snr_db", ["-5", "20"]),
         ("data.snr_db", [False, True]),
-    ],
-)
-def test_nothing_is_coerced_into_the_right_type(path: str, value: object) -> None:
-    assert path in refusal({path: value})
+    ]
+    for path, value in cases:
+        assert path in refusal({path: value}), (path, value)
 
 
-@pytest.mark.parametrize("path", NUMBERS)
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_no_number_is_nan_or_infinite(path: str, value: float) -> None:
-    assert path in refusal({path: value})
+def test_no_number_is_nan_or_infinite() -> None:
+    values: list[float] = [math.nan, math.inf, -math.inf]
+    for path, value in product(NUMBERS, values):
+        assert path in refusal({path: value}), (path, value)
 
 
-@pytest.mark.parametrize("path", INTERVALS)
-@pytest.mark.parametrize("bounds", [(math.nan, 1.0), (1.0, math.nan), (1.0, math.inf)])
-def test_no_bound_of_an_interval_is_nan_or_infinite(path: str, bounds: tuple[float, float]) -> None:
-    assert "finite" in refusal({path: list(bounds)})
+def test_no_bound_of_an_interval_is_nan_or_infinite() -> None:
+    all_bounds: list[tuple[float, float]] = [(math.nan, 1.0), (1.0, math.nan), (1.0, math.inf)]
+    for path, bounds in product(INTERVALS, all_bounds):
+        assert "finite" in refusal({path: list(bounds)}), (path, bounds)
 
 
-@pytest.mark.parametrize("path", INTERVALS)
-def test_an_interval_is_not_reversed(path: str) -> None:
-    said = refusal({path: [4.0, 2.0]})
+def test_an_interval_is_not_reversed() -> None:
+    for path in INTERVALS:
+        said = refusal({path: [4.0, 2.0]})
 
-    assert said == f"{path} = [4.0, 2.0]: the lower bound 4 lies above the upper bound 2"
-
-
-@pytest.mark.parametrize("path", INTERVALS)
-def test_an_interval_of_one_value_is_a_constant(path: str) -> None:
-    assert RunConfig().replace({path: [2.0, 2.0]}).flat()[path] == [2.0, 2.0]
+        assert f"{path} = [4.0, 2.0]: the lower bound 4 lies above the upper bound 2" == said, path
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
+def test_an_interval_of_one_value_is_a_constant() -> None:
+    for path in INTERVALS:
+        assert [2.0, 2.0] == RunConfig().replace({path: [2.0, 2.0]}).flat()[path], path
+
+
+def test_what_cannot_work_is_refused_with_its_reason() -> None:
+    cases: list[tuple[Mapping[str, object], str]] = [
         ({"physics.elements_h": 2, "physics.elements_v": 2}, "2 x 2 panel"),
         ({"physics.elements_h": 1}, "physics.elements_h"),
         ({"physics.elements_h": 257}, "physics.elements_h"),
@@ -100,46 +96,42 @@ def test_an_interval_of_one_value_is_a_constant(path: str) -> None:
         ({"data.separation_deg": -1.0}, "data.separation_deg"),
         ({"sampled.ridge": 0.0}, "sampled.ridge"),
         ({"covariance.alpha_base": 1.5}, "covariance.alpha_base"),
-    ],
-)
-def test_what_cannot_work_is_refused_with_its_reason(
-    changes: Mapping[str, object], reason: str
-) -> None:
-    assert reason in refusal(changes)
+    ]
+    for changes, reason in cases:
+        assert reason in refusal(changes), (changes, reason)
 
 
 SMALL: Mapping[str, object] = {"physics.elements_h": 4, "physics.elements_v": 3}
 
 
-@pytest.mark.parametrize(
-    ("symbols", "most"),
-    # Held symbols: five real unknowns a source against 2 N = 24; fresh ones: K < N.
-    [("frame", 4), ("snapshot", 11)],
-)
-def test_the_panel_limits_the_sources(symbols: str, most: int) -> None:
-    panel = {**SMALL, "physics.symbols": symbols}
+def test_the_panel_limits_the_sources() -> None:
+    cases: list[tuple[str, int]] = [("frame", 4), ("snapshot", 11)]
+    for symbols, most in cases:
+        panel = {**SMALL, "physics.symbols": symbols}
 
-    largest = RunConfig().replace({**panel, "data.sources_max": most})
+        largest = RunConfig().replace({**panel, "data.sources_max": most})
 
-    assert largest.data.sources_max == most
-    assert f"more than {most} sources" in refusal({**panel, "data.sources_max": most + 1})
+        assert largest.data.sources_max == most, (symbols, most)
+        assert f"more than {most} sources" in refusal({**panel, "data.sources_max": most + 1}), (
+            symbols
+        )
 
 
-@pytest.mark.parametrize("changes", [{"physics.antennas": 8}, {"physics.snapshots": 4}])
-def test_too_few_equations_are_refused_for_held_symbols_only(changes: Mapping[str, object]) -> None:
-    fresh = RunConfig().replace({**changes, "physics.symbols": "snapshot"})
+def test_too_few_equations_are_refused_for_held_symbols_only() -> None:
+    cases: list[Mapping[str, object]] = [{"physics.antennas": 8}, {"physics.snapshots": 4}]
+    for changes in cases:
+        fresh = RunConfig().replace({**changes, "physics.symbols": "snapshot"})
 
-    assert "equations" in refusal(changes)
-    assert fresh.physics.equations < fresh.physics.elements
+        assert "equations" in refusal(changes), changes
+        assert fresh.physics.equations < fresh.physics.elements, changes
 
 
 def test_as_many_equations_as_elements_are_enough() -> None:
-    assert RunConfig().replace({"physics.antennas": 9}).physics.equations == 144
+    assert 144 == RunConfig().replace({"physics.antennas": 9}).physics.equations
 
 
-@pytest.mark.parametrize(
-    ("changes", "codes"),
-    [
+def test_snapshots_beyond_the_codebook_are_counted_once() -> None:
+    cases: list[tuple[Mapping[str, object], int]] = [
         ({}, 9),
         ({"physics.pool_h": 4}, 12),
         ({"physics.codebook": "balanced"}, 9),
@@ -147,57 +139,50 @@ def test_as_many_equations_as_elements_are_enough() -> None:
         # Nine elements see no more than the sixteen Walsh rows of their length.
         ({"physics.codebook": "hadamard", **SMALL, "physics.elements_h": 3}, 16),
         ({"physics.codebook": "hadamard"}, 40),
-    ],
-)
-def test_snapshots_beyond_the_codebook_are_counted_once(
-    changes: Mapping[str, object], codes: int
-) -> None:
-    repeated = {"physics.snapshots": 40, "physics.pool_h": 3, "physics.pool_v": 3}
-    few = {"data.sources_max": 1, "physics.antennas": 20}
+    ]
+    for changes, codes in cases:
+        repeated = {"physics.snapshots": 40, "physics.pool_h": 3, "physics.pool_v": 3}
+        few = {"data.sources_max": 1, "physics.antennas": 20}
 
-    physics = RunConfig().replace({**repeated, **few, **changes}).physics
+        physics = RunConfig().replace({**repeated, **few, **changes}).physics
 
-    assert codes == physics.distinct_codes
-    assert physics.equations == 20 * codes
+        assert codes == physics.distinct_codes, (changes, codes)
+        assert physics.equations == 20 * codes, (changes, codes)
 
 
-@pytest.mark.parametrize(
-    ("changes", "pool"),
-    [
+def test_the_pool_is_two_thirds_of_each_axis_unless_said_or_too_small() -> None:
+    cases: list[tuple[Mapping[str, object], tuple[int, int]]] = [
         ({}, (8, 8)),
         ({"physics.elements_h": 10}, (7, 8)),
         ({"physics.pool_h": 5}, (5, 8)),
         # Two thirds would give 2 x 4 = 8 codes for 16 snapshots.
         ({"physics.elements_h": 3, "physics.elements_v": 6}, (3, 6)),
-    ],
-)
-def test_the_pool_is_two_thirds_of_each_axis_unless_said_or_too_small(
-    changes: Mapping[str, object], pool: tuple[int, int]
-) -> None:
-    assert RunConfig().replace(changes).physics.pool == pool
+    ]
+    for changes, pool in cases:
+        assert RunConfig().replace(changes).physics.pool == pool, (changes, pool)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
+def test_what_leaves_single_precision_is_refused() -> None:
+    cases: list[Mapping[str, object]] = [
         {"physics.rician_db": [5000.0, 5000.0]},
         {"data.range_m": [1e-40, 1e-40]},
         {"data.range_m": [1e25, 1e25]},
-    ],
-)
-def test_what_leaves_single_precision_is_refused(changes: Mapping[str, object]) -> None:
-    assert refusal(changes)
+    ]
+    for changes in cases:
+        assert refusal(changes), changes
 
 
-@pytest.mark.parametrize("front", ["pursuit", "aperture"])
-def test_heads_that_cannot_share_the_width_are_refused_where_there_are_any(front: str) -> None:
-    odd = {"network.width": 30, "network.heads": 4}
+def test_heads_that_cannot_share_the_width_are_refused_where_there_are_any() -> None:
+    for front in ["pursuit", "aperture"]:
+        odd = {"network.width": 30, "network.heads": 4}
 
-    said = refusal({"network.front": front, **odd})
-    image = RunConfig().replace({"network.front": "image", **odd})
+        said = refusal({"network.front": front, **odd})
+        image = RunConfig().replace({"network.front": "image", **odd})
 
-    assert said == "network.width = 30 cannot be shared by network.heads = 4"
-    assert image.canonical() == RunConfig.model_validate_json(image.canonical().model_dump_json())
+        assert "network.width = 30 cannot be shared by network.heads = 4" == said, front
+        assert image.canonical() == RunConfig.model_validate_json(
+            image.canonical().model_dump_json()
+        ), front
 
 
 def test_shares_of_structure_leave_room_for_the_main_terms() -> None:
@@ -206,11 +191,11 @@ def test_shares_of_structure_leave_room_for_the_main_terms() -> None:
     said = refusal({**half, "loss.cross": 0.5})
 
     assert "structure_share = 0.5 with the structure weights of the joint phase asks for 1 " in said
-    assert RunConfig().replace(half).loss.structure_share == 0.5
+    assert 0.5 == RunConfig().replace(half).loss.structure_share
 
 
 def test_shares_of_a_phase_that_is_not_run_are_not_asked_for() -> None:
     much = {"loss.structure_share": 0.5, "curriculum.geometry.subspace": 3.0}
 
-    assert RunConfig().replace(much).curriculum.geometry.subspace == 3.0
+    assert 3.0 == RunConfig().replace(much).curriculum.geometry.subspace
     assert "of the geometry phase" in refusal({**much, "curriculum.phase": "geometry"})

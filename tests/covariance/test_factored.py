@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from risexp.config.sections import PhysicsConfig
+from risexp.config.measurement import PhysicsConfig
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import Method
 from risexp.data.scenes import panel_of

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from risexp.config.sections import CovarianceConfig
+from risexp.config.measurement import CovarianceConfig
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.physics.steering import steering_vector

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from risexp.config.sections import DataConfig
+from risexp.config.measurement import DataConfig
 from risexp.covariance.sampled import Method, joint_field, sampled_covariance, snapshot_fields
 from risexp.data.frames import Frames
 from risexp.data.scenes import source_steering

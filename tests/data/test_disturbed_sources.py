@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from risexp.config.sections import DataConfig
+from risexp.config.measurement import DataConfig
 from risexp.data.disturbed import BEARINGS, with_close_pair, with_equal_power, with_first_two
 from risexp.data.frames import Scenes
 from risexp.errors import ConfigInvalid, DataInvalid

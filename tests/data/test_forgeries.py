@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from risexp.config.layers import load_config
-from risexp.config.sections import DataConfig
+from risexp.config.measurement import DataConfig
 from risexp.core.sealed import sha256_of
 from risexp.data.manifest import FileRecord, SceneConfig, ShardRecord
 from risexp.data.shards import FrozenSet, shard_faults

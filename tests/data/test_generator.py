@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from risexp.config.layers import load_config
-from risexp.config.sections import DataConfig, PhysicsConfig, Wavefront
+from risexp.config.measurement import DataConfig, PhysicsConfig, Wavefront
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator, source_snr_db
 from tests.support.scenes import MANY, SMALL, drawn

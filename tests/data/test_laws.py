@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from risexp.config.layers import load_config
-from risexp.config.sections import DataConfig
+from risexp.config.measurement import DataConfig
 from risexp.data.scenes import SceneGenerator
 from risexp.data.streams import BLOCK
 from risexp.errors import ConfigInvalid

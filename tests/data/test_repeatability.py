@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risexp.config.sections import DataConfig
+from risexp.config.measurement import DataConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.data.streams import BLOCK, SPLITS

@@ -1,4 +1,4 @@
-"""Faults as the past had them, in the parts that probes are handed."""
+"""Faulty objectives, networks and trainers, which the probes must notice."""
 
 from collections.abc import Callable, Generator
 from dataclasses import fields, replace
@@ -10,8 +10,7 @@ from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.loss.prediction_pair import PredictionPair
-from risexp.loss.target import Target
-from risexp.loss.weighted import Loss, weighted_loss
+from risexp.loss.weighting import Loss, weighted_loss
 from risexp.model.network import Network
 from risexp.model.observation import Observation
 from risexp.model.prediction import Prediction
@@ -24,12 +23,12 @@ from risexp.training.trainer import Trainer
 
 
 class OneSided(Objective):
-    """Compares what was regularised with a label that was not."""
+    """Compares a regularised prediction with a label that is not regularised."""
 
     def mark(
         self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
     ) -> Loss:
-        target = _target(self, observation, scenes)
+        target = self.target(observation, scenes)
         bare = replace(target, effective=target.covariance)
         return weighted_loss(
             PredictionPair(answer, bare, self.settings), plan.weights, self.balance
@@ -42,14 +41,14 @@ class IndexWise(Objective):
     def mark(
         self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
     ) -> Loss:
-        guess = PredictionPair(answer, _target(self, observation, scenes), self.settings)
+        pair = PredictionPair(answer, self.target(observation, scenes), self.settings)
         most = answer.count_law.sources_max
-        guess.__dict__["slots"] = torch.arange(most).expand(len(answer), most)
-        return weighted_loss(guess, plan.weights, self.balance)
+        pair.__dict__["slots"] = torch.arange(most).expand(len(answer), most)
+        return weighted_loss(pair, plan.weights, self.balance)
 
 
 class Undefined(Objective):
-    """The slope of a square root at zero, in one of the terms."""
+    """Has the undefined slope of a square root at zero in one of the terms."""
 
     def mark(
         self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
@@ -61,7 +60,7 @@ class Undefined(Objective):
 
 
 class Uphill(Objective):
-    """The sign of the total was lost."""
+    """Has the wrong sign of the total."""
 
     def mark(
         self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
@@ -82,7 +81,7 @@ class Detached(Objective):
 
 
 class WithUnused(Network):
-    """Has an output that nobody looks at."""
+    """Has an output that no term uses."""
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
@@ -90,7 +89,7 @@ class WithUnused(Network):
 
 
 class WithoutHeads(Network):
-    """Draws its count from elsewhere, and leaves the head that was made for it alone."""
+    """Takes the count logits from the pointers, so that the count head has no effect."""
 
     def forward(self, observation: Observation, beta: float) -> Prediction:
         answer = super().forward(observation, beta)
@@ -99,15 +98,15 @@ class WithoutHeads(Network):
 
 
 class Blind(Network):
-    """Counts without looking: the same logits for every scene."""
+    """Answers the same count logits for every scene."""
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
-        self.guess = nn.Parameter(torch.zeros(self.law.width))
+        self.logits = nn.Parameter(torch.zeros(self.law.width))
 
     def forward(self, observation: Observation, beta: float) -> Prediction:
         answer = super().forward(observation, beta)
-        return replace(answer, count_logits=self.guess + 0.0 * answer.count_logits)
+        return replace(answer, count_logits=self.logits + 0.0 * answer.count_logits)
 
 
 class Shuffled(Network):
@@ -120,7 +119,7 @@ class Shuffled(Network):
 
 
 class OutsideTheLoop(Trainer):
-    """One step an epoch: loss, backward and step were indented too little."""
+    """Takes one step an epoch, as if the step stood outside the loop."""
 
     def _teach(self, plan: Plan) -> Generator[BatchEnded, None, LossMeter]:
         means = LossMeter(plan.active, self.stepper.device)
@@ -135,7 +134,7 @@ class OutsideTheLoop(Trainer):
 
 
 class WithoutSteps(Trainer):
-    """Gradients are computed, and nothing is done with them."""
+    """Computes gradients and takes no step."""
 
     def _teach(self, plan: Plan) -> Generator[BatchEnded, None, LossMeter]:
         means = LossMeter(plan.active, self.stepper.device)
@@ -147,21 +146,11 @@ class WithoutSteps(Trainer):
 
 
 def trained_by(kind: type[Trainer]) -> Callable[[RunConfig, TrainSetup, SceneGenerator], Trainer]:
-    """Trainers of another kind, from the parts of the right one."""
+    """Build trainers of another class from the parts of the right one."""
 
-    def build(config: RunConfig, lesson: TrainSetup, generator: SceneGenerator) -> Trainer:
-        sound = build_trainer(config, lesson, generator)
+    def build(config: RunConfig, setup: TrainSetup, generator: SceneGenerator) -> Trainer:
+        sound = build_trainer(config, setup, generator)
         given = {field.name: getattr(sound, field.name) for field in fields(sound) if field.init}
         return kind(**given)
 
     return build
-
-
-def _target(teacher: Objective, observation: Observation, scenes: Scenes) -> Target:
-    return Target.of(
-        teacher.panel,
-        scenes.truth,
-        observation.snr_db,
-        teacher.alpha_base,
-        teacher.label_power,
-    )

@@ -1,6 +1,6 @@
-"""What a report says, looked up by the beginning or a part of its label."""
+"""Look-ups in the report of a probe."""
 
-from risexp.diagnostics.report import Number, Rate, Report, Table
+from risexp.diagnostics.report import Cell, Number, Rate, Report, Table
 
 
 def number(report: Report, part: str) -> float:
@@ -13,3 +13,9 @@ def table(report: Report, part: str) -> Table:
     """The one table whose label contains this."""
     (found,) = (each for each in report.evidence if isinstance(each, Table) and part in each.label)
     return found
+
+
+def failed(report: Report) -> list[Cell]:
+    """The labels of the failed checks of a failed report."""
+    assert "fail" == report.verdict
+    return [row[0] for row in table(report, "checks").rows if row[-1] == "FAIL"]

@@ -1,4 +1,4 @@
-"""Degenerate scenes, and the terms of the loss that do not survive them."""
+"""The gradients probe: faulty terms on degenerate scenes."""
 
 from functools import cache
 
@@ -31,22 +31,22 @@ def batches(symbols: Symbols = "frame") -> dict[str, Scenes]:
     return degenerate_batches(smoke(symbols), 12)
 
 
-def steep(guess: PredictionPair) -> Tensor:
+def steep(pair: PredictionPair) -> Tensor:
     """|y| as a penalty: its slope is undefined where a frame is silent."""
-    silent = guess.prediction.effective.trace() * 0.0
-    heard = torch.where(guess.prediction.pointers.phi_rad[:, 0] > 9.0, 0.0, silent)
+    silent = pair.prediction.effective.trace() * 0.0
+    heard = torch.where(pair.prediction.pointers.phi_rad[:, 0] > 9.0, 0.0, silent)
     return heard.sqrt()
 
 
-def failing(guess: PredictionPair) -> Tensor:
-    if bool(guess.target.snr_db.amax() > 99.0):
+def failing(pair: PredictionPair) -> Tensor:
+    if bool(pair.target.snr_db.amax() > 99.0):
         message = "no such SNR"
         raise ValueError(message)
-    return guess.prediction.effective.trace()
+    return pair.prediction.effective.trace()
 
 
-def undefined(guess: PredictionPair) -> Tensor:
-    return guess.prediction.effective.trace() / (guess.target.snr_db + 100.0).clamp(min=0.0)
+def undefined(pair: PredictionPair) -> Tensor:
+    return pair.prediction.effective.trace() / (pair.target.snr_db + 100.0).clamp(min=0.0)
 
 
 @pytest.mark.parametrize(
@@ -61,32 +61,28 @@ def undefined(guess: PredictionPair) -> Tensor:
 def test_all_terms_are_finite_on_all_batches(symbols: Symbols, overrides: tuple[str, ...]) -> None:
     report = probed(symbols, *overrides)
 
-    found = table(report, "terms by batch")
+    cells = table(report, "terms by batch")
     assert ("gradients", "pass") == (report.name, report.verdict)
-    assert ("term", *CHANGES) == found.headings
-    assert {"finite"} == {cell for row in found.rows for cell in row[1:]}
-    drawn = set(TERMS) - (set() if symbols == "snapshot" else {"heat"})
-    assert drawn == {row[0] for row in found.rows}
+    assert ("term", *CHANGES) == cells.headings
+    assert {"finite"} == {cell for row in cells.rows for cell in row[1:]}
+    terms = set(TERMS) - (set() if symbols == "snapshot" else {"heat"})
+    assert terms == {row[0] for row in cells.rows}
 
 
-@pytest.mark.parametrize(
-    ("term", "batch", "cell", "words"),
-    [
+def test_a_term_that_does_not_survive_is_told_with_its_batch() -> None:
+    cases: list[tuple[Term, str, str, str]] = [
         (steep, "ordinary", "gradient", "new has a gradient that is not finite, at "),
         (failing, "no noise", "fails", "cannot be computed (no such SNR), on the batch `no noise`"),
         (undefined, "all noise", "value", "is no finite number, on the batch `all noise`"),
-    ],
-)
-def test_a_term_that_does_not_survive_is_told_with_its_batch(
-    term: Term, batch: str, cell: str, words: str
-) -> None:
-    report = probe_gradients(smoke(), 2, table={"cov": TERMS["cov"], "new": term})
+    ]
+    for term, batch, cell, words in cases:
+        report = probe_gradients(smoke(), 2, table={"cov": TERMS["cov"], "new": term})
 
-    found = table(report, "terms by batch")
-    place = found.headings.index(batch)
-    assert "fail" == report.verdict
-    assert {"cov": "finite", "new": cell} == {row[0]: row[place] for row in found.rows}
-    assert any(words in said for said in report.advice)
+        found = table(report, "terms by batch")
+        place = found.headings.index(batch)
+        assert "fail" == report.verdict, (term, batch, cell, words)
+        assert {"cov": "finite", "new": cell} == {row[0]: row[place] for row in found.rows}, batch
+        assert any(words in said for said in report.advice), (term, batch, cell, words)
 
 
 def test_a_network_that_cannot_answer_is_told_as_such() -> None:
@@ -128,16 +124,16 @@ def test_every_batch_is_degenerate_in_its_own_way() -> None:
         torch.testing.assert_close(found[name].frames.y, ordinary.frames.y * ratio)
 
 
-@pytest.mark.parametrize("symbols", LAWS)
-def test_what_is_heard_is_what_is_true(symbols: Symbols) -> None:
-    for name in ("coincident", "equal powers", "one repeated", "no noise", "rank-one channel"):
-        scenes = batches(symbols)[name]
-        frames, truth = scenes.frames, scenes.truth
-        power = frames.y.abs().square().mean((-2, -1))
-        assert frames.snr_db is not None
+def test_what_is_heard_is_what_is_true() -> None:
+    for symbols in LAWS:
+        for name in ("coincident", "equal powers", "one repeated", "no noise", "rank-one channel"):
+            scenes = batches(symbols)[name]
+            frames, truth = scenes.frames, scenes.truth
+            power = frames.y.abs().square().mean((-2, -1))
+            assert frames.snr_db is not None, symbols
 
-        due = truth.noise_power * (1.0 + torch.pow(10.0, frames.snr_db / 10.0))
+            due = truth.noise_power * (1.0 + torch.pow(10.0, frames.snr_db / 10.0))
 
-        torch.testing.assert_close(power, due, rtol=0.5, atol=0.0)
-        assert power.isfinite().all()
-        assert (truth.present == (truth.amplitude > 0)).all()
+            torch.testing.assert_close(power, due, rtol=0.5, atol=0.0)
+            assert power.isfinite().all(), symbols
+            assert (truth.present == (truth.amplitude > 0)).all(), symbols

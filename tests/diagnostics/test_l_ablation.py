@@ -1,12 +1,12 @@
-"""More snapshots: the same sources, the same channel, and what they buy."""
+"""The l-ablation probe: what more snapshots gain."""
 
 import pytest
 import torch
 from torch import Tensor
 
 from risexp.data.frames import Scenes
-from risexp.diagnostics.draws import drawn
-from risexp.diagnostics.l_ablation import Learned, Measured, probe_l_ablation
+from risexp.diagnostics.l_ablation import CountScore, TrainedCounter, probe_l_ablation
+from risexp.diagnostics.probe_data import drawn
 from risexp.diagnostics.report import Rate
 from risexp.errors import ConfigInvalid
 from tests.diagnostics.reports import table
@@ -38,20 +38,20 @@ def test_a_network_is_counted_too_where_it_is_trained() -> None:
     assert all(isinstance(row[4], Rate) and float(str(row[5])) > 0.0 for row in found.rows)
 
 
-def knowing(run: str, right: float) -> Learned:
+def knowing(run: str, right: float) -> TrainedCounter:
     """A network that counts so large a share of any scenes, its first ones."""
 
     def count(scenes: Scenes) -> Tensor:
         known = torch.arange(len(scenes)) < right * len(scenes)
         return scenes.truth.count - (~known).long()
 
-    return Learned(run, count)
+    return TrainedCounter(run, count)
 
 
 def test_a_trained_network_stands_beside_nomp_at_its_own_length() -> None:
-    learned = {8: knowing("few", 0.25), 32: knowing("many", 1.0)}
+    trained = {8: knowing("few", 0.25), 32: knowing("many", 1.0)}
 
-    report = probe_l_ablation(smoke(), 20, learned=learned, lengths=(8, 16, 32))
+    report = probe_l_ablation(smoke(), 20, trained=trained, lengths=(8, 16, 32))
 
     found = table(report, "K accuracy")
     assert ("trained network", "trained network ms a scene", "run") == found.headings[4:]
@@ -64,9 +64,9 @@ def test_a_trained_network_stands_beside_nomp_at_its_own_length() -> None:
 
 
 def test_networks_are_compared_with_each_other_and_with_nomp_scene_by_scene() -> None:
-    learned = {16: knowing("few", 0.5), 32: knowing("many", 1.0)}
+    trained = {16: knowing("few", 0.5), 32: knowing("many", 1.0)}
 
-    report = probe_l_ablation(smoke("frame", "data.snr_db=[-5,-5]"), 64, learned=learned)
+    report = probe_l_ablation(smoke("frame", "data.snr_db=[-5,-5]"), 64, trained=trained)
 
     nomp = [row[2] for row in table(report, "K accuracy").rows]
     ahead = [1.0 - each.value for each in nomp if isinstance(each, Rate)]
@@ -95,7 +95,7 @@ def test_a_length_that_cannot_be_is_refused() -> None:
 def test_hits_are_those_of_the_scenes_that_are_timed() -> None:
     scenes = drawn(smoke(), 30)
 
-    found = Measured.of(lambda asked: asked.truth.count.clamp(max=2), scenes)
+    found = CountScore.of(lambda asked: asked.truth.count.clamp(max=2), scenes)
 
     assert torch.equal(scenes.truth.count <= 2, found.hits)
     assert found.scene_ms > 0.0

@@ -1,9 +1,10 @@
-"""The probe that feeds labels where answers are expected, and what it finds if code is broken."""
+"""The oracle probe: labels as answers pass, and faulty code fails."""
 
 import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
@@ -12,16 +13,21 @@ from torch import Tensor
 from risexp.covariance.effective import alpha, effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.data.frames import Truth
-from risexp.diagnostics.draws import drawn
-from risexp.diagnostics.labels import label_estimate
-from risexp.diagnostics.oracle import CovarianceError, Locate, Tried, perfect_score, probe_oracle
+from risexp.diagnostics.oracle import (
+    CodeUnderTest,
+    CovarianceError,
+    Locate,
+    perfect_score,
+    probe_oracle,
+)
+from risexp.diagnostics.probe_data import drawn, label_estimate
 from risexp.diagnostics.report import Cell, Report, Row
 from risexp.evaluation.metrics import METRICS
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.inference.estimate import Estimate
 from risexp.physics.signals import Symbols
-from tests.diagnostics.reports import number, table
+from tests.diagnostics.reports import failed, number, table
 from tests.support.references import LAWS, smoke
 
 SCENES = 64
@@ -29,14 +35,11 @@ TRUTH = drawn(smoke(), 8).truth
 BASE = smoke().covariance.alpha_base
 
 
-def probed(tried: Tried | None = None, *, symbols: Symbols = "frame", beta: float = 0.3) -> Report:
+def probed(
+    tried: CodeUnderTest | None = None, *, symbols: Symbols = "frame", beta: float = 0.3
+) -> Report:
     config = smoke(symbols)
-    return probe_oracle(config, SCENES, beta, (0.0, 20.0), tried or Tried.of(config))
-
-
-def failed(report: Report) -> list[object]:
-    assert "fail" == report.verdict
-    return [row[0] for row in table(report, "checks").rows if row[-1] == "FAIL"]
+    return probe_oracle(config, SCENES, beta, (0.0, 20.0), tried or CodeUnderTest.of(config))
 
 
 def prediction_loaded(
@@ -68,7 +71,7 @@ def undefined(_predicted: FactoredCovariance, label: FactoredCovariance, _db: Te
 
 def bent(by: Callable[[Estimate], Estimate]) -> Locate:
     """The localiser, its answers bent."""
-    locate = Tried.of(smoke()).locate
+    locate = CodeUnderTest.of(smoke()).locate
     return lambda covariance, count: by(locate(covariance, count))
 
 
@@ -79,11 +82,11 @@ def mirrored_in_u(found: Estimate) -> Estimate:
 def transposed(covariance: FactoredCovariance, count: Tensor) -> Estimate:
     """Steering a^T R a* in place of a^H R a."""
     conjugate = replace(covariance, factor=covariance.factor.conj().resolve_conj())
-    return Tried.of(smoke()).locate(conjugate, count)
+    return CodeUnderTest.of(smoke()).locate(conjugate, count)
 
 
 def one_short(covariance: FactoredCovariance, count: Tensor) -> Estimate:
-    return Tried.of(smoke()).locate(covariance, (count - 1).clamp(min=1))
+    return CodeUnderTest.of(smoke()).locate(covariance, (count - 1).clamp(min=1))
 
 
 def in_degrees(found: Estimate) -> Estimate:
@@ -98,33 +101,28 @@ def floors(rows: tuple[Row, ...]) -> list[tuple[Cell, float, float]]:
     return [(row[0], float(str(row[1])), float(str(row[2]))) for row in rows]
 
 
-@pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("symbols", LAWS)
-def test_labels_are_perfect_answers(symbols: Symbols, beta: float) -> None:
-    report = probed(symbols=symbols, beta=beta)
+def test_labels_are_perfect_answers() -> None:
+    for beta, symbols in product([0.0, 0.3, 1.0], LAWS):
+        report = probed(symbols=symbols, beta=beta)
 
-    assert ("oracle", "pass") == (report.name, report.verdict)
-    assert {"pass"} == {row[-1] for row in table(report, "checks").rows}
-    assert "Labels as answers are perfect" in report.advice[0]
+        assert ("oracle", "pass") == (report.name, report.verdict), (beta, symbols)
+        assert {"pass"} == {row[-1] for row in table(report, "checks").rows}, (beta, symbols)
+        assert "Labels as answers are perfect" in report.advice[0], (beta, symbols)
 
 
-@pytest.mark.parametrize(
-    ("error", "checks", "advice"),
-    [
+def test_a_wrong_error_fails_with_what_to_do() -> None:
+    cases: list[tuple[CovarianceError, set[object], str]] = [
         (prediction_loaded, {"cov of labels"}, "through the same effective()"),
         (label_at_its_raw_power, {"cov of labels"}, "through the same effective()"),
         (never_normalised, {"cov of labels at twice the amplitude"}, "trace-normalise"),
         (blind, {"cov of predictions that say nothing"}, "does not notice"),
         (undefined, {"cov of labels", "cov of predictions that say nothing"}, "effective()"),
-    ],
-)
-def test_a_wrong_error_fails_with_what_to_do(
-    error: CovarianceError, checks: set[object], advice: str
-) -> None:
-    report = probed(replace(Tried.of(smoke()), error=error))
+    ]
+    for error, checks, advice in cases:
+        report = probed(replace(CodeUnderTest.of(smoke()), error=error))
 
-    assert checks <= set(failed(report))
-    assert advice in report.advice[0]
+        assert checks <= set(failed(report)), (error, checks, advice)
+        assert advice in report.advice[0], (error, checks, advice)
 
 
 def test_a_load_left_out_of_the_label_leaves_the_floor_of_old(
@@ -135,7 +133,7 @@ def test_a_load_left_out_of_the_label_leaves_the_floor_of_old(
         "risexp.covariance.effective.alpha", lambda snr_db, _base: torch.full_like(snr_db, 0.5)
     )
 
-    report = probed(replace(Tried.of(smoke()), error=prediction_loaded))
+    report = probed(replace(CodeUnderTest.of(smoke()), error=prediction_loaded))
 
     (measured,) = (row[1] for row in table(report, "checks").rows if row[0] == "cov of labels")
     assert pytest.approx((1 - 1 / 36) / 4, abs=1e-4) == measured
@@ -162,20 +160,17 @@ def test_a_blend_that_ignores_beta_fails(monkeypatch: pytest.MonkeyPatch) -> Non
     assert ["cov of blended labels, off beta^2 of the samples' own"] == failed(probed())
 
 
-@pytest.mark.parametrize(
-    "locate",
-    [bent(mirrored_in_u), bent(in_degrees), transposed, one_short],
-    ids=["mirrored", "in degrees", "transposed", "one short"],
-)
-def test_a_localiser_that_is_wrong_about_labels_fails(locate: Locate) -> None:
-    report = probed(replace(Tried.of(smoke()), locate=locate))
+def test_a_localiser_that_is_wrong_about_labels_fails() -> None:
+    cases: list[Locate] = [bent(mirrored_in_u), bent(in_degrees), transposed, one_short]
+    for locate in cases:
+        report = probed(replace(CodeUnderTest.of(smoke()), locate=locate))
 
-    assert ["success on labels, equal powers, 10 deg apart"] == failed(report)
-    assert "whose label and count it is given" in report.advice[0]
+        assert ["success on labels, equal powers, 10 deg apart"] == failed(report), locate
+        assert "whose label and count it is given" in report.advice[0], locate
 
 
 def test_scores_that_differ_from_perfect_fail_and_name_the_worst() -> None:
-    report = probed(replace(Tried.of(smoke()), score=scored_in_another_unit))
+    report = probed(replace(CodeUnderTest.of(smoke()), score=scored_in_another_unit))
 
     assert ["scores of perfect estimates, worst deviation"] == failed(report)
     assert "gospa is off" in report.advice[0] or "range_" in report.advice[0]
@@ -225,7 +220,7 @@ def test_the_beta_that_is_advised_leaves_little_floor() -> None:
 
 def test_the_localiser_is_given_what_inference_would_see() -> None:
     seen: list[FactoredCovariance] = []
-    tried = Tried.of(smoke())
+    tried = CodeUnderTest.of(smoke())
 
     def watched(covariance: FactoredCovariance, count: Tensor) -> Estimate:
         seen.append(covariance)
@@ -233,7 +228,7 @@ def test_the_localiser_is_given_what_inference_would_see() -> None:
 
     probed(replace(tried, locate=watched))
 
-    assert len(seen) == 2
+    assert 2 == len(seen)
     for covariance in seen:
         torch.testing.assert_close(covariance.trace(), torch.full((SCENES,), 36.0))
         assert bool((covariance.diagonal > 0).all())
@@ -241,7 +236,7 @@ def test_the_localiser_is_given_what_inference_would_see() -> None:
 
 def test_what_is_missed_on_the_configured_law_is_reported_and_fails_nothing() -> None:
     config = smoke()
-    tried = Tried.of(config)
+    tried = CodeUnderTest.of(config)
     powers: list[bool] = []
 
     def half_blind(covariance: FactoredCovariance, count: Tensor) -> Estimate:

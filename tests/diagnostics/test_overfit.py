@@ -1,4 +1,4 @@
-"""Scenes learned by heart: each count has its own verdict."""
+"""The overfit probe: memorised scenes have a verdict for every count."""
 
 from functools import cache
 
@@ -59,20 +59,20 @@ def test_a_loop_that_steps_once_an_epoch_fails() -> None:
 
 def test_a_covariance_without_a_gradient_fails() -> None:
     with pytest.raises(RuntimeError, match="does not require grad"):
-        probe_overfit(smoke(), 24, 20, ProbeTrainer(teacher=Detached.of))
+        probe_overfit(smoke(), 24, 20, ProbeTrainer(objective=Detached.of))
 
 
 def test_scenes_are_judged_apart_by_their_count() -> None:
     config = smoke()
-    teacher, network = Objective.of(config), ProbeTrainer().begun(config)
+    objective, network = Objective.of(config), ProbeTrainer().fresh_network(config)
     scenes = SceneGenerator(config.physics, config.data).scenes("train", 0, 20)
     plan = curriculum(config)[0]
-    judge = ByCount.of(teacher, scenes)
+    judge = ByCount.of(objective, scenes)
 
     found = judge(network, plan)
 
     with torch.no_grad():
-        together = teacher(network, scenes, plan).terms["cov"]
+        together = objective(network, scenes, plan).terms["cov"]
     assert pytest.approx(float(together), rel=1e-5) == found["loss"]
     assert {"loss", "cov_k1", "cov_k2", "cov_k3"} == set(found)
     assert 20 == sum(len(group) for group in judge.groups.values())

@@ -1,4 +1,4 @@
-"""What probes hand back: plain, frozen, and honest about what is not known."""
+"""Reports of probes: intervals, checks and JSON."""
 
 import json
 import math
@@ -7,23 +7,24 @@ from dataclasses import FrozenInstanceError
 import pytest
 import torch
 
-from risexp.diagnostics.checks import Requirement, check_table
-from risexp.diagnostics.report import Number, Rate, Report, Table
+from risexp.diagnostics.report import Number, Rate, Report, Requirement, Table, check_table
 
 
-@pytest.mark.parametrize(
-    ("hits", "scenes", "low", "high"),
-    [
+def test_a_rate_has_its_wilson_interval() -> None:
+    cases: list[tuple[int, int, float, float]] = [
         (0, 10, 0.0, 0.2775),
         (5, 10, 0.2366, 0.7634),
         (10, 10, 0.7225, 1.0),
         (170, 1000, 0.148, 0.195),
-    ],
-)
-def test_a_rate_has_its_wilson_interval(hits: int, scenes: int, low: float, high: float) -> None:
-    rate = Rate.of(torch.arange(scenes) < hits)
+    ]
+    for hits, scenes, low, high in cases:
+        rate = Rate.of(torch.arange(scenes) < hits)
 
-    assert pytest.approx((hits / scenes, low, high), abs=5e-4) == (rate.value, rate.low, rate.high)
+        assert pytest.approx((hits / scenes, low, high), abs=5e-4) == (
+            rate.value,
+            rate.low,
+            rate.high,
+        ), hits
 
 
 def test_the_interval_of_a_rate_holds_the_true_share_as_often_as_it_says() -> None:
@@ -57,7 +58,7 @@ def test_a_report_is_one_json_document_with_null_for_what_is_undefined() -> None
 
     said = json.loads(json.dumps(report.as_json(), allow_nan=False))
 
-    assert said == {
+    assert {
         "name": "mdl",
         "verdict": "info",
         "evidence": [
@@ -73,7 +74,7 @@ def test_a_report_is_one_json_document_with_null_for_what_is_undefined() -> None
             },
         ],
         "advice": ["Look."],
-    }
+    } == said
 
 
 def test_a_report_cannot_be_changed_after_the_fact() -> None:
@@ -83,18 +84,19 @@ def test_a_report_cannot_be_changed_after_the_fact() -> None:
         report.verdict = "pass"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize(
-    ("value", "passes"), [(0.0, (True, False)), (2.0, (False, True)), (math.nan, (False, False))]
-)
-def test_a_check_is_met_by_numbers_on_its_side_and_never_by_nan(
-    value: float, passes: tuple[bool, bool]
-) -> None:
-    checks = (
-        Requirement.at_most("low", value, 1.0, ""),
-        Requirement.at_least("high", value, 1.0, ""),
-    )
-
-    assert passes == tuple(check.passed for check in checks)
-    assert ["pass" if met else "FAIL" for met in passes] == [
-        row[-1] for row in check_table(checks).rows
+def test_a_check_is_met_by_numbers_on_its_side_and_never_by_nan() -> None:
+    cases: list[tuple[float, tuple[bool, bool]]] = [
+        (0.0, (True, False)),
+        (2.0, (False, True)),
+        (math.nan, (False, False)),
     ]
+    for value, passes in cases:
+        checks = (
+            Requirement.at_most("low", value, 1.0, ""),
+            Requirement.at_least("high", value, 1.0, ""),
+        )
+
+        assert passes == tuple(check.passed for check in checks), (value, passes)
+        assert ["pass" if met else "FAIL" for met in passes] == [
+            row[-1] for row in check_table(checks).rows
+        ], (value, passes)

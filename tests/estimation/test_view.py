@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from risexp.config.sections import DataConfig
+from risexp.config.measurement import DataConfig
 from risexp.estimation.receiver_model import View
 from risexp.inference.estimate import Estimate
 from risexp.physics.geometry import direction_cosines

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from risexp.config.sections import DataConfig
+from risexp.config.measurement import DataConfig
 from risexp.data.frames import Scenes, Truth
 from risexp.data.scenes import SceneGenerator
 from risexp.inference.estimate import Estimate

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from risexp.config.sections import DataConfig
+from risexp.config.measurement import DataConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import panel_of
 from risexp.evaluation.success_bound import (

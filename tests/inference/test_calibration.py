@@ -5,7 +5,7 @@ import torch
 
 from risexp.config.learning import CountKind
 from risexp.inference.calibration import Calibration, calibration_error, nll
-from risexp.model.counting import CountLaw
+from risexp.model.prediction import CountLaw
 from tests.support.looping import for_each
 from tests.support.scenes import uniform
 

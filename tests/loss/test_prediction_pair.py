@@ -1,24 +1,34 @@
-"""What a guess works out once: which slot answers which source."""
+"""The assignment of slots to sources, and position errors."""
 
+import math
 from dataclasses import replace
+from itertools import permutations
 
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
 
+from risexp.config.layers import load_config
+from risexp.loss.prediction_pair import KNEE, TRIED, TermSettings, best_slots, position_error
+from risexp.loss.target import Points
 from risexp.model.prediction import Prediction
 from tests.support.predictions import (
     best_prediction,
-    guess_of,
+    pair_of,
     random_prediction,
     small_target,
     with_slots_reordered,
 )
+from tests.support.scenes import any_device, uniform
 
 
 def test_perfect_pointers_are_paired_with_their_own_sources(device: torch.device) -> None:
     target = small_target(device=device)
     own = torch.arange(5, device=device).expand_as(target.present)
 
-    slots = guess_of(best_prediction(target), target).slots
+    slots = pair_of(best_prediction(target), target).slots
 
     assert torch.equal(own[target.present], slots[target.present])
 
@@ -27,9 +37,9 @@ def test_slots_in_another_order_are_found_again(device: torch.device) -> None:
     target = small_target(device=device)
     moved = with_slots_reordered(best_prediction(target), seed=2)
 
-    guess = guess_of(moved, target)
+    pair = pair_of(moved, target)
 
-    found = guess.of_sources(moved.pointers.phi_rad)
+    found = pair.of_sources(moved.pointers.phi_rad)
     assert torch.equal(target.phi_rad[target.present], found[target.present])
 
 
@@ -37,9 +47,9 @@ def test_of_two_slots_at_one_place_the_sure_one_answers(device: torch.device) ->
     target = small_target(sources_max=2, device=device)
     first = torch.tensor([True, False], device=device).expand_as(target.present)
 
-    guess = guess_of(_at_one_place(best_prediction(target)), replace(target, present=first))
+    pair = pair_of(_at_one_place(best_prediction(target)), replace(target, present=first))
 
-    assert [1] * len(target) == guess.slots[:, 0].tolist()
+    assert [1] * len(target) == pair.slots[:, 0].tolist()
 
 
 def _at_one_place(best: Prediction) -> Prediction:
@@ -58,22 +68,175 @@ def _at_one_place(best: Prediction) -> Prediction:
 def test_as_many_slots_are_filled_as_there_are_sources(device: torch.device) -> None:
     target = small_target(device=device)
 
-    guess = guess_of(random_prediction(target), target)
+    pair = pair_of(random_prediction(target), target)
 
-    assert torch.equal(target.count, guess.filled.sum(-1))
-    assert torch.equal(target.present, guess.filled.gather(1, guess.slots))
+    assert torch.equal(target.count, pair.filled.sum(-1))
+    assert torch.equal(target.present, pair.filled.gather(1, pair.slots))
 
 
 def test_no_gradient_passes_through_the_choice_of_an_order(device: torch.device) -> None:
     target = small_target(device=device)
 
-    assert not guess_of(random_prediction(target), target).slots.requires_grad
+    assert not pair_of(random_prediction(target), target).slots.requires_grad
 
 
 def test_what_is_worked_out_is_worked_out_once(device: torch.device) -> None:
     target = small_target(device=device)
-    guess = guess_of(random_prediction(target), target)
+    pair = pair_of(random_prediction(target), target)
 
-    assert guess.slots is guess.slots
-    assert guess.predicted is guess.predicted
-    assert guess.spectrum is guess.spectrum
+    assert pair.slots is pair.slots
+    assert pair.predicted is pair.predicted
+    assert pair.spectrum is pair.spectrum
+
+
+def settings_of(*overrides: str) -> TermSettings:
+    return TermSettings.of(load_config(overrides=overrides).config)
+
+
+def test_costs_and_smoothing_are_those_of_the_count() -> None:
+    made = settings_of("count.under_weight=2.5", "count.over_weight=0.5", "count.smoothing=0.1")
+
+    assert (2.5, 0.5, 0.1) == (made.under_weight, made.over_weight, made.smoothing)
+
+
+def test_the_unit_of_inverse_range_is_a_twentieth_of_the_view() -> None:
+    assert pytest.approx((1 / 0.5 - 1 / 10) / 20) == settings_of().rho_unit
+
+
+def test_a_view_of_one_range_has_a_unit_too() -> None:
+    assert pytest.approx(0.1 / 5 / 20) == settings_of("data.range_m=[5, 5]").rho_unit
+
+
+UNIT = 0.1
+NOWHERE: Points = (torch.zeros(1), torch.zeros(1), torch.zeros(1))
+
+
+def off(phi_deg: float = 0.0, theta_deg: float = 0.0, rho: float = 0.0) -> Tensor:
+    pointed = (
+        torch.tensor([math.radians(phi_deg)]),
+        torch.tensor([math.radians(theta_deg)]),
+        torch.tensor([rho]),
+    )
+    return position_error(pointed, NOWHERE, UNIT)
+
+
+def test_five_degrees_weigh_as_much_as_a_unit_of_inverse_range() -> None:
+    assert pytest.approx(float(off(rho=UNIT))) == float(off(phi_deg=5.0))
+    assert pytest.approx((1.0 - KNEE / 2) / 3.5) == float(off(phi_deg=-5.0))
+
+
+def test_elevation_weighs_half_as_much_again() -> None:
+    assert pytest.approx(1.5 * float(off(phi_deg=7.0))) == float(off(theta_deg=7.0))
+
+
+def test_an_error_below_the_knee_counts_by_its_square() -> None:
+    assert pytest.approx(0.25 * float(off(phi_deg=0.8))) == float(off(phi_deg=0.4))
+
+
+def test_errors_far_out_pull_alike() -> None:
+    pointed = torch.tensor([0.2, 2.0], requires_grad=True)
+    nothing = torch.zeros(2)
+
+    error = position_error((pointed, nothing, nothing), (nothing, nothing, nothing), UNIT)
+
+    (pull,) = torch.autograd.grad(error.sum(), pointed)
+    assert pytest.approx(float(pull[0])) == float(pull[1])
+
+
+BATCH = 16
+WIDTHS = [1, 2, 3, 5, 6, 9]
+
+
+def random_cost(most: int, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Costs of any sign, and present sources, at least one a scene."""
+    cost = uniform(-2.0, 10.0, BATCH, most, most, seed=seed).to(device)
+    count = uniform(1.0, most + 1.0, BATCH, seed=seed + 1).long().to(device)
+    return cost, torch.arange(most, device=device) < count.unsqueeze(-1)
+
+
+def paid(cost: Tensor, slots: Tensor, present: Tensor) -> Tensor:
+    """What the present sources of each scene pay together, (B,)."""
+    sources = torch.arange(cost.shape[-1], device=cost.device)
+    scenes = torch.arange(len(cost), device=cost.device).unsqueeze(-1)
+    return torch.where(present, cost[scenes, slots, sources], 0.0).sum(-1)
+
+
+def test_every_source_has_a_slot_of_its_own(device: torch.device) -> None:
+    for most in WIDTHS:
+        slots = best_slots(*random_cost(most, 4, device))
+
+        assert [list(range(most))] * BATCH == slots.sort(-1).values.tolist(), most
+
+
+def test_no_order_is_cheaper(device: torch.device) -> None:
+    for most in [1, 2, 3, 5, 6, 7]:
+        cost, present = random_cost(most, 6, device)
+
+        orders = [
+            paid(cost, torch.tensor(order, device=device).expand(BATCH, most), present)
+            for order in permutations(range(most))
+        ]
+
+        actual = paid(cost, best_slots(cost, present), present)
+        torch.testing.assert_close(torch.stack(orders).amin(0), actual)
+
+
+def test_a_pairing_without_error_is_found(device: torch.device) -> None:
+    for most in WIDTHS:
+        cost, present = random_cost(most, 8, device)
+        wanted = torch.randperm(most, generator=torch.Generator().manual_seed(most)).to(device)
+        cost = (cost + 3.0).index_put(
+            (
+                torch.arange(BATCH, device=device).unsqueeze(-1),
+                wanted,
+                torch.arange(most, device=device),
+            ),
+            torch.zeros((), dtype=cost.dtype, device=device),
+        )
+
+        slots = best_slots(cost, present)
+
+        assert torch.equal(wanted.expand(BATCH, most)[present], slots[present]), most
+
+
+def test_both_ways_to_find_the_best_order_agree(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cost, present = random_cost(TRIED, 10, device)
+    tried = best_slots(cost, present)
+
+    monkeypatch.setattr("risexp.loss.prediction_pair.TRIED", TRIED - 1)
+    walked = best_slots(cost, present)
+
+    assert torch.equal(tried[present], walked[present])
+
+
+@given(seed=st.integers(0, 10_000), most=st.sampled_from(WIDTHS))
+@any_device
+def test_the_pairing_follows_sources_and_slots_wherever_they_are_listed(
+    device: torch.device, seed: int, most: int
+) -> None:
+    cost, _ = random_cost(most, seed, device)
+    present = torch.ones(BATCH, most, dtype=torch.bool, device=device)
+    generator = torch.Generator().manual_seed(seed)
+    rows, columns = (torch.randperm(most, generator=generator).to(device) for _ in range(2))
+
+    moved = best_slots(cost[:, rows][..., columns], present)
+
+    assert torch.equal(best_slots(cost, present)[:, columns], rows[moved])
+
+
+def test_what_absent_sources_would_cost_does_not_matter(device: torch.device) -> None:
+    cost, present = random_cost(5, 12, device)
+    dear = torch.where(present.unsqueeze(-2), cost, torch.nan)
+
+    assert torch.equal(best_slots(cost, present)[present], best_slots(dear, present)[present])
+
+
+def test_a_cost_that_is_undefined_raises_nothing(device: torch.device) -> None:
+    for most in (5, 9):
+        cost, present = random_cost(most, 14, device)
+
+        slots = best_slots(torch.full_like(cost, torch.nan), present)
+
+        assert 0 <= int(slots.min()) <= int(slots.max()) < most

@@ -1,15 +1,24 @@
-"""The labels: at which scale, in which units, and without a NaN for what is absent."""
+"""The labels: scale, units, and no NaN for absent sources."""
 
 from dataclasses import replace
 
-import pytest
 import torch
 
-from risexp.config.learning import LabelPower
+from risexp.config.learning import LABELLED, LabelPower
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.data.scenes import panel_of, source_steering
-from tests.support.predictions import ALPHA_BASE, reordered, small_scenes, target_of
+from risexp.loss.target import leading, sound_scenes
+from risexp.loss.terms import TERMS
+from tests.support.predictions import (
+    ALPHA_BASE,
+    pair_of,
+    random_prediction,
+    reordered,
+    small_scenes,
+    small_target,
+    target_of,
+)
 from tests.support.scenes import SMALL, label_covariance, matrix, worst
 
 
@@ -61,18 +70,17 @@ def test_positions_are_those_of_the_truth_in_rad_and_per_metre(device: torch.dev
     assert torch.equal(truth.count, target.count)
 
 
-@pytest.mark.parametrize("label_power", ["linear", "compressed"])
-def test_absent_sources_are_zero_and_never_nan(
-    device: torch.device, label_power: LabelPower
-) -> None:
-    target = target_of(small_scenes(device=device), label_power)
+def test_absent_sources_are_zero_and_never_nan(device: torch.device) -> None:
+    cases: list[LabelPower] = ["linear", "compressed"]
+    for label_power in cases:
+        target = target_of(small_scenes(device=device), label_power)
 
-    absent = ~target.present
-    assert bool(absent.any())
-    for value in (*target.points, target.steering.abs().sum(-1)):
-        assert bool(value.isfinite().all())
-        assert float(value[absent].abs().max()) == 0.0
-    assert bool(target.covariance.factor.abs().isfinite().all())
+        absent = ~target.present
+        assert bool(absent.any()), label_power
+        for value in (*target.points, target.steering.abs().sum(-1)):
+            assert bool(value.isfinite().all()), label_power
+            assert 0.0 == float(value[absent].abs().max()), label_power
+        assert bool(target.covariance.factor.abs().isfinite().all()), label_power
 
 
 def test_a_mean_over_sources_leaves_absent_ones_out(device: torch.device) -> None:
@@ -98,3 +106,48 @@ def test_a_reordered_truth_is_the_same_label(device: torch.device) -> None:
 
     assert not torch.equal(one.phi_rad, other.phi_rad)
     assert worst(matrix(one.effective), matrix(other.effective)) < 1e-6
+
+
+def test_beyond_the_rank_every_eigenvalue_is_the_diagonal(device: torch.device) -> None:
+    covariance = small_target(device=device).effective
+
+    values = leading(covariance, 9)
+
+    assert (len(covariance), 9) == tuple(values.shape)
+    assert worst(covariance.diagonal.double().unsqueeze(-1).expand(-1, 4), values[:, 5:]) < 1e-12
+
+
+def test_fewer_are_given_where_fewer_are_wanted(device: torch.device) -> None:
+    covariance = small_target(device=device).effective
+
+    assert torch.equal(leading(covariance, 6)[:, :2], leading(covariance, 2))
+
+
+def test_a_scene_that_is_not_finite_has_nan_for_eigenvalues(device: torch.device) -> None:
+    covariance = small_target(4, device=device).effective
+    factor = covariance.factor.clone()
+    factor[1, 3, 0] = torch.nan
+    broken = replace(covariance, factor=factor)
+
+    values = leading(broken, 3)
+
+    assert [False, True, False, False] == values.isnan().all(-1).tolist()
+    assert [True, False, True, True] == sound_scenes(broken)[1].tolist()
+    assert torch.equal(leading(covariance, 3)[2:], values[2:])
+
+
+def test_an_infinite_diagonal_is_not_sound(device: torch.device) -> None:
+    covariance = small_target(2, device=device).effective
+    diagonal = torch.tensor([1.0, torch.inf], device=device)
+
+    assert [True, False] == sound_scenes(replace(covariance, diagonal=diagonal))[1].tolist()
+
+
+def test_a_term_sees_the_label_s_powers_if_it_is_said_to() -> None:
+    for name in TERMS:
+        linear, compressed = target_of(small_scenes()), target_of(small_scenes(), "compressed")
+        prediction = random_prediction(linear)
+
+        values = [TERMS[name](pair_of(prediction, each)) for each in (linear, compressed)]
+
+        assert torch.equal(*values) == (name not in LABELLED), name

@@ -1,6 +1,5 @@
 """Layers against plain formulas."""
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -42,14 +41,14 @@ def test_a_perceptron_starts_with_nothing_to_say_and_can_learn_to() -> None:
     assert bool(last.weight.grad.any())
 
 
-@pytest.mark.parametrize("heads", [1, 2, 4])
-def test_attention_is_the_softmax_of_every_head(heads: int) -> None:
-    block = Attention(8, heads, dropout=0.0)
-    given = tokens()
+def test_attention_is_the_softmax_of_every_head() -> None:
+    for heads in [1, 2, 4]:
+        block = Attention(8, heads, dropout=0.0)
+        given = tokens()
 
-    seen = block(given)
+        seen = block(given)
 
-    assert worst(plain_attention(block, given), seen.detach()) < 1e-5
+        assert worst(plain_attention(block, given), seen.detach()) < 1e-5, heads
 
 
 def test_attention_does_not_mind_the_order_of_tokens() -> None:

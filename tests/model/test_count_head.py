@@ -1,12 +1,12 @@
-"""The count head: its two paths, and what it reads of eigenvalues."""
+"""The count head: both paths and the spectral features."""
 
-import pytest
+from itertools import product
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from risexp.config.learning import CountKind, Front
 from risexp.covariance.factored import FactoredCovariance
 from risexp.model.count_head import falling, spectral_features, spectral_width
 from tests.support.localisation import scenes_of
@@ -50,15 +50,15 @@ def test_ordinal_logits_fall_by_positive_steps() -> None:
     assert bool((steps > 0.0).all())
 
 
-@pytest.mark.parametrize("most", [1, 3, 5])
-def test_spectral_features_are_those_of_the_dense_eigenvalues(most: int) -> None:
-    seen = covariance()
+def test_spectral_features_are_those_of_the_dense_eigenvalues() -> None:
+    for most in [1, 3, 5]:
+        seen = covariance()
 
-    features = spectral_features(seen, most)
+        features = spectral_features(seen, most)
 
-    assert torch.float32 == features.dtype
-    assert (2, spectral_width(most)) == tuple(features.shape)
-    assert worst(plain_features(matrix(seen), most), features.double()) < 1e-5
+        assert torch.float32 == features.dtype, most
+        assert (2, spectral_width(most)) == tuple(features.shape), most
+        assert worst(plain_features(matrix(seen), most), features.double()) < 1e-5, most
 
 
 def test_eigenvalues_beyond_the_columns_are_the_diagonal() -> None:
@@ -75,63 +75,62 @@ def test_spectral_features_do_not_know_the_scale_or_the_basis() -> None:
     assert worst(spectral_features(seen, 3), spectral_features(scaled, 3)) < 1e-5
 
 
-@pytest.mark.parametrize("factor", [0.0, 1e-20, 1e15])
-def test_spectral_features_of_any_covariance_are_numbers_with_gradients(factor: float) -> None:
-    columns = (factor * torch.ones(2, 6, 4, dtype=torch.complex64)).requires_grad_()
-    seen = FactoredCovariance.from_factor(columns).trace_normalize()
+def test_spectral_features_of_any_covariance_are_numbers_with_gradients() -> None:
+    for factor in [0.0, 1e-20, 1e15]:
+        columns = (factor * torch.ones(2, 6, 4, dtype=torch.complex64)).requires_grad_()
+        seen = FactoredCovariance.from_factor(columns).trace_normalize()
 
-    features = spectral_features(seen, 3)
-    torch.autograd.backward(features.sum())
+        features = spectral_features(seen, 3)
+        torch.autograd.backward(features.sum())
 
-    assert bool(features.isfinite().all())
-    assert columns.grad is not None
-    assert bool(torch.view_as_real(columns.grad).isfinite().all())
-
-
-@pytest.mark.parametrize("front", FRONTS)
-def test_both_paths_start_with_half_a_say(front: Front) -> None:
-    network = untrained(network_config("count.kind=softmax", front=front))
-    observation = observed(network_config(front=front))
-    mixture = network.count.mixture
-    with torch.no_grad():
-        mixed = network(observation, 0.0).count_logits
-        mixture.fill_(40.0)
-        spectral = network(observation, 0.0).count_logits
-        mixture.fill_(-40.0)
-        direct = network(observation, 0.0).count_logits
-        read = network.count.direct(network.front(observation).context)
-
-    assert worst(read, direct) < 1e-5
-    assert worst(0.5 * (spectral + direct), mixed) < 1e-5
-    assert worst(spectral, direct) > 0.1
+        assert bool(features.isfinite().all()), factor
+        assert columns.grad is not None, factor
+        assert bool(torch.view_as_real(columns.grad).isfinite().all()), factor
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_path_that_is_not_taken_has_no_weights(kind: CountKind) -> None:
-    names = {
-        path: {
-            name.split(".")[0]
-            for name, _ in awake(
-                network_config(f"count.kind={kind}", f"count.path={path}")
-            ).count.named_parameters()
+def test_both_paths_start_with_half_a_say() -> None:
+    for front in FRONTS:
+        network = untrained(network_config("count.kind=softmax", front=front))
+        observation = observed(network_config(front=front))
+        mixture = network.count.mixture
+        with torch.no_grad():
+            mixed = network(observation, 0.0).count_logits
+            mixture.fill_(40.0)
+            spectral = network(observation, 0.0).count_logits
+            mixture.fill_(-40.0)
+            direct = network(observation, 0.0).count_logits
+            read = network.count.direct(network.front(observation).context)
+
+        assert worst(read, direct) < 1e-5, front
+        assert worst(0.5 * (spectral + direct), mixed) < 1e-5, front
+        assert worst(spectral, direct) > 0.1, front
+
+
+def test_a_path_that_is_not_taken_has_no_weights() -> None:
+    for kind in KINDS:
+        names = {
+            path: {
+                name.split(".")[0]
+                for name, _ in awake(
+                    network_config(f"count.kind={kind}", f"count.path={path}")
+                ).count.named_parameters()
+            }
+            for path in ("both", "spectral", "direct")
         }
-        for path in ("both", "spectral", "direct")
-    }
 
-    assert {"both": {"spectral", "direct", "mixture"}, "spectral": {"spectral"}} | {
-        "direct": {"direct"}
-    } == names
+        assert {"both": {"spectral", "direct", "mixture"}, "spectral": {"spectral"}} | {
+            "direct": {"direct"}
+        } == names, kind
 
 
-@pytest.mark.parametrize("front", FRONTS)
-@pytest.mark.parametrize("kind", KINDS)
-def test_where_one_source_is_the_most_no_head_hinders_it(kind: CountKind, front: Front) -> None:
-    config = network_config("data.sources_max=1", f"count.kind={kind}", front=front)
+def test_where_one_source_is_the_most_no_head_hinders_it() -> None:
+    for front, kind in product(FRONTS, KINDS):
+        config = network_config("data.sources_max=1", f"count.kind={kind}", front=front)
 
-    said = answer(config, scenes_of(config, 3).frames)
+        said = answer(config, scenes_of(config, 3).frames)
 
-    assert [1, 1, 1] == said.count.tolist()
-    assert torch.equal(torch.ones(3, 1, dtype=torch.float64), said.count_probabilities)
+        assert [1, 1, 1] == said.count.tolist(), (front, kind)
+        assert torch.equal(torch.ones(3, 1, dtype=torch.float64), said.count_probabilities), front
 
 
 def test_an_ordinal_head_of_one_source_has_nothing_to_learn() -> None:

@@ -1,15 +1,16 @@
-"""From slots to columns and pointers: on the manifold, inside the view, of the power they say."""
+"""The factor head: waves, positions and powers of slots."""
 
-import pytest
+from itertools import product
+
 import torch
 from torch import Tensor
 
-from risexp.config.learning import FactorKind, Front
+from risexp.config.learning import FactorKind
 from risexp.config.run import RunConfig
 from risexp.estimation.receiver_model import ReceiverModel
+from risexp.model.blocks import Features
 from risexp.model.factors import FactorHead, Factors
-from risexp.model.features import Features
-from risexp.physics.geometry import Wavefront, direction_cosines
+from risexp.physics.geometry import direction_cosines
 from risexp.physics.steering import steering_slopes, steering_vector
 from tests.support.localisation import WAVEFRONTS, anywhere, scenes_of
 from tests.support.networks import FACTORS, MAKES, answer, network_config
@@ -56,29 +57,27 @@ def lengths(columns: Tensor) -> Tensor:
     return columns.abs().square().sum(-2).sqrt()
 
 
-@pytest.mark.parametrize("kind", FACTORS)
-def test_a_head_starts_by_pointing_where_the_search_did(kind: FactorKind) -> None:
-    config = network_config()
+def test_a_head_starts_by_pointing_where_the_search_did() -> None:
+    for kind in FACTORS:
+        config = network_config()
 
-    factors = made(config, kind, moved=0.0)
+        factors = made(config, kind, moved=0.0)
 
-    assert worst(features(config).anchors, pointed(factors)) < 1e-6
-    assert 0.0 == float(factors.pointers.existence.abs().max())
+        assert worst(features(config).anchors, pointed(factors)) < 1e-6, kind
+        assert 0.0 == float(factors.pointers.existence.abs().max()), kind
 
 
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
-@pytest.mark.parametrize("kind", ["pointers", "spectrum"])
-def test_columns_are_waves_from_where_the_slots_point(
-    kind: FactorKind, wavefront: Wavefront
-) -> None:
-    config = network_config(f"physics.wavefront={wavefront}")
+def test_columns_are_waves_from_where_the_slots_point() -> None:
+    kinds: list[FactorKind] = ["pointers", "spectrum"]
+    for wavefront, kind in product(WAVEFRONTS, kinds):
+        config = network_config(f"physics.wavefront={wavefront}")
 
-    factors = made(config, kind)
+        factors = made(config, kind)
 
-    waves = steering_vector(ReceiverModel.of(config).panel, *pointed(factors).unbind(-1)).mT
-    along = (waves.conj() * factors.angle).sum(-2)
-    assert worst(lengths(factors.angle), along.abs()) < 1e-5
-    assert worst(along.real, along.abs()) < 1e-4
+        waves = steering_vector(ReceiverModel.of(config).panel, *pointed(factors).unbind(-1)).mT
+        along = (waves.conj() * factors.angle).sum(-2)
+        assert worst(lengths(factors.angle), along.abs()) < 1e-5, (wavefront, kind)
+        assert worst(along.real, along.abs()) < 1e-4, (wavefront, kind)
 
 
 def test_the_power_of_a_column_is_the_one_it_starts_from_moved_and_weighed_by_existence() -> None:
@@ -101,57 +100,59 @@ def test_columns_of_a_map_have_the_power_of_their_peak() -> None:
     assert worst(features(config).log_power, lengths(factors.angle).log() * 2.0) < 1e-5
 
 
-@pytest.mark.parametrize("log_power", [-100.0, 100.0])
-def test_powers_stay_within_what_a_covariance_can_show(log_power: float) -> None:
-    config = network_config()
+def test_powers_stay_within_what_a_covariance_can_show() -> None:
+    cases: list[float] = [-100.0, 100.0]
+    for log_power in cases:
+        config = network_config()
 
-    factors = head(config, "pointers")(features(config, log_power))
+        factors = head(config, "pointers")(features(config, log_power))
 
-    power = lengths(factors.angle.detach()).square().log()
-    assert worst(torch.full_like(power, max(min(log_power, 4.0), -16.0)), power) < 1e-4
-
-
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
-def test_the_second_factor_turns_a_wave_along_its_range(wavefront: Wavefront) -> None:
-    config = network_config(f"physics.wavefront={wavefront}")
-    given, made_of = features(config), head(config, "pointers", moved=0.3)
-
-    with torch.no_grad():
-        factors = made_of(given)
-        doubt = made_of.doubt(given.slots).squeeze(-1).sigmoid()
-
-    slope = steering_slopes(ReceiverModel.of(config).panel, *pointed(factors).unbind(-1))[-1].mT
-    along = (slope.conj() * factors.range).sum(-2) / lengths(slope)
-    assert worst(lengths(factors.angle) * doubt, lengths(factors.range)) < 1e-5
-    assert worst(lengths(factors.range), along.real) < 1e-4
+        power = lengths(factors.angle.detach()).square().log()
+        assert worst(torch.full_like(power, max(min(log_power, 4.0), -16.0)), power) < 1e-4, (
+            log_power
+        )
 
 
-@pytest.mark.parametrize("kind", FACTORS)
-@pytest.mark.parametrize("moved", [0.3, 100.0])
-def test_slots_stay_inside_the_view_and_near_their_anchors(kind: FactorKind, moved: float) -> None:
-    config = network_config()
-    receiver = ReceiverModel.of(config)
+def test_the_second_factor_turns_a_wave_along_its_range() -> None:
+    for wavefront in WAVEFRONTS:
+        config = network_config(f"physics.wavefront={wavefront}")
+        given, made_of = features(config), head(config, "pointers", moved=0.3)
 
-    factors = made(config, kind, moved)
+        with torch.no_grad():
+            factors = made_of(given)
+            doubt = made_of.doubt(given.slots).squeeze(-1).sigmoid()
 
-    points = pointed(factors)
-    assert worst(receiver.view.clamp(points), points) < 1e-5
-    reach = torch.tensor(receiver.view.extent) * REACH
-    assert bool(((points - features(config).anchors).abs() <= reach * 1.01).all())
+        slope = steering_slopes(ReceiverModel.of(config).panel, *pointed(factors).unbind(-1))[-1].mT
+        along = (slope.conj() * factors.range).sum(-2) / lengths(slope)
+        assert worst(lengths(factors.angle) * doubt, lengths(factors.range)) < 1e-5, wavefront
+        assert worst(lengths(factors.range), along.real) < 1e-4, wavefront
 
 
-@pytest.mark.parametrize("kind", FACTORS)
-def test_both_factors_have_a_column_for_each_slot(kind: FactorKind) -> None:
-    config = network_config("physics.elements_h=4", "physics.elements_v=9")
+def test_slots_stay_inside_the_view_and_near_their_anchors() -> None:
+    for kind, moved in product(FACTORS, [0.3, 100.0]):
+        config = network_config()
+        receiver = ReceiverModel.of(config)
 
-    factors = made(config, kind)
+        factors = made(config, kind, moved)
 
-    for columns in (factors.angle, factors.range):
-        assert (SCENES, 36, 3) == tuple(columns.shape)
-        assert torch.complex64 == columns.dtype
-    for value in vars(factors.pointers).values():
-        assert (SCENES, 3) == tuple(value.shape)
-        assert torch.float32 == value.dtype
+        points = pointed(factors)
+        assert worst(receiver.view.clamp(points), points) < 1e-5, (kind, moved)
+        reach = torch.tensor(receiver.view.extent) * REACH
+        assert bool(((points - features(config).anchors).abs() <= reach * 1.01).all()), kind
+
+
+def test_both_factors_have_a_column_for_each_slot() -> None:
+    for kind in FACTORS:
+        config = network_config("physics.elements_h=4", "physics.elements_v=9")
+
+        factors = made(config, kind)
+
+        for columns in (factors.angle, factors.range):
+            assert (SCENES, 36, 3) == tuple(columns.shape), kind
+            assert torch.complex64 == columns.dtype, kind
+        for value in vars(factors.pointers).values():
+            assert (SCENES, 3) == tuple(value.shape), kind
+            assert torch.float32 == value.dtype, kind
 
 
 def test_free_columns_are_no_waves_and_start_at_the_power_of_their_slot() -> None:
@@ -169,11 +170,11 @@ def test_free_columns_are_no_waves_and_start_at_the_power_of_their_slot() -> Non
     assert worst(lengths(one.range) * torch.e, lengths(louder.range)) < 1e-5
 
 
-@pytest.mark.parametrize(("front", "kind"), MAKES)
-def test_scenes_are_answered_with_columns_of_their_own(front: Front, kind: FactorKind) -> None:
-    config = network_config(f"factors.kind={kind}", front=front)
+def test_scenes_are_answered_with_columns_of_their_own() -> None:
+    for front, kind in MAKES:
+        config = network_config(f"factors.kind={kind}", front=front)
 
-    said = answer(config, scenes_of(config, 3).frames)
+        said = answer(config, scenes_of(config, 3).frames)
 
-    assert worst(said.angle_factor[0], said.angle_factor[1]) > 1e-3
-    assert worst(said.range_factor[0], said.range_factor[1]) > 1e-3
+        assert worst(said.angle_factor[0], said.angle_factor[1]) > 1e-3, (front, kind)
+        assert worst(said.range_factor[0], said.range_factor[1]) > 1e-3, (front, kind)

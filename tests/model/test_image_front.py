@@ -1,16 +1,16 @@
-"""The front that sees an image over directions: where it looks, and where its peaks are."""
+"""The image front: its input and its peaks."""
 
-import pytest
+from itertools import product
+
 import torch
 from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.estimation.grid import search_grid
 from risexp.estimation.receiver_model import ReceiverModel
-from risexp.model.features import Features
+from risexp.model.blocks import Features
 from risexp.model.image_front import ImageFront
 from risexp.model.prediction import Heat
-from risexp.physics.geometry import Wavefront
 from tests.support.localisation import NOISELESS, WAVEFRONTS, points_of, scenes_of
 from tests.support.networks import answer, awake, finite, network_config, observed
 from tests.support.scenes import worst
@@ -34,35 +34,32 @@ def image(config: RunConfig, count: int) -> Tensor:
     return front_of(config)._image(observed(config, count))
 
 
-@pytest.mark.parametrize("wavefront", WAVEFRONTS)
-@pytest.mark.parametrize("symbols", ["frame", "snapshot"])
-def test_a_noiseless_source_is_brightest_in_its_own_cell(
-    wavefront: Wavefront, symbols: str
-) -> None:
+def test_a_noiseless_source_is_brightest_in_its_own_cell() -> None:
     """Axes that are swapped or turned would put it elsewhere."""
-    sides = ("physics.elements_h=8", "physics.elements_v=5", "physics.antennas=40")
-    config = network_config(
-        *sides,
-        NOISELESS,
-        "data.sources_max=1",
-        f"physics.wavefront={wavefront}",
-        f"physics.symbols={symbols}",
-        front="image",
-    )
-    grid = search_grid(
-        ReceiverModel.of(config).panel, ReceiverModel.of(config).view, torch.device("cpu")
-    )
-    true = points_of(scenes_of(config, 32).truth)[:, 0]
+    for wavefront, symbols in product(WAVEFRONTS, ["frame", "snapshot"]):
+        sides = ("physics.elements_h=8", "physics.elements_v=5", "physics.antennas=40")
+        config = network_config(
+            *sides,
+            NOISELESS,
+            "data.sources_max=1",
+            f"physics.wavefront={wavefront}",
+            f"physics.symbols={symbols}",
+            front="image",
+        )
+        grid = search_grid(
+            ReceiverModel.of(config).panel, ReceiverModel.of(config).view, torch.device("cpu")
+        )
+        true = points_of(scenes_of(config, 32).truth)[:, 0]
 
-    powers = image(config, 32)[:, : grid.shape[0]].amax(1)
+        powers = image(config, 32)[:, : grid.shape[0]].amax(1)
 
-    rows, columns = powers.shape[-2:]
-    assert grid.shape[1:] == (rows, columns)
-    brightest = powers.flatten(1).argmax(-1)
-    heat = looked(config)[1]
-    u, v = heat.u[brightest % columns], heat.v[brightest // columns]
-    off = torch.stack([u - true[:, 0], v - true[:, 1]], dim=-1).abs() / grid.steps[:2]
-    assert float((off < 1.01).all(-1).double().mean()) > 0.95
+        rows, columns = powers.shape[-2:]
+        assert grid.shape[1:] == (rows, columns), (wavefront, symbols)
+        brightest = powers.flatten(1).argmax(-1)
+        heat = looked(config)[1]
+        u, v = heat.u[brightest % columns], heat.v[brightest // columns]
+        off = torch.stack([u - true[:, 0], v - true[:, 1]], dim=-1).abs() / grid.steps[:2]
+        assert float((off < 1.01).all(-1).double().mean()) > 0.95, (wavefront, symbols)
 
 
 def test_fresh_symbols_show_their_mean_power_and_no_phase() -> None:
@@ -106,17 +103,18 @@ def test_slots_start_in_different_cells_at_ranges_of_the_view() -> None:
     assert bool((features.anchors[..., 2] <= high).all())
 
 
-@pytest.mark.parametrize(
-    "narrow",
-    [("data.phi_deg=[10,10]", "data.theta_deg=[0,0]"), ("data.range_m=[2,2]",)],
-)
-def test_a_view_of_a_few_cells_has_slots_that_share_one(narrow: tuple[str, ...]) -> None:
-    config = network_config(*narrow, front="image")
+def test_a_view_of_a_few_cells_has_slots_that_share_one() -> None:
+    cases: list[tuple[str, ...]] = [
+        ("data.phi_deg=[10,10]", "data.theta_deg=[0,0]"),
+        ("data.range_m=[2,2]",),
+    ]
+    for narrow in cases:
+        config = network_config(*narrow, front="image")
 
-    said = answer(config, scenes_of(config, 3).frames)
+        said = answer(config, scenes_of(config, 3).frames)
 
-    assert finite(said)
-    assert (3, 3) == tuple(said.pointers.rho.shape)
+        assert finite(said), narrow
+        assert (3, 3) == tuple(said.pointers.rho.shape), narrow
 
 
 def test_the_gradient_of_a_range_reaches_the_planes_of_the_map() -> None:

@@ -1,11 +1,11 @@
-"""The network as a whole: one answer a scene, one covariance for all, weights that travel."""
+"""The network as a whole: batches, precision, weights and temperature."""
 
 from dataclasses import replace
+from itertools import product
 
-import pytest
 import torch
 
-from risexp.config.learning import CountKind, FactorKind, Front
+from risexp.config.learning import Front
 from risexp.model.network import Network, part_of
 from risexp.model.observation import Observer
 from risexp.model.prediction import Prediction
@@ -34,115 +34,117 @@ def differences(one: Prediction, other: Prediction) -> dict[str, float]:
     return {name: worst(mine, theirs[name].to(mine)) for name, mine in outputs(one).items()}
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize(("front", "kind"), MAKES)
-def test_a_scene_is_answered_alike_alone_and_in_any_company(
-    device: torch.device, front: Front, kind: FactorKind, precision: str
-) -> None:
-    config = network_config(f"factors.kind={kind}", f"training.precision={precision}", front=front)
-    frames = scenes_of(config, 16, device).frames
-    order = torch.arange(16, device=device).flip(0)
+def test_a_scene_is_answered_alike_alone_and_in_any_company(device: torch.device) -> None:
+    for precision, (front, kind) in product(PRECISIONS, MAKES):
+        config = network_config(
+            f"factors.kind={kind}", f"training.precision={precision}", front=front
+        )
+        frames = scenes_of(config, 16, device).frames
+        order = torch.arange(16, device=device).flip(0)
 
-    whole, other = answer(config, frames, 0.3), answer(config, frames[order], 0.3)
+        whole, other = answer(config, frames, 0.3), answer(config, frames[order], 0.3)
 
-    alone = answer(config, frames[5:6], 0.3)
-    for name, value in outputs(whole).items():
-        assert worst(value[order], outputs(other)[name]) < HALF[precision]
-        assert worst(value[5:6], outputs(alone)[name]) < HALF[precision]
-
-
-@pytest.mark.parametrize(("front", "kind"), MAKES)
-def test_every_device_gives_the_same_answer(
-    device: torch.device, front: Front, kind: FactorKind
-) -> None:
-    config = network_config(f"factors.kind={kind}", front=front)
-    frames = scenes_of(config, 8).frames
-
-    here, there = answer(config, frames, 0.3), answer(config, frames.to(device), 0.3)
-
-    assert max(differences(here, there).values()) < 1e-3
+        alone = answer(config, frames[5:6], 0.3)
+        for name, value in outputs(whole).items():
+            assert worst(value[order], outputs(other)[name]) < HALF[precision], precision
+            assert worst(value[5:6], outputs(alone)[name]) < HALF[precision], precision
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_every_scene_is_answered_by_its_own_snr(front: Front) -> None:
+def test_every_device_gives_the_same_answer(device: torch.device) -> None:
+    for front, kind in MAKES:
+        config = network_config(f"factors.kind={kind}", front=front)
+        frames = scenes_of(config, 8).frames
+
+        here, there = answer(config, frames, 0.3), answer(config, frames.to(device), 0.3)
+
+        assert max(differences(here, there).values()) < 1e-3, (front, kind)
+
+
+def test_every_scene_is_answered_by_its_own_snr() -> None:
     """Museum 19: the first sample's SNR was used for the batch."""
-    config = network_config(front=front)
-    frames = scenes_of(config, 4).frames
-    assert frames.snr_db is not None
-    quieter = frames.snr_db.clone()
-    quieter[0] -= 10.0
+    for front in FRONTS:
+        config = network_config(front=front)
+        frames = scenes_of(config, 4).frames
+        assert frames.snr_db is not None, front
+        quieter = frames.snr_db.clone()
+        quieter[0] -= 10.0
 
-    one, two = (answer(config, replace(frames, snr_db=each)) for each in (frames.snr_db, quieter))
+        one, two = (
+            answer(config, replace(frames, snr_db=each)) for each in (frames.snr_db, quieter)
+        )
 
-    assert worst(one.count_logits[1:], two.count_logits[1:]) < 1e-6
-    assert worst(one.count_logits[:1], two.count_logits[:1]) > 1e-4
-    assert float(two.effective.diagonal[0]) > 1.2 * float(one.effective.diagonal[0])
-
-
-@pytest.mark.parametrize(("front", "kind"), MAKES)
-def test_training_and_serving_answer_alike_where_nothing_is_left_out(
-    front: Front, kind: FactorKind
-) -> None:
-    config = network_config(f"factors.kind={kind}", front=front)
-    observation, network = observed(config), awake(config)
-
-    with torch.no_grad():
-        trained, served = network.train()(observation, 0.2), network.eval()(observation, 0.2)
-
-    assert 0.0 == max(differences(trained, served).values())
+        assert worst(one.count_logits[1:], two.count_logits[1:]) < 1e-6, front
+        assert worst(one.count_logits[:1], two.count_logits[:1]) > 1e-4, front
+        assert float(two.effective.diagonal[0]) > 1.2 * float(one.effective.diagonal[0]), front
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_features_are_left_out_in_training_only(front: Front) -> None:
-    config = network_config("network.dropout=0.5", front=front)
-    observation, network = observed(config), awake(config)
+def test_training_and_serving_answer_alike_where_nothing_is_left_out() -> None:
+    for front, kind in MAKES:
+        config = network_config(f"factors.kind={kind}", front=front)
+        observation, network = observed(config), awake(config)
 
-    with torch.no_grad():
-        trained = [network.train()(observation, 0.0) for _ in range(2)]
-        served = [network.eval()(observation, 0.0) for _ in range(2)]
+        with torch.no_grad():
+            trained, served = network.train()(observation, 0.2), network.eval()(observation, 0.2)
 
-    assert max(differences(*trained).values()) > 1e-3
-    assert 0.0 == max(differences(*served).values())
+        assert 0.0 == max(differences(trained, served).values()), (front, kind)
 
 
-@pytest.mark.parametrize(("front", "kind"), MAKES)
-def test_half_precision_stays_inside_the_front(front: Front, kind: FactorKind) -> None:
-    config = network_config(f"factors.kind={kind}", "training.precision=bf16", front=front)
-    single = network_config(f"factors.kind={kind}", front=front)
-    frames = scenes_of(config, 4).frames
+def test_features_are_left_out_in_training_only() -> None:
+    for front in FRONTS:
+        config = network_config("network.dropout=0.5", front=front)
+        observation, network = observed(config), awake(config)
 
-    said, exact = answer(config, frames, 0.3), answer(single, frames, 0.3)
+        with torch.no_grad():
+            trained = [network.train()(observation, 0.0) for _ in range(2)]
+            served = [network.eval()(observation, 0.0) for _ in range(2)]
 
-    assert finite(said)
-    for name, value in outputs(said).items():
-        assert outputs(exact)[name].dtype == value.dtype
-    assert torch.complex64 == said.effective.factor.dtype
-    assert worst(exact.count_logits, said.count_logits) < 0.1
-    assert 0.0 < worst(exact.pointers.existence, said.pointers.existence)
+        assert max(differences(*trained).values()) > 1e-3, front
+        assert 0.0 == max(differences(*served).values()), front
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("front", FRONTS)
-def test_weights_travel_strictly_and_bring_the_answer_along(front: Front, kind: CountKind) -> None:
-    config = network_config(f"count.kind={kind}", front=front)
-    observation, taught, fresh = observed(config), awake(config, seed=1), untrained(config, seed=2)
+def test_half_precision_stays_inside_the_front() -> None:
+    for front, kind in MAKES:
+        config = network_config(f"factors.kind={kind}", "training.precision=bf16", front=front)
+        single = network_config(f"factors.kind={kind}", front=front)
+        frames = scenes_of(config, 4).frames
 
-    fresh.load_state_dict(taught.state_dict(), strict=True)
+        said, exact = answer(config, frames, 0.3), answer(single, frames, 0.3)
 
-    with torch.no_grad():
-        assert 0.0 == max(differences(taught(observation, 0.3), fresh(observation, 0.3)).values())
+        assert finite(said), (front, kind)
+        for name, value in outputs(said).items():
+            assert outputs(exact)[name].dtype == value.dtype, (front, kind)
+        assert torch.complex64 == said.effective.factor.dtype, (front, kind)
+        assert worst(exact.count_logits, said.count_logits) < 0.1, (front, kind)
+        assert 0.0 < worst(exact.pointers.existence, said.pointers.existence), (front, kind)
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_network_that_will_be_compiled_has_the_same_weights_by_name(front: Front) -> None:
+def test_weights_travel_strictly_and_bring_the_answer_along() -> None:
+    for kind, front in product(KINDS, FRONTS):
+        config = network_config(f"count.kind={kind}", front=front)
+        observation, taught, fresh = (
+            observed(config),
+            awake(config, seed=1),
+            untrained(config, seed=2),
+        )
+
+        fresh.load_state_dict(taught.state_dict(), strict=True)
+
+        with torch.no_grad():
+            assert 0.0 == max(
+                differences(taught(observation, 0.3), fresh(observation, 0.3)).values()
+            ), kind
+
+
+def test_a_network_that_will_be_compiled_has_the_same_weights_by_name() -> None:
     """Nothing is compiled before the first answer."""
-    plain, compiled = (
-        Network(network_config(f"training.compile={each}", front=front))
-        for each in ("false", "true")
-    )
+    for front in FRONTS:
+        plain, compiled = (
+            Network(network_config(f"training.compile={each}", front=front))
+            for each in ("false", "true")
+        )
 
-    assert list(plain.state_dict()) == list(compiled.state_dict())
-    compiled.load_state_dict(plain.state_dict(), strict=True)
+        assert list(plain.state_dict()) == list(compiled.state_dict()), front
+        compiled.load_state_dict(plain.state_dict(), strict=True)
 
 
 def test_a_seed_names_the_first_weights() -> None:
@@ -154,31 +156,34 @@ def test_a_seed_names_the_first_weights() -> None:
     assert not torch.equal(one["front.source.weight"], other["front.source.weight"])
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_network_is_a_backbone_and_heads(front: Front) -> None:
-    names = [name for name, _ in untrained(network_config(front=front)).named_parameters()]
+def test_a_network_is_a_backbone_and_heads() -> None:
+    for front in FRONTS:
+        names = [name for name, _ in untrained(network_config(front=front)).named_parameters()]
 
-    parts = {name.split(".")[0]: part_of(name) for name in names}
+        parts = {name.split(".")[0]: part_of(name) for name in names}
 
-    assert {"front": "backbone", "factors": "heads", "found": "heads", "count": "heads"} == parts
+        assert {
+            "front": "backbone",
+            "factors": "heads",
+            "found": "heads",
+            "count": "heads",
+        } == parts, front
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_calibrated_network_says_the_same_logits_and_reads_them_otherwise(
-    kind: CountKind,
-) -> None:
-    config = network_config(f"count.kind={kind}")
-    observation, network = observed(config), awake(config)
+def test_a_calibrated_network_says_the_same_logits_and_reads_them_otherwise() -> None:
+    for kind in KINDS:
+        config = network_config(f"count.kind={kind}")
+        observation, network = observed(config), awake(config)
 
-    with torch.no_grad():
-        before = network(observation, 0.0)
-        network.calibrated(4.0)
-        after = network(observation, 0.0)
+        with torch.no_grad():
+            before = network(observation, 0.0)
+            network.calibrated(4.0)
+            after = network(observation, 0.0)
 
-    assert torch.equal(before.count_logits, after.count_logits)
-    expected = before.count_law.probabilities(before.count_logits.double() / 4.0)
-    assert worst(expected, after.count_probabilities) < 1e-9
-    assert worst(before.count_probabilities, after.count_probabilities) > 1e-2
+        assert torch.equal(before.count_logits, after.count_logits), kind
+        expected = before.count_law.probabilities(before.count_logits.double() / 4.0)
+        assert worst(expected, after.count_probabilities) < 1e-9, kind
+        assert worst(before.count_probabilities, after.count_probabilities) > 1e-2, kind
 
 
 def test_a_threshold_that_is_configured_is_the_one_that_counts() -> None:
@@ -187,16 +192,16 @@ def test_a_threshold_that_is_configured_is_the_one_that_counts() -> None:
     assert 0.9 == answer(config, scenes_of(config, 2).frames).count_law.threshold
 
 
-@pytest.mark.parametrize("front", ["image", "aperture"])
-@pytest.mark.parametrize("snapshots", [1, 16])
-def test_fresh_symbols_are_answered(front: Front, snapshots: int) -> None:
-    config = network_config(
-        "physics.symbols=snapshot", f"physics.snapshots={snapshots}", front=front
-    )
+def test_fresh_symbols_are_answered() -> None:
+    fronts: list[Front] = ["image", "aperture"]
+    for front, snapshots in product(fronts, [1, 16]):
+        config = network_config(
+            "physics.symbols=snapshot", f"physics.snapshots={snapshots}", front=front
+        )
 
-    said = answer(config, scenes_of(config, 4).frames, 0.3)
+        said = answer(config, scenes_of(config, 4).frames, 0.3)
 
-    assert finite(said)
+        assert finite(said), (front, snapshots)
 
 
 def test_the_front_follows_the_law_of_the_symbols() -> None:
@@ -208,11 +213,11 @@ def test_the_front_follows_the_law_of_the_symbols() -> None:
     assert {"frame": "PursuitFront", "snapshot": "ImageFront"} == names
 
 
-@pytest.mark.parametrize(("front", "kind"), MAKES)
-def test_no_scene_is_answered_with_no_estimate(front: Front, kind: FactorKind) -> None:
-    config = network_config(f"factors.kind={kind}", front=front)
+def test_no_scene_is_answered_with_no_estimate() -> None:
+    for front, kind in MAKES:
+        config = network_config(f"factors.kind={kind}", front=front)
 
-    said = awake(config)(Observer.of(config)(scenes_of(config, 2).frames[:0]), 0.3)
+        said = awake(config)(Observer.of(config)(scenes_of(config, 2).frames[:0]), 0.3)
 
-    assert 0 == len(said)
-    assert (0, 3) == tuple(said.count_probabilities.shape)
+        assert 0 == len(said), (front, kind)
+        assert (0, 3) == tuple(said.count_probabilities.shape), (front, kind)

@@ -30,17 +30,18 @@ def test_python_looks_at_no_value_while_a_network_answers(
     assert [] == seen
 
 
-@pytest.mark.parametrize("front", ["pursuit", "aperture", "image"])
-def test_no_operation_of_a_network_waits(front: Front) -> None:
-    config = network_config(front=front)
-    network = awake(config)
-    network(observed(config), 0.3)
-    observation = observed(config)
+def test_no_operation_of_a_network_waits() -> None:
+    cases: list[Front] = ["pursuit", "aperture", "image"]
+    for front in cases:
+        config = network_config(front=front)
+        network = awake(config)
+        network(observed(config), 0.3)
+        observation = observed(config)
 
-    with Waits() as waits:
-        network(observation, 0.3)
+        with Waits() as waits:
+            network(observation, 0.3)
 
-    assert [] == waits.names
+        assert [] == waits.names, front
 
 
 @pytest.mark.parametrize(
@@ -63,17 +64,15 @@ def test_a_look_would_be_seen(
     assert name in seen
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
+def test_an_operation_that_waits_would_be_seen() -> None:
+    cases: list[Callable[[Tensor], object]] = [
         lambda given: given[given > 1.0],
         lambda given: given.clone().__setitem__(given > 1.0, 0.0),
         lambda given: (given > 1.0).nonzero(),
         lambda given: given.sum().item(),
-    ],
-)
-def test_an_operation_that_waits_would_be_seen(fault: Callable[[Tensor], object]) -> None:
-    with Waits() as waits:
-        fault(torch.arange(3.0))
+    ]
+    for fault in cases:
+        with Waits() as waits:
+            fault(torch.arange(3.0))
 
-    assert [] != waits.names
+        assert [] != waits.names, fault

@@ -1,4 +1,4 @@
-"""The front that judges a search: what it is told, in which units."""
+"""The pursuit front: features of a quick pursuit."""
 
 from dataclasses import replace
 
@@ -26,14 +26,14 @@ UNITS = 2.0**-20
 
 
 def profiled(observation: Observation) -> Tensor:
-    assert observation.glance is not None
-    return profile(observation.glance, observation.snr_db)
+    assert observation.pursuit is not None
+    return profile(observation.pursuit, observation.snr_db)
 
 
 def excess(observation: Observation) -> Tensor:
     """How many standard deviations the energy left after 0 .. K_MAX sources lies off its mean."""
-    assert observation.glance is not None
-    most = observation.glance.points.shape[1]
+    assert observation.pursuit is not None
+    most = observation.pursuit.points.shape[1]
     start = 2 + most + 1
     return profiled(observation)[:, start : start + most + 1]
 
@@ -42,12 +42,12 @@ def observing(config: RunConfig, scenes: Scenes) -> Observation:
     return Observer.of(config)(scenes.frames)
 
 
-@pytest.mark.parametrize("most", [1, 3, 5])
-def test_a_profile_is_as_wide_as_it_says(most: int) -> None:
-    observation = observed(network_config(f"data.sources_max={most}"))
+def test_a_profile_is_as_wide_as_it_says() -> None:
+    for most in [1, 3, 5]:
+        observation = observed(network_config(f"data.sources_max={most}"))
 
-    assert (4, profile_width(most)) == tuple(profiled(observation).shape)
-    assert torch.float32 == profiled(observation).dtype
+        assert (4, profile_width(most)) == tuple(profiled(observation).shape), most
+        assert torch.float32 == profiled(observation).dtype, most
 
 
 def test_once_all_is_explained_the_energy_left_is_that_of_noise() -> None:
@@ -63,37 +63,40 @@ def test_once_all_is_explained_the_energy_left_is_that_of_noise() -> None:
     assert float((before >= 5.9).double().mean()) > 0.9
 
 
-@pytest.mark.parametrize("snr_db", [10.0, 90.0])
-def test_a_profile_does_not_know_the_unit_of_the_measurements(snr_db: float) -> None:
-    config = network_config(at_snr(snr_db))
-    scenes = scenes_of(config, 16)
-    scaled = with_frames(scenes, y=scenes.frames.y * UNITS)
+def test_a_profile_does_not_know_the_unit_of_the_measurements() -> None:
+    for snr_db in [10.0, 90.0]:
+        config = network_config(at_snr(snr_db))
+        scenes = scenes_of(config, 16)
+        scaled = with_frames(scenes, y=scenes.frames.y * UNITS)
 
-    one, two = (profiled(observing(config, each)) for each in (scenes, scaled))
+        one, two = (profiled(observing(config, each)) for each in (scenes, scaled))
 
-    assert worst(one, two) < 1e-4
+        assert worst(one, two) < 1e-4, snr_db
 
 
-@pytest.mark.parametrize("overrides", [(NOISELESS,), (at_snr(-40.0),), ("physics.power=equal",)])
-def test_what_is_said_of_sources_and_scenes_stays_near_unit_scale(overrides: tuple[str]) -> None:
+def test_what_is_said_of_sources_and_scenes_stays_near_unit_scale() -> None:
     """Rounding may leave less than nothing of a noiseless frame."""
-    config = network_config(*overrides)
-    observation = observed(config, 32)
-    front = PursuitFront(ReceiverModel.of(config), config.network)
+    cases: list[tuple[str]] = [(NOISELESS,), (at_snr(-40.0),), ("physics.power=equal",)]
+    for overrides in cases:
+        config = network_config(*overrides)
+        observation = observed(config, 32)
+        front = PursuitFront(ReceiverModel.of(config), config.network)
 
-    assert observation.glance is not None
-    said = torch.cat([front._sources(observation.glance).flatten(1), profiled(observation)], dim=-1)
+        assert observation.pursuit is not None, overrides
+        said = torch.cat(
+            [front._sources(observation.pursuit).flatten(1), profiled(observation)], dim=-1
+        )
 
-    assert bool(said.isfinite().all())
-    level = 0.25 * (observation.snr_db / 10.0).square().max()
-    assert float(said.abs().max()) < max(19.0, float(level) + 1.0)
+        assert bool(said.isfinite().all()), overrides
+        level = 0.25 * (observation.snr_db / 10.0).square().max()
+        assert float(said.abs().max()) < max(19.0, float(level) + 1.0), overrides
 
 
 def test_slots_start_where_the_search_found_them_with_their_share_of_the_power() -> None:
     config = network_config()
     observation = observed(config)
     front = awake(config).front
-    found = observation.glance
+    found = observation.pursuit
     assert found is not None
 
     with torch.no_grad():
@@ -110,14 +113,14 @@ def test_what_is_found_elsewhere_or_louder_is_told_apart() -> None:
     config = network_config()
     observation = observed(config)
     front = awake(config).front
-    found = observation.glance
+    found = observation.pursuit
     assert found is not None
     turned = replace(found, points=found.points * torch.tensor([-1.0, 1.0, 1.0]))
     louder = replace(found, powers=found.powers * torch.tensor([1.0, 4.0, 1.0]))
 
     with torch.no_grad():
         plain, moved, changed = (
-            front(replace(observation, glance=each)).slots for each in (found, turned, louder)
+            front(replace(observation, pursuit=each)).slots for each in (found, turned, louder)
         )
 
     assert worst(plain, moved) > 1e-3
@@ -126,7 +129,7 @@ def test_what_is_found_elsewhere_or_louder_is_told_apart() -> None:
 
 def test_without_a_search_there_is_nothing_to_judge() -> None:
     config = network_config()
-    unsearched = replace(observed(config), glance=None)
+    unsearched = replace(observed(config), pursuit=None)
 
     with pytest.raises(ValueError, match="needs observations with a search"):
         awake(config).front(unsearched)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from risexp.config.sections import PhysicsConfig
+from risexp.config.measurement import PhysicsConfig
 from risexp.physics.signals import line_of_sight, rician_channel
 from risexp.physics.steering import steering_vector
 from tests.support.looping import for_each

@@ -65,7 +65,7 @@ def test_features_that_tell_nothing_fail_by_heart_and_on_fresh_scenes(
     network: type[Network],
 ) -> None:
     report = probe_k_head(
-        CONFIG, replace(AMOUNT, epochs=8, fresh=512), school=ProbeTrainer(network)
+        CONFIG, replace(AMOUNT, epochs=8, fresh=512), trainer=ProbeTrainer(network)
     )
 
     assert {
@@ -78,7 +78,7 @@ def test_features_that_tell_nothing_fail_by_heart_and_on_fresh_scenes(
 
 def test_a_head_without_features_is_stuck_at_one_class_and_at_the_loss_of_the_frequencies() -> None:
     report = probe_k_head(
-        CONFIG, replace(AMOUNT, epochs=8, fresh=512), school=ProbeTrainer(Uninformed)
+        CONFIG, replace(AMOUNT, epochs=8, fresh=512), trainer=ProbeTrainer(Uninformed)
     )
 
     (_, loss, _) = table(report, "by heart").rows[-1]

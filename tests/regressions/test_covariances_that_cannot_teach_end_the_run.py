@@ -17,7 +17,7 @@ from risexp.app.run.train import train
 from risexp.config.layers import load_config
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
-from risexp.loss import weighted
+from risexp.loss import weighting as weighted
 from risexp.loss.terms import TERMS
 from risexp.runs.journal import read_journal
 from risexp.runs.outcome import Outcome
@@ -90,7 +90,7 @@ def test_a_normalisation_that_was_doubled_ends_the_run(
 def test_an_error_that_is_zero_whatever_is_answered_ends_the_run(
     outcome: Callable[[], Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    swallowed = {**TERMS, "cov": lambda guess: 0.0 * TERMS["cov"](guess)}
+    swallowed = {**TERMS, "cov": lambda pair: 0.0 * TERMS["cov"](pair)}
     monkeypatch.setattr(weighted, "TERMS", swallowed)
 
     ended = outcome()

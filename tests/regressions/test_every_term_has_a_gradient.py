@@ -9,8 +9,8 @@ from risexp.loss.structure_terms import column_overlap, unspanned_share
 from risexp.loss.terms import Term
 from tests.support.predictions import (
     best_prediction,
-    guess_of,
     orthogonal_prediction,
+    pair_of,
     random_prediction,
     small_target,
     term_faults,
@@ -19,41 +19,41 @@ from tests.support.predictions import (
 
 def faults(term: Term, device: torch.device) -> list[str]:
     target = small_target(device=device)
-    guess = guess_of(random_prediction(target), target)
-    return term_faults(term, guess, orthogonal_prediction(target))
+    pair = pair_of(random_prediction(target), target)
+    return term_faults(term, pair, orthogonal_prediction(target))
 
 
-def overlap_after_qr(guess: PredictionPair) -> Tensor:
+def overlap_after_qr(pair: PredictionPair) -> Tensor:
     """Columns that were made orthogonal before their overlap was charged."""
-    columns: Tensor = torch.linalg.qr(guess.prediction.angle_factor).Q
+    columns: Tensor = torch.linalg.qr(pair.prediction.angle_factor).Q
     beside = columns.mH @ columns - torch.eye(columns.shape[-1], device=columns.device)
     return beside.abs().square().sum((-2, -1))
 
 
-def margin_out_of_scale(guess: PredictionPair) -> Tensor:
+def margin_out_of_scale(pair: PredictionPair) -> Tensor:
     """max(0.02 - (w_K - w_K+1), 0) where the trace is 36: the margin is always met."""
-    count = guess.target.count.unsqueeze(-1)
-    signal, noise = (guess.spectrum.gather(1, place) for place in (count - 1, count))
+    count = pair.target.count.unsqueeze(-1)
+    signal, noise = (pair.spectrum.gather(1, place) for place in (count - 1, count))
     return (0.02 - (signal - noise)).clamp(min=0.0).squeeze(-1)
 
 
-def swallowed(guess: PredictionPair) -> Tensor:
+def swallowed(pair: PredictionPair) -> Tensor:
     """An exception of every scene, caught and counted as no error at all."""
-    errors = torch.zeros(len(guess.target), device=guess.target.count.device)
+    errors = torch.zeros(len(pair.target), device=pair.target.count.device)
     try:
-        errors = errors + guess.prediction.pointers.phi_rad[:, 15]
+        errors = errors + pair.prediction.pointers.phi_rad[:, 15]
     except IndexError:
         return errors
     return errors
 
 
-def detached(guess: PredictionPair) -> Tensor:
-    return unspanned_share(guess).detach()
+def detached(pair: PredictionPair) -> Tensor:
+    return unspanned_share(pair).detach()
 
 
-def rounded(guess: PredictionPair) -> Tensor:
+def rounded(pair: PredictionPair) -> Tensor:
     """A value that changes with the answer, by steps whose slope is zero."""
-    overlap = column_overlap(guess)
+    overlap = column_overlap(pair)
     return overlap.mul(1e3).floor() / 1e3
 
 
@@ -65,7 +65,7 @@ def test_a_term_that_lives_is_reported_as_such(device: torch.device) -> None:
 def test_a_term_that_is_zero_whatever_is_answered_is_reported(
     device: torch.device, term: Term
 ) -> None:
-    assert "not positive on a random guess" in faults(term, device)
+    assert "not positive on a random pair" in faults(term, device)
 
 
 @pytest.mark.parametrize("term", [detached, swallowed])
@@ -79,9 +79,7 @@ def test_a_term_whose_gradient_is_zero_is_reported(device: torch.device) -> None
 
 def test_a_term_that_its_optimum_does_not_satisfy_is_reported(device: torch.device) -> None:
     target = small_target(device=device)
-    guess = guess_of(random_prediction(target), target)
+    pair = pair_of(random_prediction(target), target)
 
     # The columns of the label are those of the true sources, which overlap.
-    assert ["not zero at its optimum"] == term_faults(
-        column_overlap, guess, best_prediction(target)
-    )
+    assert ["not zero at its optimum"] == term_faults(column_overlap, pair, best_prediction(target))

@@ -16,7 +16,7 @@ import torch
 from risexp.app.benchmark.methods import Method, method_named
 from risexp.data.frames import Scenes, Truth
 from risexp.data.scenes import SceneGenerator
-from risexp.diagnostics.labels import label_estimate
+from risexp.diagnostics.probe_data import label_estimate
 from risexp.inference.estimate import Estimate
 from tests.support.references import smoke
 

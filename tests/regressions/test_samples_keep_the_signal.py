@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from risexp.config.sections import PhysicsConfig
+from risexp.config.measurement import PhysicsConfig
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import joint_field, sampled_covariance, snapshot_fields
 from risexp.data.frames import Frames

@@ -15,7 +15,7 @@ from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
 from risexp.covariance.sampled import Criterion, order
 from risexp.diagnostics.mdl import median_ranks, probe_mdl
-from risexp.diagnostics.orders import OrderRule, on_ideal_data
+from risexp.diagnostics.order_counts import OrderRule, on_ideal_data
 from risexp.diagnostics.report import Rate, Report, Table
 
 SCENES = 60

@@ -4,8 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from risexp.space.diff import diff_spaces
-from risexp.space.files import load_space, space_paths
+from risexp.space.files import diff_spaces, load_space, space_paths
 
 NAMES = sorted(space_paths())
 

@@ -7,10 +7,9 @@ from torch import nn
 from risexp.config.layers import load_config
 from risexp.data.frames import Scenes
 from risexp.errors import ConfigInvalid, TrainingAborted
-from risexp.loss.balance import Fixed
-from risexp.loss.weighted import weighted_loss
+from risexp.loss.weighting import Fixed, weighted_loss
 from risexp.training.plan import Plan
-from tests.support.predictions import guess_of, random_prediction, small_target
+from tests.support.predictions import pair_of, random_prediction, small_target
 from tests.support.trainers import SmallLoss, epochs_of, small_loss, small_trainer, summed
 
 MAIN = ("cov", "cov_pred", "count", "pointers")
@@ -26,10 +25,10 @@ def test_a_configuration_without_a_main_weight_is_refused(section: str) -> None:
 
 def test_weights_that_were_lost_on_the_way_are_refused(device: torch.device) -> None:
     target = small_target(device=device)
-    guess = guess_of(random_prediction(target), target)
+    pair = pair_of(random_prediction(target), target)
 
     with pytest.raises(ConfigInvalid, match="no term of the loss has a weight"):
-        weighted_loss(guess, {"count": 0.0, "cov": 0.0}, Fixed())
+        weighted_loss(pair, {"count": 0.0, "cov": 0.0}, Fixed())
 
 
 def test_a_total_of_zero_ends_the_run(device: torch.device) -> None:

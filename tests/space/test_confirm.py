@@ -21,7 +21,7 @@ EPOCHS: dict[str, object] = {"kind": "int", "low": 2, "high": 9}
 SEEDS = [11, 12, 13]
 
 
-def cheap(**more: Any) -> StudySpec:  # noqa: ANN401 - whatever a file may say
+def cheap(**more: Any) -> StudySpec:  # noqa: ANN401 - any field of a space
     """Of one epoch a trial, where the preset `smoke` says three."""
     fixed = {"training.epochs": 1, "training.patience": 1, "loss.cov": 0.3}
     said = {"base": "smoke", "fixed": fixed, **more}

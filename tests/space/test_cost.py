@@ -1,6 +1,4 @@
-"""What a search costs at most, in scenes and in time at a stated rate."""
-
-import pytest
+"""The largest cost of a search, in scenes and in time."""
 
 from risexp.config.layers import Layer
 from risexp.space.cost import cost_of, in_words
@@ -12,8 +10,8 @@ def test_the_cost_is_that_of_trials_that_all_come_to_their_end() -> None:
     cost = cost_of(learning(trials=10, fixed={"training.epochs": 5}))
 
     assert (10, 5, 10 * 5 * 1024) == (cost.trials, cost.epochs, cost.scenes)
-    assert cost.seconds(512.0) == 100.0
-    assert cost.as_json(512.0)["seconds"] == 100.0
+    assert 100.0 == cost.seconds(512.0)
+    assert 100.0 == cost.as_json(512.0)["seconds"]
 
 
 def test_lengths_that_vary_cost_their_upper_bounds() -> None:
@@ -22,11 +20,11 @@ def test_lengths_that_vary_cost_their_upper_bounds() -> None:
         "training.scenes_per_epoch": {"kind": "choice", "options": [2048, 1024]},
     }
 
-    assert cost_of(planted(lengths, base="smoke")).scenes == 4 * 6 * 2048
+    assert 4 * 6 * 2048 == cost_of(planted(lengths, base="smoke")).scenes
 
 
 def test_what_is_set_over_a_space_counts() -> None:
-    assert cost_of(learning(), (Layer("--epochs", {"training.epochs": 1}),)).scenes == 4 * 1024
+    assert 4 * 1024 == cost_of(learning(), (Layer("--epochs", {"training.epochs": 1}),)).scenes
 
 
 def test_stages_cost_as_many_trials_each() -> None:
@@ -40,9 +38,8 @@ def test_stages_cost_as_many_trials_each() -> None:
     assert (8, 8 * 3 * 1024) == (cost.trials, cost.scenes)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
+def test_times_are_said_as_people_say_them() -> None:
+    cases: list[tuple[float, str]] = [
         (0.4, "0 s"),
         (89.0, "89 s"),
         (98.0, "2 min"),
@@ -50,7 +47,6 @@ def test_stages_cost_as_many_trials_each() -> None:
         (3000.0, "50 min"),
         (15_729.0, "4 h 22 min"),
         (360_000.0, "100 h 00 min"),
-    ],
-)
-def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
-    assert said == in_words(seconds)
+    ]
+    for seconds, said in cases:
+        assert said == in_words(seconds), (seconds, said)

@@ -1,4 +1,4 @@
-"""What a probe compares: two runs that differ in one field, where that field matters."""
+"""Pairs of runs that differ in one dimension with an effect."""
 
 from risexp.space.probe import Pair, pairs
 from risexp.space.spec import SearchSpace
@@ -47,7 +47,7 @@ def test_a_dimension_is_compared_where_others_bring_it_to_life() -> None:
 def test_what_lives_nowhere_is_not_compared() -> None:
     ramp = {"kind": "int", "low": 0, "high": 3}
 
-    assert found(planted({"curriculum.structure_ramp": ramp}, base="smoke")) == {}
+    assert {} == found(planted({"curriculum.structure_ramp": ramp}, base="smoke"))
 
 
 def test_forbidden_runs_are_not_compared() -> None:

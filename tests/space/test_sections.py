@@ -1,11 +1,11 @@
-"""What a space may say of its sampler, its pruner, its stages and its start."""
+"""Sampler, pruner, stages and start of a space."""
 
 from collections.abc import Mapping
 
 import pytest
 from pydantic import ValidationError
 
-from risexp.config.words import one_sentence
+from risexp.config.section import one_sentence
 from risexp.space.pruners import Median, NoPruner, Patient, warmup_of
 from risexp.space.samplers import Tpe
 from risexp.space.spec import SearchSpace
@@ -28,20 +28,19 @@ def test_parzen_estimators_propose_and_the_median_prunes_unless_told() -> None:
 
     assert Tpe() == space.sampler
     assert Median() == space.pruner
-    assert warmup_of(space.pruner) == "auto"
+    assert "auto" == warmup_of(space.pruner)
 
 
 def test_the_warmup_of_a_patient_pruner_is_that_of_the_one_it_asks() -> None:
     space = learning(pruner={"kind": "patient", "pruner": {"kind": "asha", "warmup": 7}})
 
     assert isinstance(space.pruner, Patient)
-    assert warmup_of(space.pruner) == 7
+    assert 7 == warmup_of(space.pruner)
     assert warmup_of(NoPruner(kind="none")) is None
 
 
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
+def test_a_section_without_sense_is_refused_in_one_sentence() -> None:
+    cases: list[tuple[Mapping[str, object], str]] = [
         ({"sampler": {"kind": "tpa"}}, "sampler"),
         ({"sampler": {"kind": "tpe", "startup": 0}}, "startup = 0"),
         ({"sampler": {"kind": "random", "startup": 3}}, "startup"),
@@ -64,20 +63,17 @@ def test_the_warmup_of_a_patient_pruner_is_that_of_the_one_it_asks() -> None:
         ({"start": {"data.seed": 3}}, "start names data.seed, which does not vary"),
         ({"vary": {}, "stages": STAGES, "start": {"data.seed": 3}}, "start names data.seed"),
         ({"keep": {"k_acc": -0.1}}, "keep.k_acc = -0.1"),
-    ],
-)
-def test_a_section_without_sense_is_refused_in_one_sentence(
-    more: Mapping[str, object], said: str
-) -> None:
-    assert said in refused(**more)
+    ]
+    for more, said in cases:
+        assert said in refused(**more), (more, said)
 
 
 def test_the_first_trial_starts_where_it_is_told() -> None:
     zero = learning(start={"loss.count": 0.7}, fixed={"training.epochs": 5}).trial_zero()
 
-    assert zero.config.loss.count == 0.7
-    assert zero.origins["loss.count"] == "space planted: start"
-    assert zero.origins["training.epochs"] == "space planted: fixed"
+    assert 0.7 == zero.config.loss.count
+    assert "space planted: start" == zero.origins["loss.count"]
+    assert "space planted: fixed" == zero.origins["training.epochs"]
 
 
 def test_what_varies_is_picked_with_conditions_before_what_they_decide() -> None:

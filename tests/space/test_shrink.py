@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from risexp.errors import SpaceInvalid
 from risexp.space.check import check_space
-from risexp.space.files import load_space
+from risexp.space.files import load_space, space_text
 from risexp.space.shrink import Ended, shrink
 from risexp.space.spec import SearchSpace
-from risexp.space.text import space_text
 from tests.support.spaces import LEARNING, learning, planted
 
 RATE, COUNT = "training.optimizer.lr", "loss.count"

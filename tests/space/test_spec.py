@@ -1,4 +1,4 @@
-"""Search spaces: what a file may say, and what is drawn from it under which condition."""
+"""Dimensions and draws of a search space."""
 
 import math
 import random
@@ -68,7 +68,7 @@ def test_whole_numbers_are_drawn_on_their_steps(low: int, steps: int, step: int,
     for _ in range(20):
         value = drawn_from.draw(source)
         assert isinstance(value, int)
-        assert (value - low) % step == 0
+        assert 0 == (value - low) % step
         assert low <= value <= low + steps * step
 
 
@@ -76,7 +76,7 @@ def test_both_ends_of_whole_numbers_are_drawn() -> None:
     drawn_from = dimension(kind="int", low=2, high=8, step=2)
     source = dice()
 
-    assert {drawn_from.draw(source) for _ in range(100)} == {2, 4, 6, 8}
+    assert {2, 4, 6, 8} == {drawn_from.draw(source) for _ in range(100)}
 
 
 class Extreme(random.Random):
@@ -116,12 +116,11 @@ def test_a_uniform_range_is_even() -> None:
 def test_every_option_is_drawn() -> None:
     drawn = draws(space({"physics.codebook": CODEBOOK}), 100)
 
-    assert {values["physics.codebook"] for values in drawn} == {"dft", "balanced", "random"}
+    assert {"dft", "balanced", "random"} == {values["physics.codebook"] for values in drawn}
 
 
-@pytest.mark.parametrize(
-    ("said", "value"),
-    [
+def test_a_dimension_does_not_hold_what_it_cannot_draw() -> None:
+    cases: list[tuple[Mapping[str, object], object]] = [
         ({"kind": "uniform", "low": 0.0, "high": 1.0}, "0.5"),
         ({"kind": "uniform", "low": 0.0, "high": 1.0}, True),
         ({"kind": "uniform", "low": 0.0, "high": 1.0}, 1.5),
@@ -130,17 +129,13 @@ def test_every_option_is_drawn() -> None:
         ({"kind": "int", "low": 0, "high": 8}, 2.0),
         ({"kind": "int", "low": 0, "high": 8}, True),
         ({"kind": "choice", "options": ["a", None]}, "b"),
-    ],
-)
-def test_a_dimension_does_not_hold_what_it_cannot_draw(
-    said: Mapping[str, object], value: object
-) -> None:
-    assert not dimension(**said).holds(value)
+    ]
+    for said, value in cases:
+        assert not dimension(**said).holds(value), (said, value)
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
+def test_a_dimension_without_sense_is_refused() -> None:
+    cases: list[Mapping[str, object]] = [
         {"kind": "uniform", "low": 1.0, "high": 1.0},
         {"kind": "uniform", "low": 2.0, "high": 1.0},
         {"kind": "uniform", "low": 0.0, "high": math.inf},
@@ -163,16 +158,14 @@ def test_a_dimension_does_not_hold_what_it_cannot_draw(
         {"options": ["dft", "random"]},
         {"kind": "choice", "options": ["dft", "random"], "if": {}},
         {"kind": "choice", "options": ["dft", "random"], "when": ["physics.codebook"]},
-    ],
-)
-def test_a_dimension_without_sense_is_refused(said: Mapping[str, object]) -> None:
-    with pytest.raises(ValidationError):
-        dimension(**said)
+    ]
+    for said in cases:
+        with pytest.raises(ValidationError):
+            dimension(**said)
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
+def test_a_space_without_sense_is_refused() -> None:
+    cases: list[Mapping[str, Any]] = [
         {"trials": 0},
         {"trials": 2.5},
         {"trails": 4},
@@ -180,20 +173,19 @@ def test_a_dimension_without_sense_is_refused(said: Mapping[str, object]) -> Non
         {"forbid": {"physics.codebook": "dft"}},
         {"base": 3},
         {"vary": {}},
-    ],
-)
-def test_a_space_without_sense_is_refused(more: Mapping[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        space(**{"vary": {"physics.codebook": CODEBOOK}, **more})
+    ]
+    for more in cases:
+        with pytest.raises(ValidationError):
+            space(**{"vary": {"physics.codebook": CODEBOOK}, **more})
 
 
 def test_trial_zero_is_the_base_with_what_is_fixed() -> None:
     zero = space({"physics.codebook": CODEBOOK}, base="smoke", fixed={"data.seed": 3}).trial_zero()
 
-    assert zero.config.physics.elements_h == 6
-    assert zero.config.data.seed == 3
-    assert zero.origins["data.seed"] == "space planted: fixed"
-    assert zero.origins["physics.elements_h"] == "preset smoke"
+    assert 6 == zero.config.physics.elements_h
+    assert 3 == zero.config.data.seed
+    assert "space planted: fixed" == zero.origins["data.seed"]
+    assert "preset smoke" == zero.origins["physics.elements_h"]
 
 
 def test_a_base_that_is_no_preset_is_refused() -> None:
@@ -220,7 +212,7 @@ def test_a_condition_on_a_field_that_does_not_vary_looks_at_the_base() -> None:
         {"sampled.ridge": vary["sampled.ridge"] | asking}, fixed={"physics.symbols": "snapshot"}
     )
 
-    assert draws(held, 3) == [{}, {}, {}]
+    assert [{}, {}, {}] == draws(held, 3)
     assert all("sampled.ridge" in values for values in draws(fresh, 3))
 
 
@@ -245,7 +237,7 @@ def test_a_condition_on_an_undrawn_dimension_does_not_hold() -> None:
 def test_dimensions_come_after_those_they_ask_about() -> None:
     order = [path for path, _ in space(NESTED).ordered()]
 
-    assert order == ["physics.codebook", "physics.pool_h", "physics.pool_v"]
+    assert ["physics.codebook", "physics.pool_h", "physics.pool_v"] == order
 
 
 def test_draws_are_reproducible_and_differ_by_seed() -> None:
@@ -255,34 +247,31 @@ def test_draws_are_reproducible_and_differ_by_seed() -> None:
     assert one != draws(space(NESTED), 50, seed=5)
 
 
-@pytest.mark.parametrize(
-    ("codebook", "bits", "forbidden"),
-    [
+def test_a_combination_is_forbidden_when_all_its_values_meet() -> None:
+    cases: list[tuple[str, int, bool]] = [
         ("dft", 1, True),
         ("balanced", 1, True),
         ("random", 1, False),
         ("dft", 2, False),
         ("random", 4, True),
-    ],
-)
-def test_a_combination_is_forbidden_when_all_its_values_meet(
-    codebook: str, bits: int, forbidden: bool
-) -> None:
-    asked = space(
-        {"physics.codebook": CODEBOOK},
-        forbid=[
-            {"physics.codebook": ["dft", "balanced"], "physics.phase_bits": 1},
-            {"physics.phase_bits": 4},
-        ],
-    )
-    known = RunConfig().replace({"physics.codebook": codebook, "physics.phase_bits": bits}).flat()
+    ]
+    for codebook, bits, forbidden in cases:
+        asked = space(
+            {"physics.codebook": CODEBOOK},
+            forbid=[
+                {"physics.codebook": ["dft", "balanced"], "physics.phase_bits": 1},
+                {"physics.phase_bits": 4},
+            ],
+        )
+        known = (
+            RunConfig().replace({"physics.codebook": codebook, "physics.phase_bits": bits}).flat()
+        )
 
-    assert forbidden == asked.forbids(known)
+        assert forbidden == asked.forbids(known), (codebook, bits, forbidden)
 
 
-@pytest.mark.parametrize(
-    ("value", "wanted", "expected"),
-    [
+def test_a_value_matches_itself_or_one_of_a_list() -> None:
+    cases: list[tuple[object, JsonValue, bool]] = [
         ("dft", "dft", True),
         ("dft", ["dft", "random"], True),
         ("dft", ["random"], False),
@@ -291,9 +280,6 @@ def test_a_combination_is_forbidden_when_all_its_values_meet(
         ([-5.0, 20.0], [-5, 20], True),
         ([-5.0, 20.0], [[-5, 20], [0, 10]], True),
         (-5.0, [[-5, 20]], False),
-    ],
-)
-def test_a_value_matches_itself_or_one_of_a_list(
-    value: object, wanted: JsonValue, expected: bool
-) -> None:
-    assert expected == matches(value, wanted)
+    ]
+    for value, wanted, expected in cases:
+        assert expected == matches(value, wanted), (value, wanted, expected)

@@ -1,4 +1,4 @@
-"""The space check on values: bounds, pairs and draws that are no run, and dead dimensions."""
+"""The space check on values: bounds, pairs, draws and dead dimensions."""
 
 from collections.abc import Mapping
 
@@ -8,9 +8,8 @@ from risexp.config.run import RunConfig
 from tests.support.spaces import CODEBOOK, RIDGE, checked, only_when, problem
 
 
-@pytest.mark.parametrize(
-    ("path", "dimension", "default", "extent"),
-    [
+def test_a_default_outside_is_found() -> None:
+    cases: list[tuple[str, Mapping[str, object], str, str]] = [
         ("sampled.ridge", {"kind": "log", "low": 1e-2, "high": 1.0}, "0.001", "[0.01, 1.0]"),
         ("physics.phase_bits", {"kind": "int", "low": 4, "high": 8}, "3", "[4, 8]"),
         ("physics.phase_bits", {"kind": "int", "low": 2, "high": 8, "step": 2}, "3", "[2, 8]"),
@@ -21,12 +20,11 @@ from tests.support.spaces import CODEBOOK, RIDGE, checked, only_when, problem
             "['balanced', 'random']",
         ),
         ("physics.pool_h", {"kind": "int", "low": 4, "high": 8}, "None", "[4, 8]"),
-    ],
-)
-def test_a_default_outside_is_found(
-    path: str, dimension: Mapping[str, object], default: str, extent: str
-) -> None:
-    assert f"the default {path} = {default} lies outside {extent}" == problem({path: dimension})
+    ]
+    for path, dimension, default, extent in cases:
+        assert f"the default {path} = {default} lies outside {extent}" == problem(
+            {path: dimension}
+        ), path
 
 
 def test_a_default_outside_does_not_matter_where_the_base_does_not_vary_it() -> None:
@@ -42,23 +40,19 @@ def test_a_default_outside_does_not_matter_where_the_base_does_not_vary_it() -> 
     assert report.sound
 
 
-@pytest.mark.parametrize(
-    ("path", "dimension", "end"),
-    [
+def test_an_invalid_bound_is_found_alone() -> None:
+    cases: list[tuple[str, Mapping[str, object], str]] = [
         ("sampled.ridge", {"kind": "log", "low": 1e-4, "high": 1e4}, "10000.0"),
         ("covariance.alpha_base", {"kind": "uniform", "low": -0.5, "high": 0.5}, "-0.5"),
         ("physics.antennas", {"kind": "int", "low": 8, "high": 24}, "8"),
         ("physics.antennas", {"kind": "uniform", "low": 12.0, "high": 24.0}, "12.0"),
         ("physics.codebook", {"kind": "choice", "options": ["dft", "walsh"]}, "'walsh'"),
         ("data.snr_db", {"kind": "choice", "options": [[-5, 20], [20, -5]]}, "[20, -5]"),
-    ],
-)
-def test_an_invalid_bound_is_found_alone(
-    path: str, dimension: Mapping[str, object], end: str
-) -> None:
-    report = checked({path: dimension})
+    ]
+    for path, dimension, end in cases:
+        report = checked({path: dimension})
 
-    assert any(said.startswith(f"{path} = {end} is no run: ") for said in report.problems)
+        assert any(said.startswith(f"{path} = {end} is no run: ") for said in report.problems), path
 
 
 def test_an_invalid_pair_of_valid_bounds_is_found() -> None:
@@ -80,7 +74,7 @@ def test_bounds_whose_conditions_contradict_each_other_are_no_pair() -> None:
         }
     )
 
-    assert report.problems == ()
+    assert () == report.problems
 
 
 def test_a_forbidden_pair_of_bounds_is_not_asked_about() -> None:
@@ -126,7 +120,7 @@ def test_a_dimension_that_changes_nothing_is_found(monkeypatch: pytest.MonkeyPat
         }
     )
 
-    assert said == "sampled.ridge is dead: different values give the same configuration"
+    assert "sampled.ridge is dead: different values give the same configuration" == said
 
 
 def test_a_ramp_of_a_weight_that_only_the_base_leaves_out_is_no_dead_dimension() -> None:
@@ -148,7 +142,7 @@ def test_a_dimension_that_lives_under_one_choice_needs_a_condition() -> None:
         {"count.kind": kinds, "count.smoothing": only_when(smoothing, count__kind="softmax")}
     )
 
-    assert said == "count.smoothing is dead: different values give the same configuration"
+    assert "count.smoothing is dead: different values give the same configuration" == said
     assert told.sound
 
 

@@ -1,4 +1,4 @@
-"""Commands as the tests give them: what they leave with and what they say."""
+"""Run commands in tests, and read their output."""
 
 import json
 from typing import Any
@@ -15,13 +15,13 @@ def run(capsys: Capture, command: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of one command."""
     with pytest.raises(SystemExit) as left:
         main(command.split())
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert isinstance(left.value.code, int)
-    return left.value.code, said.out, said.err
+    return left.value.code, output.out, output.err
 
 
 def document(capsys: Capture, command: str) -> Any:  # noqa: ANN401 - any JSON document
     """The one JSON document of a command that succeeds."""
     code, out, _ = run(capsys, f"{command} --json")
-    assert code == 0
+    assert 0 == code
     return json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))

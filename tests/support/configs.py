@@ -1,9 +1,10 @@
-"""Configurations as the tests need them: another valid value for every field, and refusals."""
+"""Another valid value for every field of a configuration, and the sentence of a refusal."""
 
 from collections.abc import Mapping
 
 import pytest
 
+from risexp.config.learning import LossWeights
 from risexp.config.run import RunConfig
 from risexp.errors import ConfigInvalid
 
@@ -51,19 +52,7 @@ ANOTHER: dict[str, object] = {
     "count.smoothing": 0.1,
     "count.decision": "probable",
     "count.threshold": 0.4,
-    "loss.cov": 0.3,
-    "loss.cov_pred": 0.3,
-    "loss.count": 0.3,
-    "loss.pointers": 0.3,
-    "loss.existence": 0.3,
-    "loss.found": 0.3,
-    "loss.heat": 0.3,
-    "loss.eigengap": 0.3,
-    "loss.subspace": 0.3,
-    "loss.peak_contrast": 0.3,
-    "loss.orthogonality": 0.3,
-    "loss.cross": 0.3,
-    "loss.margin": 0.3,
+    **{f"loss.{term}": 0.3 for term in LossWeights.model_fields},
     "loss.balance": "uncertainty",
     "loss.structure_share": 0.1,
     "loss.label_power": "compressed",
@@ -77,32 +66,8 @@ ANOTHER: dict[str, object] = {
     "curriculum.count_ramp": 2,
     "curriculum.structure_ramp": 2,
     "curriculum.count_backbone_lr": 0.1,
-    "curriculum.geometry.cov": 0.3,
-    "curriculum.geometry.cov_pred": 0.3,
-    "curriculum.geometry.count": 0.3,
-    "curriculum.geometry.pointers": 0.3,
-    "curriculum.geometry.existence": 0.3,
-    "curriculum.geometry.found": 0.3,
-    "curriculum.geometry.heat": 0.3,
-    "curriculum.geometry.eigengap": 0.3,
-    "curriculum.geometry.subspace": 0.3,
-    "curriculum.geometry.peak_contrast": 0.3,
-    "curriculum.geometry.orthogonality": 0.3,
-    "curriculum.geometry.cross": 0.3,
-    "curriculum.geometry.margin": 0.3,
-    "curriculum.count.cov": 0.3,
-    "curriculum.count.cov_pred": 0.3,
-    "curriculum.count.count": 0.3,
-    "curriculum.count.pointers": 0.3,
-    "curriculum.count.existence": 0.3,
-    "curriculum.count.found": 0.3,
-    "curriculum.count.heat": 0.3,
-    "curriculum.count.eigengap": 0.3,
-    "curriculum.count.subspace": 0.3,
-    "curriculum.count.peak_contrast": 0.3,
-    "curriculum.count.orthogonality": 0.3,
-    "curriculum.count.cross": 0.3,
-    "curriculum.count.margin": 0.3,
+    **{f"curriculum.geometry.{term}": 0.3 for term in LossWeights.model_fields},
+    **{f"curriculum.count.{term}": 0.3 for term in LossWeights.model_fields},
     "curriculum.warm_start": "train-1",
     "training.seed": 1,
     "training.epochs": 10,
@@ -131,7 +96,7 @@ ANOTHER: dict[str, object] = {
 
 
 def refusal(changes: Mapping[str, object]) -> str:
-    """What is said when the default configuration is asked to become this."""
+    """The error sentence for changes of the default configuration."""
     with pytest.raises(ConfigInvalid) as caught:
         RunConfig().replace(changes)
     message = str(caught.value)

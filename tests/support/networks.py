@@ -1,4 +1,4 @@
-"""Small networks as the tests need them, and the answers of somebody who knows the truth."""
+"""Small networks for tests, and predictions made of the truth."""
 
 from dataclasses import replace
 from functools import cache
@@ -16,10 +16,9 @@ from risexp.data.scenes import panel_of, source_steering
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.estimate import Estimate
 from risexp.inference.predictor import Localiser
-from risexp.model.counting import CountLaw
 from risexp.model.network import Network
 from risexp.model.observation import Observation, Observer
-from risexp.model.prediction import Pointers, Prediction, predicted
+from risexp.model.prediction import CountLaw, Pointers, Prediction, predicted
 from tests.support.localisation import config_of, scenes_of
 
 FRONTS: tuple[Front, ...] = get_args(Front)
@@ -42,14 +41,14 @@ def network_config(*overrides: str, front: Front | None = None) -> RunConfig:
 
 
 def untrained(config: RunConfig, device: torch.device | str = "cpu", seed: int = 0) -> Network:
-    """A network as training begins with it."""
+    """A fresh network."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(config).to(device)
 
 
 def awake(config: RunConfig, device: torch.device | str = "cpu", seed: int = 0) -> Network:
-    """A network whose every weight was moved: layers that start at zero say something."""
+    """A network with noise on every weight, so that layers of zeros have an effect."""
     network = untrained(config, "cpu", seed)
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():
@@ -59,13 +58,13 @@ def awake(config: RunConfig, device: torch.device | str = "cpu", seed: int = 0) 
 
 
 def observed(config: RunConfig, count: int = 4, device: torch.device | str = "cpu") -> Observation:
-    """What a network sees of the first scenes of its configuration."""
+    """The observation of the first scenes of a configuration."""
     return Observer.of(config)(scenes_of(config, count, device).frames)
 
 
 @torch.no_grad()
 def answer(config: RunConfig, frames: Frames, beta: float = 0.0, seed: int = 0) -> Prediction:
-    """What an awake network says of frames."""
+    """The prediction of an awake network."""
     said: Prediction = awake(config, frames.y.device, seed)(Observer.of(config)(frames), beta)
     return said
 
@@ -85,7 +84,7 @@ def outputs(prediction: Prediction) -> dict[str, Tensor]:
 
 
 def total(prediction: Prediction) -> Tensor:
-    """All logits, the covariance and the pointers, plainly summed."""
+    """The sum of all logits, the covariance and the pointers."""
     logits = [prediction.count_logits, prediction.found_logits]
     factor = torch.view_as_real(prediction.effective.factor)
     parts = [*logits, factor, *vars(prediction.pointers).values()]
@@ -93,7 +92,7 @@ def total(prediction: Prediction) -> Tensor:
 
 
 def without_gradient(network: Network, rounding: float = 1e-6) -> set[str]:
-    """Parameters that received none, or nothing but rounding beside the largest of all."""
+    """Parameters without a gradient, or with no more than rounding."""
     gradients = {name: weight.grad for name, weight in network.named_parameters()}
     sizes = {
         name: 0.0 if each is None else float(each.abs().max()) for name, each in gradients.items()
@@ -102,18 +101,18 @@ def without_gradient(network: Network, rounding: float = 1e-6) -> set[str]:
 
 
 def sound_gradients(network: Network) -> bool:
-    """Whether every gradient there is, is a number."""
+    """Whether every gradient is finite."""
     found = [weight.grad for weight in network.parameters() if weight.grad is not None]
     return len(found) > 0 and all(bool(gradient.isfinite().all()) for gradient in found)
 
 
 def finite(prediction: Prediction) -> bool:
-    """Whether every value of an answer is a number."""
+    """Whether every value of a prediction is finite."""
     return all(bool(value.isfinite().all()) for value in outputs(prediction).values())
 
 
 def truthful(config: RunConfig, scenes: Scenes, kind: CountKind = "ordinal") -> Prediction:
-    """What somebody would answer who knows the truth."""
+    """The prediction that equals the truth."""
     truth, snr_db = scenes.truth, scenes.frames.snr_db
     assert snr_db is not None
     waves = source_steering(panel_of(config.physics), truth)
@@ -142,7 +141,7 @@ def truthful(config: RunConfig, scenes: Scenes, kind: CountKind = "ordinal") -> 
 
 
 def saying(prediction: Prediction, logits: Tensor) -> Prediction:
-    """The same answer with another opinion of the count."""
+    """The same prediction with other count logits."""
     return replace(prediction, count_logits=logits)
 
 
@@ -152,5 +151,5 @@ def localised(
     frames: Frames,
     spectrum: LocalisationSpectrum = "pointers",
 ) -> Estimate:
-    """Where a prediction says the sources are."""
+    """The estimate from a prediction."""
     return Localiser(ReceiverModel.of(config), spectrum)(prediction, frames)

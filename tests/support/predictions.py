@@ -1,4 +1,4 @@
-"""Predictions as the tests of the loss need them: drawn, with gradients, or perfect."""
+"""Predictions for tests of the loss: random with gradients, or perfect."""
 
 import math
 from dataclasses import fields, replace
@@ -7,19 +7,17 @@ import torch
 from torch import Tensor
 
 from risexp.config.learning import CountKind, LabelPower
-from risexp.config.sections import DataConfig
+from risexp.config.measurement import DataConfig
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.data.frames import Scenes, Truth
 from risexp.data.scenes import panel_of
-from risexp.loss.heat_term import source_cells
-from risexp.loss.perfect import SURE, perfect_prediction
-from risexp.loss.prediction_pair import PredictionPair
-from risexp.loss.settings import TermSettings
+from risexp.loss.main_terms import source_cells
+from risexp.loss.prediction_pair import PredictionPair, TermSettings
+from risexp.loss.self_test import SURE, perfect_prediction
 from risexp.loss.target import Target
 from risexp.loss.terms import Term
-from risexp.model.counting import CountLaw
-from risexp.model.prediction import Heat, Pointers, Prediction
+from risexp.model.prediction import CountLaw, Heat, Pointers, Prediction
 from tests.support.scenes import SMALL, gaussian, tiny_scenes, uniform
 
 SETTINGS = TermSettings(rho_unit=0.1, under_weight=2.0, over_weight=1.5, smoothing=0.05)
@@ -54,7 +52,7 @@ def law_of(target: Target, kind: CountKind = "ordinal") -> CountLaw:
 
 
 def random_prediction(target: Target, kind: CountKind = "ordinal", seed: int = 0) -> Prediction:
-    """An answer that knows nothing; its nine real and complex outputs record gradients."""
+    """A random prediction; its nine outputs record gradients."""
     law, shape = law_of(target, kind), tuple(target.present.shape)
     columns = (len(target), target.panel.elements, target.sources_max)
     angle, ranges = (
@@ -82,7 +80,7 @@ def random_prediction(target: Target, kind: CountKind = "ordinal", seed: int = 0
 
 
 def effectively(prediction: Prediction, target: Target) -> Prediction:
-    """The same answer, its effective covariance made of what it predicts."""
+    """The same prediction with the effective covariance of its own factors."""
     seen = effective(prediction.predicted, target.snr_db, alpha_base=target.alpha_base)
     return replace(prediction, effective=seen)
 
@@ -96,7 +94,7 @@ def random_heat(target: Target, seed: int = 0) -> Heat:
 
 
 def best_prediction(target: Target, kind: CountKind = "ordinal") -> Prediction:
-    """The labels as an answer, with a map that is sure of every cell."""
+    """The labels as a prediction, with a heat map that is certain of every cell."""
     best = perfect_prediction(target, SETTINGS, law_of(target, kind), LAMBDA_RANGE)
     heat = random_heat(target)
     sure = torch.where(source_cells(heat, target), SURE, -SURE)
@@ -104,7 +102,7 @@ def best_prediction(target: Target, kind: CountKind = "ordinal") -> Prediction:
 
 
 def orthogonal_prediction(target: Target) -> Prediction:
-    """An answer of ten columns, all orthogonal to one another."""
+    """A prediction of ten orthogonal columns."""
     most = target.sources_max
     drawn = gaussian(len(target), target.panel.elements, 2 * most).to(target.count.device)
     columns = torch.linalg.qr(drawn).Q.to(torch.complex64)
@@ -112,7 +110,7 @@ def orthogonal_prediction(target: Target) -> Prediction:
     return replace(best_prediction(target), angle_factor=angle, range_factor=ranges)
 
 
-def guess_of(
+def pair_of(
     prediction: Prediction, target: Target, settings: TermSettings = SETTINGS
 ) -> PredictionPair:
     return PredictionPair(prediction, target, settings)
@@ -122,7 +120,7 @@ def scored(
     term: Term, prediction: Prediction, target: Target, settings: TermSettings = SETTINGS
 ) -> Tensor:
     """A term's errors (B,) as constants."""
-    return term(guess_of(prediction, target, settings)).detach()
+    return term(pair_of(prediction, target, settings)).detach()
 
 
 def leaves(prediction: Prediction) -> dict[str, Tensor]:
@@ -139,7 +137,7 @@ def leaves(prediction: Prediction) -> dict[str, Tensor]:
 
 
 def gradients(value: Tensor, prediction: Prediction) -> dict[str, Tensor]:
-    """Of a scalar, for the outputs it depends on."""
+    """The gradients of a scalar for the outputs that it depends on."""
     outputs = leaves(prediction)
     found = torch.autograd.grad(
         value, list(outputs.values()), allow_unused=True, materialize_grads=False
@@ -152,21 +150,21 @@ def _given(gradient: Tensor | None) -> bool:
     return gradient is not None
 
 
-def term_faults(term: Term, guess: PredictionPair, best: Prediction) -> list[str]:
-    """What a term lacks: positive on a random guess, zero at its best, a gradient that is some."""
-    value, least = term(guess), scored(term, best, guess.target, guess.settings)
+def term_faults(term: Term, pair: PredictionPair, best: Prediction) -> list[str]:
+    """Faults of a term: not positive on a random pair, not zero at its optimum, no gradient."""
+    value, least = term(pair), scored(term, best, pair.target, pair.settings)
     errors, faults = value.detach(), []
-    if errors.shape != (len(guess.target),) or not bool((errors >= 0.0).all()):
+    if errors.shape != (len(pair.target),) or not bool((errors >= 0.0).all()):
         faults.append("no error for each scene")
     if not float(errors.mean()) > 1e-3:
-        faults.append("not positive on a random guess")
+        faults.append("not positive on a random pair")
     if not float(least.abs().max()) <= 1e-6:
         faults.append("not zero at its optimum")
-    return faults + gradient_faults(value.mean(), guess.prediction)
+    return faults + gradient_faults(value.mean(), pair.prediction)
 
 
 def gradient_faults(value: Tensor, prediction: Prediction) -> list[str]:
-    """What the gradient of a scalar lacks."""
+    """Faults of the gradient of a scalar."""
     if not value.requires_grad:
         return ["no gradient"]
     sizes = [float(each.abs().max()) for each in gradients(value, prediction).values()]

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from torch import Tensor
 
 from risexp.config.layers import load_config
-from risexp.config.sections import DataConfig, PhysicsConfig
+from risexp.config.measurement import DataConfig, PhysicsConfig
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import Method, sampled_covariance

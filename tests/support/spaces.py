@@ -1,4 +1,4 @@
-"""Search spaces as the tests need them: small ones, and ones planted with one fault, checked."""
+"""Small search spaces for tests, and their check."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,17 +29,16 @@ LEARNING: Mapping[str, Any] = {
 
 def planted(vary: Mapping[str, object], **more: object) -> SearchSpace:
     """A space of four trials that varies this."""
-    said = {"name": "planted", "trials": 4, "vary": vary, **more}
-    return SearchSpace.model_validate(said)
+    return SearchSpace.model_validate({"name": "planted", "trials": 4, "vary": vary, **more})
 
 
-def learning(**more: Any) -> SearchSpace:  # noqa: ANN401 - whatever a file may say
+def learning(**more: Any) -> SearchSpace:  # noqa: ANN401 - any field of a space
     """A space over `LEARNING`."""
     return planted(**{"vary": LEARNING, "base": "smoke", **more})
 
 
 def charter(space: SearchSpace | None = None) -> StudySpec:
-    """Of a space under nothing else."""
+    """The study specification of a space."""
     return StudySpec.of(learning() if space is None else space)
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final
 
 from risexp.config.run import RunConfig
-from risexp.config.words import nearest
+from risexp.config.section import nearest
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import Criterion

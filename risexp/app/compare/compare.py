@@ -15,7 +15,7 @@ from risexp.app.compare.seed_noise import SeedNoise, seed_noise
 from risexp.app.search.search import open_studies
 from risexp.app.serving.resolve_model import load_trained
 from risexp.app.show.run import RunSeen, expect_judged
-from risexp.config.run_diff import differing_fields
+from risexp.config.run import differing_fields
 from risexp.errors import InvalidInput
 from risexp.evaluation import ties
 from risexp.evaluation.ties import Difference, SeedSpread

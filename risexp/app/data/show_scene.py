@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from risexp.app.data.scene_picture import Refocused, SceneSeen, SourceSeen, draw_scene
+from risexp.config.measurement import DataConfig, PhysicsConfig
 from risexp.config.run import RunConfig
-from risexp.config.sections import DataConfig, PhysicsConfig
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import sampled_covariance

@@ -23,7 +23,7 @@ from risexp.app.report.html import (
 from risexp.app.report.provenance import provenance
 from risexp.app.report.trials import next_commands, parameters, trials
 from risexp.hpo.studies.table import WORDS
-from risexp.space.diff import parts
+from risexp.space.files import parts
 
 
 def report_page(facts: ReportData) -> str:

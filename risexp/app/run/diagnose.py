@@ -1,4 +1,4 @@
-"""Probes by the names a person gives them: from a configuration to a report."""
+"""Probes of trained runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,91 +9,38 @@ from risexp.app.benchmark.evaluate import compared
 from risexp.app.benchmark.methods import NETWORK
 from risexp.app.serving.resolve_model import TrainedNetwork, config_of, load_trained, network_of
 from risexp.config.run import RunConfig
-from risexp.diagnostics.draws import configured_levels
-from risexp.diagnostics.gradients import probe_gradients
 from risexp.diagnostics.k_head import Amount, probe_k_head
-from risexp.diagnostics.l_ablation import LENGTHS, Learned, listed, probe_l_ablation
-from risexp.diagnostics.litmus import probe_litmus
-from risexp.diagnostics.mdl import probe_mdl
-from risexp.diagnostics.oracle import Tried, probe_oracle
-from risexp.diagnostics.overfit import probe_overfit
+from risexp.diagnostics.l_ablation import LENGTHS, TrainedCounter, listed, probe_l_ablation
 from risexp.diagnostics.probe_trainer import ProbeTrainer
-from risexp.diagnostics.references import probe_references
 from risexp.diagnostics.report import Report
 from risexp.errors import ConfigInvalid
 from risexp.runs.folder import find_run
 from risexp.training.checkpoint_store import best
 
 
-def diagnose_mdl(config: RunConfig, scenes: int, snr_db: Sequence[float] | None = None) -> Report:
-    """Whether eigenvalues show the number of sources; by default over the configured SNRs."""
-    return probe_mdl(config, scenes, snr_db or configured_levels(config.data))
-
-
-def diagnose_references(
-    config: RunConfig, scenes: int, snr_db: Sequence[float] | None = None
-) -> Report:
-    """What a score can at best be; by default over the configured SNRs."""
-    return probe_references(config, scenes, snr_db or configured_levels(config.data))
-
-
-def diagnose_oracle(
-    config: RunConfig, scenes: int, beta: float, snr_db: Sequence[float] | None = None
-) -> Report:
-    """Whether labels as answers are perfect; the floor by default over the configured SNRs."""
-    return probe_oracle(
-        config, scenes, beta, snr_db or configured_levels(config.data), Tried.of(config)
-    )
-
-
-def diagnose_litmus(config: RunConfig) -> Report:
-    """Whether five steps on one batch learn anything."""
-    return probe_litmus(config)
-
-
-def diagnose_overfit(config: RunConfig, scenes: int, epochs: int) -> Report:
-    """Whether scenes can be learned by heart, for each count."""
-    return probe_overfit(config, scenes, epochs)
-
-
-def diagnose_k_head(config: RunConfig, amount: Amount, beta: float | None = None) -> Report:
-    """Whether the count head learns, from the start."""
-    return probe_k_head(config, amount, beta)
-
-
 def diagnose_k_head_of(run: str, amount: Amount, beta: float | None = None) -> Report:
-    """The same from the best weights of a run, under its configuration and by default its beta.
+    """The k-head probe of a run's best weights, under its configuration and by default its beta.
 
     Raises:
         RisexpError: There is no such run, or it kept no sound checkpoint.
     """
     found = best(find_run(run).attempts())
     checkpoint = found.checkpoint
-    school = ProbeTrainer(
+    trainer = ProbeTrainer(
         network=lambda config: network_of(checkpoint, config, torch.device("cpu"))
     )
     share = checkpoint.beta if beta is None else beta
-    report = probe_k_head(config_of(checkpoint), amount, share, school)
+    report = probe_k_head(config_of(checkpoint), amount, share, trainer)
     return replace(report, advice=(*report.advice, *found.damaged))
 
 
-def diagnose_gradients(config: RunConfig, scenes: int) -> Report:
-    """Whether every term and its gradient is finite on degenerate scenes."""
-    return probe_gradients(config, scenes)
-
-
-def diagnose_l_ablation(config: RunConfig, scenes: int, train_scenes: int) -> Report:
-    """What more snapshots buy, and what they cost."""
-    return probe_l_ablation(config, scenes, train_scenes)
-
-
 def diagnose_l_ablation_of(runs: Sequence[str], scenes: int, train_scenes: int) -> Report:
-    """The same under the law of trained runs, their networks beside NOMP.
+    """The l-ablation probe of trained runs, at most one for a number of snapshots.
 
     Args:
-        runs: One for each length, which is that of its own configuration.
+        runs: Names; the networks are compared with NOMP under the law of the runs.
         scenes: How many are counted at each length.
-        train_scenes: How many a network sees that is trained for the occasion.
+        train_scenes: How many a fresh network sees.
 
     Raises:
         RisexpError: There is no such run, it kept no sound checkpoint, or two do not go together.
@@ -129,7 +76,7 @@ def _free_pool(config: RunConfig) -> RunConfig:
     return free if free.physics.canonical() == config.physics.canonical() else config
 
 
-def _by_length(found: Mapping[str, TrainedNetwork]) -> dict[int, Learned]:
+def _by_length(found: Mapping[str, TrainedNetwork]) -> dict[int, TrainedCounter]:
     """Trained networks by the snapshots of their runs."""
     runs: dict[int, str] = {}
     for name, each in found.items():
@@ -147,6 +94,6 @@ def _by_length(found: Mapping[str, TrainedNetwork]) -> dict[int, Learned]:
     return {length: _learned(found[name]) for length, name in runs.items()}
 
 
-def _learned(found: TrainedNetwork) -> Learned:
+def _learned(found: TrainedNetwork) -> TrainedCounter:
     method = compared(found, found.config, (), "none")[NETWORK]
-    return Learned(found.bundle.run_id, lambda scenes: method(scenes).count)
+    return TrainedCounter(found.bundle.run_id, lambda scenes: method(scenes).count)

@@ -29,7 +29,7 @@ from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.data.streams import BLOCK
-from risexp.diagnostics.labels import label_covariance
+from risexp.diagnostics.probe_data import label_covariance
 from risexp.evaluation.validation import Validator
 from risexp.loss.self_test import nmse_self_test
 from risexp.model.network import Network, part_of

@@ -16,8 +16,8 @@ from risexp.runs.folder import find_run, is_run, runs_home
 from risexp.runs.journal import Journal, utc_ms
 from risexp.runs.outcome import Outcome
 from risexp.runs.spec import EXPERIMENT, Labels, Parent
+from risexp.space.files import space_text
 from risexp.space.study_spec import StudySpec
-from risexp.space.text import space_text
 from risexp.tracking.schema import opened
 from risexp.tracking.stores import OFF, Failure, TrackingStore, attempt, in_environment
 from risexp.tracking.study_run import (

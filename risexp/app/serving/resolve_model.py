@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 
 from risexp.config.run import RunConfig
-from risexp.config.words import one_sentence
+from risexp.config.section import one_sentence
 from risexp.errors import CheckpointRefused, InvalidInput
 from risexp.inference.predictor import Predictor
 from risexp.model.network import Network

@@ -14,8 +14,7 @@ from risexp.callbacks.learning_guards import (
     within_noise,
 )
 from risexp.config.layers import load_config, preset_names
-from risexp.config.run import RunConfig
-from risexp.config.run_diff import differing_fields
+from risexp.config.run import RunConfig, differing_fields
 from risexp.errors import InvalidInput
 from risexp.evaluation.ties import RecordedScores
 from risexp.runs.folder import RunFolder, find_run

@@ -11,7 +11,7 @@ from torch.nn import Module
 from risexp.config.layers import Layer
 from risexp.config.run import RunConfig
 from risexp.data.scenes import SceneGenerator
-from risexp.diagnostics.probe_trainer import ProbeTrainer, lesson_of
+from risexp.diagnostics.probe_trainer import ProbeTrainer, train_setup
 from risexp.errors import VerificationFailed
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
@@ -171,8 +171,8 @@ def shortened(config: RunConfig, path: str, epochs: int) -> RunConfig:
         path: The field that is probed, which stays as it is.
         epochs: Of the short run.
     """
-    pieces = config.training.accumulation
-    few = pieces * -(-BATCH // pieces)
+    batch_sizes = config.training.accumulation
+    few = batch_sizes * -(-BATCH // batch_sizes)
     batch = config.training.batch if path == "training.batch" else few
     short: dict[str, Any] = {
         "training.batch": batch,
@@ -191,15 +191,15 @@ def shortened(config: RunConfig, path: str, epochs: int) -> RunConfig:
 
 def trace(config: RunConfig) -> Trace:
     """Train a run to its end, and keep what it left."""
-    school = ProbeTrainer()
-    network, teacher = school.begun(config), school.teacher(config)
+    trainer = ProbeTrainer()
+    network, objective = trainer.fresh_network(config), trainer.objective(config)
     judge = _Judge(config)
-    course = school.taught(config, lesson_of(network, teacher, teacher, judge))
+    short_run = trainer.train(config, train_setup(network, objective, objective, judge))
     return Trace(
-        losses=tuple(epoch.losses.total for epoch in course.epochs),
+        losses=tuple(epoch.losses.total for epoch in short_run.epochs),
         weights=_hash(network),
-        scores=tuple(sorted(course.scores.items())),
-        ended=course.aborted,
+        scores=tuple(sorted(short_run.scores.items())),
+        ended=short_run.aborted,
     )
 
 

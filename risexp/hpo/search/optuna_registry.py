@@ -13,7 +13,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
-from risexp.config.words import nearest
+from risexp.config.section import nearest
 from risexp.errors import SpaceInvalid
 
 _ENDS: Final = "it ends a study by itself, and here the number of trials does"

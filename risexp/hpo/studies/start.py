@@ -13,7 +13,7 @@ from risexp.hpo.studies.facts import facts_from_spec, spec_from_facts
 from risexp.hpo.studies.start_points import StartPoint, base_point, fitted
 from risexp.hpo.studies.study import SURPLUS, StudyPlan, StudyRef, slot_of
 from risexp.hpo.studies.table import StudyTable, TrialRow
-from risexp.space.diff import differing
+from risexp.space.files import differing
 from risexp.space.study_spec import StudySpec
 
 POINTS: Final = "points"

@@ -14,7 +14,7 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from risexp.config.words import nearest
+from risexp.config.section import nearest
 from risexp.core.failpoint import failpoint
 from risexp.errors import InvalidInput
 from risexp.hpo.search.optuna_registry import experimental

@@ -9,7 +9,7 @@ import torch
 from risexp.app.run.diagnose import diagnose_l_ablation_of
 from risexp.app.serving.resolve_model import TrainedNetwork, bundle_of
 from risexp.config.run import RunConfig
-from risexp.diagnostics.draws import drawn
+from risexp.diagnostics.probe_data import drawn
 from risexp.diagnostics.report import Rate
 from risexp.errors import ConfigInvalid
 from risexp.inference.predictor import Localiser, Predictor

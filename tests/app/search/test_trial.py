@@ -17,7 +17,7 @@ from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.trials.limits import set_limit
 from risexp.hpo.workers.worker import Job, JobResult
-from risexp.loss.weighted import Loss
+from risexp.loss.weighting import Loss
 from risexp.runs.folder import RunFolder, create_run, find_run, runs_home
 from risexp.runs.spec import read_labels
 from risexp.training.checkpoint_store import best, newest

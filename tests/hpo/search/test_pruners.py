@@ -12,12 +12,11 @@ from pydantic import Field, ValidationError
 from risexp.hpo.search.pruners import build_pruner
 from risexp.hpo.search.pruning_callback import able
 from risexp.hpo.search.warmup import Pruning
-from risexp.space.files import load_space
+from risexp.space.files import load_space, space_text
 from risexp.space.kinds import Kind
 from risexp.space.pruners import PRUNERS, WarmupSection
 from risexp.space.spec import SearchSpace
 from risexp.space.study_spec import StudySpec
-from risexp.space.text import space_text
 from tests.support.spaces import learning
 from tests.support.studies import reported, study_of
 

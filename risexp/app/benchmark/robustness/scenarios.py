@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from risexp.config.run import RunConfig
-from risexp.config.words import nearest
+from risexp.config.section import nearest
 from risexp.data.disturbed import (
     BEARINGS,
     mislabelled,

@@ -1,4 +1,4 @@
-"""The error of the count, by the kind of the head."""
+"""The count error of every kind of head."""
 
 import math
 from dataclasses import replace
@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from risexp.config.learning import CountKind
-from risexp.loss.count_term import count_error, log_costs, smoothed_label, steps_passed
-from risexp.loss.settings import TermSettings
+from risexp.loss.main_terms import count_error, log_costs, smoothed_label, steps_passed
+from risexp.loss.prediction_pair import TermSettings
 from risexp.loss.target import Target
 from risexp.model.prediction import Prediction
 from tests.support.predictions import (
     best_prediction,
-    guess_of,
     law_of,
+    pair_of,
     random_prediction,
     small_target,
     with_slots_reordered,
@@ -38,29 +38,31 @@ def logits_for(target: Target, kind: CountKind, count: int, size: float) -> Pred
 
 
 def error_of(target: Target, prediction: Prediction, settings: TermSettings = PLAIN) -> Tensor:
-    return count_error(guess_of(prediction, target, settings))
+    return count_error(pair_of(prediction, target, settings))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_sure_and_right_logits_score_nothing(device: torch.device, kind: CountKind) -> None:
-    target = small_target(device=device)
+def test_sure_and_right_logits_score_nothing(device: torch.device) -> None:
+    for kind in KINDS:
+        target = small_target(device=device)
 
-    errors = count_error(guess_of(best_prediction(target, kind), target))
+        errors = count_error(pair_of(best_prediction(target, kind), target))
 
-    assert float(errors.abs().max()) < 1e-9
-    assert torch.equal(target.count, best_prediction(target, kind).count)
+        assert float(errors.abs().max()) < 1e-9, kind
+        assert torch.equal(target.count, best_prediction(target, kind).count), kind
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_count_further_off_costs_no_less(device: torch.device, kind: CountKind) -> None:
-    target = small_target(64, device=device)
-    one = target.count == 1
+def test_a_count_further_off_costs_no_less(device: torch.device) -> None:
+    for kind in KINDS:
+        target = small_target(64, device=device)
+        one = target.count == 1
 
-    errors = [error_of(target, logits_for(target, kind, count, 4.0))[one] for count in range(1, 6)]
+        errors = [
+            error_of(target, logits_for(target, kind, count, 4.0))[one] for count in range(1, 6)
+        ]
 
-    means = [float(each.mean()) for each in errors]
-    assert means == sorted(means)
-    assert means[0] < 0.2 < means[1]
+        means = [float(each.mean()) for each in errors]
+        assert means == sorted(means), kind
+        assert means[0] < 0.2 < means[1], kind
 
 
 def test_ordinal_is_the_mean_cross_entropy_of_its_steps(device: torch.device) -> None:
@@ -98,53 +100,50 @@ def test_smoothing_moves_softmax_by_a_constant_from_the_usual_form(device: torch
     torch.testing.assert_close(usual - entropy, error_of(target, prediction, settings))
 
 
-@pytest.mark.parametrize(("under", "over"), [(2.0, 1.0), (1.0, 3.0), (0.5, 4.0)])
-def test_softmax_costs_multiply_the_chances_of_their_mistakes(
-    device: torch.device, under: float, over: float
-) -> None:
-    target = small_target(device=device)
-    prediction = random_prediction(target, "softmax")
-    chances = prediction.count_logits.double().softmax(-1)
-    classes, count = torch.arange(1, 6, device=device), target.count.unsqueeze(-1)
-    below = torch.where(classes < count, chances, 0.0).sum(-1)
-    above = torch.where(classes > count, chances, 0.0).sum(-1)
+def test_softmax_costs_multiply_the_chances_of_their_mistakes(device: torch.device) -> None:
+    cases: list[tuple[float, float]] = [(2.0, 1.0), (1.0, 3.0), (0.5, 4.0)]
+    for under, over in cases:
+        target = small_target(device=device)
+        prediction = random_prediction(target, "softmax")
+        chances = prediction.count_logits.double().softmax(-1)
+        classes, count = torch.arange(1, 6, device=device), target.count.unsqueeze(-1)
+        below = torch.where(classes < count, chances, 0.0).sum(-1)
+        above = torch.where(classes > count, chances, 0.0).sum(-1)
 
-    expected = ((under * below + over * above) / (1.0 - below - above) + 1.0).log()
+        expected = ((under * below + over * above) / (1.0 - below - above) + 1.0).log()
 
-    settings = replace(PLAIN, under_weight=under, over_weight=over)
-    torch.testing.assert_close(expected, error_of(target, prediction, settings))
+        settings = replace(PLAIN, under_weight=under, over_weight=over)
+        torch.testing.assert_close(expected, error_of(target, prediction, settings))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_weight_raises_the_cost_of_its_own_mistake_alone(
-    device: torch.device, kind: CountKind
-) -> None:
+def test_each_weight_raises_the_cost_of_its_own_mistake_alone(device: torch.device) -> None:
     target = small_target(64, device=device)
     middle = target.count == 3
     dear_below = replace(PLAIN, under_weight=3.0)
     dear_above = replace(PLAIN, over_weight=3.0)
 
-    def cost(count: int, settings: TermSettings) -> float:
+    def cost(kind: CountKind, count: int, settings: TermSettings) -> float:
         sure = logits_for(target, kind, count, 12.0)
         return float(error_of(target, sure, settings)[middle].mean())
 
-    assert cost(2, dear_below) > cost(2, PLAIN) + 0.5
-    assert cost(4, dear_above) > cost(4, PLAIN) + 0.5
-    assert pytest.approx(cost(2, PLAIN), abs=1e-3) == cost(2, dear_above)
-    assert pytest.approx(cost(4, PLAIN), abs=1e-3) == cost(4, dear_below)
+    for kind in KINDS:
+        assert cost(kind, 2, dear_below) > cost(kind, 2, PLAIN) + 0.5, kind
+        assert cost(kind, 4, dear_above) > cost(kind, 4, PLAIN) + 0.5, kind
+        assert pytest.approx(cost(kind, 2, PLAIN), abs=1e-3) == cost(kind, 2, dear_above), kind
+        assert pytest.approx(cost(kind, 4, PLAIN), abs=1e-3) == cost(kind, 4, dear_below), kind
 
 
 def test_slots_are_scored_in_the_order_of_the_pointers(device: torch.device) -> None:
     target = small_target(device=device)
     moved = with_slots_reordered(best_prediction(target, "slots"), seed=4)
 
-    assert float(count_error(guess_of(moved, target)).max()) < 1e-9
+    assert float(count_error(pair_of(moved, target)).max()) < 1e-9
 
 
 def test_a_panel_that_counts_to_one_has_nothing_to_learn(device: torch.device) -> None:
     target = small_target(sources_max=1, device=device)
 
-    errors = count_error(guess_of(random_prediction(target), target))
+    errors = count_error(pair_of(random_prediction(target), target))
 
     assert [0.0] * len(target) == errors.tolist()
 

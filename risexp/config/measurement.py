@@ -1,4 +1,4 @@
-"""The sections that decide a scene: the panel and its signal law, the scenes, the covariances."""
+"""The sections of the panel and its signals, the scenes, and the covariances."""
 
 import math
 from typing import Literal, Self
@@ -15,45 +15,45 @@ SampledMethod = Literal["joint", "per_snapshot"]
 
 
 class PhysicsConfig(Section):
-    """The panel, the base station that hears through it, and the law of the signals."""
+    """The panel, the base station behind it, and the law of the signals."""
 
     wavelength_m: float = Field(default=0.3, ge=1e-6, le=100.0)
     """Carrier wavelength; 0.3 m is 1 GHz."""
     elements_h: int = Field(default=12, ge=2, le=256)
-    """Panel elements along the horizontal axis h, which runs fastest in every flattened array."""
+    """Panel elements along the horizontal axis h, the fastest one in flattened arrays."""
     elements_v: int = Field(default=12, ge=2, le=256)
     """Panel elements along the vertical axis v."""
     spacing_wavelengths: float = Field(default=0.5, gt=0.0, le=4.0)
-    """Distance of neighbours, on the panel and at the base station, in wavelengths."""
+    """Spacing of panel elements and of antennas, in wavelengths."""
     antennas: int = Field(default=16, ge=1, le=4096)
     """Antennas of the base station's uniform line (M)."""
     snapshots: int = Field(default=16, ge=1, le=4096)
-    """Snapshots of a scene, each under its own phase code (L)."""
+    """Snapshots of a scene, all under different phase codes (L)."""
     codebook: Codebook = "dft"
-    """Where the codes come from: every n-th of a 2-D DFT pool (`dft`), the same pool walked so that
-    both axes are covered (`balanced`), Walsh-Hadamard rows, or random phases."""
+    """The phase codes: every n-th of a 2-D DFT pool (`dft`), the same pool in an order that covers
+    both axes (`balanced`), Walsh-Hadamard rows, or random phases."""
     codebook_seed: int = Field(default=0, ge=0, lt=2**31)
-    """Draws the `random` codebook: a property of the panel, the same for all splits and seeds."""
+    """Seed of the `random` codebook, the same for all splits and seeds."""
     pool_h: int | None = Field(default=None, ge=1)
     """Horizontal frequencies in the DFT pool. Null: two thirds of the elements along the axis, or
-    all of them where two thirds would give fewer codes than snapshots."""
+    all of them if two thirds give fewer codes than snapshots."""
     pool_v: int | None = Field(default=None, ge=1)
     """Vertical frequencies in the DFT pool; null as for `pool_h`."""
     phase_bits: int | None = Field(default=3, ge=1, le=16)
-    """Resolution of an element's phase in bits; null leaves phases continuous."""
+    """Resolution of an element's phase in bits; null means continuous."""
     wavefront: Wavefront = "spherical"
-    """Phase over the panel: the uniform spherical wave, its Fresnel expansion, or the parabolic
-    form, which drops the expansion's cross term."""
+    """Phase over the panel: the spherical wave, its Fresnel expansion, or the parabolic form, which
+    drops the expansion's cross term."""
     symbols: Symbols = "frame"
-    """`frame` holds one symbol a source over all snapshots (a pilot); `snapshot` draws fresh ones
-    for each."""
+    """`frame` holds one symbol a source over all snapshots (a pilot); `snapshot` draws a fresh one
+    for every snapshot."""
     power: PowerLaw = "free_space"
     """`free_space`: amplitude lambda / (4 pi r) times a CN(0, 1) symbol; `equal`: amplitude 1 and
-    symbols of modulus 1, so neither path loss nor fading."""
+    symbols of modulus 1, without path loss or fading."""
     rician_db: Interval = (-24.0, -11.0)
     """Line-of-sight over scattered energy of the channel, uniform in dB."""
     station_deg: float = Field(default=60.0, ge=0.0, le=90.0)
-    """The base station's azimuth and elevation are each uniform within plus and minus this."""
+    """Largest azimuth and elevation of the base station, both uniform."""
     station_range_m: float = Field(default=100.0, ge=1e-3, le=1e6)
     """Distance of the base station from the panel, for the line-of-sight part of the channel."""
 
@@ -71,7 +71,7 @@ class PhysicsConfig(Section):
         return self.pool_h or shares[0], self.pool_v or shares[1]
 
     def canonical(self) -> Self:
-        """The same panel with defaults resolved, and without what its codebook does not use."""
+        """The same panel with defaults resolved and without fields that are idle."""
         pooled = self.codebook in ("dft", "balanced")
         return self.model_copy(
             update={
@@ -84,7 +84,7 @@ class PhysicsConfig(Section):
 
     @property
     def distinct_codes(self) -> int:
-        """How many different codes there can be among L, before their phases are quantised."""
+        """Number of different codes among L, before their phases are quantised."""
         match self.codebook:
             case "dft" | "balanced":
                 return min(self.pool[0] * self.pool[1], self.snapshots)
@@ -133,10 +133,10 @@ class PhysicsConfig(Section):
 
 
 class DataConfig(Section):
-    """What scenes are drawn: how many sources, where they stand, and how loud the noise is."""
+    """The law of the scenes: sources, positions and noise."""
 
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """Names the family of streams from which every split is drawn."""
+    """Seed of all splits."""
     sources_max: int = Field(default=5, ge=1, le=32)
     """Largest number of sources (K_MAX); K is uniform on 1..K_MAX."""
     phi_deg: Interval = (-60.0, 60.0)
@@ -146,7 +146,7 @@ class DataConfig(Section):
     range_m: Interval = (0.5, 10.0)
     """Distance of a source from the panel's centre, uniform."""
     separation_deg: float = Field(default=0.0, ge=0.0, le=90.0)
-    """Smallest angle between the directions of two sources of a scene; 0 sets no limit."""
+    """Smallest angle between two sources of a scene; 0 means no limit."""
     snr_db: Interval = (-5.0, 20.0)
     """Mean clean power over noise power of a scene, uniform in dB."""
 
@@ -172,7 +172,7 @@ class DataConfig(Section):
 
 
 class SampledConfig(Section):
-    """How the sampled covariance is estimated from the measurements."""
+    """The covariance sampled from the measurements."""
 
     method: SampledMethod | None = None
     """`joint` solves all L M equations for one vector, as held symbols allow; `per_snapshot` solves
@@ -181,16 +181,16 @@ class SampledConfig(Section):
     """Tikhonov load of the solve, relative to the mean eigenvalue of its normal matrix."""
 
     def method_for(self, symbols: Symbols) -> SampledMethod:
-        """The method under a law of the symbols, the default resolved."""
+        """The method for these symbols, with the default resolved."""
         return self.method or ("joint" if symbols == "frame" else "per_snapshot")
 
     def canonical(self, symbols: Symbols) -> Self:
-        """The same samples with the method written out."""
+        """The same section with an explicit method."""
         return self.model_copy(update={"method": self.method_for(symbols)})
 
 
 class CovarianceConfig(Section):
-    """How an effective covariance is regularised, prediction and label alike."""
+    """The regularisation of effective covariances, predictions and labels alike."""
 
     alpha_base: float = Field(default=1e-3, ge=0.0, le=1.0)
     """Slope of alpha(SNR) = clip(1e-3 + alpha_base 10^(-SNR/20), 1e-4, 0.25), the share of identity

@@ -29,7 +29,7 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 
 @pytest.fixture(scope="session")
 def order(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which everything is in order; to be copied."""
+    """A sound home with a finished search, made once and copied."""
     from tests.support.homes import search_in_order
 
     home = tmp_path_factory.mktemp("order") / "home"
@@ -43,7 +43,7 @@ def order(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def in_order(order: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same as a test's own home and folder."""
+    """A copy of the sound home, as home and working folder."""
     home = tmp_path / "home"
     shutil.copytree(order, home)
     monkeypatch.chdir(home)

@@ -1,4 +1,4 @@
-"""A home in which everything is in order, for a check-up to find what a test has broken in it."""
+"""A sound home with a finished search, for tests to break."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -39,26 +39,26 @@ ENDINGS = (
     (complete("finished", 3), TrialResult("complete", "finished", min(K_LOCS))),
 )
 
-WAITS = {"toy: end": "warn"}
-"""What is wrong where a trial waits."""
+WAITING = {"toy: end": "warn"}
+"""The problem of a home with a waiting trial."""
 
 
 def search_in_order() -> None:
-    """Search in the home, to the end and with its record; and train one run beside."""
+    """Search in the home to the end with its record, and train one more run."""
     place(embedded())
-    with the_study(begin=len(ENDINGS)) as (store, study):
-        for outcome, ending in ENDINGS:
-            claim, folder = taken(store, study)
+    with open_study(begin=len(ENDINGS)) as (store, study):
+        for outcome, result in ENDINGS:
+            claim, folder = claimed(store, study)
             trained(claim, folder)
             folder.close(outcome)
-            claim.finish(ending)
+            claim.finish(result)
         finished("alone")
-        sent(store, study)
+        uploaded(store, study)
 
 
 @contextmanager
-def the_study(begin: int = 0) -> Iterator[tuple[StudyStore, StudyRef]]:
-    """The store of the home, and its study; begun, or with more trials, where that is asked for."""
+def open_study(begin: int = 0) -> Iterator[tuple[StudyStore, StudyRef]]:
+    """The home's store and study; `begin` creates the study, or raises its budget to that."""
     store = open_store(studies_url())
     try:
         yield store, begun(store, NAME, begin) if begin else find_study(store, NAME)
@@ -66,19 +66,18 @@ def the_study(begin: int = 0) -> Iterator[tuple[StudyStore, StudyRef]]:
         store.close()
 
 
-def taken(store: StudyStore, study: StudyRef) -> tuple[Claim, RunFolder]:
-    """The next trial in a worker's hands, and its folder."""
+def claimed(store: StudyStore, study: StudyRef) -> tuple[Claim, RunFolder]:
+    """Claim the next trial, and create its folder."""
     claim = queue_of(store, study).claim(owner())
     assert claim is not None
-    charter = spec_from_facts(study.name, study.facts)
-    values = claim.suggest(lambda trial: suggest(charter, trial))
+    spec = spec_from_facts(study.name, study.facts)
+    values = claim.suggest(lambda trial: suggest(spec, trial))
     labels = study_labels(study, "smoke", embedded())
-    told = replace(labels, trial=claim.number, searched=values)
-    return claim, new_run(claim.run_id, labels=told)
+    return claim, new_run(claim.run_id, labels=replace(labels, trial=claim.number, searched=values))
 
 
 def trained(claim: Claim, folder: RunFolder) -> None:
-    """Train it, report each epoch, and keep its checkpoints."""
+    """Train the trial, report each epoch, and keep its checkpoints."""
     train(folder)
     *_, attempt = folder.attempts()
     for checkpoint in checkpoints(len(K_LOCS), folder.run_id):
@@ -87,8 +86,8 @@ def trained(claim: Claim, folder: RunFolder) -> None:
         claim.report(step, score)
 
 
-def sent(store: StudyStore, study: StudyRef) -> None:
-    """Send the study's record, as whoever looks after a search does."""
+def uploaded(store: StudyStore, study: StudyRef) -> None:
+    """Upload the study's record, as a search does."""
     with StudyUploader(study, embedded()):
         pass
     sync((), None)
@@ -96,13 +95,13 @@ def sent(store: StudyStore, study: StudyRef) -> None:
     assert say_of_study(embedded(), study, table) is None
 
 
-def change(statement: str, *values: object) -> None:
-    """Change the database of studies, past everybody."""
+def change_studies(statement: str, *values: object) -> None:
+    """Change the database of studies behind Optuna's back."""
     _changed("optuna.db", statement, values)
 
 
-def change_record(statement: str, *values: object) -> None:
-    """Change MLflow's database, past MLflow."""
+def change_tracking(statement: str, *values: object) -> None:
+    """Change MLflow's database behind its back."""
     _changed("mlflow.db", statement, values)
 
 
@@ -113,27 +112,27 @@ def _changed(name: str, statement: str, values: Sequence[object]) -> None:
 
 
 def client() -> MlflowClient:
-    """MLflow's own way into the record."""
+    """MLflow's own client of the embedded store."""
     return MlflowClient(embedded().uri)
 
 
-def record_of(number: int) -> Run:
-    """What MLflow says of a trial's run."""
+def run_of(number: int) -> Run:
+    """MLflow's run of a trial."""
     return stored(folder_of(number), embedded())
 
 
 def mlflow_id(number: int) -> str:
-    """MLflow's own id of a trial's run."""
-    return str(record_of(number).info.run_id)
+    """MLflow's id of a trial's run."""
+    return str(run_of(number).info.run_id)
 
 
-def parent() -> Run:
-    """What MLflow says of the study's own run."""
-    return client().get_run(record_of(0).data.tags["mlflow.parentRunId"])
+def parent_run() -> Run:
+    """MLflow's run of the study itself."""
+    return client().get_run(run_of(0).data.tags["mlflow.parentRunId"])
 
 
-def twin(run: Run, status: str) -> None:
-    """Make a run in MLflow that has the tags of another one."""
+def duplicate_run(run: Run, status: str) -> None:
+    """Create a run in MLflow with the tags of another one."""
     tags = {key: value for key, value in run.data.tags.items() if "Name" not in key}
     made = client().create_run(run.info.experiment_id, tags=tags)
     if status != "RUNNING":
@@ -141,44 +140,44 @@ def twin(run: Run, status: str) -> None:
 
 
 def folder_of(number: int) -> RunFolder:
-    """Of a trial."""
+    """Folder of a trial."""
     return find_run(f"{NAME}-{number:03d}")
 
 
-def found(*studies: str, **more: Any) -> Diagnosis:  # noqa: ANN401 - as the check-up takes them
-    """What a check-up finds."""
+def diagnose(*studies: str, **more: Any) -> Diagnosis:  # noqa: ANN401 - as `examine` takes them
+    """Let the doctor examine the home."""
     return examine(studies, **more)
 
 
-def wrong(diagnosis: Diagnosis) -> dict[str, str]:
-    """Verdicts of the checks that are not in order, but for those of this machine."""
+def problems(diagnosis: Diagnosis) -> dict[str, str]:
+    """Verdicts of checks that are not in order, except those of this machine."""
     return {
-        each.what: each.verdict
-        for each in diagnosis.checks
-        if each.verdict != "ok" and each.area != "environment"
+        check.what: check.verdict
+        for check in diagnosis.checks
+        if check.verdict != "ok" and check.area != "environment"
     }
 
 
 def check_of(diagnosis: Diagnosis, what: str) -> Check:
-    """The one check of something."""
-    (only,) = [each for each in diagnosis.checks if each.what == what]
+    """The one check of a subject."""
+    (only,) = [check for check in diagnosis.checks if check.what == what]
     return only
 
 
-def mended() -> tuple[tuple[str, ...], Diagnosis]:
-    """What is done, and how it looks after; what a second time does is nothing."""
-    first = found(fix=True)
-    assert () == found(fix=True).done
+def repaired() -> tuple[tuple[str, ...], Diagnosis]:
+    """Repairs, and the diagnosis after them; a second call has nothing to repair."""
+    first = diagnose(fix=True)
+    assert () == diagnose(fix=True).done
     return first.done, first
 
 
-def end_all_leases() -> None:
-    """Let every lease be over."""
-    change("UPDATE risexp_attempts SET expires_at = 0 WHERE ended IS NULL")
+def expire_leases() -> None:
+    """Make every lease expire."""
+    change_studies("UPDATE risexp_attempts SET expires_at = 0 WHERE ended IS NULL")
 
 
 def die_amid_a_trial() -> None:
-    """Let a worker die that has a trial."""
-    with the_study(begin=4) as (store, study):
-        taken(store, study)
-    end_all_leases()
+    """Leave a trial whose worker has died."""
+    with open_study(begin=4) as (store, study):
+        claimed(store, study)
+    expire_leases()

@@ -1,86 +1,113 @@
-"""What a check-up finds: one sentence a thing, with a verdict and the next step."""
+"""Checks of the doctor: one row of the table, its verdict, and all verdicts together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Final, Generic, Literal, TypeVar
 
 from risexp.errors import EnvironmentFailed, VerificationFailed
+
+T = TypeVar("T")
 
 Area = Literal["environment", "stores", "studies", "stale"]
 Verdict = Literal["ok", "warn", "fail"]
 
+FIX: Final = "`risexp doctor --fix`"
+"""The command that repairs, for advice."""
+
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """Verdict on one subject."""
 
     area: Area
     what: str
     verdict: Verdict
     sentence: str
-    """What was found, and what to do where it is not as it should be."""
+    """The first fault with the next step, or why all is well."""
     details: tuple[str, ...] = ()
-    """Everything that is wrong, each in its own words."""
+    """Every fault in a sentence."""
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """What a check-up found, and what it mended before."""
+class CheckRow(Generic[T]):
+    """One row of the table of checks: name, what it reads, verdict and repair."""
 
-    checks: tuple[Check, ...]
-    done: tuple[str, ...] = ()
-    """What was mended, in sentences."""
+    what: str
+    faults: Callable[[T], Sequence[str]]
+    """Sentences without a full stop; none if all is well."""
+    sound: str | Callable[[T], str]
+    """Sentence without faults; the check is left out if this is empty."""
+    fix: str | Callable[[T], str] = ""
+    """Next step if there are faults."""
+    verdict: Literal["warn", "fail"] = "fail"
+    """Verdict on faults."""
+    applies: Callable[[T], bool] = lambda _: True
 
-    @property
-    def failed(self) -> tuple[Check, ...]:
-        """Checks that found something wrong, those of what was computed first."""
-        found = [each for each in self.checks if each.verdict == "fail"]
-        return tuple(sorted(found, key=lambda each: _code(each) != VerificationFailed.exit_code))
+    def check(self, area: Area, subject: T, again: Callable[[], T] | None = None) -> Check | None:
+        """Judge a subject; None if there is nothing to say.
 
-    @property
-    def exit_code(self) -> int:
-        """0 where nothing failed; a violation is one though a store be away besides."""
-        return _code(self.failed[0]) if self.failed else 0
-
-    def as_json(self) -> dict[str, Any]:
-        """As plain values."""
-        counts = {
-            verdict: sum(each.verdict == verdict for each in self.checks)
-            for verdict in ("ok", "warn", "fail")
-        }
-        return {
-            "exit_code": self.exit_code,
-            "counts": counts,
-            "done": list(self.done),
-            "checks": [asdict(each) for each in self.checks],
-        }
+        Args:
+            area: Area of the check.
+            subject: One reading of what this row judges.
+            again: Reads the subject a second time; only faults of both readings count.
+        """
+        if not self.applies(subject):
+            return None
+        faults = self.faults(subject)
+        if faults and again is not None:
+            confirmed = {*self.faults(again())}
+            faults = [fault for fault in faults if fault in confirmed]
+        sound = self.sound if isinstance(self.sound, str) else self.sound(subject)
+        fix = self.fix if isinstance(self.fix, str) else self.fix(subject)
+        check = judged(area, self.what, faults, sound, fix, self.verdict)
+        return check if check.sentence else None
 
 
 def judged(
     area: Area,
     what: str,
-    wrong: Sequence[str],
+    faults: Sequence[str],
     sound: str,
-    advice: str,
+    fix: str,
     verdict: Literal["warn", "fail"] = "fail",
 ) -> Check:
-    """A check of something that may be wrong in several places.
-
-    Args:
-        area: Of the check.
-        what: What was looked at.
-        wrong: What is wrong, each in a sentence without its end.
-        sound: What is said where nothing is.
-        advice: The next step where something is.
-        verdict: Of what is wrong.
-    """
-    if not wrong:
+    """Check a subject that may have several faults, each a sentence without a full stop."""
+    if not faults:
         return Check(area, what, "ok", sound)
-    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-    return Check(area, what, verdict, f"{wrong[0]}{more}: {advice}", tuple(wrong))
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return Check(area, what, verdict, f"{faults[0]}{more}: {fix}", tuple(faults))
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All checks, and what was repaired before them."""
+
+    checks: tuple[Check, ...]
+    done: tuple[str, ...] = ()
+    """Repairs, in sentences."""
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """Failed checks, those of computed data before those of machine and stores."""
+        failed = [check for check in self.checks if check.verdict == "fail"]
+        return tuple(sorted(failed, key=lambda check: _code(check) != VerificationFailed.exit_code))
+
+    @property
+    def exit_code(self) -> int:
+        """0 if nothing failed; the code of a violated invariant wins over that of a store."""
+        return _code(self.failed[0]) if self.failed else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `--json`."""
+        verdicts = [check.verdict for check in self.checks]
+        return {
+            "exit_code": self.exit_code,
+            "counts": {verdict: verdicts.count(verdict) for verdict in ("ok", "warn", "fail")},
+            "done": list(self.done),
+            "checks": [asdict(check) for check in self.checks],
+        }
 
 
 def _code(check: Check) -> int:
-    """What a failed check leaves with."""
     machine = check.area in {"environment", "stores"}
     return EnvironmentFailed.exit_code if machine else VerificationFailed.exit_code

@@ -1,6 +1,7 @@
-"""Whether the machine is fit for it: versions, devices, and a disk that can be written."""
+"""Checks of this machine: versions, devices, disk, home, and databases in files."""
 
 import platform
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -14,144 +15,148 @@ import torch
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from risexp.app.doctor.check import Check, judged
-from risexp.app.doctor.system import file_system
+from risexp.app.doctor.check import FIX, Check, judged
 from risexp.core.home import home
 from risexp.hpo.store.address import address_of, embedded, store_url
 from risexp.tracking.stores import chosen_store
 
 WAL: Final = "wal"
-"""The journal mode in which readers and a writer go on at once."""
+"""SQLite's journal mode for readers beside a writer."""
 _FULL: Final = 50_000_000
-"""Bytes below which a disk counts as full: a checkpoint might not fit."""
+"""Free bytes below which a checkpoint might not fit."""
 _SHORT: Final = 1_000_000_000
-"""Bytes below which a disk may be full before the night is over."""
+"""Free bytes below which a night's search may fill the disk."""
 _REMOTE: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "gpfs", "beegfs"}
     | {"fuse.sshfs", "fuse.glusterfs", "fuse.ceph-fuse"}
 )
-"""File systems that several machines share, whose locks SQLite cannot rely on."""
+"""File systems shared by several machines, whose locks SQLite cannot rely on."""
 _PACKAGE: Final = "risexp"
 _MISSING: Final = "(missing)"
+_MOUNTS: Final = Path("/proc/self/mounts")
 
 
 def environment_checks() -> Iterator[Check]:
-    """All of them; nothing is changed but for a probe in the home that is gone at once."""
+    """All checks of this machine; a probe in the home is written and deleted at once."""
     yield versions()
     yield device()
-    place = _nearest(home().absolute())
+    wanted = home().absolute()
+    place = next(path for path in (wanted, *wanted.parents) if path.exists())
     yield disk(place)
     yield writable(place)
     yield from databases()
 
 
 def versions() -> Check:
-    """Python and every library against what the package asks for."""
+    """Compare Python and the libraries with what the package requires."""
     try:
-        asked = [Requirement(each) for each in requires(_PACKAGE) or ()]
+        listed = [Requirement(line) for line in requires(_PACKAGE) or ()]
         python = SpecifierSet(str(metadata(_PACKAGE)["Requires-Python"]))
     except PackageNotFoundError:
-        said = "risexp is not installed, so what it requires is not known: pip install it"
-        return Check("environment", "versions", "warn", said)
-    needed = [each for each in asked if each.marker is None or each.marker.evaluate({"extra": ""})]
+        sentence = "risexp is not installed, so its requirements are not known: pip install it"
+        return Check("environment", "versions", "warn", sentence)
+    needed = [one for one in listed if one.marker is None or one.marker.evaluate({"extra": ""})]
     running = platform.python_version()
-    wrong = [f"{each.name} {_version(each)} is not {each.specifier}" for each in _unmet(needed)]
+    faults = [fault for requirement in needed for fault in _unmet(requirement)]
     if not python.contains(running, prereleases=True):
-        wrong.insert(0, f"Python {running} is not {python}")
+        faults.insert(0, f"Python {running} is not {python}")
     sound = f"Python {running}, and {len(needed)} libraries as risexp requires them"
-    return judged("environment", "versions", wrong, sound, "pip install -U risexp")
+    return judged("environment", "versions", faults, sound, "pip install -U risexp")
 
 
 def device() -> Check:
-    """What torch computes on."""
+    """Devices of torch, its threads and version."""
     cards = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     threads = f"{torch.get_num_threads()} threads of torch {version('torch')}"
     return Check("environment", "devices", "ok", f"{', '.join(cards) or 'CPU only'}; {threads}")
 
 
 def disk(place: Path) -> Check:
-    """Room where the home is."""
+    """Free space where the home is."""
     room = shutil.disk_usage(place)
     free = f"{room.free / 1e9:.1f} GB are free at {place}"
     if room.free < _FULL and room.total:
-        said = f"{free}: make room before anything is trained"
-        return Check("environment", "disk", "fail", said)
+        sentence = f"{free}: make room before anything is trained"
+        return Check("environment", "disk", "fail", sentence)
     if room.free < _SHORT and room.total:
         return Check("environment", "disk", "warn", f"{free}: make room before a long search")
     return Check("environment", "disk", "ok", free)
 
 
 def writable(place: Path) -> Check:
-    """Whether the home takes files."""
+    """Write a probe into the home."""
     try:
         with tempfile.TemporaryFile(dir=place) as probe:
             probe.write(b"risexp")
     except OSError as error:
-        said = (
-            f"{place} cannot be written ({error.strerror}): give RISEXP_HOME a folder that can, or "
-            "change its permissions"
+        sentence = (
+            f"{place} cannot be written ({error.strerror}): set RISEXP_HOME to a writable "
+            "folder, or change its permissions"
         )
-        return Check("environment", "home", "fail", said)
-    known = home().absolute()
-    said = f"{known} can be written" if place == known else f"{known} is not yet made, and can be"
-    return Check("environment", "home", "ok", said)
+        return Check("environment", "home", "fail", sentence)
+    wanted = home().absolute()
+    state = "can be written" if place == wanted else "is not yet made, and can be"
+    sentence = f"{wanted} {state}"
+    return Check("environment", "home", "ok", sentence)
 
 
 def embedded_databases() -> list[Path]:
-    """Those in files that are there: of studies, and of records."""
-    records = chosen_store(None)
-    found = [
+    """Existing database files: of studies, and of tracking."""
+    tracking = chosen_store(None)
+    paths = [
         address_of(store_url() or embedded()).path,
-        None if records is None else records.database,
+        None if tracking is None else tracking.database,
     ]
-    return [path for path in found if path is not None and path.exists()]
+    return [path for path in paths if path is not None and path.exists()]
 
 
 def databases() -> Iterator[Check]:
-    """Whether the embedded databases lie on this machine's own disk, and write ahead."""
-    found = embedded_databases()
-    if not found:
+    """Check that embedded databases are on a local disk, in write-ahead mode."""
+    paths = embedded_databases()
+    if not paths:
         return
-    for folder in dict.fromkeys(each.parent for each in found):
-        kind = file_system(folder)
-        if kind in _REMOTE:
-            said = (
-                f"{folder} is on {kind}, where SQLite loses data: name PostgreSQL in RISEXP_STORE "
-                "and RISEXP_TRACKING_URI"
-            )
-            yield Check("environment", "file system", "fail", said)
-    modes = {each.name: journal_mode(each) for each in found}
+    kinds = {path.parent: file_system(path.parent) for path in paths}
+    remote = [f"{folder} is on {kind}" for folder, kind in kinds.items() if kind in _REMOTE]
+    if remote:
+        fix = "SQLite loses data there; name PostgreSQL in RISEXP_STORE and RISEXP_TRACKING_URI"
+        yield judged("environment", "file system", remote, "", fix)
+    modes = {path.name: journal_mode(path) for path in paths}
     wrong = [f"{name} is in mode {mode}" for name, mode in modes.items() if mode != WAL]
     sound = f"{' and '.join(modes)}: write ahead (WAL)"
-    advice = "readers then wait for writers, and `risexp doctor --fix` has it write ahead"
-    yield judged("environment", "journal mode", wrong, sound, advice, "warn")
+    fix = f"readers then wait for writers, and {FIX} has it write ahead"
+    yield judged("environment", "journal mode", wrong, sound, fix, "warn")
 
 
 def journal_mode(path: Path) -> str:
-    """How a database file keeps what is being written; `unknown` where it cannot be read."""
+    """SQLite's journal mode of a file; `unknown` if it cannot be read."""
+    address = f"{path.as_uri()}?mode=ro"
     try:
-        with closing(
-            sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)
-        ) as connection:
+        with closing(sqlite3.connect(address, uri=True, timeout=5.0)) as connection:
             return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
     except sqlite3.Error:
         return "unknown"
 
 
-def _nearest(path: Path) -> Path:
-    """The folder itself, or the one it would be made in."""
-    return next(each for each in (path, *path.parents) if each.exists())
-
-
-def _unmet(needed: list[Requirement]) -> Iterator[Requirement]:
-    for each in needed:
-        found = _version(each)
-        if found == _MISSING or not each.specifier.contains(found, prereleases=True):
-            yield each
-
-
-def _version(requirement: Requirement) -> str:
+def file_system(path: Path, mounts: Path = _MOUNTS) -> str:
+    """Type of the file system of a path; empty if the system does not say."""
     try:
-        return version(requirement.name)
+        lines = mounts.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    place, depth, kind = path.resolve(), 0, ""
+    for line in lines:
+        _, at, of, *_ = [*line.split(), "", "", ""]
+        mounted = Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), at))
+        # Of several mounts at one place the last one is visible.
+        if place.is_relative_to(mounted) and len(mounted.parts) >= depth:
+            depth, kind = len(mounted.parts), of
+    return kind
+
+
+def _unmet(requirement: Requirement) -> Iterator[str]:
+    try:
+        installed = version(requirement.name)
     except PackageNotFoundError:
-        return _MISSING
+        installed = _MISSING
+    if installed == _MISSING or not requirement.specifier.contains(installed, prereleases=True):
+        yield f"{requirement.name} {installed} is not {requirement.specifier}"

@@ -1,26 +1,40 @@
-"""A check-up: whether environment, stores and studies are in order, and what was left behind.
+"""The table of checks, and the doctor's examination by it.
 
-It changes nothing unless it is asked to mend, and then only what loses nothing; it may be called
-at any time, also while a search runs.
+It may be called at any time, also during a search. Nothing changes unless fixes are asked for.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
+from typing import Final
 
 import optuna
 
-from risexp.app.doctor.artifact_checks import kept_checks
-from risexp.app.doctor.check import Check, Diagnosis
+from risexp.app.doctor.check import FIX, Check, CheckRow, Diagnosis
 from risexp.app.doctor.environment import environment_checks
-from risexp.app.doctor.facts import StudyStatus
 from risexp.app.doctor.fix import apply_fixes
-from risexp.app.doctor.leftovers import file_leftovers, folder_leftovers, study_leftovers
-from risexp.app.doctor.snapshot import Snapshot, read_again, read_snapshot
+from risexp.app.doctor.snapshot import (
+    Snapshot,
+    StudyCase,
+    read_again,
+    read_case,
+    read_snapshot,
+    unended,
+)
+from risexp.app.doctor.status import StudyStatus, corrupt_checkpoints, partial_files
 from risexp.app.doctor.stores import destinations, records_check, studies_store
-from risexp.app.doctor.study import study_checks
-from risexp.app.doctor.study_case import StableCheck, StudyCase, case_of
-from risexp.app.doctor.tracking_checks import record_checks
-from risexp.app.doctor.tracking_data import recorded
+from risexp.app.doctor.study_checks import (
+    compared_reports,
+    damaged_checkpoints,
+    lease_faults,
+    missing_folders,
+    state_sentence,
+    unended_trials,
+    violations,
+    wrong_reports,
+    wrong_values,
+)
+from risexp.app.doctor.tracking_checks import compared_metrics, wrong_metrics, wrong_runs
 from risexp.app.run.sync import Destinations
 from risexp.errors import RisexpError
 from risexp.hpo.store.store import StudyStore
@@ -29,55 +43,223 @@ from risexp.tracking.study_run import study_rows
 
 Tell = Callable[[str], None]
 
+_RANK: Final = "the journal has what was trained; do not rank the trial by its study"
+_SEND_ANEW: Final = (
+    "to send a run anew, `mlflow runs delete --run-id ID`, `mlflow gc --run-ids ID`, move "
+    "mlflow.json out of its folder, and `risexp sync NAME`"
+)
+_RUNS: Final = (
+    f"{FIX} sets a status; of two runs `mlflow runs delete --run-id ID` deletes the one whose id "
+    "is not in the folder's mlflow.json, and of a study's own the one without children; `mlflow "
+    f"runs restore --run-id ID` brings a deleted one back; {_SEND_ANEW}"
+)
+
+STUDY_CHECKS: Final[tuple[CheckRow[StudyCase], ...]] = (
+    CheckRow("state", lambda _: (), lambda case: state_sentence(case.status)),
+    CheckRow(
+        "I1",
+        partial(violations, "I1"),
+        "as many trials as the budget has, one a slot",
+        "`risexp hpo` with the same study fills empty slots and closes a second one that waits",
+    ),
+    CheckRow(
+        "I2",
+        partial(violations, "I2"),
+        lambda case: (
+            "every trial is final, or waits and "
+            + ("no end is written" if case.status.unnamed else "is named by what ended the study")
+        ),
+        f"{FIX} gives back trials without a worker; `risexp hpo` with the same study goes on with "
+        "those that wait",
+        applies=lambda case: not case.status.at_work,
+    ),
+    CheckRow(
+        "I3",
+        partial(violations, "I3"),
+        "every complete trial reported epochs 1 to its last",
+        "the journal in its run folder has every epoch; do not rank the trial by its study",
+    ),
+    CheckRow(
+        "I4",
+        partial(violations, "I4"),
+        "all attempts at a trial tried the same parameters",
+        "do not trust the trial, whose attempts trained different configurations",
+    ),
+    CheckRow(
+        "reports",
+        wrong_reports,
+        lambda case: f"{len([*compared_reports(case)])} reports are what the journals say",
+        _RANK,
+    ),
+    CheckRow(
+        "I5",
+        wrong_runs,
+        lambda case: (
+            "one run a trial in MLflow, of its status, each value once: "
+            f"{len(case.tracked.runs)} runs; {len(case.status.late)} trials may be late"
+        ),
+        _RUNS,
+        applies=lambda case: case.tracked.judged,
+    ),
+    CheckRow(
+        "values",
+        wrong_metrics,
+        lambda case: f"{compared_metrics(case)} values in MLflow are those of the journals",
+        _SEND_ANEW,
+        applies=lambda case: case.tracked.judged,
+    ),
+    CheckRow(
+        "journals", lambda case: case.damaged, "", "put a copy back; its trial cannot be compared"
+    ),
+    CheckRow(
+        "folders",
+        missing_folders,
+        lambda case: f"{len(case.status.folders)} folders say what became of their trials",
+        "put a copy of it back; until then the trial cannot be compared, nor its run closed",
+    ),
+    CheckRow("scores", wrong_values, "the value of a trial is its journal's best", _RANK),
+    CheckRow(
+        "checkpoints",
+        damaged_checkpoints,
+        "every kept checkpoint is whole",
+        "put a copy back; without one the trial must be trained again",
+    ),
+)
+"""Whether a study is sound: a fault counts if two readings show it."""
+
+STUDY_LEFTOVERS: Final[tuple[CheckRow[StudyCase], ...]] = (
+    CheckRow(
+        "leases",
+        lease_faults,
+        lambda case: "its workers see to them" if case.status.at_work else "no lease is over",
+        lambda case: (
+            f"a worker or {FIX} gives the trial back"
+            if case.status.expired or case.status.orphans
+            else f"call {FIX} again then"
+        ),
+        "warn",
+    ),
+    CheckRow(
+        "end",
+        unended_trials,
+        lambda case: "it is at work" if case.status.at_work else "nothing waits, or an end is set",
+        lambda case: (
+            "no end is written; the same command goes on, `risexp study stop "
+            f"{case.status.name}` writes one"
+        ),
+        "warn",
+    ),
+    CheckRow(
+        "run of the study",
+        lambda case: [
+            f"run {run} of study {case.status.name} is RUNNING"
+            for run in unended(case.status, case.tracked)
+        ],
+        "its run in MLflow says how it stands",
+        f"{FIX} says there how it ended",
+        "warn",
+        lambda case: case.tracked.judged,
+    ),
+)
+"""What dead workers and stopped searches left in a study."""
+
+HOME_LEFTOVERS: Final[tuple[CheckRow[Snapshot], ...]] = (
+    CheckRow(
+        "folders",
+        lambda look: look.folders.damaged,
+        lambda look: f"{len(look.folders.readable)} run folders can be read",
+        "put a copy of the file back",
+    ),
+    CheckRow(
+        "unsent",
+        lambda look: [f"run {each.run.run_id}: {each.unsent} lines" for each in look.unsent()],
+        "every line of a journal is where it belongs",
+        f"{FIX} or `risexp sync` sends them",
+        "warn",
+    ),
+    CheckRow(
+        "runs",
+        lambda look: [
+            f"MLflow calls {each.run.run_id} running, and it has ended"
+            for each in look.wrong_plain_statuses()
+        ],
+        "MLflow calls no ended run running",
+        f"{FIX} sets its status",
+        "warn",
+    ),
+    CheckRow(
+        "studies",
+        Snapshot.strangers,
+        "every trial's study is there",
+        "it is kept; name the study's store in RISEXP_STORE",
+        "warn",
+        lambda look: look.known is not None,
+    ),
+    CheckRow(
+        "partial files",
+        lambda _: partial_files(),
+        "none was left half-written",
+        "its writer died; delete it, or leave it",
+        "warn",
+    ),
+    CheckRow(
+        "checkpoints",
+        lambda _: corrupt_checkpoints(),
+        "none is damaged",
+        "it was set aside, and an older one is used; find out what the disk did to it",
+        "warn",
+    ),
+)
+"""What was left in run folders, in MLflow, and on the disk."""
+
 
 def examine(
-    studies: Sequence[str] = (),
-    *,
-    fix: bool = False,
-    tell: Tell = lambda _: None,
+    studies: Sequence[str] = (), *, fix: bool = False, tell: Tell = lambda _: None
 ) -> Diagnosis:
-    """Look at everything, and say of each thing whether it is as it should be.
+    """Run every check.
 
     Args:
-        studies: Names; all studies and all runs where none is given.
-        fix: Whether to mend first what can be mended without a loss.
-        tell: Told in sentences what is waited for, and what could not be mended.
+        studies: Names; all studies and all runs if there are none.
+        fix: Whether to repair first what can be repaired without a loss.
+        tell: Called with sentences about waiting and about repairs that failed.
 
     Raises:
-        InvalidInput: There is no study of such a name, or the environment names no store.
+        InvalidInput: A named study does not exist, or the environment names no store.
     """
-    # Its sentences are for whoever calls it from a program.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     done = tuple(apply_fixes(studies, tell)) if fix else ()
     with studies_store() as opened:
         look = read_snapshot(opened, studies, destinations())
-        return Diagnosis((*environment_checks(), *_checks(look, studies, tell)), done)
+        return Diagnosis((*environment_checks(), *_checks(look, tell)), done)
 
 
-def _checks(look: Snapshot, studies: Sequence[str], tell: Tell) -> Iterator[Check]:
+def _checks(look: Snapshot, tell: Tell) -> Iterator[Check]:
     yield look.studies.check
     yield records_check(look.destinations, chosen_store(None))
     yield from look.others
-    for facts in look.facts:
+    for status in look.statuses:
         if look.store is not None:
-            yield from _of_study(look.store, facts, look.destinations, tell)
-    known = None if studies else look.known
-    yield from folder_leftovers(look.folders, look.facts, known, look.destinations)
-    yield from file_leftovers()
+            for check in _of_study(look.store, status, look.destinations, tell):
+                yield replace(check, what=f"{status.name}: {check.what}")
+    yield from filter(None, (row.check("stale", look) for row in HOME_LEFTOVERS))
 
 
 def _of_study(
-    store: StudyStore, facts: StudyStatus, places: Destinations, tell: Tell
-) -> list[Check]:
-    """Everything about a study; a warning alone where it cannot be looked at twice."""
+    store: StudyStore, first: StudyStatus, places: Destinations, tell: Tell
+) -> Iterator[Check]:
+    """All checks of a study, or one warning if it changes and cannot be read a second time."""
 
-    def read(seen: StudyStatus) -> StudyCase:
-        return case_of(seen, recorded(seen, places, partial(study_rows, tell=tell)))
+    def read(status: StudyStatus) -> StudyCase:
+        return read_case(status, places, partial(study_rows, tell=tell))
 
-    twice = StableCheck(read(facts), lambda: read(read_again(store, facts)))
+    case, again = read(first), cache(lambda: read(read_again(store, first.name)))
     try:
-        checks = [*study_checks(twice), *record_checks(twice), *kept_checks(twice)]
+        checks = [row.check("studies", case, again) for row in STUDY_CHECKS]
     except RisexpError as error:
-        said = f"something changes, and it cannot be read again ({error}): call again"
-        return [Check("studies", f"{facts.name}: state", "warn", said)]
-    return [*checks, *study_leftovers(facts, twice.first.found)]
+        sentence = f"it changes, and cannot be read again ({error}): call again"
+        yield Check("studies", "state", "warn", sentence)
+        return
+    if (failure := case.tracked.failure) is not None:
+        yield Check("stores", "record", "fail", f"the study's record cannot be read: {failure}")
+    yield from filter(None, checks)
+    yield from filter(None, (row.check("stale", case) for row in STUDY_LEFTOVERS))

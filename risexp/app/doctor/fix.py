@@ -1,21 +1,27 @@
-"""Mends what can be mended without a loss, by what would have done it anyway; never deletes."""
+"""Repairs what can be repaired without a loss, by the code that would have done it; never deletes.
+
+Fixes run in the order of `FIXES`; after one that changed something everything is read again.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from time import sleep
 from typing import TYPE_CHECKING, Final
 
 from risexp.app.doctor.environment import WAL, embedded_databases, journal_mode
-from risexp.app.doctor.facts import StudyStatus, in_folders, study_facts
-from risexp.app.doctor.folders import Folders, Seen, see
-from risexp.app.doctor.leftovers import plain_status, unended, unsent, wrong_plain_statuses
-from risexp.app.doctor.snapshot import Snapshot, read_snapshot
-from risexp.app.doctor.stores import destinations, studies_store
+from risexp.app.doctor.snapshot import Snapshot, plain_status, read_snapshot, unended
+from risexp.app.doctor.status import (
+    Folders,
+    FolderState,
+    StudyStatus,
+    folder_state,
+    study_status,
+    with_folders,
+)
+from risexp.app.doctor.stores import destinations, studies_store, tracked_study
 from risexp.app.doctor.tracking_checks import wrong_statuses
-from risexp.app.doctor.tracking_data import recorded
 from risexp.app.run.init_stores import init_store
-from risexp.app.run.sync import Destinations, send
+from risexp.app.run.sync import send
 from risexp.app.search.study_record import close_used_up, say_of_study
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.leases import HANGING, RENEW_S, USED_UP, Leases
@@ -24,9 +30,10 @@ from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import SURPLUS
 from risexp.hpo.studies.table import StudyTable, study_table
 from risexp.hpo.trials.reaper import Reaper
+from risexp.tracking.attempt import Failure, attempt
+from risexp.tracking.query import study_runs
 from risexp.tracking.schema import write_ahead
-from risexp.tracking.stores import Failure, attempt, chosen_store
-from risexp.tracking.study_run import study_runs
+from risexp.tracking.stores import chosen_store
 
 if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient
@@ -34,43 +41,26 @@ if TYPE_CHECKING:
 Tell = Callable[[str], None]
 
 PATIENCE_S: Final = RENEW_S
-"""How long the owner of a lease that is over has to renew it: its store may just be back."""
-
-
-@dataclass(frozen=True)
-class Status:
-    """What the status of a run is to be."""
-
-    run_id: str
-    word: str
-    ended_ms: int
-
-    def __call__(self, runs: "TrackingClient") -> bool:
-        """Say it."""
-        if self.word == "RUNNING":
-            runs.set_running(self.run_id)
-        else:
-            runs.end(self.run_id, self.word, self.ended_ms)
-        return True
+"""Time for the owner of an expired lease to renew it: its store may just be back."""
 
 
 def apply_fixes(studies: Sequence[str], tell: Tell) -> Iterator[str]:
-    """Mend step by step, each upon what the one before left; a second call finds nothing to do.
+    """Repair step by step; a second call has nothing to do.
 
     Args:
-        studies: Names; all studies and all runs where none is given.
-        tell: Told in sentences what is waited for, and what could not be mended.
+        studies: Names; all studies and all runs if there are none.
+        tell: Called with sentences about waiting and about repairs that failed.
 
     Yields:
-        What was done, in sentences.
+        Repairs, in sentences.
 
     Raises:
-        InvalidInput: There is no study of such a name, or the environment names no store.
+        InvalidInput: A named study does not exist, or the environment names no store.
     """
     places = destinations()
     with studies_store() as opened:
         look = read_snapshot(opened, studies, places)
-        made = [*_tables(look, tell)]
+        made = [*_make_tables(look, tell)]
         yield from made
         if not made:
             yield from _steps(look, studies, tell)
@@ -80,32 +70,33 @@ def apply_fixes(studies: Sequence[str], tell: Tell) -> Iterator[str]:
 
 
 def _steps(look: Snapshot, names: Sequence[str], tell: Tell) -> Iterator[str]:
-    for step in (_leases, _used_up, _lines, _statuses, _plain_statuses, _ends):
-        done = [*step(look, tell)]
+    for fix in FIXES:
+        done = [*fix(look, tell)]
         yield from done
         if done:
             look = read_snapshot(look.studies, names, look.destinations)
 
 
-def _tables(look: Snapshot, tell: Tell) -> Iterator[str]:
-    """Make the schemas that are missing, and let readers and writers go on at once."""
-    if look.studies.missing and _made(lambda: open_store(store_url()).close(), tell):
+def _make_tables(look: Snapshot, tell: Tell) -> Iterator[str]:
+    """Create missing schemas, and switch database files to write-ahead."""
+    if look.studies.missing and _worked(lambda: open_store(store_url()).close(), tell):
         yield "made the tables of studies"
     chosen = chosen_store(None)
     answer = None if chosen is None else look.destinations.ask(chosen, lambda _: True)
-    if chosen is not None and answer is None and _made(lambda: init_store(None), tell):
+    if chosen is not None and answer is None and _worked(lambda: init_store(None), tell):
         yield "made the tables of records"
-    # What cannot be used stays as it is.
-    left = chosen.database if chosen is not None and isinstance(answer, Failure) else None
+    # A database that cannot be used stays as it is.
+    unusable = chosen.database if chosen is not None and isinstance(answer, Failure) else None
     for path in embedded_databases():
-        if path != left and journal_mode(path) != WAL and _made(partial(write_ahead, path), tell):
+        wrong = path != unusable and journal_mode(path) != WAL
+        if wrong and _worked(partial(write_ahead, path), tell):
             yield f"{path.name} writes ahead"
 
 
-def _leases(look: Snapshot, tell: Tell) -> Iterator[str]:
+def _requeue(look: Snapshot, tell: Tell) -> Iterator[str]:
     """Give back trials whose worker is gone."""
     store = look.store
-    left = [each for each in look.facts if not each.at_work and (each.expired or each.orphans)]
+    left = [each for each in look.statuses if not each.at_work and (each.expired or each.orphans)]
     if store is None or not left:
         return
     reapers = [Reaper(Leases(store, each.study.uid), each.study, PATIENCE_S) for each in left]
@@ -114,143 +105,152 @@ def _leases(look: Snapshot, tell: Tell) -> Iterator[str]:
         # A little longer: the database's clock is another one.
         sleep(wait_s * 1.05)
         for reaper in reapers:
-            _made(reaper.look, tell)
-    for facts in left:
-        yield from _given_back(facts, study_facts(store, facts.study))
+            _worked(reaper.look, tell)
+    for status in left:
+        yield from _requeued(status, study_status(store, status.study))
 
 
-def _given_back(before: StudyStatus, after: StudyStatus) -> Iterator[str]:
-    """What became of trials whose lease was over, or that had none."""
-    states = {each.number: each.state for each in after.record.trials}
-    open_ = {each.lease for each in (*after.living.values(), *after.expired.values())}
+def _requeued(before: StudyStatus, after: StudyStatus) -> Iterator[str]:
+    """What became of trials whose lease had expired, or that had none."""
+    states: dict[int, str] = {trial.number: trial.state for trial in after.record.trials}
+    open_ = {attempt.lease for attempt in (*after.living.values(), *after.expired.values())}
     for number, dead in sorted(before.expired.items()):
         if dead.lease not in open_:
             state = states.get(number, SURPLUS)
-            yield f"trial {number} of {after.name} was held by nobody, and is {state}"
+            yield f"trial {number} of {after.name} had an expired lease, and is {state}"
     for number in before.orphans:
+        trial = f"trial {number} of {after.name}"
         if number in after.living:
-            yield (
-                f"trial {number} of {after.name} runs without a lease: it got one of nobody's, and "
-                "waits again once that is over"
-            )
+            yield f"{trial} runs without a lease: it got one, and waits again once that is over"
         elif number not in after.orphans:
-            state = states.get(number, SURPLUS)
-            yield f"trial {number} of {after.name} ran without a lease, and is {state}"
+            yield f"{trial} ran without a lease, and is {states.get(number, SURPLUS)}"
 
 
-def _used_up(look: Snapshot, tell: Tell) -> Iterator[str]:
-    """Say in the folders of trials whose attempts are used up that they ended."""
-    for facts in look.facts:
+def _close_used_up(look: Snapshot, tell: Tell) -> Iterator[str]:
+    """Write an outcome into folders of trials without attempts left."""
+    for status in look.statuses:
         numbers = [
-            each.number
-            for each in facts.record.trials
-            if each.state == "failed"
-            and each.reason in {USED_UP, HANGING}
-            and each.number in facts.folders
-            and facts.folders[each.number].ending is None
+            trial.number
+            for trial in status.record.trials
+            if trial.state == "failed" and trial.reason in {USED_UP, HANGING}
+            if trial.number in status.folders and status.folders[trial.number].ending is None
         ]
-        if look.store is None or facts.at_work or not numbers:
+        if look.store is None or status.at_work or not numbers:
             continue
-        if _made(partial(_close, look.store, facts), tell):
-            yield from (
-                f"the run of trial {each} of {facts.name} says it ended" for each in numbers
-            )
+        if _worked(partial(lambda *of: close_used_up(_table(*of)), look.store, status), tell):
+            yield from (f"the run of trial {n} of {status.name} says it ended" for n in numbers)
 
 
-def _lines(look: Snapshot, tell: Tell) -> Iterator[str]:
-    """Send what stores miss."""
-    folders = [each.run for each in unsent(look.folders, look.facts)]
-    for sent in send(folders, look.destinations):
+def _upload(look: Snapshot, tell: Tell) -> Iterator[str]:
+    """Upload what tracking stores miss."""
+    for sent in send([folder.run for folder in look.unsent()], look.destinations):
         if sent.state == "sent":
             yield f"run {sent.run}: {sent.lines} lines were sent to {sent.store}"
         else:
             tell(f"run {sent.run} was not sent: {sent.sentence}")
 
 
-def _statuses(look: Snapshot, tell: Tell) -> Iterator[str]:
-    """Give the runs of trials the status of their trial, where their folders are here."""
-    for facts in look.facts:
-        found = recorded(facts, look.destinations, study_runs)
-        for run, _ in wrong_statuses(facts, found).values():
-            seen = facts.folders.get(run.number)
-            if look.store is None or seen is None or len(found.of(run.number)) != 1:
+def _set_trial_statuses(look: Snapshot, tell: Tell) -> Iterator[str]:
+    """Give runs of trials the status of their trial, if their folders are here."""
+    for status in look.statuses:
+        tracked = tracked_study(status, look.destinations, study_runs)
+        for run, _ in wrong_statuses(status, tracked).values():
+            folder = status.folders.get(run.number)
+            if look.store is None or folder is None or len(tracked.of(run.number)) != 1:
                 continue
-            ask = partial(_status_now, look.store, facts, look.destinations)
-            if (word := _set(look, seen, ask, tell)) is not None:
-                yield f"the run of trial {run.number} of {facts.name} is {word}"
+            right = partial(_trial_status, look, look.store, status)
+            if (word := _set_status(look, folder, right, tell)) is not None:
+                yield f"the run of trial {run.number} of {status.name} is {word}"
 
 
-def _plain_statuses(look: Snapshot, tell: Tell) -> Iterator[str]:
-    """Give other runs that have ended the status of their end."""
-    for seen, _ in wrong_plain_statuses(look.folders, look.facts, look.destinations):
-        ask = partial(plain_status, destinations=look.destinations)
-        if (word := _set(look, seen, ask, tell)) is not None:
-            yield f"run {seen.run.run_id} is {word}"
+def _set_plain_statuses(look: Snapshot, tell: Tell) -> Iterator[str]:
+    """Give other finished runs the status of their outcome."""
+    right = partial(plain_status, destinations=look.destinations)
+    for folder in look.wrong_plain_statuses():
+        if (word := _set_status(look, folder, right, tell)) is not None:
+            yield f"run {folder.run.run_id} is {word}"
 
 
-def _ends(look: Snapshot, tell: Tell) -> Iterator[str]:
-    """Say in the runs of studies how they ended."""
-    for facts in look.facts:
-        found = recorded(facts, look.destinations, study_runs)
-        for run_id in unended(facts, found):
-            if look.store is None:
-                continue
-            table = attempt(partial(_table, look.store, facts))
-            said = (
+def _end_studies(look: Snapshot, tell: Tell) -> Iterator[str]:
+    """Write into runs of studies how they ended."""
+    for status in look.statuses:
+        if look.store is None:
+            return
+        tracked = tracked_study(status, look.destinations, study_runs)
+        for run_id in unended(status, tracked):
+            table = attempt(partial(_table, look.store, status))
+            failure = (
                 table.sentence
                 if isinstance(table, Failure)
-                else say_of_study(found.places[run_id], facts.study, table)
+                else say_of_study(tracked.places[run_id], status.study, table)
             )
-            if said is None:
-                yield f"the run of study {facts.name} says how it ended"
+            if failure is None:
+                yield f"the run of study {status.name} says how it ended"
             else:
-                tell(said)
+                tell(failure)
 
 
-def _set(look: Snapshot, seen: Seen, ask: Callable[[Seen], str | None], tell: Tell) -> str | None:
-    """Set the status of a run, if it is still wrong once no sender can change it; which one."""
+FIXES: Final = (
+    _requeue,
+    _close_used_up,
+    _upload,
+    _set_trial_statuses,
+    _set_plain_statuses,
+    _end_studies,
+)
+"""An order in which every fix sees what the one before has done."""
+
+
+def _set_status(
+    look: Snapshot, folder: FolderState, right: Callable[[FolderState], str | None], tell: Tell
+) -> str | None:
+    """Set a run's status if it is still wrong while no uploader can change it."""
 
     def change() -> str | None:
-        with seen.spool.sending():
-            now = see(seen.run)
-            word = None if now.trained else ask(now)
+        with folder.upload_state.sending():
+            now = folder_state(folder.run)
+            word = None if now.trained else right(now)
             if word is None or now.progress is None or now.store is None:
                 return None
-            said = Status(now.progress.run_id, word, now.progress.time)
-            answer = look.destinations.ask(now.store, said)
+            progress = now.progress
+
+            def say(client: "TrackingClient") -> bool:
+                if word == "RUNNING":
+                    client.go_on(progress.run_id)
+                else:
+                    client.end(progress.run_id, word, progress.time)
+                return True
+
+            answer = look.destinations.ask(now.store, say)
         if isinstance(answer, Failure):
             raise answer.error
         return word
 
-    found = attempt(change)
-    if isinstance(found, Failure):
-        tell(found.sentence)
+    changed = attempt(change)
+    if isinstance(changed, Failure):
+        tell(changed.sentence)
         return None
-    return found
+    return changed
 
 
-def _status_now(
-    store: StudyStore, facts: StudyStatus, places: Destinations, seen: Seen
+def _trial_status(
+    look: Snapshot, store: StudyStore, status: StudyStatus, folder: FolderState
 ) -> str | None:
-    """What the status of a trial's run is to be, by all that is known of it at this moment."""
-    now = in_folders(study_facts(store, facts.study), Folders((seen,), ()))
-    wrong = wrong_statuses(now, recorded(now, places, study_runs))
-    mine = "" if seen.progress is None else seen.progress.run_id
-    return wrong[mine][1] if mine in wrong else None
+    """The status that a trial's run should have now; None if it has it."""
+    now = with_folders(study_status(store, status.study), Folders((folder,), ()))
+    wrong = wrong_statuses(now, tracked_study(now, look.destinations, study_runs))
+    own = "" if folder.progress is None else folder.progress.run_id
+    return wrong[own][1] if own in wrong else None
 
 
-def _close(store: StudyStore, facts: StudyStatus) -> None:
-    close_used_up(_table(store, facts))
+def _table(store: StudyStore, status: StudyStatus) -> StudyTable:
+    spec = spec_from_facts(status.name, status.study.facts)
+    return study_table(store, status.study, spec.space)
 
 
-def _table(store: StudyStore, facts: StudyStatus) -> StudyTable:
-    return study_table(store, facts.study, spec_from_facts(facts.name, facts.study.facts).space)
-
-
-def _made(action: Callable[[], object], tell: Tell) -> bool:
-    """Do something, or tell why it cannot be done."""
-    found = attempt(action)
-    if isinstance(found, Failure):
-        tell(found.sentence)
-        return False
-    return True
+def _worked(action: Callable[[], object], tell: Tell) -> bool:
+    """Try an action, and tell why it failed."""
+    result = attempt(action)
+    if isinstance(result, Failure):
+        tell(result.sentence)
+    return not isinstance(result, Failure)

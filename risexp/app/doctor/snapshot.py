@@ -1,81 +1,164 @@
-"""Everything that a check-up looks at, read once."""
+"""Reads everything that the checks judge: once, and a study again if a fault was seen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from risexp.app.doctor.check import Check
-from risexp.app.doctor.facts import StudyStatus, in_folders, study_facts
-from risexp.app.doctor.folders import Folders, folders
-from risexp.app.doctor.stores import Studies
+from risexp.app.doctor.status import (
+    Folders,
+    FolderState,
+    StudyStatus,
+    read_folders,
+    study_status,
+    with_folders,
+)
+from risexp.app.doctor.stores import RunReader, StudiesStore, TrackedStudy, tracked_study
 from risexp.app.run.sync import Destinations
 from risexp.errors import EnvironmentFailed, InvalidInput, RisexpError
 from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.study import StudyRef, find_study, study_names
+from risexp.hpo.studies.study import StudyRef, find_study, run_id, study_names
+from risexp.runs.journal_format import Contents
+from risexp.tracking.payload import STATUS
+from risexp.tracking.query import status_of
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What there is, at one moment."""
+    """Studies and run folders at one moment."""
 
-    studies: Studies
-    facts: tuple[StudyStatus, ...]
-    """Of the studies that were asked for."""
+    studies: StudiesStore
+    statuses: tuple[StudyStatus, ...]
+    """Of the named studies, or of all."""
     known: frozenset[str] | None
-    """Identifiers of all studies; None where one of them or their database does not tell."""
+    """Identifiers of all studies; None if only some were read."""
     others: tuple[Check, ...]
-    """What is said of studies that cannot be read, or are not ours."""
+    """Checks of studies that cannot be read or are not ours."""
     folders: Folders
     destinations: Destinations
 
     @property
     def store(self) -> StudyStore | None:
-        """The database of studies, where it answers."""
+        """The database of studies, if it answers."""
         return self.studies.store
 
+    def unsent(self) -> list[FolderState]:
+        """Idle runs with data that was not uploaded yet.
 
-def read_snapshot(studies: Studies, names: Sequence[str], destinations: Destinations) -> Snapshot:
-    """Look at some studies and all that belongs to them; at everything where none is named.
+        A final trial without an outcome is left out: MLflow would be told that it goes on.
+        """
+        busy = {status.study.uid for status in self.statuses if status.at_work}
+        untold = {run_id(each.name, number) for each in self.statuses for number in each.untold}
+        return [
+            folder
+            for folder in self.folders.readable
+            if folder.unsent
+            and not folder.trained
+            and folder.study_uid not in busy
+            and folder.run.run_id not in untold
+        ]
 
-    Args:
-        studies: Their database.
-        names: Of the studies.
-        destinations: Where records are.
+    def strangers(self) -> list[str]:
+        """Runs of studies that are not in this store."""
+        return [
+            f"run {folder.run.run_id} is of study {folder.labels.study}, which is not in this store"
+            for folder in self.folders.readable
+            if folder.labels is not None and folder.study_uid is not None
+            if self.known is not None and folder.study_uid not in self.known
+        ]
+
+    def wrong_plain_statuses(self) -> list[FolderState]:
+        """Finished runs outside the read studies that MLflow calls running."""
+        uids = {status.study.uid for status in self.statuses}
+        return [
+            folder
+            for folder in self.folders.readable
+            if folder.study_uid not in uids and plain_status(folder, self.destinations) is not None
+        ]
+
+
+@dataclass(frozen=True)
+class StudyCase:
+    """One study with its runs in MLflow and its journals."""
+
+    status: StudyStatus
+    tracked: TrackedStudy
+    journals: Mapping[int, Contents]
+    """Readable journals by trial number."""
+    damaged: tuple[str, ...]
+    """Sentences about the other journals."""
+
+
+def read_snapshot(
+    studies: StudiesStore, names: Sequence[str], destinations: Destinations
+) -> Snapshot:
+    """Read the named studies and all that belongs to them; everything if none is named.
 
     Raises:
-        InvalidInput: There is no study of such a name.
+        InvalidInput: A named study does not exist.
     """
     if studies.missing and names:
         raise InvalidInput(f"there is no study {names[0]!r}: no search has been made yet")
     store = studies.store
-    asked = dict.fromkeys(names) or _names(store)
-    answers = [] if store is None else [_read(store, each, strict=bool(names)) for each in asked]
-    found = [each for each in answers if isinstance(each, StudyStatus)]
-    seen = folders(names)
-    unread = any(isinstance(each, _Unread) for each in answers)
-    # Whoever searched while folders were read is known to the next check-up.
-    told = store is not None and not names and not unread and asked == _names(store)
+    chosen = [*dict.fromkeys(names)] or _names(store)
+    answers = [] if store is None else [_read(store, each, strict=bool(names)) for each in chosen]
+    statuses = [answer for answer in answers if isinstance(answer, StudyStatus)]
+    folders = read_folders(names)
+    unread = any(isinstance(answer, _Unread) for answer in answers)
+    # Folders of a study that was created meanwhile must not count as strangers.
+    complete = store is not None and not names and not unread and chosen == _names(store)
     return Snapshot(
         studies=studies,
-        facts=tuple(in_folders(each, seen) for each in found),
-        known=frozenset(each.study.uid for each in found) if told else None,
-        others=tuple(each for each in answers if isinstance(each, Check)),
-        folders=seen,
+        statuses=tuple(with_folders(status, folders) for status in statuses),
+        known=frozenset(each.study.uid for each in statuses) if complete else None,
+        others=tuple(answer for answer in answers if isinstance(answer, Check)),
+        folders=folders,
         destinations=destinations,
     )
 
 
-def read_again(store: StudyStore, facts: StudyStatus) -> StudyStatus:
-    """A study once more, when nobody is making it.
+def read_again(store: StudyStore, name: str) -> StudyStatus:
+    """Read a study once more, while no process changes its plan.
 
     Raises:
-        RisexpError: Somebody is, or the store does not answer.
+        RisexpError: A process does, or the store does not answer.
     """
-    return in_folders(study_facts(store, find_study(store, facts.name)), folders((facts.name,)))
+    return with_folders(study_status(store, find_study(store, name)), read_folders((name,)))
+
+
+def read_case(status: StudyStatus, places: Destinations, read: RunReader) -> StudyCase:
+    """Add MLflow's runs and then the journals: a growing journal has all that was uploaded."""
+    tracked = tracked_study(status, places, read)
+    journals, damaged = dict[int, Contents](), list[str]()
+    for number, folder in status.folders.items():
+        try:
+            journals[number] = folder.upload_state.lines()
+        except RisexpError as error:
+            damaged.append(str(error))
+    return StudyCase(status, tracked, journals, tuple(damaged))
+
+
+def plain_status(folder: FolderState, destinations: Destinations) -> str | None:
+    """The right status of a finished run that MLflow calls running; None for other runs."""
+    right = None if folder.unsent or folder.ending is None else STATUS[folder.ending.status]
+    if right in {None, "RUNNING"} or folder.store is None:
+        return None
+    if folder.progress is None or not folder.progress.run_id:
+        return None
+    question = partial(status_of, run=folder.run.run_id, run_id=folder.progress.run_id)
+    return right if destinations.ask(folder.store, question) == "RUNNING" else None
+
+
+def unended(status: StudyStatus, tracked: TrackedStudy) -> list[str]:
+    """MLflow ids of the study's own runs that are RUNNING though the study is over."""
+    if status.at_work or not (status.over or status.end is not None):
+        return []
+    return [run for run, state in tracked.parents.items() if state == "RUNNING"]
 
 
 class _Unread(Check):
-    """What is said of a study that may be ours and cannot be read."""
+    """Check of a study that may be ours and cannot be read."""
 
 
 def _names(store: StudyStore | None) -> list[str]:
@@ -83,12 +166,12 @@ def _names(store: StudyStore | None) -> list[str]:
 
 
 def _read(store: StudyStore, name: str, *, strict: bool) -> StudyStatus | Check:
-    """A study, or what is said of one that cannot be read or is not ours."""
+    """Read a study, or say why it cannot be read or is not ours."""
     what = f"{name}: state"
     try:
-        return study_facts(store, _study(store, name))
-    except _Making as error:
-        return _Unread("studies", what, "warn", f"somebody is making it ({error}): call again")
+        return study_status(store, _study(store, name))
+    except _Locked as error:
+        return _Unread("studies", what, "warn", f"it is being created ({error}): call again")
     except InvalidInput as error:
         if strict:
             raise
@@ -97,20 +180,20 @@ def _read(store: StudyStore, name: str, *, strict: bool) -> StudyStatus | Check:
         return _Unread("stores", what, "fail", str(error))
 
 
-class _Making(RisexpError):
-    """Somebody has the lock under which studies are made."""
+class _Locked(RisexpError):
+    """Another process holds the lock for creating studies."""
 
 
 def _study(store: StudyStore, name: str) -> StudyRef:
-    """A study as it stands, also while others are made; the lock tells one of them from a stranger.
+    """Find a study without waiting for its lock; the lock tells a new study from a foreign one.
 
     Raises:
-        _Making: Somebody has the lock.
-        InvalidInput: There is none of that name, or it was not made by us.
+        _Locked: Another process holds the lock.
+        InvalidInput: It does not exist, or risexp did not create it.
     """
     with suppress(InvalidInput):
         return find_study(replace(store, locked=lambda _: nullcontext()), name)
     try:
         return find_study(store, name)
     except EnvironmentFailed as error:
-        raise _Making(str(error)) from None
+        raise _Locked(str(error)) from None

@@ -1,111 +1,168 @@
-"""Whether the stores answer and have their tables, without waiting long for one that is away."""
+"""Opens the database of studies and the tracking stores for reading; makes and changes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
 
-from risexp.app.doctor.check import Check
+from risexp.app.doctor.check import FIX, Check
+from risexp.app.doctor.status import StudyStatus
 from risexp.app.run.sync import Destinations
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.address import STORE, address_of, embedded, store_url
 from risexp.hpo.store.retry import Retry
 from risexp.hpo.store.store import NotMade, StudyStore, find_store
+from risexp.tracking.attempt import Failure
+from risexp.tracking.query import StudyRuns, TrialRun
 from risexp.tracking.schema import tables_of
-from risexp.tracking.stores import VARIABLE, Failure
-from risexp.tracking.stores import TrackingStore as Destination
+from risexp.tracking.stores import VARIABLE, TrackingStore, chosen_store
 
 if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient
 
 PATIENCE_S: Final = 5.0
-"""How long a store is waited for."""
-NOT_MADE: Final = "not yet made: the first to need it makes it, or `risexp doctor --fix` does"
+"""Time limit for one store to answer."""
+NOT_MADE: Final = f"not yet made: the first command that needs it makes it, or {FIX} does"
 
 
 @dataclass(frozen=True)
-class Studies:
-    """The database of studies, and what is said of it."""
+class StudiesStore:
+    """The database of studies and its check."""
 
     store: StudyStore | None
-    """None where there is none that answers."""
+    """None if it does not exist or does not answer."""
     check: Check
     missing: bool = False
-    """Whether it is not yet made."""
+    """True if it does not exist yet."""
+
+
+class RunReader(Protocol):
+    """`study_runs`, or `study_rows` if values are needed too."""
+
+    def __call__(self, runs: "TrackingClient", /, *, name: str, uid: str) -> StudyRuns:
+        """Read a study's runs."""
+
+
+@dataclass(frozen=True)
+class TrackedStudy:
+    """Runs of a study in MLflow."""
+
+    places: Mapping[str, TrackingStore] = field(default_factory=dict)
+    """Store by MLflow's run id."""
+    parents: Mapping[str, str] = field(default_factory=dict)
+    """Status of the study's own run by MLflow's run id; there should be one."""
+    runs: tuple[TrialRun, ...] = ()
+    judged: bool = False
+    """True if a store has answered and should know the study."""
+    failure: str | None = None
+    """Why a store did not answer."""
+
+    def of(self, number: int) -> tuple[TrialRun, ...]:
+        """Runs of one trial."""
+        return tuple(run for run in self.runs if run.number == number)
 
 
 @contextmanager
-def studies_store() -> Iterator[Studies]:
-    """The database of studies, opened where it is there and answers, and closed in the end.
+def studies_store() -> Iterator[StudiesStore]:
+    """Open the database of studies if it exists and answers; close it in the end.
 
     Raises:
-        InvalidInput: What the environment names is no database, or its driver is not installed.
+        InvalidInput: The environment names no database, or its driver is not installed.
     """
-    found = _studies()
+    opened = _studies_store()
     try:
-        yield found
+        yield opened
     finally:
-        if found.store is not None:
-            found.store.close()
+        if opened.store is not None:
+            opened.store.close()
 
 
-def _studies() -> Studies:
-    name = address_of(store_url() or embedded()).name
-    try:
-        store = find_store(store_url(), retry=Retry("", limit_s=PATIENCE_S), busy_s=PATIENCE_S)
-    except NotMade:
-        return Studies(None, Check("stores", "studies", "ok", f"{name} is {NOT_MADE}"), True)
-    except EnvironmentFailed as error:
-        said = f"{error}; or name another one in {STORE}"
-        return Studies(None, Check("stores", "studies", "fail", said))
-    said = f"{name} answers, and its tables are current"
-    return Studies(store, Check("stores", "studies", "ok", said))
+def destinations() -> Destinations:
+    """Open tracking stores on demand, only if their tables are there and current."""
+    return Destinations(_current_client)
+
+
+def records_check(places: Destinations, store: TrackingStore | None) -> Check:
+    """Check the tracking store of new runs."""
+    if store is None:
+        return Check("stores", "records", "ok", f"{VARIABLE} says off: runs are in folders only")
+    name, answer = _shown(store), places.ask(store, lambda _: True)
+    if answer is None:
+        return Check("stores", "records", "ok", f"{name} is {NOT_MADE}")
+    if not isinstance(answer, Failure):
+        return Check("stores", "records", "ok", f"{name} answers, and its tables are current")
+    sentence = answer.sentence
+    if not isinstance(answer.error, OtherVersion):
+        sentence = (
+            f"{name} cannot be used ({sentence}): start it, or name another one in {VARIABLE}; "
+            "nothing is lost meanwhile"
+        )
+    return Check("stores", "records", "fail", sentence)
+
+
+def tracked_study(status: StudyStatus, places: Destinations, read: RunReader) -> TrackedStudy:
+    """Read a study's runs from every store that its folders name."""
+    question = partial(read, name=status.name, uid=status.study.uid)
+    stores, parents, runs = dict[str, TrackingStore](), dict[str, str](), list[TrialRun]()
+    answered = False
+    for store in _stores(status):
+        answer = places.ask(store, question)
+        if isinstance(answer, Failure):
+            return TrackedStudy(failure=answer.sentence)
+        if answer is not None:
+            answered = True
+            parents |= answer.parents
+            runs += answer.trials
+            ids = [*answer.parents, *(run.run_id for run in answer.trials)]
+            stores |= dict.fromkeys(ids, store)
+    # A search in another home without a record leaves nothing here to judge.
+    return TrackedStudy(stores, parents, tuple(runs), answered and bool(status.folders or runs))
 
 
 class OtherVersion(EnvironmentFailed):
     """The tables of a store are those of another version of MLflow."""
 
 
-def destinations() -> Destinations:
-    """The stores of records, of which none is made or changed."""
-    return Destinations(_opened)
+def _studies_store() -> StudiesStore:
+    name = address_of(store_url() or embedded()).name
+    try:
+        store = find_store(store_url(), retry=Retry("", limit_s=PATIENCE_S), busy_s=PATIENCE_S)
+    except NotMade:
+        check = Check("stores", "studies", "ok", f"{name} is {NOT_MADE}")
+        return StudiesStore(None, check, missing=True)
+    except EnvironmentFailed as error:
+        sentence = f"{error}; or name another one in {STORE}"
+        return StudiesStore(None, Check("stores", "studies", "fail", sentence))
+    sentence = f"{name} answers, and its tables are current"
+    return StudiesStore(store, Check("stores", "studies", "ok", sentence))
 
 
-def records_check(places: Destinations, store: Destination | None) -> Check:
-    """Whether the store that new runs are recorded in answers."""
-    if store is None:
-        return Check("stores", "records", "ok", f"{VARIABLE} says off: runs are in folders only")
-    name = _named(store)
-    answer = places.ask(store, lambda _: True)
-    if answer is None:
-        return Check("stores", "records", "ok", f"{name} is {NOT_MADE}")
-    if isinstance(answer, Failure):
-        said = (
-            answer.sentence
-            if isinstance(answer.error, OtherVersion)
-            else f"{name} cannot be used ({answer.sentence}): start it, or name another one in "
-            f"{VARIABLE}; nothing is lost meanwhile"
-        )
-        return Check("stores", "records", "fail", said)
-    return Check("stores", "records", "ok", f"{name} answers, and its tables are current")
-
-
-def _opened(store: Destination) -> "TrackingClient | None":
+def _current_client(store: TrackingStore) -> "TrackingClient | None":
     tables = tables_of(store)
     if tables == "missing":
         return None
     if tables == "other":
         address = store.name if store.database is None else store.uri
         raise OtherVersion(
-            f"the tables of {_named(store)} are of another version of MLflow: back it up and run "
+            f"the tables of {_shown(store)} are of another version of MLflow: back it up and run "
             f"`mlflow db upgrade {address}`"
         )
     from risexp.tracking.client import TrackingClient
 
-    runs = TrackingClient(store)
-    runs.ping()
-    return runs
+    client = TrackingClient(store)
+    client.answers()
+    return client
 
 
-def _named(store: Destination) -> str:
+def _shown(store: TrackingStore) -> str:
     return store.name if store.database is None else str(store.database)
+
+
+def _stores(status: StudyStatus) -> Iterable[TrackingStore]:
+    """Every store of the study, each once."""
+    if not status.folders:
+        chosen = chosen_store(None)
+        return () if chosen is None else (chosen,)
+    stores = [folder.store for folder in status.folders.values()]
+    return {store.name: store for store in stores if store is not None}.values()

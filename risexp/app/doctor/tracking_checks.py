@@ -1,14 +1,12 @@
-"""Whether MLflow says of a study what its trials and journals do: I5, and value by value."""
+"""Faults of a study's runs in MLflow: I5, and values that differ from the journals."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Final
 
-from risexp.app.doctor.check import Check
-from risexp.app.doctor.facts import StudyStatus
-from risexp.app.doctor.folders import Seen
-from risexp.app.doctor.study_case import StableCheck, StudyCase, said_of
-from risexp.app.doctor.tracking_data import TrackedStudy
+from risexp.app.doctor.snapshot import StudyCase
+from risexp.app.doctor.status import FolderState, StudyStatus
+from risexp.app.doctor.stores import TrackedStudy
+from risexp.app.doctor.study_checks import violation_sentence
 from risexp.hpo.trials.invariants import (
     RUN_STATUS,
     RunSnapshot,
@@ -20,86 +18,69 @@ from risexp.runs.journal import Contents
 from risexp.tracking.sent_metrics import selected_keys, sent_values
 from risexp.tracking.study_run import TrialRun
 
-_AGAIN: Final = (
-    "to send a run anew, `mlflow runs delete --run-id ID`, `mlflow gc --run-ids ID`, move "
-    "mlflow.json out of its folder, and `risexp sync NAME`"
-)
-_RUNS: Final = (
-    "`risexp doctor --fix` sets a status; of two runs `mlflow runs delete --run-id ID` deletes the "
-    "one whose id is not in the folder's mlflow.json, and of a study's own the one without "
-    f"children; `mlflow runs restore --run-id ID` brings one back that was deleted; {_AGAIN}"
-)
 
-
-def record_checks(twice: StableCheck) -> Iterator[Check]:
-    """I5, and every value that MLflow has against the journals; nothing without a store."""
-    case = twice.first
-    if case.found.failure is not None:
-        said = f"the record of the study cannot be read: {case.found.failure}"
-        yield Check("stores", f"{case.facts.name}: record", "fail", said)
-    elif case.found.judged:
-        late = f"; {len(case.facts.late)} of them may be late" if case.facts.late else ""
-        runs = f"{len(case.found.runs)} runs{late}"
-        sound = f"one run a trial in MLflow, of its status, each value once: {runs}"
-        yield twice.check("I5", _runs, sound, _RUNS)
-        compared = sum(
-            (each.key, each.step) in due for run, due in _pairs(case) for each in run.points
-        )
-        sound = f"{compared} values in MLflow are those of the journals"
-        yield twice.check("values", _values, sound, _AGAIN)
-
-
-def wrong_statuses(facts: StudyStatus, found: TrackedStudy) -> dict[str, tuple[TrialRun, str]]:
-    """Runs whose status is not that of their trial by their id, and what it should be."""
-    wanted = {each.number: RUN_STATUS[each.state] for each in facts.record.trials}
+def wrong_statuses(status: StudyStatus, tracked: TrackedStudy) -> dict[str, tuple[TrialRun, str]]:
+    """Runs whose status is not that of their trial, with the right status, by MLflow's run id."""
+    right = {trial.number: RUN_STATUS[trial.state] for trial in status.record.trials}
     return {
-        run.run_id: (run, wanted[run.number])
-        for run in found.runs
-        if run.number in wanted.keys() - facts.late and run.status != wanted[run.number]
+        run.run_id: (run, right[run.number])
+        for run in tracked.runs
+        if run.number in right.keys() - status.late and run.status != right[run.number]
     }
 
 
-def _runs(case: StudyCase) -> list[str]:
-    """I5, but for what may be late."""
-    study, runs = _settled(case.facts, case.found)
-    wrong = [_named(each.number, said_of(each), case) for each in one_run_a_trial(study, runs)]
-    if len(case.found.parents) > 1:
-        ids = ", ".join(case.found.parents)
-        wrong.append(f"the study itself has {len(case.found.parents)} runs ({ids})")
+def wrong_runs(case: StudyCase) -> list[str]:
+    """Violations of I5, except of runs that may be late."""
+    study, runs = _settled(case.status, case.tracked)
+    wrong = [
+        violation_sentence(violation) + _ids(violation.number, case)
+        for violation in one_run_a_trial(study, runs)
+    ]
+    parents = case.tracked.parents
+    if len(parents) > 1:
+        wrong.append(f"the study itself has {len(parents)} runs ({', '.join(parents)})")
     return wrong
 
 
-def _named(number: int | None, said: str, case: StudyCase) -> str:
-    """A sentence, with the ids that MLflow's own commands need."""
-    if number is None:
-        return said
-    seen = case.facts.folders.get(number)
-    mine = "" if seen is None or seen.progress is None else seen.progress.run_id
-    others = [each.run_id for each in case.found.of(number) if each.run_id != mine]
-    told = [f"{mine} is in its mlflow.json"] if mine else []
-    told += [f"{', '.join(others)} is not"] if others else []
-    return f"{said} ({'; '.join(told)})" if told else said
-
-
-def _values(case: StudyCase) -> list[str]:
-    """Where the values in MLflow are not those of the journals."""
+def wrong_metrics(case: StudyCase) -> list[str]:
+    """Values in MLflow that differ from the journals."""
     return [
-        said
-        for run, due in _pairs(case)
-        for said in _differing(run, due, complete=run.number not in case.facts.late)
+        fault
+        for run, expected in _pairs(case)
+        for fault in _differences(run, expected, complete=run.number not in case.status.late)
     ]
 
 
+def compared_metrics(case: StudyCase) -> int:
+    """Number of values in MLflow that a journal has, too."""
+    return sum(
+        (point.key, point.step) in expected
+        for run, expected in _pairs(case)
+        for point in run.points
+    )
+
+
+def _ids(number: int | None, case: StudyCase) -> str:
+    """The run ids that MLflow's own commands need, in brackets."""
+    if number is None:
+        return ""
+    folder = case.status.folders.get(number)
+    own = "" if folder is None or folder.progress is None else folder.progress.run_id
+    others = [run.run_id for run in case.tracked.of(number) if run.run_id != own]
+    parts = [f"{own} is in its mlflow.json"] if own else []
+    parts += [f"{', '.join(others)} is not"] if others else []
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
 def _pairs(case: StudyCase) -> Iterator[tuple[TrialRun, Mapping[tuple[str, int], float]]]:
-    """Every run with what is to be in it."""
+    """Runs with their expected values by key and epoch."""
     for number, journal in case.journals.items():
-        due = _due(case.facts.folders[number], journal)
-        yield from ((run, due) for run in case.found.of(number))
+        expected = _expected(case.status.folders[number], journal)
+        yield from ((run, expected) for run in case.tracked.of(number))
 
 
-def _due(seen: Seen, journal: Contents) -> dict[tuple[str, int], float]:
-    """What is to be in MLflow of a run, by key and epoch."""
-    keys = selected_keys(seen.run.plans())
+def _expected(folder: FolderState, journal: Contents) -> dict[tuple[str, int], float]:
+    keys = selected_keys(folder.run.plans())
     return {
         (key, row.step): value
         for row in journal.rows
@@ -107,51 +88,51 @@ def _due(seen: Seen, journal: Contents) -> dict[tuple[str, int], float]:
     }
 
 
-def _differing(
-    run: TrialRun, due: Mapping[tuple[str, int], float], *, complete: bool
+def _differences(
+    run: TrialRun, expected: Mapping[tuple[str, int], float], *, complete: bool
 ) -> Iterator[str]:
-    said = f"trial {run.number}: MLflow has"
-    for each in run.points:
-        wanted = due.get((each.key, each.step))
-        if wanted is None:
-            yield f"{said} {each.key} at epoch {each.step}, and its journal has not"
-        elif each.value != wanted:
-            yield f"{said} {each.key} = {each.value} at epoch {each.step}, its journal {wanted}"
+    start = f"trial {run.number}: MLflow has"
+    for point in run.points:
+        value = expected.get((point.key, point.step))
+        if value is None:
+            yield f"{start} {point.key} at epoch {point.step}, and its journal has not"
+        elif point.value != value:
+            yield f"{start} {point.key} = {point.value} at epoch {point.step}, its journal {value}"
     if complete:
-        there = {(each.key, each.step) for each in run.points}
-        for key, step in sorted(due.keys() - there):
-            yield f"{said} no {key} at epoch {step}, and its journal has"
+        present = {(point.key, point.step) for point in run.points}
+        for key, step in sorted(expected.keys() - present):
+            yield f"{start} no {key} at epoch {step}, and its journal has"
 
 
 def _settled(
-    facts: StudyStatus, found: TrackedStudy
+    status: StudyStatus, tracked: TrackedStudy
 ) -> tuple[StudySnapshot, tuple[RunSnapshot, ...]]:
-    """Trials and runs as I5 may judge them: a record may be late, and some trials need none."""
-    states = {each.number: each.state for each in facts.record.trials}
+    """Trials and runs for I5: a late run gets its future status, some trials need no run."""
+    states = {trial.number: trial.state for trial in status.record.trials}
+    late = status.late & states.keys()
     runs = tuple(
         RunSnapshot(
             run.number,
-            # Of a late one the status is what it will be.
-            RUN_STATUS[states[run.number]]
-            if run.number in facts.late & states.keys()
-            else run.status,
+            RUN_STATUS[states[run.number]] if run.number in late else run.status,
             run.rows,
         )
-        for run in found.runs
+        for run in tracked.runs
     )
-    there = {run.number for run in runs}
+    present = {run.number for run in runs}
     trials = [
-        each for each in facts.record.trials if each.number in there or _needs_run(facts, each)
+        trial
+        for trial in status.record.trials
+        if trial.number in present or _needs_run(status, trial)
     ]
-    return replace(facts.record, trials=tuple(trials)), runs
+    return replace(status.record, trials=tuple(trials)), runs
 
 
-def _needs_run(facts: StudyStatus, trial: TrialSnapshot) -> bool:
-    """Whether there has to be a run: something was written down, and it is to be in a store."""
-    if trial.number in facts.late:
+def _needs_run(status: StudyStatus, trial: TrialSnapshot) -> bool:
+    """True if a store must have the run: the trial has data, and is tracked."""
+    if trial.number in status.late:
         return False
-    seen = facts.folders.get(trial.number)
-    if seen is not None and seen.store is None:
+    folder = status.folders.get(trial.number)
+    if folder is not None and folder.store is None:
         return False
-    begun = seen is not None and seen.begun
+    begun = folder is not None and folder.begun
     return begun or bool(trial.reports) or trial.state in {"complete", "pruned"}

@@ -1,0 +1,172 @@
+"""Faults of a study in its database, its journals and its checkpoints."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from risexp.app.doctor.snapshot import StudyCase
+from risexp.app.doctor.status import StudyStatus
+from risexp.errors import CheckpointDamaged, RisexpError
+from risexp.hpo.store.leases import HANGING, USED_UP
+from risexp.hpo.trials.invariants import Rule, Violation, every
+from risexp.runs.folder import RunFolder
+from risexp.runs.journal_format import Contents
+from risexp.space.spec import SCORE
+from risexp.training.checkpoint_manifest import committed, read_manifest, unpacked
+
+_REPORTED: Final = f"val/{SCORE}"
+"""Journal key of the reported score."""
+_BEST: Final = f"best/{SCORE}"
+
+
+def state_sentence(status: StudyStatus) -> str:
+    """Trials by state, workers, and the end of the study."""
+    order = ("complete", "pruned", "failed", "running", "waiting")
+    states = [trial.state for trial in status.record.trials]
+    counted = [f"{states.count(state)} {state}" for state in order if state in states]
+    sentence = f"{', '.join(counted) or 'none'} of {status.record.wanted} trials"
+    if status.at_work:
+        workers = {attempt.lease.owner for attempt in status.living.values()}
+        return f"{sentence}; {len(workers)} at work, so that the trials they hold are not judged"
+    return sentence if status.end is None else f"{sentence}; ended: {status.end.reason}"
+
+
+def lease_faults(case: StudyCase) -> list[str]:
+    """Expired leases, running trials without a lease, and trials that will wait again."""
+    status = case.status
+    if status.at_work:
+        return []
+    expired = [
+        f"attempt {each.lease.attempt} at trial {number} on {each.host or 'no machine'} (process "
+        f"{each.pid}) has not renewed its lease"
+        for number, each in sorted(status.expired.items())
+    ]
+    orphans = [f"trial {number} runs without a lease" for number in status.orphans]
+    returning = [
+        f"trial {number} has no worker, and waits again in {wait_s:.0f} s"
+        for number, wait_s in sorted(status.returning.items())
+    ]
+    return expired + orphans + returning
+
+
+def unended_trials(case: StudyCase) -> list[str]:
+    """Trials that wait in an idle study without a recorded end."""
+    return [] if case.status.at_work else [f"trial {each} waits" for each in case.status.unnamed]
+
+
+def violation_sentence(violation: Violation) -> str:
+    """A violation as a sentence without a full stop."""
+    if violation.number is None:
+        return violation.sentence
+    return f"trial {violation.number}: {violation.sentence}"
+
+
+def violations(rule: Rule, case: StudyCase) -> list[str]:
+    """Violations of I1 to I4; of I2 only while no worker is at the study."""
+    broken = [each for each in every(case.status.record) if each.rule == rule]
+    if rule == "I2":
+        if case.status.at_work:
+            return []
+        # The lease check speaks of the first, the end check of the second.
+        spared = {*case.status.returning, *case.status.unnamed}
+        broken = [each for each in broken if each.number not in spared]
+    return [violation_sentence(each) for each in broken]
+
+
+def wrong_reports(case: StudyCase) -> list[str]:
+    """Reports to Optuna that differ from the journal."""
+    return [
+        f"trial {number} reported {report} at epoch {epoch}, and its journal says {score}"
+        for number, epoch, report, score in compared_reports(case)
+        if report != score
+    ]
+
+
+def compared_reports(case: StudyCase) -> Iterator[tuple[int, int, float, float]]:
+    """Trial, epoch, reported score and journal's score of all epochs that have both."""
+    for trial in case.status.record.trials:
+        if trial.number in case.journals:
+            scores = _scores(case.journals[trial.number])
+            for epoch in sorted(trial.reports.keys() & scores.keys()):
+                yield trial.number, epoch, trial.reports[epoch], scores[epoch]
+
+
+def missing_folders(case: StudyCase) -> list[str]:
+    """Trials whose folder is gone, or does not say how they ended."""
+    status = case.status
+    unclosed = [
+        f"trial {trial.number} is {trial.state}, and its folder does not say how it ended"
+        for trial in status.record.trials
+        if trial.number in status.untold and trial.reason not in {USED_UP, HANGING}
+    ]
+    # Without any folder the study was searched in another home.
+    gone = [
+        f"trial {trial.number} is complete and has a run, and no folder of it can be read here"
+        for trial in status.record.trials
+        if trial.state == "complete"
+        and status.folders
+        and trial.number not in status.folders
+        and case.tracked.of(trial.number)
+    ]
+    return unclosed + gone
+
+
+def wrong_values(case: StudyCase) -> list[str]:
+    """Complete trials whose value is not the best score of their journal."""
+    wrong = list[str]()
+    for trial in case.status.record.trials:
+        journal = case.journals.get(trial.number)
+        if trial.state != "complete" or journal is None:
+            continue
+        if any(note.event == "nondeterminism" for note in journal.notes):
+            continue
+        best = [row.values[_BEST] for row in journal.rows if _BEST in row.values]
+        if best[-1:] != [trial.value]:
+            right = f"by its journal {best[-1]} is the best" if best else "its journal has no best"
+            wrong.append(f"trial {trial.number} has value {trial.value}, and {right}")
+    return wrong
+
+
+def damaged_checkpoints(case: StudyCase) -> list[str]:
+    """Damaged or missing checkpoints of trials that are not being trained."""
+    complete = case.status.in_state("complete")
+    return [
+        f"trial {number}: {fault}"
+        for number, folder in case.status.folders.items()
+        if not folder.trained and number not in case.status.living
+        for fault in _checkpoint_faults(folder.run, needed=number in complete)
+    ]
+
+
+def _scores(journal: Contents) -> Mapping[int, float]:
+    """The first score of each epoch, unless a later attempt computed another one."""
+    changed = {note.step for note in journal.notes if note.event == "nondeterminism"}
+    scores = dict[int, float]()
+    for row in journal.rows:
+        if _REPORTED in row.values and row.step not in changed:
+            scores.setdefault(row.step, row.values[_REPORTED])
+    return scores
+
+
+def _checkpoint_faults(run: RunFolder, *, needed: bool) -> Iterator[str]:
+    """Faults of a run's checkpoints; no file is moved."""
+    places = [(epoch, folder) for folder in run.attempts() for epoch in committed(folder)]
+    for epoch, folder in places:
+        try:
+            unpacked(folder, epoch)
+        except RisexpError as error:
+            yield str(error)
+    if needed and not places:
+        yield "it is complete, and no checkpoint of it is kept"
+    if needed and places:
+        yield from _missing_best(places)
+
+
+def _missing_best(places: list[tuple[int, Path]]) -> Iterator[str]:
+    epoch, folder = max(places)
+    try:
+        best = read_manifest(folder, epoch).best_epoch
+    except CheckpointDamaged:
+        return  # unpacking it has said so
+    if best is not None and best not in {epoch for epoch, _ in places}:
+        yield f"the checkpoint of epoch {best}, its best, is missing"

@@ -1,0 +1,396 @@
+"""The doctor's checks of a home: a sound one passes, and every fault has its sentence."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+
+from risexp.errors import InvalidInput
+from risexp.hpo.store.address import embedded as studies_url
+from risexp.hpo.trials.trial_result import TrialResult
+from risexp.runs.folder import list_runs
+from risexp.runs.labels import read_labels, write_labels
+from risexp.tracking.stores import OFF, embedded
+from risexp.training.checkpoint_manifest import committed
+from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
+from tests.support.homes import (
+    NAME,
+    change_studies,
+    change_tracking,
+    check_of,
+    claimed,
+    client,
+    diagnose,
+    duplicate_run,
+    folder_of,
+    mlflow_id,
+    open_study,
+    parent_run,
+    problems,
+    trained,
+    uploaded,
+)
+from tests.support.trainers import checkpoints
+from tests.support.uploads import ask, new_run, train
+
+pytestmark = pytest.mark.usefixtures("in_order")
+
+DOCUMENTS = (
+    "config.json",
+    "plans.json",
+    "labels.json",
+    "journal.jsonl",
+    "environment.json",
+    "mlflow.json",
+    "outcome.json",
+)
+Fault = tuple[Callable[[], object], str, str]
+
+
+def double_a_slot() -> None:
+    change_studies(
+        "UPDATE trial_user_attributes SET value_json = '1' WHERE key = 'slot' AND value_json = '2'"
+    )
+
+
+def remove_a_report() -> None:
+    change_studies(
+        "DELETE FROM trial_intermediate_values WHERE step = 2 AND trial_id = "
+        "(SELECT trial_id FROM trials WHERE number = 0)"
+    )
+
+
+def change_a_report() -> None:
+    change_studies(
+        "UPDATE trial_intermediate_values SET intermediate_value = 1.0 WHERE step = 2 AND trial_id "
+        "= (SELECT trial_id FROM trials WHERE number = 1)"
+    )
+
+
+def change_parameters() -> None:
+    change_studies("UPDATE risexp_attempts SET parameters = '{}' WHERE run_id = 'toy-002'")
+
+
+def change_a_status() -> None:
+    client().set_terminated(mlflow_id(1), "FINISHED")
+
+
+def double_a_metric() -> None:
+    (row,) = [each for each in client().get_metric_history(mlflow_id(0), "beta") if each.step == 2]
+    client().log_metric(mlflow_id(0), "beta", row.value, row.timestamp + 1, step=2)
+
+
+def change_a_metric() -> None:
+    change_tracking(
+        "UPDATE metrics SET value = value + 1 WHERE key = 'beta' AND step = 3 AND run_uuid = ?",
+        mlflow_id(2),
+    )
+
+
+def remove_a_metric() -> None:
+    change_tracking(
+        "DELETE FROM metrics WHERE key = 'beta' AND step = 1 AND run_uuid = ?", mlflow_id(2)
+    )
+
+
+def add_a_metric() -> None:
+    client().log_metric(mlflow_id(2), "beta", 0.5, step=9)
+
+
+def damage_a_journal() -> None:
+    text = folder_of(2).journal.read_text("utf-8")
+    folder_of(2).journal.write_text(text.replace("{", "", 1), encoding="utf-8")
+
+
+def attempt(number: int = 0) -> Path:
+    """Checkpoint folder of a trial."""
+    (only,) = folder_of(number).attempts()
+    return only
+
+
+def change_a_value() -> None:
+    change_studies(
+        "UPDATE trial_values SET value = 0.001 WHERE trial_id = "
+        "(SELECT trial_id FROM trials WHERE number = 0)"
+    )
+
+
+def flip_a_bit() -> None:
+    path = max(attempt().glob("*.safetensors"))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def lose_the_best() -> None:
+    first, *_, last = checkpoints(3, "toy-002")
+    progress = replace(last.state.progress, best=first.state.progress.best)
+    later = replace(last, state=replace(last.state, progress=progress))
+    CheckpointStore(attempt(2), CheckpointOwner("toy-002", last.config_sha)).save(later)
+
+
+def remove_an_outcome() -> None:
+    (folder_of(0).path / "outcome.json").unlink()
+
+
+FAULTS: dict[str, Sequence[Fault]] = {
+    "in the database": (
+        (double_a_slot, "I1", "2 trials have slot 1"),
+        (remove_a_report, "I3", "trial 0: it reported steps [1, 3]"),
+        (change_parameters, "I4", "trial 2: attempt 1 had other parameters"),
+        (
+            change_a_report,
+            "reports",
+            "trial 1 reported 1.0 at epoch 2, and its journal says 3.25",
+        ),
+    ),
+    "in MLflow": (
+        (change_a_status, "I5", "trial 1: a pruned trial's run is FINISHED"),
+        (double_a_metric, "I5", "trial 0: beta has 2 rows at step 2"),
+        (lambda: duplicate_run(parent_run(), "FINISHED"), "I5", "the study itself has 2 runs"),
+        (change_a_metric, "values", "trial 2: MLflow has beta = "),
+        (remove_a_metric, "values", "trial 2: MLflow has no beta at epoch 1, and its journal has"),
+        (add_a_metric, "values", "trial 2: MLflow has beta at epoch 9, and its journal has not"),
+    ),
+    "in run folders": (
+        (change_a_value, "scores", "trial 0 has value 0.001, and by its journal 3.25 is the best"),
+        (flip_a_bit, "checkpoints", "does not have the checksum it was written with"),
+        (lose_the_best, "checkpoints", "trial 2: the checkpoint of epoch 1, its best, is missing"),
+        (
+            remove_an_outcome,
+            "folders",
+            "trial 0 is complete, and its folder does not say how it ended",
+        ),
+    ),
+    "of lost folders": (
+        (
+            lambda: shutil.rmtree(folder_of(0).path),
+            "folders",
+            "trial 0 is complete and has a run, and no folder of it can be read here",
+        ),
+        (
+            lambda: shutil.rmtree(attempt(2).parent),
+            "checkpoints",
+            "trial 2: it is complete, and no checkpoint of it is kept",
+        ),
+    ),
+}
+
+
+def test_a_sound_home_passes() -> None:
+    diagnosis = diagnose()
+
+    assert ({}, 0, ()) == (problems(diagnosis), diagnosis.exit_code, diagnosis.done)
+    assert "2 complete, 1 pruned of 3 trials" == check_of(diagnosis, "toy: state").sentence
+    rows = ask(embedded(), "SELECT 1 FROM metrics JOIN runs USING (run_uuid) WHERE name != 'alone'")
+    compared = check_of(diagnosis, "toy: values").sentence
+    assert f"{len(rows)} values in MLflow are those of the journals" == compared
+
+
+@pytest.mark.parametrize("place", FAULTS)
+def test_every_fault_fails_its_check(place: str) -> None:
+    for plant, _, _ in FAULTS[place]:
+        plant()
+
+    diagnosis = diagnose()
+
+    failing = {f"{NAME}: {what}": "fail" for _, what, _ in FAULTS[place]}
+    assert (failing, 4) == (problems(diagnosis), diagnosis.exit_code)
+    for _, what, sentence in FAULTS[place]:
+        assert sentence in " ".join(check_of(diagnosis, f"{NAME}: {what}").details)
+
+
+def test_a_damaged_journal_fails_without_hiding_other_checks() -> None:
+    damage_a_journal()
+
+    diagnosis = diagnose()
+
+    assert "journal.jsonl is damaged at byte 0" in check_of(diagnosis, "toy: journals").details[0]
+    assert 4 == diagnosis.exit_code
+
+
+def test_fixing_moves_no_damaged_checkpoint_and_ends_no_run_without_an_outcome() -> None:
+    flip_a_bit()
+    remove_an_outcome()
+    files, before = sorted(attempt().iterdir()), client().get_run(mlflow_id(0))
+
+    diagnosis = diagnose(fix=True)
+
+    after = client().get_run(mlflow_id(0))
+    assert ((), 4) == (diagnosis.done, diagnosis.exit_code)
+    assert (before.info.status, before.data.tags) == (after.info.status, after.data.tags)
+    assert files == sorted(attempt().iterdir())
+    assert 3 in committed(attempt())
+
+
+def test_missing_and_damaged_documents_are_found() -> None:
+    unseen = list[str]()
+    for name in DOCUMENTS:
+        path = folder_of(0).path / name
+        content = path.read_bytes()
+        path.unlink()
+        unseen += [] if problems(diagnose()) else [f"{name} is missing"]
+        path.write_bytes(b"{")
+        unseen += [] if problems(diagnose()) else [f"{name} is damaged"]
+        path.write_bytes(content)
+
+    assert [] == unseen
+
+
+def test_a_lost_run_id_is_repaired_by_uploading_again() -> None:
+    (folder_of(0).path / "mlflow.json").unlink()
+
+    assert {} == problems(diagnose(fix=True))
+
+
+def test_a_study_at_work_is_not_judged_by_the_trials_it_holds() -> None:
+    with open_study(begin=5) as (store, study):
+        claim, folder = claimed(store, study)
+        trained(claim, folder)
+        next(folder.attempts()[0].glob("*.safetensors")).unlink()
+
+        diagnosis = diagnose()
+
+        assert {} == problems(diagnosis)
+        sentence = check_of(diagnosis, "toy: state").sentence
+        assert "2 complete, 1 pruned, 1 running, 1 waiting of 5 trials; 1 at work" in sentence
+        assert "toy: I2" not in {each.what for each in diagnosis.checks}
+
+
+def test_the_run_of_a_trial_that_may_begin_at_any_moment_is_not_judged() -> None:
+    with open_study(begin=5) as (store, study):
+        (claim, folder), (other, _) = claimed(store, study), claimed(store, study)
+        trained(claim, folder)
+        uploaded(store, study)
+        client().set_terminated(mlflow_id(3), "FAILED")
+        claim.release()
+
+        assert () == diagnose().failed
+
+        other.release()
+        assert ["toy: I5"] == [each.what for each in diagnose().failed]
+
+
+def test_a_sound_trial_beside_a_late_one_is_judged() -> None:
+    with open_study(begin=4) as (store, study):
+        claim, folder = claimed(store, study)
+        trained(claim, folder)
+        change_a_status()
+
+        diagnosis = diagnose()
+
+    (detail,) = check_of(diagnosis, "toy: I5").details
+    assert f"trial 1: a pruned trial's run is FINISHED ({mlflow_id(1)} is in its " in detail
+
+
+def test_a_waiting_trial_is_a_warning() -> None:
+    with open_study(begin=4):
+        pass
+
+    diagnosis = diagnose()
+
+    assert ({"toy: end": "warn"}, 0) == (problems(diagnosis), diagnosis.exit_code)
+    assert "`risexp study stop toy` writes one" in check_of(diagnosis, "toy: end").sentence
+
+
+def test_a_trial_that_failed_before_it_wrote_anything_needs_no_run() -> None:
+    with open_study(begin=4) as (store, study):
+        claim, _ = claimed(store, study)
+        claim.finish(TrialResult("failed", "InvalidInput"))
+
+    assert {} == problems(diagnose())
+
+
+def stop_tracking(number: int) -> None:
+    """Make a trial one that was never to be tracked."""
+    client().delete_run(mlflow_id(number))
+    folder = folder_of(number).path
+    labels = read_labels(folder)
+    assert labels is not None
+    write_labels(folder, replace(labels, store=OFF))
+    (folder / "mlflow.json").unlink()
+
+
+def test_trials_without_tracking_need_no_run() -> None:
+    stop_tracking(1)
+    assert {} == problems(diagnose())
+
+    stop_tracking(0)
+    stop_tracking(2)
+    diagnosis = diagnose(NAME)
+    assert {} == problems(diagnosis)
+    assert not {"toy: I5", "toy: values"} & {each.what for each in diagnosis.checks}
+
+
+def test_runs_of_another_home_under_the_same_name_are_left_out(in_order: Path) -> None:
+    change_studies(
+        "UPDATE study_user_attributes SET value_json = '\"other\"' WHERE key = 'risexp.uid'"
+    )
+    shutil.rmtree(in_order / "mlruns" / "runs")
+
+    diagnosis = diagnose()
+
+    assert not {"toy: I5", "toy: values"} & {each.what for each in diagnosis.checks}
+
+
+def test_a_study_of_another_program_is_a_warning_unless_other_studies_are_named() -> None:
+    optuna.create_study(study_name="theirs", storage=studies_url())
+
+    diagnosis = diagnose()
+
+    assert {"theirs: state": "warn"} == problems(diagnosis)
+    assert "was not made by risexp" in check_of(diagnosis, "theirs: state").sentence
+    assert {} == problems(diagnose(NAME))
+
+
+@pytest.mark.parametrize("fix", [False, True])
+def test_an_unknown_study_is_refused(fix: bool) -> None:
+    with pytest.raises(InvalidInput, match="there is no study 'tox'"):
+        diagnose("tox", fix=fix)
+
+
+def test_a_run_in_training_is_not_called_unsent() -> None:
+    folder = new_run("busy")
+    train(folder)
+
+    with folder.held():
+        assert {} == problems(diagnose())
+        assert () == diagnose(fix=True).done
+    assert {"unsent": "warn"} == problems(diagnose())
+
+
+def test_run_folders_of_a_deleted_study_are_a_warning_and_stay() -> None:
+    with open_study() as (store, study):
+        store.storage.delete_study(study.id)
+    before = [each.run_id for each in list_runs()]
+
+    diagnosis = diagnose(fix=True)
+
+    stale = [check for check in diagnosis.checks if check.area == "stale"]
+    assert {"studies"} == {check.what for check in stale if check.verdict != "ok"}
+    assert () == diagnosis.done
+    assert before == [each.run_id for each in list_runs()]
+
+
+def test_partial_and_damaged_files_are_warnings_and_stay() -> None:
+    paths = [attempt() / "epoch-1.json.partial", attempt() / "epoch-2.safetensors.corrupt"]
+    for path in paths:
+        path.touch()
+    os.utime(paths[0], (0, 0))
+
+    diagnosis = diagnose(fix=True)
+
+    assert ((), 0) == (diagnosis.done, diagnosis.exit_code)
+    assert {"partial files": "warn", "checkpoints": "warn"} == problems(diagnosis)
+    assert "epoch-2.safetensors.corrupt" in check_of(diagnosis, "checkpoints").sentence
+    assert all(path.exists() for path in paths)
+
+
+def test_a_file_that_is_being_written_is_no_fault() -> None:
+    (folder_of(0).path / "outcome.json.partial").touch()
+
+    assert {} == problems(diagnose())

@@ -1,4 +1,4 @@
-"""`risexp report`: a study as one page that can be sent to anybody."""
+"""`risexp report`: a study as one HTML page."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from risexp.cli.output import emit, note, say
 from risexp.cli.progress import progress
 from risexp.errors import InvalidInput
 
-StudyOption = Annotated[str, typer.Option(metavar="STUDY", help="Over or not.")]
+StudyOption = Annotated[str, typer.Option(metavar="STUDY", help="Finished or not.")]
 NewPage = Annotated[
     Path, typer.Option("--out", "-o", metavar="FILE", help="A new file, FILE.html.")
 ]
@@ -32,10 +32,10 @@ def report(
     threads: Threads = 1,
     json: AsJson = False,
 ) -> None:
-    """Write a study as one HTML file that needs nothing else: figures, tables and provenance.
+    """Write a study as one HTML file that loads nothing: figures, tables and provenance.
 
-    It says what was searched and how it ended, what mattered, what ending trials early saved and
-    cost, and what the best trial is worth beside chance, NOMP and the reference.
+    It shows what was searched and how it ended, which fields mattered, what pruning saved and cost,
+    and the best trial beside chance, NOMP and the reference.
     """
     if out.suffix != ".html":
         raise InvalidInput(f"--out {out}: a report is a file that ends in .html")
@@ -44,19 +44,19 @@ def report(
     expect_new(out)
     from risexp.app.report.gather import SNR_DB, report_data, with_answers
     from risexp.app.report.page import report_page
-    from risexp.app.run.devices import device_named
+    from risexp.app.run.machine import device_named
 
-    where, facts = device_named(device), report_data(study)
-    if scenes and facts.best is not None:
+    where, data = device_named(device), report_data(study)
+    if scenes and data.best is not None:
         import torch
 
         torch.set_num_threads(threads)
         with progress("answers", 3 * scenes * len(SNR_DB)) as advance:
-            facts = with_answers(facts, scenes, where, advance)
-    write_new(out, report_page(facts).encode())
-    for remark in facts.remarks:
+            data = with_answers(data, scenes, where, advance)
+    write_new(out, report_page(data).encode())
+    for remark in data.remarks:
         note(remark)
     if json:
-        emit(facts.as_json() | {"page": str(out)})
+        emit(data.as_json() | {"page": str(out)})
     else:
         say(f"the report of study {study} is {out}")

@@ -1,4 +1,4 @@
-"""The figures of a study's report, as SVG that takes its colours from the page it stands on."""
+"""Figures of a study's report, as SVG in the colours of the page."""
 
 import io
 import re
@@ -41,16 +41,16 @@ _COLOURS: Final = {
 
 
 def svg(name: str, about: str, draw: Callable[[Figure], None], size: tuple[float, float]) -> str:
-    """A figure as an element of a page; text and lines that are black take the page's colour.
+    """Draw an SVG element; black text and lines take the page's colour.
 
     Args:
-        name: Unlike that of any other figure of the page: of letters, digits and hyphens.
-        about: What it shows, for those who cannot see it: no `"`, `<` or `&`.
-        draw: Draws it.
+        name: Name of the figure, unique on the page: letters, digits and hyphens.
+        about: Description for screen readers, without `"`, `<` and `&`.
+        draw: Draws into the figure.
         size: Width and height in inches.
     """
     with rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
-        # The letters are the browser's, whatever those here lack.
+        # The browser brings the letters that a font here may lack.
         warnings.filterwarnings("ignore", "Glyph")
         figure = new_figure(size[1], size[0])
         draw(figure)
@@ -65,23 +65,23 @@ def svg(name: str, about: str, draw: Callable[[Figure], None], size: tuple[float
 
 
 def _of_page(tag: str, name: str) -> str:
-    """A tag whose names meet no other figure's, and whose colours are those of the page."""
+    """Make the names of a tag unique, and its colours those of the page."""
     tag = _NAMES.sub(rf"\g<1>{name}-", tag)
     for colour, of_page in _COLOURS.items():
         tag = tag.replace(colour, of_page)
     return tag
 
 
-def history(facts: ReportData) -> str:
+def history(data: ReportData) -> str:
     """k_loc of each trial, and the best so far."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        top = _top(facts)
-        _scatter(axes, facts, top, lambda row: row.number)
-        steps = facts.best_so_far()
+        top = _top(data)
+        _scatter(axes, data, top, lambda row: row.number)
+        steps = data.best_so_far()
         if steps:
-            last = max(each.number for each in facts.table.trials)
+            last = max(each.number for each in data.table.trials)
             numbers = [*(number for number, _ in steps), last]
             values = [*(value for _, value in steps), steps[-1][1]]
             axes.step(numbers, values, where="post", color=BLUE, lw=1.4, label="best so far")
@@ -93,14 +93,14 @@ def history(facts: ReportData) -> str:
     return svg("history", "k_loc of every trial, and the best so far", draw, (_WIDE, _HIGH))
 
 
-def curves(facts: ReportData) -> str:
-    """k_loc of each epoch of each trial; those that were ended early end in a cross."""
+def curves(data: ReportData) -> str:
+    """k_loc over epochs, a line a trial; pruned trials end in a cross."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        best = facts.best
-        for row in facts.table.trials:
-            points = facts.reports.get(row.number, {})
+        best = data.best
+        for row in data.table.trials:
+            points = data.reports.get(row.number, {})
             if not points:
                 continue
             chosen = best is not None and row.number == best.number
@@ -114,7 +114,7 @@ def curves(facts: ReportData) -> str:
             elif chosen or len(points) == 1:
                 axes.plot(epoch, value, "o", color=colour, ms=4, zorder=4)
         _name_curves(axes)
-        values = sorted(value for each in facts.reports.values() for value in each.values())
+        values = sorted(value for each in data.reports.values() for value in each.values())
         if values:
             low, top = values[0], values[(len(values) - 1) * 9 // 10]
             room = max(top - low, 0.1)
@@ -126,9 +126,9 @@ def curves(facts: ReportData) -> str:
     return svg("curves", "k_loc over epochs, a line a trial", draw, (_WIDE, _HIGH))
 
 
-def pareto(facts: ReportData) -> str:
-    """k_loc over time a scene, or over parameters; the front is a line."""
-    known, front = facts.weighed(), facts.front()
+def pareto(data: ReportData) -> str:
+    """k_loc over time a scene, or over parameters, with the front as a line."""
+    known, front = data.weighed(), data.front()
     costs, values = [each.cost for each in front], [each.k_loc for each in front]
 
     def draw(figure: Figure) -> None:
@@ -140,17 +140,17 @@ def pareto(facts: ReportData) -> str:
         for each in front:
             at = (each.cost, each.k_loc)
             axes.annotate(str(each.trial), at, xytext=(5, 4), textcoords="offset points")
-        axes.set(xlabel="ms a scene" if facts.ms_per_scene else "parameters", ylabel="k_loc")
+        axes.set(xlabel="ms a scene" if data.ms_per_scene else "parameters", ylabel="k_loc")
         axes.grid(visible=True)
 
     return svg("pareto", "k_loc over what a network costs", draw, (_WIDE, _HIGH))
 
 
-def slices(facts: ReportData) -> list[str]:
-    """k_loc over each searched field, the most important first."""
-    order = [*facts.importance.shares]
-    order += [path for path in facts.charter.space.vary if path not in order]
-    return [_slice(facts, path, place) for place, path in enumerate(order)]
+def slices(data: ReportData) -> list[str]:
+    """k_loc over every searched field, the most important first."""
+    order = [*data.importance.shares]
+    order += [path for path in data.spec.space.vary if path not in order]
+    return [_slice(data, path, place) for place, path in enumerate(order)]
 
 
 def losses(run: RunSeen) -> str:
@@ -175,12 +175,12 @@ def losses(run: RunSeen) -> str:
 
 
 def terms(run: RunSeen) -> str:
-    """What each term of the loss weighs over epochs."""
-    found: Mapping[str, list[tuple[int, float]]] = _terms(run)
+    """Weighted terms of the loss over epochs."""
+    by_name = _terms(run)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        for place, (name, points) in enumerate(found.items()):
+        for place, (name, points) in enumerate(by_name.items()):
             dashes = ("-", (0, (5, 1)), (0, (1, 1)))[place // len(COLOURS) % 3]
             colour = COLOURS[place % len(COLOURS)]
             xs, ys = zip(*points, strict=True)
@@ -188,15 +188,15 @@ def terms(run: RunSeen) -> str:
         axes.set(xlabel="epoch", ylabel="weighted term of the loss")
         count_along(axes.xaxis)
         axes.grid(visible=True)
-        if found:
+        if by_name:
             figure.legend(loc="outside upper center", ncols=3)
 
     return svg("terms", "weighted terms of the best trial's loss", draw, (_WIDE, _HIGH))
 
 
-def accuracy(facts: ReportData, score: ScoreName) -> str:
-    """A score of the best network over SNR beside NOMP, the reference and chance."""
-    table = facts.accuracy
+def accuracy(data: ReportData, score: ScoreName) -> str:
+    """A score of the best network over SNR, beside NOMP, reference and chance."""
+    table = data.accuracy
     if table is None:
         return ""
     name = score.replace("_", "-")
@@ -204,8 +204,8 @@ def accuracy(facts: ReportData, score: ScoreName) -> str:
     return svg(name, about, lambda figure: draw_score(figure, table, score), (_WIDE, 3.9))
 
 
-def _slice(facts: ReportData, path: str, place: int) -> str:
-    dimension = facts.charter.space.vary[path]
+def _slice(data: ReportData, path: str, place: int) -> str:
+    dimension = data.spec.space.vary[path]
     options: Sequence[JsonValue] = dimension.options if isinstance(dimension, Choice) else ()
 
     def at(row: TrialRow) -> float | None:
@@ -216,14 +216,14 @@ def _slice(facts: ReportData, path: str, place: int) -> str:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        _scatter(axes, facts, _top(facts), at)
+        _scatter(axes, data, _top(data), at)
         if options:
             axes.set_xticks(range(len(options)), [str(each) for each in options])
             axes.set_xlim(-0.5, len(options) - 0.5)
             axes.tick_params(axis="x", labelrotation=0 if len(options) < 4 else 30)
         elif isinstance(dimension, Log):
             axes.set_xscale("log")
-            # Less than two decades have too few powers of ten to be read by.
+            # Less than two decades have too few powers of ten for the labels.
             fine = dimension.high < 100.0 * dimension.low
             axes.xaxis.set_major_locator(
                 LogLocator(subs=(1.0, 3.0) if fine else (1.0,), numticks=4)
@@ -237,10 +237,10 @@ def _slice(facts: ReportData, path: str, place: int) -> str:
 
 
 def _scatter(
-    axes: Axes, facts: ReportData, top: float, at: Callable[[TrialRow], float | None]
+    axes: Axes, data: ReportData, top: float, at: Callable[[TrialRow], float | None]
 ) -> None:
-    """Trials by something: complete ones filled, others hollow, what is too high at the top."""
-    best = facts.best
+    """Draw trials: complete ones filled, pruned ones hollow, too high ones at the top."""
+    best = data.best
     kinds: Mapping[str, tuple[str, str, str]] = {
         "complete": (_GREY, _GREY, "complete"),
         "pruned": (ORANGE, "none", "pruned, so far"),
@@ -248,7 +248,7 @@ def _scatter(
     for state, (edge, face, label) in kinds.items():
         placed = [
             (x, y)
-            for row in facts.table.trials
+            for row in data.table.trials
             if row.state == state
             and (x := at(row)) is not None
             and (y := _reached(row)) is not None
@@ -266,9 +266,9 @@ def _reached(row: TrialRow) -> float | None:
     return row.value if row.value is not None else row.k_loc
 
 
-def _top(facts: ReportData) -> float:
-    """Where the worst that is worth a scale of its own lies: beyond, trials stand on the edge."""
-    known = sorted(y for row in facts.table.trials if (y := _reached(row)) is not None)
+def _top(data: ReportData) -> float:
+    """Top of the scale; worse trials are drawn on the edge."""
+    known = sorted(y for row in data.table.trials if (y := _reached(row)) is not None)
     if not known:
         return 1.0
     most = known[0] + 4.0 * (known[len(known) // 2] - known[0])
@@ -276,12 +276,12 @@ def _top(facts: ReportData) -> float:
 
 
 def _terms(run: RunSeen) -> dict[str, list[tuple[int, float]]]:
-    found: dict[str, list[tuple[int, float]]] = {}
+    terms_: dict[str, list[tuple[int, float]]] = {}
     for epoch, values in run.by_epoch.items():
         for key, value in values.items():
             if key.startswith("weighted/"):
-                found.setdefault(key.removeprefix("weighted/"), []).append((epoch, value))
-    return found
+                terms_.setdefault(key.removeprefix("weighted/"), []).append((epoch, value))
+    return terms_
 
 
 def _name_curves(axes: Axes) -> None:

@@ -1,6 +1,6 @@
-"""What there is to say of a study, gathered once: of its store, its runs, and fresh scenes."""
+"""Data of a study's report: from its store, its runs, and fresh scenes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,11 +11,11 @@ import torch
 from risexp.app.benchmark.accuracy.measure import AccuracyTable
 from risexp.app.benchmark.methods import NETWORK, network_methods
 from risexp.app.benchmark.timing import batch_ms
-from risexp.app.compare.compare import answer_scenes
+from risexp.app.compare.compare import answer
 from risexp.app.search.audit import audit_so_far
 from risexp.app.search.confirm import confirmed_so_far
 from risexp.app.search.search import open_studies
-from risexp.app.serving.resolve_model import load_trained
+from risexp.app.serving.resolve_model import trained
 from risexp.app.show.run import RunSeen
 from risexp.config.run import RunConfig
 from risexp.data.scenes import SceneGenerator
@@ -29,23 +29,22 @@ from risexp.hpo.studies.importance import Importance, importance
 from risexp.hpo.studies.start_points import best_first
 from risexp.hpo.studies.study import StudyRef, find_study, run_id
 from risexp.hpo.studies.table import StudyTable, TrialRow, study_table
-from risexp.hpo.trials.invariants import TrialSnapshot
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.model.network import Network
 from risexp.runs.folder import is_run
 from risexp.space.study_spec import StudySpec
 
 SNR_DB: Final = (-5.0, 0.0, 5.0, 10.0, 15.0, 20.0)
-"""At which the best network's fresh scenes are heard."""
+"""SNRs of the fresh scenes."""
 _TIMED: Final = 20
-"""Trials whose networks are timed, at most."""
-_AT_ONCE: Final = 64
-"""Scenes that a network is timed with."""
+"""Limit on networks that are timed."""
+_BATCH: Final = 64
+"""Scenes of one timing."""
 
 
 @dataclass(frozen=True)
 class Weighed:
-    """A complete trial, and what its network costs."""
+    """A complete trial with its score and the cost of its network."""
 
     trial: int
     k_loc: float
@@ -54,28 +53,28 @@ class Weighed:
 
 @dataclass(frozen=True)
 class ReportData:
-    """A study at one moment, with all that its report says."""
+    """A study at one moment, with everything in its report."""
 
-    charter: StudySpec
+    spec: StudySpec
     table: StudyTable
     reports: Mapping[int, Mapping[int, float]]
-    """k_loc of every epoch that a trial has reported, by its number."""
-    heard: str
-    """What the pruner was told and did."""
+    """Reported k_loc by trial number and epoch."""
+    pruning: str
+    """Summary of pruning."""
     audit: Audit
     importance: Importance
     confirmation: Confirmation | None
     runs: Mapping[int, RunSeen]
-    """Of the trials whose folders are in this home."""
+    """Runs in this home by trial number."""
     parameters: Mapping[int, int]
-    """Of the complete trials' networks, by number."""
+    """Number of network parameters by number of the complete trial."""
     made_at: datetime
     ms_per_scene: Mapping[int, float] = field(default_factory=dict)
-    """Of the networks of the best complete trials, by number, measured one after another."""
+    """Inference time of the best networks by trial number, measured one after another."""
     accuracy: AccuracyTable | None = None
-    """Of the best network and NOMP on fresh test scenes; None where none were asked for."""
-    remarks: tuple[str, ...] = field(default=())
-    """What could not be said, and why."""
+    """Accuracy of the best network and NOMP on fresh test scenes, if there were any."""
+    remarks: tuple[str, ...] = ()
+    """What is missing, and why."""
 
     @property
     def best(self) -> TrialRow | None:
@@ -84,19 +83,19 @@ class ReportData:
 
     @property
     def best_run(self) -> RunSeen | None:
-        """Its run, where that is in this home."""
+        """The best trial's run if it is in this home."""
         return None if self.best is None else self.runs.get(self.best.number)
 
     def best_so_far(self) -> list[tuple[int, float]]:
-        """The complete trials that were better than all before them: number and k_loc."""
-        found: list[tuple[int, float]] = []
+        """Number and k_loc of the complete trials that were better than all before them."""
+        steps: list[tuple[int, float]] = []
         for row in sorted(self.table.trials, key=lambda each: each.number):
-            if row.value is not None and (not found or row.value < found[-1][1]):
-                found.append((row.number, row.value))
-        return found
+            if row.value is not None and (not steps or row.value < steps[-1][1]):
+                steps.append((row.number, row.value))
+        return steps
 
     def weighed(self) -> list[Weighed]:
-        """Complete trials, and their costs: ms a scene where measured, or else parameters."""
+        """Complete trials with their cost: ms a scene if it was measured, else parameters."""
         costs: Mapping[int, float] = self.ms_per_scene or self.parameters
         return [
             Weighed(row.number, row.value, costs[row.number])
@@ -105,7 +104,7 @@ class ReportData:
         ]
 
     def front(self) -> list[Weighed]:
-        """Those that no other one beats in both k_loc and cost, the cheapest first."""
+        """The Pareto front of k_loc and cost, the cheapest trial first."""
         kept: list[Weighed] = []
         for each in sorted(self.weighed(), key=lambda one: (one.cost, one.k_loc)):
             if not kept or each.k_loc < kept[-1].k_loc:
@@ -113,14 +112,14 @@ class ReportData:
         return kept
 
     def as_json(self) -> dict[str, Any]:
-        """What the page says, as plain values."""
+        """Plain values for `--json`."""
         best = self.best_run
         return {
             **self.table.as_json(),
-            "space": self.charter.space.name,
-            "charter_sha": self.charter.sha(),
+            "space": self.spec.space.name,
+            "charter_sha": self.spec.sha(),
             "made_at": self.made_at.isoformat(timespec="seconds"),
-            "pruner": self.heard,
+            "pruner": self.pruning,
             "audit": self.audit.as_json(),
             "importance": self.importance.as_json(),
             "confirmation": None if self.confirmation is None else self.confirmation.as_json(),
@@ -134,74 +133,73 @@ class ReportData:
 
 
 def report_data(name: str) -> ReportData:
-    """A study as it stands now, whether or not it is over.
+    """Read a study as it stands now.
 
     Raises:
         RisexpError: There is no such study, or its store does not answer.
     """
     with open_studies(find_store) as store:
-        study = find_study(store, name)
-        found = _of_store(store, study)
-    runs, remarks = _runs(found.table)
-    complete = [each for each in found.table.trials if each.value is not None]
-    counted = {
-        each.number: _parameters(found.charter.resolve(each.values).config) for each in complete
+        gathered = _from_store(store, find_study(store, name))
+    runs, remarks = _runs(gathered.table)
+    parameters = {
+        row.number: _parameters(gathered.spec.resolve(row.values).config)
+        for row in gathered.table.trials
+        if row.value is not None
     }
-    return replace(found, runs=runs, parameters=counted, remarks=remarks)
+    return replace(gathered, runs=runs, parameters=parameters, remarks=remarks)
 
 
 def with_answers(
-    facts: ReportData, scenes: int, device: torch.device, advance: Callable[[int], None]
+    data: ReportData, scenes: int, device: torch.device, advance: Callable[[int], None]
 ) -> ReportData:
-    """The same, with what the best network and NOMP answer to fresh test scenes.
+    """Add what the best network and NOMP answer to fresh test scenes.
 
     Args:
-        facts: Of the study.
-        scenes: How many at each SNR.
-        device: Where the network is computed.
-        advance: Told of progress, in scenes.
+        data: Data of the study.
+        scenes: Number of scenes at each SNR.
+        device: Device of the network.
+        advance: Called with progress, in scenes.
     """
-    run = facts.best_run
+    run = data.best_run
     if run is None:
         why = "no complete trial has its run in this home, so no fresh scenes were answered"
-        return replace(facts, remarks=(*facts.remarks, why))
+        return replace(data, remarks=(*data.remarks, why))
     try:
-        found = answer_scenes([run], SNR_DB, scenes, device, advance)
+        answers = answer([run], SNR_DB, scenes, device, advance)
     except RisexpError as error:
         why = f"no fresh scenes were answered: {error}"
-        return replace(facts, remarks=(*facts.remarks, why))
-    times, untimed = _times(facts, device)
-    remarks = (*facts.remarks, *found.damaged, *untimed)
-    return replace(facts, accuracy=found.table, ms_per_scene=times, remarks=remarks)
+        return replace(data, remarks=(*data.remarks, why))
+    times, untimed = _times(data, device)
+    remarks = (*data.remarks, *answers.damaged, *untimed)
+    return replace(data, accuracy=answers.table, ms_per_scene=times, remarks=remarks)
 
 
-def _times(facts: ReportData, device: torch.device) -> tuple[dict[int, float], list[str]]:
-    """Milliseconds a scene of the best networks, here and at this moment, and why some are not."""
-    found, remarks = dict[int, float](), list[str]()
-    for row in best_first(facts.table.trials)[:_TIMED]:
-        if row.number in facts.runs:
+def _times(data: ReportData, device: torch.device) -> tuple[dict[int, float], list[str]]:
+    """Milliseconds a scene of the best networks, and why some were not timed."""
+    times, remarks = dict[int, float](), list[str]()
+    for row in best_first(data.table.trials)[:_TIMED]:
+        if row.number in data.runs:
             try:
-                found[row.number] = _ms_per_scene(facts.runs[row.number], device)
+                times[row.number] = _ms_per_scene(data.runs[row.number], device)
             except RisexpError as error:
                 remarks.append(f"the network of trial {row.number} was not timed: {error}")
-    return found, remarks
+    return times, remarks
 
 
 def _ms_per_scene(run: RunSeen, device: torch.device) -> float:
-    network = load_trained(str(run.folder.path), device)
-    scenes = SceneGenerator(run.config.physics, run.config.data).scenes("test", 0, _AT_ONCE)
+    network = trained(str(run.folder.path), device)
+    scenes = SceneGenerator(run.config.physics, run.config.data).scenes("test", 0, _BATCH)
     return batch_ms(network_methods(network.predictor)[NETWORK], scenes)
 
 
-def _of_store(store: StudyStore, study: StudyRef) -> ReportData:
-    charter = spec_from_facts(study.name, study.facts)
-    handle = optuna.load_study(study_name=study.name, storage=store.storage)
-    records: Sequence[TrialSnapshot] = study_snapshot(store, study).trials
+def _from_store(store: StudyStore, study: StudyRef) -> ReportData:
+    spec = spec_from_facts(study.name, study.facts)
+    trials = study_snapshot(store, study).trials
     return ReportData(
-        charter=charter,
-        table=study_table(store, study, charter.space),
-        reports={each.number: dict(sorted(each.reports.items())) for each in records},
-        heard=pruning_summary(handle),
+        spec=spec,
+        table=study_table(store, study, spec.space),
+        reports={trial.number: dict(sorted(trial.reports.items())) for trial in trials},
+        pruning=pruning_summary(optuna.load_study(study_name=study.name, storage=store.storage)),
         audit=audit_so_far(store, study),
         importance=importance(store, study),
         confirmation=confirmed_so_far(store, study),
@@ -212,24 +210,22 @@ def _of_store(store: StudyStore, study: StudyRef) -> ReportData:
 
 
 def _runs(table: StudyTable) -> tuple[dict[int, RunSeen], tuple[str, ...]]:
-    """The runs of trials, and why some could not be read."""
-    found: dict[int, RunSeen] = {}
-    remarks, missing = list[str](), 0
+    """Runs by trial number, and why some could not be read."""
+    runs, remarks, missing = dict[int, RunSeen](), list[str](), 0
     for row in table.trials:
         name = run_id(table.name, row.number)
         if not is_run(name):
             missing += row.state != "waiting"
             continue
         try:
-            found[row.number] = RunSeen.of(name)
+            runs[row.number] = RunSeen.of(name)
         except RisexpError as error:
             remarks.append(str(error))
     if missing:
         remarks.append(f"the runs of {missing} trials are not in this home")
-    return found, tuple(remarks)
+    return runs, tuple(remarks)
 
 
 def _parameters(config: RunConfig) -> int:
-    """Numbers that a network has learned."""
     with torch.random.fork_rng(devices=[]):
-        return sum(each.numel() for each in Network(config).parameters())
+        return sum(parameter.numel() for parameter in Network(config).parameters())

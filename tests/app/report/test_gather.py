@@ -1,4 +1,4 @@
-"""The report of a study: all it says is true, nothing is loaded, and no word becomes markup."""
+"""The report of a study: its data, and a page that loads nothing and escapes every value."""
 
 import json
 import re
@@ -46,35 +46,35 @@ def toy(at_home: Path) -> None:
 
 
 def search(name: str, more: int = 0) -> None:
-    charter = StudySpec.of(tiny(pruner={"kind": "median", "startup": 1}))
+    spec = StudySpec.of(tiny(pruner={"kind": "median", "startup": 1}))
     with opened(embedded()) as store:
-        past(store, name, charter, TRIALS)
+        past(store, name, spec, TRIALS)
         if more:
-            open_study(store, StudyPlan(name, len(TRIALS) + more, facts_from_spec(charter), ()))
+            open_study(store, StudyPlan(name, len(TRIALS) + more, facts_from_spec(spec), ()))
 
 
 def test_a_study_is_gathered_from_store_and_runs() -> None:
-    facts = report_data("toy")
+    data = report_data("toy")
 
-    assert [1] == list(facts.runs)
-    assert facts.best_run is facts.runs[1]
-    assert [(0, 4.0), (1, 3.0)] == facts.best_so_far()
-    assert {1: 9.0, 2: 8.0} == facts.reports[2]
+    assert [1] == list(data.runs)
+    assert data.best_run is data.runs[1]
+    assert [(0, 4.0), (1, 3.0)] == data.best_so_far()
+    assert {1: 9.0, 2: 8.0} == data.reports[2]
     assert (1, 1, 13) == (
-        facts.audit.saved.trials,
-        facts.audit.saved.epochs,
-        facts.audit.saved.of,
+        data.audit.saved.trials,
+        data.audit.saved.epochs,
+        data.audit.saved.of,
     )
-    assert [0, 1, 4] == list(facts.parameters)
-    assert ("the runs of 4 trials are not in this home",) == facts.remarks
-    assert facts.as_json() == json.loads(json.dumps(facts.as_json(), allow_nan=False))
+    assert [0, 1, 4] == list(data.parameters)
+    assert ("the runs of 4 trials are not in this home",) == data.remarks
+    assert data.as_json() == json.loads(json.dumps(data.as_json(), allow_nan=False))
 
 
 def test_the_page_says_it_all_and_loads_nothing() -> None:
     text = report_page(report_data("toy"))
 
     reader = read(text)
-    said = " ".join(reader.text.split())
+    words = " ".join(reader.text.split())
     for expected in (
         "3 complete, 2 pruned of 5 trials",
         "The search is over.",
@@ -85,25 +85,26 @@ def test_the_page_says_it_all_and_loads_nothing() -> None:
         "risexp confirm --study toy",
         LR,
     ):
-        assert expected in said
+        assert expected in words
     assert {"script", "link", "img", "iframe", "object", "image", "form"}.isdisjoint(reader.tags)
     assert not {name for name in reader.attributes if name.startswith("on")}
     assert [] == re.findall(r'(?:href|src)="(?!#)[^"]*"', text)
     assert [] == re.findall(r"url\((?!#)|@import", text)
-    assert "default-src &#x27;none&#x27;" in text
+    assert "default-src 'none'" in text
     assert len(reader.ids) == len(set(reader.ids))
 
 
-def test_what_a_study_was_named_and_told_is_no_markup() -> None:
-    facts = report_data("toy")
-    row = replace(facts.table.trials[0], reason="<b onclick=x>$\\frac{1}")
-    evil = replace(facts.table, name="<i>$x$", trials=(row, *facts.table.trials[1:]))
+def test_names_and_reasons_become_no_markup() -> None:
+    data, evil = report_data("toy"), '<script>alert("x")</script>&'
+    row = replace(data.table.trials[0], reason="<b onclick=x>$\\frac{1}")
+    table = replace(data.table, name="<i>$x$", trials=(row, *data.table.trials[1:]))
 
-    reader = read(report_page(replace(facts, table=evil)))
+    reader = read(report_page(replace(data, table=table, remarks=(evil,))))
 
-    assert "i" not in reader.tags
+    assert {"i", "script"}.isdisjoint(reader.tags)
     assert "onclick" not in reader.attributes
     assert "Study <i>$x$" in reader.text
+    assert evil in reader.text
 
 
 def test_a_study_that_goes_on_is_reported_as_it_stands() -> None:
@@ -115,26 +116,19 @@ def test_a_study_that_goes_on_is_reported_as_it_stands() -> None:
     assert "risexp watch busy" in text
 
 
-def test_a_study_without_a_complete_trial_is_reported() -> None:
+def test_studies_without_a_complete_trial_are_reported() -> None:
+    spec = StudySpec.of(tiny())
     with opened(embedded()) as store:
-        past(store, "young", StudySpec.of(tiny()), TRIALS[2:4])
-    facts = report_data("young")
+        past(store, "young", spec, TRIALS[2:4])
+        open_study(store, StudyPlan("new", 3, facts_from_spec(spec), ()))
+    data = report_data("young")
 
-    text = report_page(facts)
-
-    assert facts.best is None
-    assert "No trial is complete yet" in read(text).text
-    nothing = with_answers(facts, 5, torch.device("cpu"), lambda _: None)
-    assert nothing.accuracy is None
-    assert "no complete trial has its run" in nothing.remarks[-1]
-
-
-def test_a_new_study_of_which_nothing_was_tried_is_reported() -> None:
-    charter = StudySpec.of(tiny())
-    with opened(embedded()) as store:
-        open_study(store, StudyPlan("new", 3, facts_from_spec(charter), ()))
-
+    assert data.best is None
+    assert "No trial is complete yet" in read(report_page(data)).text
     assert "0 of 3" in read(report_page(report_data("new"))).text
+    unanswered = with_answers(data, 5, torch.device("cpu"), lambda _: None)
+    assert unanswered.accuracy is None
+    assert "no complete trial has its run" in unanswered.remarks[-1]
 
 
 def judge(crew: Hands) -> None:
@@ -149,11 +143,11 @@ def test_the_audit_of_a_study_is_part_of_its_report(hands: Employ) -> None:
     wanted = AuditRequest(study="toy", share=1.0, device="cpu", tracking="off")
     audit(wanted, lambda *_: None, lambda _: None)
 
-    facts = report_data("toy")
+    data = report_data("toy")
 
-    assert (1.0, 1) == (facts.audit.regret, facts.audit.better)
-    said = read(report_page(facts)).text
-    assert "1 would have been the best, by 1.000 of k_loc at most: the regret is 1.000." in said
+    assert (1.0, 1) == (data.audit.regret, data.audit.better)
+    text = read(report_page(data)).text
+    assert "1 would have been the best, by 1.000 of k_loc at most: the regret is 1.000." in text
 
 
 def test_the_audit_of_an_earlier_study_of_its_name_is_not(hands: Employ) -> None:
@@ -181,75 +175,64 @@ def test_what_was_confirmed_is_part_of_the_report(hands: Employ) -> None:
 
 
 def test_what_others_beat_in_both_is_not_on_the_front() -> None:
-    facts = report_data("toy")
-    costly = replace(facts, ms_per_scene={0: 1.0, 1: 5.0, 4: 6.0})
+    data = report_data("toy")
+    costly = replace(data, ms_per_scene={0: 1.0, 1: 5.0, 4: 6.0})
 
     assert [Weighed(0, 4.0, 1.0), Weighed(1, 3.0, 5.0)] == costly.front()
     assert 3 == len(costly.weighed())
     # Without a measurement the number of parameters counts, which is the same for all here.
-    assert [1] == [each.trial for each in facts.front()]
+    assert [1] == [each.trial for each in data.front()]
     assert "ms a scene" in report_page(costly)
 
 
-def test_the_best_network_answers_fresh_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accuracy, "dense_ms", lambda *_: 1.0)
-    search("kept")
-    with_network("kept-001", 0)
-
-    facts = with_answers(report_data("kept"), 4, torch.device("cpu"), lambda _: None)
-
-    assert facts.accuracy is not None
-    assert ["kept-001", "nomp"] == list(facts.accuracy.rows)
-    assert [1] == list(facts.ms_per_scene)
-    said = read(report_page(facts)).text
-    assert "On 4 fresh test scenes" in said
-    assert "chance" in said
-
-
-def test_a_bad_checkpoint_of_another_trial_leaves_a_remark(
+def test_the_best_network_answers_fresh_scenes_though_another_checkpoint_is_damaged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(accuracy, "dense_ms", lambda *_: 1.0)
     search("kept")
     with_network("kept-001", 0)
-    for kept in (with_network("kept-004", 1).path / "checkpoints").rglob("*.safetensors"):
-        kept.write_bytes(b"damaged")
+    for path in (with_network("kept-004", 1).path / "checkpoints").rglob("*.safetensors"):
+        path.write_bytes(b"damaged")
 
-    facts = with_answers(report_data("kept"), 4, torch.device("cpu"), lambda _: None)
+    data = with_answers(report_data("kept"), 4, torch.device("cpu"), lambda _: None)
 
-    assert facts.accuracy is not None
-    assert [1] == list(facts.ms_per_scene)
-    assert "the network of trial 4 was not timed" in facts.remarks[-1]
+    assert data.accuracy is not None
+    assert ["kept-001", "nomp"] == list(data.accuracy.rows)
+    assert [1] == list(data.ms_per_scene)
+    assert "the network of trial 4 was not timed" in data.remarks[-1]
+    text = read(report_page(data)).text
+    assert "On 4 fresh test scenes" in text
+    assert "chance" in text
 
 
 def test_a_best_trial_whose_journal_is_empty_is_reported() -> None:
-    facts = report_data("toy")
-    run = facts.best_run
+    data = report_data("toy")
+    run = data.best_run
     assert run is not None
     empty = replace(run, contents=Contents((), 0, 0))
 
-    said = read(report_page(replace(facts, runs={1: empty}))).text
+    text = read(report_page(replace(data, runs={1: empty}))).text
 
-    assert "Trial 1, whose record holds no judged epoch: only its k_loc is known here." in said
-    assert "no epoch was judged" not in said
+    assert "Trial 1, whose record holds no judged epoch: only its k_loc is known here." in text
+    assert "no epoch was judged" not in text
 
 
 def test_a_run_without_a_checkpoint_leaves_a_remark() -> None:
-    facts = with_answers(report_data("toy"), 4, torch.device("cpu"), lambda _: None)
+    data = with_answers(report_data("toy"), 4, torch.device("cpu"), lambda _: None)
 
-    assert facts.accuracy is None
-    assert "no fresh scenes were answered: no checkpoint lies in" in facts.remarks[-1]
+    assert data.accuracy is None
+    assert "no fresh scenes were answered: no checkpoint lies in" in data.remarks[-1]
 
 
 def test_a_damaged_run_leaves_a_remark(at_home: Path) -> None:
     config = at_home / "mlruns" / "runs" / "toy-001" / "config.json"
     config.write_text(config.read_text(encoding="utf-8").replace("0", "1"), encoding="utf-8")
 
-    facts = report_data("toy")
+    data = report_data("toy")
 
-    assert {} == dict(facts.runs)
-    assert any("config.json was edited" in each for each in facts.remarks)
-    assert "whose run is not in this home" in read(report_page(facts)).text
+    assert {} == dict(data.runs)
+    assert any("config.json was edited" in each for each in data.remarks)
+    assert "whose run is not in this home" in read(report_page(data)).text
 
 
 def test_an_unknown_study_has_no_report() -> None:
@@ -258,7 +241,7 @@ def test_an_unknown_study_has_no_report() -> None:
 
 
 def test_the_same_study_gives_the_same_page() -> None:
-    facts = report_data("toy")
-    again = replace(report_data("toy"), made_at=facts.made_at)
+    data = report_data("toy")
+    again = replace(report_data("toy"), made_at=data.made_at)
 
-    assert report_page(facts) == report_page(again)
+    assert report_page(data) == report_page(again)

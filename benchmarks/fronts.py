@@ -19,7 +19,7 @@ from rich.console import Console
 
 from risexp.app.benchmark.accuracy.measure import AccuracyTable, measure_accuracy
 from risexp.app.benchmark.evaluate import compared
-from risexp.app.run.run import Machine
+from risexp.app.run.machine import Machine
 from risexp.app.run.train import resume, train
 from risexp.app.serving.resolve_model import load_trained
 from risexp.config.layers import load_config

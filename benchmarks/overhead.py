@@ -31,7 +31,8 @@ from optuna.samplers import RandomSampler
 from optuna.storages import RDBStorage
 from rich.console import Console
 
-from risexp.app.run.run import Callbacks, Machine
+from risexp.app.run.machine import Machine
+from risexp.app.run.run import Callbacks
 from risexp.app.run.train import resume_run
 from risexp.app.search.study_record import StudyUploader, study_labels
 from risexp.app.search.trial import folder_of

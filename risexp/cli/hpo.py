@@ -132,8 +132,7 @@ def worker(
 
     RISEXP_STORE names the store where it is not this home's own.
     """
-    from risexp.app.run.devices import device_named
-    from risexp.app.run.run import Machine
+    from risexp.app.run.machine import Machine, device_named
     from risexp.app.search.worker import WorkerArgs, work
 
     duty = WorkerArgs(study, Machine(device_named(device), threads), tracking, crew)

@@ -101,7 +101,7 @@ def spectrum(
     from risexp.core.durable import expect_new
 
     expect_new(out)
-    from risexp.app.run.devices import device_named
+    from risexp.app.run.machine import device_named
     from risexp.app.show.spectrum import show_spectra
     from risexp.app.show.spectrum_picture import write_spectra
 

@@ -20,7 +20,7 @@ def init(tracking: TrackingTo = None, json: AsJson = False) -> None:
     The embedded ones are mlruns/mlflow.db for runs, with artifacts beside it, and mlruns/optuna.db
     for studies, both under the home; RISEXP_STORE names another one for studies.
     """
-    from risexp.app.run.init_stores import init_store
+    from risexp.app.run.sync import init_store
 
     made = init_store(tracking)
     store = made.store

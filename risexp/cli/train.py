@@ -19,7 +19,7 @@ from risexp.cli.output import emit, note, say, table
 from risexp.errors import ConfigInvalid, TrainingAborted
 
 if TYPE_CHECKING:
-    from risexp.app.run.run import Machine
+    from risexp.app.run.machine import Machine
     from risexp.app.run.train import Finished
 
 Resume = Annotated[
@@ -73,8 +73,7 @@ def train(
 
 
 def _machine(device: str, threads: int, time_limit: float | None) -> "Machine":
-    from risexp.app.run.devices import device_named
-    from risexp.app.run.run import Machine
+    from risexp.app.run.machine import Machine, device_named
 
     seconds = None if time_limit is None else 60.0 * time_limit
     return Machine(device_named(device), threads, seconds)

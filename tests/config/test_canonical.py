@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from risexp.app.run.run import Machine, Run
+from risexp.app.run.machine import Machine
+from risexp.app.run.run import Run
 from risexp.app.run.train import resume, train
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig, fields

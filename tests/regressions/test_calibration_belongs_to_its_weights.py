@@ -8,8 +8,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from risexp.app.run.calibrate import calibrate
-from risexp.app.run.run import Machine
+from risexp.app.run.machine import Machine
+from risexp.app.run.run import calibrate
 from risexp.app.run.train import Finished, train
 from risexp.app.serving.resolve_model import config_of, load_trained
 from risexp.config.layers import load_config

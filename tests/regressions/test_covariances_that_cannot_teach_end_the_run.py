@@ -12,7 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from risexp.app.run.run import Machine
+from risexp.app.run.machine import Machine
 from risexp.app.run.train import train
 from risexp.config.layers import load_config
 from risexp.covariance.effective import effective

@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from risexp.app.run.run import Machine
+from risexp.app.run.machine import Machine
 from risexp.app.run.train import train
 from risexp.config.layers import load_config
 from risexp.covariance.factored import FactoredCovariance

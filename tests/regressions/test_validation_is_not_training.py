@@ -9,7 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from risexp.app.run.run import Machine
+from risexp.app.run.machine import Machine
 from risexp.app.run.train import train
 from risexp.callbacks.guards import LeakGuard, Marks, scene_marks, stream_marks
 from risexp.config.layers import load_config

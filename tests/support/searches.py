@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from pydantic import JsonValue
 
-from risexp.app.run.run import Machine
+from risexp.app.run.machine import Machine
 from risexp.app.search.study_record import study_labels
 from risexp.app.search.trial import train_trial
 from risexp.hpo.search.parameters import stored, suggest

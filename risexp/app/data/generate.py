@@ -1,6 +1,6 @@
 """What a set of scenes will be, decided before the first of them is drawn."""
 
-from risexp.app.run.devices import device_named
+from risexp.app.run.machine import device_named
 from risexp.config.run import RunConfig
 from risexp.data.freezing import planned_bytes, scene_request
 from risexp.data.manifest import Request

@@ -20,8 +20,7 @@ from risexp.app.doctor.status import (
 )
 from risexp.app.doctor.stores import destinations, studies_store, tracked_study
 from risexp.app.doctor.tracking_checks import wrong_statuses
-from risexp.app.run.init_stores import init_store
-from risexp.app.run.sync import send
+from risexp.app.run.sync import init_store, send
 from risexp.app.search.study_record import close_used_up, say_of_study
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.leases import HANGING, RENEW_S, USED_UP, Leases

@@ -1,4 +1,4 @@
-"""Trains a run again from its record alone, and says whether that gave the same."""
+"""Trains a run again from its record, and compares the numbers."""
 
 import math
 from collections.abc import Mapping
@@ -7,73 +7,74 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from risexp.app.run.devices import device_named
-from risexp.app.run.run import Callbacks, Machine
+from risexp.app.run.machine import Machine, device_named
+from risexp.app.run.run import Callbacks
 from risexp.app.run.train import Finished, train
 from risexp.app.run.warm_start import recorded, warm_start
 from risexp.callbacks.early_stopping import Until
 from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput, RisexpError
 from risexp.runs.folder import RunFolder, find_run, is_run
+from risexp.runs.labels import Labels
 from risexp.runs.source import Source, sources
-from risexp.runs.spec import Labels
-from risexp.tracking.replay import ReplayedRun, journal_values, read_folder, read_store
+from risexp.tracking.attempt import Failure, attempt
+from risexp.tracking.launch_uploader import tracking_of
+from risexp.tracking.replay import ReplayedRun, journal_values, recall_folder, recall_store
 from risexp.tracking.schema import opened
-from risexp.tracking.stores import Failure, TrackingStore, attempt, chosen_store, in_environment
-from risexp.tracking.uploader_process import tracking_of
+from risexp.tracking.stores import chosen_store, in_environment
 
 TAG: Final = "risexp.reproduces"
-"""Names, of a run, the one that it is to be the same as."""
+"""Tag with the name of the reproduced run."""
 
 
 @dataclass(frozen=True)
 class ChangedValue:
-    """A number that is not what the record says."""
+    """A number that differs from the record."""
 
     key: str
     epoch: int
     then: float
     now: float | None
-    """None where there is none any more."""
+    """None if the new run has no such number."""
 
     @property
     def size(self) -> float:
-        """How far they are apart."""
+        """Distance of both numbers."""
         return float("inf") if self.now is None else abs(self.now - self.then)
 
     def as_json(self) -> dict[str, Any]:
-        """As plain values; what is no finite number is a word."""
+        """Plain values; a number that is not finite becomes a string."""
         numbers = {"then": self.then, "now": self.now}
-        told = {
+        plain = {
             name: value if value is None or math.isfinite(value) else str(value)
             for name, value in numbers.items()
         }
-        return {"key": self.key, "epoch": self.epoch, **told}
+        return {"key": self.key, "epoch": self.epoch, **plain}
 
 
 @dataclass(frozen=True)
 class Reproduced:
-    """A run beside itself, trained again."""
+    """A run and its reproduction."""
 
     recall: ReplayedRun
     finished: Finished
     compared: int
-    """Numbers of the record."""
+    """Number of compared values."""
     differences: tuple[ChangedValue, ...]
     """The earliest first."""
     changed: Mapping[str, tuple[str, str]]
-    """What the runs were computed with, where it differs: then and now, by name."""
+    """Differences of the environments by name: then and now."""
 
     @property
     def same(self) -> bool:
-        """Whether every number is the same, to the bit."""
+        """True if every number is the same to the bit."""
         return not self.differences
 
     def apart(self, key: str) -> float:
-        """How far the runs are apart in one number, at most."""
+        """Largest distance of one metric."""
         return max((each.size for each in self.differences if each.key == key), default=0.0)
 
     def as_json(self) -> dict[str, Any]:
-        """The comparison as plain values."""
+        """Plain values for `--json`."""
         return {
             "run": self.recall.run,
             "record": self.recall.place,
@@ -89,14 +90,14 @@ class Reproduced:
 
 
 def recalled(name: str, option: str | None) -> ReplayedRun:
-    """The record of a run: its folder here, or else what a store has of it.
+    """Read the record of a run from its folder here, or else from a tracking store.
 
     Args:
-        name: Of the run, or of its folder; or MLflow's own id of it.
-        option: The address of a store that is asked instead of the folder.
+        name: Name or folder of the run, or MLflow's id.
+        option: Address of a store to read instead of the folder.
 
     Raises:
-        RisexpError: There is no such run, or its record does not hold what it needs.
+        RisexpError: There is no such run, or its record is incomplete.
     """
     store = chosen_store(option)
     if store is None or (option is None and (is_run(name) or "/" in name)):
@@ -105,34 +106,31 @@ def recalled(name: str, option: str | None) -> ReplayedRun:
         raise InvalidInput(
             f"there is no run {name!r} in a folder here, and no {store.database}: name another one"
         )
+    place = f"the store {store.name}"
     with in_environment(store):
-        found = attempt(lambda: read_store(opened(store), name, _place(store)))
-    if not isinstance(found, Failure):
-        return found
-    if isinstance(found.error, RisexpError):
-        raise found.error
-    raise EnvironmentFailed(f"cannot read {_place(store)}: {found.sentence}")
+        record = attempt(lambda: recall_store(opened(store), name, place))
+    if not isinstance(record, Failure):
+        return record
+    if isinstance(record.error, RisexpError):
+        raise record.error
+    raise EnvironmentFailed(f"cannot read {place}: {record.sentence}")
 
 
 def _from_folder(folder: RunFolder) -> ReplayedRun:
     warm = warm_start(folder.config())
     if warm is not None and recorded(folder) is not None:
-        # What the run began with is on record, so that this only compares it.
+        # The origin is in the journal, so that this only compares it.
         warm.record(folder)
-    return read_folder(folder)
-
-
-def _place(store: TrackingStore) -> str:
-    return f"the store {store.name}"
+    return recall_folder(folder)
 
 
 def reproduce(recall: ReplayedRun, console: Console, tracking: str | None = None) -> Reproduced:
-    """Train a run again, as far as its record goes, on the device and threads it had.
+    """Train a run again for its recorded epochs, on the same device and number of threads.
 
     Args:
-        recall: Its record.
-        console: Where it is watched.
-        tracking: Where the new run is recorded, as of `risexp train`.
+        recall: Record of the run.
+        console: Console of the new run.
+        tracking: Tracking store of the new run, as in `risexp train`.
 
     Raises:
         RisexpError: It cannot be trained here.
@@ -146,8 +144,8 @@ def reproduce(recall: ReplayedRun, console: Console, tracking: str | None = None
         tags={TAG: recall.run},
         note=f"Run `{recall.run}` once more, from its record.",
     )
-    company = Callbacks(enders=(Until(recall.epochs),))
-    finished = train(recall.config, machine, console, tracking_of(tracking, labels), company)
+    callbacks = Callbacks(enders=(Until(recall.epochs),))
+    finished = train(recall.config, machine, console, tracking_of(tracking, labels), callbacks)
     now = journal_values(finished.folder)
     differences = sorted(
         (
@@ -157,22 +155,17 @@ def reproduce(recall: ReplayedRun, console: Console, tracking: str | None = None
         ),
         key=lambda each: (each.epoch, each.key),
     )
-    return Reproduced(
-        recall,
-        finished,
-        len(recall.values),
-        tuple(differences),
-        _changed(recall, finished.folder),
-    )
+    changed = _changed(recall, finished.folder)
+    return Reproduced(recall, finished, len(recall.values), tuple(differences), changed)
 
 
 def _same(now: float | None, then: float) -> bool:
-    """No number is the same as no number."""
+    """True for equal numbers, and for two NaN."""
     return now is not None and (now == then or (math.isnan(now) and math.isnan(then)))
 
 
 def _changed(recall: ReplayedRun, folder: RunFolder) -> Mapping[str, tuple[str, str]]:
-    """What the runs were computed with, where it differs."""
+    """Differences of the environments: then and now."""
     known = sources(folder.path)
     before = _flat(recall.environment, recall.source)
     after = _flat(folder.environments()[0], known[0] if known else None)
@@ -184,7 +177,7 @@ def _changed(recall: ReplayedRun, folder: RunFolder) -> Mapping[str, tuple[str, 
 def _flat(environment: Mapping[str, Any], source: Source | None) -> dict[str, str]:
     packages = environment.get("packages", {})
     plain = {name: str(value) for name, value in environment.items() if name != "packages"}
-    found = plain | {name: str(value) for name, value in packages.items()}
+    flat = plain | {name: str(value) for name, value in packages.items()}
     if source is not None and source.commit is not None:
-        found["commit"] = source.commit[:12] + (" and a diff" if source.dirty else "")
-    return found
+        flat["commit"] = source.commit[:12] + (" and a diff" if source.dirty else "")
+    return flat

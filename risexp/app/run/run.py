@@ -1,4 +1,4 @@
-"""A run as it is trained on one machine: its trainer, and everybody who listens to it."""
+"""Builds a run from its configuration, fits it with its callbacks, and calibrates its count."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,23 +7,18 @@ from typing import Any, Final
 import torch
 from rich.console import Console
 
-from risexp.app.run.calibrate import calibration_scenes
+from risexp.app.run.machine import Machine
 from risexp.app.run.warm_start import WarmStart
+from risexp.app.serving.resolve_model import network_of
 from risexp.callbacks.checkpoint import CheckpointCallback
+from risexp.callbacks.confusion_recorder import ConfusionRecorder, LastConfusions
 from risexp.callbacks.console import view
 from risexp.callbacks.early_stopping import EarlyStopping, TimeBudget
-from risexp.callbacks.guards import (
-    Guard,
-    GuardCallback,
-    LeakGuard,
-    batch_marks,
-    scene_marks,
-    stream_marks,
-)
-from risexp.callbacks.learning_guards import standard_guards
-from risexp.callbacks.recorder import ConfusionRecorder, LastConfusions, Recorder
-from risexp.callbacks.run_loop import Callback as Listener
-from risexp.callbacks.run_loop import callback_order, run_loop
+from risexp.callbacks.guard import Guard, GuardCallback
+from risexp.callbacks.leak_guard import LeakGuard, batch_marks, scene_marks, stream_marks
+from risexp.callbacks.order import callback_order, standard_guards
+from risexp.callbacks.recorder import Recorder
+from risexp.callbacks.run_loop import Callback, run_loop
 from risexp.callbacks.signals import SignalCallback
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
@@ -31,12 +26,14 @@ from risexp.data.scenes import SceneGenerator
 from risexp.data.streams import BLOCK
 from risexp.diagnostics.probe_data import label_covariance
 from risexp.evaluation.validation import Validator
+from risexp.inference.calibration import Calibration
 from risexp.loss.self_test import nmse_self_test
 from risexp.model.network import Network, part_of
+from risexp.model.observation import Observer
 from risexp.runs.folder import RunFolder
 from risexp.runs.journal import Journal
 from risexp.runs.outcome import Outcome
-from risexp.training.checkpoint import config_tree
+from risexp.training.checkpoint import Checkpoint, config_tree
 from risexp.training.checkpoint_store import CheckpointStore
 from risexp.training.objective import Objective, ValidationLoss
 from risexp.training.plan import Plan
@@ -44,38 +41,27 @@ from risexp.training.setup import TrainSetup, build_trainer
 from risexp.training.state import State
 from risexp.training.trainer import Trainer
 
-
-@dataclass(frozen=True)
-class Machine:
-    """What a run is computed on, and for how long at most."""
-
-    device: torch.device
-    threads: int
-    time_limit_s: float | None = None
-    pieces: int = 1
-    """Pieces to cut each piece of a batch into, where its memory is short."""
-
-
 WriteGuard = Callable[[Callable[[Any], None]], Callable[[Any], None]]
-"""Stands around those who write, and knows when they have to be quiet."""
+"""Wraps callbacks that write, e.g. to silence them once another process owns the run."""
+_BATCH: Final = 512
+"""Scenes of one forward pass of calibration."""
 
 
-def identity(tell: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Nobody stands around."""
-    return tell
+def identity(callback: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return the callback as it is."""
+    return callback
 
 
 @dataclass(frozen=True)
 class Callbacks:
-    """Who listens to a run besides its own recorders, guards and keepers."""
+    """Callbacks of a run besides its own recorders, guards and checkpoints."""
 
-    first: tuple[Listener, ...] = ()
-    """Told before all others."""
-    recorders: tuple[Listener, ...] = ()
-    enders: tuple[Listener, ...] = ()
-    """Told before a signal is honoured."""
+    first: tuple[Callback, ...] = ()
+    """Called before all others."""
+    recorders: tuple[Callback, ...] = ()
+    enders: tuple[Callback, ...] = ()
+    """May end the run; called before signals are honoured."""
     write_guard: WriteGuard = identity
-    """Put around all who write, e.g. to silence who has lost the run to another process."""
 
 
 NO_CALLBACKS: Final = Callbacks()
@@ -83,14 +69,14 @@ NO_CALLBACKS: Final = Callbacks()
 
 @dataclass(frozen=True)
 class Run:
-    """A trainer, and what its listeners need to know of the configuration."""
+    """A trainer with its machine and validation scenes."""
 
     config: RunConfig
+    machine: Machine
     trainer: Trainer
     validation_scenes: Scenes
-    """What it is validated on."""
     confusions: LastConfusions = field(default_factory=LastConfusions)
-    """Of its last validation."""
+    """Confusion counts of the last validation."""
 
     @classmethod
     def build(
@@ -101,63 +87,59 @@ class Run:
         warm: WarmStart | None = None,
         resumed: State | None = None,
     ) -> "Run":
-        """Everything a configuration describes, on one machine."""
+        """Build everything that a configuration describes, on one machine."""
         device = machine.device
         generator = SceneGenerator(config.physics, config.data, device)
         torch.manual_seed(config.training.seed)
-        network, teacher = Network(config).to(device), Objective.of(config, device)
-        judges = generator.scenes("validation", 0, config.validation.scenes)
-        nmse_self_test(label_covariance(config.physics, judges.truth))
+        network, objective = Network(config).to(device), Objective.of(config, device)
+        scenes = generator.scenes("validation", 0, config.validation.scenes)
+        nmse_self_test(label_covariance(config.physics, scenes.truth))
         confusions = LastConfusions()
-        validator = replace(Validator.of(config, judges), tell=confusions.see)
-        lesson = TrainSetup(
+        validator = replace(Validator.of(config, scenes), tell=confusions.see)
+        setup = TrainSetup(
             network,
             part_of,
-            teacher,
-            lambda network, plan: validator(network, plan.beta, ValidationLoss(teacher, plan)),
-            teacher.balance,
+            objective,
+            lambda network, plan: validator(network, plan.beta, ValidationLoss(objective, plan)),
+            objective.balance,
         )
         start = None if warm is None else warm.state
         cut = {"training.accumulation": config.training.accumulation * machine.pieces}
-        trainer = build_trainer(config.replace(cut), lesson, generator, warm=start, resumed=resumed)
-        return cls(config, trainer, judges, confusions)
+        trainer = build_trainer(config.replace(cut), setup, generator, warm=start, resumed=resumed)
+        return cls(config, machine, trainer, scenes, confusions)
 
     def fit(
-        self,
-        folder: RunFolder,
-        vault: CheckpointStore,
-        machine: Machine,
-        console: Console,
-        company: Callbacks,
+        self, folder: RunFolder, store: CheckpointStore, console: Console, callbacks: Callbacks
     ) -> Outcome:
-        """Train to the end, recorded, guarded and kept."""
+        """Train to the end with recorders, guards and checkpoints."""
         trainer, plans = self.trainer, folder.plans()
         journal = Journal(folder.journal, folder.run_id)
-        leak = self._leak(machine.device)
-        watch = GuardCallback((*standard_guards(trainer, plans, journal, self._idle()), leak))
-        recorders: tuple[Listener, ...] = (
-            Recorder(journal, watch.values),
+        guards = (*standard_guards(trainer, plans, journal, self._idle()), self._leak_guard())
+        guard = GuardCallback(guards)
+        recorders: tuple[Callback, ...] = (
+            Recorder(journal, guard.values),
             ConfusionRecorder(journal, self.confusions),
             view(console, plans, self.config.data.sources_max),
-            *company.recorders,
+            *callbacks.recorders,
         )
-        keeper = CheckpointCallback(vault, config_tree(self.config), trainer.state)
-        enders = self._enders(machine, plans, journal.spent_s)
+        checkpoints = CheckpointCallback(store, config_tree(self.config), trainer.state)
+        enders = self._enders(plans, journal.spent_s)
         with SignalCallback() as signals:
-            own = callback_order(watch, recorders, keeper, [*enders, *company.enders, signals])
-            observers = [*company.first, *map(company.write_guard, own)]
-            return run_loop(trainer, observers, folder.run_id, company.write_guard(folder.close))
+            own = callback_order(
+                guard, recorders, checkpoints, [*enders, *callbacks.enders, signals]
+            )
+            ordered = [*callbacks.first, *map(callbacks.write_guard, own)]
+            return run_loop(trainer, ordered, folder.run_id, callbacks.write_guard(folder.close))
 
     def _idle(self) -> tuple[str, ...]:
-        """Parameters that this configuration gives nothing to do, by how their names begin."""
+        """Prefixes of parameters without a use under this configuration."""
         last = self.trainer.plans[-1].active
-        found = "found" in last
         shaped = bool(last.keys() - {"count", "pointers", "existence", "found", "heat"})
         ranged = shaped and self.config.factors.lambda_range > 0.0
         located = shaped or "existence" in last
         counted = self.config.data.sources_max > 1
         idle = {
-            "found.": found,
+            "found.": "found" in last,
             "factors.doubt.": ranged,
             "factors.power.": shaped,
             "factors.columns.": shaped,
@@ -166,31 +148,59 @@ class Run:
         }
         return tuple(name for name, used in idle.items() if not used)
 
-    def _leak(self, device: torch.device) -> Guard:
-        """What teaches, judges and calibrates: all their streams, and some scenes as drawn."""
+    def _leak_guard(self) -> Guard:
+        """Compare the streams, and some drawn scenes, of training, validation and calibration."""
         config, batches = self.config, self.trainer.batches
         seed, training = config.data.seed, config.training
         epochs = 1 if training.repeat else len(self.trainer.plans)
-        fitted = config.validation.calibration_scenes
+        calibrated = config.validation.calibration_scenes
 
-        def teaching() -> Iterator[bytes]:
+        def train_marks() -> Iterator[bytes]:
             yield from stream_marks(seed, "train", epochs * len(batches) * training.batch)
             yield from batch_marks(batches, epochs)
 
-        def judging() -> Iterator[bytes]:
+        def validation_marks() -> Iterator[bytes]:
             yield from stream_marks(seed, "validation", len(self.validation_scenes))
             yield from scene_marks(self.validation_scenes)
 
-        def calibrating() -> Iterator[bytes]:
-            yield from stream_marks(seed, "calibration", fitted)
-            yield from scene_marks(calibration_scenes(config, device, min(fitted, BLOCK)))
+        def calibration_marks() -> Iterator[bytes]:
+            yield from stream_marks(seed, "calibration", calibrated)
+            count = min(calibrated, BLOCK)
+            yield from scene_marks(calibration_scenes(config, self.machine.device, count))
 
-        return LeakGuard({"training": teaching, "validation": judging, "calibration": calibrating})
+        return LeakGuard(
+            {
+                "training": train_marks,
+                "validation": validation_marks,
+                "calibration": calibration_marks,
+            }
+        )
 
-    def _enders(self, machine: Machine, plans: Sequence[Plan], spent_s: float) -> list[Listener]:
-        enders: list[Listener] = []
+    def _enders(self, plans: Sequence[Plan], spent_s: float) -> list[Callback]:
+        enders: list[Callback] = []
         if self.config.training.patience is not None:
             enders.append(EarlyStopping(self.config.training.patience, plans[-1].phase))
-        if machine.time_limit_s is not None:
-            enders.append(TimeBudget(machine.time_limit_s, spent_s))
+        if self.machine.time_limit_s is not None:
+            enders.append(TimeBudget(self.machine.time_limit_s, spent_s))
         return enders
+
+
+def calibrate(
+    checkpoint: Checkpoint, config: RunConfig, device: torch.device
+) -> tuple[Checkpoint, Calibration]:
+    """Fit the temperature of the count for these weights, on scenes of no other use."""
+    network = network_of(replace(checkpoint, temperature=None), config, device)
+    observe = Observer.of(config)
+    scenes = calibration_scenes(config, device, config.validation.calibration_scenes)
+    logits = []
+    with torch.no_grad():
+        for start in range(0, len(scenes), _BATCH):
+            observation = observe(scenes[start : start + _BATCH].frames)
+            logits.append(network(observation, checkpoint.beta).count_logits)
+    calibration = Calibration.of(network.law, torch.cat(logits), scenes.truth.count)
+    return replace(checkpoint, temperature=calibration.temperature), calibration
+
+
+def calibration_scenes(config: RunConfig, device: torch.device, scenes: int) -> Scenes:
+    """The first calibration scenes; no run trains or is validated on them."""
+    return SceneGenerator(config.physics, config.data, device).scenes("calibration", 0, scenes)

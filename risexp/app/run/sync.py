@@ -1,25 +1,22 @@
-"""Sends what stores do not have of runs: a server was away, or a machine broke down."""
+"""Makes the stores, and uploads what tracking stores miss of runs."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from risexp.core.locks import Busy
-from risexp.errors import InvalidInput
+from risexp.errors import EnvironmentFailed, InvalidInput
+from risexp.hpo.store.address import store_url
+from risexp.hpo.store.store import open_store
 from risexp.runs.folder import RunFolder, find_run, list_runs
-from risexp.runs.spec import read_labels
-from risexp.tracking.schema import opened
-from risexp.tracking.stores import (
-    OFF,
-    Failure,
-    TrackingStore,
-    attempt,
-    chosen_store,
-    in_environment,
-)
+from risexp.runs.labels import EXPERIMENT, read_labels
+from risexp.tracking.attempt import Failure, attempt
+from risexp.tracking.launch_uploader import store_for
+from risexp.tracking.schema import opened, prepare, write_ahead
+from risexp.tracking.stores import OFF, VARIABLE, TrackingStore, chosen_store, in_environment
 from risexp.tracking.upload_state import UploadState
-from risexp.tracking.uploader_process import store_for
 
 if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient
@@ -31,19 +28,19 @@ State = Literal["sent", "busy", "elsewhere", "failed"]
 
 @dataclass(frozen=True)
 class Synced:
-    """What became of one run's record."""
+    """Result of one run's upload."""
 
     run: str
     state: State
-    """`busy`: another process sends it; `elsewhere`: it is recorded in another store."""
+    """`busy`: another process uploads it; `elsewhere`: it is recorded in another store."""
     store: str = ""
     mlflow_run: str = ""
-    """The store's own id of the run; empty where there is none yet."""
+    """The store's own id of the run; empty before the first upload."""
     lines: int = 0
     values: int = 0
-    """Sent by this call."""
+    """Values of this upload."""
     sentence: str = ""
-    """Why it was not sent."""
+    """Reason of a failure."""
 
     def as_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -52,39 +49,39 @@ class Synced:
 
 @dataclass
 class Destinations:
-    """The stores of records, each opened once; one that fails is not asked again."""
+    """Tracking stores, opened once; one that fails is not asked again."""
 
     open: "Callable[[TrackingStore], TrackingClient | None]"
-    """Opens one that answers; None where it is not yet made, and is not to be."""
+    """Opens a store; None if it does not exist, and must not be made."""
     _opened: "dict[str, TrackingClient | Failure]" = field(default_factory=dict, init=False)
 
-    def runs(self, store: TrackingStore) -> "TrackingClient | Failure | None":
-        """The runs of a store, from within `in_environment`; None where it is not yet made."""
-        runs = self._opened.get(store.name) or attempt(partial(self.open, store))
-        if runs is not None:
-            self._opened[store.name] = runs
-        return runs
+    def client(self, store: TrackingStore) -> "TrackingClient | Failure | None":
+        """Client of a store, within `in_environment`; None if the store does not exist."""
+        client = self._opened.get(store.name) or attempt(partial(self.open, store))
+        if client is not None:
+            self._opened[store.name] = client
+        return client
 
     def ask(
         self, store: TrackingStore, question: "Callable[[TrackingClient], T]"
     ) -> T | Failure | None:
-        """What a store answers; None where it is not yet made."""
+        """Answer of a store; None if it does not exist."""
         with in_environment(store):
-            runs = self.runs(store)
-            if runs is None or isinstance(runs, Failure):
-                return runs
-            answer = attempt(partial(question, runs))
+            client = self.client(store)
+            if client is None or isinstance(client, Failure):
+                return client
+            answer = attempt(partial(question, client))
             if isinstance(answer, Failure):
                 self._opened[store.name] = answer
             return answer
 
 
 def sync(names: Sequence[str], option: str | None) -> list[Synced]:
-    """Send the records of runs, of all that have something to send where none is named.
+    """Upload the records of runs; of all runs with missing data if none is named.
 
     Args:
-        names: Runs, by name or path.
-        option: The address of a store, if one was given.
+        names: Names or paths of runs.
+        option: Address of a store, if the user named one.
 
     Raises:
         InvalidInput: There is no such run, it is in another store, or tracking is off.
@@ -103,13 +100,7 @@ def sync(names: Sequence[str], option: str | None) -> list[Synced]:
 def send(
     folders: Sequence[RunFolder], destinations: Destinations, option: str | None = None
 ) -> list[Synced]:
-    """Send the records of these runs; of those that are in another store, it is said.
-
-    Args:
-        folders: Of the runs.
-        destinations: Where to.
-        option: The address of a store, if one was given.
-    """
+    """Upload the records of these runs, except those in another store than `option` names."""
     pairs, elsewhere = list[tuple[RunFolder, TrackingStore]](), list[Synced]()
     for folder in folders:
         try:
@@ -120,10 +111,10 @@ def send(
 
 
 def missing_lines(folder: RunFolder) -> int:
-    """Lines of a run that its store misses; 0 where none is to have them."""
-    spool, labels = UploadState(folder.path), read_labels(folder.path)
-    never = labels is not None and labels.store == OFF and spool.progress() is None
-    return 0 if never else spool.unsent()
+    """Number of journal lines that the run's store misses; 0 without a store."""
+    state, labels = UploadState(folder.path), read_labels(folder.path)
+    never = labels is not None and labels.store == OFF and state.progress() is None
+    return 0 if never else state.unsent()
 
 
 def _store(folder: RunFolder, option: str | None) -> TrackingStore:
@@ -139,38 +130,84 @@ def _store(folder: RunFolder, option: str | None) -> TrackingStore:
 def _all_sent(
     pairs: Sequence[tuple[RunFolder, TrackingStore]], destinations: Destinations
 ) -> list[Synced]:
-    """One after another; a store that does not answer is not asked again for every run."""
-    found = []
+    results = []
     for folder, store in pairs:
         with in_environment(store):
-            found.append(_sent(folder, store, destinations.runs(store)))
-    return found
+            results.append(_sent(folder, store, destinations.client(store)))
+    return results
 
 
 def _answering(store: TrackingStore) -> "TrackingClient":
-    runs = opened(store)
-    runs.ping()
-    return runs
+    client = opened(store)
+    client.answers()
+    return client
 
 
 def _sent(
-    folder: RunFolder, store: TrackingStore, runs: "TrackingClient | Failure | None"
+    folder: RunFolder, store: TrackingStore, client: "TrackingClient | Failure | None"
 ) -> Synced:
-    spool = UploadState(folder.path)
-    if runs is None:
-        said = f"{store.name} is not yet made: `risexp sync {spool.run}` makes it"
-        return Synced(spool.run, "failed", store.name, sentence=said)
-    sent = runs if isinstance(runs, Failure) else attempt(partial(_drained, spool, store, runs))
-    progress = spool.progress()
+    state = UploadState(folder.path)
+    if client is None:
+        sentence = f"{store.name} is not yet made: `risexp sync {state.run}` makes it"
+        return Synced(state.run, "failed", store.name, sentence=sentence)
+    sent = (
+        client if isinstance(client, Failure) else attempt(partial(_drained, state, store, client))
+    )
+    progress = state.progress()
     name = "" if progress is None else progress.run_id
     if isinstance(sent, Failure):
-        state: State = "busy" if isinstance(sent.error, Busy) else "failed"
-        return Synced(spool.run, state, store.name, name, sentence=sent.sentence)
-    return Synced(spool.run, "sent", store.name, name, sent.lines, sent.points)
+        kind: State = "busy" if isinstance(sent.error, Busy) else "failed"
+        return Synced(state.run, kind, store.name, name, sentence=sent.sentence)
+    return Synced(state.run, "sent", store.name, name, sent.lines, sent.points)
 
 
-def _drained(spool: UploadState, store: TrackingStore, runs: "TrackingClient") -> "UploadResult":
+def _drained(state: UploadState, store: TrackingStore, client: "TrackingClient") -> "UploadResult":
     from risexp.tracking.uploader import Uploader
 
-    with spool.sending():
-        return Uploader(spool, store.name, runs).drain(live=False)
+    with state.sending():
+        return Uploader(state, store.name, client).drain(live=False)
+
+
+@dataclass(frozen=True)
+class Made:
+    """Both stores, which are ready."""
+
+    store: TrackingStore
+    created: bool
+    """True if this call made the tracking tables."""
+    experiment_id: str
+    studies: str
+    """Address of the database of studies, without a password."""
+
+
+def init_store(option: str | None) -> Made:
+    """Make the tables of the tracking store and of the studies' database, if they are missing.
+
+    Args:
+        option: Address of the tracking store, if the user named one.
+
+    Raises:
+        InvalidInput: There can be no such store, or tracking is off.
+        EnvironmentFailed: One does not answer, or the disk is full or forbidden.
+    """
+    store = chosen_store(option)
+    if store is None:
+        source = "--tracking" if option else VARIABLE
+        raise InvalidInput(f"{source} says off: name a store, or none for the embedded one")
+    with closing(open_store(store_url())) as studies:
+        name = studies.name
+    with in_environment(store):
+        made = attempt(partial(_made, store, name))
+    if isinstance(made, Failure):
+        raise EnvironmentFailed(f"the store {store.name} cannot be made ready: {made.sentence}")
+    return made
+
+
+def _made(store: TrackingStore, studies: str) -> Made:
+    from risexp.tracking.client import TrackingClient
+
+    created = prepare(store)
+    if store.database is not None:
+        # A database that MLflow itself has made is not in write-ahead mode.
+        write_ahead(store.database)
+    return Made(store, created, TrackingClient(store).experiment(EXPERIMENT), studies)

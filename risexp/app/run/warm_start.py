@@ -1,10 +1,10 @@
-"""The weights a run starts from where another one learned them: found, compared, put on record."""
+"""Warm start: a run begins with the weights of another run's checkpoint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from risexp.app.serving.resolve_model import config_of, resolve_checkpoint
+from risexp.app.serving.resolve_model import checkpoint_named, config_of
 from risexp.config.run import RunConfig
 from risexp.errors import CheckpointRefused, ConfigInvalid
 from risexp.runs.folder import RunFolder
@@ -30,27 +30,26 @@ MEANING: Final = (
     "count.kind",
     "count.path",
 )
-"""Fields under which the same weights would say something else: the panel, the view that places are
-a share of, what the network looks at, how it is cut, and what its outputs stand for."""
+"""Fields that give weights their meaning: panel, view, network input and shape, and outputs."""
 
 EVENT: Final = "warm-start"
-"""The event of the journal's note on what a run started from."""
+"""Event of the journal's note on a warm start."""
 _DIGEST: Final = "tensors_sha256"
 
 
 @dataclass(frozen=True)
 class WarmStart:
-    """What a run starts from, and where that comes from."""
+    """State to start from, and its origin."""
 
     state: State
     origin: Mapping[str, Any]
     """Run, epoch, configuration and checksum, as plain values."""
 
     def record(self, folder: RunFolder) -> None:
-        """Note what is loaded in a run's journal; a run that begins anew begins with the same.
+        """Note the origin in a run's journal; a run that begins again must begin with the same.
 
         Raises:
-            CheckpointRefused: It began with something else.
+            CheckpointRefused: It began with other weights.
             EnvironmentFailed: The journal cannot be written.
         """
         before = recorded(folder)
@@ -65,17 +64,16 @@ class WarmStart:
 
 
 def warm_start(config: RunConfig) -> WarmStart | None:
-    """What a configuration wants to start from, if anything.
+    """Load the checkpoint that a configuration names, if any.
 
     Raises:
-        RisexpError: It names nothing that has a sound checkpoint, or one whose weights would mean
-            something else here.
+        RisexpError: It has no sound checkpoint, or its weights would mean something else here.
     """
     name = config.curriculum.warm_start
     if name is None:
         return None
-    found = resolve_checkpoint(name)
-    checkpoint = found.checkpoint
+    resolved = checkpoint_named(name)
+    checkpoint = resolved.checkpoint
     expect_same_meaning(name, config_of(checkpoint), config)
     origin = {
         "given": name,
@@ -83,13 +81,13 @@ def warm_start(config: RunConfig) -> WarmStart | None:
         "epoch": checkpoint.epoch,
         "config_sha": checkpoint.config_sha,
         _DIGEST: packed(checkpoint)[0].tensors.sha256,
-        "damaged": list(found.damaged),
+        "damaged": list(resolved.damaged),
     }
     return WarmStart(checkpoint.state, origin)
 
 
 def expect_same_meaning(name: str, learned: RunConfig, ours: RunConfig) -> None:
-    """Check that weights mean under one configuration what they were learned to mean under another.
+    """Check that the weights of one configuration mean the same under ours.
 
     Raises:
         ConfigInvalid: They do not.
@@ -104,7 +102,7 @@ def expect_same_meaning(name: str, learned: RunConfig, ours: RunConfig) -> None:
 
 
 def recorded(folder: RunFolder) -> Mapping[str, Any] | None:
-    """What a run's journal says that it started from; None where it says nothing."""
+    """Origin in a run's journal, if there is one."""
     if not folder.journal.exists():
         return None
     notes = (note for note in read_journal(folder.journal).notes if note.event == EVENT)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from risexp.app.run.devices import device_named
+from risexp.app.run.machine import device_named
 from risexp.core.home import home
 from risexp.errors import InvalidInput
 from risexp.hpo.store.address import STORE, store_url

@@ -8,7 +8,8 @@ from typing import Final
 import torch
 from rich.console import Console
 
-from risexp.app.run.run import Callbacks, Machine
+from risexp.app.run.machine import Machine
+from risexp.app.run.run import Callbacks
 from risexp.app.run.train import Finished, resume_run
 from risexp.callbacks.watchdog import Watchdog
 from risexp.config.training import TrainingConfig

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from risexp.app.run.run import Machine
+from risexp.app.run.machine import Machine
 from risexp.app.search.study_record import StudyUploader, study_labels
 from risexp.app.search.trial import train_trial
 from risexp.hpo.store.address import store_url

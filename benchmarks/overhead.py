@@ -121,13 +121,13 @@ def ours(_size: Size, ready: Connection) -> None:
 
     def train(job: Job) -> JobResult:
         began = time.perf_counter()
-        company = Callbacks(
+        callbacks = Callbacks(
             first=(clock.within(job.lease_guard),),
             recorders=(job.pruning_callback,),
             enders=(job.pruning_callback.enforce, job.study_end),
             write_guard=lambda tell: job.lease_guard.write_guard(clock.within(tell)),
         )
-        finished = resume_run(folder_of(job, labels), CPU, Console(quiet=True), company)
+        finished = resume_run(folder_of(job, labels), CPU, Console(quiet=True), callbacks)
         clock.add("wall", began)
         best = finished.best
         return JobResult(finished.outcome, None if best is None else best.scores[SCORE])
@@ -165,8 +165,8 @@ def fluent(size: Size, ready: Connection) -> None:
 
         began = time.perf_counter()
         with mlflow.start_run():
-            company = Callbacks(recorders=(log, report), write_guard=clock.within)
-            resume_run(folder, CPU, Console(quiet=True), company)
+            callbacks = Callbacks(recorders=(log, report), write_guard=clock.within)
+            resume_run(folder, CPU, Console(quiet=True), callbacks)
         clock.add("wall", began)
         return min(scores)
 

@@ -1,4 +1,4 @@
-"""`risexp preflight`: a minute that may save a night."""
+"""`risexp preflight`: the quick probes of a configuration."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def preflight(
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Ask again, though this code was asked before.")
+        bool, typer.Option("--fresh", help="Run the probes again, though the verdict is known.")
     ] = False,
     preset: Preset = None,
     config: Files = None,
@@ -28,12 +28,12 @@ def preflight(
     loaded = resolved(preset, config, set_)
     from risexp.app.run import preflight as app
 
-    found = app.preflight(loaded.config, fresh=fresh, tell=_tell)
-    if found.remembered:
+    verdict = app.preflight(loaded.config, fresh=fresh, tell=_tell)
+    if verdict.remembered:
         note("remembered from an earlier preflight of this configuration and code")
-    if found.unkept is not None:
-        note(found.unkept)
-    deliver(found.report, json, found.as_json())
+    if verdict.unkept is not None:
+        note(verdict.unkept)
+    deliver(verdict.report, json, verdict.as_json())
 
 
 def _tell(stage: "Stage") -> None:

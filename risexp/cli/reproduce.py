@@ -1,4 +1,4 @@
-"""`risexp reproduce`: a run once more, from its record alone."""
+"""`risexp reproduce`: train a run again from its record, and compare."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +16,7 @@ Recorded = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="A run, by its name or by the path of its folder; or by its name or MLflow's id of "
-        "it in a store.",
+        help="Name or folder of a run; or its name or MLflow's id in a store.",
     ),
 ]
 From = Annotated[
@@ -25,8 +24,8 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="STORE",
-        help="Take the record from this store (embedded, or an address) and not from the run's "
-        "folder. Without it a store is asked only where there is no folder.",
+        help="Read the record from this store (embedded, or an address) instead of the run's "
+        "folder. Without it a store is read only if there is no folder.",
     ),
 ]
 Within = Annotated[
@@ -34,7 +33,7 @@ Within = Annotated[
     typer.Option(
         min=0.0,
         metavar="K_LOC",
-        help="How far val/k_loc of any epoch may be from the record's; 0: not by a bit.",
+        help="Tolerance of val/k_loc in every epoch; 0: equal to the bit.",
     ),
 ]
 _SCORES = ("val/k_loc", "val/k_acc", "val/success_rate", "loss/total")
@@ -47,21 +46,22 @@ def reproduce(
     tracking: TrackingTo = None,
     json: AsJson = False,
 ) -> None:
-    """Train a run again from its record alone, and say whether the result is the same.
+    """Train a run again from its record, and compare the numbers.
 
-    The new run has a folder and a record of its own, on the device and with the number of threads
-    of the old one, and goes as far as that one went. Every number is compared to the bit; where
-    one differs, so is what the two were computed with, and the exit code is 4.
+    The new run has its own folder and record. It uses the device and the number of threads of the
+    old run, and trains as many epochs. Every number is compared to the bit; if one differs, the
+    environments are compared, too, and the exit code is 4.
     """
     from rich.console import Console
 
     from risexp.app.run import reproduce as app
 
-    found = app.recalled(run, from_)
-    note(f"record: {found.place}, {found.epochs} epochs, {len(found.values)} numbers that repeat")
-    done = app.reproduce(found, Console(stderr=True, quiet=json, highlight=False), tracking)
+    record = app.recalled(run, from_)
+    values = len(record.values)
+    note(f"record: {record.place}, {record.epochs} epochs, {values} numbers that repeat")
+    done = app.reproduce(record, Console(stderr=True, quiet=json, highlight=False), tracking)
     if done.finished.outcome.resumable:
-        note(f"{done.finished.folder.run_id} did not come to its end: nothing is compared")
+        note(f"{done.finished.folder.run_id} was interrupted: nothing is compared")
         leave(done.finished)
     if json:
         emit(done.as_json())
@@ -75,7 +75,7 @@ def reproduce(
 def _say(done: "Reproduced") -> None:
     run, again = done.recall.run, done.finished.folder.run_id
     if done.changed:
-        say("computed with something else:")
+        say("the environments differ:")
         rows = [[name, before, after] for name, (before, after) in done.changed.items()]
         table(["", "then", "again"], rows)
     if done.same:

@@ -1,4 +1,4 @@
-"""`risexp show`: look at one thing: a scene, a run, a study, a spectrum."""
+"""`risexp show`: show a scene, a run, a study or a spectrum."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -21,18 +21,14 @@ from risexp.cli.output import emit, say, table
 from risexp.cli.runs import say_run
 from risexp.errors import InvalidInput
 
-app = typer.Typer(
-    no_args_is_help=True, help="Look at one thing: a scene, a run, a study, a spectrum."
-)
+app = typer.Typer(no_args_is_help=True, help="Show a scene, a run, a study or a spectrum.")
 app.command("study")(study.show)
 
 
 @app.command("scene")
 def scene(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A frozen set.")],
-    index: Annotated[
-        int, typer.Option(min=0, metavar="I", help="Which scene, counted from 0.")
-    ] = 0,
+    index: Annotated[int, typer.Option(min=0, metavar="I", help="Index of the scene, from 0.")] = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The PNG file; scene-I.png here by default.")
     ] = None,
@@ -41,9 +37,9 @@ def scene(
     set_: Overrides = None,
     json: AsJson = False,
 ) -> None:
-    """Draw a scene: where the sources stand, how loud each is, what the panel resolves.
+    """Draw a scene: positions and power of the sources, and the resolution of the panel.
 
-    The set brings its own physics; `--set sampled.ridge=...` and the like change the image.
+    The physics come from the set; fields like `--set sampled.ridge=...` change the image.
     """
     loaded = resolved(preset, config, set_)
     from risexp.app.data.show_scene import show_scene
@@ -65,9 +61,9 @@ def scene(
 
 @app.command("run")
 def run(name: RunName, json: AsJson = False) -> None:
-    """Show what a run is: how it stands, how it is configured, and what its best epoch is worth.
+    """Show the state of a run, its configuration, and the scores of its best epoch.
 
-    Beside the network stand chance, NOMP and the reference on the same validation scenes.
+    The scores stand beside chance, NOMP and the reference on the same validation scenes.
     """
     from risexp.app.show.run import RunSeen
 
@@ -83,7 +79,7 @@ def spectrum(
     model: ModelName,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="A new PNG file.")],
     scene_: Annotated[
-        int, typer.Option("--scene", min=0, metavar="N", help="Which test scene, from 0.")
+        int, typer.Option("--scene", min=0, metavar="N", help="Index of the test scene, from 0.")
     ] = 0,
     snr: Annotated[
         float | None,
@@ -92,7 +88,7 @@ def spectrum(
     device: Device = "auto",
     json: AsJson = False,
 ) -> None:
-    """Draw what a network's covariance shows of a test scene, beside what the samples show.
+    """Draw the spectra of a test scene: from a network's covariance and from the samples.
 
     True and estimated positions are marked; the estimates are printed.
     """
@@ -102,8 +98,7 @@ def spectrum(
 
     expect_new(out)
     from risexp.app.run.machine import device_named
-    from risexp.app.show.spectrum import show_spectra
-    from risexp.app.show.spectrum_picture import write_spectra
+    from risexp.app.show.spectrum import show_spectra, write_spectra
 
     seen = show_spectra(model, scene_, snr, device_named(device))
     write_spectra(seen, out)
@@ -111,9 +106,9 @@ def spectrum(
         emit(seen.as_json() | {"picture": str(out)})
         return
     say(f"test scene {seen.scene} at {seen.snr_db:.1f} dB SNR, drawn in {out}")
-    found = [("true", (s.phi_deg, s.theta_deg, s.range_m)) for s in seen.sources]
-    found += [(who, at) for each in seen.shown for who, all_ in each.found.items() for at in all_]
+    rows = [("true", (s.phi_deg, s.theta_deg, s.range_m)) for s in seen.sources]
+    rows += [(who, at) for each in seen.shown for who, all_ in each.found.items() for at in all_]
     table(
         ["", "phi (deg)", "theta (deg)", "range (m)"],
-        [(who, *(f"{value:.2f}" for value in at)) for who, at in found],
+        [(who, *(f"{value:.2f}" for value in at)) for who, at in rows],
     )

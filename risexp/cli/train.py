@@ -1,4 +1,4 @@
-"""`risexp train`: one run, watched while it learns, kept whatever happens."""
+"""`risexp train`: train one run, or resume it."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
@@ -19,15 +19,14 @@ from risexp.cli.output import emit, note, say, table
 from risexp.errors import ConfigInvalid, TrainingAborted
 
 if TYPE_CHECKING:
-    from risexp.app.run.machine import Machine
     from risexp.app.run.train import Finished
 
 Resume = Annotated[
-    str | None, typer.Option(metavar="RUN", help="Go on with this run from its last epoch.")
+    str | None, typer.Option(metavar="RUN", help="Resume this run from its last epoch.")
 ]
 TimeLimit = Annotated[
     float | None,
-    typer.Option(min=0.0, metavar="MINUTES", help="End with the epoch that passes this time."),
+    typer.Option(min=0.0, metavar="MINUTES", help="Stop after the epoch that exceeds this time."),
 ]
 
 
@@ -45,38 +44,35 @@ def train(
     """Train a network on fresh scenes, and calibrate and keep its best epoch.
 
     Every epoch is validated with real localisation, beside chance, NOMP and the references of the
-    same scenes. A run that does not learn is ended by a guard (exit code 4). After Ctrl-C or a
-    signal the run goes on with --resume. The run is recorded in MLflow meanwhile; what a server
-    misses is sent by `risexp sync`.
+    same scenes. A guard ends a run that does not learn (exit code 4). After Ctrl-C or a signal
+    --resume continues the run. It is recorded in MLflow during training; `risexp sync` uploads what
+    a server missed.
     """
     if resume is not None and (preset or config or set_):
-        raise ConfigInvalid("--resume goes on with a run as it was configured: leave out the rest")
+        raise ConfigInvalid(
+            "--resume keeps the configuration: leave out --preset, --config and --set"
+        )
     loaded = None if resume is not None else resolved(preset, config, set_)
     from rich.console import Console
 
     from risexp.app.run import train as app
-    from risexp.runs.spec import Labels
-    from risexp.tracking.uploader_process import tracking_of
+    from risexp.app.run.machine import Machine, device_named
+    from risexp.runs.labels import Labels
+    from risexp.tracking.launch_uploader import tracking_of
 
-    told = tracking_of(tracking, Labels(preset=preset))
-    machine = _machine(device, threads, time_limit)
+    track = tracking_of(tracking, Labels(preset=preset))
+    seconds = None if time_limit is None else 60.0 * time_limit
+    machine = Machine(device_named(device), threads, seconds)
     console = Console(stderr=True, quiet=json, highlight=False)
     if loaded is None:
-        finished = app.resume(str(resume), machine, console, told)
+        finished = app.resume(str(resume), machine, console, track)
     else:
-        finished = app.train(loaded.config, machine, console, told)
+        finished = app.train(loaded.config, machine, console, track)
     if json:
         emit(_document(finished))
     else:
         _say(finished)
     leave(finished)
-
-
-def _machine(device: str, threads: int, time_limit: float | None) -> "Machine":
-    from risexp.app.run.machine import Machine, device_named
-
-    seconds = None if time_limit is None else 60.0 * time_limit
-    return Machine(device_named(device), threads, seconds)
 
 
 def _say(finished: "Finished") -> None:
@@ -98,13 +94,13 @@ def _say(finished: "Finished") -> None:
             f"calibration error {fitted.ece_before:.3f} before and {fitted.ece_after:.3f} after"
         )
     if finished.outcome.resumable:
-        say(f"go on: risexp train --resume {finished.folder.run_id}")
+        say(f"resume: risexp train --resume {finished.folder.run_id}")
     elif finished.best is not None:
         say(f"next: risexp eval {finished.folder.run_id} --against nomp")
 
 
 def _rates(scores: Mapping[str, float], *names: str | None) -> list[str]:
-    """Scores as people read them; chance locates nothing."""
+    """Formatted scores; chance locates no source."""
     return [f"{0.0 if name is None else scores[name]:.3f}" for name in names]
 
 
@@ -125,7 +121,7 @@ def _document(finished: "Finished") -> dict[str, object]:
 
 
 def leave(finished: "Finished") -> None:
-    """Leave with the outcome's exit code.
+    """Exit with the outcome's code.
 
     Raises:
         TrainingAborted: A guard ended the run.

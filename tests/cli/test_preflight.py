@@ -1,4 +1,4 @@
-"""`risexp preflight`: a table of checks, their seconds, and exit code 4 with the right words."""
+"""`risexp preflight`: its table of checks, its saved verdict, and exit code 4 with the reason."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.support.commands import Capture, document, run
 FAST = "preflight --preset smoke --set data.sources_max=2"
 
 
-def test_a_preflight_says_its_checks_and_the_next_one_remembers(
+def test_a_preflight_shows_its_checks_and_the_next_one_remembers(
     capsys: Capture, tmp_path: Path
 ) -> None:
     code, out, err = run(capsys, FAST)
@@ -27,18 +27,18 @@ def test_a_preflight_says_its_checks_and_the_next_one_remembers(
     assert 64 + len(".json") == len(kept.name)
 
 
-def test_it_says_the_same_as_json_and_asks_again_if_told_to(capsys: Capture) -> None:
+def test_json_has_the_same_evidence_and_fresh_runs_the_probes_again(capsys: Capture) -> None:
     first = document(capsys, f"{FAST} --fresh")
     second = document(capsys, FAST)
 
     assert {"name", "verdict", "evidence", "advice", "config_sha", "code_sha", "remembered"} == set(
         first
     )
-    assert [False, True] == [said["remembered"] for said in (first, second)]
+    assert [False, True] == [each["remembered"] for each in (first, second)]
     assert first["evidence"] == second["evidence"]
 
 
-def test_a_failure_leaves_with_four_and_says_which_probe_and_why(
+def test_a_failure_exits_with_four_and_names_probe_and_reason(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Planted: a similarity in place of an error."""
@@ -47,29 +47,24 @@ def test_a_failure_leaves_with_four_and_says_which_probe_and_why(
     monkeypatch.setattr("risexp.diagnostics.preflight._EPOCHS", 4)
 
     code, out, err = run(capsys, FAST)
-    again, said, _ = run(capsys, f"{FAST} --json")
+    again, text, _ = run(capsys, f"{FAST} --json")
 
     assert (4, 4) == (code, again)
     assert "FAIL" in out
-    assert '"verdict": "fail"' in said
+    assert '"verdict": "fail"' in text
     assert err.splitlines()[-1].startswith("risexp: preflight failed: oracle: ")
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
+def test_bad_options_are_refused_in_one_sentence(capsys: Capture) -> None:
+    for options, word in (
         ("--preset nowhere", "nowhere"),
         ("--set loss.cov=-1", "loss.cov"),
         ("--scenes 3", "--scenes"),
-    ],
-)
-def test_what_cannot_be_asked_is_refused_in_one_sentence(
-    capsys: Capture, options: str, said: str
-) -> None:
-    code, out, err = run(capsys, f"preflight {options}")
+    ):
+        code, out, err = run(capsys, f"preflight {options}")
 
-    assert (2, "") == (code, out)
-    assert said in err
+        assert (2, "") == (code, out)
+        assert word in err
 
 
 def test_the_help_imports_nothing_heavy(tmp_path: Path) -> None:

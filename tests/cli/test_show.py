@@ -22,11 +22,11 @@ def test_show_scene_draws_a_picture(capsys: Capture, tmp_path: Path) -> None:
 
     code, out, err = run(capsys, f"show scene set --index {index}")
 
-    assert (code, err) == (0, "")
+    assert (0, "") == (code, err)
     assert out.startswith(f"test scene {index} at ")
     assert f"drawn in scene-{index}.png" in out
     with Image.open(tmp_path / f"scene-{index}.png") as picture:
-        assert picture.format == "PNG"
+        assert "PNG" == picture.format
         assert picture.width > 1000
         shades = np.asarray(picture.convert("L"))
     assert int(shades.max()) - int(shades.min()) > 200
@@ -37,20 +37,20 @@ def test_show_scene_lists_the_sources_strongest_first(capsys: Capture, tmp_path:
     run(capsys, GENERATE)
     index = scene_with_most_sources(tmp_path / "set")
 
-    said = document(capsys, f"show scene set --index {index} --out deep.png")
+    answer = document(capsys, f"show scene set --index {index} --out deep.png")
     _, out, _ = run(capsys, f"show scene set --index {index}")
 
     true = FrozenSet.open(tmp_path / "set").scenes(index, 1)
-    levels = [source["snr_db"] for source in said["sources"]]
-    assert set(said) == {"index", "split", "snr_db", "sources", "picture"}
-    assert said["picture"] == "deep.png"
+    levels = [source["snr_db"] for source in answer["sources"]]
+    assert {"index", "split", "snr_db", "sources", "picture"} == set(answer)
+    assert "deep.png" == answer["picture"]
     assert (tmp_path / "deep.png").exists()
     assert len(levels) == int(true.truth.count[0]) > 1
     assert sorted(levels, reverse=True) == levels
     assert [line.split()[-1] for line in out.splitlines()[2:]] == [f"{db:.1f}" for db in levels]
     # Together, up to their interference, the sources are as loud as the scene.
     total = 10.0 * math.log10(sum(10.0 ** (level / 10.0) for level in levels))
-    assert pytest.approx(said["snr_db"], abs=4.0) == total
+    assert pytest.approx(answer["snr_db"], abs=4.0) == total
 
 
 @pytest.mark.parametrize("symbols", ["frame", "snapshot"])
@@ -60,15 +60,14 @@ def test_show_scene_of_a_single_loud_source_peaks_where_it_stands(
     fixed = "-s data.sources_max=1 -s data.snr_db=[40,40] -s data.phi_deg=[19.9,20.1]"
     run(capsys, f"{GENERATE} {fixed} -s physics.symbols={symbols}")
 
-    said = document(capsys, "show scene set")
+    answer = document(capsys, "show scene set")
 
-    (source,) = said["sources"]
+    (source,) = answer["sources"]
     assert pytest.approx(20.0, abs=0.1) == source["phi_deg"]
     assert pytest.approx(40.0, abs=0.1) == source["snr_db"]
     true = FrozenSet.open(tmp_path / "set").scenes(0, 1).truth
-    assert torch.rad2deg(true.theta_rad[0, 0]).item() == pytest.approx(
-        source["theta_deg"], abs=1e-3
-    )
+    theta_deg = torch.rad2deg(true.theta_rad[0, 0]).item()
+    assert pytest.approx(theta_deg, abs=1e-3) == source["theta_deg"]
 
 
 def test_show_scene_of_a_field_of_one_direction_says_nothing_on_stderr(capsys: Capture) -> None:
@@ -76,4 +75,4 @@ def test_show_scene_of_a_field_of_one_direction_says_nothing_on_stderr(capsys: C
 
     code, _, err = run(capsys, "show scene set")
 
-    assert (code, err) == (0, "")
+    assert (0, "") == (code, err)

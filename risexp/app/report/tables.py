@@ -129,9 +129,8 @@ def audited(audit: Audit) -> ReportTable:
     """Pruned trials that were trained to their end."""
     rows = []
     for each in audit.trials:
-        known = each.value is not None and audit.best is not None
-        apart = f"{each.value - audit.best:+.3f}" if known else ""
-        now = (each.state, score(each.value), apart)
+        apart = None if each.value is None or audit.best is None else each.value - audit.best
+        now = (each.state, score(each.value), "" if apart is None else f"{apart:+.3f}")
         rows.append((each.trial, each.epoch, score(each.last), *now))
     headings = ["trial", "ended after", "k_loc then", "state now", "k_loc now", "against best"]
     return ReportTable(headings, rows)

@@ -1,4 +1,4 @@
-"""Probes of trained runs."""
+"""Probes of trained runs, by name."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,10 +7,10 @@ import torch
 
 from risexp.app.benchmark.evaluate import compared
 from risexp.app.benchmark.methods import NETWORK
-from risexp.app.serving.resolve_model import TrainedNetwork, config_of, load_trained, network_of
+from risexp.app.serving.resolve_model import TrainedNetwork, config_of, network_of, trained
 from risexp.config.run import RunConfig
 from risexp.diagnostics.k_head import Amount, probe_k_head
-from risexp.diagnostics.l_ablation import LENGTHS, TrainedCounter, listed, probe_l_ablation
+from risexp.diagnostics.l_ablation import LENGTHS, Learned, listed, probe_l_ablation
 from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Report
 from risexp.errors import ConfigInvalid
@@ -19,41 +19,41 @@ from risexp.training.checkpoint_store import best
 
 
 def diagnose_k_head_of(run: str, amount: Amount, beta: float | None = None) -> Report:
-    """The k-head probe of a run's best weights, under its configuration and by default its beta.
+    """Probe the count head from the best weights of a run, by default with its beta.
 
     Raises:
-        RisexpError: There is no such run, or it kept no sound checkpoint.
+        RisexpError: There is no such run, or it has no sound checkpoint.
     """
-    found = best(find_run(run).attempts())
-    checkpoint = found.checkpoint
+    kept = best(find_run(run).attempts())
+    checkpoint = kept.checkpoint
     trainer = ProbeTrainer(
         network=lambda config: network_of(checkpoint, config, torch.device("cpu"))
     )
-    share = checkpoint.beta if beta is None else beta
-    report = probe_k_head(config_of(checkpoint), amount, share, trainer)
-    return replace(report, advice=(*report.advice, *found.damaged))
+    beta = checkpoint.beta if beta is None else beta
+    report = probe_k_head(config_of(checkpoint), amount, beta, trainer)
+    return replace(report, advice=(*report.advice, *kept.damaged))
 
 
 def diagnose_l_ablation_of(runs: Sequence[str], scenes: int, train_scenes: int) -> Report:
-    """The l-ablation probe of trained runs, at most one for a number of snapshots.
+    """Compare numbers of snapshots with trained runs beside NOMP.
 
     Args:
-        runs: Names; the networks are compared with NOMP under the law of the runs.
-        scenes: How many are counted at each length.
-        train_scenes: How many a fresh network sees.
+        runs: One run for every number of snapshots.
+        scenes: Number of scenes for every number of snapshots.
+        train_scenes: Number of training scenes of a network that is trained for the probe.
 
     Raises:
-        RisexpError: There is no such run, it kept no sound checkpoint, or two do not go together.
+        RisexpError: There is no such run, it has no sound checkpoint, or two runs do not match.
     """
-    found = {name: load_trained(name, torch.device("cpu")) for name in runs}
-    config = _one_law({name: each.config for name, each in found.items()})
-    report = probe_l_ablation(config, scenes, train_scenes, _by_length(found))
-    damaged = [sentence for each in found.values() for sentence in each.damaged]
+    networks = {name: trained(name, torch.device("cpu")) for name in runs}
+    config = _common_config({name: network.config for name, network in networks.items()})
+    report = probe_l_ablation(config, scenes, train_scenes, _by_length(networks))
+    damaged = [sentence for network in networks.values() for sentence in network.damaged]
     return replace(report, advice=(*report.advice, *damaged))
 
 
-def _one_law(configs: Mapping[str, RunConfig]) -> RunConfig:
-    """The first configuration of several that differ in their snapshots and in what learns."""
+def _common_config(configs: Mapping[str, RunConfig]) -> RunConfig:
+    """The first of several configurations with the same physics and data except snapshots."""
     first, *others = configs
     free = {name: _free_pool(config) for name, config in configs.items()}
     laws = {
@@ -71,16 +71,16 @@ def _one_law(configs: Mapping[str, RunConfig]) -> RunConfig:
 
 
 def _free_pool(config: RunConfig) -> RunConfig:
-    """The same configuration, with a pool of codes that follows the snapshots if it did so far."""
+    """Let the pool of codes follow the snapshots if it did so far."""
     free = config.replace({"physics.pool_h": None, "physics.pool_v": None})
     return free if free.physics.canonical() == config.physics.canonical() else config
 
 
-def _by_length(found: Mapping[str, TrainedNetwork]) -> dict[int, TrainedCounter]:
-    """Trained networks by the snapshots of their runs."""
+def _by_length(networks: Mapping[str, TrainedNetwork]) -> dict[int, Learned]:
+    """Trained networks by number of snapshots."""
     runs: dict[int, str] = {}
-    for name, each in found.items():
-        length = each.config.physics.snapshots
+    for name, network in networks.items():
+        length = network.config.physics.snapshots
         if length not in LENGTHS:
             raise ConfigInvalid(
                 f"run {name} was trained with physics.snapshots = {length}: give runs of "
@@ -91,9 +91,9 @@ def _by_length(found: Mapping[str, TrainedNetwork]) -> dict[int, TrainedCounter]
                 f"runs {runs[length]} and {name} both have physics.snapshots = {length}: give one"
             )
         runs[length] = name
-    return {length: _learned(found[name]) for length, name in runs.items()}
+    return {length: _learned(networks[name]) for length, name in runs.items()}
 
 
-def _learned(found: TrainedNetwork) -> TrainedCounter:
-    method = compared(found, found.config, (), "none")[NETWORK]
-    return TrainedCounter(found.bundle.run_id, lambda scenes: method(scenes).count)
+def _learned(network: TrainedNetwork) -> Learned:
+    method = compared(network, network.config, (), "none")[NETWORK]
+    return Learned(network.bundle.run_id, lambda scenes: method(scenes).count)

@@ -1,4 +1,4 @@
-"""Whether a configuration can learn, asked once for each state of the code and remembered."""
+"""Preflight verdict of a configuration, saved until the configuration or the code changes."""
 
 import hashlib
 import json
@@ -23,18 +23,18 @@ FORMAT: Final = "risexp-preflight-1"
 
 @dataclass(frozen=True)
 class Preflight:
-    """A verdict, and where it comes from."""
+    """A verdict and its origin."""
 
     report: Report
     config_sha: str
     code_sha: str
     remembered: bool
-    """Whether it was found, not made anew."""
+    """True if it was saved by an earlier preflight."""
     unkept: str | None = None
-    """Why it could not be kept for the next time, if so."""
+    """Why it could not be saved, if so."""
 
     def as_json(self) -> dict[str, Any]:
-        """The report, and what it is true of."""
+        """Plain values for `--json`."""
         return self.report.as_json() | {
             "config_sha": self.config_sha,
             "code_sha": self.code_sha,
@@ -43,7 +43,7 @@ class Preflight:
 
 
 class _Record(BaseModel):
-    """A verdict as it is kept."""
+    """A verdict in its file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,33 +56,32 @@ class _Record(BaseModel):
 def preflight(
     config: RunConfig, *, fresh: bool = False, tell: Callable[[Stage], None] = lambda _: None
 ) -> Preflight:
-    """The verdict on a configuration under this code, from memory where it is known.
+    """Give the verdict on a configuration under this code, saved or new.
 
     Args:
-        config: A run.
-        fresh: Whether to ask again what is known.
-        tell: Is told of each probe as it ends.
+        config: Configuration of a run.
+        fresh: Whether to run the probes again.
+        tell: Called after every probe.
     """
     if not fresh and (known := remembered(config)) is not None:
         return known
-    # What is kept under a hash may depend on nothing that is not in it.
+    # A verdict under a hash may depend only on what is in the hash.
     report = probe_preflight(probes_of(config.canonical()), tell)
     code = code_sha()
-    unkept = _keep(report, config.sha(), code)
+    unkept = _save(report, config.sha(), code)
     return Preflight(report, config.sha(), code, remembered=False, unkept=unkept)
 
 
 def cleared(config: RunConfig) -> Report:
-    """What is known of a configuration, or else the verdict of the quickest probes alone."""
-    known = remembered(config)
-    if known is not None:
+    """The saved report of a configuration, or else that of the quickest probes alone."""
+    if (known := remembered(config)) is not None:
         return known.report
     probes = probes_of(config.canonical())
     return probe_preflight({name: probes[name] for name in QUICK})
 
 
 def remembered(config: RunConfig) -> Preflight | None:
-    """The verdict that is kept, if one is, and is whole."""
+    """The saved verdict, if there is one and its file is sound."""
     sha, code = config.sha(), code_sha()
     try:
         record = _Record.model_validate_json(_place(sha, code).read_bytes())
@@ -94,7 +93,7 @@ def remembered(config: RunConfig) -> Preflight | None:
 
 
 def code_sha() -> str:
-    """SHA-256 of every line of this package and of the version of torch."""
+    """SHA-256 of every Python file of this package and of the version of torch."""
     package = Path(risexp.__file__).parent
     digest = hashlib.sha256(torch.__version__.encode())
     for path in sorted(package.rglob("*.py")):
@@ -109,8 +108,8 @@ def _place(config_sha: str, code: str) -> Path:
     return home() / "mlruns" / "preflight" / f"{key}.json"
 
 
-def _keep(report: Report, config_sha: str, code: str) -> str | None:
-    """Keep a verdict for the next time; why not, if that fails: it is a convenience."""
+def _save(report: Report, config_sha: str, code: str) -> str | None:
+    """Save a verdict; a failure is no error, and its reason is returned."""
     place = _place(config_sha, code)
     document = {"format": FORMAT, "config_sha": config_sha, "code_sha": code}
     text = json.dumps(document | {"report": report.as_json()}, indent=1, allow_nan=False)

@@ -43,13 +43,13 @@ def train_trial(job: Job, machine: Machine, labels: Labels) -> JobResult:
         dump(folder.path / f"stacks-{len(folder.attempts()):02d}.txt")
 
     with Watchdog(job.lease_guard.write_guard(keep), job.on_hang) as watchdog:
-        company = Callbacks(
+        callbacks = Callbacks(
             first=(watchdog, job.lease_guard),
             recorders=(job.pruning_callback,),
             enders=(job.pruning_callback.enforce, job.study_end, job.time_limit),
             write_guard=job.lease_guard.write_guard,
         )
-        finished = _in_memory(folder, machine, company)
+        finished = _in_memory(folder, machine, callbacks)
     if isinstance(finished, JobResult):
         return finished
     best = finished.best
@@ -76,19 +76,19 @@ def folder_of(job: Job, labels: Labels) -> RunFolder:
     return folder
 
 
-def _in_memory(folder: RunFolder, machine: Machine, company: Callbacks) -> Finished | JobResult:
+def _in_memory(folder: RunFolder, machine: Machine, callbacks: Callbacks) -> Finished | JobResult:
     """Train; where the device's memory is short, in smaller pieces of the same batches."""
     # A worker's log has a line an epoch; a table that lives is the search's own.
     lines = Console(stderr=True, force_terminal=False)
     while True:
         try:
-            return resume_run(folder, machine, lines, company)
+            return resume_run(folder, machine, lines, callbacks)
         except torch.OutOfMemoryError:
             pieces = 2 * machine.pieces
             if not _divides(folder.config().training, pieces):
                 outcome = aborted(_too_large(folder.config().training, machine.pieces))
                 # The last attempt wrote that it failed.
-                company.write_guard(folder.close)(outcome)
+                callbacks.write_guard(folder.close)(outcome)
                 return JobResult(outcome, None)
             machine = replace(machine, pieces=pieces)
 

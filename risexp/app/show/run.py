@@ -1,4 +1,4 @@
-"""What one run is: read off its folder, however far it has come, and nothing is changed by it."""
+"""Summary of one run from its folder, at any stage."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,13 @@ from risexp.config.run import RunConfig, differing_fields
 from risexp.errors import InvalidInput
 from risexp.evaluation.ties import RecordedScores
 from risexp.runs.folder import RunFolder, find_run
-from risexp.runs.journal import Contents, Row
+from risexp.runs.journal_format import Contents
 from risexp.runs.metrics import GUARDS
 from risexp.runs.outcome import Outcome
 from risexp.runs.source import Source, sources
 from risexp.tracking.payload import data_digest
-from risexp.tracking.upload_state import CALIBRATED, CONFUSION, UploadState, run_page
+from risexp.tracking.upload_state import CALIBRATED, CONFUSION, UploadState
+from risexp.tracking.urls import run_page
 from risexp.training.checkpoint_manifest import committed
 
 _BEST: Final = "best/"
@@ -32,28 +33,28 @@ BESIDE: Final[Mapping[str, tuple[str, str | None, str, str]]] = {
     "k_acc": ("K accuracy", "k_majority", "k_nomp", "k_reference"),
     "success_rate": ("success rate", None, "success_nomp", "success_reference"),
 }
-"""A score's name for people, and the scores of chance, NOMP and reference that stand beside it."""
+"""Label of a score, and the scores of chance, NOMP and reference beside it."""
 
 
 @dataclass(frozen=True)
 class RunSeen:
-    """One run, as its folder tells it at one moment."""
+    """One run at one moment."""
 
     folder: RunFolder
     config: RunConfig
     outcome: Outcome | None
-    """None while it runs, or where it was killed."""
+    """None while it runs, and after a kill."""
     contents: Contents
-    """Its journal."""
+    """Content of the journal."""
     sources: Sequence[Source]
     environments: Sequence[Mapping[str, Any]]
 
     @classmethod
     def of(cls, name: str) -> Self:
-        """A run by its name or the path of its folder.
+        """Read a run by its name or the path of its folder.
 
         Raises:
-            InvalidInput: There is none.
+            InvalidInput: There is no such run.
             DataInvalid: Its folder was edited.
         """
         folder = find_run(name)
@@ -68,12 +69,12 @@ class RunSeen:
 
     @property
     def name(self) -> str:
-        """The run's own."""
+        """Name of the run."""
         return self.folder.run_id
 
     @property
     def state(self) -> str:
-        """How it ended, or `running or killed` where nothing says so."""
+        """How it ended, or `running or killed` if it has no outcome."""
         if self.outcome is None:
             return "running or killed" if self.contents.lines else "not begun"
         status, reason = self.outcome.status, self.outcome.reason
@@ -81,21 +82,20 @@ class RunSeen:
 
     @cached_property
     def by_epoch(self) -> Mapping[int, Mapping[str, float]]:
-        """Every finite value of the journal; what was written first stays."""
-        found: dict[int, dict[str, float]] = {}
+        """Finite values of the journal by epoch; the first value of a key counts."""
+        epochs: dict[int, dict[str, float]] = {}
         for row in self.contents.rows:
-            found[row.step] = {**row.values, **found.get(row.step, {})}
-        return dict(sorted(found.items()))
+            epochs[row.step] = {**row.values, **epochs.get(row.step, {})}
+        return dict(sorted(epochs.items()))
 
     @cached_property
     def best_epoch(self) -> int | None:
-        """The last one that was the best so far; None where none was judged."""
-        judged = [row.step for row in self.contents.rows if _is_best(row)]
-        return max(judged, default=None)
+        """The last epoch that was the best so far; None before the first validation."""
+        return max((row.step for row in self.contents.rows if _JUDGED in row.values), default=None)
 
     @cached_property
     def best(self) -> Mapping[str, float]:
-        """The scores of the best epoch by name; none where none was judged."""
+        """Scores of the best epoch by name."""
         if self.best_epoch is None:
             return {}
         values = self.by_epoch[self.best_epoch]
@@ -103,7 +103,7 @@ class RunSeen:
 
     @property
     def recorded(self) -> RecordedScores | None:
-        """What a comparison needs of the best epoch; None where something of it is missing."""
+        """The best epoch's scores for a comparison; None if one is missing."""
         scores = self.best
         if not scores.keys() >= {"k_loc", "k_acc", "success_rate", "scenes"}:
             return None
@@ -118,19 +118,19 @@ class RunSeen:
 
     @cached_property
     def confusion(self) -> Mapping[str, Any]:
-        """Which counts were taken for which in the best epoch: tables, whole and by SNR."""
+        """Confusion tables of the best epoch, in total and by SNR."""
         notes = self._notes(CONFUSION)
         return next((each for step, each in reversed(notes) if step == self.best_epoch), {})
 
     @property
     def calibration(self) -> Mapping[str, Any]:
-        """What the last calibration found."""
+        """Result of the last calibration."""
         notes = self._notes(CALIBRATED)
         return notes[-1][1] if notes else {}
 
     @property
     def doubt(self) -> str | None:
-        """What is to be said of a count that is no better than a guess; None where it is better."""
+        """Why the count is no better than a guess; None if it is better."""
         scores = self.best
         if scores and not scores.keys() >= set(NEEDED):
             return None
@@ -145,7 +145,7 @@ class RunSeen:
 
     @property
     def faults(self) -> Mapping[str, float]:
-        """What each guard measured last, where that is not nothing."""
+        """The last values of guards that are not zero."""
         last: dict[str, float] = {}
         for values in self.by_epoch.values():
             last |= {key: value for key, value in values.items() if key.startswith("guard/")}
@@ -154,49 +154,49 @@ class RunSeen:
 
     @property
     def preset(self) -> str | None:
-        """What the configuration is told as differences from."""
-        told = UploadState(self.folder.path).labels().preset
-        return told if told in preset_names() else None
+        """Preset of the run, if it still exists."""
+        preset = UploadState(self.folder.path).labels().preset
+        return preset if preset in preset_names() else None
 
     def differences(self) -> dict[str, tuple[Any, ...]]:
-        """Fields in which it differs from its preset, or the defaults: usual and own value."""
+        """Fields that differ from the preset, or from the defaults: usual and own value."""
         usual = load_config(preset=self.preset).config if self.preset else RunConfig()
         return differing_fields([usual.canonical(), self.config.canonical()])
 
     @property
     def kept(self) -> dict[str, tuple[int, ...]]:
-        """Epochs of the checkpoints that are kept, by attempt."""
+        """Epochs of kept checkpoints by attempt."""
         return {each.name: committed(each)[::-1] for each in self.folder.attempts()}
 
     @property
     def page(self) -> tuple[str, str] | None:
-        """The store that has its record, and its page there; None where nothing was sent."""
-        known = UploadState(self.folder.path).progress()
-        if known is None or not known.run_id:
+        """Tracking store and the run's page there; None before the first upload."""
+        progress = UploadState(self.folder.path).progress()
+        if progress is None or not progress.run_id:
             return None
-        return known.store, run_page(known.store, known.experiment_id, known.run_id)
+        return progress.store, run_page(progress.store, progress.experiment_id, progress.run_id)
 
     @property
     def unsent(self) -> int:
-        """Lines of its record that are in no store yet; 0 where none is to have them."""
-        spool = UploadState(self.folder.path)
-        return spool.unsent() if spool.progress() is not None else 0
+        """Number of journal lines that were not uploaded; 0 without a store."""
+        state = UploadState(self.folder.path)
+        return state.unsent() if state.progress() is not None else 0
 
     def beside(self) -> list[tuple[str, float | None, float | None, float | None, float | None]]:
-        """Score, and the network's, chance's, NOMP's and the reference's value on the scenes."""
+        """Label of a score, and its values for network, chance, NOMP and reference."""
         return [
             (
-                said,
+                label,
                 self.best.get(score),
                 0.0 if chance is None and self.best else self.best.get(chance or ""),
                 self.best.get(nomp),
                 self.best.get(reference),
             )
-            for score, (said, chance, nomp, reference) in BESIDE.items()
+            for score, (label, chance, nomp, reference) in BESIDE.items()
         ]
 
     def as_json(self) -> dict[str, Any]:
-        """The run as plain values."""
+        """Plain values for `--json`."""
         page = self.page
         return {
             "run": self.name,
@@ -225,28 +225,23 @@ class RunSeen:
 
 
 def expect_judged(seen: RunSeen) -> RecordedScores:
-    """What was recorded of a run's best epoch.
+    """Scores of a run's best epoch.
 
     Raises:
-        InvalidInput: No epoch of it was judged.
+        InvalidInput: No epoch was validated.
     """
-    found = seen.recorded
-    if found is None:
+    if seen.recorded is None:
         raise InvalidInput(
             f"run {seen.name} has no judged epoch to compare: go on with it, or leave it out"
         )
-    return found
-
-
-def _is_best(row: Row) -> bool:
-    return _JUDGED in row.values
+    return seen.recorded
 
 
 def _strata(confusion: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    """Scenes and right counts of each SNR and number of sources."""
-    found = {}
+    """Scenes and right counts by SNR and number of sources."""
+    strata = {}
     for snr, table in confusion.get("by_snr", {}).items():
         for place, row in enumerate(table["matrix"]):
             scenes = sum(row) + table["none"][place] + table["beyond"][place]
-            found[f"{snr}, K = {place + 1}"] = (scenes, row[place])
-    return found
+            strata[f"{snr}, K = {place + 1}"] = (scenes, row[place])
+    return strata

@@ -1,12 +1,20 @@
-"""What a network's covariance shows of one scene, beside what the samples alone show."""
+"""Spectra of one scene: from the network's covariance and from the sampled one, with a picture."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import torch
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 from torch import Tensor
 
+from risexp.app.benchmark.figure_style import STYLE, new_figure
 from risexp.app.benchmark.methods import method_named
 from risexp.app.data.scene_picture import SourceSeen
 from risexp.app.data.show_scene import (
@@ -17,9 +25,10 @@ from risexp.app.data.show_scene import (
     snr_of,
     sources_of,
 )
-from risexp.app.serving.resolve_model import TrainedNetwork, load_trained
-from risexp.config.measurement import DataConfig
+from risexp.app.serving.resolve_model import TrainedNetwork, trained
 from risexp.config.run import RunConfig
+from risexp.config.sections import DataConfig
+from risexp.core.durable import write_new
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import sampled_covariance
@@ -30,7 +39,15 @@ from risexp.inference.estimate import Estimate
 
 SPLIT: Final[Split] = "test"
 _FLOOR: Final = 1e-4
-"""Of the null spectrum, as a share of all energy: below, a peak is as sharp as a plot can show."""
+"""Floor of the null spectrum as a share of all energy: sharper peaks look the same in a plot."""
+_FLOOR_DB: Final = -25.0
+_TRUE: Final[dict[str, Any]] = {"marker": "o", "ms": 11, "mfc": "none", "mec": "white", "mew": 1.4}
+_MARKS: Final[Mapping[str, dict[str, Any]]] = {
+    "network": {"marker": "x", "ms": 7, "mec": "#56b4e9", "mew": 2.0},
+    "music": {"marker": "x", "ms": 7, "mec": "#56b4e9", "mew": 2.0},
+    "nomp": {"marker": "+", "ms": 9, "mec": "#4dff9d", "mew": 1.8},
+}
+_NAMES: Final = {"network": "network", "music": "MUSIC on the samples", "nomp": "NOMP"}
 
 Position = tuple[float, float, float]
 """phi (deg), theta (deg), range (m)."""
@@ -38,7 +55,7 @@ Position = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class ShownSpectrum:
-    """One covariance of a scene over the field of view, and who was found in it."""
+    """One covariance of a scene over the field of view, with estimated positions."""
 
     name: str
     music_db: Tensor
@@ -46,26 +63,26 @@ class ShownSpectrum:
     power_db: Tensor
     """(theta, phi): a^H R a, likewise."""
     count: int
-    """The sources that the signal subspace is made for."""
+    """Number of sources of the signal subspace."""
     found: Mapping[str, tuple[Position, ...]]
-    """Estimated positions by who estimated them."""
+    """Estimated positions by method."""
 
 
 @dataclass(frozen=True)
 class SpectraSeen:
-    """A scene, and what is seen of it."""
+    """A scene with its spectra."""
 
     run: str
     epoch: int
     scene: int
     snr_db: float
     sources: tuple[SourceSeen, ...]
-    """The true ones, the loudest first."""
+    """True sources, the loudest first."""
     shown: tuple[ShownSpectrum, ...]
     field: DataConfig
 
     def as_json(self) -> dict[str, Any]:
-        """The positions as plain values; the spectra are for the picture."""
+        """Positions as plain values, without the spectra."""
         return {
             "run": self.run,
             "epoch": self.epoch,
@@ -82,83 +99,155 @@ class SpectraSeen:
 
 
 def show_spectra(name: str, scene: int, snr_db: float | None, device: torch.device) -> SpectraSeen:
-    """Look at a test scene of a network's own law with its covariance and with the sampled one.
+    """Compute both spectra of a test scene under the network's own configuration.
 
     Args:
-        name: Of a run, a checkpoint or a model.
-        scene: Which one, counted from 0.
-        snr_db: At which it is heard; None: as it is drawn.
-        device: Where the network is computed.
+        name: Name of a run, a checkpoint or a model.
+        scene: Index of the scene, from 0.
+        snr_db: SNR of the scene; None: as drawn.
+        device: Device of the network.
 
     Raises:
-        RisexpError: There is no such run, checkpoint or model, or no sound one.
+        RisexpError: There is no such run, checkpoint or model, or it is damaged.
     """
-    found = load_trained(name, device)
-    config = found.config
+    network = trained(name, device)
+    config = network.config
     if snr_db is not None:
         config = config.replace({"data.snr_db": [snr_db, snr_db]})
     scenes = SceneGenerator(config.physics, config.data).scenes(SPLIT, scene, 1)
     field = drawn_field(config.data)
     return SpectraSeen(
-        run=found.bundle.run_id,
-        epoch=found.bundle.epoch,
+        run=network.bundle.run_id,
+        epoch=network.bundle.epoch,
         scene=scene,
         snr_db=round(float(snr_of(scenes)[0]), 2),
         sources=sources_of(config.physics, scenes),
-        shown=(_of_network(found, scenes, field), _of_samples(config, scenes, field)),
+        shown=(_of_network(network, scenes, field), _of_samples(config, scenes, field)),
         field=field,
     )
 
 
-def _of_network(found: TrainedNetwork, scenes: Scenes, field: DataConfig) -> ShownSpectrum:
-    predictor, config = found.predictor, found.config
+def _of_network(network: TrainedNetwork, scenes: Scenes, field: DataConfig) -> ShownSpectrum:
+    predictor, config = network.predictor, network.config
     frames = scenes.frames.to(predictor.device)
     with torch.no_grad():
-        seen = predictor.predict(frames).effective.to("cpu")
+        covariance = predictor.predict(frames).effective.to("cpu")
     estimate = predictor(frames).to("cpu")
-    return _shown("network", seen, config, field, {"network": estimate})
+    return _shown("network", covariance, config, field, {"network": estimate})
 
 
 def _of_samples(config: RunConfig, scenes: Scenes, field: DataConfig) -> ShownSpectrum:
-    """The samples alone, with whom classical methods find: MUSIC on them, and NOMP beside."""
+    """The sampled covariance, with the positions of MUSIC and NOMP."""
     frames = scenes.frames
     method = config.sampled.method_for(config.physics.symbols)
     samples = sampled_covariance(
         method, frames.y, frames.channel, frames.codes, config.sampled.ridge
     )
-    seen = effective(samples, snr_of(scenes), alpha_base=config.covariance.alpha_base)
-    found = {name: method_named(name, config)(scenes) for name in ("music", "nomp")}
-    return _shown("samples", seen, config, field, found)
+    covariance = effective(samples, snr_of(scenes), alpha_base=config.covariance.alpha_base)
+    estimates = {name: method_named(name, config)(scenes) for name in ("music", "nomp")}
+    return _shown("samples", covariance, config, field, estimates)
 
 
 def _shown(
     name: str,
-    seen: FactoredCovariance,
+    covariance: FactoredCovariance,
     config: RunConfig,
     field: DataConfig,
-    found: Mapping[str, Estimate],
+    estimates: Mapping[str, Estimate],
 ) -> ShownSpectrum:
-    """A covariance over the view; its subspace is made for the first estimate's count."""
-    count = max(int(next(iter(found.values())).count[0]), 1)
+    """Spectra over the view; the signal subspace has the first estimate's count."""
+    count = max(int(next(iter(estimates.values())).count[0]), 1)
 
     def sharpness(steering: Tensor) -> Tensor:
         columns = steering.reshape(-1, steering.shape[-1]).mT
-        return seen.music(columns, count)[0].clamp(min=_FLOOR).reciprocal().view(steering.shape[:2])
+        null = covariance.music(columns, count)[0].clamp(min=_FLOOR)
+        return null.reciprocal().view(steering.shape[:2])
 
     return ShownSpectrum(
         name,
         decibels(best_of_planes(config.physics, field, sharpness)),
-        decibels(best_of_planes(config.physics, field, power_of(seen))),
+        decibels(best_of_planes(config.physics, field, power_of(covariance))),
         count,
-        {who: _positions_of(estimate) for who, estimate in found.items()},
+        {method: _positions_of(estimate) for method, estimate in estimates.items()},
     )
 
 
 def _positions_of(estimate: Estimate) -> tuple[Position, ...]:
-    """Where the sources of the first scene are said to be, in degrees and metres."""
+    """Estimated positions in the first scene, in degrees and metres."""
     columns = torch.stack(
         [estimate.phi_rad[0].rad2deg(), estimate.theta_rad[0].rad2deg(), estimate.range_m[0]],
         dim=-1,
     )
-    found: list[list[float]] = columns[estimate.present[0]].tolist()
-    return tuple((round(phi, 3), round(theta, 3), round(far, 3)) for phi, theta, far in found)
+    positions: list[list[float]] = columns[estimate.present[0]].tolist()
+    return tuple((round(phi, 3), round(theta, 3), round(far, 3)) for phi, theta, far in positions)
+
+
+def write_spectra(seen: SpectraSeen, path: Path) -> None:
+    """Draw the spectra into a new PNG file.
+
+    Raises:
+        InvalidInput: A file of that name exists.
+        EnvironmentFailed: The disk is full or forbidden; no file is left.
+    """
+    stream = io.BytesIO()
+    _draw_spectra(seen).savefig(stream, format="png", dpi=130)
+    write_new(path, stream.getvalue())
+
+
+def _draw_spectra(seen: SpectraSeen) -> Figure:
+    """Both covariances over the field of view, true and estimated positions marked."""
+    with rc_context(STYLE):
+        figure = new_figure(6.6, 10.0)
+        panels = figure.subplots(2, 2, sharex=True, sharey=True)
+        for shown, (left, right) in zip(seen.shown, panels, strict=True):
+            source = "network's covariance" if shown.name == "network" else "sampled covariance"
+            counted = f"{source}: MUSIC for {shown.count} source{'s' if shown.count > 1 else ''}"
+            for axes, values, title in (
+                (left, shown.music_db, counted),
+                (right, shown.power_db, f"{source}: power"),
+            ):
+                image = _draw(axes, values, seen)
+                _mark(axes, seen, shown)
+                axes.set_title(title)
+                figure.colorbar(image, ax=axes, label="dB below the peak", pad=0.01)
+            left.set_ylabel("elevation theta (deg)")
+        for axes in panels[1]:
+            axes.set_xlabel("azimuth phi (deg)")
+        _name(figure, seen)
+        return figure
+
+
+def _draw(axes: Axes, values: Tensor, seen: SpectraSeen) -> AxesImage:
+    field = seen.field
+    return axes.imshow(
+        values.tolist(),
+        origin="lower",
+        extent=(*field.phi_deg, *field.theta_deg),
+        aspect="auto",
+        cmap="magma",
+        # Low peaks of a flat spectrum must be visible, too.
+        vmin=max(_FLOOR_DB, min(float(values.min()), -1.0)),
+        vmax=0.0,
+    )
+
+
+def _mark(axes: Axes, seen: SpectraSeen, shown: ShownSpectrum) -> None:
+    for source in seen.sources:
+        axes.plot(source.phi_deg, source.theta_deg, ls="", clip_on=False, **_TRUE)
+    for method, positions in shown.found.items():
+        for phi, theta, _ in positions:
+            axes.plot(phi, theta, ls="", clip_on=False, **_MARKS[method])
+
+
+def _name(figure: Figure, seen: SpectraSeen) -> None:
+    lines = [Line2D([], [], ls="", **{**_TRUE, "mec": "#888888"})]
+    names = [f"true ({len(seen.sources)})"]
+    for shown in seen.shown:
+        for method, positions in shown.found.items():
+            lines.append(Line2D([], [], ls="", **_MARKS[method]))
+            names.append(f"{_NAMES[method]} ({len(positions)})")
+    figure.suptitle(
+        f"run {seen.run}, epoch {seen.epoch}: test scene {seen.scene} at {seen.snr_db:.1f} dB SNR, "
+        "best of the range planes"
+    )
+    figure.legend(lines, names, loc="outside lower center", ncols=len(lines))

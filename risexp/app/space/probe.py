@@ -1,7 +1,7 @@
-"""A few steps for two values of every dimension: who changes nothing that is learned is dead."""
+"""Finds dead dimensions of a space: two values train the same weights and scores."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from torch.nn import Module
 from risexp.config.layers import Layer
 from risexp.config.run import RunConfig
 from risexp.data.scenes import SceneGenerator
-from risexp.diagnostics.probe_trainer import ProbeTrainer, train_setup
+from risexp.diagnostics.probe_trainer import ProbeTrainer, lesson_of
 from risexp.errors import VerificationFailed
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
@@ -23,11 +23,11 @@ from risexp.space.stages import stage_space
 from risexp.training.plan import Plan
 
 EPOCHS: Final = 6
-"""Enough that ramps and phases of different lengths are told apart."""
+"""Enough to distinguish ramps and phases of different lengths."""
 BATCHES: Final = 2
 BATCH: Final = 32
 SCENES: Final = 64
-"""Of the validation."""
+"""Validation scenes."""
 
 WORK: Final = (
     "training.epochs",
@@ -35,7 +35,7 @@ WORK: Final = (
     "validation.scenes",
     "validation.calibration_scenes",
 )
-"""Fields that say how much is done: they are no dead ones by what they are, and cut short here."""
+"""Fields for the amount of work: never dead, and cut short here."""
 UNSEEN: Final = (
     "training.compile",
     "training.patience",
@@ -43,24 +43,24 @@ UNSEEN: Final = (
     "curriculum.warm_start",
     "localisation.fallback",
 )
-"""Fields that a few steps cannot show at work."""
+"""Fields without an effect in a few steps."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What a short run left."""
+    """Result of a short run."""
 
     losses: tuple[float, ...]
-    """Of each epoch."""
+    """Total loss by epoch."""
     weights: str
-    """The hash of all weights at the end."""
+    """Hash of all final weights."""
     scores: tuple[tuple[str, float], ...]
-    """Of the validation at the end, by name."""
+    """Final validation scores by name."""
     ended: str | None
-    """What a guard said that gave it up, if one did."""
+    """Sentence of the guard that ended the run, if one did."""
 
     def differs(self, other: "Trace") -> tuple[str, ...]:
-        """In what two runs differ; NaN does not differ from itself."""
+        """Names of the results that differ; NaN equals NaN."""
         return tuple(
             name for name in vars(self) if repr(vars(self)[name]) != repr(vars(other)[name])
         )
@@ -68,21 +68,21 @@ class Trace:
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a probe found of one dimension."""
+    """Effect of one dimension."""
 
     path: str
     one: Any
     two: Any
     differs: tuple[str, ...]
-    """In what the two runs differ; `work` or `unseen` where none were made."""
+    """Differences of both runs; `work` or `unseen` if none were made."""
 
     @property
     def dead(self) -> bool:
-        """Whether nothing differs that is left: a loss alone moves no weight."""
+        """True if neither weights nor scores differ: a loss alone moves no weight."""
         return not {*self.differs} - {"losses"}
 
     def as_json(self) -> dict[str, Any]:
-        """The finding as plain values."""
+        """Plain values for `--json`."""
         return {**vars(self), "differs": list(self.differs), "dead": self.dead}
 
 
@@ -98,17 +98,17 @@ def probe_space(
     """Train two short runs for every dimension, from one seed, on the same scenes and one thread.
 
     Args:
-        space: A sound one.
-        over: What a search sets on top of it.
+        space: A sound space.
+        over: Overrides of the search.
         train: Makes the short runs.
-        tell: Told each dimension as it is found.
+        tell: Called with every result.
 
     Raises:
         VerificationFailed: The same configuration does not train the same way twice.
     """
     torch.set_num_threads(1)
     parts = [stage_space(space, stage, {}) for stage in space.stages] or [space]
-    found: dict[str, ProbeResult] = {}
+    results: dict[str, ProbeResult] = {}
     runs = _Runs(train or trace)
     first = parts[0].trial_zero(over).config
     runs.expect_repeatable(shortened(first, "", lasting(first)))
@@ -116,10 +116,10 @@ def probe_space(
         base = part.trial_zero(over).config
         compared = {pair.path: pair for pair in pairs(part, base)}
         for path in part.vary:
-            if path not in found:
-                found[path] = _found(part, path, compared.get(path), runs)
-                tell(found[path])
-    return tuple(found.values())
+            if path not in results:
+                results[path] = _result(part, path, compared.get(path), runs)
+                tell(results[path])
+    return tuple(results.values())
 
 
 class _Runs:
@@ -137,7 +137,7 @@ class _Runs:
         return self._made[sha]
 
     def expect_repeatable(self, config: RunConfig) -> None:
-        """Refuse to compare runs that differ by themselves."""
+        """Refuse to compare if the same configuration trains differently twice."""
         apart = self.of(config).differs(self._train(config))
         if apart:
             raise VerificationFailed(
@@ -146,7 +146,7 @@ class _Runs:
             )
 
 
-def _found(space: SearchSpace, path: str, pair: Pair | None, runs: _Runs) -> ProbeResult:
+def _result(space: SearchSpace, path: str, pair: Pair | None, runs: _Runs) -> ProbeResult:
     ends = space.vary[path].ends()
     if pair is None:
         return ProbeResult(path, ends[0], ends[-1], ())
@@ -159,20 +159,14 @@ def _found(space: SearchSpace, path: str, pair: Pair | None, runs: _Runs) -> Pro
 
 
 def lasting(config: RunConfig) -> int:
-    """Epochs in which a short run comes to the end of its ramps."""
+    """Number of epochs until all ramps end."""
     return max(EPOCHS, *config.curriculum.ramps(config.weighed).values(), 0)
 
 
 def shortened(config: RunConfig, path: str, epochs: int) -> RunConfig:
-    """A run of a few steps.
-
-    Args:
-        config: The whole run.
-        path: The field that is probed, which stays as it is.
-        epochs: Of the short run.
-    """
-    batch_sizes = config.training.accumulation
-    few = batch_sizes * -(-BATCH // batch_sizes)
+    """Cut a run to a few steps; the probed field `path` stays as it is."""
+    pieces = config.training.accumulation
+    few = pieces * -(-BATCH // pieces)
     batch = config.training.batch if path == "training.batch" else few
     short: dict[str, Any] = {
         "training.batch": batch,
@@ -190,11 +184,11 @@ def shortened(config: RunConfig, path: str, epochs: int) -> RunConfig:
 
 
 def trace(config: RunConfig) -> Trace:
-    """Train a run to its end, and keep what it left."""
+    """Train a short run to its end."""
     trainer = ProbeTrainer()
-    network, objective = trainer.fresh_network(config), trainer.objective(config)
-    judge = _Judge(config)
-    short_run = trainer.train(config, train_setup(network, objective, objective, judge))
+    network, objective = trainer.begun(config), trainer.teacher(config)
+    validate = _LastEpochValidator(config)
+    short_run = trainer.taught(config, lesson_of(network, objective, objective, validate))
     return Trace(
         losses=tuple(epoch.losses.total for epoch in short_run.epochs),
         weights=_hash(network),
@@ -203,8 +197,8 @@ def trace(config: RunConfig) -> Trace:
     )
 
 
-class _Judge:
-    """Scores the last epoch as a validation would, and the others not at all."""
+class _LastEpochValidator:
+    """Validates the last epoch only."""
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
@@ -218,17 +212,13 @@ class _Judge:
         if plan.epoch < self._config.training.epochs:
             return {"k_loc": 0.0, "success_rate": 0.0, "loss": 0.0}
         answer = network.eval()(self._observation, plan.beta)
-        found = self._localise(answer, self._scenes.frames)
-        return {**dict(summarise(score_scenes(found, self._scenes.truth)).items()), "loss": 0.0}
+        estimate = self._localise(answer, self._scenes.frames)
+        return {**dict(summarise(score_scenes(estimate, self._scenes.truth)).items()), "loss": 0.0}
 
 
 def _hash(network: Module) -> str:
     digest = hashlib.sha256()
-    for name, tensor in _state(network):
+    for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _state(network: Module) -> Iterator[tuple[str, torch.Tensor]]:
-    return iter(sorted(network.state_dict().items()))

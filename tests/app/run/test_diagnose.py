@@ -1,4 +1,4 @@
-"""Probes that look at trained runs: which of them go together, and on which scenes they stand."""
+"""Probes of trained runs: which runs match, and on which scenes they are compared."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +23,7 @@ Trains = Callable[..., TrainedNetwork]
 
 @pytest.fixture
 def train(monkeypatch: pytest.MonkeyPatch) -> Trains:
-    """Puts a run among those there are, by its name."""
+    """Add a trained run by its name."""
     runs: dict[str, TrainedNetwork] = {}
 
     def lookup(name: str, _device: torch.device) -> TrainedNetwork:
@@ -59,54 +59,40 @@ def test_runs_are_counted_at_their_own_snapshots_on_the_scenes_of_their_law(trai
         assert Rate.of(hits) == rows[run.config.physics.snapshots][4]
 
 
-def test_codes_are_those_that_each_length_is_trained_with(train: Trains) -> None:
+def test_the_pool_of_codes_follows_the_snapshots_unless_it_was_chosen(train: Trains) -> None:
     train("short")
-
-    report = diagnose_l_ablation_of(["short"], 5, 0)
-
-    assert [128, 256, 288] == [row[1] for row in table(report, "K accuracy").rows]
-
-
-def test_a_pool_that_was_chosen_stays_at_every_length(train: Trains) -> None:
     train("l32", "physics.snapshots=32", "physics.pool_h=5", "physics.pool_v=5")
 
-    report = diagnose_l_ablation_of(["l32"], 5, 0)
+    for run, codes in (("short", [128, 256, 288]), ("l32", [128, 200, 200])):
+        report = diagnose_l_ablation_of([run], 5, 0)
 
-    assert [128, 200, 200] == [row[1] for row in table(report, "K accuracy").rows]
+        assert codes == [row[1] for row in table(report, "K accuracy").rows]
 
 
-def test_a_network_learns_beside_them_for_the_occasion(train: Trains) -> None:
-    train("short")
+def test_a_new_network_learns_beside_them_and_damage_is_reported(train: Trains) -> None:
+    train("short", damaged=("The best checkpoint is damaged.",))
 
     report = diagnose_l_ablation_of(["short"], 10, 64)
 
-    assert {"network after 64 scenes", "trained network"} < set(
-        table(report, "K accuracy").headings
-    )
+    columns = set(table(report, "K accuracy").headings)
+    assert {"network after 64 scenes", "trained network"} < columns
+    assert "The best checkpoint is damaged." == report.advice[-1]
 
 
-def test_what_was_damaged_is_said(train: Trains) -> None:
-    train("short", damaged=("The best checkpoint is damaged.",))
+UNMATCHED = {
+    "physics.snapshots=20": "run other was trained with physics.snapshots = 20",
+    "training.epochs=9": "runs short and other both have physics.snapshots = 16: give one",
+    "physics.snapshots=32 physics.power=equal": "run short was trained with physics.power = "
+    "free_space, and run other with equal",
+    "physics.snapshots=32 data.sources_max=2": "data.sources_max = 3, and run other with 2",
+    "physics.snapshots=32 physics.pool_h=5": "physics.pool_h = 4, and run other with 5",
+}
 
-    assert "The best checkpoint is damaged." == diagnose_l_ablation_of(["short"], 5, 0).advice[-1]
 
-
-@pytest.mark.parametrize(
-    ("overrides", "said"),
-    [
-        ("physics.snapshots=20", "run other was trained with physics.snapshots = 20"),
-        ("training.epochs=9", "runs short and other both have physics.snapshots = 16: give one"),
-        (
-            "physics.snapshots=32 physics.power=equal",
-            "run short was trained with physics.power = free_space, and run other with equal",
-        ),
-        ("physics.snapshots=32 data.sources_max=2", "data.sources_max = 3, and run other with 2"),
-        ("physics.snapshots=32 physics.pool_h=5", "physics.pool_h = 4, and run other with 5"),
-    ],
-)
-def test_runs_that_do_not_go_together_are_refused(train: Trains, overrides: str, said: str) -> None:
+def test_runs_that_do_not_match_are_refused(train: Trains) -> None:
     train("short")
-    train("other", *overrides.split())
+    for overrides, sentence in UNMATCHED.items():
+        train("other", *overrides.split())
 
-    with pytest.raises(ConfigInvalid, match=said):
-        diagnose_l_ablation_of(["short", "other"], 5, 0)
+        with pytest.raises(ConfigInvalid, match=sentence):
+            diagnose_l_ablation_of(["short", "other"], 5, 0)

@@ -1,4 +1,4 @@
-"""A verdict is asked for once: while neither configuration nor code change, it is remembered."""
+"""A preflight verdict is saved until the configuration or the code changes."""
 
 import json
 from functools import partial
@@ -20,15 +20,15 @@ CHECKS = Table(
 
 @pytest.fixture(autouse=True)
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """An empty home, and probes that take no time; which of them were asked."""
+    """Names of the probes that ran, in an empty home and without real work."""
     names: list[str] = []
 
     def probes(config: RunConfig) -> Probes:
         def probe(name: str) -> Report:
             names.append(name)
             sound = config.data.seed == 0
-            said = ("Mend it.",) if not sound else ("Well.",)
-            return Report(name, "pass" if sound else "fail", (CHECKS,), said)
+            advice = ("Well.",) if sound else ("Repair it.",)
+            return Report(name, "pass" if sound else "fail", (CHECKS,), advice)
 
         return {name: partial(probe, name) for name in ("oracle", "litmus", "k-head")}
 
@@ -41,15 +41,15 @@ def kept(home: Path) -> list[Path]:
     return sorted((home / "mlruns" / "preflight").glob("*"))
 
 
-def test_a_verdict_is_remembered_as_it_was_said(asked: list[str], tmp_path: Path) -> None:
-    told: list[Stage] = []
+def test_a_verdict_is_remembered_word_for_word(asked: list[str], tmp_path: Path) -> None:
+    stages: list[Stage] = []
 
-    first = app.preflight(smoke(), tell=told.append)
-    second = app.preflight(smoke(), tell=told.append)
+    first = app.preflight(smoke(), tell=stages.append)
+    second = app.preflight(smoke(), tell=stages.append)
 
     assert (False, True) == (first.remembered, second.remembered)
     assert first.report == second.report
-    assert ["oracle", "litmus", "k-head"] == asked == [stage.report.name for stage in told]
+    assert ["oracle", "litmus", "k-head"] == asked == [stage.report.name for stage in stages]
     (file,) = kept(tmp_path)
     assert {"format", "config_sha", "code_sha", "report"} == set(json.loads(file.read_text()))
     assert smoke().sha() == second.as_json()["config_sha"]
@@ -65,11 +65,11 @@ def test_a_failure_is_remembered_too(tmp_path: Path) -> None:
         second.report.verdict,
         second.remembered,
     )
-    assert "oracle: Mend it." == second.report.advice[0]
+    assert "oracle: Repair it." == second.report.advice[0]
     assert 1 == len(kept(tmp_path))
 
 
-def test_it_is_asked_again_if_somebody_wants_to(asked: list[str]) -> None:
+def test_fresh_runs_the_probes_again(asked: list[str]) -> None:
     app.preflight(smoke())
 
     again = app.preflight(smoke(), fresh=True)
@@ -78,19 +78,15 @@ def test_it_is_asked_again_if_somebody_wants_to(asked: list[str]) -> None:
     assert 6 == len(asked)
 
 
-@pytest.mark.parametrize("change", ["configuration", "code"])
-def test_another_configuration_or_other_code_is_asked_anew(
-    asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+def test_another_configuration_and_other_code_are_probed_again(
+    asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.preflight(smoke())
-    if change == "code":
-        monkeypatch.setattr(app, "code_sha", lambda: "f" * 64)
 
-    other = smoke("frame", "loss.cov=0.2") if change == "configuration" else smoke()
-    found = app.preflight(other)
-
-    assert not found.remembered
-    assert (6, 2) == (len(asked), len(kept(tmp_path)))
+    assert not app.preflight(smoke("frame", "loss.cov=0.2")).remembered
+    monkeypatch.setattr(app, "code_sha", lambda: "f" * 64)
+    assert not app.preflight(smoke()).remembered
+    assert (9, 3) == (len(asked), len(kept(tmp_path)))
 
 
 def test_two_ways_to_write_one_configuration_are_one(asked: list[str]) -> None:
@@ -100,28 +96,21 @@ def test_two_ways_to_write_one_configuration_are_one(asked: list[str]) -> None:
     assert 3 == len(asked)
 
 
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"format": "risexp-preflight-1"}', "\x00", '{"report": null}']
-)
-def test_a_record_that_is_damaged_is_none(asked: list[str], tmp_path: Path, content: str) -> None:
+def test_a_damaged_or_foreign_record_does_not_count(asked: list[str], tmp_path: Path) -> None:
     app.preflight(smoke())
     (file,) = kept(tmp_path)
-    file.write_text(content)
+    sound = file.read_text()
+    foreign = sound.replace(smoke().sha(), "0" * 64)
+    for content in ("", "{", "[]", '{"format": "risexp-preflight-1"}', "\x00", foreign):
+        file.write_text(content)
+        assert app.remembered(smoke()) is None
 
     assert not app.preflight(smoke()).remembered
     assert app.preflight(smoke()).remembered
     assert 6 == len(asked)
 
 
-def test_a_record_of_another_configuration_is_none(tmp_path: Path) -> None:
-    app.preflight(smoke())
-    (file,) = kept(tmp_path)
-    file.write_text(file.read_text().replace(smoke().sha(), "0" * 64))
-
-    assert app.remembered(smoke()) is None
-
-
-def test_a_home_that_cannot_be_written_costs_nothing_but_memory(tmp_path: Path) -> None:
+def test_an_unwritable_home_only_loses_the_saved_verdict(tmp_path: Path) -> None:
     (tmp_path / "mlruns").write_text("a file in the way")
 
     found = app.preflight(smoke())
@@ -132,7 +121,7 @@ def test_a_home_that_cannot_be_written_costs_nothing_but_memory(tmp_path: Path) 
     assert not app.preflight(smoke()).remembered
 
 
-def test_clearance_asks_the_quick_probes_or_memory(asked: list[str]) -> None:
+def test_clearance_runs_the_quick_probes_or_remembers(asked: list[str]) -> None:
     quick = app.cleared(smoke())
     first = list(asked)
     app.preflight(smoke())
@@ -145,7 +134,7 @@ def test_clearance_asks_the_quick_probes_or_memory(asked: list[str]) -> None:
     assert 3 == len(known.evidence[0].as_json()["rows"])  # type: ignore[arg-type]
 
 
-def test_the_code_is_every_line_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hash_covers_every_python_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "package"
     (package / "below").mkdir(parents=True)
     for name in ("__init__.py", "below/a.py", "below/b.py", "below/notes.txt"):
@@ -184,7 +173,7 @@ def test_a_report_without_a_number_survives_being_kept() -> None:
     assert whole.as_json() == record.report.as_json()
 
 
-def test_probes_see_what_the_hash_stands_for_and_nothing_else(
+def test_probes_see_the_hashed_configuration_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[RunConfig] = []

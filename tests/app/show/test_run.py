@@ -1,4 +1,4 @@
-"""What is said of a run, whatever has become of it."""
+"""The summary of a run in any state."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from risexp.errors import InvalidInput
 from risexp.runs.journal import Journal
 from tests.support.recorded_runs import DEAD
 from tests.support.uploads import new_run
-from tests.support.validated_runs import SMOKE, validated
+from tests.support.validated_runs import SMOKE, judged
 
 
 @pytest.fixture(autouse=True)
@@ -18,8 +18,8 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
 
 
-def test_a_run_is_told_by_its_best_epoch() -> None:
-    validated("one", {"k_loc": 3.0, "k_acc": 0.71})
+def test_a_run_is_summarised_by_its_best_epoch() -> None:
+    judged("one", {"k_loc": 3.0, "k_acc": 0.71})
 
     seen = RunSeen.of("one")
 
@@ -27,47 +27,45 @@ def test_a_run_is_told_by_its_best_epoch() -> None:
     assert [
         ("K accuracy", 0.71, 0.213, 0.676, 0.668),
         ("success rate", 0.333, 0.0, 0.421, 0.503),
-    ] == (seen.beside())
+    ] == seen.beside()
     assert [30, 4, 2] == seen.confusion["matrix"][0]
     assert {"attempt-01": ()} == seen.kept
     assert (None, 0) == (seen.page, seen.unsent)
     assert seen.as_json() == json.loads(json.dumps(seen.as_json(), allow_nan=False))
 
 
-def test_what_a_comparison_needs_is_counted_by_snr_and_sources() -> None:
-    validated("one", {})
+def test_scores_of_a_comparison_are_counted_by_snr_and_sources() -> None:
+    judged("one", {})
 
-    found = RunSeen.of("one").recorded
+    recorded = RunSeen.of("one").recorded
 
-    assert found is not None
+    assert recorded is not None
     assert {
         "0 to 10, K = 1": (36, 30),
         "0 to 10, K = 2": (35, 24),
         "0 to 10, K = 3": (29, 17),
-    } == found.strata
-    assert (100, 3) == (found.scenes, found.sources_max)
+    } == recorded.strata
+    assert (100, 3) == (recorded.scenes, recorded.sources_max)
 
 
-def test_only_what_differs_from_the_preset_is_told() -> None:
-    validated("one", {}, SMOKE.replace({"loss.count": 0.25, "network.width": 48}))
+def test_only_differences_from_the_preset_are_shown() -> None:
+    judged("one", {}, SMOKE.replace({"loss.count": 0.25, "network.width": 48}))
 
-    found = RunSeen.of("one").differences()
+    differences = RunSeen.of("one").differences()
 
-    # Without a label it is told as differences from the defaults.
-    assert (1.0, 0.25) == found["loss.count"]
-    assert 48 == found["network.width"][1]
-    assert "loss.cov" not in found
+    # Without a label the defaults stand for the preset.
+    assert (1.0, 0.25) == differences["loss.count"]
+    assert 48 == differences["network.width"][1]
+    assert "loss.cov" not in differences
 
 
-@pytest.mark.parametrize(
-    ("scenes", "said"), [(2000.0, "at chance"), (100.0, "not told from chance by so few scenes")]
-)
-def test_a_count_that_never_learned_looks_so(scenes: float, said: str) -> None:
-    validated("dead", {**DEAD, "scenes": scenes})
-    validated("alive", {"scenes": scenes})
+def test_a_count_that_never_learned_is_doubted() -> None:
+    for scenes, doubt in ((2000.0, "at chance"), (100.0, "not told from chance by so few scenes")):
+        judged(f"dead-{scenes:.0f}", {**DEAD, "scenes": scenes})
+        judged(f"alive-{scenes:.0f}", {"scenes": scenes})
 
-    assert said == RunSeen.of("dead").doubt
-    assert RunSeen.of("alive").doubt is None
+        assert doubt == RunSeen.of(f"dead-{scenes:.0f}").doubt
+        assert RunSeen.of(f"alive-{scenes:.0f}").doubt is None
 
 
 def test_a_run_that_has_not_begun_or_was_killed_is_shown() -> None:
@@ -83,8 +81,8 @@ def test_a_run_that_has_not_begun_or_was_killed_is_shown() -> None:
         expect_judged(after)
 
 
-def test_guards_that_saw_something_are_named_and_measures_are_not() -> None:
-    folder = validated("one", {})
+def test_guards_with_faults_are_named_and_measures_are_not() -> None:
+    folder = judged("one", {})
     values = {"guard/gradient": 3.0, "guard/blend": 0.4, "guard/steps": 0.0, "guard/chance": 2.0}
     Journal(folder.journal, "one").write(3, values)
 

@@ -1,4 +1,4 @@
-"""The spectra of a scene: true and estimated positions as they are, and peaks where sources are."""
+"""The spectra of a scene: true and estimated positions, peaks, and the picture."""
 
 from pathlib import Path
 
@@ -7,8 +7,7 @@ import torch
 from PIL import Image
 
 from risexp.app.show.run import RunSeen
-from risexp.app.show.spectrum import show_spectra
-from risexp.app.show.spectrum_picture import write_spectra
+from risexp.app.show.spectrum import show_spectra, write_spectra
 from risexp.data.scenes import SceneGenerator
 from risexp.errors import InvalidInput
 from tests.support.validated_runs import with_network

@@ -1,4 +1,4 @@
-"""A few steps for two values of every dimension: what changes nothing that is left is dead."""
+"""The probe finds dimensions without an effect on weights and scores."""
 
 from collections.abc import Callable
 from itertools import count
@@ -23,39 +23,39 @@ from risexp.space.spec import SearchSpace
 from tests.support.spaces import LEARNING, RIDGE, learning, planted
 
 
-def left(config: RunConfig) -> Trace:
-    """A training that looks at the rate, the depth and the loss, and at nothing else."""
+def fake_trace(config: RunConfig) -> Trace:
+    """A fake training that depends on rate, depth, average and loss only."""
     weights = f"{config.training.optimizer.lr} {config.network.depth}"
     scores = (("k_loc", config.training.ema_decay or 0.0), ("nan", float("nan")))
     return Trace((config.loss.count,), weights, scores, None)
 
 
 def probed(
-    space: SearchSpace, train: Callable[[RunConfig], Trace] = left
+    space: SearchSpace, train: Callable[[RunConfig], Trace] = fake_trace
 ) -> dict[str, ProbeResult]:
-    return {found.path: found for found in probe_space(space, train=train)}
+    return {result.path: result for result in probe_space(space, train=train)}
 
 
-def test_what_moves_weights_or_scores_is_alive_and_the_rest_is_dead() -> None:
-    found = probed(learning())
+def test_only_dimensions_that_change_weights_or_scores_are_alive() -> None:
+    results = probed(learning())
 
-    assert ("weights",) == found["training.optimizer.lr"].differs
-    assert ("weights",) == found["network.depth"].differs
-    assert ("scores",) == found["training.ema_decay"].differs
-    # Its loss is another one, and nothing is learned from that.
-    assert ("losses",) == found["loss.count"].differs
+    assert ("weights",) == results["training.optimizer.lr"].differs
+    assert ("weights",) == results["network.depth"].differs
+    assert ("scores",) == results["training.ema_decay"].differs
+    # Another loss alone changes no weight.
+    assert ("losses",) == results["loss.count"].differs
     assert {"loss.count", "count.kind", "count.smoothing"} == {
-        path for path, each in found.items() if each.dead
+        path for path, each in results.items() if each.dead
     }
-    assert found["loss.count"].as_json()["dead"] is True
+    assert results["loss.count"].as_json()["dead"] is True
 
 
-def test_a_dimension_is_told_as_it_is_found() -> None:
-    told: list[str] = []
+def test_every_result_is_reported_at_once() -> None:
+    paths: list[str] = []
 
-    probe_space(learning(), train=left, tell=lambda found: told.append(found.path))
+    probe_space(learning(), train=fake_trace, tell=lambda result: paths.append(result.path))
 
-    assert list(LEARNING) == told
+    assert list(LEARNING) == paths
 
 
 def test_runs_that_differ_by_themselves_prove_nothing() -> None:
@@ -65,23 +65,23 @@ def test_runs_that_differ_by_themselves_prove_nothing() -> None:
         probed(learning(), lambda _: Trace((), str(next(numbers)), (), None))
 
 
-def test_no_run_is_made_twice_and_none_where_it_would_show_nothing() -> None:
+def test_no_run_is_made_twice_or_for_a_field_without_an_effect() -> None:
     made: list[str] = []
 
     def counted(config: RunConfig) -> Trace:
         made.append(config.sha())
-        return left(config)
+        return fake_trace(config)
 
     vary = {
         "training.epochs": {"kind": "int", "low": 2, "high": 9},
         "training.patience": {"kind": "choice", "options": [None, 3]},
         "network.width": {"kind": "choice", "options": [16, 32]},
     }
-    found = probed(planted(vary, base="smoke"), counted)
+    results = probed(planted(vary, base="smoke"), counted)
 
-    assert ("work",) == found["training.epochs"].differs
-    assert ("unseen",) == found["training.patience"].differs
-    # The base twice, to see that it repeats; the other width once.
+    assert ("work",) == results["training.epochs"].differs
+    assert ("unseen",) == results["training.patience"].differs
+    # The base twice, to compare it with itself; the other width once.
     assert 3 == len(made)
     assert 2 == len(set(made))
 
@@ -91,12 +91,12 @@ def test_two_runs_that_differ_in_a_ramp_are_equally_long() -> None:
 
     def kept(config: RunConfig) -> Trace:
         made.append(config)
-        return left(config)
+        return fake_trace(config)
 
     ramp = {"curriculum.count_ramp": {"kind": "int", "low": 0, "high": 9}}
-    found = probed(planted(ramp, base="smoke", fixed={"training.epochs": 12}), kept)
+    results = probed(planted(ramp, base="smoke", fixed={"training.epochs": 12}), kept)
 
-    assert found["curriculum.count_ramp"].dead
+    assert results["curriculum.count_ramp"].dead
     assert [9, 9] == [config.training.epochs for config in made[2:]]
 
 
@@ -106,29 +106,27 @@ def test_every_stage_is_probed() -> None:
         {"name": "staged", "trials": 2, "base": "smoke", "stages": stages}
     )
 
-    found = probed(space)
+    results = probed(space)
 
-    assert [False, True] == [found[path].dead for path in ("network.depth", "sampled.ridge")]
-
-
-@pytest.mark.parametrize("preset", ["smoke", "small", "base", "three-phase", "snapshot-symbols"])
-def test_a_short_run_is_a_run_of_a_few_steps(preset: str) -> None:
-    config = load_config(preset=preset).config
-
-    short = shortened(config, "", lasting(config))
-
-    assert (EPOCHS, BATCH, SCENES) == (
-        short.training.epochs,
-        short.training.batch,
-        short.validation.scenes,
-    )
-    assert BATCHES == short.training.scenes_per_epoch // short.training.batch
-    assert not short.training.compile
-    assert config.network == short.network
-    assert config.training.optimizer == short.training.optimizer
+    assert [False, True] == [results[path].dead for path in ("network.depth", "sampled.ridge")]
 
 
-def test_a_short_run_leaves_the_batch_alone_that_is_probed_and_ends_its_ramps() -> None:
+def test_a_short_run_is_a_run_of_a_few_steps() -> None:
+    for preset in ("smoke", "small", "base", "three-phase", "snapshot-symbols"):
+        config = load_config(preset=preset).config
+
+        short = shortened(config, "", lasting(config))
+
+        training = short.training
+        sizes = (training.epochs, training.batch, short.validation.scenes)
+        assert (EPOCHS, BATCH, SCENES) == sizes
+        assert BATCHES == training.scenes_per_epoch // training.batch
+        assert not training.compile
+        assert config.network == short.network
+        assert config.training.optimizer == training.optimizer
+
+
+def test_a_short_run_keeps_a_probed_batch_and_ends_its_ramps() -> None:
     changes = {"training.batch": 256, "curriculum.count_ramp": 9, "training.accumulation": 3}
     ramped = load_config(preset="small").config.replace(
         {**changes, "training.batch": 384, "training.epochs": 12}
@@ -146,4 +144,4 @@ def test_a_frozen_backbone_is_probed_without_the_weights_it_starts_from() -> Non
     short = shortened(load_config(preset="smoke").config.replace(frozen), "", EPOCHS)
 
     assert short.curriculum.warm_start is None
-    assert short.curriculum.count_backbone_lr == 1.0
+    assert 1.0 == short.curriculum.count_backbone_lr

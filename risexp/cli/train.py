@@ -57,8 +57,8 @@ def train(
 
     from risexp.app.run import train as app
     from risexp.app.run.machine import Machine, device_named
-    from risexp.runs.labels import Labels
-    from risexp.tracking.launch_uploader import tracking_of
+    from risexp.runs.spec import Labels
+    from risexp.tracking.uploader_process import tracking_of
 
     track = tracking_of(tracking, Labels(preset=preset))
     seconds = None if time_limit is None else 60.0 * time_limit

@@ -29,10 +29,9 @@ from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import SURPLUS
 from risexp.hpo.studies.table import StudyTable, study_table
 from risexp.hpo.trials.reaper import Reaper
-from risexp.tracking.attempt import Failure, attempt
-from risexp.tracking.query import study_runs
 from risexp.tracking.schema import write_ahead
-from risexp.tracking.stores import chosen_store
+from risexp.tracking.stores import Failure, attempt, chosen_store
+from risexp.tracking.study_run import study_runs
 
 if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient
@@ -215,7 +214,7 @@ def _set_status(
 
             def say(client: "TrackingClient") -> bool:
                 if word == "RUNNING":
-                    client.go_on(progress.run_id)
+                    client.set_running(progress.run_id)
                 else:
                     client.end(progress.run_id, word, progress.time)
                 return True

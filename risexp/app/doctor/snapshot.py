@@ -19,9 +19,9 @@ from risexp.app.run.sync import Destinations
 from risexp.errors import EnvironmentFailed, InvalidInput, RisexpError
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, find_study, run_id, study_names
-from risexp.runs.journal_format import Contents
+from risexp.runs.journal import Contents
 from risexp.tracking.payload import STATUS
-from risexp.tracking.query import status_of
+from risexp.tracking.study_run import status_of
 
 
 @dataclass(frozen=True)

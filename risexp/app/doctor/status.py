@@ -21,10 +21,10 @@ from risexp.hpo.trials.invariants import FINAL, State, StudySnapshot
 from risexp.hpo.trials.reaper import NOBODY
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.runs.folder import RunFolder, is_run, list_runs, runs_home
-from risexp.runs.labels import Labels, read_labels
-from risexp.tracking.launch_uploader import store_for
+from risexp.runs.spec import Labels, read_labels
 from risexp.tracking.stores import TrackingStore
 from risexp.tracking.upload_state import RecordedOutcome, UploadProgress, UploadState
+from risexp.tracking.uploader_process import store_for
 
 _LOCKS: Final = Path("/proc/locks")
 _SETTLED_S: Final = 60.0

@@ -13,10 +13,9 @@ from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.address import STORE, address_of, embedded, store_url
 from risexp.hpo.store.retry import Retry
 from risexp.hpo.store.store import NotMade, StudyStore, find_store
-from risexp.tracking.attempt import Failure
-from risexp.tracking.query import StudyRuns, TrialRun
 from risexp.tracking.schema import tables_of
-from risexp.tracking.stores import VARIABLE, TrackingStore, chosen_store
+from risexp.tracking.stores import VARIABLE, Failure, TrackingStore, chosen_store
+from risexp.tracking.study_run import StudyRuns, TrialRun
 
 if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient
@@ -151,7 +150,7 @@ def _current_client(store: TrackingStore) -> "TrackingClient | None":
     from risexp.tracking.client import TrackingClient
 
     client = TrackingClient(store)
-    client.answers()
+    client.ping()
     return client
 
 

@@ -10,7 +10,7 @@ from risexp.errors import CheckpointDamaged, RisexpError
 from risexp.hpo.store.leases import HANGING, USED_UP
 from risexp.hpo.trials.invariants import Rule, Violation, every
 from risexp.runs.folder import RunFolder
-from risexp.runs.journal_format import Contents
+from risexp.runs.journal import Contents
 from risexp.space.spec import SCORE
 from risexp.training.checkpoint_manifest import committed, read_manifest, unpacked
 

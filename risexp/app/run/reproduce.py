@@ -14,13 +14,12 @@ from risexp.app.run.warm_start import recorded, warm_start
 from risexp.callbacks.early_stopping import Until
 from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput, RisexpError
 from risexp.runs.folder import RunFolder, find_run, is_run
-from risexp.runs.labels import Labels
 from risexp.runs.source import Source, sources
-from risexp.tracking.attempt import Failure, attempt
-from risexp.tracking.launch_uploader import tracking_of
-from risexp.tracking.replay import ReplayedRun, journal_values, recall_folder, recall_store
+from risexp.runs.spec import Labels
+from risexp.tracking.replay import ReplayedRun, journal_values, read_folder, read_store
 from risexp.tracking.schema import opened
-from risexp.tracking.stores import chosen_store, in_environment
+from risexp.tracking.stores import Failure, attempt, chosen_store, in_environment
+from risexp.tracking.uploader_process import tracking_of
 
 TAG: Final = "risexp.reproduces"
 """Tag with the name of the reproduced run."""
@@ -108,7 +107,7 @@ def recalled(name: str, option: str | None) -> ReplayedRun:
         )
     place = f"the store {store.name}"
     with in_environment(store):
-        record = attempt(lambda: recall_store(opened(store), name, place))
+        record = attempt(lambda: read_store(opened(store), name, place))
     if not isinstance(record, Failure):
         return record
     if isinstance(record.error, RisexpError):
@@ -121,7 +120,7 @@ def _from_folder(folder: RunFolder) -> ReplayedRun:
     if warm is not None and recorded(folder) is not None:
         # The origin is in the journal, so that this only compares it.
         warm.record(folder)
-    return recall_folder(folder)
+    return read_folder(folder)
 
 
 def reproduce(recall: ReplayedRun, console: Console, tracking: str | None = None) -> Reproduced:

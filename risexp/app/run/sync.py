@@ -11,12 +11,19 @@ from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.store import open_store
 from risexp.runs.folder import RunFolder, find_run, list_runs
-from risexp.runs.labels import EXPERIMENT, read_labels
-from risexp.tracking.attempt import Failure, attempt
-from risexp.tracking.launch_uploader import store_for
+from risexp.runs.spec import EXPERIMENT, read_labels
 from risexp.tracking.schema import opened, prepare, write_ahead
-from risexp.tracking.stores import OFF, VARIABLE, TrackingStore, chosen_store, in_environment
+from risexp.tracking.stores import (
+    OFF,
+    VARIABLE,
+    Failure,
+    TrackingStore,
+    attempt,
+    chosen_store,
+    in_environment,
+)
 from risexp.tracking.upload_state import UploadState
+from risexp.tracking.uploader_process import store_for
 
 if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient
@@ -139,7 +146,7 @@ def _all_sent(
 
 def _answering(store: TrackingStore) -> "TrackingClient":
     client = opened(store)
-    client.answers()
+    client.ping()
     return client
 
 

@@ -18,13 +18,12 @@ from risexp.config.run import RunConfig, differing_fields
 from risexp.errors import InvalidInput
 from risexp.evaluation.ties import RecordedScores
 from risexp.runs.folder import RunFolder, find_run
-from risexp.runs.journal_format import Contents
+from risexp.runs.journal import Contents
 from risexp.runs.metrics import GUARDS
 from risexp.runs.outcome import Outcome
 from risexp.runs.source import Source, sources
 from risexp.tracking.payload import data_digest
-from risexp.tracking.upload_state import CALIBRATED, CONFUSION, UploadState
-from risexp.tracking.urls import run_page
+from risexp.tracking.upload_state import CALIBRATED, CONFUSION, UploadState, run_page
 from risexp.training.checkpoint_manifest import committed
 
 _BEST: Final = "best/"

@@ -28,8 +28,7 @@ from risexp.app.doctor.status import is_locked
 from risexp.app.doctor.stores import destinations, studies_store
 from risexp.errors import InvalidInput
 from risexp.runs.folder import RunFolder
-from risexp.tracking.attempt import Failure
-from risexp.tracking.stores import store_named
+from risexp.tracking.stores import Failure, store_named
 from tests.support.homes import change_studies, diagnose, problems
 from tests.support.uploads import finished
 

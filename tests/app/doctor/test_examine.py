@@ -13,7 +13,7 @@ from risexp.errors import InvalidInput
 from risexp.hpo.store.address import embedded as studies_url
 from risexp.hpo.trials.trial_result import TrialResult
 from risexp.runs.folder import list_runs
-from risexp.runs.labels import read_labels, write_labels
+from risexp.runs.spec import read_labels, write_labels
 from risexp.tracking.stores import OFF, embedded
 from risexp.training.checkpoint_manifest import committed
 from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore

@@ -13,7 +13,7 @@ from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.trials.invariants import State
 from risexp.runs.folder import find_run
-from risexp.runs.labels import read_labels, write_labels
+from risexp.runs.spec import read_labels, write_labels
 from tests.support.homes import (
     change_studies,
     check_of,

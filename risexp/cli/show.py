@@ -107,8 +107,13 @@ def spectrum(
         return
     say(f"test scene {seen.scene} at {seen.snr_db:.1f} dB SNR, drawn in {out}")
     rows = [("true", (s.phi_deg, s.theta_deg, s.range_m)) for s in seen.sources]
-    rows += [(who, at) for each in seen.shown for who, all_ in each.found.items() for at in all_]
+    rows += [
+        (method, at)
+        for each in seen.shown
+        for method, positions in each.positions.items()
+        for at in positions
+    ]
     table(
         ["", "phi (deg)", "theta (deg)", "range (m)"],
-        [(who, *(f"{value:.2f}" for value in at)) for who, at in rows],
+        [(name, *(f"{value:.2f}" for value in at)) for name, at in rows],
     )

@@ -133,7 +133,7 @@ def shrink(study: StudyName, out: NewFile, json: AsJson = False) -> None:
         raise InvalidInput(f"--out {out}: a space is a file that ends in .yaml")
     if out.exists():
         raise InvalidInput(f"--out {out} is there already: name a new file")
-    from risexp.app.space.check import shrunk
+    from risexp.app.space.shrink import shrunk
 
     space = shrunk(study, out.stem)
     with out.open("x", encoding="utf-8") as file:

@@ -35,32 +35,23 @@ class CheckRow(Generic[T]):
     what: str
     faults: Callable[[T], Sequence[str]]
     """Sentences without a full stop; none if all is well."""
-    sound: str | Callable[[T], str]
-    """Sentence without faults; the check is left out if this is empty."""
-    fix: str | Callable[[T], str] = ""
+    sound: str | Callable[[T], str] = ""
+    """Sentence without faults; if it is empty, the check is left out."""
+    fix: str = ""
     """Next step if there are faults."""
     verdict: Literal["warn", "fail"] = "fail"
     """Verdict on faults."""
-    applies: Callable[[T], bool] = lambda _: True
 
     def check(self, area: Area, subject: T, again: Callable[[], T] | None = None) -> Check | None:
-        """Judge a subject; None if there is nothing to say.
-
-        Args:
-            area: Area of the check.
-            subject: One reading of what this row judges.
-            again: Reads the subject a second time; only faults of both readings count.
-        """
-        if not self.applies(subject):
-            return None
+        """Judge a subject; if `again` reads it anew, only faults of both readings count."""
         faults = self.faults(subject)
         if faults and again is not None:
             confirmed = {*self.faults(again())}
             faults = [fault for fault in faults if fault in confirmed]
         sound = self.sound if isinstance(self.sound, str) else self.sound(subject)
-        fix = self.fix if isinstance(self.fix, str) else self.fix(subject)
-        check = judged(area, self.what, faults, sound, fix, self.verdict)
-        return check if check.sentence else None
+        if not faults and not sound:
+            return None
+        return judged(area, self.what, faults, sound, self.fix, self.verdict)
 
 
 def judged(

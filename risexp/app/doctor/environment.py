@@ -40,8 +40,8 @@ def environment_checks() -> Iterator[Check]:
     """All checks of this machine; a probe in the home is written and deleted at once."""
     yield versions()
     yield device()
-    wanted = home().absolute()
-    place = next(path for path in (wanted, *wanted.parents) if path.exists())
+    path_of_home = home().absolute()
+    place = next(path for path in (path_of_home, *path_of_home.parents) if path.exists())
     yield disk(place)
     yield writable(place)
     yield from databases()
@@ -94,9 +94,9 @@ def writable(place: Path) -> Check:
             "folder, or change its permissions"
         )
         return Check("environment", "home", "fail", sentence)
-    wanted = home().absolute()
-    state = "can be written" if place == wanted else "is not yet made, and can be"
-    sentence = f"{wanted} {state}"
+    path_of_home = home().absolute()
+    state = "can be written" if place == path_of_home else "is not yet made, and can be"
+    sentence = f"{path_of_home} {state}"
     return Check("environment", "home", "ok", sentence)
 
 

@@ -24,17 +24,23 @@ from risexp.app.doctor.snapshot import (
 from risexp.app.doctor.status import StudyStatus, corrupt_checkpoints, partial_files
 from risexp.app.doctor.stores import destinations, records_check, studies_store
 from risexp.app.doctor.study_checks import (
-    compared_reports,
     damaged_checkpoints,
+    finality_sentence,
     lease_faults,
     missing_folders,
+    reports_sentence,
     state_sentence,
     unended_trials,
     violations,
     wrong_reports,
     wrong_values,
 )
-from risexp.app.doctor.tracking_checks import compared_metrics, wrong_metrics, wrong_runs
+from risexp.app.doctor.tracking_checks import (
+    metrics_sentence,
+    runs_sentence,
+    wrong_metrics,
+    wrong_runs,
+)
 from risexp.app.run.sync import Destinations
 from risexp.errors import RisexpError
 from risexp.hpo.store.store import StudyStore
@@ -65,13 +71,9 @@ STUDY_CHECKS: Final[tuple[CheckRow[StudyCase], ...]] = (
     CheckRow(
         "I2",
         partial(violations, "I2"),
-        lambda case: (
-            "every trial is final, or waits and "
-            + ("no end is written" if case.status.unnamed else "is named by what ended the study")
-        ),
+        finality_sentence,
         f"{FIX} gives back trials without a worker; `risexp hpo` with the same study goes on with "
         "those that wait",
-        applies=lambda case: not case.status.at_work,
     ),
     CheckRow(
         "I3",
@@ -85,29 +87,9 @@ STUDY_CHECKS: Final[tuple[CheckRow[StudyCase], ...]] = (
         "all attempts at a trial tried the same parameters",
         "do not trust the trial, whose attempts trained different configurations",
     ),
-    CheckRow(
-        "reports",
-        wrong_reports,
-        lambda case: f"{len([*compared_reports(case)])} reports are what the journals say",
-        _RANK,
-    ),
-    CheckRow(
-        "I5",
-        wrong_runs,
-        lambda case: (
-            "one run a trial in MLflow, of its status, each value once: "
-            f"{len(case.tracked.runs)} runs; {len(case.status.late)} trials may be late"
-        ),
-        _RUNS,
-        applies=lambda case: case.tracked.judged,
-    ),
-    CheckRow(
-        "values",
-        wrong_metrics,
-        lambda case: f"{compared_metrics(case)} values in MLflow are those of the journals",
-        _SEND_ANEW,
-        applies=lambda case: case.tracked.judged,
-    ),
+    CheckRow("reports", wrong_reports, reports_sentence, _RANK),
+    CheckRow("I5", wrong_runs, runs_sentence, _RUNS),
+    CheckRow("values", wrong_metrics, metrics_sentence, _SEND_ANEW),
     CheckRow(
         "journals", lambda case: case.damaged, "", "put a copy back; its trial cannot be compared"
     ),
@@ -131,34 +113,23 @@ STUDY_LEFTOVERS: Final[tuple[CheckRow[StudyCase], ...]] = (
     CheckRow(
         "leases",
         lease_faults,
-        lambda case: "its workers see to them" if case.status.at_work else "no lease is over",
-        lambda case: (
-            f"a worker or {FIX} gives the trial back"
-            if case.status.expired or case.status.orphans
-            else f"call {FIX} again then"
-        ),
+        "none is over, or workers see to them",
+        f"once its time is over, a worker or {FIX} gives the trial back",
         "warn",
     ),
     CheckRow(
         "end",
         unended_trials,
-        lambda case: "it is at work" if case.status.at_work else "nothing waits, or an end is set",
-        lambda case: (
-            "no end is written; the same command goes on, `risexp study stop "
-            f"{case.status.name}` writes one"
-        ),
+        "nothing waits, or a worker or an end says why",
+        "no end is written; the same command goes on, `risexp study stop NAME` writes one",
         "warn",
     ),
     CheckRow(
         "run of the study",
-        lambda case: [
-            f"run {run} of study {case.status.name} is RUNNING"
-            for run in unended(case.status, case.tracked)
-        ],
-        "its run in MLflow says how it stands",
+        lambda case: [f"run {run} is RUNNING" for run in unended(case.status, case.tracked)],
+        lambda case: "its run in MLflow says how it stands" if case.tracked.judged else "",
         f"{FIX} says there how it ended",
         "warn",
-        lambda case: case.tracked.judged,
     ),
 )
 """What dead workers and stopped searches left in a study."""
@@ -179,21 +150,17 @@ HOME_LEFTOVERS: Final[tuple[CheckRow[Snapshot], ...]] = (
     ),
     CheckRow(
         "runs",
-        lambda look: [
-            f"MLflow calls {each.run.run_id} running, and it has ended"
-            for each in look.wrong_plain_statuses()
-        ],
+        lambda look: [each.run.run_id for each in look.wrong_plain_statuses()],
         "MLflow calls no ended run running",
-        f"{FIX} sets its status",
+        f"MLflow calls it running, and it has ended; {FIX} sets its status",
         "warn",
     ),
     CheckRow(
         "studies",
         Snapshot.strangers,
-        "every trial's study is there",
+        lambda look: "" if look.known is None else "every trial's study is there",
         "it is kept; name the study's store in RISEXP_STORE",
         "warn",
-        lambda look: look.known is not None,
     ),
     CheckRow(
         "partial files",
@@ -240,7 +207,7 @@ def _checks(look: Snapshot, tell: Tell) -> Iterator[Check]:
     for status in look.statuses:
         if look.store is not None:
             for check in _of_study(look.store, status, look.destinations, tell):
-                yield replace(check, what=f"{status.name}: {check.what}")
+                yield replace(check, what=f"{status.study.name}: {check.what}")
     yield from filter(None, (row.check("stale", look) for row in HOME_LEFTOVERS))
 
 
@@ -252,7 +219,7 @@ def _of_study(
     def read(status: StudyStatus) -> StudyCase:
         return read_case(status, places, partial(study_rows, tell=tell))
 
-    case, again = read(first), cache(lambda: read(read_again(store, first.name)))
+    case, again = read(first), cache(lambda: read(read_again(store, first.study.name)))
     try:
         checks = [row.check("studies", case, again) for row in STUDY_CHECKS]
     except RisexpError as error:

@@ -32,6 +32,7 @@ from risexp.hpo.trials.reaper import Reaper
 from risexp.tracking.schema import write_ahead
 from risexp.tracking.stores import Failure, attempt, chosen_store
 from risexp.tracking.study_run import study_runs
+from risexp.tracking.upload_state import UploadState
 
 if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient
@@ -115,9 +116,9 @@ def _requeued(before: StudyStatus, after: StudyStatus) -> Iterator[str]:
     for number, dead in sorted(before.expired.items()):
         if dead.lease not in open_:
             state = states.get(number, SURPLUS)
-            yield f"trial {number} of {after.name} had an expired lease, and is {state}"
+            yield f"trial {number} of {after.study.name} had an expired lease, and is {state}"
     for number in before.orphans:
-        trial = f"trial {number} of {after.name}"
+        trial = f"trial {number} of {after.study.name}"
         if number in after.living:
             yield f"{trial} runs without a lease: it got one, and waits again once that is over"
         elif number not in after.orphans:
@@ -136,7 +137,9 @@ def _close_used_up(look: Snapshot, tell: Tell) -> Iterator[str]:
         if look.store is None or status.at_work or not numbers:
             continue
         if _worked(partial(lambda *of: close_used_up(_table(*of)), look.store, status), tell):
-            yield from (f"the run of trial {n} of {status.name} says it ended" for n in numbers)
+            yield from (
+                f"the run of trial {n} of {status.study.name} says it ended" for n in numbers
+            )
 
 
 def _upload(look: Snapshot, tell: Tell) -> Iterator[str]:
@@ -158,7 +161,7 @@ def _set_trial_statuses(look: Snapshot, tell: Tell) -> Iterator[str]:
                 continue
             right = partial(_trial_status, look, look.store, status)
             if (word := _set_status(look, folder, right, tell)) is not None:
-                yield f"the run of trial {run.number} of {status.name} is {word}"
+                yield f"the run of trial {run.number} of {status.study.name} is {word}"
 
 
 def _set_plain_statuses(look: Snapshot, tell: Tell) -> Iterator[str]:
@@ -183,7 +186,7 @@ def _end_studies(look: Snapshot, tell: Tell) -> Iterator[str]:
                 else say_of_study(tracked.places[run_id], status.study, table)
             )
             if failure is None:
-                yield f"the run of study {status.name} says how it ended"
+                yield f"the run of study {status.study.name} says how it ended"
             else:
                 tell(failure)
 
@@ -205,7 +208,7 @@ def _set_status(
     """Set a run's status if it is still wrong while no uploader can change it."""
 
     def change() -> str | None:
-        with folder.upload_state.sending():
+        with UploadState(folder.run.path).sending():
             now = folder_state(folder.run)
             word = None if now.trained else right(now)
             if word is None or now.progress is None or now.store is None:
@@ -242,7 +245,7 @@ def _trial_status(
 
 
 def _table(store: StudyStore, status: StudyStatus) -> StudyTable:
-    spec = spec_from_facts(status.name, status.study.facts)
+    spec = spec_from_facts(status.study.name, status.study.facts)
     return study_table(store, status.study, spec.space)
 
 

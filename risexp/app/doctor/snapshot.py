@@ -22,6 +22,7 @@ from risexp.hpo.studies.study import StudyRef, find_study, run_id, study_names
 from risexp.runs.journal import Contents
 from risexp.tracking.payload import STATUS
 from risexp.tracking.study_run import status_of
+from risexp.tracking.upload_state import UploadState
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,12 @@ class Snapshot:
     def unsent(self) -> list[FolderState]:
         """Idle runs with data that was not uploaded yet.
 
-        A final trial without an outcome is left out: MLflow would be told that it goes on.
+        A final trial without an outcome is left out: MLflow would show it as running.
         """
         busy = {status.study.uid for status in self.statuses if status.at_work}
-        untold = {run_id(each.name, number) for each in self.statuses for number in each.untold}
+        untold = {
+            run_id(each.study.name, number) for each in self.statuses for number in each.untold
+        }
         return [
             folder
             for folder in self.folders.readable
@@ -133,7 +136,7 @@ def read_case(status: StudyStatus, places: Destinations, read: RunReader) -> Stu
     journals, damaged = dict[int, Contents](), list[str]()
     for number, folder in status.folders.items():
         try:
-            journals[number] = folder.upload_state.lines()
+            journals[number] = UploadState(folder.run.path).lines()
         except RisexpError as error:
             damaged.append(str(error))
     return StudyCase(status, tracked, journals, tuple(damaged))

@@ -1,7 +1,7 @@
 """State of run folders and of studies, read at one moment."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -38,21 +38,14 @@ class FolderState:
     run: RunFolder
     labels: Labels | None
     store: TrackingStore | None
-    """Its tracking store; None if the run is not tracked."""
     progress: UploadProgress | None
     unsent: int
     """Lines missing in its store; 0 without a store."""
     begun: bool
     """True if the journal has lines."""
     ending: RecordedOutcome | None
-    """Outcome of the run, if it is recorded."""
     trained: bool
     """True while a process trains the run."""
-
-    @property
-    def upload_state(self) -> UploadState:
-        """Upload state in the same folder."""
-        return UploadState(self.run.path)
 
     @property
     def study_uid(self) -> str | None:
@@ -82,12 +75,7 @@ class StudyStatus:
     attempts: Mapping[int, Sequence[Attempt]]
     """Attempts in their order by trial number, surplus trials included."""
     folders: Mapping[int, FolderState] = field(default_factory=dict)
-    """Run folders in this home by trial number."""
-
-    @property
-    def name(self) -> str:
-        """Name of the study."""
-        return self.study.name
+    """Folders in this home by trial number."""
 
     @cached_property
     def living(self) -> Mapping[int, Attempt]:
@@ -240,7 +228,9 @@ def study_status(store: StudyStore, study: StudyRef) -> StudyStatus:
 
 def with_folders(status: StudyStatus, folders: Folders) -> StudyStatus:
     """Add the folders, which must be read after the study: a final trial has written its end."""
-    numbers = {run_id(status.name, trial.number): trial.number for trial in status.record.trials}
+    numbers = {
+        run_id(status.study.name, trial.number): trial.number for trial in status.record.trials
+    }
     own = [each for each in folders.readable if each.study_uid == status.study.uid]
     by_name = {numbers.get(folder.run.run_id): folder for folder in own}
     return replace(
@@ -250,16 +240,14 @@ def with_folders(status: StudyStatus, folders: Folders) -> StudyStatus:
 
 
 def partial_files() -> list[str]:
-    """Files under the home that a process which died began to write."""
-    place = home().absolute() / "mlruns"
+    """Files that a process which died began to write."""
     before = time.time() - _SETTLED_S
-    return _relative(path for path in place.rglob(f"*{PARTIAL}") if _modified(path) < before)
+    return [name for name, path in _files(f"**/*{PARTIAL}") if _modified(path) < before]
 
 
 def corrupt_checkpoints() -> list[str]:
-    """Checkpoints under the home that were found damaged and set aside."""
-    place = home().absolute() / "mlruns"
-    return _relative(sorted(place.glob("runs/*/checkpoints/*/*.corrupt*")))
+    """Damaged checkpoints that were set aside."""
+    return [name for name, _ in _files("runs/*/checkpoints/*/*.corrupt*")]
 
 
 def _without_config() -> Iterator[str]:
@@ -277,5 +265,6 @@ def _modified(path: Path) -> float:
         return float("inf")
 
 
-def _relative(paths: Iterable[Path]) -> list[str]:
-    return [str(path.relative_to(home().absolute())) for path in paths]
+def _files(pattern: str) -> list[tuple[str, Path]]:
+    place = home().absolute()
+    return [(str(p.relative_to(place)), p) for p in sorted((place / "mlruns").glob(pattern))]

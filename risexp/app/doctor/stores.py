@@ -1,10 +1,10 @@
 """Opens the database of studies and the tracking stores for reading; makes and changes nothing."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from risexp.app.doctor.check import FIX, Check
 from risexp.app.doctor.status import StudyStatus
@@ -36,11 +36,8 @@ class StudiesStore:
     """True if it does not exist yet."""
 
 
-class RunReader(Protocol):
-    """`study_runs`, or `study_rows` if values are needed too."""
-
-    def __call__(self, runs: "TrackingClient", /, *, name: str, uid: str) -> StudyRuns:
-        """Read a study's runs."""
+RunReader = Callable[..., StudyRuns]
+"""`study_runs`, or `study_rows` if values are needed too."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,9 @@ def records_check(places: Destinations, store: TrackingStore | None) -> Check:
 
 def tracked_study(status: StudyStatus, places: Destinations, read: RunReader) -> TrackedStudy:
     """Read a study's runs from every store that its folders name."""
-    question = partial(read, name=status.name, uid=status.study.uid)
+    question: Callable[[TrackingClient], StudyRuns] = partial(
+        read, name=status.study.name, uid=status.study.uid
+    )
     stores, parents, runs = dict[str, TrackingStore](), dict[str, str](), list[TrialRun]()
     answered = False
     for store in _stores(status):

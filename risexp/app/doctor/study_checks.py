@@ -54,6 +54,14 @@ def unended_trials(case: StudyCase) -> list[str]:
     return [] if case.status.at_work else [f"trial {each} waits" for each in case.status.unnamed]
 
 
+def finality_sentence(case: StudyCase) -> str:
+    """Why I2 holds; empty while a worker is at the study."""
+    if case.status.at_work:
+        return ""
+    end = "no end is written" if case.status.unnamed else "is named by what ended the study"
+    return f"every trial is final, or waits and {end}"
+
+
 def violation_sentence(violation: Violation) -> str:
     """A violation as a sentence without a full stop."""
     if violation.number is None:
@@ -77,12 +85,17 @@ def wrong_reports(case: StudyCase) -> list[str]:
     """Reports to Optuna that differ from the journal."""
     return [
         f"trial {number} reported {report} at epoch {epoch}, and its journal says {score}"
-        for number, epoch, report, score in compared_reports(case)
+        for number, epoch, report, score in _compared_reports(case)
         if report != score
     ]
 
 
-def compared_reports(case: StudyCase) -> Iterator[tuple[int, int, float, float]]:
+def reports_sentence(case: StudyCase) -> str:
+    """Number of reports that are right."""
+    return f"{len([*_compared_reports(case)])} reports are what the journals say"
+
+
+def _compared_reports(case: StudyCase) -> Iterator[tuple[int, int, float, float]]:
     """Trial, epoch, reported score and journal's score of all epochs that have both."""
     for trial in case.status.record.trials:
         if trial.number in case.journals:

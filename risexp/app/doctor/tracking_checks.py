@@ -31,6 +31,8 @@ def wrong_statuses(status: StudyStatus, tracked: TrackedStudy) -> dict[str, tupl
 
 def wrong_runs(case: StudyCase) -> list[str]:
     """Violations of I5, except of runs that may be late."""
+    if not case.tracked.judged:
+        return []
     study, runs = _settled(case.status, case.tracked)
     wrong = [
         violation_sentence(violation) + _ids(violation.number, case)
@@ -44,6 +46,8 @@ def wrong_runs(case: StudyCase) -> list[str]:
 
 def wrong_metrics(case: StudyCase) -> list[str]:
     """Values in MLflow that differ from the journals."""
+    if not case.tracked.judged:
+        return []
     return [
         fault
         for run, expected in _pairs(case)
@@ -51,13 +55,22 @@ def wrong_metrics(case: StudyCase) -> list[str]:
     ]
 
 
-def compared_metrics(case: StudyCase) -> int:
-    """Number of values in MLflow that a journal has, too."""
-    return sum(
-        (point.key, point.step) in expected
-        for run, expected in _pairs(case)
-        for point in run.points
-    )
+def runs_sentence(case: StudyCase) -> str:
+    """Number of runs; empty without a store to judge."""
+    if not case.tracked.judged:
+        return ""
+    late = f"; {len(case.status.late)} of them may be late" if case.status.late else ""
+    runs = f"{len(case.tracked.runs)} runs{late}"
+    return f"one run a trial in MLflow, of its status, each value once: {runs}"
+
+
+def metrics_sentence(case: StudyCase) -> str:
+    """Number of values in MLflow that a journal has, too; empty without a store to judge."""
+    if not case.tracked.judged:
+        return ""
+    known = [(expected, run.points) for run, expected in _pairs(case)]
+    count = sum((each.key, each.step) in expected for expected, points in known for each in points)
+    return f"{count} values in MLflow are those of the journals"
 
 
 def _ids(number: int | None, case: StudyCase) -> str:

@@ -64,7 +64,7 @@ class ShownSpectrum:
     """(theta, phi): a^H R a, likewise."""
     count: int
     """Number of sources of the signal subspace."""
-    found: Mapping[str, tuple[Position, ...]]
+    positions: Mapping[str, tuple[Position, ...]]
     """Estimated positions by method."""
 
 
@@ -93,7 +93,7 @@ class SpectraSeen:
             "found": {
                 name: [list(position) for position in positions]
                 for each in self.shown
-                for name, positions in each.found.items()
+                for name, positions in each.positions.items()
             },
         }
 
@@ -234,7 +234,7 @@ def _draw(axes: Axes, values: Tensor, seen: SpectraSeen) -> AxesImage:
 def _mark(axes: Axes, seen: SpectraSeen, shown: ShownSpectrum) -> None:
     for source in seen.sources:
         axes.plot(source.phi_deg, source.theta_deg, ls="", clip_on=False, **_TRUE)
-    for method, positions in shown.found.items():
+    for method, positions in shown.positions.items():
         for phi, theta, _ in positions:
             axes.plot(phi, theta, ls="", clip_on=False, **_MARKS[method])
 
@@ -243,7 +243,7 @@ def _name(figure: Figure, seen: SpectraSeen) -> None:
     lines = [Line2D([], [], ls="", **{**_TRUE, "mec": "#888888"})]
     names = [f"true ({len(seen.sources)})"]
     for shown in seen.shown:
-        for method, positions in shown.found.items():
+        for method, positions in shown.positions.items():
             lines.append(Line2D([], [], ls="", **_MARKS[method]))
             names.append(f"{_NAMES[method]} ({len(positions)})")
     figure.suptitle(

@@ -1,22 +1,16 @@
-"""Checks a search space with its sampler and pruner, and narrows the space of a finished study."""
+"""Checks a search space with its sampler and pruner."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from risexp.config.layers import Layer
-from risexp.errors import ConfigInvalid, InvalidInput, SpaceInvalid
-from risexp.hpo.search.history import ended_trials
+from risexp.errors import ConfigInvalid, SpaceInvalid
 from risexp.hpo.search.pruning import Pruning
-from risexp.hpo.store.address import address_of, embedded, store_url
-from risexp.hpo.store.store import open_store
-from risexp.hpo.studies.facts import spec_from_facts
-from risexp.hpo.studies.study import find_study
 from risexp.space.check import check_space
 from risexp.space.cost import Cost, cost_of
 from risexp.space.pruners import OtherPruner, Patient
 from risexp.space.samplers import Gp, OtherSampler
-from risexp.space.shrink import shrink
 from risexp.space.spec import SearchSpace
 from risexp.space.stages import stage_spaces
 from risexp.space.study_spec import StudySpec
@@ -103,31 +97,3 @@ def _make_pruner(space: SearchSpace) -> None:
     from risexp.hpo.search.pruners import build_pruner
 
     build_pruner(Pruning(space.pruner, warmup=0, settled=1, epochs=1))
-
-
-def shrunk(study: str, name: str) -> SearchSpace:
-    """Make a space around the best trials of a study.
-
-    Args:
-        study: Name of the study.
-        name: Name of the new space.
-
-    Raises:
-        InvalidInput: There is no such study, or no database of studies.
-        SpaceInvalid: It has too few trials, or the narrower space is not valid.
-    """
-    url = store_url()
-    address = address_of(embedded() if url is None else url)
-    if address.path is not None and not address.path.is_file():
-        raise InvalidInput(f"there is no study {study!r}: nothing was searched in {address.name}")
-    store = open_store(url)
-    try:
-        ref = find_study(store, study)
-        space = spec_from_facts(ref.name, ref.facts).space
-        trials = store.storage.get_all_trials(ref.id, deepcopy=False)
-    finally:
-        store.close()
-    narrower = shrink(space, ended_trials(space, trials), name)
-    for problem in check_space(narrower).problems:
-        raise SpaceInvalid(f"the rest of space {space.name} is not valid: {problem}")
-    return narrower

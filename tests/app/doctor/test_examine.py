@@ -294,7 +294,7 @@ def test_a_waiting_trial_is_a_warning() -> None:
     diagnosis = diagnose()
 
     assert ({"toy: end": "warn"}, 0) == (problems(diagnosis), diagnosis.exit_code)
-    assert "`risexp study stop toy` writes one" in check_of(diagnosis, "toy: end").sentence
+    assert "`risexp study stop NAME` writes one" in check_of(diagnosis, "toy: end").sentence
 
 
 def test_a_trial_that_failed_before_it_wrote_anything_needs_no_run() -> None:

@@ -140,8 +140,8 @@ def judge(crew: Hands) -> None:
 def test_the_audit_of_a_study_is_part_of_its_report(hands: Employ) -> None:
     assert report_data("toy").audit.regret is None
     hands(judge)
-    wanted = AuditRequest(study="toy", share=1.0, device="cpu", tracking="off")
-    audit(wanted, lambda *_: None, lambda _: None)
+    request = AuditRequest(study="toy", share=1.0, device="cpu", tracking="off")
+    audit(request, lambda *_: None, lambda _: None)
 
     data = report_data("toy")
 
@@ -163,10 +163,10 @@ def test_the_audit_of_an_earlier_study_of_its_name_is_not(hands: Employ) -> None
 def test_what_was_confirmed_is_part_of_the_report(hands: Employ) -> None:
     assert report_data("toy").confirmation is None
     hands(train)
-    wanted = ConfirmRequest(
+    request = ConfirmRequest(
         study="toy", name="toy-confirm", top=1, seeds=2, device="cpu", tracking="off"
     )
-    confirm(wanted, lambda *_: None, lambda _: None)
+    confirm(request, lambda *_: None, lambda _: None)
 
     text = report_page(report_data("toy"))
 

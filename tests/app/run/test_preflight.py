@@ -19,7 +19,7 @@ CHECKS = Table(
 
 
 @pytest.fixture(autouse=True)
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def probed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the probes that ran, in an empty home and without real work."""
     names: list[str] = []
 
@@ -41,7 +41,7 @@ def kept(home: Path) -> list[Path]:
     return sorted((home / "mlruns" / "preflight").glob("*"))
 
 
-def test_a_verdict_is_remembered_word_for_word(asked: list[str], tmp_path: Path) -> None:
+def test_a_verdict_is_remembered_word_for_word(probed: list[str], tmp_path: Path) -> None:
     stages: list[Stage] = []
 
     first = app.preflight(smoke(), tell=stages.append)
@@ -49,7 +49,7 @@ def test_a_verdict_is_remembered_word_for_word(asked: list[str], tmp_path: Path)
 
     assert (False, True) == (first.remembered, second.remembered)
     assert first.report == second.report
-    assert ["oracle", "litmus", "k-head"] == asked == [stage.report.name for stage in stages]
+    assert ["oracle", "litmus", "k-head"] == probed == [stage.report.name for stage in stages]
     (file,) = kept(tmp_path)
     assert {"format", "config_sha", "code_sha", "report"} == set(json.loads(file.read_text()))
     assert smoke().sha() == second.as_json()["config_sha"]
@@ -69,34 +69,34 @@ def test_a_failure_is_remembered_too(tmp_path: Path) -> None:
     assert 1 == len(kept(tmp_path))
 
 
-def test_fresh_runs_the_probes_again(asked: list[str]) -> None:
+def test_fresh_runs_the_probes_again(probed: list[str]) -> None:
     app.preflight(smoke())
 
     again = app.preflight(smoke(), fresh=True)
 
     assert not again.remembered
-    assert 6 == len(asked)
+    assert 6 == len(probed)
 
 
 def test_another_configuration_and_other_code_are_probed_again(
-    asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    probed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.preflight(smoke())
 
     assert not app.preflight(smoke("frame", "loss.cov=0.2")).remembered
     monkeypatch.setattr(app, "code_sha", lambda: "f" * 64)
     assert not app.preflight(smoke()).remembered
-    assert (9, 3) == (len(asked), len(kept(tmp_path)))
+    assert (9, 3) == (len(probed), len(kept(tmp_path)))
 
 
-def test_two_ways_to_write_one_configuration_are_one(asked: list[str]) -> None:
+def test_two_ways_to_write_one_configuration_are_one(probed: list[str]) -> None:
     app.preflight(smoke())
 
     assert app.preflight(smoke("frame", "network.front=pursuit")).remembered
-    assert 3 == len(asked)
+    assert 3 == len(probed)
 
 
-def test_a_damaged_or_foreign_record_does_not_count(asked: list[str], tmp_path: Path) -> None:
+def test_a_damaged_or_foreign_record_does_not_count(probed: list[str], tmp_path: Path) -> None:
     app.preflight(smoke())
     (file,) = kept(tmp_path)
     sound = file.read_text()
@@ -107,30 +107,30 @@ def test_a_damaged_or_foreign_record_does_not_count(asked: list[str], tmp_path: 
 
     assert not app.preflight(smoke()).remembered
     assert app.preflight(smoke()).remembered
-    assert 6 == len(asked)
+    assert 6 == len(probed)
 
 
 def test_an_unwritable_home_only_loses_the_saved_verdict(tmp_path: Path) -> None:
     (tmp_path / "mlruns").write_text("a file in the way")
 
-    found = app.preflight(smoke())
+    verdict = app.preflight(smoke())
 
-    assert "pass" == found.report.verdict
-    assert found.unkept is not None
-    assert "the verdict is not kept" in found.unkept
+    assert "pass" == verdict.report.verdict
+    assert verdict.unkept is not None
+    assert "the verdict is not kept" in verdict.unkept
     assert not app.preflight(smoke()).remembered
 
 
-def test_clearance_runs_the_quick_probes_or_remembers(asked: list[str]) -> None:
+def test_clearance_runs_the_quick_probes_or_remembers(probed: list[str]) -> None:
     quick = app.cleared(smoke())
-    first = list(asked)
+    first = list(probed)
     app.preflight(smoke())
-    asked.clear()
+    probed.clear()
 
     known = app.cleared(smoke())
 
     assert ("pass", ["oracle", "litmus"]) == (quick.verdict, first)
-    assert [] == asked
+    assert [] == probed
     assert 3 == len(known.evidence[0].as_json()["rows"])  # type: ignore[arg-type]
 
 
@@ -178,17 +178,17 @@ def test_probes_see_the_hashed_configuration_only(
 ) -> None:
     seen: list[RunConfig] = []
 
-    def probes(config: RunConfig) -> Probes:
-        seen.append(config)
+    def probes(probed: RunConfig) -> Probes:
+        seen.append(probed)
         return {}
 
     monkeypatch.setattr(app, "probes_of", probes)
-    given = smoke("frame", "count.threshold=0.9")
+    config = smoke("frame", "count.threshold=0.9")
 
-    app.preflight(given, fresh=True)
+    app.preflight(config, fresh=True)
     monkeypatch.setattr(app, "remembered", lambda _: None)
     monkeypatch.setattr(app, "QUICK", ())
-    app.cleared(given)
+    app.cleared(config)
 
-    assert [given.canonical()] * 2 == seen
-    assert given.canonical() != given
+    assert [config.canonical()] * 2 == seen
+    assert config.canonical() != config

@@ -10,7 +10,7 @@ from rich.console import Console
 from risexp.app.run.machine import Machine
 from risexp.app.run.train import Finished, resume, train
 from risexp.app.run.warm_start import EVENT, expect_same_meaning, recorded, warm_start
-from risexp.app.serving.resolve_model import load_trained, resolve_checkpoint
+from risexp.app.serving.resolve_model import checkpoint_named, trained
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig, fields
 from risexp.errors import CheckpointRefused, ConfigInvalid, RisexpError
@@ -59,7 +59,7 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def source() -> RunFolder:
-    """A run of three epochs, all of which are kept."""
+    """A run with checkpoints of all three epochs."""
     folder = create_run("source", SMALL, curriculum(SMALL))
     store = CheckpointStore(folder.begin({}), CheckpointOwner("source", SMALL.sha()))
     for checkpoint in checkpoints(3, "source"):
@@ -92,10 +92,10 @@ def test_a_run_is_found_by_its_name_its_folder_and_the_folders_of_its_checkpoint
     (attempt,) = source.attempts()
     names = ["source", *map(str, (source.path, attempt.parent, attempt))]
 
-    found = [warm_start(starting(name)) for name in names]
+    starts = [warm_start(starting(name)) for name in names]
 
-    best = resolve_checkpoint("source").checkpoint
-    for warm in found:
+    best = checkpoint_named("source").checkpoint
+    for warm in starts:
         assert warm is not None
         assert same(best.state.averaged, warm.state.averaged)
         assert ("source", best.epoch) == (warm.origin["run"], warm.origin["epoch"])
@@ -107,10 +107,10 @@ def test_a_checkpoint_is_found_by_any_of_its_files(source: RunFolder) -> None:
         files = sorted(attempt.glob(f"epoch-{epoch:06d}*"))
         sums = {path.suffix: path.name[13:25] for path in files}
 
-        found = [warm_start(starting(path)) for path in files]
+        starts = [warm_start(starting(path)) for path in files]
 
         assert 3 == len(files)
-        for warm in found:
+        for warm in starts:
             assert warm is not None
             assert epoch == warm.origin["epoch"]
             assert warm.origin["tensors_sha256"].startswith(sums[".safetensors"])
@@ -178,7 +178,7 @@ def test_what_was_started_from_is_noted_once(source: RunFolder) -> None:
     assert (EVENT, 0, "later") == (note.event, note.step, note.run)
     assert warm.origin == note.details
     assert {"given", "run", "epoch", "config_sha", "tensors_sha256", "damaged"} == set(warm.origin)
-    assert resolve_checkpoint("source").checkpoint.config_sha == warm.origin["config_sha"]
+    assert checkpoint_named("source").checkpoint.config_sha == warm.origin["config_sha"]
 
 
 def test_a_run_starts_from_the_averaged_weights_that_its_journal_names() -> None:
@@ -201,10 +201,10 @@ def test_a_network_is_found_by_the_place_of_its_checkpoint_too() -> None:
     finished = trained_short()
     place = manifest_path(finished.folder.attempts()[0], 1)
 
-    found = load_trained(str(place), torch.device("cpu"))
+    network = trained(str(place), torch.device("cpu"))
 
-    assert 1 == found.bundle.epoch
-    assert same(found.bundle.weights, found.predictor.network.state_dict())
+    assert 1 == network.bundle.epoch
+    assert same(network.bundle.weights, network.predictor.network.state_dict())
 
 
 def test_a_refused_start_leaves_no_run_behind() -> None:

@@ -29,9 +29,9 @@ def test_a_scene_is_seen_by_the_network_and_by_the_samples() -> None:
     truth = SceneGenerator(config.physics, config.data).scenes("test", 3, 1).truth
     assert ("one", 3, 15.0) == (seen.run, seen.scene, seen.snr_db)
     assert int(truth.count[0]) == len(seen.sources)
-    assert ["network"] == list(network.found)
-    assert ["music", "nomp"] == list(samples.found)
-    assert network.count == len(network.found["network"])
+    assert ["network"] == list(network.positions)
+    assert ["music", "nomp"] == list(samples.positions)
+    assert network.count == len(network.positions["network"])
     for shown in seen.shown:
         for image in (shown.music_db, shown.power_db):
             assert 0.0 == float(image.max())

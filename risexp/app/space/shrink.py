@@ -1,0 +1,39 @@
+"""Narrows the space of a finished study."""
+
+from risexp.errors import InvalidInput, SpaceInvalid
+from risexp.hpo.search.history import ended_trials
+from risexp.hpo.store.address import address_of, embedded, store_url
+from risexp.hpo.store.store import open_store
+from risexp.hpo.studies.facts import spec_from_facts
+from risexp.hpo.studies.study import find_study
+from risexp.space.check import check_space
+from risexp.space.shrink import shrink
+from risexp.space.spec import SearchSpace
+
+
+def shrunk(study: str, name: str) -> SearchSpace:
+    """Make a space around the best trials of a study.
+
+    Args:
+        study: Name of the study.
+        name: Name of the new space.
+
+    Raises:
+        InvalidInput: There is no such study, or no database of studies.
+        SpaceInvalid: It has too few trials, or the narrower space is not valid.
+    """
+    url = store_url()
+    address = address_of(embedded() if url is None else url)
+    if address.path is not None and not address.path.is_file():
+        raise InvalidInput(f"there is no study {study!r}: nothing was searched in {address.name}")
+    store = open_store(url)
+    try:
+        ref = find_study(store, study)
+        space = spec_from_facts(ref.name, ref.facts).space
+        trials = store.storage.get_all_trials(ref.id, deepcopy=False)
+    finally:
+        store.close()
+    narrower = shrink(space, ended_trials(space, trials), name)
+    for problem in check_space(narrower).problems:
+        raise SpaceInvalid(f"the rest of space {space.name} is not valid: {problem}")
+    return narrower

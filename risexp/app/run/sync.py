@@ -99,7 +99,8 @@ def sync(names: Sequence[str], option: str | None) -> list[Synced]:
     if names:
         folders = [find_run(name) for name in names]
         pairs = [(folder, _store(folder, option)) for folder in folders]
-        return _all_sent(pairs, Destinations(_answering))
+        destinations = Destinations(_answering)
+        return [_sent(folder, store, destinations) for folder, store in pairs]
     waiting = [folder for folder in list_runs() if missing_lines(folder)]
     return send(waiting, Destinations(_answering), option)
 
@@ -108,13 +109,15 @@ def send(
     folders: Sequence[RunFolder], destinations: Destinations, option: str | None = None
 ) -> list[Synced]:
     """Upload the records of these runs, except those in another store than `option` names."""
-    pairs, elsewhere = list[tuple[RunFolder, TrackingStore]](), list[Synced]()
+    sent, elsewhere = list[Synced](), list[Synced]()
     for folder in folders:
         try:
-            pairs.append((folder, _store(folder, option)))
+            store = _store(folder, option)
         except InvalidInput as error:
             elsewhere.append(Synced(folder.run_id, "elsewhere", sentence=str(error)))
-    return _all_sent(pairs, destinations) + elsewhere
+        else:
+            sent.append(_sent(folder, store, destinations))
+    return sent + elsewhere
 
 
 def missing_lines(folder: RunFolder) -> int:
@@ -134,32 +137,21 @@ def _store(folder: RunFolder, option: str | None) -> TrackingStore:
     return store
 
 
-def _all_sent(
-    pairs: Sequence[tuple[RunFolder, TrackingStore]], destinations: Destinations
-) -> list[Synced]:
-    results = []
-    for folder, store in pairs:
-        with in_environment(store):
-            results.append(_sent(folder, store, destinations.client(store)))
-    return results
-
-
 def _answering(store: TrackingStore) -> "TrackingClient":
     client = opened(store)
     client.ping()
     return client
 
 
-def _sent(
-    folder: RunFolder, store: TrackingStore, client: "TrackingClient | Failure | None"
-) -> Synced:
+def _sent(folder: RunFolder, store: TrackingStore, destinations: Destinations) -> Synced:
     state = UploadState(folder.path)
-    if client is None:
-        sentence = f"{store.name} is not yet made: `risexp sync {state.run}` makes it"
-        return Synced(state.run, "failed", store.name, sentence=sentence)
-    sent = (
-        client if isinstance(client, Failure) else attempt(partial(_drained, state, store, client))
-    )
+    with in_environment(store):
+        client = destinations.client(store)
+        if client is None:
+            sentence = f"{store.name} is not yet made: `risexp sync {state.run}` makes it"
+            return Synced(state.run, "failed", store.name, sentence=sentence)
+        drained = partial(_drained, state, store)
+        sent = client if isinstance(client, Failure) else attempt(partial(drained, client))
     progress = state.progress()
     name = "" if progress is None else progress.run_id
     if isinstance(sent, Failure):

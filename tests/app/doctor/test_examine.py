@@ -51,28 +51,17 @@ DOCUMENTS = (
 Fault = tuple[Callable[[], object], str, str]
 
 
-def double_a_slot() -> None:
-    change_studies(
-        "UPDATE trial_user_attributes SET value_json = '1' WHERE key = 'slot' AND value_json = '2'"
-    )
-
-
-def remove_a_report() -> None:
-    change_studies(
-        "DELETE FROM trial_intermediate_values WHERE step = 2 AND trial_id = "
-        "(SELECT trial_id FROM trials WHERE number = 0)"
-    )
-
-
-def change_a_report() -> None:
-    change_studies(
-        "UPDATE trial_intermediate_values SET intermediate_value = 1.0 WHERE step = 2 AND trial_id "
-        "= (SELECT trial_id FROM trials WHERE number = 1)"
-    )
-
-
-def change_parameters() -> None:
-    change_studies("UPDATE risexp_attempts SET parameters = '{}' WHERE run_id = 'toy-002'")
+OF_TRIAL = "trial_id = (SELECT trial_id FROM trials WHERE number = ?)"
+SLOT = "UPDATE trial_user_attributes SET value_json = '1' WHERE key = 'slot' AND value_json = '2'"
+NO_REPORT = "DELETE FROM trial_intermediate_values WHERE step = 2 AND " + OF_TRIAL  # noqa: S608
+REPORT = (
+    "UPDATE trial_intermediate_values SET intermediate_value = 1.0 WHERE step = 2 AND "  # noqa: S608
+    + OF_TRIAL
+)
+VALUE = "UPDATE trial_values SET value = 0.001 WHERE " + OF_TRIAL  # noqa: S608
+PARAMETERS = "UPDATE risexp_attempts SET parameters = '{}' WHERE run_id = 'toy-002'"
+METRIC = "UPDATE metrics SET value = value + 1 WHERE key = 'beta' AND step = 3 AND run_uuid = ?"
+NO_METRIC = "DELETE FROM metrics WHERE key = 'beta' AND step = 1 AND run_uuid = ?"
 
 
 def change_a_status() -> None:
@@ -84,39 +73,10 @@ def double_a_metric() -> None:
     client().log_metric(mlflow_id(0), "beta", row.value, row.timestamp + 1, step=2)
 
 
-def change_a_metric() -> None:
-    change_tracking(
-        "UPDATE metrics SET value = value + 1 WHERE key = 'beta' AND step = 3 AND run_uuid = ?",
-        mlflow_id(2),
-    )
-
-
-def remove_a_metric() -> None:
-    change_tracking(
-        "DELETE FROM metrics WHERE key = 'beta' AND step = 1 AND run_uuid = ?", mlflow_id(2)
-    )
-
-
-def add_a_metric() -> None:
-    client().log_metric(mlflow_id(2), "beta", 0.5, step=9)
-
-
-def damage_a_journal() -> None:
-    text = folder_of(2).journal.read_text("utf-8")
-    folder_of(2).journal.write_text(text.replace("{", "", 1), encoding="utf-8")
-
-
 def attempt(number: int = 0) -> Path:
     """Checkpoint folder of a trial."""
     (only,) = folder_of(number).attempts()
     return only
-
-
-def change_a_value() -> None:
-    change_studies(
-        "UPDATE trial_values SET value = 0.001 WHERE trial_id = "
-        "(SELECT trial_id FROM trials WHERE number = 0)"
-    )
 
 
 def flip_a_bit() -> None:
@@ -139,32 +99,36 @@ def remove_an_outcome() -> None:
 
 FAULTS: dict[str, Sequence[Fault]] = {
     "in the database": (
-        (double_a_slot, "I1", "2 trials have slot 1"),
-        (remove_a_report, "I3", "trial 0: it reported steps [1, 3]"),
-        (change_parameters, "I4", "trial 2: attempt 1 had other parameters"),
-        (
-            change_a_report,
-            "reports",
-            "trial 1 reported 1.0 at epoch 2, and its journal says 3.25",
-        ),
+        (lambda: change_studies(SLOT), "I1", "2 trials have slot 1"),
+        (lambda: change_studies(NO_REPORT, 0), "I3", "trial 0: it reported steps [1, 3]"),
+        (lambda: change_studies(PARAMETERS), "I4", "trial 2: attempt 1 had other parameters"),
+        (lambda: change_studies(REPORT, 1), "reports", "trial 1 reported 1.0 at epoch 2, and its "),
     ),
     "in MLflow": (
         (change_a_status, "I5", "trial 1: a pruned trial's run is FINISHED"),
         (double_a_metric, "I5", "trial 0: beta has 2 rows at step 2"),
         (lambda: duplicate_run(parent_run(), "FINISHED"), "I5", "the study itself has 2 runs"),
-        (change_a_metric, "values", "trial 2: MLflow has beta = "),
-        (remove_a_metric, "values", "trial 2: MLflow has no beta at epoch 1, and its journal has"),
-        (add_a_metric, "values", "trial 2: MLflow has beta at epoch 9, and its journal has not"),
+        (
+            lambda: change_tracking(METRIC, mlflow_id(2)),
+            "values",
+            "trial 2: MLflow has beta = ",
+        ),
+        (
+            lambda: change_tracking(NO_METRIC, mlflow_id(2)),
+            "values",
+            "trial 2: MLflow has no beta at epoch 1, and its journal has",
+        ),
+        (
+            lambda: client().log_metric(mlflow_id(2), "beta", 0.5, step=9),
+            "values",
+            "trial 2: MLflow has beta at epoch 9, and its journal has not",
+        ),
     ),
     "in run folders": (
-        (change_a_value, "scores", "trial 0 has value 0.001, and by its journal 3.25 is the best"),
+        (lambda: change_studies(VALUE, 0), "scores", "trial 0 has value 0.001, and by its journal"),
         (flip_a_bit, "checkpoints", "does not have the checksum it was written with"),
         (lose_the_best, "checkpoints", "trial 2: the checkpoint of epoch 1, its best, is missing"),
-        (
-            remove_an_outcome,
-            "folders",
-            "trial 0 is complete, and its folder does not say how it ended",
-        ),
+        (remove_an_outcome, "folders", "trial 0 is complete, and its folder does not say how it "),
     ),
     "of lost folders": (
         (
@@ -205,7 +169,8 @@ def test_every_fault_fails_its_check(place: str) -> None:
 
 
 def test_a_damaged_journal_fails_without_hiding_other_checks() -> None:
-    damage_a_journal()
+    journal = folder_of(2).journal
+    journal.write_text(journal.read_text("utf-8").replace("{", "", 1), encoding="utf-8")
 
     diagnosis = diagnose()
 

@@ -11,14 +11,19 @@ from risexp.app.run.machine import Machine
 from risexp.app.run.warm_start import WarmStart
 from risexp.app.serving.resolve_model import network_of
 from risexp.callbacks.checkpoint import CheckpointCallback
-from risexp.callbacks.confusion_recorder import ConfusionRecorder, LastConfusions
 from risexp.callbacks.console import view
 from risexp.callbacks.early_stopping import EarlyStopping, TimeBudget
-from risexp.callbacks.guard import Guard, GuardCallback
-from risexp.callbacks.leak_guard import LeakGuard, batch_marks, scene_marks, stream_marks
-from risexp.callbacks.order import callback_order, standard_guards
-from risexp.callbacks.recorder import Recorder
-from risexp.callbacks.run_loop import Callback, run_loop
+from risexp.callbacks.guards import (
+    Guard,
+    GuardCallback,
+    LeakGuard,
+    batch_marks,
+    scene_marks,
+    stream_marks,
+)
+from risexp.callbacks.learning_guards import standard_guards
+from risexp.callbacks.recorder import ConfusionRecorder, LastConfusions, Recorder
+from risexp.callbacks.run_loop import Callback, callback_order, run_loop
 from risexp.callbacks.signals import SignalCallback
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes

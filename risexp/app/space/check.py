@@ -6,7 +6,7 @@ from typing import Any
 
 from risexp.config.layers import Layer
 from risexp.errors import ConfigInvalid, SpaceInvalid
-from risexp.hpo.search.pruning import Pruning
+from risexp.hpo.search.warmup import Pruning
 from risexp.space.check import check_space
 from risexp.space.cost import Cost, cost_of
 from risexp.space.pruners import OtherPruner, Patient

@@ -1,7 +1,7 @@
 """Narrows the space of a finished study."""
 
 from risexp.errors import InvalidInput, SpaceInvalid
-from risexp.hpo.search.history import ended_trials
+from risexp.hpo.search.parameters import ended_trials
 from risexp.hpo.store.address import address_of, embedded, store_url
 from risexp.hpo.store.store import open_store
 from risexp.hpo.studies.facts import spec_from_facts

@@ -96,7 +96,7 @@ def _answers(
     import torch
 
     from risexp.app.compare.compare import answer_scenes
-    from risexp.app.run.devices import device_named
+    from risexp.app.run.machine import device_named
 
     torch.set_num_threads(threads)
     total = len(levels) * scenes * (len(seen) + 2)

@@ -64,7 +64,7 @@ def evaluate(
     from risexp.app.benchmark.accuracy.files import new_folder, write_files
     from risexp.app.benchmark.accuracy.measure import measure_accuracy
     from risexp.app.benchmark.evaluate import compared, scenes_law
-    from risexp.app.run.devices import device_named
+    from risexp.app.run.machine import device_named
     from risexp.app.serving.resolve_model import load_trained
 
     torch.set_num_threads(threads)

@@ -57,7 +57,7 @@ def predict(
     """Count and localise the sources of every scene in a file."""
     import torch
 
-    from risexp.app.run.devices import device_named
+    from risexp.app.run.machine import device_named
     from risexp.app.serving.predict import expect_new, write_answers
     from risexp.app.serving.predict import predict as answer
 

@@ -58,7 +58,7 @@ def promote(
 
     from risexp.app.promotion.promote import promote as promote_run
     from risexp.app.promotion.result import PromotionRequest
-    from risexp.app.run.devices import device_named
+    from risexp.app.run.machine import device_named
 
     torch.set_num_threads(threads)
     request = PromotionRequest(study, run, name, alias, gates, scenes, test_set, dry_run, tracking)

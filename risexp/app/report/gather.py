@@ -11,11 +11,11 @@ import torch
 from risexp.app.benchmark.accuracy.measure import AccuracyTable
 from risexp.app.benchmark.methods import NETWORK, network_methods
 from risexp.app.benchmark.timing import batch_ms
-from risexp.app.compare.compare import answer
+from risexp.app.compare.compare import answer_scenes
 from risexp.app.search.audit import audit_so_far
 from risexp.app.search.confirm import confirmed_so_far
 from risexp.app.search.search import open_studies
-from risexp.app.serving.resolve_model import trained
+from risexp.app.serving.resolve_model import load_trained
 from risexp.app.show.run import RunSeen
 from risexp.config.run import RunConfig
 from risexp.data.scenes import SceneGenerator
@@ -165,7 +165,7 @@ def with_answers(
         why = "no complete trial has its run in this home, so no fresh scenes were answered"
         return replace(data, remarks=(*data.remarks, why))
     try:
-        answers = answer([run], SNR_DB, scenes, device, advance)
+        answers = answer_scenes([run], SNR_DB, scenes, device, advance)
     except RisexpError as error:
         why = f"no fresh scenes were answered: {error}"
         return replace(data, remarks=(*data.remarks, why))
@@ -187,7 +187,7 @@ def _times(data: ReportData, device: torch.device) -> tuple[dict[int, float], li
 
 
 def _ms_per_scene(run: RunSeen, device: torch.device) -> float:
-    network = trained(str(run.folder.path), device)
+    network = load_trained(str(run.folder.path), device)
     scenes = SceneGenerator(run.config.physics, run.config.data).scenes("test", 0, _BATCH)
     return batch_ms(network_methods(network.predictor)[NETWORK], scenes)
 

@@ -7,7 +7,7 @@ import torch
 
 from risexp.app.benchmark.evaluate import compared
 from risexp.app.benchmark.methods import NETWORK
-from risexp.app.serving.resolve_model import TrainedNetwork, config_of, network_of, trained
+from risexp.app.serving.resolve_model import TrainedNetwork, config_of, load_trained, network_of
 from risexp.config.run import RunConfig
 from risexp.diagnostics.k_head import Amount, probe_k_head
 from risexp.diagnostics.l_ablation import LENGTHS, Learned, listed, probe_l_ablation
@@ -45,7 +45,7 @@ def diagnose_l_ablation_of(runs: Sequence[str], scenes: int, train_scenes: int) 
     Raises:
         RisexpError: There is no such run, it has no sound checkpoint, or two runs do not match.
     """
-    networks = {name: trained(name, torch.device("cpu")) for name in runs}
+    networks = {name: load_trained(name, torch.device("cpu")) for name in runs}
     config = _common_config({name: network.config for name, network in networks.items()})
     report = probe_l_ablation(config, scenes, train_scenes, _by_length(networks))
     damaged = [sentence for network in networks.values() for sentence in network.damaged]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from risexp.app.serving.resolve_model import checkpoint_named, config_of
+from risexp.app.serving.resolve_model import config_of, resolve_checkpoint
 from risexp.config.run import RunConfig
 from risexp.errors import CheckpointRefused, ConfigInvalid
 from risexp.runs.folder import RunFolder
@@ -72,7 +72,7 @@ def warm_start(config: RunConfig) -> WarmStart | None:
     name = config.curriculum.warm_start
     if name is None:
         return None
-    resolved = checkpoint_named(name)
+    resolved = resolve_checkpoint(name)
     checkpoint = resolved.checkpoint
     expect_same_meaning(name, config_of(checkpoint), config)
     origin = {

@@ -25,7 +25,7 @@ from risexp.app.data.show_scene import (
     snr_of,
     sources_of,
 )
-from risexp.app.serving.resolve_model import TrainedNetwork, trained
+from risexp.app.serving.resolve_model import TrainedNetwork, load_trained
 from risexp.config.run import RunConfig
 from risexp.config.sections import DataConfig
 from risexp.core.durable import write_new
@@ -110,7 +110,7 @@ def show_spectra(name: str, scene: int, snr_db: float | None, device: torch.devi
     Raises:
         RisexpError: There is no such run, checkpoint or model, or it is damaged.
     """
-    network = trained(name, device)
+    network = load_trained(name, device)
     config = network.config
     if snr_db is not None:
         config = config.replace({"data.snr_db": [snr_db, snr_db]})

@@ -36,7 +36,7 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Trains:
         runs[name] = TrainedNetwork(bundle, predictor_of(config), damaged)
         return runs[name]
 
-    monkeypatch.setattr("risexp.app.run.diagnose.trained", lookup)
+    monkeypatch.setattr("risexp.app.run.diagnose.load_trained", lookup)
     return added
 
 

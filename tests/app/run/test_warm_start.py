@@ -10,7 +10,7 @@ from rich.console import Console
 from risexp.app.run.machine import Machine
 from risexp.app.run.train import Finished, resume, train
 from risexp.app.run.warm_start import EVENT, expect_same_meaning, recorded, warm_start
-from risexp.app.serving.resolve_model import checkpoint_named, trained
+from risexp.app.serving.resolve_model import load_trained, resolve_checkpoint
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig, fields
 from risexp.errors import CheckpointRefused, ConfigInvalid, RisexpError
@@ -94,7 +94,7 @@ def test_a_run_is_found_by_its_name_its_folder_and_the_folders_of_its_checkpoint
 
     starts = [warm_start(starting(name)) for name in names]
 
-    best = checkpoint_named("source").checkpoint
+    best = resolve_checkpoint("source").checkpoint
     for warm in starts:
         assert warm is not None
         assert same(best.state.averaged, warm.state.averaged)
@@ -178,7 +178,7 @@ def test_what_was_started_from_is_noted_once(source: RunFolder) -> None:
     assert (EVENT, 0, "later") == (note.event, note.step, note.run)
     assert warm.origin == note.details
     assert {"given", "run", "epoch", "config_sha", "tensors_sha256", "damaged"} == set(warm.origin)
-    assert checkpoint_named("source").checkpoint.config_sha == warm.origin["config_sha"]
+    assert resolve_checkpoint("source").checkpoint.config_sha == warm.origin["config_sha"]
 
 
 def test_a_run_starts_from_the_averaged_weights_that_its_journal_names() -> None:
@@ -201,7 +201,7 @@ def test_a_network_is_found_by_the_place_of_its_checkpoint_too() -> None:
     finished = trained_short()
     place = manifest_path(finished.folder.attempts()[0], 1)
 
-    network = trained(str(place), torch.device("cpu"))
+    network = load_trained(str(place), torch.device("cpu"))
 
     assert 1 == network.bundle.epoch
     assert same(network.bundle.weights, network.predictor.network.state_dict())

@@ -10,7 +10,7 @@ from risexp.errors import InvalidInput
 from risexp.runs.journal import Journal
 from tests.support.recorded_runs import DEAD
 from tests.support.uploads import new_run
-from tests.support.validated_runs import SMOKE, judged
+from tests.support.validated_runs import SMOKE, validated
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_is_summarised_by_its_best_epoch() -> None:
-    judged("one", {"k_loc": 3.0, "k_acc": 0.71})
+    validated("one", {"k_loc": 3.0, "k_acc": 0.71})
 
     seen = RunSeen.of("one")
 
@@ -35,7 +35,7 @@ def test_a_run_is_summarised_by_its_best_epoch() -> None:
 
 
 def test_scores_of_a_comparison_are_counted_by_snr_and_sources() -> None:
-    judged("one", {})
+    validated("one", {})
 
     recorded = RunSeen.of("one").recorded
 
@@ -49,7 +49,7 @@ def test_scores_of_a_comparison_are_counted_by_snr_and_sources() -> None:
 
 
 def test_only_differences_from_the_preset_are_shown() -> None:
-    judged("one", {}, SMOKE.replace({"loss.count": 0.25, "network.width": 48}))
+    validated("one", {}, SMOKE.replace({"loss.count": 0.25, "network.width": 48}))
 
     differences = RunSeen.of("one").differences()
 
@@ -61,8 +61,8 @@ def test_only_differences_from_the_preset_are_shown() -> None:
 
 def test_a_count_that_never_learned_is_doubted() -> None:
     for scenes, doubt in ((2000.0, "at chance"), (100.0, "not told from chance by so few scenes")):
-        judged(f"dead-{scenes:.0f}", {**DEAD, "scenes": scenes})
-        judged(f"alive-{scenes:.0f}", {"scenes": scenes})
+        validated(f"dead-{scenes:.0f}", {**DEAD, "scenes": scenes})
+        validated(f"alive-{scenes:.0f}", {"scenes": scenes})
 
         assert doubt == RunSeen.of(f"dead-{scenes:.0f}").doubt
         assert RunSeen.of(f"alive-{scenes:.0f}").doubt is None
@@ -82,7 +82,7 @@ def test_a_run_that_has_not_begun_or_was_killed_is_shown() -> None:
 
 
 def test_guards_with_faults_are_named_and_measures_are_not() -> None:
-    folder = judged("one", {})
+    folder = validated("one", {})
     values = {"guard/gradient": 3.0, "guard/blend": 0.4, "guard/steps": 0.0, "guard/chance": 2.0}
     Journal(folder.journal, "one").write(3, values)
 

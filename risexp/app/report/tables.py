@@ -11,7 +11,7 @@ from risexp.hpo.studies.audits import Audit
 from risexp.hpo.studies.confirmation import Confirmation
 from risexp.hpo.studies.study import run_id
 from risexp.hpo.studies.table import WORDS, StudyTable, TrialRow
-from risexp.space.diff import parts
+from risexp.space.files import parts
 from risexp.tracking.payload import data_digest
 
 

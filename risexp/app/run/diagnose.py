@@ -10,7 +10,7 @@ from risexp.app.benchmark.methods import NETWORK
 from risexp.app.serving.resolve_model import TrainedNetwork, config_of, load_trained, network_of
 from risexp.config.run import RunConfig
 from risexp.diagnostics.k_head import Amount, probe_k_head
-from risexp.diagnostics.l_ablation import LENGTHS, Learned, listed, probe_l_ablation
+from risexp.diagnostics.l_ablation import LENGTHS, TrainedCounter, listed, probe_l_ablation
 from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Report
 from risexp.errors import ConfigInvalid
@@ -76,7 +76,7 @@ def _free_pool(config: RunConfig) -> RunConfig:
     return free if free.physics.canonical() == config.physics.canonical() else config
 
 
-def _by_length(networks: Mapping[str, TrainedNetwork]) -> dict[int, Learned]:
+def _by_length(networks: Mapping[str, TrainedNetwork]) -> dict[int, TrainedCounter]:
     """Trained networks by number of snapshots."""
     runs: dict[int, str] = {}
     for name, network in networks.items():
@@ -94,6 +94,6 @@ def _by_length(networks: Mapping[str, TrainedNetwork]) -> dict[int, Learned]:
     return {length: _learned(networks[name]) for length, name in runs.items()}
 
 
-def _learned(network: TrainedNetwork) -> Learned:
+def _learned(network: TrainedNetwork) -> TrainedCounter:
     method = compared(network, network.config, (), "none")[NETWORK]
-    return Learned(network.bundle.run_id, lambda scenes: method(scenes).count)
+    return TrainedCounter(network.bundle.run_id, lambda scenes: method(scenes).count)

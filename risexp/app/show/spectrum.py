@@ -26,8 +26,8 @@ from risexp.app.data.show_scene import (
     sources_of,
 )
 from risexp.app.serving.resolve_model import TrainedNetwork, load_trained
+from risexp.config.measurement import DataConfig
 from risexp.config.run import RunConfig
-from risexp.config.sections import DataConfig
 from risexp.core.durable import write_new
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance

@@ -11,7 +11,7 @@ from torch.nn import Module
 from risexp.config.layers import Layer
 from risexp.config.run import RunConfig
 from risexp.data.scenes import SceneGenerator
-from risexp.diagnostics.probe_trainer import ProbeTrainer, lesson_of
+from risexp.diagnostics.probe_trainer import ProbeTrainer, train_setup
 from risexp.errors import VerificationFailed
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
@@ -186,9 +186,9 @@ def shortened(config: RunConfig, path: str, epochs: int) -> RunConfig:
 def trace(config: RunConfig) -> Trace:
     """Train a short run to its end."""
     trainer = ProbeTrainer()
-    network, objective = trainer.begun(config), trainer.teacher(config)
+    network, objective = trainer.fresh_network(config), trainer.objective(config)
     validate = _LastEpochValidator(config)
-    short_run = trainer.taught(config, lesson_of(network, objective, objective, validate))
+    short_run = trainer.train(config, train_setup(network, objective, objective, validate))
     return Trace(
         losses=tuple(epoch.losses.total for epoch in short_run.epochs),
         weights=_hash(network),

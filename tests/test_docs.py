@@ -1,3 +1,5 @@
+"""The documentation says what the code does: trees, examples, commands, names of files."""
+
 import re
 import runpy
 from importlib.util import module_from_spec, spec_from_file_location
@@ -59,6 +61,36 @@ def test_commands_page_is_what_the_commands_say() -> None:
     spec.loader.exec_module(module)
 
     assert module.page() == module.PAGE.read_text(encoding="utf-8")
+
+
+def test_the_places_that_the_documentation_names_exist() -> None:
+    pages = [ROOT / "docs" / name for name in ("architecture.md", "changing.md", "tracking.md")]
+    names = {name for page in pages for name in places(page.read_text(encoding="utf-8"))}
+
+    assert len(names) > 40
+    assert [] == sorted(name for name in names if not exists(name))
+
+
+def test_a_place_that_is_gone_would_be_seen() -> None:
+    assert ["risexp/a.py::B", "core/c.py"] == places("in `risexp/a.py::B`, `core/c.py`, `x.y`")
+    assert not exists("risexp/loss/terms.py::NO_TERMS")
+    assert not exists("risexp/loss/no_terms.py")
+
+
+def places(text: str) -> list[str]:
+    """Files, folders and names in files that a page names."""
+    return re.findall(r"`([\w./]+/[\w./]*\.(?:py|md)(?:::\w+)?)`", text)
+
+
+def exists(name: str) -> bool:
+    """True if a file is there, below the root or the package, and defines the name."""
+    path, _, symbol = name.partition("::")
+    found = next((root / path for root in (ROOT, ROOT / "risexp") if (root / path).exists()), None)
+    if found is None or not symbol:
+        return found is not None
+    return bool(
+        re.search(rf"^(?:class |def |)({symbol})\b", found.read_text("utf-8"), re.MULTILINE)
+    )
 
 
 def test_every_decision_has_its_number_and_three_parts() -> None:

@@ -95,7 +95,7 @@ def rollback(
 
 
 def _say(result: "PromotionResult") -> None:
-    from risexp.app.promotion.card import gate_rows, score_rows
+    from risexp.app.promotion.result import gate_rows, score_rows
 
     evidence, request, candidate = result.evidence, result.request, result.candidate
     say(

@@ -74,11 +74,7 @@ class Gates(Section):
 
 
 def load_gates(name: str) -> Gates:
-    """Read gates by the path of a file, or by name from the home's `gates/` or the shipped ones.
-
-    Raises:
-        ConfigInvalid: There are no gates of that name, or their file is invalid.
-    """
+    """Read gates by the path of a file, or by name from the home's `gates/` or the shipped ones."""
     path = path_named(name, FOLDER)
     if path is None:
         known = yaml_paths(FOLDER)

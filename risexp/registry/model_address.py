@@ -31,11 +31,7 @@ class ModelAddress:
 
     @classmethod
     def parse(cls, text: str, *, version: bool) -> Self:
-        """Read an address; `version` demands that it names one version.
-
-        Raises:
-            InvalidInput: It has another form.
-        """
+        """Read an address; `version` demands that it names one version."""
         match = _ADDRESS.fullmatch(text)
         if match is None or (version and match.lastindex == 1):
             raise InvalidInput(
@@ -45,11 +41,7 @@ class ModelAddress:
         return cls(name, alias, None if number is None else int(number))
 
     def versions(self, registry: Registry) -> tuple[Version, ...]:
-        """The version that the address names, or all versions of the model, the newest first.
-
-        Raises:
-            InvalidInput: There is no such model, alias or version.
-        """
+        """The version that the address names, or all versions of the model, the newest first."""
         name, names = self.name, registry.names()
         if name not in names:
             hint = nearest(name, names) or f"; there are: {', '.join(names) or 'none'}"

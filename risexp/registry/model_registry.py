@@ -156,11 +156,7 @@ class Registry:
         return None if number is None else self.version(name, number)
 
     def version(self, name: str, number: int) -> Version:
-        """One version by its number.
-
-        Raises:
-            InvalidInput: There is no such version.
-        """
+        """One version by its number."""
         version = self.find(name, number)
         if version is None:
             raise InvalidInput(f"there is no version {number} of the model {name}")

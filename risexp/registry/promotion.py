@@ -107,11 +107,7 @@ def promote(
 
 
 def _finish(registry: Registry, promotion: Promotion, made: Version, on_step: OnStep) -> None:
-    """Set the alias and the tags that follow from the move.
-
-    Raises:
-        EnvironmentFailed: They cannot be set now; the version is promoted nevertheless.
-    """
+    """Set the alias and the tags that follow from the move."""
     try:
         _name_previous(registry, promotion.name, promotion.alias, promotion.champion)
         on_step("named")

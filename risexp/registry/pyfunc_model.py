@@ -67,11 +67,7 @@ class PredictHandler:
     _sizes: Sizes
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Open the bundle, on the CPU.
-
-        Raises:
-            ModelRefused: A file is missing or was changed.
-        """
+        """Open the bundle, on the CPU."""
         bundle = read_bundle(Path(context.artifacts[ARTIFACT]))
         self._predictor = bundle.predictor(torch.device("cpu"))
         self._sizes = Sizes.of(bundle.config)
@@ -88,18 +84,11 @@ class PredictHandler:
             context: MLflow's own record of the model.
             model_input: y (B, L, M), channel (B, M, N) and codes (B or 1, L, N), complex.
             params: `snr_db` with B numbers, or nothing: then it is estimated.
-
-        Raises:
-            RequestRefused: A shape is wrong, or a value is not finite.
         """
         return self.answer(model_input, params)
 
     def answer(self, inputs: object, params: object) -> list[Answer]:
-        """Answer each scene of a request that was not checked yet.
-
-        Raises:
-            RequestRefused: It cannot be answered.
-        """
+        """Answer each scene of a request that was not checked yet."""
         try:
             frames = self._sizes.expect(frames_of(_arrays(inputs, params or {})))
             return answered(self._predictor, frames)

@@ -51,11 +51,7 @@ class UncheckedModel:
         return self.model.metadata
 
     def predict(self, data: object, params: object = None) -> list[Answer]:
-        """Answer each scene.
-
-        Raises:
-            RequestRefused: The frames cannot be answered.
-        """
+        """Answer each scene."""
         handler: PredictHandler = self.model.unwrap_python_model()  # type: ignore[no-untyped-call] # MLflow's
         return handler.answer(data, params)
 
@@ -146,9 +142,6 @@ def open_socket(host: str, port: int | None) -> socket.socket:
     Args:
         host: An address or a name of this machine.
         port: None for 5001, or any free port if that is taken; 0 for any free port.
-
-    Raises:
-        EnvironmentFailed: The port is taken, or the host is no name of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -167,11 +160,7 @@ def socket_address(listener: socket.socket) -> str:
 
 
 def scoring_server(folder: Path, guard: RequestGuard) -> uvicorn.Server:
-    """Build the server over the model in a folder, behind a guard.
-
-    Raises:
-        ModelRefused: A file of the model is missing or was changed.
-    """
+    """Build the server over the model in a folder, behind a guard."""
     inner: ASGIApp = scoring_app(
         UncheckedModel(load_model(str(folder)))  # type: ignore[arg-type] # it needs these two alone
     )

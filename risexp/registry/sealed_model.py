@@ -68,11 +68,7 @@ class Bundle:
         return sum(weight.numel() for weight in self.weights.values())
 
     def network(self, device: torch.device) -> Network:
-        """Build the network with these weights, ready to answer.
-
-        Raises:
-            CheckpointRefused: The weights belong to another network.
-        """
+        """Build the network with these weights, ready to answer."""
         # Answers do not depend on a compiler, which the machine that serves may not have.
         network = Network(self.config.replace({"training.compile": False}))
         restore(network.state_dict(), self.weights, "averaged weights")
@@ -81,11 +77,7 @@ class Bundle:
         return network.to(device).eval()
 
     def predictor(self, device: torch.device) -> Predictor:
-        """Build the path from frames to positions.
-
-        Raises:
-            CheckpointRefused: The weights belong to another network.
-        """
+        """Build the path from frames to positions."""
         config = self.config
         network = self.network(device)
         return Predictor(network, Observer.of(config), Localiser.of(config), self.beta)
@@ -136,9 +128,6 @@ def seal(folder: Path, files: Mapping[str, bytes]) -> str:
 
     Returns:
         The digest, which tells this content from any other.
-
-    Raises:
-        EnvironmentFailed: The disk is full or the folder is forbidden.
     """
     manifest = _Manifest(files=[_File.of(name, content) for name, content in sorted(files.items())])
     try:

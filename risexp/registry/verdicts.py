@@ -157,7 +157,8 @@ class GateVerdict:
 
 def judge_gates(gates: Gates, evidence: Evidence) -> tuple[GateVerdict, ...]:
     """Judge every gate, in the order in which people read them."""
-    return (*_candidate_gates(gates, evidence), *_champion_gates(gates, evidence))
+    judge = _Judge(gates, evidence)
+    return (*judge.candidate(), *judge.champion())
 
 
 def failed_gates(verdicts: Iterable[GateVerdict]) -> tuple[GateVerdict, ...]:
@@ -165,85 +166,87 @@ def failed_gates(verdicts: Iterable[GateVerdict]) -> tuple[GateVerdict, ...]:
     return tuple(verdict for verdict in verdicts if verdict.word == "failed")
 
 
-def _candidate_gates(gates: Gates, evidence: Evidence) -> Iterator[GateVerdict]:
-    limits, scenes = gates.candidate, evidence.scenes
-    yield _number("scenes", scenes, f"at least {limits.scenes_min}", scenes >= limits.scenes_min)
-    yield _guards(gates, evidence)
-    yield _chance(limits.k_acc_gain_min, evidence)
-    ece = evidence.candidate.ece
-    yield _number("calibration", ece, f"at most {limits.ece_max:g}", ece <= limits.ece_max)
-    yield _loss(
-        "nomp success_rate",
-        evidence.mean("candidate - nomp success_rate"),
-        gates.nomp.success_rate_loss_max,
-    )
+@dataclass(frozen=True)
+class _Judge:
+    gates: Gates
+    evidence: Evidence
 
+    def candidate(self) -> Iterator[GateVerdict]:
+        limits, scenes = self.gates.candidate, self.evidence.scenes
+        yield _number(
+            "scenes", scenes, f"at least {limits.scenes_min}", scenes >= limits.scenes_min
+        )
+        yield self._guards()
+        yield self._chance()
+        ece = self.evidence.candidate.ece
+        yield _number("calibration", ece, f"at most {limits.ece_max:g}", ece <= limits.ece_max)
+        gain = self.evidence.mean("candidate - nomp success_rate")
+        yield _loss("nomp success_rate", gain, self.gates.nomp.success_rate_loss_max)
 
-def _guards(gates: Gates, evidence: Evidence) -> GateVerdict:
-    if gates.candidate.guards == "any":
-        return GateVerdict("guards", "skipped", None, "these gates do not ask")
-    faults = [f"{name} = {value:g}" for name, value in evidence.faults.items()]
-    if evidence.state != "complete":
-        faults.insert(0, f"the run is {evidence.state}")
-    why = f": {', '.join(faults)}" if faults else ""
-    return _number("guards", len(faults), f"a complete run without faults{why}", not faults)
+    def champion(self) -> Iterator[GateVerdict]:
+        limits, evidence = self.gates.champion, self.evidence
+        yield self._data()
+        if evidence.champion is None:
+            names = [*RATES, *(f"better {name}" for name in limits.better_in), "slices", "time"]
+            for name in names:
+                yield self._without_champion(name)
+            return
+        loss_max: dict[Rate, float] = {
+            "success_rate": limits.success_rate_loss_max,
+            "k_acc": limits.k_acc_loss_max,
+        }
+        for rate in RATES:
+            yield _loss(rate, evidence.mean(f"candidate - champion {rate}"), loss_max[rate])
+        for claim in limits.better_in:
+            gain = evidence.mean(f"candidate - champion {claim}")
+            yield _verdict(f"better {claim}", gain, "low > 0", gain.low > 0.0)
+        for name in evidence.slices.sizes:
+            if name != WHOLE:
+                yield from self._slice(name)
+        ratio, most = evidence.ms_ratio, limits.ms_ratio_max
+        ratio = math.nan if ratio is None else ratio
+        yield _number("time", ratio, f"at most {most:g} x", ratio <= most)
 
+    def _guards(self) -> GateVerdict:
+        if self.gates.candidate.guards == "any":
+            return GateVerdict("guards", "skipped", None, "these gates do not ask")
+        faults = [f"{name} = {value:g}" for name, value in self.evidence.faults.items()]
+        if self.evidence.state != "complete":
+            faults.insert(0, f"the run is {self.evidence.state}")
+        why = f": {', '.join(faults)}" if faults else ""
+        return _number("guards", len(faults), f"a complete run without faults{why}", not faults)
 
-def _chance(gain: float, evidence: Evidence) -> GateVerdict:
-    """The count beats the most frequent one; or sources are found, if all counts are equal."""
-    if not evidence.varied:
-        success = evidence.mean("candidate success_rate")
-        return _verdict("chance", success, "low > 0 of success_rate", success.low > 0.0)
-    better = evidence.mean("candidate - majority k_acc")
-    return _verdict(
-        "chance", better, f"low > {gain:g} over always {evidence.majority}", better.low > gain
-    )
+    def _chance(self) -> GateVerdict:
+        """The count beats the most frequent one; or sources are found, if all counts are equal."""
+        evidence, least = self.evidence, self.gates.candidate.k_acc_gain_min
+        if not evidence.varied:
+            success = evidence.mean("candidate success_rate")
+            return _verdict("chance", success, "low > 0 of success_rate", success.low > 0.0)
+        gain = evidence.mean("candidate - majority k_acc")
+        needed = f"low > {least:g} over always {evidence.majority}"
+        return _verdict("chance", gain, needed, gain.low > least)
 
+    def _data(self) -> GateVerdict:
+        if self.evidence.same_data is None:
+            return self._without_champion("data")
+        if self.gates.champion.data == "any":
+            return GateVerdict("data", "skipped", None, "these gates do not ask")
+        word: Word = "passed" if self.evidence.same_data else "failed"
+        return GateVerdict("data", word, None, "scenes of the champion's law and seed")
 
-def _champion_gates(gates: Gates, evidence: Evidence) -> Iterator[GateVerdict]:
-    limits = gates.champion
-    yield _data(gates, evidence)
-    if evidence.champion is None:
-        names = [*RATES, *(f"better {name}" for name in limits.better_in), "slices", "time"]
-        for name in names:
-            yield GateVerdict(name, "skipped", None, evidence.alone)
-        return
-    loss_max: dict[Rate, float] = {
-        "success_rate": limits.success_rate_loss_max,
-        "k_acc": limits.k_acc_loss_max,
-    }
-    for rate in RATES:
-        yield _loss(rate, evidence.mean(f"candidate - champion {rate}"), loss_max[rate])
-    for claim in limits.better_in:
-        gain = evidence.mean(f"candidate - champion {claim}")
-        yield _verdict(f"better {claim}", gain, "low > 0", gain.low > 0.0)
-    yield from _slices(gates, evidence)
-    ratio = math.nan if evidence.ms_ratio is None else evidence.ms_ratio
-    yield _number("time", ratio, f"at most {limits.ms_ratio_max:g} x", ratio <= limits.ms_ratio_max)
-
-
-def _data(gates: Gates, evidence: Evidence) -> GateVerdict:
-    if evidence.same_data is None:
-        return GateVerdict("data", "skipped", None, evidence.alone)
-    if gates.champion.data == "any":
-        return GateVerdict("data", "skipped", None, "these gates do not ask")
-    word: Word = "passed" if evidence.same_data else "failed"
-    return GateVerdict("data", word, None, "scenes of the champion's law and seed")
-
-
-def _slices(gates: Gates, evidence: Evidence) -> Iterator[GateVerdict]:
-    limits = gates.champion
-    for name, scenes in evidence.slices.sizes.items():
-        if name == WHOLE:
-            continue
+    def _slice(self, name: str) -> Iterator[GateVerdict]:
+        limits, scenes = self.gates.champion, self.evidence.slices.sizes[name]
         for rate in RATES:
             gate = f"{rate} at {name}"
             if scenes < limits.slice_scenes_min:
                 few = f"{scenes} scenes, and {limits.slice_scenes_min} are needed"
                 yield GateVerdict(gate, "skipped", None, few)
             else:
-                gain = evidence.mean(f"candidate - champion {rate}", name)
+                gain = self.evidence.mean(f"candidate - champion {rate}", name)
                 yield _loss(gate, gain, limits.slice_loss_max)
+
+    def _without_champion(self, gate: str) -> GateVerdict:
+        return GateVerdict(gate, "skipped", None, self.evidence.alone)
 
 
 def _loss(gate: str, gain: Mean, loss_max: float) -> GateVerdict:

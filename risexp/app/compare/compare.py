@@ -109,11 +109,7 @@ class Comparison:
 
 
 def best_runs(study: str, top: int) -> list[str]:
-    """Names of the runs of a study's best complete trials that differ in more than their seed.
-
-    Raises:
-        InvalidInput: There is no such study, or it has fewer than two such trials here.
-    """
+    """Names of the runs of a study's best complete trials that differ in more than their seed."""
     with open_studies(find_store) as store:
         ref = find_study(store, study)
         table = study_table(store, ref, spec_from_facts(ref.name, ref.facts).space)
@@ -133,12 +129,7 @@ def best_runs(study: str, top: int) -> list[str]:
 
 
 def read_runs(names: Sequence[str]) -> list[RunSeen]:
-    """Read the runs to compare.
-
-    Raises:
-        InvalidInput: There are fewer than two, one is named twice, unknown or was never validated,
-            or two folders have one name.
-    """
+    """Read the runs to compare."""
     runs = [RunSeen.of(name) for name in names]
     for one, other in combinations(runs, 2):
         if one.folder.path.resolve() == other.folder.path.resolve():
@@ -173,9 +164,6 @@ def answer_scenes(
         scenes: Number of scenes at each SNR.
         device: Device of the networks.
         advance: Called with the number of answered scenes.
-
-    Raises:
-        RisexpError: A run kept no checkpoint, or its network does not fit these scenes.
     """
     law, damaged, methods = runs[0].config, list[str](), dict[str, Method]()
     for run in runs:

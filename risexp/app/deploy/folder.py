@@ -1,6 +1,7 @@
-"""Writes the folder of a deployment for `docker compose`: all of it, or nothing."""
+"""Writes the folder of a deployment for `docker compose`, with secrets: all of it, or nothing."""
 
 import os
+import secrets
 import shlex
 import shutil
 import tempfile
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from risexp import __version__
-from risexp.app.deploy.passwords import secret_files
 from risexp.app.deploy.wheel import CONSTRAINTS, shipped, write_wheel
 from risexp.app.ui.host_names import host_name
 from risexp.core.durable import PARTIAL, sync
@@ -27,6 +27,13 @@ _COPIES: Final = {
     "docker/dockerignore": "image/.dockerignore",
     CONSTRAINTS: "image/constraints.txt",
 }
+
+
+ROLES: Final = ("studies", "watcher", "mlflow")
+"""Roles of PostgreSQL: workers and searches, the dashboard, and MLflow."""
+DATABASES: Final = ("studies", "mlflow")
+ACCOUNT: Final = "risexp"
+"""MLflow's first account, which administers the others."""
 
 
 @dataclass(frozen=True)
@@ -66,18 +73,13 @@ def write_deployment(folder: Path, hosts: Sequence[str]) -> Deployment:
     Args:
         folder: A new or empty folder.
         hosts: Names under which browsers reach the pages, besides this machine's own.
-
-    Raises:
-        InvalidInput: The folder is not empty, or a host name is invalid.
-        EnvironmentFailed: The disk is full or forbidden, or the package cannot be built; no part
-            of the folder is left.
     """
     names = tuple(dict.fromkeys(host_name(name, "--hosts") for name in hosts))
     folder = folder.absolute()
     _expect_empty(folder)
     # The services run as the user who writes the folder, but never as root.
     owner, group = (os.geteuid(), os.getegid()) if os.geteuid() else (UNPRIVILEGED, UNPRIVILEGED)
-    secrets = secret_files()
+    passwords = secret_files()
     texts = {
         ".env": _settings(f"{owner}:{group}", names),
         "passwd": f"postgres:x:{owner}:{group}::/tmp:/bin/sh\n",
@@ -87,7 +89,7 @@ def write_deployment(folder: Path, hosts: Sequence[str]) -> Deployment:
             tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=PARTIAL, dir=folder.parent)
         )
         try:
-            _fill(partial, texts, secrets)
+            _fill(partial, texts, passwords)
             _hand_over(partial, owner, group)
             partial.chmod(0o755)
             partial.rename(folder)
@@ -99,7 +101,7 @@ def write_deployment(folder: Path, hosts: Sequence[str]) -> Deployment:
         raise EnvironmentFailed(
             f"cannot write {folder}: {error.filename or folder}: {error.strerror}"
         ) from None
-    return Deployment(folder, f"{owner}:{group}", names, tuple(sorted(secrets)))
+    return Deployment(folder, f"{owner}:{group}", names, tuple(sorted(passwords)))
 
 
 def _expect_empty(folder: Path) -> None:
@@ -122,7 +124,7 @@ def _expect_empty(folder: Path) -> None:
         raise InvalidInput(f"{folder.parent} is no folder: make it first, or name another one")
 
 
-def _fill(folder: Path, texts: Mapping[str, str], secrets: Mapping[str, str]) -> None:
+def _fill(folder: Path, texts: Mapping[str, str], passwords: Mapping[str, str]) -> None:
     (folder / "image").mkdir()
     (folder / "image").chmod(0o755)  # independent of the umask
     (folder / "secrets").mkdir(mode=0o700)
@@ -132,7 +134,7 @@ def _fill(folder: Path, texts: Mapping[str, str], secrets: Mapping[str, str]) ->
         _write(folder / name, shipped(source).read_bytes(), 0o644)
     for name, text in texts.items():
         _write(folder / name, text.encode(), 0o644)
-    for name, text in secrets.items():
+    for name, text in passwords.items():
         _write(folder / "secrets" / name, text.encode(), 0o600)
     write_wheel(folder / "image")
     for wheel in (folder / "image").glob("*.whl"):
@@ -184,3 +186,48 @@ RISEXP_STUDY=smoke
 WORKER_CPUS=2
 WORKER_MEMORY=8g
 """
+
+
+def secret_files() -> dict[str, str]:
+    """Names and contents of the files, with new passwords."""
+    passwords = {role: _password() for role in ROLES}
+    account = _password()
+    return {
+        "admin_password": f"{_password()}\n",
+        "roles.sql": _roles(passwords),
+        "studies_pgpass": f"*:*:studies:studies:{passwords['studies']}\n",
+        "watcher_pgpass": f"*:*:studies:watcher:{passwords['watcher']}\n",
+        "mlflow_pgpass": f"*:*:mlflow:mlflow:{passwords['mlflow']}\n",
+        "mlflow_auth": (
+            "[mlflow]\n"
+            "default_permission = NO_PERMISSIONS\n"
+            "database_uri = postgresql+psycopg://mlflow@postgres:5432/mlflow\n"
+            f"admin_username = {ACCOUNT}\n"
+            f"admin_password = {account}\n"
+            "auth_cache_ttl_seconds = 60\n"
+        ),
+        "mlflow_key": f"{_password()}\n",
+        "mlflow_credentials": (
+            f"[mlflow]\nmlflow_tracking_username = {ACCOUNT}\n"
+            f"mlflow_tracking_password = {account}\n"
+        ),
+        "ui_token": f"{_password()}\n",
+        "netrc": "",
+    }
+
+
+def _password() -> str:
+    # Letters and digits alone: it stands in files of several syntaxes.
+    return secrets.token_hex(24)
+
+
+def _roles(passwords: Mapping[str, str]) -> str:
+    """Statements, one a line, that PostgreSQL reads before it listens; it hashes the passwords."""
+    lines = [f"CREATE ROLE {role} LOGIN PASSWORD '{text}'" for role, text in passwords.items()]
+    for database in DATABASES:
+        lines += [
+            f"CREATE DATABASE {database} OWNER {database}",
+            f"REVOKE ALL ON DATABASE {database} FROM PUBLIC",
+        ]
+    lines.append("GRANT CONNECT ON DATABASE studies TO watcher")
+    return "".join(f"{line}\n" for line in lines)

@@ -21,12 +21,7 @@ _TIMEOUT_S: Final = 10.0
 
 
 def check_page(address: str) -> None:
-    """Check that a page of this machine answers, with the token if one is set.
-
-    Raises:
-        InvalidInput: The address is not one of this machine.
-        EnvironmentFailed: The page does not answer with 200.
-    """
+    """Check that a page of this machine answers, with the token if one is set."""
     host, port, path = _local_page(address)
     token = token_of(TOKEN)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -55,12 +50,7 @@ def _local_page(address: str) -> tuple[str, int | None, str]:
 
 
 def check_study(name: str) -> None:
-    """Check that a study exists, accepts writes, and that this host's workers renew their leases.
-
-    Raises:
-        InvalidInput: There is no such study.
-        EnvironmentFailed: Its store does not answer, or a worker of this host hangs.
-    """
+    """Check that a study accepts writes, and that this host's workers renew their leases."""
     from risexp.hpo.store.leases import TTL_S, Leases
     from risexp.hpo.store.retry import Retry
     from risexp.hpo.store.store import find_store
@@ -93,12 +83,7 @@ class MlflowOptions:
 
 
 def serve_mlflow(options: MlflowOptions) -> None:
-    """Serve MLflow with passwords until a signal ends it.
-
-    Raises:
-        InvalidInput: An option names the wrong database, host or file.
-        EnvironmentFailed: The database does not answer.
-    """
+    """Serve MLflow with passwords until a signal ends it."""
     from risexp.tracking.stores import store_named
     from risexp.web.mlflow_service import AUTH, Service, serve
 

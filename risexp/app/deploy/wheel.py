@@ -31,9 +31,6 @@ def write_wheel(folder: Path) -> None:
 
     pip builds it from a source tree. An installed package has none: its files are packed again, by
     the list that its installer wrote.
-
-    Raises:
-        EnvironmentFailed: pip cannot build it, or the package was not installed by an installer.
     """
     source = Path(str(files("risexp"))).parent
     if (source / "pyproject.toml").is_file():

@@ -74,11 +74,7 @@ class Candidate:
         return {f"risexp.{key}": str(value) for key, value in values.items() if value is not None}
 
     def expect_store(self, store: TrackingStore) -> None:
-        """Check that the run is recorded in the store of the registry.
-
-        Raises:
-            InvalidInput: It is recorded nowhere, or in another store.
-        """
+        """Check that the run is recorded in the store of the registry."""
         own = store_for(self.seen.folder.path, None)
         if own is None:
             raise InvalidInput(
@@ -92,11 +88,7 @@ class Candidate:
             )
 
     def upload_record(self, tracking: str | None) -> str:
-        """Upload what is missing of the run's record; returns MLflow's id of the run.
-
-        Raises:
-            EnvironmentFailed: It cannot be uploaded now.
-        """
+        """Upload what is missing of the run's record; returns MLflow's id of the run."""
         (synced,) = sync([str(self.seen.folder.path)], tracking)
         if synced.state != "sent" or not synced.mlflow_run:
             why = synced.sentence or "it has no record"
@@ -107,13 +99,7 @@ class Candidate:
 
 
 def find_candidate(study: str | None, run: str | None) -> Candidate:
-    """Find the run of a study's best complete trial, or the named run.
-
-    Raises:
-        InvalidInput: Not exactly one of the two is named, there is no such study or run, or no
-            trial of the study is complete.
-        RisexpError: No sound checkpoint of it was kept.
-    """
+    """Find the run of a study's best complete trial, or the named run."""
     if (study is None) == (run is None):
         raise InvalidInput("name what to promote: --study for its best trial, or --run")
     name, sha, notes = (run or "", None, ()) if study is None else _best_trial(study)

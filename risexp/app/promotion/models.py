@@ -37,11 +37,7 @@ def list_models(tracking: str | None) -> list[Model]:
 
 
 def show_model(text: str, tracking: str | None) -> Model | Version:
-    """A model by its name, or one version by NAME@ALIAS or NAME/3.
-
-    Raises:
-        InvalidInput: There is no such model or version.
-    """
+    """A model by its name, or one version by NAME@ALIAS or NAME/3."""
     address = ModelAddress.parse(text, version=False)
     with open_registry(tracking) as registry:
         versions = address.versions(registry)

@@ -13,10 +13,9 @@ import torch
 
 from risexp.app.benchmark.evaluate import expect_fitting
 from risexp.app.promotion.candidate import Candidate, find_candidate
-from risexp.app.promotion.card import model_card
 from risexp.app.promotion.evaluate_candidates import evaluate_candidates
 from risexp.app.promotion.promotion_lock import now, promotion_lock, user
-from risexp.app.promotion.result import PromotionRequest, PromotionResult
+from risexp.app.promotion.result import PromotionRequest, PromotionResult, model_card
 from risexp.app.promotion.test_set import TestSet, expect_drawn, expect_unseen, load_test_set
 from risexp.config.gates import Gates, load_gates
 from risexp.errors import ConfigInvalid, InvalidInput
@@ -177,18 +176,14 @@ class _Contest:
         return test_set
 
     def _alone(self) -> str:
-        """Why the champion cannot answer the candidate's scenes; empty if it can or is absent.
-
-        Raises:
-            ConfigInvalid: It cannot, and the gates accept other data: nothing would be compared.
-        """
+        """Why the champion cannot answer the candidate's scenes; empty if it can or is absent."""
         if self.champion_bundle is None:
             return ""
         try:
             expect_fitting(self.champion_bundle.config, self.candidate.bundle.config)
         except ConfigInvalid as error:
             if self.gates.champion.data == "any":
-                raise
+                raise  # nothing would be compared
             return f"the champion cannot answer these scenes ({error})"
         return ""
 

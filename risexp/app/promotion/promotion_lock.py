@@ -41,9 +41,6 @@ def promotion_lock(store: TrackingStore) -> Iterator[bool]:
     Returns:
         True if every process that may write to it is kept out. A tracking server has no lock: then
         the lock is the home's, and two homes meet when the alias moves.
-
-    Raises:
-        EnvironmentFailed: Another promotion is running, or the store does not answer.
     """
     if store.database is None and store.artifacts is not None:
         with _server_lock(store):

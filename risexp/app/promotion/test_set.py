@@ -50,10 +50,6 @@ def load_test_set(config: RunConfig, scenes: int, folder: Path | None, advance: 
         scenes: Number of scenes if no folder is given.
         folder: A set to use; None for the home's own set, which is drawn if there is none yet.
         advance: Called with the number of scenes that were drawn or verified.
-
-    Raises:
-        DataInvalid: A set is damaged, of another split, or of another law.
-        EnvironmentFailed: The disk is full or forbidden, or another process draws it.
     """
     if folder is not None:
         return _verified(config, folder, advance)
@@ -95,9 +91,6 @@ def expect_unseen(test_set: TestSet, trained: Mapping[str, RunConfig]) -> None:
     Args:
         test_set: The test scenes.
         trained: Configurations of runs, by `candidate` or their alias.
-
-    Raises:
-        DataInvalid: A run has seen one of the scenes.
     """
     fingerprint = _Fingerprint.of(test_set)
     for name, config in trained.items():
@@ -112,11 +105,7 @@ def expect_unseen(test_set: TestSet, trained: Mapping[str, RunConfig]) -> None:
 
 
 def expect_drawn(test_set: TestSet, config: RunConfig) -> None:
-    """Check that a set holds the scenes that its law and seed draw for tests, in their order.
-
-    Raises:
-        DataInvalid: It holds other scenes, or they were drawn on another machine.
-    """
+    """Check that a set holds the scenes that its law and seed draw for tests, in their order."""
     generator, start = SceneGenerator(config.physics, config.data), 0
     for scenes in test_set.batches():
         drawn = generator.scenes(_TEST, start, len(scenes))

@@ -52,9 +52,6 @@ def predict(model: str, frames: Path, refine: Refinement | None, device: torch.d
         refine: Whether positions are refined to fit the measurements; None for the setting that
             the network was validated with.
         device: Device of the network.
-
-    Raises:
-        RisexpError: There is no such model or file, or the frames have other shapes.
     """
     file = read_frames(frames)
     trained = load_trained(model, device)
@@ -73,23 +70,14 @@ def predict(model: str, frames: Path, refine: Refinement | None, device: torch.d
 
 
 def expect_new(out: Path) -> None:
-    """Check that answers can be written to a path, before anything is computed.
-
-    Raises:
-        InvalidInput: The file exists, or its name has neither format.
-    """
+    """Check that answers can be written to a path, before anything is computed."""
     if out.suffix.lower() not in _FORMATS:
         raise InvalidInput(f"{out} names no format: end it in .json or .csv")
     durable.expect_new(out)
 
 
 def write_answers(predicted: Predicted, out: Path) -> None:
-    """Write the answers to a new file: JSON, or CSV with a row for each source.
-
-    Raises:
-        InvalidInput: The file exists, or its name has neither format.
-        EnvironmentFailed: The disk is full or forbidden; no part of the file is left.
-    """
+    """Write the answers to a new file: JSON, or CSV with a row for each source."""
     expect_new(out)
     durable.write_new(out, _FORMATS[out.suffix.lower()](predicted).encode())
 

@@ -52,11 +52,7 @@ class TrainedNetwork:
 
 
 def load_trained(name: str, device: torch.device) -> TrainedNetwork:
-    """Load the network that a name stands for.
-
-    Raises:
-        RisexpError: There is no such run, checkpoint or model, or no sound one.
-    """
+    """Load the network that a name stands for."""
     model = resolve_bundle(name)
     return TrainedNetwork(model.bundle, model.bundle.predictor(device), model.damaged)
 
@@ -67,9 +63,6 @@ def resolve_bundle(name: str) -> ResolvedModel:
     Args:
         name: A run or a checkpoint, as for `resolve_checkpoint`; or `models:/name@alias`,
             `models:/name/3`, or the path of a model's folder.
-
-    Raises:
-        RisexpError: There is no such run, checkpoint or model, or no sound one.
     """
     if name.startswith("models:"):
         from risexp.registry.model_address import download_model
@@ -90,9 +83,6 @@ def resolve_checkpoint(name: str) -> BestCheckpoint:
     Args:
         name: The name of a run; or the path of a run's folder, of a folder of checkpoints, or of
             any file of a checkpoint.
-
-    Raises:
-        RisexpError: There is no such run or checkpoint, or no sound one was kept.
     """
     path = _path(name)
     if path.is_file():
@@ -130,11 +120,7 @@ def _checkpoint_with(path: Path) -> Checkpoint:
 
 
 def config_of(checkpoint: Checkpoint) -> RunConfig:
-    """The configuration a checkpoint was made under.
-
-    Raises:
-        CheckpointRefused: This version does not know all of its fields.
-    """
+    """The configuration a checkpoint was made under."""
     try:
         return RunConfig.model_validate_json(json.dumps(checkpoint.config))
     except ValidationError as error:
@@ -150,11 +136,7 @@ def network_of(checkpoint: Checkpoint, config: RunConfig, device: torch.device) 
 
 
 def bundle_of(checkpoint: Checkpoint) -> Bundle:
-    """A checkpoint as a bundle: its averaged weights, without the state of the training.
-
-    Raises:
-        CheckpointRefused: This version does not know all fields of its configuration.
-    """
+    """A checkpoint as a bundle: its averaged weights, without the state of the training."""
     return Bundle(
         run_id=checkpoint.run_id,
         epoch=checkpoint.epoch,

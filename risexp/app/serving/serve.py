@@ -52,9 +52,6 @@ def serve(
         port: None for 5001, or any free port if that is taken; 0 for any free port.
         names: Host names of this machine, besides those it knows itself.
         ready: Called when the server answers.
-
-    Raises:
-        RisexpError: There is no such model, the port is taken, or the token or a name is invalid.
     """
     expect_host(host)
     hosts = tuple(host_name(name, "--allow-host") for name in names)

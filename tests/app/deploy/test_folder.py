@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from risexp.app.deploy import folder as deploy
-from risexp.app.deploy.folder import Deployment, write_deployment
-from risexp.app.deploy.passwords import secret_files
+from risexp.app.deploy.folder import Deployment, secret_files, write_deployment
 from risexp.config.yaml import read_yaml
 from risexp.errors import EnvironmentFailed, InvalidInput
 

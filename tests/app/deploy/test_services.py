@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from risexp.app.deploy import services
-from risexp.app.deploy.passwords import ROLES, secret_files
+from risexp.app.deploy.folder import ROLES, secret_files
 from risexp.app.deploy.wheel import shipped
 from risexp.app.ui import ui
 from risexp.cli.main import app

@@ -65,7 +65,7 @@ def compare(
     out: Out = None,
     json: AsJson = False,
 ) -> None:
-    """Compare runs by k_loc: their scores, their configurations, and what is noise.
+    """Compare runs by k_loc: scores, configurations, and differences beyond noise.
 
     A run whose difference to the best one is within the noise of scenes and seeds ties with it; all
     verdicts hold together at 95 %. The noise is stated under the table.

@@ -1,1 +1,1 @@
-"""What is shipped: networks as files that need no pickle, and as models of MLflow."""
+"""Trained networks as sealed files and MLflow models; their registry, gates and promotion."""

@@ -75,7 +75,7 @@ def test_versions_are_listed_shown_and_taken_back(
 
 def test_impossible_requests_are_refused_in_a_sentence(capsys: Capture) -> None:
     for command, said in (
-        ("promote", "name what to promote"),
+        ("promote", "name a run to promote"),
         ("promote --run train-3", "there is no run 'train-3'"),
         ("promote --run train-1 --gates nope", "there are no gates 'nope'"),
         ("promote --run train-1 --name a:b", "is no name of a model"),

@@ -134,7 +134,7 @@ def killed_at(step: Step, store: TrackingStore, promotion: Promotion) -> int | N
     """Promote in a process that is killed after a step; its exit code."""
     process = SERVER.Process(target=_promote_and_die, args=(step, store, promotion))
     process.start()
-    process.join(60.0)
+    process.join(300.0)
     code = process.exitcode
     process.kill()
     return code

@@ -1,1 +1,1 @@
-"""Use cases of a deployment: the folder that describes it, and what its services run."""
+"""Use cases of a deployment: its folder, and the commands of its services."""

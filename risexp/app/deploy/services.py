@@ -1,4 +1,4 @@
-"""What the services of a deployment run: health checks, and MLflow with passwords."""
+"""Commands of a deployment's services: health checks, and MLflow with passwords."""
 
 import http.client
 import os

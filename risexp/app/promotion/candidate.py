@@ -101,7 +101,7 @@ class Candidate:
 def find_candidate(study: str | None, run: str | None) -> Candidate:
     """Find the run of a study's best complete trial, or the named run."""
     if (study is None) == (run is None):
-        raise InvalidInput("name what to promote: --study for its best trial, or --run")
+        raise InvalidInput("name a run to promote: --study for its best trial, or --run")
     name, sha, notes = (run or "", None, ()) if study is None else _best_trial(study)
     seen = RunSeen.of(name)
     resolved = resolve_bundle(str(seen.folder.path))

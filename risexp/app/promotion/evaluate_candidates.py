@@ -59,11 +59,11 @@ def evaluate_candidates(
     order, levels = list(answers.values()), list[Tensor | None]()
     for batch, scenes in enumerate(test_set.batches()):
         if batch == 0:
-            for each in order:
-                each.method(scenes[:_WARMUP])
+            for answer in order:
+                answer.method(scenes[:_WARMUP])
         # What slows the machine for a while slows both networks.
-        for each in order if batch % 2 == 0 else reversed(order):
-            each.add(scenes)
+        for answer in order if batch % 2 == 0 else reversed(order):
+            answer.add(scenes)
             advance(len(scenes))
         levels.append(scenes.frames.snr_db)
     known = [level for level in levels if level is not None]

@@ -53,66 +53,45 @@ def test_compose_has_the_services_of_the_documentation() -> None:
     assert "name" not in COMPOSE  # each deployment is a project of its own
 
 
-def test_a_service_has_no_rights() -> None:
+def test_a_service_has_no_rights_few_threads_and_limits() -> None:
     rights = {"cap_add", "privileged", "network_mode", "pid", "ipc", "devices", "group_add"}
-
-    assert [] == failing(lambda _, service: service["user"] == "${RISEXP_USER:?}")
-    assert [] == failing(lambda _, service: service["read_only"] is True)
-    assert [] == failing(lambda _, service: service["cap_drop"] == ["ALL"])
-    assert [] == failing(lambda _, service: service["security_opt"] == ["no-new-privileges"])
-    assert [] == failing(lambda _, service: service.keys().isdisjoint({*rights, "env_file"}))
-
-
-def test_a_service_has_limits_and_an_end() -> None:
     limits = {"cpus", "memory", "pids"}
     policies = {"unless-stopped", "on-failure", "on-failure:3", "on-failure:5"}
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    rules: dict[str, Callable[[str, Service], bool]] = {
+        "user": lambda _, service: service["user"] == "${RISEXP_USER:?}",
+        "read only": lambda _, service: service["read_only"] is True,
+        "capabilities": lambda _, service: service["cap_drop"] == ["ALL"],
+        "privileges": lambda _, service: service["security_opt"] == ["no-new-privileges"],
+        "rights": lambda _, service: service.keys().isdisjoint({*rights, "env_file"}),
+        "limits": lambda _, service: service["deploy"]["resources"]["limits"].keys() == limits,
+        "grace": lambda _, service: seconds(service["stop_grace_period"]) >= 30,
+        "restart": lambda _, service: service["restart"] in policies,
+        "health": is_watched,
+        "threads": lambda name, service: (
+            name not in OURS or threads.items() <= service["environment"].items()
+        ),
+        "networks": lambda name, service: (
+            service["networks"] == (["stores", "pages"] if name in PAGES else ["stores"])
+        ),
+        "ports": lambda name, service: (
+            bool(service.get("ports")) == (name in PAGES)
+            and all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+        ),
+    }
 
-    assert [] == failing(
-        lambda _, service: service["deploy"]["resources"]["limits"].keys() == limits
-    )
-    assert [] == failing(lambda _, service: seconds(service["stop_grace_period"]) >= 30)
-    assert [] == failing(lambda _, service: service["restart"] in policies)
+    assert {} == {rule: names for rule, holds in rules.items() if (names := failing(holds))}
+    assert {"internal": True} == COMPOSE["networks"]["stores"]
     assert "on-failure" == SERVICES["worker"]["restart"]  # until its study exists
 
 
-def test_a_service_uses_one_thread_on_a_machine_with_many_cores() -> None:
-    variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    environments = {name: SERVICES[name]["environment"] for name in OURS}
-
-    assert [] == [
-        name
-        for name, environment in environments.items()
-        if [environment[variable] for variable in variables] != ["1", "1"]
-    ]
-
-
-def test_a_service_that_stays_has_a_health_check() -> None:
-    def holds(name: str, service: Service) -> bool:
-        check = service["healthcheck"]
-        if name in ONCE:
-            return bool(check == {"disable": True})
-        in_time = seconds(check["timeout"]) <= seconds(check["interval"])
-        return check["test"][0] == "CMD" and in_time and {"retries", "start_period"} <= check.keys()
-
-    assert [] == failing(holds)
-
-
-def test_ports_are_for_this_machine_alone() -> None:
-    ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-
-    assert PAGES == ports.keys()
-    assert [] == [
-        port for listed in ports.values() for port in listed if not port.startswith("127.0.0.1:")
-    ]
-
-
-def test_only_pages_reach_out_of_the_network_of_the_stores() -> None:
-    assert {"internal": True} == COMPOSE["networks"]["stores"]
-    assert [] == failing(
-        lambda name, service: (
-            service["networks"] == (["stores", "pages"] if name in PAGES else ["stores"])
-        )
-    )
+def is_watched(name: str, service: Service) -> bool:
+    """True for a sound health check, or for none if the service ends by itself."""
+    check = service["healthcheck"]
+    if name in ONCE:
+        return bool(check == {"disable": True})
+    in_time = seconds(check["timeout"]) <= seconds(check["interval"])
+    return check["test"][0] == "CMD" and in_time and {"retries", "start_period"} <= check.keys()
 
 
 def test_no_secret_is_in_a_command_an_environment_or_an_address() -> None:

@@ -15,6 +15,7 @@ from risexp.diagnostics.report import Requirement
 from risexp.errors import TrainingAborted
 from risexp.model.network import Network, part_of
 from risexp.model.observation import Observation
+from risexp.training.epoch_checks import expect_sound
 from risexp.training.events import EpochEnded
 from risexp.training.loss_meter import HasLoss
 from risexp.training.objective import Objective
@@ -60,6 +61,8 @@ class ProbeTrainer:
                         ended.append(event)
                         if enough(event):
                             break
+                        limits = trainer.recipe.limits
+                        expect_sound(event.plan, event.steps, event.losses, limits)
             except TrainingAborted as error:
                 return ShortRun(trainer, tuple(ended), f"{error.guard}: {error.reason}")
         return ShortRun(trainer, tuple(ended), None)

@@ -17,8 +17,8 @@ from risexp.training.trainer import Trainer
 from tests.support.trainers import (
     Poisoned,
     SmallLoss,
-    ended,
     epochs_of,
+    guarded,
     small_config,
     small_loss,
     small_trainer,
@@ -95,7 +95,7 @@ def test_more_than_a_twentieth_refused_ends_the_run_with_its_reason(device: torc
     told: list[EpochEnded] = []
 
     with pytest.raises(TrainingAborted, match="epoch 1: 3 of 40 steps were refused") as caught:
-        told.extend(ended(poisoned("nan", 3, device).run()))
+        told.extend(guarded(poisoned("nan", 3, device)))
 
     assert "refused" == caught.value.guard
     assert 3 == len(told[-1].refused)
@@ -119,6 +119,6 @@ def test_without_the_gate_the_weights_would_rot_and_be_seen(
     trainer.validate = lambda _, __: {"k_loc": 1.0}
 
     with pytest.raises(TrainingAborted, match=r"epoch 1: .*a weight is no finite number") as caught:
-        epochs_of(trainer)
+        list(guarded(trainer))
 
     assert "weights" == caught.value.guard

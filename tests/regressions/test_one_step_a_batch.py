@@ -7,7 +7,7 @@ from torch import Tensor
 from risexp.errors import TrainingAborted
 from risexp.training.events import EpochEnded
 from risexp.training.stepper import Stepper
-from tests.support.trainers import epochs_of, small_config, small_trainer
+from tests.support.trainers import epochs_of, guarded, small_config, small_trainer
 
 
 def once_an_epoch(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
@@ -27,7 +27,7 @@ def test_one_step_an_epoch_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None
     told: list[EpochEnded] = []
 
     with pytest.raises(TrainingAborted, match="epoch 1: 1 of 4 batches were a step") as caught:
-        told.extend(epochs_of(small_trainer()))
+        told.extend(guarded(small_trainer()))
 
     assert "steps" == caught.value.guard
 

@@ -7,6 +7,8 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
+from risexp.callbacks.guard import GuardCallback
+from risexp.callbacks.learning_guards import EpochGuard
 from risexp.config.layers import load_config
 from risexp.config.learning import LossWeights
 from risexp.config.run import RunConfig
@@ -148,6 +150,16 @@ def small_trainer(
 def epochs_of(trainer: Trainer) -> list[EpochEnded]:
     """What a run says at the end of each epoch."""
     return list(ended(trainer.run()))
+
+
+def guarded(trainer: Trainer) -> Iterator[EpochEnded]:
+    """The ends of epochs under the epoch guard, which ends a run as it does in `risexp train`."""
+    watch = GuardCallback([EpochGuard(trainer.recipe.limits)])
+    for event in trainer.run():
+        watch(event)
+        if isinstance(event, EpochEnded):
+            yield event
+        watch.enforce(event)
 
 
 def ended(events: Iterator[Event]) -> Iterator[EpochEnded]:

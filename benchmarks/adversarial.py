@@ -20,11 +20,11 @@ from risexp.config.run import RunConfig
 from risexp.data.frames import Frames, Scenes, Truth
 from risexp.data.scenes import SceneGenerator
 from risexp.model.network import Network, part_of
-from risexp.training.batches import KeyedBatches
 from risexp.training.events import EpochEnded
 from risexp.training.objective import Objective
 from risexp.training.plan import Plan
 from risexp.training.setup import TrainSetup, build_trainer
+from risexp.training.trainer import KeyedBatches
 
 BATCH, EPOCHS = 8, 20
 

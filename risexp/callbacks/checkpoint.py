@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from risexp.training.checkpoint import Checkpoint
+from risexp.training.checkpoint import Checkpoint, State
 from risexp.training.checkpoint_store import CheckpointStore
 from risexp.training.events import EpochEnded, Event
-from risexp.training.state import State
 
 
 @dataclass(frozen=True)

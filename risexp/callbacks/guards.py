@@ -12,10 +12,10 @@ from typing import Any, Final, Protocol
 from risexp.data.frames import Scenes
 from risexp.data.streams import BLOCK, Split, block_generator
 from risexp.errors import TrainingAborted
-from risexp.training.batches import KeyedBatches
 from risexp.training.epoch_checks import Limits, faults
 from risexp.training.events import BatchEnded, EpochEnded, EpochStarted, Event, RunStarted
 from risexp.training.plan import Plan
+from risexp.training.trainer import KeyedBatches
 
 STREAMS = 1 << 16
 """Blocks of a split whose streams are compared, in about a second: 16 million scenes."""

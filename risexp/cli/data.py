@@ -41,10 +41,11 @@ def generate(
 ) -> None:
     """Draw scenes into a frozen set; the same command finishes an interrupted one."""
     loaded = resolved(preset, config, set_)
-    from risexp.app.data.generate import plan_set
-    from risexp.data.freezing import freeze
+    from risexp.app.run.machine import device_named
+    from risexp.data.freezing import freeze, planned_bytes, scene_request
 
-    request, planned = plan_set(loaded.config, split.value, scenes, device)
+    request = scene_request(loaded.config, split.value, scenes, str(device_named(device)))
+    planned = planned_bytes(request)
     note(f"{scenes} {split.value} scenes, {size(planned)}, config {request.config_sha[:12]}")
     started = monotonic()
     with progress("scenes", scenes) as advance:
@@ -68,21 +69,24 @@ def verify(
     json: AsJson = False,
 ) -> None:
     """Read every byte of a set and hold it against the manifest; exit code 4 if it differs."""
-    from risexp.app.data.verify import read_total, verify_set
+    from risexp.data.shards import FrozenSet, ShardFault, set_faults
 
     started = monotonic()
-    with progress("scenes", read_total(folder)) as advance:
-        found = verify_set(folder, advance)
+    manifest, faults = FrozenSet.open(folder).manifest, list[ShardFault]()
+    with progress("scenes", manifest.scenes) as advance:
+        for count, damage in set_faults(folder, manifest):
+            faults += damage
+            advance(count)
     seconds = monotonic() - started
     if json:
-        faults = [{"path": fault.path, "problem": fault.problem} for fault in found.faults]
         emit(
-            {"folder": str(folder), "sound": not faults, "faults": faults}
-            | {"scenes": found.manifest.scenes, "split": found.manifest.split}
-            | {"digest": found.manifest.digest, "seconds": round(seconds, 3)}
+            {"folder": str(folder), "sound": not faults}
+            | {"faults": [{"path": fault.path, "problem": fault.problem} for fault in faults]}
+            | {"scenes": manifest.scenes, "split": manifest.split}
+            | {"digest": manifest.digest, "seconds": round(seconds, 3)}
         )
-    if found.faults:
-        rest = f" (and {len(found.faults) - 1} more faults)" if len(found.faults) > 1 else ""
-        raise VerificationFailed(f"{folder} is damaged: {found.faults[0]}{rest}")
+    if faults:
+        rest = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
+        raise VerificationFailed(f"{folder} is damaged: {faults[0]}{rest}")
     if not json:
-        say(f"{folder}: {found.manifest.scenes} scenes as listed, read in {seconds:.1f} s")
+        say(f"{folder}: {manifest.scenes} scenes as listed, read in {seconds:.1f} s")

@@ -17,7 +17,7 @@ from risexp.model.network import Network, part_of
 from risexp.model.observation import Observation
 from risexp.training.epoch_checks import expect_sound
 from risexp.training.events import EpochEnded
-from risexp.training.loss_meter import HasLoss
+from risexp.training.meters import HasLoss
 from risexp.training.objective import Objective
 from risexp.training.plan import Plan
 from risexp.training.replay import BatchObjective

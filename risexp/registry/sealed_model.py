@@ -22,7 +22,7 @@ from risexp.inference.predictor import Localiser, Predictor
 from risexp.model.network import Network
 from risexp.model.observation import Observer
 from risexp.runs.folder import is_name
-from risexp.training.state import restore
+from risexp.training.checkpoint import restore
 
 MANIFEST: Final = "manifest.json"
 WEIGHTS: Final = "weights.safetensors"

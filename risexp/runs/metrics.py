@@ -10,7 +10,7 @@ from risexp.training.plan import PARTS
 
 if TYPE_CHECKING:
     from risexp.training.events import EpochEnded
-    from risexp.training.step_counter import Steps
+    from risexp.training.meters import Steps
 
 
 @dataclass(frozen=True)

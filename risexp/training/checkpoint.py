@@ -1,4 +1,4 @@
-"""A run kept: tensors as safetensors, everything else as JSON, and nothing that could be code."""
+"""The state of a run, and the checkpoint that keeps it: safetensors and JSON, never code."""
 
 import json
 import math
@@ -15,28 +15,93 @@ from torch import Tensor
 from risexp.config.run import RunConfig
 from risexp.config.section import one_sentence
 from risexp.core.sealed import canonical_sha
-from risexp.errors import CheckpointDamaged
+from risexp.errors import CheckpointDamaged, CheckpointRefused
 from risexp.training.plan import Plan
 from risexp.training.progress import Progress
-from risexp.training.state import State
 
 FORMAT: Literal["risexp-checkpoint-1"] = "risexp-checkpoint-1"
 
 
 @dataclass(frozen=True)
+class State:
+    """A run between two epochs: all that it needs to go on bit for bit.
+
+    It holds no state of a random generator: every draw of a run is named by its place.
+    """
+
+    weights: Mapping[str, Tensor]
+    """The plain weights and buffers, with which training goes on."""
+    averaged: Mapping[str, Tensor]
+    """The weights that are validated, kept and served; the plain ones where nothing is averaged."""
+    balance: Mapping[str, Tensor]
+    """What the loss has learned about its own terms."""
+    optimizer: Mapping[str, Tensor]
+    """Every moment by `<moment>.<parameter>`."""
+    progress: Progress
+    """Epochs and steps behind it, and the best epoch."""
+    seed: int
+    """Names every random draw of the run, together with epoch and batch."""
+
+    def tensors(self) -> dict[str, Mapping[str, Tensor]]:
+        """The tensors by group."""
+        return {
+            "weights": self.weights,
+            "averaged": self.averaged,
+            "balance": self.balance,
+            "optimizer": self.optimizer,
+        }
+
+
+def copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A copy on the host that shares no memory with anything."""
+    return {
+        name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()
+    }
+
+
+@torch.no_grad()
+def restore(target: Mapping[str, Tensor], source: Mapping[str, Tensor], what: str) -> None:
+    """Write tensors into those of the same names, all of them and no others.
+
+    Args:
+        target: The tensors in use, which are written.
+        source: Their new values.
+        what: Words for an error, e.g. `averaged weights`.
+
+    Raises:
+        CheckpointRefused: A name is missing or unknown, or a shape or type differs.
+    """
+    for name in sorted(target.keys() ^ source.keys()):
+        side = "are not in the checkpoint" if name in target else "are not in this network"
+        raise CheckpointRefused(f"the {what} {name!r} {side}: it was made by another network")
+    for name, tensor in target.items():
+        here, there = _kind(tensor), _kind(source[name])
+        if here != there:
+            raise CheckpointRefused(
+                f"the {what} {name!r} are {there} in the checkpoint and {here} in this network"
+            )
+    for name, tensor in target.items():
+        tensor.copy_(source[name])
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
+@dataclass(frozen=True)
 class Checkpoint:
-    """A run after one of its epochs: enough to go on from, to judge, and to serve."""
+    """A run after one of its epochs: enough to go on from, to evaluate, and to serve."""
 
     run_id: str
     config: Mapping[str, Any]
     """The canonical configuration as plain values."""
     plan: Plan
-    """The epoch's plan: its beta is the one to evaluate and to serve with."""
+    """The plan of the epoch: its beta is the one to evaluate and to serve with."""
     scores: Mapping[str, float]
-    """What the validation found after it."""
+    """The scores of the validation after it."""
     state: State
     temperature: float | None = None
-    """What the count's logits are divided by, once it was fitted on these very weights."""
+    """Divides the logits of the count, once it was fitted on these very weights."""
 
     @property
     def config_sha(self) -> str:
@@ -45,12 +110,12 @@ class Checkpoint:
 
     @property
     def epoch(self) -> int:
-        """Epochs the run had behind it."""
+        """Epochs behind the run."""
         return self.state.progress.epoch
 
     @property
     def beta(self) -> float:
-        """Share of the samples the weights were judged with."""
+        """Share of the samples with which the weights were validated."""
         return self.plan.beta
 
 
@@ -97,7 +162,7 @@ def encode(checkpoint: Checkpoint) -> tuple[bytes, bytes]:
     )
     named = {
         f"{group}/{name}": tensor
-        for group, tensors in _groups(state).items()
+        for group, tensors in state.tensors().items()
         for name, tensor in tensors.items()
     }
     text = json.dumps(header.model_dump(mode="json"), indent=1, allow_nan=False)
@@ -127,15 +192,6 @@ def decode(header: bytes, tensors: bytes) -> Checkpoint:
     )
     scores = {name: math.nan if value is None else value for name, value in read.scores.items()}
     return Checkpoint(read.run_id, read.config, read.plan, scores, state, read.temperature)
-
-
-def _groups(state: State) -> dict[str, Mapping[str, Tensor]]:
-    return {
-        "weights": state.weights,
-        "averaged": state.averaged,
-        "balance": state.balance,
-        "optimizer": state.optimizer,
-    }
 
 
 def _of_group(named: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from risexp.errors import CheckpointDamaged, CheckpointRefused, EnvironmentFaile
 from risexp.training.checkpoint import Checkpoint
 from risexp.training.checkpoint_manifest import (
     CheckpointManifest,
+    CheckpointScan,
     commit,
     committed,
     contents,
@@ -18,7 +19,6 @@ from risexp.training.checkpoint_manifest import (
     read_manifest,
     unpacked,
 )
-from risexp.training.checkpoint_scan import CheckpointScan
 
 _KEPT: Final = 2
 

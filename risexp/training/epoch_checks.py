@@ -7,9 +7,8 @@ from typing import Final
 
 from risexp.errors import TrainingAborted
 from risexp.loss.self_test import covariance_fault
-from risexp.training.loss_meter import Losses
+from risexp.training.meters import Losses, Steps
 from risexp.training.plan import Plan
-from risexp.training.step_counter import Steps
 
 _TOLERANCE: Final = 1e-4
 

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from risexp.training.loss_meter import Losses
+from risexp.training.meters import Losses, Steps
 from risexp.training.plan import Plan
 from risexp.training.progress import Best
 from risexp.training.replay import Refusal
-from risexp.training.step_counter import Steps
 
 
 @dataclass(frozen=True)

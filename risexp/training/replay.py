@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import Module, Parameter
 
 from risexp.data.frames import Scenes
-from risexp.training.loss_meter import HasLoss
+from risexp.training.meters import HasLoss
 from risexp.training.plan import Plan
 
 Reason = Literal["value", "gradient", "no gradient", "failed", "not again"]

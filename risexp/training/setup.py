@@ -1,60 +1,106 @@
 """From a configuration to a trainer: the one place where its values become the trainer's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from torch.nn import Identity, Module
 
 from risexp.config.run import RunConfig
 from risexp.config.training import Part, TrainingConfig
+from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.errors import CheckpointRefused
-from risexp.training.average import Average
-from risexp.training.batches import Batches, KeyedBatches, RepeatedBatches
+from risexp.training.checkpoint import State, restore
 from risexp.training.curriculum import curriculum
 from risexp.training.epoch_checks import Limits
-from risexp.training.optimizer import StepRule
-from risexp.training.param_groups import parts_of
+from risexp.training.optimizer import Average, Schedule, StepRule, parts_of
 from risexp.training.replay import BatchObjective
-from risexp.training.schedule import Schedule
-from risexp.training.state import State, restore
 from risexp.training.stepper import Stepper
-from risexp.training.trainer import Recipe, Trainer, Validate
+from risexp.training.trainer import KeyedBatches, Recipe, Trainer, Validate
 
 
 @dataclass(frozen=True)
 class TrainSetup:
-    """What is trained, towards what, and how it is judged."""
+    """What is trained, by which objective, and how it is validated."""
 
     network: Module
     part_of: Callable[[str], Part]
-    """Which part a parameter belongs to, by its name."""
+    """Gives the part of a parameter by its name."""
     objective: BatchObjective
     validate: Validate
     balance: Module = field(default_factory=Identity)
     """What the objective learns itself, e.g. how its terms are weighed; trained with the heads."""
 
 
+@dataclass(frozen=True)
+class Batches:
+    """Consecutive scenes of the training stream: epoch after epoch without end, none seen twice."""
+
+    generator: SceneGenerator
+    size: int
+    """Scenes of a batch."""
+    count: int
+    """Batches of an epoch."""
+
+    def __len__(self) -> int:
+        return self.count
+
+    def epoch(self, epoch: int) -> Iterator[Scenes]:
+        """The batches of an epoch, counted from 1; every block of scenes is drawn once."""
+        walk = self.generator.batches("train", self.size, self._start(epoch, 0))
+        return islice(walk, self.count)
+
+    def scenes(self, epoch: int, batch: int) -> Scenes:
+        """One batch of an epoch, counted from 0."""
+        return self.generator.scenes("train", self._start(epoch, batch), self.size)
+
+    def _start(self, epoch: int, batch: int) -> int:
+        return ((epoch - 1) * self.count + batch) * self.size
+
+
+@dataclass(frozen=True)
+class RepeatedBatches:
+    """The batches of the first epoch in every epoch, drawn once and kept, to overfit them."""
+
+    first: Batches
+    _kept: list[Scenes] = field(default_factory=list, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def epoch(self, epoch: int) -> Iterator[Scenes]:
+        """The batches of the first epoch, in any epoch."""
+        return (self.scenes(epoch, batch) for batch in range(len(self)))
+
+    def scenes(self, epoch: int, batch: int) -> Scenes:
+        """One batch of the first epoch, counted from 0."""
+        del epoch
+        if not self._kept:
+            self._kept.extend(self.first.epoch(1))
+        return self._kept[batch]
+
+
 def build_trainer(
     config: RunConfig,
-    lesson: TrainSetup,
+    setup: TrainSetup,
     generator: SceneGenerator,
     *,
     warm: State | None = None,
     resumed: State | None = None,
 ) -> Trainer:
-    """The trainer a configuration describes.
+    """The trainer of a configuration.
 
     Args:
         config: The run.
-        lesson: Network and functions, on the generator's device.
+        setup: Network and functions, on the device of the generator.
         generator: Draws the training scenes.
-        warm: Another run's state, whose averaged weights this one starts from.
-        resumed: This run's own state, from which it goes on.
+        warm: The state of another run, whose averaged weights this one starts from.
+        resumed: The state of this run, from which it goes on.
 
     Raises:
-        CheckpointRefused: The configuration names a warm start and none is given, or a given state
-            does not fit.
+        CheckpointRefused: The configuration names a warm start that is not here, or a state does
+            not fit.
     """
     if config.curriculum.warm_start is not None and warm is None and resumed is None:
         raise CheckpointRefused(
@@ -62,17 +108,17 @@ def build_trainer(
             "would start from random weights"
         )
     if warm is not None:
-        restore(lesson.network.state_dict(), warm.averaged, "averaged weights")
+        restore(setup.network.state_dict(), warm.averaged, "averaged weights")
     batches = batches_of(config.training, generator)
     plans = curriculum(config)
     trainer = Trainer(
-        network=lesson.network,
-        balance=lesson.balance,
-        objective=lesson.objective,
-        validate=lesson.validate,
+        network=setup.network,
+        balance=setup.balance,
+        objective=setup.objective,
+        validate=setup.validate,
         batches=batches,
         plans=plans,
-        stepper=_stepper(config.training, lesson, len(plans) * len(batches)),
+        stepper=_stepper(config.training, setup, len(plans) * len(batches)),
         recipe=recipe_of(config),
     )
     if resumed is not None:
@@ -81,7 +127,7 @@ def build_trainer(
 
 
 def batches_of(training: TrainingConfig, generator: SceneGenerator) -> KeyedBatches:
-    """The batches of a run; scenes that do not fill the last batch of an epoch come in the next."""
+    """The batches of a configuration."""
     batches = Batches(generator, training.batch, training.scenes_per_epoch // training.batch)
     return RepeatedBatches(batches) if training.repeat else batches
 
@@ -98,11 +144,11 @@ def recipe_of(config: RunConfig) -> Recipe:
     )
 
 
-def _stepper(training: TrainingConfig, lesson: TrainSetup, steps: int) -> Stepper:
+def _stepper(training: TrainingConfig, setup: TrainSetup, steps: int) -> Stepper:
     return Stepper(
-        modules=(lesson.network, lesson.balance),
-        parts=parts_of(lesson.network, lesson.part_of, lesson.balance),
+        modules=(setup.network, setup.balance),
+        parts=parts_of(setup.network, setup.part_of, setup.balance),
         rule=StepRule.of(training.optimizer),
         schedule=Schedule.of(training.optimizer, steps),
-        average=Average(lesson.network, training.ema_decay),
+        average=Average(setup.network, training.ema_decay),
     )

@@ -9,13 +9,17 @@ from torch.nn import Module, Parameter
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from risexp.config.training import Part
-from risexp.training.average import Average
-from risexp.training.optimizer import GatedAdamW, StepRule
-from risexp.training.param_groups import Parts, expect_each_once, held
+from risexp.training.meters import StepMeter, Steps, fetch
+from risexp.training.optimizer import (
+    Average,
+    GatedAdamW,
+    Parts,
+    Schedule,
+    StepRule,
+    expect_each_once,
+    freeze,
+)
 from risexp.training.plan import Plan
-from risexp.training.schedule import Schedule
-from risexp.training.step_counter import Counter, Steps
-from risexp.training.transfer import fetch
 
 
 class Stepper:
@@ -56,7 +60,7 @@ class Stepper:
         self._taken = torch.zeros((), dtype=torch.int64, device=self.device)
         self._largest_rates = torch.zeros(0, dtype=torch.float64, device=self.device)
         self._before: dict[str, Tensor] = {}
-        self._counter = Counter(0, self.device)
+        self._meter = StepMeter(0, self.device)
 
     @contextmanager
     def epoch(self, plan: Plan, batches: int) -> Iterator[None]:
@@ -64,10 +68,10 @@ class Stepper:
         rates = [self._rule.lr_of(part) * plan.rates[part] for part in self.optimizer.group_parts]
         self._largest_rates = torch.tensor(rates, dtype=torch.float64, device=self.device)
         self._before = {name: each.detach().clone() for name, each in self.parameters.items()}
-        self._counter = Counter(batches, self.device)
+        self._meter = StepMeter(batches, self.device)
         self.average.mark()
         self.optimizer.zero_grad()
-        with held(self._parts, plan.frozen):
+        with freeze(self._parts, plan.frozen):
             yield
 
     def step(self, total: Tensor, batch: int) -> Tensor:
@@ -89,7 +93,7 @@ class Stepper:
         self.optimizer.zero_grad()
         self._taken += taken
         self.average.add(taken, self._taken)
-        self._counter.add(batch, taken, norm, self._rule.clip)
+        self._meter.add(batch, taken, norm, self._rule.clip)
         return taken
 
     def read(self) -> Steps:
@@ -97,14 +101,14 @@ class Stepper:
         self.average.settle()
         averaged = self.average.averages
         found = fetch(
-            self._counter.tensors()
+            self._meter.tensors()
             | {"distance": self.average.distance(), "drift": self.average.moved()}
             | {"total": self._taken}
             | {f"lr {part}": rate for part, rate in self.optimizer.rates.items()}
             | {f"moved {part}": self._moved(part) for part in self._parts}
         )
         return Steps(
-            batches=self._counter.batches,
+            batches=self._meter.batches,
             taken=int(found["taken"][0]),
             refused=tuple(batch for batch, refused in enumerate(found["refused"]) if refused),
             total=int(found["total"][0]),

@@ -14,15 +14,26 @@ from torch.nn import Module
 from risexp.config.training import Selection
 from risexp.data.frames import Scenes
 from risexp.errors import CheckpointRefused, TrainingAborted
-from risexp.training.batches import KeyedBatches
+from risexp.training.checkpoint import State, copied, restore
 from risexp.training.epoch_checks import Limits
 from risexp.training.events import BatchEnded, EpochEnded, EpochStarted, Event
-from risexp.training.loss_meter import HasLoss, LossMeter
+from risexp.training.meters import HasLoss, LossMeter
 from risexp.training.plan import Plan
 from risexp.training.progress import CRITERIA, Progress
 from risexp.training.replay import UNDECOMPOSED, BatchObjective, Refusal, explain
-from risexp.training.state import State, copied, restore
 from risexp.training.stepper import Stepper
+
+
+class KeyedBatches(Protocol):
+    """Batches that are named by epoch, from 1, and batch, from 0; each can be had at any time."""
+
+    def __len__(self) -> int: ...
+
+    def epoch(self, epoch: int, /) -> Iterator[Scenes]:
+        """All batches of an epoch, in order."""
+
+    def scenes(self, epoch: int, batch: int, /) -> Scenes:
+        """One batch of an epoch."""
 
 
 class Validate(Protocol):
@@ -41,16 +52,16 @@ class Recipe:
     pieces: int = 1
     """Pieces of a batch whose gradients are added before its step."""
     selection: Selection = "k_loc"
-    """What the best epoch is best in."""
+    """The score that selects the best epoch."""
     limits: Limits = field(default_factory=Limits)
-    """What ends a run that does not learn."""
+    """Limits of the guard that ends a run which does not learn."""
     replays: int = 3
-    """Refused batches of an epoch that are computed again to name the guilty."""
+    """Refused batches of an epoch that are computed again to name the cause."""
 
 
 @dataclass
 class Trainer:
-    """Trains a network epoch by epoch; whoever drives it sees every event and decides."""
+    """Trains a network epoch by epoch; its caller sees every event and decides."""
 
     network: Module
     balance: Module
@@ -81,7 +92,7 @@ class Trainer:
             yield ended
 
     def state(self) -> State:
-        """All that another process needs to go on after the last epoch.
+        """The state after the last epoch, from which another process can go on.
 
         Raises:
             RuntimeError: An epoch is under way, or was given up.
@@ -117,7 +128,7 @@ class Trainer:
     def _epoch(self, plan: Plan) -> Generator[BatchEnded, None, EpochEnded]:
         begun = perf_counter()
         with self.stepper.epoch(plan, len(self.batches)):
-            means = yield from self._teach(plan)
+            means = yield from self._train(plan)
             steps = self.stepper.read()
             refused = tuple(self._explain(plan, steps.refused))
         trained = perf_counter()
@@ -135,7 +146,7 @@ class Trainer:
             validation_s=perf_counter() - trained,
         )
 
-    def _teach(self, plan: Plan) -> Generator[BatchEnded, None, LossMeter]:
+    def _train(self, plan: Plan) -> Generator[BatchEnded, None, LossMeter]:
         """One step a batch. Nothing in here asks the device for a number."""
         means = LossMeter(plan.active, self.stepper.device)
         self.network.train()

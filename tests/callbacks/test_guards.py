@@ -20,10 +20,10 @@ from risexp.config.layers import load_config
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.data.streams import BLOCK
-from risexp.training.batches import Batches
 from risexp.training.epoch_checks import Limits
 from risexp.training.events import BatchEnded, EpochStarted, Event
 from risexp.training.replay import Refusal
+from risexp.training.setup import Batches
 from tests.support.recorded_runs import (
     ended_of,
     guard_values,

@@ -22,12 +22,11 @@ from risexp.runs.journal import Contents, Journal, read_journal
 from risexp.runs.machine import environment
 from risexp.runs.metrics import KEYS
 from risexp.runs.outcome import Outcome
-from risexp.training.checkpoint import config_tree
+from risexp.training.checkpoint import State, config_tree
 from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore, newest
 from risexp.training.curriculum import curriculum
 from risexp.training.events import BatchEnded, EpochEnded, Event
 from risexp.training.plan import Plan
-from risexp.training.state import State
 from risexp.training.trainer import Validate
 from tests.support.recorded_runs import DEAD, SCORES
 from tests.support.trainers import CPU, same_state, scored, small_config, small_trainer

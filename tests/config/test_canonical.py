@@ -17,8 +17,8 @@ from risexp.app.run.train import resume, train
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig, fields
 from risexp.errors import ConfigInvalid
+from risexp.training.checkpoint import State
 from risexp.training.curriculum import curriculum
-from risexp.training.state import State
 from tests.support.configs import ANOTHER
 from tests.support.trainers import epochs_of, same_state
 

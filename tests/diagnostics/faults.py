@@ -15,7 +15,7 @@ from risexp.model.network import Network
 from risexp.model.observation import Observation
 from risexp.model.prediction import Prediction
 from risexp.training.events import BatchEnded
-from risexp.training.loss_meter import LossMeter
+from risexp.training.meters import LossMeter
 from risexp.training.objective import Objective
 from risexp.training.plan import Plan
 from risexp.training.setup import TrainSetup, build_trainer

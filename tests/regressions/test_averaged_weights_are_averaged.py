@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from risexp.errors import CheckpointRefused, TrainingAborted
-from risexp.training.average import Average
+from risexp.training.checkpoint import copied, restore
+from risexp.training.optimizer import Average
 from risexp.training.plan import Plan
-from risexp.training.state import copied, restore
 from tests.support.trainers import (
     CPU,
     epochs_of,
+    guarded_epochs,
     scored,
     small_config,
     small_network,
@@ -65,7 +66,7 @@ def test_an_average_that_stays_where_it_began_ends_the_run(
     monkeypatch.setattr(Average, "add", lambda *_: None)
 
     with pytest.raises(TrainingAborted, match="the averaged weights did not move") as caught:
-        epochs_of(small_trainer(device=device))
+        guarded_epochs(small_trainer(device=device))
 
     assert "average" == caught.value.guard
 
@@ -79,7 +80,7 @@ def test_an_average_that_is_the_plain_weights_ends_the_run(
     monkeypatch.setattr(Average, "add", plain)
 
     with pytest.raises(TrainingAborted, match="are the plain ones after 4 steps") as caught:
-        epochs_of(small_trainer(device=device))
+        guarded_epochs(small_trainer(device=device))
 
     assert "average" == caught.value.guard
 

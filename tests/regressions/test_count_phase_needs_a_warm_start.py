@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from risexp.errors import CheckpointRefused
-from risexp.training.state import State
+from risexp.training.checkpoint import State
 from tests.support.configs import refusal
 from tests.support.trainers import epochs_of, same, small_config, small_network, small_trainer
 

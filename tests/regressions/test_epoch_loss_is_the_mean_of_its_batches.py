@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from risexp.data.frames import Scenes
-from risexp.training.loss_meter import LossMeter
+from risexp.training.meters import LossMeter
 from risexp.training.plan import Plan
 from tests.support.trainers import (
     Poisoned,

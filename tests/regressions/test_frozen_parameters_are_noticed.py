@@ -13,7 +13,7 @@ from risexp.data.frames import Frames
 from risexp.runs.outcome import Outcome
 from risexp.training.epoch_checks import Limits
 from risexp.training.events import EpochEnded
-from risexp.training.schedule import Schedule
+from risexp.training.optimizer import Schedule
 from risexp.training.trainer import Trainer
 from tests.support.trainers import Small, small_config, small_trainer
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from risexp.errors import TrainingAborted
-from risexp.training.schedule import Schedule
+from risexp.training.optimizer import Schedule
 from risexp.training.stepper import Stepper
-from tests.support.trainers import epochs_of, small_config, small_trainer
+from tests.support.trainers import epochs_of, guarded_epochs, small_config, small_trainer
 
 CONFIG = small_config(
     training__epochs=4,
@@ -63,7 +63,7 @@ def test_a_warm_up_from_zero_that_stays_there_ends_the_run(
     monkeypatch.setattr(Schedule, "factor", lambda _, step: 0.0 * step.double())
 
     with pytest.raises(TrainingAborted, match="no weight of the backbone moved") as caught:
-        epochs_of(small_trainer(CONFIG, device=device))
+        guarded_epochs(small_trainer(CONFIG, device=device))
 
     assert "moved" == caught.value.guard
 

@@ -8,8 +8,8 @@ import pytest
 from risexp.callbacks.guards import EpochGuard
 from risexp.training.epoch_checks import Limits
 from risexp.training.events import EpochEnded
+from risexp.training.meters import Steps
 from risexp.training.plan import Plan
-from risexp.training.step_counter import Steps
 from tests.support.recorded_runs import Told, ended_of, guarded, joint, plans_of, steps_of
 
 GUARD = EpochGuard(Limits())

@@ -7,7 +7,7 @@ from torch import Tensor
 from risexp.errors import TrainingAborted
 from risexp.training.events import EpochEnded
 from risexp.training.stepper import Stepper
-from tests.support.trainers import epochs_of, guarded, small_config, small_trainer
+from tests.support.trainers import epochs_of, guarded_epochs, small_config, small_trainer
 
 
 def once_an_epoch(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
@@ -24,10 +24,9 @@ def once_an_epoch(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
 
 def test_one_step_an_epoch_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     once_an_epoch(monkeypatch, batches=4)
-    told: list[EpochEnded] = []
 
     with pytest.raises(TrainingAborted, match="epoch 1: 1 of 4 batches were a step") as caught:
-        told.extend(guarded(small_trainer()))
+        guarded_epochs(small_trainer())
 
     assert "steps" == caught.value.guard
 

@@ -14,6 +14,7 @@ from risexp.training.plan import Plan
 from tests.support.trainers import (
     SmallLoss,
     epochs_of,
+    guarded_epochs,
     small_config,
     small_loss,
     small_trainer,
@@ -66,7 +67,7 @@ def test_the_losses_that_are_told_weigh_what_the_table_says(device: torch.device
 
 def test_a_weight_that_is_not_the_plans_ends_the_run(device: torch.device) -> None:
     with pytest.raises(TrainingAborted, match="epoch 1: the term count adds") as caught:
-        epochs_of(small_trainer(CONFIG, objective=stuck_ramp, device=device))
+        guarded_epochs(small_trainer(CONFIG, objective=stuck_ramp, device=device))
 
     assert "plan" == caught.value.guard
 

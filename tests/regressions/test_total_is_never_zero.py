@@ -10,7 +10,7 @@ from risexp.errors import ConfigInvalid, TrainingAborted
 from risexp.loss.weighting import Fixed, weighted_loss
 from risexp.training.plan import Plan
 from tests.support.predictions import pair_of, random_prediction, small_target
-from tests.support.trainers import SmallLoss, epochs_of, small_loss, small_trainer, summed
+from tests.support.trainers import SmallLoss, guarded_epochs, small_loss, small_trainer, summed
 
 MAIN = ("cov", "cov_pred", "count", "pointers")
 
@@ -37,6 +37,6 @@ def test_a_total_of_zero_ends_the_run(device: torch.device) -> None:
         return summed({name: 0.0 * term for name, term in terms.items()}, plan.active)
 
     with pytest.raises(TrainingAborted, match="epoch 1: none of 4 steps was taken") as caught:
-        epochs_of(small_trainer(objective=lost, device=device))
+        guarded_epochs(small_trainer(objective=lost, device=device))
 
     assert "steps" == caught.value.guard

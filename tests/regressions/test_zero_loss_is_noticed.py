@@ -8,7 +8,7 @@ import pytest
 from risexp.callbacks.guards import EpochGuard
 from risexp.training.epoch_checks import Limits
 from risexp.training.events import EpochEnded
-from risexp.training.loss_meter import Losses
+from risexp.training.meters import Losses
 from risexp.training.plan import Plan
 from tests.support.recorded_runs import Told, ended_of, guarded, joint, plans_of
 

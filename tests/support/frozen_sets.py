@@ -11,7 +11,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from risexp.app.data.verify import verify_set
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
 from risexp.core.sealed import sha256_of
@@ -19,6 +18,7 @@ from risexp.data import freezing
 from risexp.data.frames import Scenes
 from risexp.data.freezing import freeze, scene_request
 from risexp.data.manifest import FrozenSetManifest, Request, digest_of
+from risexp.data.shards import FrozenSet, set_faults
 
 Json = dict[str, Any]
 
@@ -112,7 +112,8 @@ def frozen_few(folder: Path, monkeypatch: pytest.MonkeyPatch, shard: int = 4) ->
 
 
 def faults(folder: Path) -> list[str]:
-    return [str(fault) for fault in verify_set(folder, lambda _count: None).faults]
+    damage = set_faults(folder, FrozenSet.open(folder).manifest)
+    return [str(fault) for _, faults in damage for fault in faults]
 
 
 def edited(folder: Path, change: Callable[[Json], object]) -> None:

@@ -17,10 +17,9 @@ from risexp.training.events import (
     Event,
     RunStarted,
 )
-from risexp.training.loss_meter import Losses
+from risexp.training.meters import Losses, Steps
 from risexp.training.plan import Plan
 from risexp.training.progress import CRITERIA, Progress
-from risexp.training.step_counter import Steps
 
 SCORES: Mapping[str, float] = {
     "k_loc": 3.412,

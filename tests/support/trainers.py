@@ -7,22 +7,19 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from risexp.callbacks.guard import GuardCallback
-from risexp.callbacks.learning_guards import EpochGuard
+from risexp.callbacks.guards import EpochGuard, GuardCallback
 from risexp.config.layers import load_config
 from risexp.config.learning import LossWeights
 from risexp.config.run import RunConfig
 from risexp.config.training import Part
 from risexp.data.frames import Frames, Scenes
 from risexp.data.scenes import SceneGenerator
-from risexp.training.batches import KeyedBatches
-from risexp.training.checkpoint import Checkpoint, config_tree
+from risexp.training.checkpoint import Checkpoint, State, config_tree
 from risexp.training.events import EpochEnded, Event
 from risexp.training.plan import Plan
 from risexp.training.replay import BatchObjective
 from risexp.training.setup import TrainSetup, build_trainer
-from risexp.training.state import State
-from risexp.training.trainer import Trainer, Validate
+from risexp.training.trainer import KeyedBatches, Trainer, Validate
 
 TERMS = tuple(LossWeights.model_fields)
 CPU = torch.device("cpu")
@@ -152,14 +149,14 @@ def epochs_of(trainer: Trainer) -> list[EpochEnded]:
     return list(ended(trainer.run()))
 
 
-def guarded(trainer: Trainer) -> Iterator[EpochEnded]:
+def guarded_epochs(trainer: Trainer) -> list[EpochEnded]:
     """The ends of epochs under the epoch guard, which ends a run as it does in `risexp train`."""
-    watch = GuardCallback([EpochGuard(trainer.recipe.limits)])
-    for event in trainer.run():
+    watch, epochs = GuardCallback([EpochGuard(trainer.recipe.limits)]), list[EpochEnded]()
+    for event in ended(trainer.run()):
         watch(event)
-        if isinstance(event, EpochEnded):
-            yield event
+        epochs.append(event)
         watch.enforce(event)
+    return epochs
 
 
 def ended(events: Iterator[Event]) -> Iterator[EpochEnded]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from risexp.training.average import Average
+from risexp.training.optimizer import Average
 from tests.support.trainers import Small, small_network
 
 

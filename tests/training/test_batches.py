@@ -5,8 +5,8 @@ import torch
 
 from risexp.data.frames import Scenes, join
 from risexp.data.scenes import SceneGenerator
-from risexp.training.batches import Batches, KeyedBatches, RepeatedBatches
-from risexp.training.setup import batches_of
+from risexp.training.setup import Batches, RepeatedBatches, batches_of
+from risexp.training.trainer import KeyedBatches
 from tests.support.trainers import small_config
 
 

@@ -7,8 +7,7 @@ import pytest
 
 from risexp.errors import TrainingAborted
 from risexp.training.epoch_checks import Limits, expect_sound, faults
-from risexp.training.loss_meter import Losses
-from risexp.training.step_counter import Steps
+from risexp.training.meters import Losses, Steps
 from tests.training.test_plan import SOME
 
 PLAN = replace(SOME, weights={"cov": 0.5, "count": 1.5}, rates={"backbone": 1.0, "heads": 1.0})

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risexp.training.loss_meter import LossMeter
+from risexp.training.meters import LossMeter
 from tests.support.trainers import SmallLoss, summed
 
 WEIGHTS = {"cov": 0.5, "count": 2.0}

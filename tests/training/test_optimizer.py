@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from risexp.training.optimizer import GatedAdamW, StepRule
-from risexp.training.param_groups import parts_of
+from risexp.training.optimizer import GatedAdamW, StepRule, parts_of
 from tests.support.trainers import part_of, same, small_network
 
 

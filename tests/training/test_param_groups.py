@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from risexp.training.param_groups import expect_each_once, held, parts_of
+from risexp.training.optimizer import expect_each_once, freeze, parts_of
 from tests.support.trainers import part_of, small_network
 
 
@@ -49,7 +49,7 @@ def test_held_parts_have_no_gradient_until_they_are_let_go() -> None:
     network = small_network()
     parts = parts_of(network, part_of, nn.Identity())
 
-    with held(parts, ("backbone",)):
+    with freeze(parts, ("backbone",)):
         within = {name: each.requires_grad for name, each in network.named_parameters()}
 
     assert {
@@ -65,7 +65,7 @@ def test_held_parts_are_let_go_when_something_fails() -> None:
     network = small_network()
     parts = parts_of(network, part_of, nn.Identity())
 
-    with pytest.raises(KeyboardInterrupt), held(parts, ("backbone", "heads")):
+    with pytest.raises(KeyboardInterrupt), freeze(parts, ("backbone", "heads")):
         raise KeyboardInterrupt
 
     assert all(each.requires_grad for each in network.parameters())

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Scenes
-from risexp.training.loss_meter import HasLoss
+from risexp.training.meters import HasLoss
 from risexp.training.plan import Plan
 from risexp.training.replay import Refusal, explain
 from tests.support.trainers import (

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risexp.config.training import OptimizerConfig
-from risexp.training.schedule import Schedule
+from risexp.training.optimizer import Schedule
 
 
 def curve(schedule: Schedule) -> list[float]:

@@ -8,12 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from risexp.training.average import Average
 from risexp.training.curriculum import curriculum
-from risexp.training.optimizer import StepRule
-from risexp.training.param_groups import parts_of
+from risexp.training.optimizer import Average, Schedule, StepRule, parts_of
 from risexp.training.plan import Plan
-from risexp.training.schedule import Schedule
 from risexp.training.stepper import Stepper
 from tests.support.trainers import part_of, same, small_config, small_network
 

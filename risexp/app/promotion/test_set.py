@@ -8,7 +8,6 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from risexp.app.data.verify import verify_set
 from risexp.callbacks.guards import STREAMS, scene_marks, stream_marks
 from risexp.config.run import RunConfig
 from risexp.core.home import home
@@ -17,7 +16,7 @@ from risexp.data.frames import Scenes
 from risexp.data.freezing import freeze, scene_request
 from risexp.data.manifest import FrozenSetManifest, SceneConfig, read_manifest
 from risexp.data.scenes import SceneGenerator
-from risexp.data.shards import FrozenSet
+from risexp.data.shards import FrozenSet, set_faults
 from risexp.data.streams import BLOCK, Split
 from risexp.errors import DataInvalid
 
@@ -76,8 +75,10 @@ def _verified(config: RunConfig, folder: Path, advance: Advance) -> TestSet:
             f"{folder} holds scenes of another law than the candidate's: make a set with the "
             "run's own configuration, or leave out --test-set"
         )
-    for fault in verify_set(folder, advance).faults:
-        raise DataInvalid(f"{folder} is damaged: {fault}; put a copy of it back")
+    for count, faults in set_faults(folder, manifest):
+        advance(count)
+        for fault in faults:
+            raise DataInvalid(f"{folder} is damaged: {fault}; put a copy of it back")
     return TestSet(folder, manifest, drawn=False)
 
 

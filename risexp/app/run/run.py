@@ -38,12 +38,11 @@ from risexp.model.observation import Observer
 from risexp.runs.folder import RunFolder
 from risexp.runs.journal import Journal
 from risexp.runs.outcome import Outcome
-from risexp.training.checkpoint import Checkpoint, config_tree
+from risexp.training.checkpoint import Checkpoint, State, config_tree
 from risexp.training.checkpoint_store import CheckpointStore
 from risexp.training.objective import Objective, ValidationLoss
 from risexp.training.plan import Plan
 from risexp.training.setup import TrainSetup, build_trainer
-from risexp.training.state import State
 from risexp.training.trainer import Trainer
 
 WriteGuard = Callable[[Callable[[Any], None]], Callable[[Any], None]]

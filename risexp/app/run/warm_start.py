@@ -9,8 +9,8 @@ from risexp.config.run import RunConfig
 from risexp.errors import CheckpointRefused, ConfigInvalid
 from risexp.runs.folder import RunFolder
 from risexp.runs.journal import Journal, read_journal
+from risexp.training.checkpoint import State
 from risexp.training.checkpoint_manifest import packed
-from risexp.training.state import State
 
 MEANING: Final = (
     "physics.wavelength_m",

@@ -60,7 +60,7 @@ def resolve(layers: Iterable[Layer]) -> Loaded:
     return Loaded(RunConfig().replace(values, origins), origins)
 
 
-def changed(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
+def with_overrides(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
     """A configuration with overrides `a.b=v` of a command line.
 
     Raises:

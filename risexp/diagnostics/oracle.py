@@ -90,7 +90,7 @@ def probe_oracle(
     """
     code = code or CodeUnderTest.of(config)
     ours, separated = drawn(config, scenes), config.replace(SEPARATED)
-    resolved = located(separated, _apart(separated, scenes), code)
+    resolved = localiser_scores(separated, _apart(separated, scenes), code)
     scores = summarise(code.score(label_estimate(ours.truth), ours.truth))
     blend = BlendedLabels.of(config, ours, beta)
     floor = float(blend.blended.mean())
@@ -101,7 +101,7 @@ def probe_oracle(
         _score_check(scores),
         _location_check(resolved),
     )
-    configured = located(config, ours, code)
+    configured = localiser_scores(config, ours, code)
     evidence = (
         _score_table(scores),
         Number("success on labels of the configured law", Rate.of(configured.success)),
@@ -114,7 +114,7 @@ def probe_oracle(
     return replace(report, advice=report.advice + more)
 
 
-def located(config: RunConfig, scenes: Scenes, code: CodeUnderTest) -> SceneScores:
+def localiser_scores(config: RunConfig, scenes: Scenes, code: CodeUnderTest) -> SceneScores:
     """Scores of the localiser on label covariances and true counts."""
     label = label_covariance(config.physics, scenes.truth)
     base = config.covariance.alpha_base

@@ -14,11 +14,13 @@ from risexp.errors import DataInvalid
 from risexp.inference.estimate import Estimate
 from risexp.physics.signals import received
 
+_STEP_DB = 5.0
 
-def configured_levels(data: DataConfig, step_db: float = 5.0) -> tuple[float, ...]:
-    """SNR levels a step apart over the configured range, its lower end first."""
+
+def configured_levels(data: DataConfig) -> tuple[float, ...]:
+    """SNR levels in steps of 5 dB over the configured range, its lower end first."""
     low, high = data.snr_db
-    return tuple(low + step_db * place for place in range(int((high - low) / step_db) + 1))
+    return tuple(low + _STEP_DB * place for place in range(int((high - low) / _STEP_DB) + 1))
 
 
 def scenes_at(config: RunConfig, snr_db: float, count: int) -> Scenes:

@@ -15,7 +15,7 @@ from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.estimation.assignment import cheapest
 from risexp.estimation.receiver_model import View
-from risexp.loss.target import Points, Target, leading
+from risexp.loss.target import Points, Target, leading_eigenvalues
 from risexp.model.prediction import Prediction
 
 ANGLE_UNIT_RAD: Final = math.radians(5.0)
@@ -74,7 +74,7 @@ class PredictionPair:
     @cached_property
     def spectrum(self) -> Tensor:
         """The K_MAX + 1 largest eigenvalues of `predicted`, (B, K_MAX + 1) float64."""
-        return leading(self.predicted, self.target.sources_max + 1)
+        return leading_eigenvalues(self.predicted, self.target.sources_max + 1)
 
     @cached_property
     def slots(self) -> Tensor:

@@ -87,7 +87,7 @@ class Target:
     @cached_property
     def spectrum(self) -> Tensor:
         """The K_MAX + 1 largest eigenvalues of the effective label, (B, K_MAX + 1) float64."""
-        return leading(self.effective, self.sources_max + 1)
+        return leading_eigenvalues(self.effective, self.sources_max + 1)
 
     def over_sources(self, values: Tensor) -> Tensor:
         """The mean over the present sources of values (B, K_MAX), (B,)."""
@@ -95,7 +95,7 @@ class Target:
         return kept.sum(-1) / self.count.clamp(min=1)
 
 
-def leading(covariance: FactoredCovariance, most: int) -> Tensor:
+def leading_eigenvalues(covariance: FactoredCovariance, most: int) -> Tensor:
     """The `most` largest eigenvalues, descending, (B, most) float64; NaN where R is not finite."""
     safe, sound = sound_scenes(covariance)
     values = safe.eigenvalues()[:, :most]

@@ -8,7 +8,7 @@ from risexp.config.learning import Front as FrontName
 from risexp.covariance.factored import FactoredCovariance
 from risexp.model.observation import Observation
 from risexp.model.prediction import CountLaw
-from risexp.model.pursuit_front import profile, profile_width
+from risexp.model.pursuit_front import residual_features, residual_width
 
 
 class CountHead(nn.Module):
@@ -21,7 +21,7 @@ class CountHead(nn.Module):
             return  # With one source at most there is no step to learn.
         size = spectral_width(law.sources_max)
         if front == "pursuit":
-            size += profile_width(law.sources_max)
+            size += residual_width(law.sources_max)
         if config.path != "direct":
             self.spectral = nn.Sequential(
                 nn.Linear(size, width), nn.SiLU(), nn.Linear(width, law.width)
@@ -46,7 +46,7 @@ class CountHead(nn.Module):
         raw = self._raw(observation, context, effective)
         match self.law.kind:
             case "ordinal":
-                return falling(raw)
+                return falling_logits(raw)
             case "softmax":
                 return raw
             case "slots":
@@ -61,7 +61,7 @@ class CountHead(nn.Module):
         seen = effective.detach() if self.config.detach_spectral else effective
         features = [spectral_features(seen, self.law.sources_max)]
         if observation.pursuit is not None:
-            features.append(profile(observation.pursuit, observation.snr_db))
+            features.append(residual_features(observation.pursuit, observation.snr_db))
         spectral: Tensor = self.spectral(torch.cat(features, dim=-1))
         if self.config.path == "spectral":
             return spectral
@@ -70,7 +70,7 @@ class CountHead(nn.Module):
         return mixed
 
 
-def falling(raw: Tensor) -> Tensor:
+def falling_logits(raw: Tensor) -> Tensor:
     """Logits that fall by a learned, positive step: (B, C) to (B, C)."""
     steps = nn.functional.softplus(raw[:, 1:]).cumsum(-1)
     return torch.cat([raw[:, :1], raw[:, :1] - steps], dim=-1)

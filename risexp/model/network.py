@@ -66,7 +66,7 @@ class Network(nn.Module):
             heat=features.heat,
         )
 
-    def calibrated(self, temperature: float) -> None:
+    def set_temperature(self, temperature: float) -> None:
         """Set the temperature of the count law."""
         self.law = replace(self.law, temperature=temperature)
 

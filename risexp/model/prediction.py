@@ -44,7 +44,7 @@ class CountLaw:
         kept = self._unfloored(logits.double() / self.temperature).clamp(min=_FLOOR)
         return kept / kept.sum(-1, keepdim=True)
 
-    def decided(self, logits: Tensor, found_logits: Tensor) -> Tensor:
+    def decide(self, logits: Tensor, found_logits: Tensor) -> Tensor:
         """The count (B,) int64 that is answered, independent of the temperature.
 
         Args:
@@ -149,7 +149,7 @@ class Prediction:
     @property
     def count(self) -> Tensor:
         """The count that is answered, (B,) int64."""
-        return self.count_law.decided(self.count_logits, self.found_logits)
+        return self.count_law.decide(self.count_logits, self.found_logits)
 
 
 def predicted(angle: Tensor, ranged: Tensor, lambda_range: float) -> FactoredCovariance:

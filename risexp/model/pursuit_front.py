@@ -24,8 +24,8 @@ class PursuitFront(nn.Module):
         super().__init__()
         self.receiver = receiver
         most = receiver.view.sources_max
-        self.source = nn.Linear(_SOURCE + profile_width(most), config.width)
-        self.scene = nn.Linear(profile_width(most), config.width)
+        self.source = nn.Linear(_SOURCE + residual_width(most), config.width)
+        self.scene = nn.Linear(residual_width(most), config.width)
         self.rank = nn.Parameter(0.02 * torch.randn(most, config.width))
         self.trunk = nn.Sequential(
             *(Attention(config.width, config.heads, config.dropout) for _ in range(config.depth))
@@ -43,7 +43,7 @@ class PursuitFront(nn.Module):
         if seen is None:
             message = "the pursuit front needs observations with a search"
             raise ValueError(message)
-        scene = profile(seen, observation.snr_db)
+        scene = residual_features(seen, observation.snr_db)
         spread = scene.unsqueeze(1).expand(-1, seen.points.shape[1], -1)
         sources = torch.cat([self._sources(seen), spread], dim=-1)
         tokens = torch.cat(
@@ -78,12 +78,12 @@ class PursuitFront(nn.Module):
         return torch.cat([place, torch.stack(logs, dim=-1).float(), nearest.unsqueeze(-1)], dim=-1)
 
 
-def profile_width(most: int) -> int:
+def residual_width(most: int) -> int:
     """Number of residual features of a pursuit of `most` sources."""
     return 2 + 2 * (most + 1) + most
 
 
-def profile(seen: QuickPursuit, snr_db: Tensor) -> Tensor:
+def residual_features(seen: QuickPursuit, snr_db: Tensor) -> Tensor:
     """Residual over noise after each source of a pursuit: (B, 2 + 2 (K_MAX + 1) + K_MAX).
 
     Once all sources are explained, the residual energy over the noise is m +- sqrt(m).

@@ -73,7 +73,7 @@ class Bundle:
         network = Network(self.config.replace({"training.compile": False}))
         restore(network.state_dict(), self.weights, "averaged weights")
         if self.temperature is not None:
-            network.calibrated(self.temperature)
+            network.set_temperature(self.temperature)
         return network.to(device).eval()
 
     def predictor(self, device: torch.device) -> Predictor:

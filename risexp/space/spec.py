@@ -100,9 +100,9 @@ class SearchSpace(Section):
 
     def draw(self, base: RunConfig, source: random.Random) -> dict[str, JsonValue]:
         """Random values for every dimension whose condition holds, forbidden or not."""
-        return self.picked(base.flat(), lambda _, dimension: dimension.draw(source))
+        return self.pick_values(base.flat(), lambda _, dimension: dimension.draw(source))
 
-    def picked(self, known: Mapping[str, object], pick: Pick) -> dict[str, JsonValue]:
+    def pick_values(self, known: Mapping[str, object], pick: Pick) -> dict[str, JsonValue]:
         """Values by `pick` for every dimension whose condition holds.
 
         Args:

@@ -69,7 +69,7 @@ class StudySpec:
     def base_values(self) -> dict[str, JsonValue]:
         """What trial 0 has in the dimensions whose conditions hold in it."""
         known = self.base.flat()
-        return self.space.picked(known, lambda path, _: known[path])
+        return self.space.pick_values(known, lambda path, _: known[path])
 
     def resolve(self, values: Mapping[str, JsonValue]) -> Loaded:
         """The configuration of a trial: what varies has the last word.

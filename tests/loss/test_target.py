@@ -8,7 +8,7 @@ from risexp.config.learning import LABELLED, LabelPower
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.data.scenes import panel_of, source_steering
-from risexp.loss.target import leading, sound_scenes
+from risexp.loss.target import leading_eigenvalues, sound_scenes
 from risexp.loss.terms import TERMS
 from tests.support.predictions import (
     ALPHA_BASE,
@@ -111,7 +111,7 @@ def test_a_reordered_truth_is_the_same_label(device: torch.device) -> None:
 def test_beyond_the_rank_every_eigenvalue_is_the_diagonal(device: torch.device) -> None:
     covariance = small_target(device=device).effective
 
-    values = leading(covariance, 9)
+    values = leading_eigenvalues(covariance, 9)
 
     assert (len(covariance), 9) == tuple(values.shape)
     assert worst(covariance.diagonal.double().unsqueeze(-1).expand(-1, 4), values[:, 5:]) < 1e-12
@@ -120,7 +120,9 @@ def test_beyond_the_rank_every_eigenvalue_is_the_diagonal(device: torch.device) 
 def test_fewer_are_given_where_fewer_are_wanted(device: torch.device) -> None:
     covariance = small_target(device=device).effective
 
-    assert torch.equal(leading(covariance, 6)[:, :2], leading(covariance, 2))
+    assert torch.equal(
+        leading_eigenvalues(covariance, 6)[:, :2], leading_eigenvalues(covariance, 2)
+    )
 
 
 def test_a_scene_that_is_not_finite_has_nan_for_eigenvalues(device: torch.device) -> None:
@@ -129,11 +131,11 @@ def test_a_scene_that_is_not_finite_has_nan_for_eigenvalues(device: torch.device
     factor[1, 3, 0] = torch.nan
     broken = replace(covariance, factor=factor)
 
-    values = leading(broken, 3)
+    values = leading_eigenvalues(broken, 3)
 
     assert [False, True, False, False] == values.isnan().all(-1).tolist()
     assert [True, False, True, True] == sound_scenes(broken)[1].tolist()
-    assert torch.equal(leading(covariance, 3)[2:], values[2:])
+    assert torch.equal(leading_eigenvalues(covariance, 3)[2:], values[2:])
 
 
 def test_an_infinite_diagonal_is_not_sound(device: torch.device) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from risexp.covariance.factored import FactoredCovariance
-from risexp.model.count_head import falling, spectral_features, spectral_width
+from risexp.model.count_head import falling_logits, spectral_features, spectral_width
 from tests.support.localisation import scenes_of
 from tests.support.networks import FRONTS, KINDS, answer, awake, network_config, observed, untrained
 from tests.support.scenes import gaussian, matrix, worst
@@ -32,7 +32,7 @@ def plain_features(dense: Tensor, most: int) -> Tensor:
 
 @given(raw=st.lists(st.floats(-1e6, 1e6, width=32), min_size=0, max_size=8))
 def test_ordinal_logits_never_rise(raw: list[float]) -> None:
-    logits = falling(torch.tensor([raw]))
+    logits = falling_logits(torch.tensor([raw]))
 
     assert (1, len(raw)) == tuple(logits.shape)
     assert bool((logits.diff(dim=-1) <= 0.0).all())
@@ -42,7 +42,7 @@ def test_ordinal_logits_never_rise(raw: list[float]) -> None:
 def test_ordinal_logits_fall_by_positive_steps() -> None:
     raw = gaussian(64, 4, seed=2).real.float() * 4.0
 
-    logits = falling(raw)
+    logits = falling_logits(raw)
 
     assert torch.equal(raw[:, 0], logits[:, 0])
     steps = logits[:, :-1] - logits[:, 1:]

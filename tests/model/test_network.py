@@ -177,7 +177,7 @@ def test_a_calibrated_network_says_the_same_logits_and_reads_them_otherwise() ->
 
         with torch.no_grad():
             before = network(observation, 0.0)
-            network.calibrated(4.0)
+            network.set_temperature(4.0)
             after = network(observation, 0.0)
 
         assert torch.equal(before.count_logits, after.count_logits), kind

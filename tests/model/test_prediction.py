@@ -194,7 +194,7 @@ def test_a_temperature_has_no_say_in_the_count() -> None:
 
         tempered = replace(plain, temperature=2.5)
 
-        assert torch.equal(plain.decided(logits, found), tempered.decided(logits, found)), decision
+        assert torch.equal(plain.decide(logits, found), tempered.decide(logits, found)), decision
 
 
 def test_the_useful_count_is_that_of_most_expected_hits_and_successes() -> None:
@@ -202,7 +202,7 @@ def test_the_useful_count_is_that_of_most_expected_hits_and_successes() -> None:
     for kind in KINDS:
         logits, found = drawn(kind), 3.0 * gaussian(64, MOST, seed=7).real.float()
 
-        count = replace(law(kind), decision="useful").decided(logits, found)
+        count = replace(law(kind), decision="useful").decide(logits, found)
 
         probable = law(kind).probabilities(logits)
         worth = probable + probable * found.double().sigmoid()
@@ -215,7 +215,7 @@ def test_the_probable_count_does_not_mind_what_would_be_found() -> None:
     for kind in KINDS:
         logits, found = drawn(kind), 9.0 * gaussian(64, MOST, seed=7).real.float()
 
-        assert torch.equal(law(kind).count(logits), law(kind).decided(logits, found)), kind
+        assert torch.equal(law(kind).count(logits), law(kind).decide(logits, found)), kind
 
 
 def test_heads_have_a_logit_a_step_a_class_or_a_slot() -> None:

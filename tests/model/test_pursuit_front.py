@@ -10,7 +10,7 @@ from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.model.observation import Observation, Observer
-from risexp.model.pursuit_front import PursuitFront, profile, profile_width
+from risexp.model.pursuit_front import PursuitFront, residual_features, residual_width
 from tests.support.localisation import (
     NOISELESS,
     SEPARATED,
@@ -27,7 +27,7 @@ UNITS = 2.0**-20
 
 def profiled(observation: Observation) -> Tensor:
     assert observation.pursuit is not None
-    return profile(observation.pursuit, observation.snr_db)
+    return residual_features(observation.pursuit, observation.snr_db)
 
 
 def excess(observation: Observation) -> Tensor:
@@ -46,7 +46,7 @@ def test_a_profile_is_as_wide_as_it_says() -> None:
     for most in [1, 3, 5]:
         observation = observed(network_config(f"data.sources_max={most}"))
 
-        assert (4, profile_width(most)) == tuple(profiled(observation).shape), most
+        assert (4, residual_width(most)) == tuple(profiled(observation).shape), most
         assert torch.float32 == profiled(observation).dtype, most
 
 

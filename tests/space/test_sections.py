@@ -84,7 +84,7 @@ def test_what_varies_is_picked_with_conditions_before_what_they_decide() -> None
         return "ordinal"
 
     backwards: SearchSpace = planted(dict(reversed([*LEARNING.items()])), base="smoke")
-    values = backwards.picked(backwards.trial_zero().config.flat(), pick)
+    values = backwards.pick_values(backwards.trial_zero().config.flat(), pick)
 
     assert asked == list(values)
     assert set(asked) == LEARNING.keys() - {"count.smoothing"}

@@ -6,7 +6,7 @@ from typing import Final
 from risexp.app.benchmark.accuracy.measure import chosen_methods
 from risexp.app.benchmark.methods import NETWORK, Method, network_methods
 from risexp.app.serving.resolve_model import TrainedNetwork
-from risexp.config.layers import changed, override_layer
+from risexp.config.layers import override_layer, with_overrides
 from risexp.config.run import RunConfig, fields
 from risexp.config.training import Refinement
 from risexp.errors import ConfigInvalid
@@ -40,7 +40,7 @@ def scenes_law(trained: RunConfig, overrides: Sequence[str]) -> RunConfig:
                 f"{path} cannot be set for an evaluation, which changes the scenes alone: set "
                 f"fields of physics and data, without {', '.join(HELD[:-1])} and {HELD[-1]}"
             )
-    return changed(trained, overrides)
+    return with_overrides(trained, overrides)
 
 
 def _named(overrides: Sequence[str]) -> Iterator[str]:

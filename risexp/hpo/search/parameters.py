@@ -81,7 +81,7 @@ def suggest(study_spec: StudySpec, trial: Trial) -> dict[str, JsonValue]:
         SpaceInvalid: A stored value is forbidden, or lies outside the space.
     """
     space, known = study_spec.space, study_spec.base.flat()
-    values = space.picked(
+    values = space.pick_values(
         known, lambda path, dimension: read(dimension, _draw(trial, path, dimension))
     )
     for path, value in values.items():

@@ -181,7 +181,7 @@ class ConstrainedSampler(BaseSampler):
                 return read(dimension, trial.params[path])
             return pick(path, dimension)
 
-        return self._space.picked(self._known, kept_or_picked)
+        return self._space.pick_values(self._known, kept_or_picked)
 
 
 def _key(kept: Mapping[str, Any]) -> str:

@@ -159,7 +159,7 @@ def fitted(charter: StudySpec, values: Mapping[str, JsonValue]) -> dict[str, Jso
         ConfigInvalid: It is no run.
     """
     space, known = charter.space, charter.base.flat()
-    found = space.picked(known, lambda path, _: values.get(path, known[path]))
+    found = space.pick_values(known, lambda path, _: values.get(path, known[path]))
     for path, value in found.items():
         if not space.vary[path].holds(value):
             raise SpaceInvalid(f"{path} = {value!r} lies outside {extent(space.vary[path])}")

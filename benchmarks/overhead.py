@@ -35,11 +35,9 @@ from risexp.app.run.machine import Machine
 from risexp.app.run.run import Callbacks
 from risexp.app.run.train import resume_run
 from risexp.app.search.study_record import StudyUploader, study_labels
-from risexp.app.search.trial import folder_of
-from risexp.app.search.worker import owner_of
+from risexp.app.search.worker import owner_of, trial_folder
 from risexp.hpo.store.store import find_store, open_store
-from risexp.hpo.studies.facts import facts_from_spec, spec_from_facts
-from risexp.hpo.studies.study import StudyPlan, find_study, open_study
+from risexp.hpo.studies.study import StudyPlan, facts_from_spec, find_study, open_study
 from risexp.hpo.workers.worker import Job, JobResult, Worker
 from risexp.runs.folder import create_run
 from risexp.space.spec import SCORE, SearchSpace
@@ -127,13 +125,12 @@ def ours(_size: Size, ready: Connection) -> None:
             enders=(job.pruning_callback.enforce, job.study_end),
             write_guard=lambda tell: job.lease_guard.write_guard(clock.within(tell)),
         )
-        finished = resume_run(folder_of(job, labels), CPU, Console(quiet=True), callbacks)
+        finished = resume_run(trial_folder(job, labels), CPU, Console(quiet=True), callbacks)
         clock.add("wall", began)
         best = finished.best
         return JobResult(finished.outcome, None if best is None else best.scores[SCORE])
 
-    charter = spec_from_facts(study.name, study.facts)
-    worker = Worker(store, study, charter, owner_of("benchmark", os.getpid()), train)
+    worker = Worker(store, study, owner_of("benchmark", os.getpid()), train)
     ready.send(None)
     ready.recv()
     worker.run(lambda _: None)

@@ -18,8 +18,10 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
 
 from risexp.app.search.search import SearchRequest, search
+from risexp.app.search.studies import StudyView
 from risexp.hpo.store.address import embedded
 from risexp.space.files import load_space
 from risexp.space.spec import SearchSpace
@@ -76,7 +78,10 @@ def searched(arm: str, seed: int, trials: int, epochs: int) -> Found:
     wanted = SearchRequest(
         space=space_of(arm, seed, epochs), study=name, trials=trials, tracking="off", unchecked=True
     )
-    search(wanted, lambda _table, _remark: None, lambda sentence: print(f"{name}: {sentence}"))
+    view = StudyView(Console(quiet=True))
+    search(wanted, view)
+    for sentence in view.sentences:
+        print(f"{name}: {sentence}")
     study = optuna.load_study(study_name=name, storage=embedded())
     return found_in(study.get_trials(deepcopy=False))
 

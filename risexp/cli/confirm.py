@@ -1,19 +1,18 @@
-"""`risexp confirm`: a study's best trials at full fidelity, under several seeds."""
+"""`risexp confirm`: train a study's best trials at full fidelity, under several seeds."""
 
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from risexp.cli.machines import Gpus, PerGpu, Timeout, TrialTimeout, Workers, crew, times
+from risexp.cli.machines import Gpus, PerGpu, Timeout, TrialTimeout, Workers, resources
 from risexp.cli.options import AsJson, Device, Threads, TrackingTo
 from risexp.cli.output import emit, say, table
-from risexp.cli.progress import viewed
-from risexp.cli.trials import number, say_unsent, study_summary
+from risexp.cli.study_output import number, say_unsent, study_summary, viewed
 from risexp.errors import VerificationFailed
 
 if TYPE_CHECKING:
-    from risexp.app.search.confirm import ConfirmRequest, ConfirmResult
-    from risexp.hpo.studies.confirmation import ConfirmedPoint
+    from risexp.app.search.derived import ConfirmResult
+    from risexp.hpo.studies.confirmation import Confirmation, ConfirmedPoint
 
 StudyOption = Annotated[
     str, typer.Option(metavar="STUDY", help="One that has been searched; its trials are confirmed.")
@@ -64,11 +63,12 @@ def confirm(
     that the search has used, and every trial has the same ones; so it is with the scenes, by the
     one data.seed of them all. The interval is Student's, of the differences seed by seed.
     """
-    means = crew(workers, gpus, per_gpu, device, threads, tracking)
-    means |= times(timeout, trial_timeout)
-    from risexp.app.search.confirm import ConfirmRequest
+    same = {"device": device, "threads": threads, "tracking": tracking}
+    means = resources(workers, gpus, per_gpu, timeout, trial_timeout, **same)
+    from risexp.app.search.derived import ConfirmRequest
+    from risexp.app.search.derived import confirm as confirm_study
 
-    wanted = ConfirmRequest(
+    request = ConfirmRequest(
         study=study,
         name=name or f"{study}-confirm",
         top=top,
@@ -76,75 +76,64 @@ def confirm(
         epochs=epochs,
         **means,
     )
-    found = _confirmed(wanted, quiet=json)
+    with viewed(quiet=json) as view:
+        result = confirm_study(request, view)
     if json:
-        emit(found.as_json())
+        emit(result.as_json())
     else:
-        say_confirmed(found)
-    if found.searched.pruner_fault is not None:
-        raise VerificationFailed(found.searched.pruner_fault)
-    if found.searched.exit_code:
-        raise typer.Exit(found.searched.exit_code)
+        say_confirmed(result)
+    if result.searched.pruner_fault is not None:
+        raise VerificationFailed(result.searched.pruner_fault)
+    if result.searched.exit_code:
+        raise typer.Exit(result.searched.exit_code)
 
 
-def _confirmed(wanted: "ConfirmRequest", *, quiet: bool) -> "ConfirmResult":
-    from risexp.app.search.confirm import confirm
-
-    with viewed(quiet=quiet) as view:
-        return confirm(wanted, view.show, view.say)
-
-
-def say_confirmed(found: "ConfirmResult") -> None:
-    """A confirmation as a table and what follows from it."""
-    told, shown = found.confirmation, found.searched.table
-    table(_HEADINGS, [_cells(found, each) for each in told.candidates])
+def say_confirmed(result: "ConfirmResult") -> None:
+    """Print a confirmation as a table, and what to do next."""
+    confirmation, study = result.confirmation, result.searched.table
+    table(_HEADINGS, [_cells(confirmation, point) for point in confirmation.candidates])
     say("")
-    say(study_summary(shown))
-    say(_agreement(found))
-    say_unsent(found.searched.unsent)
-    if not shown.over:
+    say(study_summary(study))
+    say(_agreement(confirmation))
+    say_unsent(result.searched.unsent)
+    if not study.over:
         say("the same command goes on")
         return
-    best = told.best
+    best = confirmation.best
     if best is None:
-        say("no candidate came to its end under every seed: see risexp study show " + shown.name)
+        say("no candidate came to its end under every seed: see risexp study show " + study.name)
         return
-    named = "the base" if best is told.base else f"trial {best.trial} of {found.source}"
-    say(f"best: {named}, k_loc {number(best.mean)} over {len(told.seeds)} seeds")
+    named = "the base" if best is confirmation.base else f"trial {best.trial} of {result.source}"
+    say(f"best: {named}, k_loc {number(best.mean)} over {len(confirmation.seeds)} seeds")
     say("look:  risexp ui")
-    say(f"next:  risexp eval {found.run_of(best)} --against nomp")
-    say(f"or:    risexp promote --run {found.run_of(best)}")
+    say(f"next:  risexp eval {result.run_of(best)} --against nomp")
+    say(f"or:    risexp promote --run {result.run_of(best)}")
 
 
-def _cells(found: "ConfirmResult", each: "ConfirmedPoint") -> list[object]:
-    apart, ends = each.difference, each.range
-    interval = None if apart is None else apart.interval
+def _cells(confirmation: "Confirmation", point: "ConfirmedPoint") -> list[object]:
+    difference, ends = point.difference, point.range
+    interval = None if difference is None else difference.interval
     return [
-        _named(found, each),
-        number(each.before),
-        each.rank_before or "",
-        number(each.mean),
+        "base" if point is confirmation.base else str(point.trial),
+        number(point.before),
+        point.rank_before or "",
+        number(point.mean),
         "" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}",
-        f"{len(each.scores)} of {len(found.confirmation.seeds)}",
-        "" if apart is None else f"{apart.mean:+.3f}",
+        f"{len(point.scores)} of {len(confirmation.seeds)}",
+        "" if difference is None else f"{difference.mean:+.3f}",
         "" if interval is None else f"{interval[0]:+.3f} to {interval[1]:+.3f}",
-        each.rank or "",
+        point.rank or "",
     ]
 
 
-def _named(found: "ConfirmResult", each: "ConfirmedPoint") -> str:
-    return "base" if each is found.confirmation.base else str(each.trial)
-
-
-def _agreement(found: "ConfirmResult") -> str:
-    """How far the search's order held, with the number of trials that this rests on."""
-    told = found.confirmation
-    if told.agreement is None:
+def _agreement(confirmation: "Confirmation") -> str:
+    """The rank correlation with the search, and the number of trials behind it."""
+    if confirmation.agreement is None:
         return (
-            f"rank correlation of k_loc before and now: none, {told.pairs} of the trials beside "
-            "the base have both and it takes three that differ"
+            f"rank correlation of k_loc before and now: none, {confirmation.pairs} of the trials "
+            "beside the base have both and it takes three that differ"
         )
     return (
-        f"rank correlation of k_loc before and now: {told.agreement:+.2f}, over {told.pairs} "
-        "trials beside the base"
+        f"rank correlation of k_loc before and now: {confirmation.agreement:+.2f}, over "
+        f"{confirmation.pairs} trials beside the base"
     )

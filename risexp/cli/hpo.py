@@ -1,41 +1,23 @@
-"""`risexp hpo` and `risexp worker`: search a space, and lend a hand to a search."""
+"""`risexp hpo` and `risexp worker`: search a space, and add a worker to a search."""
 
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from risexp.cli.audit import (
-    AuditOption,
-    SearchEnd,
-    ShareOption,
-    audited,
-    expect_auditable,
-    say_audit,
-    to_audit,
-)
-from risexp.cli.machines import Gpus, PerGpu, Timeout, TrialTimeout, Workers, crew, times
-from risexp.cli.options import (
-    AsJson,
-    Device,
-    Overrides,
-    Threads,
-    TrackingTo,
-    complete_space,
-)
-from risexp.cli.output import emit, note, say
-from risexp.cli.progress import viewed
-from risexp.cli.stages import search_by_stages
-from risexp.cli.trials import best_trial, run_of, say_unsent, study_rows, study_summary
-from risexp.errors import InvalidInput, SpaceInvalid, VerificationFailed
+from risexp.cli.machines import Gpus, PerGpu, Timeout, TrialTimeout, Workers, resources
+from risexp.cli.options import AsJson, Device, Overrides, Threads, TrackingTo, complete_space
+from risexp.cli.output import emit, note
+from risexp.cli.study_output import say_audit, say_search, say_stages, viewed
+from risexp.errors import InvalidInput, RisexpError, SpaceInvalid, VerificationFailed
 from risexp.space.check import check_space
 from risexp.space.files import load_space
 from risexp.space.spec import SearchSpace
 
 if TYPE_CHECKING:
-    from risexp.app.search.audit import AuditRequest
+    from risexp.app.search.derived import AuditRequest, AuditResult
     from risexp.app.search.search import SearchRequest, SearchResult
 
 SpaceOption = Annotated[
@@ -69,6 +51,22 @@ Points = Annotated[
 ]
 Unchecked = Annotated[
     bool, typer.Option("--unchecked", help="Begin though preflight says it cannot learn.")
+]
+AuditOption = Annotated[
+    bool,
+    typer.Option(
+        "--audit", help="Train some of the trials that were ended early to their ends afterwards."
+    ),
+]
+ShareOption = Annotated[
+    float | None,
+    typer.Option(
+        "--audit-share",
+        min=0.0,
+        max=1.0,
+        metavar="SHARE",
+        help="How many of them; three if not given.",
+    ),
 ]
 _POINTS: Final = 5
 _UNTIL = re.compile(r"k_loc\s*<\s*(-?\d+(?:\.\d+)?)")
@@ -108,17 +106,28 @@ def search(
     Of a space with stages each is a study, STUDY-STAGE, that begins with what was kept before it.
     """
     loaded = _sound(space)
-    means = crew(workers, gpus, per_gpu, device, threads, tracking) | times(timeout, trial_timeout)
-    more = _points(loaded, from_ or (), points) | {"unchecked": unchecked, "until": _bound(until)}
-    more |= {"overrides": set_ or (), "epochs": epochs, "patience": patience}
-    expect_auditable(loaded, audit, audit_share)
+    same = {"device": device, "threads": threads, "tracking": tracking}
+    means = resources(workers, gpus, per_gpu, timeout, trial_timeout, **same)
+    _check_options(loaded, from_ or [], points, audit=audit, share=audit_share)
     from risexp.app.search.search import SearchRequest
 
-    wanted = SearchRequest(loaded, study or loaded.name, trials or loaded.trials, **means, **more)
+    request = SearchRequest(
+        space=loaded,
+        study=study or loaded.name,
+        trials=trials or loaded.trials,
+        overrides=set_ or (),
+        epochs=epochs,
+        patience=patience,
+        sources=from_ or (),
+        points=points or _POINTS,
+        unchecked=unchecked,
+        until=_bound(until),
+        **means,
+    )
     if loaded.stages:
-        search_by_stages(wanted, json)
+        _search_stages(request, json)
         return
-    _search(wanted, to_audit(wanted.study, audit_share, means) if audit else None, json)
+    _search(request, _audit_request(request.study, audit_share, means) if audit else None, json)
 
 
 def worker(
@@ -135,17 +144,16 @@ def worker(
     from risexp.app.run.machine import Machine, device_named
     from risexp.app.search.worker import WorkerArgs, work
 
-    duty = WorkerArgs(study, Machine(device_named(device), threads), tracking, crew)
-    code = work(duty, note)
+    code = work(WorkerArgs(study, Machine(device_named(device), threads), tracking, crew), note)
     if code:
         raise typer.Exit(code)
 
 
 def _sound(name: str) -> SearchSpace:
-    """A space that every draw from is a run.
+    """A space without problems.
 
     Raises:
-        SpaceInvalid: It is none.
+        SpaceInvalid: It has one.
     """
     space = load_space(name)
     report = check_space(space)
@@ -154,69 +162,13 @@ def _sound(name: str) -> SearchSpace:
     return space
 
 
-def _search(wanted: "SearchRequest", check: "AuditRequest | None", json: bool) -> None:
-    """Search, say what was found, audit it where that is asked for, and leave."""
-    began = monotonic()
-    found = _searched(wanted, quiet=json)
-    if not json:
-        _say(found)
-    ending = None
-    if check is not None:
-        ending = audited(found, check, wanted.until, monotonic() - began, quiet=json)
-    _deliver(found, ending, json)
-
-
-def _searched(wanted: "SearchRequest", *, quiet: bool) -> "SearchResult":
-    from risexp.app.search.search import search
-
-    with viewed(quiet=quiet) as view:
-        return search(wanted, view.show, view.say)
-
-
-def _deliver(found: "SearchResult", ending: SearchEnd | None, json: bool) -> None:
-    """Give the document or what the audit found, and leave with the exit code.
+def _check_options(
+    space: SearchSpace, sources: list[str], points: int | None, *, audit: bool, share: float | None
+) -> None:
+    """Check options that need each other, or a space without stages.
 
     Raises:
-        VerificationFailed: The pruner was never told or asked.
-        RisexpError: The audit failed.
-        Exit: A signal ended it, or the study ended itself.
-    """
-    if json:
-        emit(found.as_json() | ({} if ending is None else ending.as_json(found.said)))
-    elif ending is not None and ending.done is not None:
-        say_audit(ending.done)
-    if found.pruner_fault is not None:
-        raise VerificationFailed(found.pruner_fault)
-    if ending is not None:
-        ending.expect_sound()
-    if code := found.exit_code or (0 if ending is None else ending.exit_code):
-        raise typer.Exit(code)
-
-
-def _say(found: "SearchResult") -> None:
-    shown = found.table
-    study_rows(shown.trials)
-    say("")
-    say(study_summary(shown))
-    say(f"pruner: {found.heard}")
-    if found.saved.trials:
-        say(found.saved.sentence())
-    say_unsent(found.unsent)
-    best_trial(shown)
-    if not shown.over:
-        say("the same command goes on")
-    elif shown.best is not None:
-        say("look:  risexp ui")
-        say(f"next:  risexp eval {run_of(shown, shown.best)} --against nomp")
-        say(f"or:    risexp confirm --study {shown.name}")
-        say(f"or:    risexp promote --study {shown.name}")
-
-
-def _points(space: SearchSpace, sources: Sequence[str], points: int | None) -> dict[str, Any]:
-    """Where points come from and how many, as `Wanted` takes them.
-
-    Raises:
-        InvalidInput: They come from nowhere, or into several studies.
+        InvalidInput: They do not fit together.
     """
     if points is not None and not sources:
         raise InvalidInput(
@@ -227,13 +179,119 @@ def _points(space: SearchSpace, sources: Sequence[str], points: int | None) -> d
             f"--from {sources[0]}: space {space.name} has stages, which begin with what was kept "
             "before them: leave it out"
         )
-    return {"sources": sources, "points": points or _POINTS}
+    if share is not None and not audit:
+        raise InvalidInput(f"--audit-share {share:g} of nothing: give --audit, or leave it out")
+    if share == 0.0:
+        raise InvalidInput("--audit-share 0 audits nothing: give more, or leave --audit out")
+    if audit and space.stages:
+        raise InvalidInput(
+            f"--audit: space {space.name} has stages, each of which is a study: leave it out, or "
+            "write what a stage varies under vary in a space of its own and search that"
+        )
+
+
+def _audit_request(study: str, share: float | None, means: dict[str, Any]) -> "AuditRequest":
+    """The audit of a search that is possible once the search has ended."""
+    from risexp.app.search.derived import AuditRequest, check_auditable
+
+    request = AuditRequest(study=study, share=share, **{**means, "trial_timeout_s": None})
+    check_auditable(request)
+    return request
 
 
 def _bound(text: str | None) -> float | None:
     if text is None:
         return None
-    found = _UNTIL.fullmatch(text)
-    if found is None:
+    match = _UNTIL.fullmatch(text)
+    if match is None:
         raise InvalidInput(f"--until {text}: give a bound of the score, such as 'k_loc<4'")
-    return float(found[1])
+    return float(match[1])
+
+
+def _search_stages(request: "SearchRequest", json: bool) -> None:
+    from risexp.app.search.stages import search_stages
+
+    with viewed(quiet=json) as view:
+        result = search_stages(request, view)
+    if json:
+        emit(result.as_json())
+    else:
+        say_stages(result)
+    if result.fault is not None:
+        raise VerificationFailed(result.fault)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
+
+
+def _search(request: "SearchRequest", check: "AuditRequest | None", json: bool) -> None:
+    """Search, print the result, audit it if asked, and leave with the exit code.
+
+    Raises:
+        VerificationFailed: A pruner received no scores, or was never asked.
+        RisexpError: The audit failed.
+        Exit: A signal ended it, or the study ended itself.
+    """
+    from risexp.app.search.search import search
+
+    began = monotonic()
+    with viewed(quiet=json) as view:
+        result = search(request, view)
+    if not json:
+        say_search(result)
+    audit, document = _Audit(), result.as_json()
+    if check is not None:
+        audit = _audit(result, check, request.until, monotonic() - began, quiet=json)
+        document["audit"] = None if audit.done is None else audit.done.as_json()
+        document["said"] += [] if audit.missing is None else [audit.missing]
+    if json:
+        emit(document)
+    elif audit.done is not None:
+        say_audit(audit.done)
+    if result.pruner_fault is not None:
+        raise VerificationFailed(result.pruner_fault)
+    audit.check()
+    if code := result.exit_code or (0 if audit.done is None else audit.done.exit_code):
+        raise typer.Exit(code)
+
+
+@dataclass(frozen=True)
+class _Audit:
+    """The audit after a search, or why there is none."""
+
+    done: "AuditResult | None" = None
+    missing: str | None = None
+    """Why there is no audit, in a sentence."""
+    error: Exception | None = None
+    """The error that ended it."""
+
+    def check(self) -> None:
+        """Raise what is wrong with the audit."""
+        if self.error is not None:
+            raise self.error
+        study = None if self.done is None else self.done.searched
+        if study is not None and study.pruner_fault is not None:
+            raise VerificationFailed(f"study {study.table.name}: {study.pruner_fault}")
+
+
+def _audit(
+    result: "SearchResult",
+    check: "AuditRequest",
+    until: float | None,
+    spent_s: float,
+    *,
+    quiet: bool,
+) -> _Audit:
+    """Audit a search that has come to its end, in the time that it left."""
+    from risexp.app.search.derived import audit, is_auditable
+
+    if not is_auditable(result, until):
+        missing = f"study {check.study} is not over: it is audited by the same command once it is"
+        note(missing)
+        return _Audit(missing=missing)
+    left_s = None if check.timeout_s is None else max(check.timeout_s - spent_s, 0.0)
+    try:
+        with viewed(quiet=quiet) as view:
+            return _Audit(audit(replace(check, timeout_s=left_s), view))
+    except (RisexpError, OSError) as error:
+        # The result of the search is still to be printed, and its document is to be one.
+        return _Audit(missing=f"the audit failed: {error}", error=error)

@@ -1,8 +1,7 @@
-"""The options that say who works on a study and for how long, and what they resolve to."""
+"""Command-line options of workers: how many, on which devices, and for how long."""
 
 import os
 import re
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -26,46 +25,35 @@ TrialTimeout = Annotated[
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)")
 
 
-def crew(
+def resources(
     workers: int,
     gpus: str | None,
     per_gpu: int,
-    device: str,
-    threads: int,
-    tracking: str | None,
+    timeout: str | None,
+    trial_timeout: str | None,
+    **same: Any,  # noqa: ANN401 - the options that `Resources` takes as they are
 ) -> dict[str, Any]:
-    """Who works on a study and on what, as `Means` takes it."""
-    cards = [] if gpus is None else [each for each in gpus.split(",") if each]
-    return {
-        "workers": workers or _workers(cards, per_gpu),
-        "gpus": cards,
-        "device": device,
-        "threads": threads,
-        "tracking": tracking,
-    }
-
-
-def times(timeout: str | None, trial_timeout: str | None) -> dict[str, Any]:
-    """How long a study and each of its trials may take, as `Means` takes it.
+    """The options of workers, as `Resources` takes them.
 
     Raises:
-        InvalidInput: One of them is no time.
+        InvalidInput: A time is invalid.
     """
+    cards = [] if gpus is None else [card for card in gpus.split(",") if card]
+    # As many as the GPUs hold; on CPUs one for each two cores, and one at least.
+    default = len(cards) * per_gpu if cards else max(1, (os.cpu_count() or 2) // 2)
     return {
+        "workers": workers or default,
+        "gpus": cards,
         "timeout_s": _seconds("--timeout", timeout),
         "trial_timeout_s": _seconds("--trial-timeout", trial_timeout),
+        **same,
     }
-
-
-def _workers(cards: Sequence[str], per_gpu: int) -> int:
-    """As many as the GPUs hold; on CPUs one for each two cores, and one at least."""
-    return len(cards) * per_gpu if cards else max(1, (os.cpu_count() or 2) // 2)
 
 
 def _seconds(option: str, text: str | None) -> float | None:
     if text is None:
         return None
-    found = _TIME.fullmatch(text)
-    if found is None:
+    match = _TIME.fullmatch(text)
+    if match is None:
         raise InvalidInput(f"{option} {text}: give a number and s, m or h, such as 2h")
-    return float(found[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
+    return float(match[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[match[2]]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from risexp.cli.output import say, table
-from risexp.cli.trials import number
+from risexp.cli.study_output import number
 
 if TYPE_CHECKING:
     from risexp.app.show.run import RunSeen

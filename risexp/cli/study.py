@@ -1,4 +1,4 @@
-"""`risexp study` and `risexp watch`: what became of searches, and what becomes of one."""
+"""`risexp study` and `risexp watch`: list, show, stop and watch studies."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -7,8 +7,15 @@ import typer
 
 from risexp.cli.options import AsJson
 from risexp.cli.output import emit, note, say, table
-from risexp.cli.progress import viewed
-from risexp.cli.trials import beside_base, best_trial, study_rows, study_summary, trial_of
+from risexp.cli.study_output import (
+    beside_base,
+    best_trial,
+    number,
+    study_rows,
+    study_summary,
+    trial_of,
+    viewed,
+)
 
 app = typer.Typer(no_args_is_help=True, help="List, show and stop studies.")
 
@@ -20,27 +27,19 @@ def list_(json: AsJson = False) -> None:
     """List the studies of this home, or of the store that RISEXP_STORE names."""
     from risexp.app.search.studies import list_studies
 
-    found, others = list_studies()
-    for sentence in others:
+    tables, faults = list_studies()
+    for sentence in faults:
         note(sentence)
     if json:
-        emit([each.as_json() for each in found])
+        emit([study.as_json() for study in tables])
         return
-    table(
-        ["study", "trials", "complete", "pruned", "failed", "running", "waiting", "best k_loc"],
-        [
-            (
-                each.name,
-                each.wanted,
-                *(
-                    each.count(word)
-                    for word in ("complete", "pruned", "failed", "running", "waiting")
-                ),
-                "" if each.lowest is None else f"{each.lowest:.3f}",
-            )
-            for each in found
-        ],
-    )
+    from risexp.hpo.studies.table import WORDS
+
+    rows = [
+        (study.name, study.wanted, *(study.count(word) for word in WORDS), number(study.lowest))
+        for study in tables
+    ]
+    table(["study", "trials", *WORDS, "best k_loc"], rows)
 
 
 @app.command("show")
@@ -55,19 +54,19 @@ def show(
     """Show every trial of a study, and what its best one has that the base has not."""
     from risexp.app.search.studies import show_study
 
-    found = show_study(name)
-    one = None if trial is None else trial_of(found, trial)
+    study = show_study(name)
+    row = None if trial is None else trial_of(study, trial)
     if json:
-        emit(found.as_json() if one is None else asdict(one))
+        emit(study.as_json() if row is None else asdict(row))
         return
-    if one is not None:
-        study_rows([one])
-        beside_base(found, one)
+    if row is not None:
+        study_rows([row])
+        beside_base(study, row)
         return
-    study_rows(found.trials)
+    study_rows(study.trials)
     say("")
-    say(study_summary(found))
-    best_trial(found)
+    say(study_summary(study))
+    best_trial(study)
 
 
 @app.command("stop")
@@ -84,8 +83,8 @@ def watch(name: StudyName, json: AsJson = False) -> None:
     from risexp.app.search.studies import watch_study
 
     with viewed(quiet=json) as view:
-        found = watch_study(name, view.show)
+        study = watch_study(name, view)
     if json:
-        emit(found.as_json())
+        emit(study.as_json())
         return
-    say(study_summary(found))
+    say(study_summary(study))

@@ -10,9 +10,9 @@ from pydantic import JsonValue
 from risexp.config.layers import Layer
 from risexp.config.run import RunConfig, fields, unknown_field
 from risexp.errors import ConfigInvalid
+from risexp.space.derived import stage_spaces
 from risexp.space.dimensions import Dimension, matches
 from risexp.space.spec import SearchSpace
-from risexp.space.stages import stage_spaces
 
 DRAWS = 1000
 _MOST_FORBIDDEN = 0.9

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from risexp.config.layers import Layer
+from risexp.space.derived import stage_space
 from risexp.space.spec import SearchSpace
-from risexp.space.stages import stage_space
 
 RATE: Final = 500.0
 """Training speed of the preset `small` on one CPU core: scenes a second with validation."""

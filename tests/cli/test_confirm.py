@@ -1,17 +1,17 @@
-"""`risexp confirm`: what cannot begin, and one that is real."""
+"""`risexp confirm`: refusals, and a confirmation in real processes."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from risexp.app.search.confirm import ConfirmResult
+from risexp.app.search.derived import ConfirmResult
 from risexp.app.search.search import SearchResult
 from risexp.cli.confirm import say_confirmed
 from risexp.hpo.studies.confirmation import Confirmation, ConfirmedPoint
 from risexp.hpo.studies.table import StudyTable
 from risexp.runs.folder import find_run
-from tests.support.commands import Capture, document, run
+from tests.support.commands import Capture, document, refused, run
 from tests.support.searches import BLINK, RATE
 
 CONFIRM = "confirm --study tiny --top 1 --seeds 2 --workers 1 --device cpu"
@@ -26,9 +26,10 @@ def tiny(tmp_path: Path) -> None:
     (folder / "tiny.yaml").write_text(json.dumps(space), encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
+def test_an_impossible_confirmation_is_refused_in_one_sentence_and_leaves_nothing_behind(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    for command, message in (
         ("confirm", "--study"),
         (CONFIRM, "no search has been made"),
         (f"{CONFIRM} --top 0", "--top"),
@@ -37,16 +38,8 @@ def tiny(tmp_path: Path) -> None:
         (f"{CONFIRM} --name a/b", "'a/b' is no name of a study"),
         (f"{CONFIRM} --timeout 2", "--timeout 2: give a number and s, m or h"),
         ("confirm --study tiny --device tpu", "no device"),
-    ],
-)
-def test_what_cannot_be_confirmed_is_one_sentence_and_leaves_nothing_behind(
-    capsys: Capture, tmp_path: Path, command: str, said: str
-) -> None:
-    code, out, err = run(capsys, command)
-
-    assert (2, "") == (code, out)
-    assert said in err
-    assert 1 == err.count("\n")
+    ):
+        refused(capsys, command, message)
     assert not (tmp_path / "mlruns").exists()
 
 

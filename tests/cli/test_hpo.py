@@ -14,7 +14,7 @@ from risexp.app.search.studies import show_study
 from risexp.runs.folder import find_run
 from risexp.runs.spec import read_labels
 from risexp.training.checkpoint_store import best
-from tests.support.commands import Capture, document, run
+from tests.support.commands import Capture, document, refused, run
 from tests.support.searches import BLINK, RATE
 from tests.support.worker_processes import until
 
@@ -51,8 +51,7 @@ def test_a_search_trains_its_trials_and_says_which_is_best(capsys: Capture, tmp_
     assert "or:    risexp confirm --study tiny" in out
     told = document(capsys, "study show tiny --trial 1")
     assert (1, table.trials[1].values) == (told["number"], told["values"])
-    code, _, refused = run(capsys, "study show tiny --trial 2")
-    assert (2, "risexp: study tiny has trials 0 to 1, not 2\n") == (code, refused)
+    refused(capsys, "study show tiny --trial 2", "risexp: study tiny has trials 0 to 1, not 2\n")
     lines = [line for line in err.splitlines() if line.startswith("trial")]
     assert len(set(lines)) == len(lines) > 2
     labels = read_labels(find_run("tiny-000").path)
@@ -107,28 +106,15 @@ def test_a_search_grows_ends_at_a_bound_and_refuses_another_space(capsys: Captur
     assert told["ended"] is None
 
 
-def test_a_worker_of_its_own_does_what_waits(
-    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+def test_an_impossible_search_is_refused_in_one_sentence_and_leaves_nothing_behind(
+    capsys: Capture, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("risexp.app.search.supervisor.WorkerPool", Nobody)
-    run(capsys, HPO)
-
-    code, _, err = run(capsys, "worker --study tiny --device cpu")
-
-    assert 0 == code
-    assert "trial 1, attempt 1: run tiny-001" in err
-    assert show_study("tiny").over
-
-
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
+    for command, message in (
         ("hpo --space smok", "did you mean smoke?"),
         (f"{HPO} --until k_loc=4", "--until k_loc=4: give a bound of the score"),
         (f"{HPO} --until k_acc<4", "--until k_acc<4: give a bound of the score"),
         (f"{HPO} --timeout 2", "--timeout 2: give a number and s, m or h"),
-        (f"{HPO} --trial-timeout 2", "--trial-timeout 2: give a number and s, m or h"),
-        (f"{HPO} --timeout 2d", "--timeout 2d: give a number and s, m or h"),
+        (f"{HPO} --trial-timeout 2d", "--trial-timeout 2d: give a number and s, m or h"),
         (f"{HPO} --study a/b", "'a/b' is no name of a study"),
         (f"{HPO} --set training.optimizer.lr=0.1", "which space tiny varies"),
         (f"{HPO} --set training.epochz=1", "did you mean training.epochs?"),
@@ -138,39 +124,18 @@ def test_a_worker_of_its_own_does_what_waits(
         ("hpo --space structure --from wide", "has stages, which begin with what was kept"),
         ("hpo --space tiny --device tpu", "no device"),
         ("worker --study tiny --device cpu", "no search has been made"),
-    ],
-)
-def test_what_cannot_begin_is_one_sentence_and_leaves_nothing_behind(
-    capsys: Capture, tmp_path: Path, command: str, said: str
-) -> None:
-    code, out, err = run(capsys, command)
-
-    assert (2, "") == (code, out)
-    assert said in err
-    assert 1 == err.count("\n")
+    ):
+        refused(capsys, command, message)
     assert not (tmp_path / "mlruns").exists()
 
 
-def test_a_worker_of_a_study_that_is_not_there_names_those_that_are(
-    capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("risexp.app.search.supervisor.WorkerPool", Nobody)
-    run(capsys, HPO)
-
-    code, _, err = run(capsys, "worker --study tyni --device cpu")
-
-    assert 2 == code
-    assert "there is no study 'tyni'" in err
-    assert "there are: tiny" in err
-
-
-class Nobody:
-    """A crew whose workers have all left."""
+class EmptyPool:
+    """A pool whose workers have all left."""
 
     pids: tuple[int, ...] = ()
     gave_up = False
 
-    def __init__(self, _posts: object) -> None: ...
+    def __init__(self, _specs: object) -> None: ...
 
     def start(self) -> None: ...
 
@@ -182,10 +147,10 @@ class Nobody:
     def end(self, _patience_s: float) -> None: ...
 
 
-def test_a_search_that_is_not_over_says_how_to_go_on(
+def test_a_search_without_workers_waits_for_a_worker_of_its_own(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("risexp.app.search.supervisor.WorkerPool", Nobody)
+    monkeypatch.setattr("risexp.app.search.supervisor.WorkerPool", EmptyPool)
 
     code, out, _ = run(capsys, HPO)
 
@@ -193,3 +158,11 @@ def test_a_search_that_is_not_over_says_how_to_go_on(
     assert "study tiny: 2 waiting of 2, 0 epochs" in out
     assert "the same command goes on" in out
     assert "best:" not in out
+    code, _, err = run(capsys, "worker --study tyni --device cpu")
+    assert 2 == code
+    assert "there is no study 'tyni'" in err
+    assert "there are: tiny" in err
+    code, _, err = run(capsys, "worker --study tiny --device cpu")
+    assert 0 == code
+    assert "trial 1, attempt 1: run tiny-001" in err
+    assert show_study("tiny").over

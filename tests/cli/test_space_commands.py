@@ -12,7 +12,6 @@ from risexp.app.space.probe import Trace
 from risexp.config.run import RunConfig
 from risexp.hpo.store.store import open_store
 from risexp.hpo.studies.start import StudyStart
-from risexp.hpo.studies.start_points import base_point
 from risexp.hpo.studies.study import open_study
 from risexp.space.files import load_space, space_paths
 from risexp.space.study_spec import StudySpec
@@ -206,7 +205,7 @@ def searched_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = StudySpec.of(load_space(str(home / "one.yaml")))
     store = open_store(f"sqlite:///{home / 'mlruns' / 'optuna.db'}")
     try:
-        open_study(store, StudyStart.new(given, (base_point(given),), {}).plan("first", 1))
+        open_study(store, StudyStart.new(given).plan("first", 1))
         study = optuna.load_study(study_name="first", storage=store.storage)
         ridges = [1e-3, 1.2e-3, 1.5e-3, *[9e-3] * 9]
         study.add_trials(

@@ -25,3 +25,11 @@ def document(capsys: Capture, command: str) -> Any:  # noqa: ANN401 - any JSON d
     code, out, _ = run(capsys, f"{command} --json")
     assert 0 == code
     return json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def refused(capsys: Capture, command: str, message: str) -> None:
+    """Check that a command is refused as invalid in one sentence, with nothing on stdout."""
+    code, out, err = run(capsys, command)
+    assert (2, "") == (code, out), command
+    assert message in err, (command, err)
+    assert 1 == err.count("\n"), (command, err)

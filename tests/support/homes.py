@@ -17,7 +17,6 @@ from risexp.app.search.study_record import StudyUploader, say_of_study, study_la
 from risexp.hpo.search.parameters import suggest
 from risexp.hpo.store.address import embedded as studies_url
 from risexp.hpo.store.store import StudyStore, open_store
-from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import StudyRef, find_study
 from risexp.hpo.studies.table import study_table
 from risexp.hpo.trials.claim import Claim
@@ -70,8 +69,7 @@ def claimed(store: StudyStore, study: StudyRef) -> tuple[Claim, RunFolder]:
     """Claim the next trial, and create its folder."""
     claim = queue_of(store, study).claim(owner())
     assert claim is not None
-    spec = spec_from_facts(study.name, study.facts)
-    values = claim.suggest(lambda trial: suggest(spec, trial))
+    values = claim.suggest(lambda trial: suggest(study.spec, trial))
     labels = study_labels(study, "smoke", embedded())
     return claim, new_run(claim.run_id, labels=replace(labels, trial=claim.number, searched=values))
 
@@ -91,7 +89,7 @@ def uploaded(store: StudyStore, study: StudyRef) -> None:
     with StudyUploader(study, embedded()):
         pass
     sync((), None)
-    table = study_table(store, study, spec_from_facts(study.name, study.facts).space)
+    table = study_table(store, study)
     assert say_of_study(embedded(), study, table) is None
 
 

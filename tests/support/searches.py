@@ -1,4 +1,4 @@
-"""Searches as the tests need them: a space whose trials are trained in a blink, and its trials."""
+"""Searches whose trials train in a blink, and studies whose trials have ended."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,20 +8,20 @@ from pydantic import JsonValue
 
 from risexp.app.run.machine import Machine
 from risexp.app.search.study_record import study_labels
-from risexp.app.search.trial import train_trial
+from risexp.app.search.worker import train_trial
 from risexp.hpo.search.parameters import stored, suggest
+from risexp.hpo.store.address import embedded
 from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.facts import facts_from_spec, spec_from_facts
 from risexp.hpo.studies.start import StudyStart
-from risexp.hpo.studies.start_points import base_point
-from risexp.hpo.studies.study import StudyPlan, StudyRef, open_study
+from risexp.hpo.studies.study import StudyPlan, StudyRef, facts_from_spec, open_study
 from risexp.hpo.trials.trial_result import TrialResult
 from risexp.hpo.workers.worker import Job, JobResult, Train, Worker
 from risexp.space.spec import SearchSpace
 from risexp.space.study_spec import StudySpec
 from tests.support.spaces import planted
-from tests.support.worker_processes import owner, queue_of
+from tests.support.worker_processes import opened, owner, queue_of
 
+LR = "training.optimizer.lr"
 BLINK: Mapping[str, object] = {
     "training.epochs": 3,
     "training.scenes_per_epoch": 32,
@@ -29,42 +29,53 @@ BLINK: Mapping[str, object] = {
     "validation.scenes": 16,
     "validation.calibration_scenes": 16,
 }
-"""A run that shows nothing but that it runs."""
-RATE: Mapping[str, object] = {"training.optimizer.lr": {"kind": "log", "low": 1e-4, "high": 1e-2}}
+"""The fields of a run that only shows that it runs."""
+RATE: Mapping[str, object] = {LR: {"kind": "log", "low": 1e-4, "high": 1e-2}}
 CPU = Machine(torch.device("cpu"), 1)
 
 
-def tiny(**more: Any) -> SearchSpace:  # noqa: ANN401 - whatever a file may say
+def tiny(**more: Any) -> SearchSpace:  # noqa: ANN401 - the parts of a space's file
     """A space over the learning rate of such runs."""
-    said = {"base": "smoke", "fixed": dict(BLINK), "pruner": {"kind": "none"}, **more}
-    return planted(RATE, **said)
+    return planted(
+        RATE, **{"base": "smoke", "fixed": dict(BLINK), "pruner": {"kind": "none"}, **more}
+    )
 
 
 def begun(
     store: StudyStore, name: str, trials: int = 1, space: SearchSpace | None = None
 ) -> StudyRef:
-    """A study of such a space, with nobody at work; or the same one, opened again."""
-    charter = StudySpec.of(tiny() if space is None else space)
-    return open_study(store, StudyStart.new(charter, (base_point(charter),), {}).plan(name, trials))
+    """A study of such a space without a worker; or the same one, opened again."""
+    spec = StudySpec.of(tiny() if space is None else space)
+    return open_study(store, StudyStart.new(spec).plan(name, trials))
 
 
 Past = tuple[Mapping[str, JsonValue], Sequence[float], TrialResult]
-"""What a trial had, what it reported from epoch 1 on, and how it ended."""
+"""A trial's values, its reports from epoch 1 on, and its end."""
 
 
-def past(store: StudyStore, name: str, charter: StudySpec, trials: Sequence[Past]) -> StudyRef:
+def past(store: StudyStore, name: str, spec: StudySpec, trials: Sequence[Past]) -> StudyRef:
     """A study that is over, of these trials."""
-    given = [stored(charter.space.vary, values) for values, _, _ in trials]
-    study = open_study(store, StudyPlan(name, len(trials), facts_from_spec(charter), given))
+    points = [stored(spec.space.vary, values) for values, _, _ in trials]
+    study = open_study(store, StudyPlan(name, len(trials), facts_from_spec(spec), points))
     queue = queue_of(store, study)
-    for _, reports, ending in trials:
+    for _, reports, result in trials:
         claim = queue.claim(owner())
         assert claim is not None
-        claim.suggest(lambda trial: suggest(charter, trial))
+        claim.suggest(lambda trial: suggest(spec, trial))
         for epoch, score in enumerate(reports, start=1):
             claim.report(epoch, score)
-        claim.finish(ending)
+        claim.finish(result)
     return study
+
+
+def past_rates(name: str, spec: StudySpec, scores: Mapping[float, float]) -> None:
+    """A study at home with one complete trial for each learning rate, scored so."""
+    trials = [
+        ({LR: rate}, [score], TrialResult("complete", "finished", score))
+        for rate, score in scores.items()
+    ]
+    with opened(embedded()) as store:
+        past(store, name, spec, trials)
 
 
 def train(job: Job, study: StudyRef, machine: Machine = CPU) -> JobResult:
@@ -73,7 +84,6 @@ def train(job: Job, study: StudyRef, machine: Machine = CPU) -> JobResult:
 
 
 def work(store: StudyStore, study: StudyRef, how: Train) -> tuple[int, list[str]]:
-    """The exit code of one worker, and what it said."""
-    said: list[str] = []
-    worker = Worker(store, study, spec_from_facts(study.name, study.facts), owner(), how)
-    return worker.run(said.append), said
+    """The exit code of one worker, and its messages."""
+    messages: list[str] = []
+    return Worker(store, study, owner(), how).run(messages.append), messages

@@ -7,7 +7,6 @@ from typing import Any
 from risexp.hpo.store.leases import Attempt, Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.start import StudyStart
-from risexp.hpo.studies.start_points import base_point
 from risexp.hpo.studies.study import StudyRef, open_study
 from risexp.hpo.trials.invariants import TrialSnapshot
 from risexp.hpo.trials.snapshot import study_snapshot
@@ -24,7 +23,7 @@ DONE = complete("finished", 3)
 
 
 def searched(store: StudyStore, trials: int, of: StudySpec = CHARTER) -> StudyRef:
-    return open_study(store, StudyStart.new(of, (base_point(of),), {}).plan("toy", trials))
+    return open_study(store, StudyStart.new(of).plan("toy", trials))
 
 
 @dataclass
@@ -54,7 +53,7 @@ def toy(*endings: object) -> Toy:
 
 
 def worker(store: StudyStore, study: StudyRef, train: Train) -> Worker:
-    return Worker(store, study, CHARTER, owner(), train)
+    return Worker(store, study, owner(), train)
 
 
 def work(store: StudyStore, study: StudyRef, train: Train) -> tuple[int, list[str]]:

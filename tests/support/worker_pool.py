@@ -1,38 +1,38 @@
-"""A crew in this process, which does between two looks what a test tells it to."""
+"""A pool of one worker in this process, which acts between two looks of its supervisor."""
 
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import StringIO
 
 from pydantic import JsonValue
+from rich.console import Console
 
 from risexp.app.search.search import SearchRequest, SearchResult, search
+from risexp.app.search.studies import StudyView
 from risexp.app.search.worker import owner_of
 from risexp.hpo.search.parameters import suggest
 from risexp.hpo.store.address import embedded
 from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import StudyRef, end_of, find_study
 from risexp.hpo.studies.table import StudyTable
 from risexp.hpo.trials.trial_result import TrialResult
 from risexp.hpo.workers.pool import WorkerDeath, WorkerSpec
-from tests.support.searches import tiny
+from tests.support.searches import LR, tiny
 from tests.support.worker_processes import opened, queue_of
 
-WANTED = SearchRequest(tiny(), "toy", trials=3, device="cpu", tracking="off", unchecked=True)
-
-
+REQUEST = SearchRequest(tiny(), "toy", trials=3, device="cpu", tracking="off", unchecked=True)
 SCORES = (5.0, 3.0, 4.0, 2.0, 6.0, 7.0, 8.0)
 
 
-class Hands:
-    """A crew of one that does a trial, or whatever it is told to, between two looks."""
+class FakePool:
+    """Does one trial between two looks, or whatever its next act is."""
 
     def __init__(
-        self, given: Sequence[WorkerSpec], acts: Iterator[Callable[["Hands"], None]]
+        self, specs: Sequence[WorkerSpec], acts: Iterator[Callable[["FakePool"], None]]
     ) -> None:
-        (self.post,) = given
+        (self.spec,) = specs
         self.pids: tuple[int, ...] = (os.getpid(),)
         self.gave_up = False
         self.started = False
@@ -42,29 +42,20 @@ class Hands:
         self.deaths: list[WorkerDeath] = []
         self.reports: tuple[int, ...] = (1,)
         self.score: Callable[[int, Mapping[str, JsonValue]], float] = lambda each, _: SCORES[each]
+        options = dict(zip(self.spec.command[1::2], self.spec.command[2::2], strict=True))
+        self.token, self.study = options["--crew"], options["--study"]
         self._acts = acts
-
-    @property
-    def token(self) -> str:
-        return self._told("--crew")
-
-    @property
-    def study(self) -> str:
-        return self._told("--study")
-
-    def _told(self, option: str) -> str:
-        return self.post.command[self.post.command.index(option) + 1]
 
     def start(self) -> None:
         self.started = True
 
     def look(self) -> list[WorkerDeath]:
-        seen, self.deaths = self.deaths, []
-        return seen
+        deaths, self.deaths = self.deaths, []
+        return deaths
 
     def kill(self, pid: int) -> None:
         self.killed.append(pid)
-        self.deaths.append(WorkerDeath(0, pid, -9, self.post.log))
+        self.deaths.append(WorkerDeath(0, pid, -9, self.spec.log))
 
     def progressed(self) -> None:
         pass
@@ -81,55 +72,77 @@ class Hands:
         pass
 
 
-def train(hands: Hands) -> None:
+def train(pool: FakePool) -> None:
     """Do the next trial, with a score by its number; leave where none is left."""
-    with study(hands.study) as (store, found):
-        ended = end_of(store, found) is not None
-        me = owner_of(hands.token, hands.pids[0])
-        claim = None if ended else queue_of(store, found).claim(me)
+    with study(pool.study) as (store, ref):
+        ended = end_of(store, ref) is not None
+        owner = owner_of(pool.token, pool.pids[0])
+        claim = None if ended else queue_of(store, ref).claim(owner)
         if claim is None:
-            hands.pids = ()
+            pool.pids = ()
             return
-        charter = spec_from_facts(found.name, found.facts)
-        values = claim.suggest(lambda trial: suggest(charter, trial))
-        score = hands.score(claim.number, values)
-        for step in hands.reports:
+        values = claim.suggest(lambda trial: suggest(ref.spec, trial))
+        score = pool.score(claim.number, values)
+        for step in pool.reports:
             claim.report(step, score)
         claim.finish(TrialResult("complete", "finished", score))
-        hands.trained.append(claim.number)
+        pool.trained.append(claim.number)
 
 
-def die(hands: Hands, code: int = -9) -> None:
-    """Claim a trial, and end with it."""
-    with study() as (store, found):
-        queue_of(store, found).claim(owner_of(hands.token, hands.pids[0]))
-        hands.deaths.append(WorkerDeath(0, hands.pids[0], code, hands.post.log))
-        if end_of(store, found) is not None:
-            hands.pids = ()
+def train_by_rate(pool: FakePool) -> None:
+    """Do the next trials, scored by their learning rates and a little by their seeds."""
+    pool.score = lambda _, values: (
+        1000.0 * float(str(values[LR])) + 0.1 * int(str(values.get("training.seed", 0)))
+    )
+    train(pool)
 
 
-def hear(number: int) -> Callable[[Hands], None]:
-    """Somebody presses Ctrl-C, or a scheduler says that time is over."""
+def leave(pool: FakePool) -> None:
+    """End without a trial."""
+    pool.pids = ()
+
+
+def die(pool: FakePool, code: int = -9) -> None:
+    """Claim a trial, and die with it."""
+    with study() as (store, ref):
+        queue_of(store, ref).claim(owner_of(pool.token, pool.pids[0]))
+        pool.deaths.append(WorkerDeath(0, pool.pids[0], code, pool.spec.log))
+        if end_of(store, ref) is not None:
+            pool.pids = ()
+
+
+def send(number: int) -> Callable[[FakePool], None]:
+    """An act in which this process receives a signal."""
     return lambda _: signal.raise_signal(number)
 
 
 @contextmanager
 def study(name: str = "toy") -> Iterator[tuple[StudyStore, StudyRef]]:
-    """The store of this home, and its study."""
+    """The store of this home, and a study in it."""
     with opened(embedded()) as store:
         yield store, find_study(store, name)
 
 
-def searched(wanted: SearchRequest = WANTED) -> tuple[SearchResult, list[StudyTable], list[str]]:
-    """How it ended, what was shown and what was said."""
-    shown: list[StudyTable] = []
-    said: list[str] = []
-    found = search(wanted, lambda table, _: shown.append(table), said.append)
-    return found, shown, said
+class RecordingView(StudyView):
+    """A view that keeps every table that it shows."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(file=StringIO()))
+        self.tables: list[StudyTable] = []
+
+    def show(self, table: StudyTable, remark: str = "") -> None:
+        self.tables.append(table)
+        super().show(table, remark)
 
 
-def states(found: SearchResult) -> list[str]:
-    return [each.state for each in found.table.trials]
+def searched(request: SearchRequest = REQUEST) -> tuple[SearchResult, RecordingView]:
+    """The result of a search, and the view that showed it."""
+    view = RecordingView()
+    return search(request, view), view
 
 
-Employ = Callable[..., list[Hands]]
+def states(result: SearchResult) -> list[str]:
+    return [row.state for row in result.table.trials]
+
+
+Employ = Callable[..., list[FakePool]]

@@ -12,7 +12,7 @@ from risexp.app.benchmark.accuracy.measure import AccuracyTable, measure_accurac
 from risexp.app.benchmark.evaluate import expect_fitting
 from risexp.app.benchmark.methods import NETWORK, Method, method_named, network_methods
 from risexp.app.compare.seed_noise import SeedNoise, seed_noise
-from risexp.app.search.search import open_studies
+from risexp.app.search.studies import open_studies
 from risexp.app.serving.resolve_model import load_trained
 from risexp.app.show.run import RunSeen, expect_judged
 from risexp.config.run import differing_fields
@@ -20,12 +20,11 @@ from risexp.errors import InvalidInput
 from risexp.evaluation import ties
 from risexp.evaluation.ties import Difference, SeedSpread
 from risexp.hpo.store.store import find_store
-from risexp.hpo.studies.facts import spec_from_facts
-from risexp.hpo.studies.start_points import best_first
+from risexp.hpo.studies.start import best_first
 from risexp.hpo.studies.study import find_study, run_id
 from risexp.hpo.studies.table import study_table
 from risexp.runs.folder import is_run
-from risexp.space.confirm import SEED
+from risexp.space.derived import SEED
 from risexp.tracking.payload import data_digest
 
 NOMP: Final = "nomp"
@@ -112,7 +111,7 @@ def best_runs(study: str, top: int) -> list[str]:
     """Names of the runs of a study's best complete trials that differ in more than their seed."""
     with open_studies(find_store) as store:
         ref = find_study(store, study)
-        table = study_table(store, ref, spec_from_facts(ref.name, ref.facts).space)
+        table = study_table(store, ref)
     points, names = list[object](), list[str]()
     for row in best_first(table.trials):
         point = {path: value for path, value in row.values.items() if path != SEED}

@@ -25,7 +25,6 @@ from risexp.app.search.study_record import close_used_up, say_of_study
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.leases import HANGING, RENEW_S, USED_UP, Leases
 from risexp.hpo.store.store import StudyStore, open_store
-from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import SURPLUS
 from risexp.hpo.studies.table import StudyTable, study_table
 from risexp.hpo.trials.reaper import Reaper
@@ -245,8 +244,7 @@ def _trial_status(
 
 
 def _table(store: StudyStore, status: StudyStatus) -> StudyTable:
-    spec = spec_from_facts(status.study.name, status.study.facts)
-    return study_table(store, status.study, spec.space)
+    return study_table(store, status.study)
 
 
 def _worked(action: Callable[[], object], tell: Tell) -> bool:

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from risexp.app.run.sync import sync
-from risexp.app.search.studies import the_store
+from risexp.app.search.studies import open_studies
 from risexp.app.serving.resolve_model import resolve_bundle
 from risexp.app.show.run import RunSeen
 from risexp.errors import EnvironmentFailed, InvalidInput
-from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import find_study, run_id
 from risexp.hpo.studies.table import study_table
 from risexp.registry.sealed_model import Bundle
@@ -121,10 +120,9 @@ def find_candidate(study: str | None, run: str | None) -> Candidate:
 
 def _best_trial(name: str) -> tuple[str, str, tuple[str, ...]]:
     """The run of a study's best trial, the hash of the study's spec, and remarks."""
-    with the_store() as store:
+    with open_studies() as store:
         study = find_study(store, name)
-        spec = spec_from_facts(study.name, study.facts)
-        table = study_table(store, study, spec.space)
+        table = study_table(store, study)
     if table.best is None:
         raise InvalidInput(
             f"study {name} has no complete trial to promote: search until it has one, or name a run"
@@ -134,4 +132,4 @@ def _best_trial(name: str) -> tuple[str, str, tuple[str, ...]]:
     if not table.over:
         left = table.count("waiting") + table.count("running")
         notes.append(f"study {name} is not over: {left} of its trials are not considered")
-    return best, spec.sha(), tuple(notes)
+    return best, study.spec.sha(), tuple(notes)

@@ -12,9 +12,8 @@ from risexp.app.benchmark.accuracy.measure import AccuracyTable
 from risexp.app.benchmark.methods import NETWORK, network_methods
 from risexp.app.benchmark.timing import batch_ms
 from risexp.app.compare.compare import answer_scenes
-from risexp.app.search.audit import audit_so_far
-from risexp.app.search.confirm import confirmed_so_far
-from risexp.app.search.search import open_studies
+from risexp.app.search.derived import audit_so_far, confirmed_so_far
+from risexp.app.search.studies import open_studies
 from risexp.app.serving.resolve_model import load_trained
 from risexp.app.show.run import RunSeen
 from risexp.config.run import RunConfig
@@ -22,11 +21,10 @@ from risexp.data.scenes import SceneGenerator
 from risexp.errors import RisexpError
 from risexp.hpo.search.pruning_callback import pruning_summary
 from risexp.hpo.store.store import StudyStore, find_store
-from risexp.hpo.studies.audits import Audit
+from risexp.hpo.studies.audit import Audit
 from risexp.hpo.studies.confirmation import Confirmation
-from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.importance import Importance, importance
-from risexp.hpo.studies.start_points import best_first
+from risexp.hpo.studies.start import best_first
 from risexp.hpo.studies.study import StudyRef, find_study, run_id
 from risexp.hpo.studies.table import StudyTable, TrialRow, study_table
 from risexp.hpo.trials.snapshot import study_snapshot
@@ -193,11 +191,10 @@ def _ms_per_scene(run: RunSeen, device: torch.device) -> float:
 
 
 def _from_store(store: StudyStore, study: StudyRef) -> ReportData:
-    spec = spec_from_facts(study.name, study.facts)
     trials = study_snapshot(store, study).trials
     return ReportData(
-        spec=spec,
-        table=study_table(store, study, spec.space),
+        spec=study.spec,
+        table=study_table(store, study),
         reports={trial.number: dict(sorted(trial.reports.items())) for trial in trials},
         pruning=pruning_summary(optuna.load_study(study_name=study.name, storage=store.storage)),
         audit=audit_so_far(store, study),

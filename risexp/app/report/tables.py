@@ -7,7 +7,7 @@ from typing import Any
 from risexp.app.benchmark.accuracy.measure import AccuracyTable
 from risexp.app.report.gather import ReportData
 from risexp.app.show.run import RunSeen
-from risexp.hpo.studies.audits import Audit
+from risexp.hpo.studies.audit import Audit
 from risexp.hpo.studies.confirmation import Confirmation
 from risexp.hpo.studies.study import run_id
 from risexp.hpo.studies.table import WORDS, StudyTable, TrialRow

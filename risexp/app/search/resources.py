@@ -1,6 +1,6 @@
-"""Who works on a study, on what and for how long, and what each worker is started with."""
+"""Worker resources and time limits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ from risexp.hpo.store.address import STORE, store_url
 from risexp.hpo.studies.study import run_id
 from risexp.hpo.workers.pool import WorkerSpec
 from risexp.runs.folder import is_name
-from risexp.tracking.stores import VARIABLE, TrackingStore, chosen_store
+from risexp.tracking.stores import VARIABLE, chosen_store
 
 _LONGEST: Final = 96
 """Characters of a study's name: with the number of a trial it is the name of a run."""
@@ -19,69 +19,62 @@ _LONGEST: Final = 96
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What a person gives to a study."""
+    """The workers of a study, their devices, and their time limits."""
 
     workers: int = 1
     gpus: Sequence[str] = ()
-    """Workers share them in turn; none: every worker on the CPU, or as `device` says."""
+    """Workers share them in turn; with none, every worker computes on `device`."""
     device: str = "auto"
     threads: int = 1
     timeout_s: float | None = None
     trial_timeout_s: float | None = None
-    """For each trial, all attempts at it together."""
+    """For each trial, all its attempts together."""
     until: float | None = None
     """Value of a complete trial below which the study ends."""
     tracking: str | None = None
 
+    @property
+    def worker_device(self) -> str:
+        """The device of every worker; a GPU that is missing does not become a CPU."""
+        return "cuda" if self.gpus and self.device == "auto" else self.device
 
-def validate_launch(study: str, means: Resources) -> TrackingStore | None:
-    """Where runs are recorded, once everything else that workers are told is known to be possible.
+    def check(self, study: str) -> None:
+        """Check the settings of the workers before anything is made.
 
-    Raises:
-        RisexpError: A name cannot be that of a study, or there is no such device or store.
-    """
-    if not is_name(run_id(study, 0)):
-        raise InvalidInput(
-            f"{study!r} is no name of a study: use letters, digits, and . _ -, at most {_LONGEST} "
-            "of them"
-        )
-    device_named(_device(means))
-    return chosen_store(means.tracking)
+        Raises:
+            RisexpError: The study's name is invalid, or there is no such device or store.
+        """
+        if not is_name(run_id(study, 0)):
+            raise InvalidInput(
+                f"{study!r} is no name of a study: use letters, digits, and . _ -, at most "
+                f"{_LONGEST} of them"
+            )
+        device_named(self.worker_device)
+        chosen_store(self.tracking)
 
 
-def worker_specs(study: str, means: Resources, token: str) -> list[WorkerSpec]:
-    """What every worker of a crew is started with."""
+def worker_specs(study: str, resources: Resources, pool: str) -> list[WorkerSpec]:
+    """The command and environment of every worker of a pool."""
     logs = home().absolute() / "mlruns" / "studies" / study
-    threads = str(means.threads)
-    shared: dict[str, str] = {
+    threads = str(resources.threads)
+    shared = {
         "RISEXP_HOME": str(home().absolute()),
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
     }
     if (url := store_url()) is not None:
         shared[STORE] = url
-    told = {"study": study, "crew": token, "threads": threads, "device": _device(means)}
-    command = ["worker", *(word for name, value in told.items() for word in (f"--{name}", value))]
-    if means.tracking is not None:
-        shared[VARIABLE] = means.tracking
-    return [
-        WorkerSpec(
-            index=index,
-            command=command,
-            environment={**shared, **_gpu(means, index)},
-            log=logs / f"worker-{index}.log",
-        )
-        for index in range(means.workers)
+    if resources.tracking is not None:
+        shared[VARIABLE] = resources.tracking
+    command = ["worker", "--study", study, "--crew", pool, "--threads", threads]
+    command += ["--device", resources.worker_device]
+    gpus = [
+        {"CUDA_VISIBLE_DEVICES": resources.gpus[index % len(resources.gpus)]}
+        if resources.gpus
+        else {}
+        for index in range(resources.workers)
     ]
-
-
-def _device(means: Resources) -> str:
-    """What workers compute on; a GPU that is not there is not to become a CPU."""
-    return "cuda" if means.gpus and means.device == "auto" else means.device
-
-
-def _gpu(means: Resources, index: int) -> Mapping[str, str]:
-    """The one GPU that a worker sees."""
-    if not means.gpus:
-        return {}
-    return {"CUDA_VISIBLE_DEVICES": means.gpus[index % len(means.gpus)]}
+    return [
+        WorkerSpec(index, command, {**shared, **gpu}, logs / f"worker-{index}.log")
+        for index, gpu in enumerate(gpus)
+    ]

@@ -1,48 +1,39 @@
-"""A search from its space to its table: a study, a crew of workers, and somebody who looks on."""
+"""A search: a study of a space, its workers, and their supervisor."""
 
 import os
-import secrets
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import optuna
 from pydantic import JsonValue
 
 from risexp.app.run.preflight import cleared
-from risexp.app.search.resources import Resources, validate_launch, worker_specs
+from risexp.app.search.resources import Resources
+from risexp.app.search.studies import StudyView, open_studies
 from risexp.app.search.study_record import StudyUploader, close_used_up, opening, say_of_study
-from risexp.app.search.supervisor import (
-    Messages,
-    Say,
-    Show,
-    Supervisor,
-    SupervisorConfig,
-)
+from risexp.app.search.supervisor import Supervisor
 from risexp.core.signals import SignalHandler
 from risexp.errors import InvalidInput, VerificationFailed
 from risexp.hpo.search.pruning_callback import check_pruning_ran, pruning_summary
 from risexp.hpo.search.warmup import Pruning
-from risexp.hpo.store.address import store_url
 from risexp.hpo.store.store import StudyStore, find_store, open_store
-from risexp.hpo.studies.audits import Saved
-from risexp.hpo.studies.facts import spec_from_facts
+from risexp.hpo.studies.audit import Saved
 from risexp.hpo.studies.links import Links
-from risexp.hpo.studies.start import StudyStart
-from risexp.hpo.studies.start_points import StartPoint, base_point, crowded, fitting
+from risexp.hpo.studies.start import StartPoint, StudyStart, base_point, budget_note, fitting
 from risexp.hpo.studies.study import StudyRef, find_study, is_study, open_study, run_id
 from risexp.hpo.studies.table import StudyTable, study_table
 from risexp.hpo.trials.limits import set_limit
 from risexp.runs.folder import is_run, runs_home
 from risexp.space.spec import SearchSpace
 from risexp.space.study_spec import StudySpec, refusal
-from risexp.tracking.stores import TrackingStore as Destination
+from risexp.tracking.stores import chosen_store
 
 
 @dataclass(frozen=True)
 class SearchRequest(Resources):
-    """What a person asks of a search."""
+    """A search to start, or to go on with."""
 
     space: SearchSpace
     study: str
@@ -54,29 +45,44 @@ class SearchRequest(Resources):
     sources: Sequence[str] = ()
     """Studies whose best trials come right after trial 0."""
     points: int = 5
-    """How many of each."""
+    """Number of trials from each of them."""
     unchecked: bool = False
-    """Whether to begin though the base configuration may not learn."""
+    """Whether to start though preflight fails."""
+
+    @cached_property
+    def spec(self) -> StudySpec:
+        """The space under what is set on top of it.
+
+        Raises:
+            ConfigInvalid: A field is unknown, set twice, or set though the space varies it.
+        """
+        return StudySpec.of(
+            self.space,
+            environment=os.environ,
+            overrides=self.overrides,
+            epochs=self.epochs,
+            patience=self.patience,
+        )
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """How a search ended."""
+    """The end of a search."""
 
     table: StudyTable
     exit_code: int
     heard: str
-    """What the pruner was told and did, in a sentence."""
+    """Reports to the pruner and its decisions, in a sentence."""
     unsent: int
-    """Lines of the record that are in no store yet."""
+    """Lines of the record that were not uploaded yet."""
     saved: Saved = field(default_factory=Saved)
-    """What ending trials early saved."""
+    """Epochs that pruning saved."""
     pruner_fault: str | None = None
     said: tuple[str, ...] = ()
     """Every sentence that was said meanwhile, e.g. of workers that died."""
 
     def as_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """The result as plain values."""
         return self.table.as_json() | {
             "exit_code": self.exit_code,
             "pruner": self.heard,
@@ -87,74 +93,73 @@ class SearchResult:
         }
 
 
-def search(wanted: SearchRequest, show: Show, say: Say) -> SearchResult:
-    """Search a space, or go on with it, until its trials are done.
+def search(request: SearchRequest, view: StudyView) -> SearchResult:
+    """Search a space until its trials are done, or go on with it.
 
     Args:
-        wanted: What is asked for.
-        show: Told now and then how the study stands, with a remark.
-        say: Told sentences that stay.
+        request: Its space and its study.
+        view: Shows the study as it goes on.
 
     Raises:
         RisexpError: It cannot begin, or the machine failed.
     """
-    charter = _charter(wanted)
-    destination = validate_launch(wanted.study, wanted)
-    told = Messages(say)
-    # Who begins with another study's trials has a store already.
-    with open_studies(find_store if wanted.sources else open_store) as store:
-        beginning = _beginning(store, wanted, charter, told)
-        for note in Pruning.of(charter).notes(wanted.trials):
-            told(note)
-        if not wanted.unchecked:
-            _expect_learning(charter)
-        study = open_study(store, beginning.plan(wanted.study, wanted.trials))
-        found = supervise(store, study, wanted, destination, show, say)
-        return replace(found, said=(*told.sentences, *found.said))
+    spec = request.spec
+    request.check(request.study)
+    asked: dict[str, JsonValue] = {}
+    if request.sources:
+        asked = {"--from": ", ".join(request.sources), "--points": request.points}
+    # A search with points of another study has a store already.
+    with open_studies(find_store if request.sources else open_store) as store:
+        start = start_of(
+            store,
+            request.study,
+            "--study",
+            asked,
+            lambda: StudyStart.new(spec, _points(store, request, view), asked),
+        )
+        if sentence := refusal(request.study, start.spec, spec):
+            raise InvalidInput(sentence)
+        for note in Pruning.of(spec).notes(request.trials):
+            view.say(note)
+        if not request.unchecked:
+            _check_learns(spec)
+        study = open_study(store, start.plan(request.study, request.trials))
+        return run_study(store, study, request, view)
 
 
-@contextmanager
-def open_studies(opener: Callable[[str | None], StudyStore]) -> Iterator[StudyStore]:
-    """The store of studies of this home, or the one that the environment names.
+def start_of(
+    store: StudyStore,
+    study: str,
+    option: str,
+    asked: Mapping[str, JsonValue],
+    create: Callable[[], StudyStart],
+) -> StudyStart:
+    """What a study started with; where it does not exist, what it is to start with.
 
     Args:
-        opener: `open_store`, or `find_store` where nothing is to be made.
-    """
-    # Optuna's sentences are for whoever calls it from a program.
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    store = opener(store_url())
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def existing_study(store: StudyStore, study: str, option: str) -> StudyStart | None:
-    """What a study of this name began with; None where there is none.
-
-    Args:
-        store: Where it may be.
+        store: The store of the study.
         study: Its name.
-        option: The one that gives another study its name.
+        option: The option that names another study.
+        asked: The options that its points follow from.
+        create: Chooses the points of a new study.
 
     Raises:
-        InvalidInput: It was not made by risexp, or one that is gone left runs behind.
+        InvalidInput: The study was started with other options or not by risexp, or the runs of a
+            deleted study of this name are still there.
     """
-    if is_study(store, study):
-        return StudyStart.of(find_study(store, study))
-    expect_no_runs(study, option)
-    return None
+    if not is_study(store, study):
+        check_no_runs(study, option)
+        return create()
+    start = StudyStart.of(find_study(store, study))
+    start.check_asked(study, asked, option)
+    return start
 
 
-def expect_no_runs(study: str, option: str) -> None:
-    """See to it that no runs have the names that those of a new study would have.
-
-    Args:
-        study: Its name.
-        option: The one that gives another study its name.
+def check_no_runs(study: str, option: str) -> None:
+    """Check that no runs have the names of a new study's runs.
 
     Raises:
-        InvalidInput: They are there.
+        InvalidInput: There are some; `option` names another study.
     """
     if is_run(run_id(study, 0)):
         raise InvalidInput(
@@ -163,119 +168,68 @@ def expect_no_runs(study: str, option: str) -> None:
         )
 
 
-def supervise(
-    store: StudyStore,
-    study: StudyRef,
-    means: Resources,
-    destination: Destination | None,
-    show: Show,
-    say: Say,
+def run_study(
+    store: StudyStore, study: StudyRef, resources: Resources, view: StudyView
 ) -> SearchResult:
-    """Let a crew work on a study until nothing of it is left, or it has ended.
+    """Run the workers of a study until no trial is left, or it has ended.
 
     Args:
-        store: Where the study is.
-        study: One that has been opened.
-        means: Who works on it.
-        destination: Where runs are recorded.
-        show: Told now and then how the study stands, with a remark.
-        say: Told sentences that stay.
+        store: The store of the study.
+        study: An open study.
+        resources: Its workers.
+        view: Shows the study as it goes on.
 
     Raises:
         RisexpError: The machine failed.
     """
-    charter = spec_from_facts(study.name, study.facts)
-    space = charter.space
-    record = StudyUploader(study, destination, Links(store, study), opening(study, charter))
-    token, told = secrets.token_hex(8), Messages(say)
-    orders = SupervisorConfig(
-        token, worker_specs(study.name, means, token), means.timeout_s, means.until
-    )
-    set_limit(store, study, means.trial_timeout_s)
-    with record, SignalHandler() as asked:
-        code = Supervisor(store, study, space, orders, show, told).run(asked)
-        close_used_up(study_table(store, study, space))
-    failure = record.failure
-    if destination is not None and failure is None:
-        failure = say_of_study(destination, study, study_table(store, study, space))
+    tracking = chosen_store(resources.tracking)
+    uploader = StudyUploader(study, tracking, Links(store, study), opening(study))
+    supervisor = Supervisor(store, study, resources, view)
+    set_limit(store, study, resources.trial_timeout_s)
+    with uploader, SignalHandler() as signals:
+        code = supervisor.run(signals)
+        close_used_up(study_table(store, study))
+    table, failure = study_table(store, study), uploader.failure
+    if tracking is not None and failure is None:
+        failure = say_of_study(tracking, study, table)
     if failure is not None:
-        told(f"MLflow misses something: {failure}; `risexp sync` sends it")
-    found = _searched(store, study, charter, code, record.unsent())
-    return replace(found, said=tuple(told.sentences))
-
-
-def _searched(
-    store: StudyStore, study: StudyRef, charter: StudySpec, code: int, unsent: int
-) -> SearchResult:
-    table = study_table(store, study, charter.space)
+        view.say(f"MLflow misses something: {failure}; `risexp sync` sends it")
     handle = optuna.load_study(study_name=study.name, storage=store.storage)
     fault = check_pruning_ran(handle)
     return SearchResult(
         table=table,
         exit_code=code if fault is None else VerificationFailed.exit_code,
         heard=pruning_summary(handle),
-        unsent=unsent,
-        saved=Saved.of_study(charter, table.trials),
+        unsent=uploader.unsent(),
+        saved=Saved.of_study(study.spec, table.trials),
         pruner_fault=None if fault is None else fault.sentence,
+        said=tuple(view.sentences),
     )
 
 
-def _charter(wanted: SearchRequest) -> StudySpec:
-    return StudySpec.of(
-        wanted.space,
-        environment=os.environ,
-        overrides=wanted.overrides,
-        epochs=wanted.epochs,
-        patience=wanted.patience,
-    )
-
-
-def _beginning(
-    store: StudyStore, wanted: SearchRequest, charter: StudySpec, say: Say
-) -> StudyStart:
-    """What the study begins with, or began with.
-
-    Raises:
-        InvalidInput: One of its name is another one, or left runs behind; or there are no points.
-    """
-    asked: dict[str, JsonValue] = {}
-    if wanted.sources:
-        asked = {"--from": ", ".join(wanted.sources), "--points": wanted.points}
-    before = existing_study(store, wanted.study, "--study")
-    if before is None:
-        return StudyStart.new(charter, _points(store, wanted, charter, say), asked)
-    before.expect_asked(wanted.study, asked, "--study")
-    refused = refusal(wanted.study, before.charter, charter)
-    if refused is not None:
-        raise InvalidInput(refused)
-    return before
-
-
-def _points(
-    store: StudyStore, wanted: SearchRequest, charter: StudySpec, say: Say
-) -> list[StartPoint]:
+def _points(store: StudyStore, request: SearchRequest, view: StudyView) -> list[StartPoint]:
     """The base, and after it the best trials of other studies that fit."""
-    points = [base_point(charter)]
-    for name in wanted.sources:
+    spec = request.spec
+    points = [base_point(spec)]
+    for name in request.sources:
         source = find_study(store, name)
-        theirs = spec_from_facts(name, source.facts)
-        rows = study_table(store, source, theirs.space).trials
-        found = fitting(charter, name, theirs, rows, wanted.points, points)
-        if not found.points:
-            why = f": trial {found.left[0][0]}: {found.left[0][1]}" if found.left else ""
+        chosen = fitting(spec, source.spec, study_table(store, source), request.points, points)
+        if not chosen.points:
+            number, reason = chosen.rejected[0] if chosen.rejected else (0, None)
+            why = "" if reason is None else f": trial {number}: {reason}"
             raise InvalidInput(
                 f"--from {name}: none of its complete trials can be a point of this search{why}"
             )
-        for sentence in found.sentences():
-            say(sentence)
-        points += found.points
-    if (full := crowded(len(points), wanted.trials)) is not None:
-        say(full)
+        for sentence in chosen.sentences():
+            view.say(sentence)
+        points += chosen.points
+    if note := budget_note(len(points), request.trials):
+        view.say(note)
     return points
 
 
-def _expect_learning(charter: StudySpec) -> None:
-    report = cleared(charter.base)
+def _check_learns(spec: StudySpec) -> None:
+    report = cleared(spec.base)
     if report.verdict == "fail":
         raise VerificationFailed(
             f"the base configuration of the search does not pass `risexp preflight`: "

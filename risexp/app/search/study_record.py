@@ -1,4 +1,4 @@
-"""The record of a search in MLflow: one sender for all its trials, beside whoever looks on."""
+"""The record of a study in MLflow: its own run, and one uploader for the runs of all trials."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -17,7 +17,6 @@ from risexp.runs.journal import Journal, utc_ms
 from risexp.runs.outcome import Outcome
 from risexp.runs.spec import EXPERIMENT, Labels, Parent
 from risexp.space.files import space_text
-from risexp.space.study_spec import StudySpec
 from risexp.tracking.schema import opened
 from risexp.tracking.stores import OFF, Failure, TrackingStore, attempt, in_environment
 from risexp.tracking.study_run import (
@@ -37,13 +36,13 @@ if TYPE_CHECKING:
     from risexp.tracking.client import TrackingClient
 
 _LOOK_S: Final = 2.0
-"""Between two looks into the folders of a study's runs."""
+"""Between two passes over the folders of a study's runs."""
 _LONGEST_S: Final = 60.0
-"""Between two tries of a store that does not answer."""
+"""Between two attempts at a store that does not answer."""
 
 
 def study_labels(study: StudyRef, preset: str | None, store: TrackingStore | None) -> Labels:
-    """What the runs of a study's trials are filed under; the trial's own values come with it."""
+    """Labels of the runs of a study's trials, without the values of a single trial."""
     return Labels(
         store=OFF if store is None else store.name,
         preset=preset,
@@ -52,9 +51,9 @@ def study_labels(study: StudyRef, preset: str | None, store: TrackingStore | Non
     )
 
 
-def opening(study: StudyRef, charter: StudySpec) -> StudyRunUpdate:
-    """What is said of the run of a study as soon as it begins, or goes on."""
-    space = charter.space
+def opening(study: StudyRef) -> StudyRunUpdate:
+    """Tags, parameters and files of a study's run when the study starts or goes on."""
+    space = study.spec.space
     return StudyRunUpdate(
         tags={
             "risexp.state": "running",
@@ -65,22 +64,22 @@ def opening(study: StudyRef, charter: StudySpec) -> StudyRunUpdate:
                 f"children. In optuna-dashboard: `{study_page(study)}`."
             ),
         },
-        # Never those that may be another value when the study goes on.
+        # Only those that stay the same when the study goes on.
         params={
             "space": space.name,
             "base": space.base or "default",
             "sampler": space.sampler.kind,
             "pruner": space.pruner.kind,
-            "epochs": str(charter.base.training.epochs),
+            "epochs": str(study.spec.base.training.epochs),
         },
         files={"space.yaml": space_text(space).encode()},
     )
 
 
 class StudyUploader(BackgroundThread):
-    """Sends the records of all trials of a study while it is entered, from a thread of its own.
+    """Uploads the records of all trials of a study from a background thread.
 
-    Workers write to their folders only. What a store misses is sent by `risexp sync`.
+    Workers write to their folders only. `risexp sync` uploads what a store still misses.
     """
 
     def __init__(
@@ -90,17 +89,17 @@ class StudyUploader(BackgroundThread):
         links: Links | None = None,
         first: StudyRunUpdate | None = None,
     ) -> None:
-        """Be ready to send.
+        """Prepare the thread.
 
         Args:
-            study: Whose runs are sent.
-            store: Where to; None: nowhere.
-            links: Told which run is that of which trial, where they are to be told.
-            first: What is said of the study's own run, by whoever leads the search.
+            study: Its runs are uploaded.
+            store: None uploads nothing.
+            links: Writes the pages of the runs into the study.
+            first: Update of the study's own run, for the process that leads the search.
         """
         super().__init__("record", _LONGEST_S)
         self.failure: str | None = None
-        """Why the last pass did not come through, in a sentence."""
+        """Why the last pass failed, in a sentence."""
         self._study = study
         self._store = store
         self._links = links
@@ -110,29 +109,29 @@ class StudyUploader(BackgroundThread):
         self._runs: TrackingClient | None = None
 
     def unsent(self) -> int:
-        """Lines of the study's runs that its store misses; 0 where none is to have them."""
+        """Lines of the study's runs that were not uploaded yet; 0 without a store."""
         if self._store is None:
             return 0
-        return sum(spool.unsent() for spool in self._spools())
+        return sum(state.unsent() for state in self._unsent_runs())
 
     def _work(self) -> None:
         store, pause = self._store, _LOOK_S
         if store is None:
             return
         while not self._left.wait(pause):
-            pause = self._passed(store, pause, live=True)
-        self._passed(store, pause, live=False)
+            pause = self._pass(store, pause, live=True)
+        self._pass(store, pause, live=False)
 
-    def _passed(self, store: TrackingStore, pause: float, *, live: bool) -> float:
-        """One pass over all folders; how long to wait before the next."""
-        found = attempt(partial(self._sent, store, live=live))
+    def _pass(self, store: TrackingStore, pause: float, *, live: bool) -> float:
+        """One pass over all folders; the pause before the next."""
+        outcome = attempt(partial(self._upload, store, live=live))
         if self._links is not None:
-            # What could not be told is told with the next pass, and is no part of the record.
+            # A link that fails is written with the next pass, and is no part of the record.
             attempt(partial(self._link, self._links))
-        self.failure = found.sentence if isinstance(found, Failure) else None
-        return min(2.0 * pause, _LONGEST_S) if isinstance(found, Failure) else _LOOK_S
+        self.failure = outcome.sentence if isinstance(outcome, Failure) else None
+        return min(2.0 * pause, _LONGEST_S) if isinstance(outcome, Failure) else _LOOK_S
 
-    def _sent(self, store: TrackingStore, *, live: bool) -> None:
+    def _upload(self, store: TrackingStore, *, live: bool) -> None:
         from risexp.tracking.uploader import Uploader
 
         with in_environment(store):
@@ -140,12 +139,12 @@ class StudyUploader(BackgroundThread):
             if self._first is not None:
                 self._begin(store, self._runs, self._first)
                 self._first = None
-            for spool in self._spools():
-                with suppress(Busy), spool.sending():
-                    Uploader(spool, store.name, self._runs).drain(live=live)
+            for state in self._unsent_runs():
+                with suppress(Busy), state.sending():
+                    Uploader(state, store.name, self._runs).drain(live=live)
 
     def _begin(self, store: TrackingStore, runs: "TrackingClient", first: StudyRunUpdate) -> None:
-        """Say that the study has begun, in MLflow and in its dashboard."""
+        """Open the study's run in MLflow, and note its page for the dashboard."""
         study, place = self._study, runs_home()
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         experiment = runs.experiment(EXPERIMENT)
@@ -157,7 +156,7 @@ class StudyUploader(BackgroundThread):
         self._note = f"In MLflow: study {page_in_markdown(page)}, experiment {above}"
 
     def _link(self, links: Links) -> None:
-        """Tell study and trials their runs, as far as these are known and not told yet."""
+        """Write the pages of runs that are new into the study and its trials."""
         if self._note is not None:
             links.tell_study(self._note)
             self._note = None
@@ -171,14 +170,14 @@ class StudyUploader(BackgroundThread):
                 links.tell_trial(number, known.run_id, page, f"In MLflow: {page_in_markdown(page)}")
                 self._linked.add(number)
 
-    def _spools(self) -> Iterable[UploadState]:
+    def _unsent_runs(self) -> Iterable[UploadState]:
         names = (run_id(self._study.name, number) for number in range(self._study.trials))
-        spools = (UploadState(find_run(name).path) for name in names if is_run(name))
-        return [spool for spool in spools if spool.unsent()]
+        states = (UploadState(find_run(name).path) for name in names if is_run(name))
+        return [state for state in states if state.unsent()]
 
 
 def close_used_up(table: StudyTable) -> None:
-    """Say in the runs of trials whose attempts are used up that they ended; nobody else can."""
+    """Close the runs of trials that have no attempt left: no worker will do it."""
     for row in table.trials:
         name = run_id(table.name, row.number)
         if row.state != "failed" or row.reason not in (USED_UP, HANGING) or not is_run(name):
@@ -193,7 +192,7 @@ def close_used_up(table: StudyTable) -> None:
 
 
 def say_of_study(store: TrackingStore, study: StudyRef, table: StudyTable) -> str | None:
-    """Bring the run of a study up to date; why that failed, if it did."""
+    """Update the run of a study; return why that failed, or None."""
     status: ParentStatus = "FINISHED"
     if not table.over:
         status = "FAILED" if table.ended == FAILING else "KILLED"

@@ -1,4 +1,4 @@
-"""One worker of a search: a process that trains trials until none is left."""
+"""A worker process: trains the trials of a study as runs until none is left."""
 
 import os
 import secrets
@@ -7,35 +7,52 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import torch
+from rich.console import Console
 
 from risexp.app.run.machine import Machine
+from risexp.app.run.run import Callbacks
+from risexp.app.run.train import Finished, resume_run
+from risexp.app.search.studies import open_studies
 from risexp.app.search.study_record import StudyUploader, study_labels
-from risexp.app.search.trial import train_trial
-from risexp.hpo.store.address import store_url
+from risexp.callbacks.watchdog import Watchdog
+from risexp.config.training import TrainingConfig
+from risexp.errors import InvalidInput, TrainingAborted
 from risexp.hpo.store.leases import LeaseOwner
-from risexp.hpo.store.store import StudyStore, find_store
-from risexp.hpo.studies.facts import spec_from_facts
+from risexp.hpo.store.store import find_store
 from risexp.hpo.studies.links import Links, trial_page
 from risexp.hpo.studies.study import find_study
 from risexp.hpo.workers.pool import end_with_parent
 from risexp.hpo.workers.worker import Job, JobResult, Worker
+from risexp.runs.folder import RunFolder, create_run, find_run, is_run
+from risexp.runs.outcome import aborted
+from risexp.runs.spec import Labels, read_labels, write_labels
+from risexp.space.spec import SCORE
 from risexp.tracking.stores import chosen_store
+from risexp.training.curriculum import curriculum
+
+OUT_OF_MEMORY: Final = "out-of-memory"
+_MOST_PIECES: Final = 8
+"""Pieces of a batch, at most, before a trial is too large for its device."""
 
 
 @dataclass(frozen=True)
 class WorkerArgs:
-    """What a worker is told."""
+    """Arguments of `risexp worker`."""
 
     study: str
     machine: Machine
     tracking: str | None = None
-    """Where runs are recorded, as on a command line."""
+    """Where runs are recorded."""
     crew: str | None = None
-    """The crew it belongs to, which records its runs and ends it; None for one on its own."""
+    """The pool that it belongs to, which records its runs and ends it; None for a single worker."""
 
 
-def work(duty: WorkerArgs, say: Callable[[str], None]) -> int:
-    """Work on a study until nothing is left of it, or a signal comes.
+def work(args: WorkerArgs, say: Callable[[str], None]) -> int:
+    """Work on a study until no trial is left, or a signal comes.
 
     Returns:
         The exit code: 0, or that of the signal.
@@ -43,32 +60,103 @@ def work(duty: WorkerArgs, say: Callable[[str], None]) -> int:
     Raises:
         RisexpError: There is no such study, or the machine failed.
     """
-    if duty.crew is not None:
+    if args.crew is not None:
         end_with_parent(sys.stdin.fileno(), lambda: os.kill(os.getpid(), signal.SIGTERM))
-    store = find_store(store_url())
-    try:
-        return _worked(store, duty, say)
-    finally:
-        store.close()
+    with open_studies(find_store) as store:
+        study = find_study(store, args.study)
+        record = chosen_store(args.tracking)
+        labels = study_labels(study, study.spec.space.base, record)
+        pool = args.crew or secrets.token_hex(8)
+        owner = owner_of(pool, os.getpid(), str(args.machine.device))
+
+        def train(job: Job) -> JobResult:
+            page = f"In optuna-dashboard: `{trial_page(study, job.number)}`"
+            own = replace(labels, trial=job.number, searched=dict(job.values), note=page)
+            return train_trial(job, args.machine, own)
+
+        worker = Worker(store, study, owner, train)
+        with StudyUploader(study, None if args.crew else record, Links(store, study)):
+            return worker.run(say)
 
 
-def owner_of(crew: str, pid: int, device: str = "") -> LeaseOwner:
-    """A worker of a crew, as its leases name it."""
-    return LeaseOwner(f"{crew}.{pid}", socket.gethostname(), pid, device)
+def owner_of(pool: str, pid: int, device: str = "") -> LeaseOwner:
+    """A worker of a pool, as its leases name it."""
+    return LeaseOwner(f"{pool}.{pid}", socket.gethostname(), pid, device)
 
 
-def _worked(store: StudyStore, duty: WorkerArgs, say: Callable[[str], None]) -> int:
-    study = find_study(store, duty.study)
-    charter = spec_from_facts(study.name, study.facts)
-    record = chosen_store(duty.tracking)
-    labels = study_labels(study, charter.space.base, record)
-    owner = owner_of(duty.crew or secrets.token_hex(8), os.getpid(), str(duty.machine.device))
+def train_trial(job: Job, machine: Machine, labels: Labels) -> JobResult:
+    """Train a trial on from its last attempt.
 
-    def train(job: Job) -> JobResult:
-        page = f"In optuna-dashboard: `{trial_page(study, job.number)}`"
-        told = replace(labels, trial=job.number, searched=dict(job.values), note=page)
-        return train_trial(job, duty.machine, told)
+    Args:
+        job: One attempt at the trial.
+        machine: Device and threads.
+        labels: Of its run.
 
-    worker = Worker(store, study, charter, owner, train)
-    with StudyUploader(study, None if duty.crew else record, Links(store, study)):
-        return worker.run(say)
+    Raises:
+        RisexpError: It cannot begin, or the machine failed.
+    """
+    folder = trial_folder(job, labels)
+
+    def keep(dump: Callable[[Path], None]) -> None:
+        dump(folder.path / f"stacks-{len(folder.attempts()):02d}.txt")
+
+    with Watchdog(job.lease_guard.write_guard(keep), job.on_hang) as watchdog:
+        callbacks = Callbacks(
+            first=(watchdog, job.lease_guard),
+            recorders=(job.pruning_callback,),
+            enders=(job.pruning_callback.enforce, job.study_end, job.time_limit),
+            write_guard=job.lease_guard.write_guard,
+        )
+        finished = _train_in_memory(folder, machine, callbacks)
+    if isinstance(finished, JobResult):
+        return finished
+    best = finished.best
+    return JobResult(finished.outcome, None if best is None else best.scores[SCORE])
+
+
+def trial_folder(job: Job, labels: Labels) -> RunFolder:
+    """The folder of a trial's run, which its first attempt creates.
+
+    Raises:
+        InvalidInput: Another configuration has a run of this name.
+    """
+    config = job.loaded.config
+    if not is_run(job.run_id):
+        create_run(job.run_id, config, curriculum(config))
+    folder = find_run(job.run_id)
+    if folder.config_sha != config.sha():
+        raise InvalidInput(
+            f"there is a run {job.run_id!r} of another configuration: move {folder.path} away, or "
+            "search under another name"
+        )
+    if read_labels(folder.path) is None:
+        write_labels(folder.path, labels)
+    return folder
+
+
+def _train_in_memory(
+    folder: RunFolder, machine: Machine, callbacks: Callbacks
+) -> Finished | JobResult:
+    """Train; where the device's memory is short, in smaller pieces of the same batches."""
+    # A worker's log has a line an epoch; the live table belongs to the search.
+    console = Console(stderr=True, force_terminal=False)
+    while True:
+        try:
+            return resume_run(folder, machine, console, callbacks)
+        except torch.OutOfMemoryError:
+            training, pieces = folder.config().training, 2 * machine.pieces
+            divides = training.batch % (training.accumulation * pieces) == 0
+            if pieces > _MOST_PIECES or not divides:
+                outcome = aborted(_too_large(training, machine.pieces))
+                # The last attempt wrote that it failed.
+                callbacks.write_guard(folder.close)(outcome)
+                return JobResult(outcome, None)
+            machine = replace(machine, pieces=pieces)
+
+
+def _too_large(training: TrainingConfig, pieces: int) -> TrainingAborted:
+    return TrainingAborted(
+        f"a batch of {training.batch} scenes does not fit into the device's memory in "
+        f"{training.accumulation * pieces} pieces: lower network.width or training.batch",
+        guard=OUT_OF_MEMORY,
+    )

@@ -9,10 +9,10 @@ from risexp.errors import ConfigInvalid, SpaceInvalid
 from risexp.hpo.search.warmup import Pruning
 from risexp.space.check import check_space
 from risexp.space.cost import Cost, cost_of
+from risexp.space.derived import stage_spaces
 from risexp.space.pruners import OtherPruner, Patient
 from risexp.space.samplers import Gp, OtherSampler
 from risexp.space.spec import SearchSpace
-from risexp.space.stages import stage_spaces
 from risexp.space.study_spec import StudySpec
 
 

@@ -17,9 +17,9 @@ from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.inference.predictor import Localiser
 from risexp.model.observation import Observer
+from risexp.space.derived import stage_space
 from risexp.space.probe import Pair, pairs
 from risexp.space.spec import SearchSpace
-from risexp.space.stages import stage_space
 from risexp.training.plan import Plan
 
 EPOCHS: Final = 6

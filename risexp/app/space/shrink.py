@@ -4,7 +4,6 @@ from risexp.errors import InvalidInput, SpaceInvalid
 from risexp.hpo.search.parameters import ended_trials
 from risexp.hpo.store.address import address_of, embedded, store_url
 from risexp.hpo.store.store import open_store
-from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.study import find_study
 from risexp.space.check import check_space
 from risexp.space.shrink import shrink
@@ -29,7 +28,7 @@ def shrunk(study: str, name: str) -> SearchSpace:
     store = open_store(url)
     try:
         ref = find_study(store, study)
-        space = spec_from_facts(ref.name, ref.facts).space
+        space = ref.spec.space
         trials = store.storage.get_all_trials(ref.id, deepcopy=False)
     finally:
         store.close()

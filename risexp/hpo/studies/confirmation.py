@@ -1,4 +1,4 @@
-"""A study's best trials beside its base, each trained under several seeds: who stays ahead."""
+"""Confirmation of a search: its best trials and its base, each trained under several seeds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,61 +8,56 @@ from typing import Any, Final, Self
 from pydantic import JsonValue
 
 from risexp.evaluation.small_samples import mean_interval, rank_correlation
-from risexp.hpo.studies.start_points import StartPoint, best_first
-from risexp.hpo.studies.table import TrialRow
-from risexp.space.confirm import SEED
+from risexp.hpo.studies.start import StartPoint, best_first
+from risexp.hpo.studies.table import StudyTable, TrialRow
+from risexp.space.derived import SEED
 from risexp.space.study_spec import StudySpec
 
 LEVEL: Final = 0.95
 """Of the intervals."""
 
 
-def candidates(
-    charter: StudySpec, study: str, rows: Sequence[TrialRow], top: int
-) -> list[StartPoint]:
-    """The base, and after it the best of a study's complete trials that differ from it.
+def candidates(spec: StudySpec, table: StudyTable, top: int) -> list[StartPoint]:
+    """The base, followed by the best complete trials that differ from it.
 
-    What a study tried under several seeds is one candidate, and so is the base: with the number of
-    its best trial, and the mean of its scores.
+    Trials that differ in their seed alone are one candidate, with the number of the best and the
+    mean score.
 
     Args:
-        charter: Of the study.
-        study: Its name.
-        rows: Its trials.
-        top: How many beside the base.
+        spec: Of the study.
+        table: Its trials.
+        top: Number of candidates beside the base.
     """
-    base, found = _without_seed(charter.base_values()), list[StartPoint]()
-    complete = best_first(rows)
+    base, points = _without_seed(spec.base_values()), list[StartPoint]()
+    complete = best_first(table.trials)
     for row in complete:
         values = _without_seed(row.values)
-        if values not in [each.values for each in found]:
-            found.append(StartPoint(values, study, row.number, _mean_of(complete, values)))
-    zero = next((each for each in found if each.values == base), StartPoint(base, study))
+        if values not in [point.values for point in points]:
+            score = _mean_score(complete, values)
+            points.append(StartPoint(values, table.name, row.number, score))
+    zero = next((point for point in points if point.values == base), StartPoint(base, table.name))
     others = sorted(
-        (each for each in found if each is not zero),
-        key=lambda each: (each.score or 0.0, each.trial),
+        (point for point in points if point is not zero),
+        key=lambda point: (point.score or 0.0, point.trial),
     )
     return [zero, *others[:top]]
 
 
-def _mean_of(complete: Iterable[TrialRow], values: Mapping[str, JsonValue]) -> float:
-    """k_loc of some values, over the seeds under which they were tried."""
-    same = (each for each in complete if _without_seed(each.values) == values)
-    return mean(each.value for each in same if each.value is not None)
+def _mean_score(complete: Iterable[TrialRow], values: Mapping[str, JsonValue]) -> float:
+    same = (row for row in complete if _without_seed(row.values) == values)
+    return mean(row.value for row in same if row.value is not None)
 
 
-def under_seeds(found: Sequence[StartPoint], seeds: Sequence[int]) -> list[StartPoint]:
-    """Every candidate under the first seed, then every one under the next."""
+def under_seeds(points: Sequence[StartPoint], seeds: Sequence[int]) -> list[StartPoint]:
+    """Every candidate under the first seed, then every candidate under the next."""
     return [
-        StartPoint({**each.values, SEED: seed}, each.study, each.trial, each.score)
-        for seed in seeds
-        for each in found
+        replace(point, values={**point.values, SEED: seed}) for seed in seeds for point in points
     ]
 
 
 @dataclass(frozen=True)
 class SeedDifference:
-    """By how much k_loc is larger than the base's, over the seeds that both have."""
+    """k_loc of a candidate less that of the base, over the seeds that both completed."""
 
     mean: float
     interval: tuple[float, float] | None
@@ -75,32 +70,32 @@ class SeedDifference:
 
 @dataclass(frozen=True)
 class ConfirmedPoint:
-    """A trial that was trained anew under several seeds."""
+    """A candidate that was trained under several seeds."""
 
     trial: int
-    """Its number in the study it is from."""
+    """Its number in the source study."""
     values: Mapping[str, JsonValue]
     before: float | None
     """Its k_loc there, the mean over its seeds; None where it has none."""
     scores: Mapping[int, float]
-    """Of the seeds that came to their end."""
+    """k_loc by completed seed."""
     best: int | None
-    """Number of the trial of the confirming study that has the smallest k_loc."""
+    """Number of the confirming trial of smallest k_loc."""
     rank_before: int | None = None
     """Among the candidates, from 1."""
     rank: int | None = None
-    """By the mean of k_loc; None where a seed did not come to its end."""
+    """By the mean of k_loc; None where a seed did not complete."""
     difference: SeedDifference | None = None
     """None for the base itself, and where no seed is shared."""
 
     @property
     def mean(self) -> float | None:
-        """Of k_loc over the seeds."""
+        """Mean k_loc over the seeds."""
         return mean(self.scores.values()) if self.scores else None
 
     @property
     def range(self) -> tuple[float, float] | None:
-        """The smallest and the largest k_loc of its seeds."""
+        """Smallest and largest k_loc over the seeds."""
         return (min(self.scores.values()), max(self.scores.values())) if self.scores else None
 
     def as_json(self) -> dict[str, Any]:
@@ -120,7 +115,7 @@ class ConfirmedPoint:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What became of candidates, the base among them."""
+    """The candidates, the base among them, with their ranks before and after."""
 
     candidates: tuple[ConfirmedPoint, ...]
     """In the order of their ranks; those without one come last."""
@@ -135,7 +130,7 @@ class Confirmation:
     @property
     def best(self) -> ConfirmedPoint | None:
         """The candidate of the smallest mean; None where none has all its seeds."""
-        return next((each for each in self.candidates if each.rank == 1), None)
+        return next((point for point in self.candidates if point.rank == 1), None)
 
     def as_json(self) -> dict[str, Any]:
         """The confirmation as plain values."""
@@ -143,35 +138,35 @@ class Confirmation:
             "seeds": list(self.seeds),
             "level": LEVEL,
             "base": self.base.trial,
-            "candidates": [each.as_json() for each in self.candidates],
+            "candidates": [point.as_json() for point in self.candidates],
             "rank_correlation": {"spearman": self.agreement, "candidates": self.pairs},
         }
 
     @classmethod
     def of(cls, points: Sequence[StartPoint], rows: Mapping[int, TrialRow]) -> Self:
-        """Put the trials of a confirming study together again.
+        """Gather the trials of a confirming study by candidate.
 
         Args:
-            points: What it began with, from slot 0 on: `under_seeds`.
+            points: Of the study, from slot 0 on: `under_seeds`.
             rows: Its trials by their slots.
         """
-        seeds = tuple(dict.fromkeys(_seed(each) for each in points))
-        wide = len(points) // len(seeds)
-        found = [_candidate(points[place::wide], place, wide, rows) for place in range(wide)]
-        before = _ranks([each.before for each in found])
-        whole = [each.mean if len(each.scores) == len(seeds) else None for each in found]
-        told = [
-            _compared(each, found[0], *ranks)
-            for each, ranks in zip(found, zip(before, _ranks(whole), strict=True), strict=True)
+        seeds = tuple(dict.fromkeys(_seed(point) for point in points))
+        count = len(points) // len(seeds)
+        gathered = [_candidate(points, place, count, rows) for place in range(count)]
+        before = _ranks([point.before for point in gathered])
+        means = [point.mean if len(point.scores) == len(seeds) else None for point in gathered]
+        ranked = [
+            _compared(point, gathered[0], *ranks)
+            for point, ranks in zip(gathered, zip(before, _ranks(means), strict=True), strict=True)
         ]
         both = [
-            (each.before, score)
-            for each, score in zip(found[1:], whole[1:], strict=True)
-            if each.before is not None and score is not None
+            (point.before, score)
+            for point, score in zip(gathered[1:], means[1:], strict=True)
+            if point.before is not None and score is not None
         ]
         return cls(
-            candidates=tuple(sorted(told, key=_order)),
-            base=told[0],
+            candidates=tuple(sorted(ranked, key=_order)),
+            base=ranked[0],
             seeds=seeds,
             agreement=rank_correlation([one for one, _ in both], [other for _, other in both]),
             pairs=len(both),
@@ -179,15 +174,16 @@ class Confirmation:
 
 
 def _candidate(
-    points: Sequence[StartPoint], place: int, wide: int, rows: Mapping[int, TrialRow]
+    points: Sequence[StartPoint], place: int, count: int, rows: Mapping[int, TrialRow]
 ) -> ConfirmedPoint:
     """One candidate, from its points in the order of the seeds."""
+    slots = range(place, len(points), count)
     ended = {
-        _seed(point): rows[slot]
-        for point, slot in zip(points, range(place, place + wide * len(points), wide), strict=True)
+        _seed(points[slot]): rows[slot]
+        for slot in slots
         if slot in rows and rows[slot].value is not None
     }
-    first, best = points[0], best_first(ended.values())
+    first, best = points[place], best_first(ended.values())
     return ConfirmedPoint(
         trial=first.trial,
         values=_without_seed(first.values),
@@ -198,14 +194,15 @@ def _candidate(
 
 
 def _compared(
-    found: ConfirmedPoint, base: ConfirmedPoint, rank_before: int | None, rank: int | None
+    point: ConfirmedPoint, base: ConfirmedPoint, rank_before: int | None, rank: int | None
 ) -> ConfirmedPoint:
-    shared = [seed for seed in found.scores if seed in base.scores]
-    apart = [found.scores[seed] - base.scores[seed] for seed in shared]
+    differences = [
+        score - base.scores[seed] for seed, score in point.scores.items() if seed in base.scores
+    ]
     difference = None
-    if apart and found is not base:
-        difference = SeedDifference(mean(apart), mean_interval(apart, LEVEL))
-    return replace(found, rank_before=rank_before, rank=rank, difference=difference)
+    if differences and point is not base:
+        difference = SeedDifference(mean(differences), mean_interval(differences, LEVEL))
+    return replace(point, rank_before=rank_before, rank=rank, difference=difference)
 
 
 def _ranks(scores: Sequence[float | None]) -> list[int | None]:
@@ -227,6 +224,6 @@ def _without_seed(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return {path: value for path, value in values.items() if path != SEED}
 
 
-def seeds_of(charter: StudySpec, rows: Iterable[TrialRow]) -> set[object]:
+def seeds_of(spec: StudySpec, table: StudyTable) -> set[object]:
     """Every training seed that a study has used."""
-    return {charter.base.training.seed, *(each.values.get(SEED) for each in rows)}
+    return {spec.base.training.seed, *(row.values.get(SEED) for row in table.trials)}

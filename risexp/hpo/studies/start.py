@@ -1,119 +1,267 @@
-"""What a study begins with, kept among its facts: it is the same whenever the study goes on."""
+"""What a study starts with: its spec, the points of its first slots, and the options behind them.
 
-from collections.abc import Mapping, Sequence
+All of it is kept among the study's facts, so that it is the same whenever the study goes on.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from pydantic import JsonValue
 
+from risexp.config.run import RunConfig
 from risexp.errors import ConfigInvalid, InvalidInput, SpaceInvalid
 from risexp.hpo.search.parameters import stored
 from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.facts import facts_from_spec, spec_from_facts
-from risexp.hpo.studies.start_points import StartPoint, base_point, fitted
-from risexp.hpo.studies.study import SURPLUS, StudyPlan, StudyRef, slot_of
-from risexp.hpo.studies.table import StudyTable, TrialRow
+from risexp.hpo.studies.study import SURPLUS, StudyPlan, StudyRef, facts_from_spec, slot_of
+from risexp.hpo.studies.table import StudyTable, TrialRow, study_table
+from risexp.space.check import extent
 from risexp.space.files import differing
 from risexp.space.study_spec import StudySpec
+from risexp.training.curriculum import curriculum
 
 POINTS: Final = "points"
-"""The fact of a study that began with points of another one."""
+"""The fact of a study that started with points of another one."""
+_REASONS: Final = 3
+"""Rejected trials that are listed with their reasons."""
+_FIELDS: Final = 6
+"""Fields that are listed by name; further ones are counted."""
+
+
+@dataclass(frozen=True)
+class StartPoint:
+    """Values to try, and the trial that they come from."""
+
+    values: Mapping[str, JsonValue]
+    """By field, of the dimensions whose conditions hold."""
+    study: str | None = None
+    """Source study; None for the base itself."""
+    trial: int = 0
+    """Its number there."""
+    score: float | None = None
+    """Its value there."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The point as plain values."""
+        return {**vars(self), "values": dict(self.values)}
+
+
+def base_point(spec: StudySpec) -> StartPoint:
+    """Trial 0 of a study: the base itself."""
+    return StartPoint(spec.base_values())
 
 
 @dataclass(frozen=True)
 class StudyStart:
-    """A charter, and the points that the first slots are to have."""
+    """A study's spec, and the points of its first slots."""
 
-    charter: StudySpec
+    spec: StudySpec
     points: Sequence[StartPoint]
     """From slot 0 on."""
     asked: Mapping[str, JsonValue]
-    """The options that the points follow from; none where slot 0 is the base and nothing else."""
+    """The options that the points follow from; empty where slot 0 is the base and nothing else."""
     facts: Mapping[str, Any]
 
     @classmethod
     def new(
-        cls, charter: StudySpec, points: Sequence[StartPoint], asked: Mapping[str, JsonValue]
+        cls,
+        spec: StudySpec,
+        points: Sequence[StartPoint] | None = None,
+        asked: Mapping[str, JsonValue] | None = None,
     ) -> Self:
-        """Of a study that is to be.
+        """The start of a new study; by default from its base alone.
 
         Raises:
-            SpaceInvalid: A point is none of the charter's space.
+            SpaceInvalid: A point lies outside the space.
         """
-        facts = facts_from_spec(charter)
+        points, asked = (base_point(spec),) if points is None else points, asked or {}
+        facts = facts_from_spec(spec)
         if asked:
-            facts[POINTS] = {"asked": dict(asked), "points": [each.as_json() for each in points]}
+            facts[POINTS] = {"asked": dict(asked), "points": [point.as_json() for point in points]}
         for slot, point in enumerate(points):
-            _expect_held(charter, slot, point)
-        return cls(charter, points, asked, facts)
+            _check_point(spec, slot, point)
+        return cls(spec, points, asked, facts)
 
     @classmethod
     def of(cls, study: StudyRef) -> Self:
-        """Of a study that is there.
+        """The start of an existing study.
 
         Raises:
-            DataInvalid: This version of risexp makes another configuration of it.
+            DataInvalid: This version of risexp reads another configuration from its facts.
         """
-        charter = spec_from_facts(study.name, study.facts)
         kept = study.facts.get(POINTS)
         if kept is None:
-            return cls(charter, (base_point(charter),), {}, study.facts)
-        points = tuple(StartPoint.from_json(each) for each in kept["points"])
-        return cls(charter, points, kept["asked"], study.facts)
+            return cls(study.spec, (base_point(study.spec),), {}, study.facts)
+        points = tuple(StartPoint(**point) for point in kept["points"])
+        return cls(study.spec, points, kept["asked"], study.facts)
 
-    def plan(self, study: str, trials: int) -> StudyPlan:
-        """What the study is to be.
+    def plan(self, study: str, trials: int | None = None) -> StudyPlan:
+        """The study to open: `trials` finished ones in total, by default one for each point."""
+        vary = self.spec.space.vary
+        values = [stored(vary, point.values) for point in self.points]
+        return StudyPlan(study, len(values) if trials is None else trials, self.facts, values)
 
-        Args:
-            study: Its name.
-            trials: Finished ones in total.
-        """
-        vary = self.charter.space.vary
-        given = [stored(vary, each.values) for each in self.points]
-        return StudyPlan(study, trials, self.facts, given)
-
-    def expect_asked(self, study: str, asked: Mapping[str, JsonValue], option: str) -> None:
-        """See to it that a study goes on as it was begun.
+    def check_asked(self, study: str, asked: Mapping[str, JsonValue], option: str) -> None:
+        """Check that a study goes on with the options that it was started with.
 
         Args:
             study: Its name.
-            asked: The options that are given.
-            option: The one that gives another study its name.
+            asked: The options of this command.
+            option: The option that names another study.
 
         Raises:
-            InvalidInput: Others were given when it was begun.
+            InvalidInput: The options differ.
         """
         before, after = (
-            {name: str(value) for name, value in each.items()} for each in (self.asked, asked)
+            {name: str(value) for name, value in options.items() if value is not None}
+            for options in (self.asked, asked)
         )
         if changed := differing(before, after):
-            said = ", ".join(f"{name} {old} (given: {new})" for name, old, new in changed)
+            options = ", ".join(f"{name} {old} (given: {new})" for name, old, new in changed)
             raise InvalidInput(
-                f"study {study} was begun with {said}: give {option} another name, or go on with "
-                "what it began with"
+                f"study {study} was begun with {options}: give {option} another name, or go on "
+                "with what it began with"
             )
 
 
-def by_slot(store: StudyStore, study: StudyRef, table: StudyTable) -> dict[int, TrialRow]:
+def by_slot(store: StudyStore, study: StudyRef) -> dict[int, TrialRow]:
     """The trials of a study by their slots: what became of its points."""
     trials = store.storage.get_all_trials(study.id, deepcopy=False)
-    slots = {each.number: slot_of(each) for each in trials}
-    found = {}
-    for row in table.trials:
+    slots = {trial.number: slot_of(trial) for trial in trials}
+    rows = {}
+    for row in study_table(store, study).trials:
         slot = slots.get(row.number)
         if slot is not None and row.reason != SURPLUS:
-            found[slot] = row
-    return found
+            rows[slot] = row
+    return rows
 
 
-def _expect_held(charter: StudySpec, slot: int, point: StartPoint) -> None:
+def best_first(rows: Iterable[TrialRow]) -> list[TrialRow]:
+    """The complete trials, the smallest value first; of equal ones the first."""
+    complete = ((row.value, row.number, row) for row in rows if row.value is not None)
+    return [row for _, _, row in sorted(complete, key=lambda ranked: ranked[:2])]
+
+
+def budget_note(points: int, trials: int) -> str | None:
+    """A sentence where the points use up the whole budget; None where some is left.
+
+    Args:
+        points: Their number, trial 0 among them.
+        trials: Finished ones in total.
+    """
+    if points < 2 or points < trials:
+        return None
+    if points == trials:
+        return (
+            f"trial 0 and the points fill all {trials} trials: more are drawn only with a larger "
+            "--trials"
+        )
+    return f"{points - trials} of the points are tried only with --trials {points}"
+
+
+@dataclass(frozen=True)
+class FittingPoints:
+    """The trials of another study that fit a space."""
+
+    study: str
+    points: tuple[StartPoint, ...]
+    """The best first."""
+    rejected: Sequence[tuple[int, str]] = ()
+    """Better trials than the last point, and why each does not fit."""
+    changed: Sequence[str] = ()
+    """Fields that had other values there, and do not vary here."""
+
+    def sentences(self) -> list[str]:
+        """What was taken, and why other trials were not."""
+        taken = ", ".join(str(point.trial) for point in self.points) or "none"
+        lines = [f"points from study {self.study}: trials {taken}, the best first"]
+        lines += [
+            f"trial {number} of {self.study} is left out: {why}"
+            for number, why in self.rejected[:_REASONS]
+        ]
+        if len(self.rejected) > _REASONS:
+            lines.append(f"and {len(self.rejected) - _REASONS} more of its trials")
+        if self.changed:
+            more = len(self.changed) - _FIELDS
+            rest = f" and {more} more" if more > 0 else ""
+            lines.append(
+                f"trials of {self.study} had other values of what this space does not vary, which "
+                f"is as in trial 0: {', '.join(self.changed[:_FIELDS])}{rest}"
+            )
+        return lines
+
+
+def fitting(
+    spec: StudySpec,
+    source: StudySpec,
+    table: StudyTable,
+    most: int,
+    known: Iterable[StartPoint],
+) -> FittingPoints:
+    """The best complete trials of one study that are trials of another one too.
+
+    A trial is taken as it was run: the values that its study fixed count as well.
+
+    Args:
+        spec: Of the study that starts with them.
+        source: The spec of the study that they come from.
+        table: Its trials.
+        most: The number of points to take.
+        known: Points that are there already and are not taken twice.
+    """
+    seen = [point.values for point in known]
+    points, rejected, changed = list[StartPoint](), list[tuple[int, str]](), set[str]()
+    for row in best_first(table.trials):
+        if len(points) == most:
+            break
+        try:
+            ran = source.resolve(row.values).config
+            values = fitted(spec, {**ran.flat(), **row.values})
+        except (SpaceInvalid, ConfigInvalid) as error:
+            rejected.append((row.number, str(error)))
+            continue
+        if values in seen:
+            rejected.append((row.number, "another point or trial 0 has all its values"))
+            continue
+        seen.append(values)
+        changed.update(_changed_fields(ran, spec.resolve(values).config))
+        points.append(StartPoint(values, table.name, row.number, row.value))
+    return FittingPoints(table.name, tuple(points), rejected, sorted(changed))
+
+
+def fitted(spec: StudySpec, values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """The point of a space that has these values; fields that are missing are as in trial 0.
+
+    Raises:
+        SpaceInvalid: A value lies outside, or the combination is forbidden.
+        ConfigInvalid: The configuration is no valid run.
+    """
+    space, base = spec.space, spec.base.flat()
+    point = space.pick_values(base, lambda path, _: values.get(path, base[path]))
+    for path, value in point.items():
+        if not space.vary[path].holds(value):
+            raise SpaceInvalid(f"{path} = {value!r} lies outside {extent(space.vary[path])}")
+    if space.forbids({**base, **point}):
+        raise SpaceInvalid(f"space {space.name} forbids its combination of values")
+    curriculum(spec.resolve(point).config)
+    return point
+
+
+def _check_point(spec: StudySpec, slot: int, point: StartPoint) -> None:
     try:
-        found = fitted(charter, point.values)
+        values = fitted(spec, point.values)
     except (SpaceInvalid, ConfigInvalid) as error:
         raise SpaceInvalid(f"the point for trial {slot} cannot be tried: {error}") from None
-    if found != point.values:
-        changed = ", ".join(sorted(found.keys() ^ point.values.keys()))
+    if values != point.values:
+        changed = ", ".join(sorted(values.keys() ^ point.values.keys()))
         raise SpaceInvalid(
-            f"the point for trial {slot} cannot be tried: space {charter.space.name} asks of it "
+            f"the point for trial {slot} cannot be tried: space {spec.space.name} asks of it "
             f"other fields than it has: {changed}"
         )
+
+
+def _changed_fields(one: RunConfig, other: RunConfig) -> Iterator[str]:
+    values = other.canonical().flat()
+    for path, value in one.canonical().flat().items():
+        if value != values[path]:
+            yield path

@@ -1,4 +1,7 @@
-"""A study and its budget: all its trials are there, waiting, before anybody works on one."""
+"""Studies in the store: create, open, find and end them.
+
+A study holds all trials of its budget, waiting, before a worker starts.
+"""
 
 import json
 import os
@@ -7,6 +10,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import optuna
@@ -16,18 +20,21 @@ from optuna.trial import FrozenTrial, TrialState
 
 from risexp.config.section import nearest
 from risexp.core.failpoint import failpoint
-from risexp.errors import InvalidInput
+from risexp.errors import DataInvalid, InvalidInput
 from risexp.hpo.search.optuna_registry import experimental
 from risexp.hpo.store.leases import LeaseOwner, Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.space.spec import SCORE
+from risexp.space.study_spec import StudySpec
 
 SLOT: Final = "slot"
-"""Attribute of a trial: which of the budget's places it takes."""
+"""Attribute of a trial: its place in the budget."""
 REASON: Final = "reason"
 """Attribute of a finished trial: one word."""
 SURPLUS: Final = "surplus"
-"""Reason of a trial whose slot another one has."""
+"""Reason of a trial whose slot another trial has."""
+SPEC: Final = "charter"
+"""The fact of a study that holds its spec."""
 
 _UID: Final = "risexp.uid"
 _TRIALS: Final = "risexp.trials"
@@ -37,16 +44,15 @@ _END: Final = "risexp.end"
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What a study is to be."""
+    """A study to open."""
 
     name: str
     trials: int
-    """Finished ones in total, whatever their end; a study that has more keeps them."""
+    """Finished ones in total; a study that has more keeps them."""
     facts: Mapping[str, Any]
-    """What a study cannot change once it has begun, e.g. hashes of space and base; as JSON."""
+    """What a study cannot change once it has begun; as JSON."""
     points: Sequence[Mapping[str, Any]] = ()
-    """Parameters of the first slots, from slot 0 on; what is not given, the sampler draws. Those
-    that are not suggested do nothing."""
+    """Parameters of the first slots, from slot 0 on; the sampler draws what is missing."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +61,30 @@ class StudyRef:
 
     name: str
     id: int
-    """Optuna's: it may come again once the study is deleted."""
+    """Optuna's, which is used again once the study is deleted."""
     uid: str
-    """Ours: it never comes again."""
+    """Ours, which is never used again."""
     trials: int
-    """How many were asked for."""
+    """The budget."""
     facts: Mapping[str, Any]
+
+    @cached_property
+    def spec(self) -> StudySpec:
+        """The spec that the study was begun with.
+
+        Raises:
+            DataInvalid: It has none, or this version of risexp reads another configuration from it.
+        """
+        if SPEC not in self.facts:
+            raise DataInvalid(
+                f"study {self.name} holds no record of its space: it is no search of risexp"
+            )
+        return StudySpec.from_json(self.facts[SPEC], f"study {self.name}")
+
+
+def facts_from_spec(spec: StudySpec) -> dict[str, Any]:
+    """The facts of a study that starts from its base."""
+    return {SPEC: spec.as_json()}
 
 
 @dataclass(frozen=True)
@@ -69,38 +93,38 @@ class End:
 
     reason: str
     left: tuple[int, ...]
-    """Numbers of the trials that were not final: they wait, or run and may be given back."""
+    """Numbers of the trials that had not finished."""
 
 
 def open_study(store: StudyStore, plan: StudyPlan) -> StudyRef:
     """Create a study, or go on with it; its budget only grows.
 
     Raises:
-        InvalidInput: A study of that name is another one, or was not made by us.
+        InvalidInput: The study of that name is another one, or was not made by risexp.
     """
     if plan.trials < 1:
         raise InvalidInput(f"a study of {plan.trials} trials is none: ask for one at least")
     with store.locked(f"study {plan.name}"):
         study_id = _created(store, plan.name)
         _described(store, study_id, plan)
-        found = _ref(store, plan.name, study_id)
-        _expect_same(found, plan)
-        if found.trials < plan.trials:
+        study = _ref(store, plan.name, study_id)
+        _check_same(study, plan)
+        if study.trials < plan.trials:
             store.storage.set_study_user_attr(study_id, _TRIALS, plan.trials)
-            found = _ref(store, plan.name, study_id)
+            study = _ref(store, plan.name, study_id)
         if _END in store.storage.get_study_user_attrs(study_id):
             store.storage.set_study_user_attr(study_id, _END, None)
-        store.retry(lambda: _fill(store, found, plan.points))
-        return found
+        store.retry(lambda: _fill(store, study, plan.points))
+        return study
 
 
 def find_study(store: StudyStore, name: str) -> StudyRef:
-    """A study that somebody has created.
+    """An existing study.
 
     Raises:
-        InvalidInput: There is none of that name, or it was not made by us.
+        InvalidInput: There is none of that name, or it was not made by risexp.
     """
-    # Whoever is creating it has the lock until it is whole.
+    # The process that creates a study holds the lock until it is complete.
     with store.locked(f"study {name}"):
         try:
             study_id = store.storage.get_study_id_from_name(name)
@@ -112,10 +136,7 @@ def find_study(store: StudyStore, name: str) -> StudyRef:
 
 
 def is_study(store: StudyStore, name: str) -> bool:
-    """Whether a name is taken; what somebody began to create and left without a trial is nobody's.
-
-    `open_study` makes such a study whole.
-    """
+    """True if the study exists and is complete; `open_study` completes one that is not."""
     with store.locked(f"study {name}"):
         try:
             study_id = store.storage.get_study_id_from_name(name)
@@ -130,27 +151,27 @@ def study_names(store: StudyStore) -> list[str]:
 
 
 def end_study(store: StudyStore, study: StudyRef, reason: str) -> End:
-    """Write down why a study ends, and which trials it leaves; opening it again takes it back."""
+    """Record why a study ends, and the trials it leaves; opening it again deletes the record."""
     listed = store.storage.list_trials(study.id)
-    end = End(reason, tuple(each.number for each in listed if not each.state.is_finished()))
-    told = {"reason": end.reason, "left": list(end.left)}
-    store.storage.set_study_user_attr(study.id, _END, told)
+    end = End(reason, tuple(trial.number for trial in listed if not trial.state.is_finished()))
+    kept = {"reason": end.reason, "left": list(end.left)}
+    store.storage.set_study_user_attr(study.id, _END, kept)
     return end
 
 
 def end_of(store: StudyStore, study: StudyRef) -> End | None:
-    """Why a study ended; None while it goes on, or where it is done."""
-    told = store.storage.get_study_user_attrs(study.id).get(_END)
-    return None if told is None else End(told["reason"], tuple(told["left"]))
+    """Why a study ended early; None while it goes on, or where all its trials finished."""
+    kept = store.storage.get_study_user_attrs(study.id).get(_END)
+    return None if kept is None else End(kept["reason"], tuple(kept["left"]))
 
 
 def run_id(study: str, number: int) -> str:
-    """The run of a trial: its folder, its name everywhere."""
+    """The name of a trial's run and folder."""
     return f"{study}-{number:03d}"
 
 
 def slot_of(trial: FrozenTrial) -> int | None:
-    """The place in the budget a trial takes; None for one that somebody else has added."""
+    """A trial's place in the budget; None for a trial that another program added."""
     slot = trial.user_attrs.get(SLOT)
     return slot if isinstance(slot, int) else None
 
@@ -163,20 +184,20 @@ def _created(store: StudyStore, name: str) -> int:
 
 
 def _described(store: StudyStore, study_id: int, plan: StudyPlan) -> None:
-    """Say what a new study is; the identifier comes last and says that the rest is there."""
+    """Write the facts of a new study; its identifier comes last and marks it as complete."""
     if not _unfinished(store, study_id):
         return
     store.storage.set_study_user_attr(study_id, _FACTS, dict(plan.facts))
     store.storage.set_study_user_attr(study_id, _TRIALS, plan.trials)
     with experimental():
-        # What dashboards call it.
+        # The name that dashboards show.
         optuna.load_study(study_name=plan.name, storage=store.storage).set_metric_names([SCORE])
     store.storage.set_study_user_attr(study_id, _UID, secrets.token_hex(16))
     failpoint("study.described")
 
 
 def _unfinished(store: StudyStore, study_id: int) -> bool:
-    """Whether whoever created a study died before it was described."""
+    """True if the process that created a study died before it was described."""
     attributes = store.storage.get_study_user_attrs(study_id)
     return _UID not in attributes and not store.storage.list_trials(study_id)
 
@@ -190,11 +211,11 @@ def _ref(store: StudyStore, name: str, study_id: int) -> StudyRef:
     return StudyRef(name, study_id, attributes[_UID], attributes[_TRIALS], attributes[_FACTS])
 
 
-def _expect_same(found: StudyRef, plan: StudyPlan) -> None:
-    keys = sorted(found.facts.keys() | plan.facts.keys())
-    # As it was stored: a tuple comes back as a list.
+def _check_same(study: StudyRef, plan: StudyPlan) -> None:
+    keys = sorted(study.facts.keys() | plan.facts.keys())
+    # As it is stored: a tuple comes back as a list.
     now = json.loads(json.dumps(dict(plan.facts)))
-    if changed := [key for key in keys if found.facts.get(key) != now.get(key)]:
+    if changed := [key for key in keys if study.facts.get(key) != now.get(key)]:
         raise InvalidInput(
             f"study {plan.name!r} began with another {' and '.join(changed)}: search under another "
             "name, or with what it began with"
@@ -202,20 +223,20 @@ def _expect_same(found: StudyRef, plan: StudyPlan) -> None:
 
 
 def _fill(store: StudyStore, study: StudyRef, points: Sequence[Mapping[str, Any]]) -> None:
-    """Put a waiting trial into every slot that has none; may be repeated."""
+    """Put a waiting trial into every empty slot; may be repeated."""
     handle = optuna.load_study(study_name=study.name, storage=store.storage)
     taken = {slot_of(trial) for trial in handle.get_trials(deepcopy=False)}
     for slot in range(study.trials):
         if slot not in taken:
-            given = dict(points[slot]) if slot < len(points) else {}
-            handle.enqueue_trial(given, user_attrs={SLOT: slot})
+            values = dict(points[slot]) if slot < len(points) else {}
+            handle.enqueue_trial(values, user_attrs={SLOT: slot})
             failpoint("study.slot")
     _close_surplus(store, study)
 
 
 def _close_surplus(store: StudyStore, study: StudyRef) -> None:
-    """Of waiting trials with one slot keep the first: an answer that was lost makes a second."""
-    ids = {each.number: each.trial_id for each in store.storage.list_trials(study.id)}
+    """Keep the first of the waiting trials in one slot: a lost answer of the store adds another."""
+    ids = {trial.number: trial.trial_id for trial in store.storage.list_trials(study.id)}
     seen: set[int | None] = {None}
     for trial in store.storage.get_all_trials(study.id, deepcopy=False):
         slot = slot_of(trial)

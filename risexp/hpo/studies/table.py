@@ -1,4 +1,4 @@
-"""How a study stands, trial by trial, as plain values: for tables, `--json` and people."""
+"""The state of a study, trial by trial, as plain values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ from risexp.space.spec import SearchSpace
 TrialWord = Literal["waiting", "running", "complete", "pruned", "failed"]
 
 WORDS: Final[tuple[TrialWord, ...]] = ("complete", "pruned", "failed", "running", "waiting")
-"""The states in the order in which people ask for them."""
+"""The states in the order of their counts in a summary."""
 _WORDS: Final[Mapping[TrialState, TrialWord]] = {
     TrialState.WAITING: "waiting",
     TrialState.RUNNING: "running",
@@ -28,29 +28,29 @@ _WORDS: Final[Mapping[TrialState, TrialWord]] = {
 
 @dataclass(frozen=True)
 class TrialRow:
-    """A trial as a table shows it."""
+    """The state of a trial."""
 
     number: int
     state: TrialWord
     reason: str | None
     attempts: int
     epoch: int
-    """The last one it has reported; 0 before the first."""
+    """The last reported one; 0 before the first."""
     k_loc: float | None
     """Of that epoch."""
     best: float | None
-    """Smallest it has reported."""
+    """The smallest reported k_loc."""
     value: float | None
-    """Of a complete trial: k_loc of the checkpoint it keeps."""
+    """Of a complete trial: k_loc of the checkpoint that its run keeps."""
     values: Mapping[str, JsonValue]
-    """What the search chose, by field."""
+    """Searched values, by field."""
     seconds: float | None
-    """Spent in attempts that have ended; None before the first has."""
+    """Spent in ended attempts; None before the first has ended."""
 
 
 @dataclass(frozen=True)
 class StudyTable:
-    """A study as a table shows it."""
+    """The state of a study."""
 
     name: str
     wanted: int
@@ -59,34 +59,34 @@ class StudyTable:
     trials: tuple[TrialRow, ...]
 
     def count(self, state: TrialWord) -> int:
-        """How many trials are in a state."""
-        return sum(each.state == state for each in self.trials)
+        """Number of trials in a state."""
+        return sum(row.state == state for row in self.trials)
 
     @property
     def done(self) -> int:
-        """How many trials have come to their end."""
+        """Number of finished trials."""
         return self.count("complete") + self.count("pruned") + self.count("failed")
 
     @property
     def over(self) -> bool:
-        """Whether nothing waits and nothing runs."""
+        """True if no trial waits or runs."""
         return not self.count("waiting") and not self.count("running")
 
     @property
     def best(self) -> TrialRow | None:
         """The complete trial of the smallest value; the first of equal ones."""
-        complete = [each for each in self.trials if each.value is not None]
-        return min(complete, key=lambda each: (each.value, each.number), default=None)
+        complete = [row for row in self.trials if row.value is not None]
+        return min(complete, key=lambda row: (row.value, row.number), default=None)
 
     @property
     def lowest(self) -> float | None:
-        """Its value."""
+        """The value of the best trial."""
         return None if self.best is None else self.best.value
 
     @property
     def epochs(self) -> int:
-        """Reported by all trials together."""
-        return sum(each.epoch for each in self.trials)
+        """Epochs that all trials together have reported."""
+        return sum(row.epoch for row in self.trials)
 
     def as_json(self) -> dict[str, Any]:
         """The table as plain values."""
@@ -97,41 +97,39 @@ class StudyTable:
             "ended": self.ended,
             "best": None if best is None else best.number,
             "epochs": self.epochs,
-            "trials": [asdict(each) for each in self.trials],
+            "trials": [asdict(row) for row in self.trials],
         }
 
 
-def study_table(store: StudyStore, study: StudyRef, space: SearchSpace) -> StudyTable:
-    """A study as it stands now."""
+def study_table(store: StudyStore, study: StudyRef) -> StudyTable:
+    """The present state of a study."""
     end = end_of(store, study)
-    attempts = _attempts(store, study)
+    attempts: dict[int, list[Attempt]] = {}
+    for attempt in Leases(store, study.uid).attempts():
+        attempts.setdefault(attempt.lease.trial_id, []).append(attempt)
     trials = store.storage.get_all_trials(study.id, deepcopy=False)
-    # Listed after they were read: none is missing, whoever adds some at this moment.
-    ids = {each.number: each.trial_id for each in store.storage.list_trials(study.id)}
-    rows = tuple(_row(each, attempts.get(ids[each.number], ()), space) for each in trials)
+    # Listed after they were read: a trial that is added meanwhile is not missing.
+    ids = {trial.number: trial.trial_id for trial in store.storage.list_trials(study.id)}
+    rows = tuple(
+        _row(trial, attempts.get(ids[trial.number], ()), study.spec.space) for trial in trials
+    )
     return StudyTable(study.name, study.trials, None if end is None else end.reason, rows)
 
 
-def _attempts(store: StudyStore, study: StudyRef) -> dict[int, list[Attempt]]:
-    """The attempts at each trial, by its id."""
-    found: dict[int, list[Attempt]] = {}
-    for each in Leases(store, study.uid).attempts():
-        found.setdefault(each.lease.trial_id, []).append(each)
-    return found
-
-
 def _reason(trial: FrozenTrial, attempts: Sequence[Attempt]) -> str | None:
-    """Why it ended; of one that goes on, that its last attempt hung."""
+    """Why a trial finished; of an unfinished one, that its last attempt hung."""
     if trial.state.is_finished():
         return trial.user_attrs.get(REASON)
-    ends = [each.ended for each in attempts if each.ended is not None]
+    ends = [attempt.ended for attempt in attempts if attempt.ended is not None]
     return HANGING if ends[-1:] == [HANGING] else None
 
 
 def _row(trial: FrozenTrial, attempts: Sequence[Attempt], space: SearchSpace) -> TrialRow:
     reports = trial.intermediate_values
     last = max(reports, default=0)
-    spent = [each.ended_at - each.began_at for each in attempts if each.ended_at is not None]
+    spent = [
+        attempt.ended_at - attempt.began_at for attempt in attempts if attempt.ended_at is not None
+    ]
     return TrialRow(
         number=trial.number,
         state=_WORDS[trial.state],

@@ -30,7 +30,6 @@ from risexp.hpo.trials.queue import Queue
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.trials.trial_result import trial_result
 from risexp.runs.outcome import Outcome, failed
-from risexp.space.study_spec import StudySpec
 
 _SIGNALLED: Final = ("released", "interrupted")
 _POLL_S: Final = 2.0
@@ -81,7 +80,6 @@ class Worker:
         self,
         store: StudyStore,
         study: StudyRef,
-        study_spec: StudySpec,
         owner: LeaseOwner,
         train: Train,
     ) -> None:
@@ -90,17 +88,15 @@ class Worker:
         Args:
             store: Store of the study.
             study: The study.
-            study_spec: Its space and base.
             owner: This process, with an id that no other worker ever has.
             train: Trains a job; an error that it raises fails the trial.
         """
         self._store = store
         self._study = study
-        self._study_spec = study_spec
         self._owner = owner
         self._train = train
-        self._pruning = Pruning.of(study_spec)
-        sampler = build_sampler(study_spec, owner.id)
+        self._pruning = Pruning.of(study.spec)
+        sampler = build_sampler(study.spec, owner.id)
         self._queue = Queue(store, study, sampler, build_pruner(self._pruning))
         self._reaper = Reaper(self._queue.leases, study)
         self._idle = threading.Event()
@@ -160,7 +156,7 @@ class Worker:
     ) -> JobResult:
         """The result of training a trial; its error fails the trial, not the worker."""
         try:
-            values = claim.suggest(lambda trial: suggest(self._study_spec, trial))
+            values = claim.suggest(lambda trial: suggest(self._study.spec, trial))
             return self._train(self._job(claim, heartbeat, values, pruning_callback))
         except Fenced:
             raise
@@ -184,7 +180,7 @@ class Worker:
             number=claim.number,
             attempt=claim.attempt,
             run_id=claim.run_id,
-            loaded=self._study_spec.resolve(values),
+            loaded=self._study.spec.resolve(values),
             values=values,
             lease_guard=LeaseGuard(heartbeat),
             pruning_callback=pruning_callback,

@@ -1,10 +1,12 @@
-"""A search with a crew in this process: how it goes on, and what it refuses."""
+"""A search with a pool in this process: its points, how it goes on, and what it refuses."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from optuna.study import StudyDirection
 
@@ -19,103 +21,117 @@ from risexp.errors import (
     VerificationFailed,
 )
 from risexp.hpo.store.address import embedded
+from risexp.hpo.studies.study import study_names
+from risexp.hpo.trials.trial_result import TrialResult
 from risexp.runs.folder import create_run
+from risexp.space.spec import SearchSpace
+from risexp.space.study_spec import StudySpec
 from risexp.training.curriculum import curriculum
-from tests.support.searches import begun, tiny
-from tests.support.worker_pool import WANTED, Employ, Hands, searched, states, study, train
+from tests.support.searches import BLINK, LR, RATE, begun, past, past_rates, tiny
+from tests.support.spaces import planted
+from tests.support.studies import had
+from tests.support.worker_pool import REQUEST, Employ, FakePool, searched, states, study, train
 from tests.support.worker_processes import exit_codes, opened, start
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
-
-def test_a_search_ends_with_its_trials(hands: Employ) -> None:
-    crews = hands()
-
-    found, shown, _ = searched()
-
-    assert 0 == found.exit_code
-    assert [0, 1, 2] == crews[0].trained
-    assert ["complete"] * 3 == states(found)
-    assert (3.0, 1) == (found.table.lowest, found.table.best and found.table.best.number)
-    assert [0, 1, 2, 3] == list(dict.fromkeys(each.done for each in shown))
-    assert found.as_json() == json.loads(json.dumps(found.as_json(), allow_nan=False))
-    assert 0 == found.unsent
+FROM = replace(REQUEST, sources=("wide",), points=2)
+RATES = {3e-3: 1.5, 4e-3: 2.0, 2e-2: 1.0, 2e-3: 4.0, 5e-3: 3.0}
+"""Learning rates and scores of `wide`, its base first; trial 2 lies outside the space `tiny`."""
 
 
-def test_the_same_search_with_more_trials_does_those_that_are_missing(hands: Employ) -> None:
-    crews = hands()
+@pytest.fixture
+def wide(at_home: Path) -> None:
+    """A study of five complete trials."""
+    del at_home
+    past_rates("wide", StudySpec.of(over(1e-4, 1e-1)), RATES)
+
+
+def over(low: float, high: float, **more: object) -> SearchSpace:
+    """`tiny` over other learning rates."""
+    vary = {LR: {"kind": "log", "low": low, "high": high}}
+    return planted(vary, base="smoke", fixed=dict(BLINK), pruner={"kind": "none"}, **more)
+
+
+def rates(request: Any = FROM) -> list[object]:  # noqa: ANN401 - a request
+    return [row.values[LR] for row in searched(request)[0].table.trials]
+
+
+def test_a_search_ends_with_its_trials(pools: Employ) -> None:
+    employed = pools()
+
+    result, view = searched()
+
+    assert 0 == result.exit_code
+    assert [0, 1, 2] == employed[0].trained
+    assert ["complete"] * 3 == states(result)
+    assert (3.0, 1) == (result.table.lowest, result.table.best and result.table.best.number)
+    assert [0, 1, 2, 3] == list(dict.fromkeys(table.done for table in view.tables))
+    assert result.as_json() == json.loads(json.dumps(result.as_json(), allow_nan=False))
+    assert 0 == result.unsent
+
+
+def test_the_budget_of_a_search_grows_and_does_not_shrink(pools: Employ) -> None:
+    employed = pools()
     searched()
 
-    found, _, _ = searched(replace(WANTED, trials=5))
+    fewer, _ = searched(replace(REQUEST, trials=1))
+    more, _ = searched(replace(REQUEST, trials=5))
 
-    assert [3, 4] == crews[1].trained
-    assert [5.0, 3.0, 4.0, 2.0, 6.0] == [each.value for each in found.table.trials]
-    assert [1] * 5 == [each.attempts for each in found.table.trials]
+    assert (3, 0) == (fewer.table.wanted, fewer.exit_code)
+    assert [[0, 1, 2], [], [3, 4]] == [pool.trained for pool in employed]
+    assert [5.0, 3.0, 4.0, 2.0, 6.0] == [row.value for row in more.table.trials]
+    assert [1] * 5 == [row.attempts for row in more.table.trials]
 
 
-def test_fewer_trials_than_a_study_has_leave_it_as_it_is(hands: Employ) -> None:
-    crews = hands()
+def test_a_study_does_not_go_on_under_another_space(pools: Employ) -> None:
+    employed = pools()
     searched()
-
-    found, _, _ = searched(replace(WANTED, trials=1))
-
-    assert ([], 0) == (crews[1].trained, found.exit_code)
-    assert 3 == found.table.wanted
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"epochs": 9}, "training.epochs = 3 (now 9)"),
-        ({"overrides": ["training.batch=8"]}, "training.batch = 16 (now 8)"),
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"epochs": 9}, r"training\.epochs = 3 \(now 9\)"),
+        ({"overrides": ["training.batch=8"]}, r"training\.batch = 16 \(now 8\)"),
         ({"space": tiny(sampler={"kind": "random"})}, "sampler"),
-    ],
-)
-def test_a_study_does_not_go_on_under_another_space(
-    hands: Employ, change: dict[str, Any], said: str
-) -> None:
-    crews = hands()
-    searched()
+    ]
 
-    with pytest.raises(InvalidInput, match="study toy was begun with ") as refused:
-        searched(replace(WANTED, trials=5, **change))
+    for change, message in changes:
+        with pytest.raises(InvalidInput, match=f"study toy was begun with .*{message}"):
+            searched(replace(REQUEST, trials=5, **change))
 
-    assert said in str(refused.value)
-    assert 1 == len(crews)
-    with study() as (_, found):
-        assert 3 == found.trials
+    assert 1 == len(employed)
+    with study() as (_, ref):
+        assert 3 == ref.trials
 
 
-def test_a_pruner_that_was_never_asked_is_a_failure(hands: Employ) -> None:
-    def told_twice(crew: Hands) -> None:
-        crew.reports = (1, 2)
-        train(crew)
+def test_a_pruner_that_was_never_asked_is_a_failure(pools: Employ) -> None:
+    def report_twice(pool: FakePool) -> None:
+        pool.reports = (1, 2)
+        train(pool)
 
-    hands(told_twice)
+    pools(report_twice)
 
-    found, _, _ = searched()
+    result, _ = searched()
 
-    assert VerificationFailed.exit_code == found.exit_code
-    assert "never asked" in str(found.pruner_fault)
+    assert VerificationFailed.exit_code == result.exit_code
+    assert "never asked" in str(result.pruner_fault)
 
 
-def test_a_base_that_cannot_learn_begins_no_study(
-    hands: Employ, monkeypatch: pytest.MonkeyPatch
+def test_a_base_that_cannot_learn_starts_no_study(
+    pools: Employ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = Report("preflight", "fail", (), ("Raise training.optimizer.lr.", "Wait."))
     monkeypatch.setattr("risexp.app.search.search.cleared", lambda _: report)
-    crews = hands()
+    employed = pools()
 
     with pytest.raises(VerificationFailed, match=r"Raise training\.optimizer\.lr\. --unchecked"):
-        searched(replace(WANTED, unchecked=False))
+        searched(replace(REQUEST, unchecked=False))
 
-    assert [] == crews
+    assert [] == employed
     with pytest.raises(InvalidInput, match="there is no study"), study():
         pass
 
 
 @pytest.mark.parametrize(
-    ("change", "kind", "said"),
+    ("change", "kind", "message"),
     [
         ({"study": "a b"}, InvalidInput, "'a b' is no name of a study"),
         ({"study": "../toy"}, InvalidInput, "is no name of a study"),
@@ -126,45 +142,45 @@ def test_a_base_that_cannot_learn_begins_no_study(
         ({"epochs": 2, "overrides": ["training.epochs=2"]}, ConfigInvalid, "keep one"),
     ],
 )
-def test_what_cannot_be_searched_is_refused_before_anything_is_made(
-    hands: Employ,
-    at_home: Path,
-    change: dict[str, Any],
-    kind: type[RisexpError],
-    said: str,
+def test_an_impossible_search_is_refused_before_anything_is_made(
+    pools: Employ, at_home: Path, change: dict[str, Any], kind: type[RisexpError], message: str
 ) -> None:
     (at_home / "mlruns" / "optuna.db").unlink()
-    crews = hands()
+    employed = pools()
 
-    with pytest.raises(kind) as refused:
-        searched(replace(WANTED, **change))
+    with pytest.raises(kind, match=message):
+        searched(replace(REQUEST, **change))
 
-    assert said in str(refused.value)
-    assert ([], []) == (crews, list((at_home / "mlruns").iterdir()))
+    assert ([], []) == (employed, list((at_home / "mlruns").iterdir()))
 
 
-def test_runs_of_an_earlier_study_of_this_name_are_not_gone_on_with(hands: Employ) -> None:
+def test_runs_and_studies_that_are_not_its_own_stop_a_search(pools: Employ) -> None:
     config = tiny().trial_zero().config
     create_run("toy-000", config, curriculum(config))
-    crews = hands()
+    employed = pools()
 
     with pytest.raises(InvalidInput, match="runs of an earlier study 'toy'"):
         searched()
+    with opened(embedded()) as store:
+        theirs = store.storage.create_new_study([StudyDirection.MINIMIZE], "toy")
+        store.storage.create_new_trial(theirs)
+    with pytest.raises(InvalidInput, match="not made by risexp"):
+        searched()
 
-    assert [] == crews
+    assert [] == employed
 
 
 @pytest.mark.parametrize("point", ["study.created", "study.described", "study.slot"])
-def test_a_study_whose_maker_died_goes_on_with_the_same_command(
-    hands: Employ, point: Point
+def test_a_study_whose_creation_was_killed_goes_on_with_the_same_command(
+    pools: Employ, point: Point
 ) -> None:
-    crews = hands()
+    employed = pools()
     assert [-9] == exit_codes(start(make, embedded(), crash=point))
 
-    found, _, _ = searched()
+    result, _ = searched()
 
-    assert [0, 1, 2] == crews[0].trained
-    assert ["complete"] * 3 == states(found)
+    assert [0, 1, 2] == employed[0].trained
+    assert ["complete"] * 3 == states(result)
 
 
 def make(url: str) -> None:
@@ -172,36 +188,124 @@ def make(url: str) -> None:
         begun(store, "toy", 3)
 
 
-def test_a_study_of_somebody_else_is_refused(hands: Employ) -> None:
-    with opened(embedded()) as store:
-        theirs = store.storage.create_new_study([StudyDirection.MINIMIZE], "toy")
-        store.storage.create_new_trial(theirs)
-    crews = hands()
-
-    with pytest.raises(InvalidInput, match="not made by risexp"):
-        searched()
-
-    assert [] == crews
-
-
-def test_workers_are_told_what_they_work_on(at_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_get_their_study_device_and_store(
+    at_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RISEXP_STORE", "postgresql://someone:secret@host/db")
-    wanted = replace(WANTED, workers=3, gpus=("4", "7"), device="auto", threads=2)
+    request = replace(REQUEST, workers=3, gpus=("4", "7"), device="auto", threads=2)
 
-    told = worker_specs("toy", wanted, "token")
+    specs = worker_specs("toy", request, "token")
 
-    assert ["4", "7", "4"] == [each.environment["CUDA_VISIBLE_DEVICES"] for each in told]
-    for index, each in enumerate(told):
-        assert at_home / "mlruns" / "studies" / "toy" / f"worker-{index}.log" == each.log
-        assert "worker --study toy --crew token --threads 2 --device cuda" == " ".join(each.command)
-        assert "2" == each.environment["OMP_NUM_THREADS"]
-        assert "off" == each.environment["RISEXP_TRACKING_URI"]
-        assert "postgresql://someone:secret@host/db" == each.environment["RISEXP_STORE"]
-        assert str(at_home) == each.environment["RISEXP_HOME"]
+    assert ["4", "7", "4"] == [spec.environment["CUDA_VISIBLE_DEVICES"] for spec in specs]
+    for index, spec in enumerate(specs):
+        assert at_home / "mlruns" / "studies" / "toy" / f"worker-{index}.log" == spec.log
+        assert "worker --study toy --crew token --threads 2 --device cuda" == " ".join(spec.command)
+        assert "2" == spec.environment["OMP_NUM_THREADS"]
+        assert "off" == spec.environment["RISEXP_TRACKING_URI"]
+        assert "postgresql://someone:secret@host/db" == spec.environment["RISEXP_STORE"]
+        assert str(at_home) == spec.environment["RISEXP_HOME"]
+    (alone,) = worker_specs("toy", REQUEST, "token")
+    assert "cpu" == alone.command[-1]
+    assert "CUDA_VISIBLE_DEVICES" not in alone.environment
 
 
-def test_workers_without_gpus_see_the_machine_as_it_is() -> None:
-    (told,) = worker_specs("toy", WANTED, "token")
+@pytest.mark.usefixtures("wide")
+def test_the_best_trials_of_another_study_come_right_after_trial_0(pools: Employ) -> None:
+    employed = pools()
 
-    assert "cpu" == told.command[-1]
-    assert "CUDA_VISIBLE_DEVICES" not in told.environment
+    result, view = searched(FROM)
+
+    assert [0, 1, 2] == employed[0].trained
+    zero = tiny().trial_zero().config.training.optimizer.lr
+    assert [zero, 4e-3, 5e-3] == [row.values[LR] for row in result.table.trials]
+    assert "points from study wide: trials 1, 4, the best first" in view.sentences
+    assert f"trial 2 of wide is left out: {LR} = 0.02 lies outside [0.0001, 0.01]" in view.sentences
+    assert "trial 0 and the points fill all 3 trials: more are drawn only" in view.sentences[-1]
+
+
+@pytest.mark.usefixtures("wide")
+def test_points_of_several_studies_come_one_after_the_other_as_far_as_they_have_slots(
+    pools: Employ,
+) -> None:
+    pools()
+    past_rates("narrow", StudySpec.of(over(1e-4, 1e-1)), {3e-3: 2.0, 6e-3: 1.0})
+
+    result, view = searched(replace(FROM, sources=("wide", "narrow"), points=1, trials=2))
+
+    assert [4e-3] == [row.values[LR] for row in result.table.trials[1:]]
+    assert "points from study narrow: trials 1, the best first" in view.sentences
+    assert "1 of the points are tried only with --trials 3" in view.sentences
+    assert [4e-3, 6e-3] == rates(replace(FROM, sources=("wide", "narrow"), points=1))[1:]
+
+
+def test_overrides_of_the_other_study_are_part_of_its_points(pools: Employ) -> None:
+    pools()
+    trials = [({LR: 2e-3}, [1.0], TrialResult("complete", "finished", 1.0))]
+    with opened(embedded()) as store:
+        past(store, "set", StudySpec.of(tiny(), overrides=["loss.cov=0.4"]), trials)
+    both = {**RATE, "loss.cov": {"kind": "uniform", "low": 0.0, "high": 1.0}}
+    space = planted(both, base="smoke", fixed=dict(BLINK), pruner={"kind": "none"})
+
+    result, _ = searched(replace(FROM, sources=("set",), space=space))
+
+    assert {LR: 2e-3, "loss.cov": 0.4} == result.table.trials[1].values
+
+
+@pytest.mark.usefixtures("wide")
+@pytest.mark.parametrize("change", ["deleted", "better trials"])
+def test_a_search_goes_on_with_its_points_though_the_other_study_changes(
+    pools: Employ, change: str
+) -> None:
+    pools()
+    searched(replace(FROM, trials=2))
+    with opened(embedded()) as store:
+        if change == "deleted":
+            optuna.delete_study(study_name="wide", storage=store.storage)
+        else:
+            optuna.load_study(study_name="wide", storage=store.storage).add_trial(
+                had(StudySpec.of(tiny()), {LR: 6e-3}, value=0.5)
+            )
+
+    result, view = searched(replace(FROM, trials=4))
+
+    assert [4e-3, 5e-3] == [row.values[LR] for row in result.table.trials[1:3]]
+    assert 6e-3 != result.table.trials[3].values[LR]
+    assert [1] * 4 == [row.attempts for row in result.table.trials]
+    assert not [sentence for sentence in view.sentences if "wide" in sentence]
+
+
+@pytest.mark.usefixtures("wide")
+def test_a_search_does_not_go_on_with_other_points(pools: Employ) -> None:
+    pools()
+    searched(FROM)
+    changes: list[Mapping[str, Any]] = [
+        {"sources": ()},
+        {"points": 3},
+        {"sources": ("wide", "wide")},
+    ]
+
+    for change in changes:
+        with pytest.raises(InvalidInput, match="study toy was begun with --"):
+            searched(replace(FROM, **change))
+
+
+@pytest.mark.usefixtures("wide")
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("wyde", "there is no study 'wyde' in .*; did you mean wide?"),
+        ("wide", "--from wide: none of its complete trials can be a point.*: trial 2: .* outside"),
+    ],
+)
+def test_a_search_without_points_of_its_source_starts_no_study(
+    pools: Employ, source: str, message: str
+) -> None:
+    employed = pools()
+    space = over(9e-4, 1e-3, start={LR: 1e-3})
+
+    with pytest.raises(InvalidInput, match=message):
+        searched(replace(FROM, sources=(source,), space=space))
+
+    assert [] == employed
+    with opened(embedded()) as store:
+        assert ["wide"] == study_names(store)

@@ -1,4 +1,4 @@
-"""A staged search with toy workers: what each stage is given, what it leaves, and how it ends."""
+"""A staged search with toy workers: the start of each stage, what it keeps, and its end."""
 
 import json
 import signal
@@ -8,48 +8,49 @@ from typing import Any
 
 import pytest
 
-from risexp.app.search import supervisor as lookout
+from risexp.app.search import supervisor
 from risexp.app.search.search import SearchRequest, SearchResult, search
 from risexp.app.search.stages import StagesResult, search_stages
+from risexp.app.search.studies import StudyView
 from risexp.config.layers import load_config
 from risexp.errors import ConfigInvalid, DataInvalid, InvalidInput, VerificationFailed
 from risexp.hpo.trials.trial_result import TrialResult
 from risexp.hpo.workers.pool import WorkerSpec
 from risexp.runs.folder import find_run
 from risexp.space.spec import SearchSpace
-from tests.support.staged_search import SPACE, WANTED, Employ, Hand, Office, Turn, put
+from tests.support.staged_search import SPACE, STAGED, Employ, Office, StagePool, Turn, put
+from tests.support.worker_pool import RecordingView
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
 
 @pytest.fixture
 def office(monkeypatch: pytest.MonkeyPatch) -> Employ:
-    """Lets searches employ such hands; `turns` are taken by the first of them."""
+    """Gives searches such pools, which take the turns."""
 
     def employ(*turns: Turn, **ends: TrialResult) -> Office:
-        found = Office(
-            iter(turns), [], [], {key.replace("_", "-"): end for key, end in ends.items()}
-        )
+        results = {run.replace("_", "-"): result for run, result in ends.items()}
+        shared = Office(iter(turns), [], [], results)
 
-        def crew(posts: Sequence[WorkerSpec]) -> Hand:
-            return Hand(found, posts[0])
+        def pool(specs: Sequence[WorkerSpec]) -> StagePool:
+            return StagePool(shared, specs[0])
 
-        monkeypatch.setattr(lookout, "WorkerPool", crew)
-        return found
+        monkeypatch.setattr(supervisor, "WorkerPool", pool)
+        return shared
 
     return employ
 
 
-def staged(wanted: SearchRequest = WANTED) -> tuple[StagesResult, list[str]]:
-    """How it ended, and what was said."""
-    said: list[str] = []
-    return search_stages(wanted, lambda *_: None, said.append), said
+def staged(request: SearchRequest = STAGED) -> tuple[StagesResult, list[str]]:
+    """The result, and the sentences that were said."""
+    view = RecordingView()
+    return search_stages(request, view), view.sentences
 
 
 def test_each_stage_is_a_study_that_begins_with_what_was_kept(office: Employ) -> None:
     hired = office()
 
-    found, said = staged()
+    found, sentences = staged()
 
     assert ["terms-subspace", "terms-cross"] == hired.studies
     assert [2, 2] == [row.searched.table.count("complete") for row in found.rows]
@@ -60,7 +61,7 @@ def test_each_stage_is_a_study_that_begins_with_what_was_kept(office: Employ) ->
         row.verdict.sentence.partition(":")[0] for row in found.rows if row.verdict is not None
     ]
     assert any(
-        each.startswith("stage subspace: kept: its best trial has k_loc -1") for each in said
+        each.startswith("stage subspace: kept: its best trial has k_loc -1") for each in sentences
     )
     assert ((), 0, None) == (found.left, found.exit_code, found.fault)
 
@@ -68,7 +69,7 @@ def test_each_stage_is_a_study_that_begins_with_what_was_kept(office: Employ) ->
 def test_what_was_kept_is_told_as_settings_that_train_it(office: Employ) -> None:
     office()
 
-    found, _ = staged(replace(WANTED, overrides=["data.seed=7"]))
+    found, _ = staged(replace(STAGED, overrides=["data.seed=7"]))
 
     assert ("loss.subspace=1.0",) == found.overrides
     preset, settings = found.arguments[1], found.arguments[3::2]
@@ -110,7 +111,7 @@ def test_finished_stages_are_read_again_and_not_searched_again(office: Employ) -
 def test_a_signal_ends_the_whole_and_the_same_command_goes_on(
     office: Employ, number: signal.Signals, code: int
 ) -> None:
-    hired = office(Hand.train, lambda _: signal.raise_signal(number))
+    hired = office(StagePool.train, lambda _: signal.raise_signal(number))
 
     ended, _ = staged()
     after, _ = staged()
@@ -127,14 +128,14 @@ def test_time_is_for_all_stages_together(office: Employ, monkeypatch: pytest.Mon
     monkeypatch.setattr("risexp.app.search.stages.time.monotonic", lambda: now[0])
     limits: list[float | None] = []
 
-    def slow(part: SearchRequest, *told: Any) -> SearchResult:  # noqa: ANN401 - as `search` takes them
+    def slow(part: SearchRequest, view: StudyView) -> SearchResult:
         limits.append(part.timeout_s)
         now[0] += 40.0
-        return search(replace(part, timeout_s=None), *told)
+        return search(replace(part, timeout_s=None), view)
 
     monkeypatch.setattr("risexp.app.search.stages.search", slow)
 
-    staged(replace(WANTED, timeout_s=60.0))
+    staged(replace(STAGED, timeout_s=60.0))
 
     assert [60.0, 20.0] == limits
     assert 4 == len(hired.trained)
@@ -143,7 +144,7 @@ def test_time_is_for_all_stages_together(office: Employ, monkeypatch: pytest.Mon
 def test_a_stage_that_time_ends_has_no_verdict_and_none_comes_after_it(office: Employ) -> None:
     hired = office()
 
-    found, _ = staged(replace(WANTED, timeout_s=0.0))
+    found, _ = staged(replace(STAGED, timeout_s=0.0))
 
     assert (0, None, {}) == (found.exit_code, found.fault, found.kept)
     assert ["terms-subspace"] == hired.studies
@@ -184,17 +185,17 @@ def test_a_stage_whose_start_has_changed_is_refused(
     with pytest.raises(
         InvalidInput, match=r"terms-cross was begun with loss\.subspace = 0\.0 \(now"
     ):
-        staged(replace(WANTED, space=space))
+        staged(replace(STAGED, space=space))
 
     assert {} == strict.kept
 
 
 def test_a_run_that_is_not_the_trials_own_gives_no_verdict(office: Employ) -> None:
-    def exchange(hand: Hand) -> None:
+    def exchange(pool: StagePool) -> None:
         put(find_run("terms-subspace-000"), {"k_loc": 1.5})
-        hand.train()
+        pool.train()
 
-    office(Hand.train, exchange)
+    office(StagePool.train, exchange)
 
     with pytest.raises(DataInvalid, match=r"keeps k_loc 1\.5 and its trial ended with 5"):
         staged()
@@ -215,7 +216,7 @@ def test_what_would_end_a_later_stage_is_refused_before_the_first(
     hired = office()
 
     with pytest.raises(kind, match=said):
-        staged(replace(WANTED, **change))
+        staged(replace(STAGED, **change))
 
     assert [] == hired.studies
 

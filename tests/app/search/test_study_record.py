@@ -18,7 +18,6 @@ from risexp.app.search.study_record import (
 )
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.store import StudyStore as Searching
-from risexp.hpo.studies.facts import spec_from_facts
 from risexp.hpo.studies.links import PAGE, RUN, Links
 from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
@@ -79,7 +78,7 @@ def test_trials_and_study_are_told_their_runs_in_mlflow(
 ) -> None:
     searching, study = search
     labels = study_labels(study, "smoke", store)
-    first = opening(study, spec_from_facts(study.name, study.facts))
+    first = opening(study)
 
     failures = []
     for _ in range(2):
@@ -105,12 +104,11 @@ def test_the_run_of_a_study_is_there_from_its_start_with_what_it_searches(
 ) -> None:
     _, study = search
     more = replace(study, trials=5)
-    charter = spec_from_facts(study.name, study.facts)
 
-    with StudyUploader(study, store, first=opening(study, charter)):
+    with StudyUploader(study, store, first=opening(study)):
         pass
     before = ask(store, "SELECT value FROM tags WHERE key = 'risexp.trials'")
-    with StudyUploader(more, store, first=opening(more, charter)) as record:
+    with StudyUploader(more, store, first=opening(more)) as record:
         pass
 
     assert record.failure is None

@@ -1,4 +1,4 @@
-"""Candidates and what their seeds say, as rows in and numbers out."""
+"""Candidates and their scores under several seeds, with rows in and numbers out."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,13 @@ from risexp.hpo.studies.confirmation import (
     seeds_of,
     under_seeds,
 )
-from risexp.hpo.studies.start_points import StartPoint
-from risexp.hpo.studies.table import TrialRow
-from risexp.space.confirm import SEED
+from risexp.hpo.studies.start import StartPoint
+from risexp.hpo.studies.table import StudyTable, TrialRow
+from risexp.space.derived import SEED
 from risexp.space.study_spec import StudySpec
+from tests.support.searches import LR, RATE
 from tests.support.spaces import charter, planted
 
-LR = "training.optimizer.lr"
 BASE = {LR: 3e-3}
 """Of the preset `smoke`."""
 
@@ -31,8 +31,16 @@ def row(number: int, value: float | None, values: Mapping[str, JsonValue] = BASE
 
 
 def rates(**more: object) -> StudySpec:
-    vary = {LR: {"kind": "log", "low": 1e-4, "high": 1e-2}, **more}
-    return charter(planted(vary, base="smoke"))
+    return charter(planted({**RATE, **more}, base="smoke"))
+
+
+def table(*rows: TrialRow) -> StudyTable:
+    return StudyTable("s", len(rows), None, rows)
+
+
+def best_of(spec: StudySpec, *rows: TrialRow, top: int = 5) -> list[tuple[int, float | None]]:
+    """Numbers and scores of the candidates."""
+    return [(point.trial, point.score) for point in candidates(spec, table(*rows), top)]
 
 
 def confirmed(
@@ -57,57 +65,42 @@ def by_trial(found: Confirmation) -> dict[int, ConfirmedPoint]:
 
 
 def test_the_base_comes_first_and_the_best_others_after_it() -> None:
-    rows = [row(0, 2.0), row(1, 3.0, {LR: 1e-3}), row(2, 1.0, {LR: 2e-3}), row(3, None, {LR: 4e-3})]
+    rows = (row(0, 2.0), row(1, 3.0, {LR: 1e-3}), row(2, 1.0, {LR: 2e-3}), row(3, None, {LR: 4e-3}))
 
-    found = candidates(rates(), "s", rows, 2)
-
-    assert [(0, 2.0), (2, 1.0), (1, 3.0)] == [(each.trial, each.score) for each in found]
-    assert BASE == found[0].values
-    assert found[:2] == candidates(rates(), "s", rows, 1)
+    assert [(0, 2.0), (2, 1.0), (1, 3.0)] == best_of(rates(), *rows, top=2)
+    assert [(0, 2.0), (2, 1.0)] == best_of(rates(), *rows, top=1)
+    assert BASE == candidates(rates(), table(*rows), 1)[0].values
 
 
-def test_a_base_that_did_not_come_to_its_end_is_a_reference_without_a_score() -> None:
-    found = candidates(rates(), "s", [row(0, None), row(1, 3.0, {LR: 1e-3})], 5)
-
-    assert [(0, None), (1, 3.0)] == [(each.trial, each.score) for each in found]
+def test_a_base_that_did_not_complete_is_a_candidate_without_a_score() -> None:
+    assert [(0, None), (1, 3.0)] == best_of(rates(), row(0, None), row(1, 3.0, {LR: 1e-3}))
 
 
 def test_no_candidate_is_there_twice() -> None:
-    rows = [row(0, 2.0), row(1, 1.0), row(2, 3.0, {LR: 1e-3}), row(3, 4.0, {LR: 1e-3})]
+    rows = (row(0, 2.0), row(1, 1.0), row(2, 3.0, {LR: 1e-3}), row(3, 4.0, {LR: 1e-3}))
 
-    found = candidates(rates(), "s", rows, 5)
-
-    assert [(1, 1.5), (2, 3.5)] == [(each.trial, each.score) for each in found]
+    assert [(1, 1.5), (2, 3.5)] == best_of(rates(), *rows)
 
 
-def test_trials_that_differ_in_their_seed_alone_are_one_candidate() -> None:
-    given = rates(**{SEED: {"kind": "choice", "options": [0, 1]}})
-    rows = [
+def test_trials_that_differ_in_their_seed_alone_are_one_candidate_with_their_mean() -> None:
+    spec = rates(**{SEED: {"kind": "choice", "options": [0, 1]}})
+    same = (
         row(0, 2.0, {**BASE, SEED: 0}),
         row(1, 1.5, {**BASE, SEED: 1}),
         row(2, 3.0, {LR: 1e-3, SEED: 0}),
         row(3, 2.5, {LR: 1e-3, SEED: 1}),
-    ]
-
-    found = candidates(given, "s", rows, 5)
-
-    assert [(1, BASE), (3, {LR: 1e-3})] == [(each.trial, each.values) for each in found]
-    assert [1.75, 2.75] == [each.score for each in found]
-    assert {0, 1} == seeds_of(given, rows)
-
-
-def test_a_lucky_seed_does_not_go_before_a_better_mean() -> None:
-    given = rates(**{SEED: {"kind": "choice", "options": [0, 1]}})
-    rows = [
+    )
+    lucky = (
         row(0, 2.0, {LR: 1e-3, SEED: 0}),
         row(1, 9.0, {LR: 1e-3, SEED: 1}),
         row(2, 3.0, {LR: 2e-3, SEED: 0}),
         row(3, 5.0, {LR: 2e-3, SEED: 1}),
-    ]
+    )
 
-    found = candidates(given, "s", rows, 1)
-
-    assert [(None, BASE), (4.0, {LR: 2e-3})] == [(each.score, each.values) for each in found]
+    assert [(1, 1.75), (3, 2.75)] == best_of(spec, *same)
+    assert [BASE, {LR: 1e-3}] == [point.values for point in candidates(spec, table(*same), 5)]
+    assert [(0, None), (2, 4.0)] == best_of(spec, *lucky, top=1)
+    assert {0, 1} == seeds_of(spec, table(*same))
 
 
 def test_every_candidate_has_the_first_seed_before_any_has_the_second() -> None:
@@ -129,7 +122,7 @@ def test_means_ranks_and_differences_are_over_the_seeds() -> None:
     assert (found.best, 2, 1) == (best, best.rank_before, best.rank)
     assert (2.4, (2.0, 2.8)) == (best.mean, best.range)
     assert {1: 2.0, 2: 2.4, 3: 2.8} == best.scores
-    assert best.best == 2
+    assert 2 == best.best
     assert best.difference is not None
     assert -0.8 == pytest.approx(best.difference.mean)
     # Of -1.0, -0.8, -0.6: s = 0.2, and 4.3027 * 0.2 / sqrt(3) = 0.4968.

@@ -1,19 +1,33 @@
-"""What a study begins with is part of what it is."""
+"""The start of a study: its points, their fit into a space, and the options behind them."""
 
+import random
 from collections.abc import Mapping
+from typing import Any
 
 import optuna
 import pytest
 from pydantic import JsonValue
 
-from risexp.errors import InvalidInput, SpaceInvalid
+from risexp.errors import ConfigInvalid, InvalidInput, SpaceInvalid
 from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.facts import facts_from_spec
-from risexp.hpo.studies.start import StudyStart, by_slot
-from risexp.hpo.studies.start_points import StartPoint, base_point
-from risexp.hpo.studies.study import SLOT, find_study, open_study
-from risexp.hpo.studies.table import study_table
-from tests.support.spaces import charter
+from risexp.hpo.studies.start import (
+    FittingPoints,
+    StartPoint,
+    StudyStart,
+    base_point,
+    best_first,
+    budget_note,
+    by_slot,
+    fitted,
+    fitting,
+)
+from risexp.hpo.studies.study import SLOT, facts_from_spec, find_study, open_study
+from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
+from risexp.space.files import load_space
+from risexp.space.shrink import Ended, shrink
+from risexp.space.study_spec import StudySpec
+from tests.support.searches import LR, RATE
+from tests.support.spaces import CODEBOOK, charter, learning, only_when, planted
 from tests.support.toy_workers import CHARTER, searched, toy, trials, work
 
 ASKED: Mapping[str, JsonValue] = {"--from": "wide", "--points": 2}
@@ -24,98 +38,257 @@ OTHERS = (
 )
 
 
-def beginning() -> StudyStart:
+def with_points() -> StudyStart:
     return StudyStart.new(CHARTER, (BASE, *OTHERS), ASKED)
 
 
+def row(number: int, value: float | None, values: Mapping[str, JsonValue]) -> TrialRow:
+    state: TrialWord = "pruned" if value is None else "complete"
+    return TrialRow(number, state, None, 1, 3, 9.0, 1.0, value, values, None)
+
+
+def rate(number: int, value: float | None, lr: float) -> TrialRow:
+    return row(number, value, {LR: lr})
+
+
+def simple(**more: Any) -> StudySpec:  # noqa: ANN401 - the parts of a space's file
+    return charter(planted(RATE, base="smoke", **more))
+
+
+def wide() -> StudySpec:
+    """The spec of more learning rates, in which the trials of `rate` were made."""
+    return charter(planted({LR: {"kind": "log", "low": 1e-5, "high": 1.0}}, base="smoke"))
+
+
+def fit(
+    spec: StudySpec,
+    source: StudySpec,
+    *rows: TrialRow,
+    most: int = 5,
+    known: tuple[StartPoint, ...] = (),
+) -> FittingPoints:
+    return fitting(spec, source, StudyTable("wide", len(rows), None, rows), most, known)
+
+
 def test_points_are_tried_in_their_slots_and_the_rest_is_drawn(store: StudyStore) -> None:
-    study = open_study(store, beginning().plan("toy", 4))
+    study = open_study(store, with_points().plan("toy", 4))
     train = toy()
 
     work(store, study, train)
 
-    assert [BASE.values, *(each.values for each in OTHERS)] == [
-        job.values for job in train.jobs[:3]
-    ]
-    assert train.jobs[3].values not in [job.values for job in train.jobs[:3]]
+    points = [BASE.values, *(point.values for point in OTHERS)]
+    assert points == [job.values for job in train.jobs[:3]]
+    assert train.jobs[3].values not in points
 
 
-def test_a_study_knows_what_it_began_with(store: StudyStore) -> None:
-    open_study(store, beginning().plan("toy", 2))
+def test_the_start_of_a_study_is_read_from_its_facts(store: StudyStore) -> None:
+    open_study(store, with_points().plan("toy", 2))
+    assert with_points() == StudyStart.of(find_study(store, "toy"))
+    odd = StartPoint({LR: 0.1 + 0.2, "training.ema_decay": None}, "wide", 7, 1.5)
+    assert odd == StartPoint(**odd.as_json())
 
-    found = StudyStart.of(find_study(store, "toy"))
 
-    assert beginning() == found
-
-
-def test_a_search_without_points_of_others_begins_with_its_base(store: StudyStore) -> None:
+def test_a_search_without_points_of_others_starts_from_its_base(store: StudyStore) -> None:
     study = searched(store, 2)
 
-    found = StudyStart.of(study)
+    start = StudyStart.of(study)
 
-    assert (facts_from_spec(CHARTER), (BASE,), {}) == (study.facts, found.points, found.asked)
-    assert StudyStart.new(CHARTER, (BASE,), {}).plan("toy", 2) == found.plan("toy", 2)
+    assert (facts_from_spec(CHARTER), (BASE,), {}) == (study.facts, start.points, start.asked)
+    assert StudyStart.new(CHARTER).plan("toy", 2) == start.plan("toy", 2)
+    assert 1 == start.plan("toy").trials
 
 
-def test_what_a_study_began_with_fills_the_budget_that_grows(store: StudyStore) -> None:
-    first = open_study(store, beginning().plan("toy", 1))
+def test_points_fill_a_budget_that_grows(store: StudyStore) -> None:
+    first = open_study(store, with_points().plan("toy", 1))
     work(store, first, toy())
-    known = StudyStart.of(find_study(store, "toy"))
+    start = StudyStart.of(find_study(store, "toy"))
 
-    study = open_study(store, known.plan("toy", 3))
-    open_study(store, known.plan("toy", 3))
+    study = open_study(store, start.plan("toy"))
+    open_study(store, start.plan("toy", 3))
     work(store, study, toy())
 
-    assert [1, 5, 1] == [each.parameters["network.depth"] for each in trials(store, study)]
+    assert [1, 5, 1] == [trial.parameters["network.depth"] for trial in trials(store, study)]
     assert 0.5 == trials(store, study)[2].parameters["loss.count"]
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"network.depth": 8}, r"trial 1 cannot be tried: network\.depth = 8 lies outside"),
         ({"count.kind": "softmax"}, r"other fields than it has: count\.smoothing"),
         ({"loss.cov": 0.1}, r"other fields than it has: loss\.cov"),
     ],
 )
-def test_a_point_that_the_space_does_not_hold_is_refused(
-    values: dict[str, float | str], said: str
-) -> None:
+def test_a_point_outside_the_space_is_refused(values: dict[str, float | str], message: str) -> None:
     point = StartPoint({**BASE.values, **values})
 
-    with pytest.raises(SpaceInvalid, match=said):
+    with pytest.raises(SpaceInvalid, match=message):
         StudyStart.new(CHARTER, (BASE, point), ASKED)
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("asked", "message"),
     [
         ({}, r"--from wide \(given: -\), --points 2 \(given: -\): give --study another name"),
         ({"--from": "wide", "--points": 3}, r"begun with --points 2 \(given: 3\)"),
+        ({**ASKED, "--top": None}, None),
     ],
 )
-def test_a_study_does_not_go_on_with_other_options(asked: dict[str, str | int], said: str) -> None:
-    beginning().expect_asked("toy", ASKED, "--study")
-
-    with pytest.raises(InvalidInput, match=said):
-        beginning().expect_asked("toy", dict(asked), "--study")
-
-
-def test_a_base_outside_its_own_space_is_refused() -> None:
-    given = charter()
-    base = StartPoint({**base_point(given).values, "network.depth": 2})
-
-    with pytest.raises(SpaceInvalid, match="trial 0 cannot be tried"):
-        StudyStart.new(given, (base,), {})
+def test_a_study_does_not_go_on_with_other_options(
+    asked: dict[str, JsonValue], message: str | None
+) -> None:
+    if message is None:
+        with_points().check_asked("toy", asked, "--study")
+        return
+    with pytest.raises(InvalidInput, match=message):
+        with_points().check_asked("toy", asked, "--study")
 
 
-def test_what_became_of_a_point_is_found_by_its_slot(store: StudyStore) -> None:
-    study = open_study(store, beginning().plan("toy", 1))
+def test_the_trial_of_a_point_is_found_by_its_slot(store: StudyStore) -> None:
+    study = open_study(store, with_points().plan("toy", 1))
     handle = optuna.load_study(study_name="toy", storage=store.storage)
     for slot in (2, 1, 2):
         handle.enqueue_trial({}, user_attrs={SLOT: slot})
-    study = open_study(store, beginning().plan("toy", 3))
+    study = open_study(store, with_points().plan("toy", 3))
 
-    found = by_slot(store, study, study_table(store, study, CHARTER.space))
+    assert {0: 0, 1: 2, 2: 1} == {
+        slot: trial.number for slot, trial in by_slot(store, study).items()
+    }
 
-    assert {0: 0, 1: 2, 2: 1} == {slot: row.number for slot, row in found.items()}
+
+def test_the_best_complete_trials_come_first() -> None:
+    rows = [row(number, value, {}) for number, value in enumerate([3.0, None, 1.0, 3.0, 2.0])]
+
+    assert [2, 4, 0, 3] == [each.number for each in best_first(rows)]
+
+
+def test_as_many_points_as_asked_are_taken_and_those_that_do_not_fit_replaced() -> None:
+    rows = [rate(1, 3.0, 1e-3), rate(2, 1.0, 2e-3), rate(3, 2.0, 0.5), rate(4, None, 5e-3)]
+
+    points = fit(simple(), wide(), *rows, most=2)
+
+    assert (
+        StartPoint({LR: 2e-3}, "wide", 2, 1.0),
+        StartPoint({LR: 1e-3}, "wide", 1, 3.0),
+    ) == points.points
+    assert [
+        "points from study wide: trials 2, 1, the best first",
+        f"trial 3 of wide is left out: {LR} = 0.5 lies outside [0.0001, 0.01]",
+    ] == points.sentences()
+
+
+def test_neither_the_base_nor_a_point_is_taken_twice() -> None:
+    base = base_point(simple())
+    zero = float(str(base.values[LR]))
+    rows = [rate(0, 1.0, zero), rate(1, 2.0, 1e-3), rate(2, 3.0, 1e-3), rate(3, 4.0, 2e-3)]
+
+    points = fit(simple(), wide(), *rows, known=(base,))
+
+    assert [1, 3] == [point.trial for point in points.points]
+    assert [0, 2] == [number for number, _ in points.rejected]
+
+
+def test_a_few_rejected_trials_are_named_and_the_rest_counted() -> None:
+    rows = [rate(number, float(number), 0.5) for number in range(1, 6)]
+
+    first, *reasons, rest = fit(simple(), wide(), *rows).sentences()
+
+    assert "points from study wide: trials none, the best first" == first
+    assert (3, "and 2 more of its trials") == (len(reasons), rest)
+
+
+def test_fields_that_the_other_study_fixed_or_was_given_are_part_of_its_trials() -> None:
+    fixed = {"network.depth": 5, "training.ema_decay": 0.9, "loss.cov": 0.4}
+    other = StudySpec.of(planted(RATE, base="smoke", fixed=fixed), overrides=["loss.count=1.5"])
+
+    points = fit(charter(), other, rate(7, 1.0, 2e-3))
+
+    (point,) = points.points
+    changed = {LR: 2e-3, "network.depth": 5, "training.ema_decay": 0.9, "loss.count": 1.5}
+    assert {**charter().base_values(), **changed} == point.values
+    assert ["loss.cov"] == points.changed
+    assert points.sentences()[-1].endswith("is as in trial 0: loss.cov")
+
+
+def test_a_few_fields_that_are_as_in_trial_0_are_named() -> None:
+    fixed = {
+        "network.depth": 7,
+        "network.width": 48,
+        "network.dropout": 0.1,
+        "loss.cov": 0.4,
+        "loss.count": 1.5,
+        "training.ema_decay": 0.9,
+        "training.batch": 32,
+        "training.epochs": 7,
+    }
+    other = StudySpec.of(planted(RATE, base="smoke", fixed=fixed))
+
+    points = fit(simple(), other, rate(7, 1.0, 2e-3))
+
+    assert sorted(fixed) == points.changed
+    assert points.sentences()[-1].endswith(f"trial 0: {', '.join(sorted(fixed)[:6])} and 2 more")
+
+
+def test_trials_of_a_shipped_space_fit_into_the_space_it_is_shrunk_to() -> None:
+    space = load_space("wide")
+    source, draws = charter(space), random.Random(3)  # noqa: S311 - no secret is drawn
+    rows = [
+        row(number, draws.random(), space.draw(source.base, draws))
+        for number in range(space.trials)
+    ]
+    narrower = shrink(space, [Ended(each.values, each.value) for each in rows], "wide-2")
+    spec = charter(narrower)
+
+    points = fit(spec, source, *rows, known=(base_point(spec),))
+
+    assert 2 <= len(points.points)
+    assert spec.base_values() == best_first(rows)[0].values
+    assert [] == points.changed
+
+
+def test_a_budget_without_room_for_all_points_is_noted() -> None:
+    assert (None, None) == (budget_note(1, 1), budget_note(3, 4))
+    assert "trial 0 and the points fill all 3 trials" in str(budget_note(3, 3))
+    assert "2 of the points are tried only with --trials 6" == budget_note(6, 4)
+
+
+def test_conditions_decide_which_fields_a_point_has() -> None:
+    values: dict[str, JsonValue] = {"count.kind": "ordinal", "count.smoothing": 0.1}
+    assert "count.smoothing" not in fitted(charter(), values)
+
+    uniform = {"kind": "uniform", "low": 0.0, "high": 1.0}
+    vary = {
+        "physics.codebook": CODEBOOK,
+        "loss.cov": only_when(uniform, physics__codebook="random"),
+    }
+    spec = charter(planted(vary, base="smoke", fixed={"loss.cov": 0.3}))
+    assert {"physics.codebook": "random", "loss.cov": 0.3} == fitted(
+        spec, {"physics.codebook": "random"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"network.depth": 2}, r"network\.depth = 2 lies outside \[1, 7\]"),
+        ({"network.depth": 3.0}, "lies outside"),
+        ({"count.kind": "slots"}, r"count\.kind = 'slots' lies outside \['ordinal', 'softmax'\]"),
+        ({"network.depth": 7, "training.ema_decay": None}, "forbids its combination"),
+    ],
+)
+def test_values_outside_a_space_are_no_point_of_it(
+    values: dict[str, JsonValue], message: str
+) -> None:
+    spec = charter(learning(forbid=[{"network.depth": 7, "training.ema_decay": None}]))
+
+    with pytest.raises(SpaceInvalid, match=message):
+        fitted(spec, values)
+
+
+def test_an_invalid_run_is_no_point() -> None:
+    vary = {"training.epochs": {"kind": "int", "low": 2, "high": 9}}
+    spec = charter(planted(vary, base="smoke", fixed={"curriculum.phase": "three-phase"}, trials=2))
+
+    assert {"training.epochs": 9} == fitted(spec, {"training.epochs": 9})
+    with pytest.raises(ConfigInvalid, match="three"):
+        fitted(spec, {"training.epochs": 2})

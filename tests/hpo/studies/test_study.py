@@ -1,10 +1,13 @@
+"""Studies in the store: created whole, grown, ended, and told from those of others."""
+
+import json
 from collections.abc import Mapping, Sequence
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from risexp.errors import InvalidInput
+from risexp.errors import DataInvalid, InvalidInput
 from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import (
@@ -14,12 +17,15 @@ from risexp.hpo.studies.study import (
     StudyRef,
     end_of,
     end_study,
+    facts_from_spec,
     find_study,
     is_study,
     open_study,
     run_id,
     study_names,
 )
+from risexp.space.study_spec import StudySpec
+from tests.support.spaces import learning
 from tests.support.worker_processes import NAME, owner, plan, violations, work_here
 
 
@@ -198,6 +204,15 @@ def test_why_a_study_ended_is_kept_until_it_goes_on(store: StudyStore, study: St
     assert [] == violations(store, study)
     open_study(store, plan(4))
     assert end_of(store, study) is None
+
+
+def test_a_study_keeps_its_spec_among_its_facts() -> None:
+    spec = StudySpec.of(learning(sampler={"kind": "gp", "startup": 3}), epochs=4)
+    facts = json.loads(json.dumps(facts_from_spec(spec)))
+
+    assert spec == StudyRef("s", 1, "uid", 3, facts).spec
+    with pytest.raises(DataInvalid, match="study s holds no record of its space"):
+        _ = StudyRef("s", 1, "uid", 3, {}).spec
 
 
 def test_a_run_is_named_for_its_trial() -> None:

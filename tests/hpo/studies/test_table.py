@@ -33,7 +33,7 @@ def claim(store: StudyStore, study: StudyRef) -> Claim:
 
 
 def seen(store: StudyStore, study: StudyRef) -> StudyTable:
-    return study_table(store, study, CHARTER.space)
+    return study_table(store, study)
 
 
 def row(number: int, value: float | None = None) -> TrialRow:

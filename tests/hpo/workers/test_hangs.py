@@ -7,7 +7,7 @@ from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.studies.table import study_table
 from risexp.hpo.workers.worker import Job, JobResult
-from tests.support.toy_workers import CHARTER, DONE, attempts, reasons, searched, states, toy, work
+from tests.support.toy_workers import DONE, attempts, reasons, searched, states, toy, work
 
 
 @pytest.fixture(params=["sqlite"])
@@ -53,7 +53,7 @@ def test_a_trial_that_always_hangs_fails_and_says_so(store: StudyStore) -> None:
 
     assert (["failed"], ["hung"]) == (states(store, study), reasons(store, study))
     assert ["hung"] * 3 == [each.ended for each in attempts(store, study)]
-    (row,) = study_table(store, study, CHARTER.space).trials
+    (row,) = study_table(store, study).trials
     assert ("failed", "hung") == (row.state, row.reason)
 
 
@@ -81,9 +81,9 @@ def test_a_trial_that_waits_after_it_hung_says_so_until_it_ends(store: StudyStor
         return JobResult(DONE, 1.5)
 
     work(store, study, end)
-    (waiting,) = study_table(store, study, CHARTER.space).trials
+    (waiting,) = study_table(store, study).trials
     work(store, searched(store, 1), toy())
-    (done,) = study_table(store, study, CHARTER.space).trials
+    (done,) = study_table(store, study).trials
 
     assert ("waiting", "hung") == (waiting.state, waiting.reason)
     assert ("complete", "finished") == (done.state, done.reason)

@@ -125,7 +125,7 @@ def test_values_that_are_no_run_fail_their_trial_alone(store: StudyStore) -> Non
         trial, "fixed_params", stored(odd.space.vary, {"training.batch": 48})
     )
 
-    code = Worker(store, study, odd, owner(), toy()).run(lambda _: None)
+    code = Worker(store, study, owner(), toy()).run(lambda _: None)
 
     assert 0 == code
     assert ["failed"] == states(store, study)

@@ -1,60 +1,52 @@
-"""`risexp hpo --audit`: what cannot be audited, and a search whose pruned trials are."""
+"""`risexp hpo --audit`: refusals, and a search whose pruned trials are audited."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from risexp.app.search.audit import AuditRequest, AuditResult
+from risexp.app.search.derived import AuditRequest, AuditResult
 from risexp.app.search.search import SearchResult
-from risexp.cli.audit import say_audit
+from risexp.app.search.studies import open_studies
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.store import find_store
-from risexp.hpo.studies.audits import Audit, Audited, Saved
+from risexp.hpo.studies.audit import Audit, Audited, Saved
 from risexp.hpo.studies.study import find_study
 from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
 from risexp.runs.folder import runs_home
-from tests.support.commands import Capture, document, run
-from tests.support.searches import BLINK
+from tests.support.commands import Capture, document, refused, run
+from tests.support.searches import BLINK, LR
 
-RATE = "training.optimizer.lr"
 HPO = "hpo --space tiny --workers 1 --device cpu --unchecked --audit"
 
 
 @pytest.fixture(autouse=True)
 def tiny(tmp_path: Path) -> None:
-    """A space of a base that learns and of one other trial, which does not."""
+    """A space of a base that learns and of one other trial that does not."""
     folder = tmp_path / "search_spaces"
     folder.mkdir()
     space = {
         "base": "smoke",
         "trials": 2,
         "fixed": {**BLINK, "training.epochs": 4},
-        "start": {RATE: 0.1},
-        "vary": {RATE: {"kind": "choice", "options": [0.1, 1e-7]}},
+        "start": {LR: 0.1},
+        "vary": {LR: {"kind": "choice", "options": [0.1, 1e-7]}},
         "pruner": {"kind": "median", "startup": 1, "warmup": 1},
     }
     (folder / "tiny.yaml").write_text(json.dumps(space), encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
+def test_an_impossible_audit_is_refused_in_one_sentence_and_leaves_nothing_behind(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    for command, message in (
         (f"{HPO} --audit-share 0", "--audit-share 0 audits nothing"),
         (f"{HPO} --audit-share 1.5", "--audit-share"),
         ("hpo --space tiny --audit-share 0.5", "--audit-share 0.5 of nothing: give --audit"),
         ("hpo --space structure --audit", "has stages, each of which is a study: leave it out, or"),
         (f"{HPO} --study {'x' * 91}", "-audit' is no name of a study"),
-    ],
-)
-def test_what_cannot_be_audited_is_one_sentence_and_leaves_nothing_behind(
-    capsys: Capture, tmp_path: Path, command: str, said: str
-) -> None:
-    code, out, err = run(capsys, command)
-
-    assert (2, "") == (code, out)
-    assert said in err
-    assert 1 == err.count("\n")
+    ):
+        refused(capsys, command, message)
     assert not (tmp_path / "mlruns").exists()
 
 
@@ -79,27 +71,20 @@ def test_a_search_says_what_pruning_saved_and_what_it_cost(capsys: Capture) -> N
     assert "audit: 0 of 1 would have been the best" in out
 
 
-@pytest.fixture
-def audit_in_the_way() -> None:
-    """The runs of an audit whose study is gone."""
+def test_runs_of_a_deleted_audit_are_noticed_before_the_search(
+    capsys: Capture, tmp_path: Path
+) -> None:
     left = runs_home() / "tiny-audit-000"
     left.mkdir(parents=True)
     (left / "config.json").write_text("{}", encoding="utf-8")
 
+    refused(capsys, HPO, "risexp: runs of an earlier study 'tiny-audit' are in")
 
-@pytest.mark.usefixtures("audit_in_the_way")
-def test_an_audit_that_cannot_be_is_refused_before_the_search(
-    capsys: Capture, tmp_path: Path
-) -> None:
-    code, out, err = run(capsys, HPO)
-
-    assert (2, "") == (code, out)
-    assert "risexp: runs of an earlier study 'tiny-audit' are in" in err
     assert not (tmp_path / "mlruns" / "optuna.db").exists()
 
 
 def row(number: int, state: TrialWord, value: float | None = None) -> TrialRow:
-    return TrialRow(number, state, state, 1, 2, 9.0, 9.0, value, {RATE: 0.1}, 1.0)
+    return TrialRow(number, state, state, 1, 2, 9.0, 9.0, value, {LR: 0.1}, 1.0)
 
 
 def searched(study: str, *rows: TrialRow, code: int = 0, fault: str | None = None) -> SearchResult:
@@ -115,17 +100,17 @@ def done(*trials: Audited, within: SearchResult | None = None) -> AuditResult:
 
 
 class Steps:
-    """A search and its audit that end as they are told to, and what the audit was asked for."""
+    """The results that a search and its audit are to have, and the requests of the audit."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.found = OVER
+        self.result = OVER
         self.audit: AuditResult | Exception = done(ONE, within=searched("tiny-audit"))
-        self.asked: list[AuditRequest] = []
-        monkeypatch.setattr("risexp.app.search.search.search", lambda *_: self.found)
-        monkeypatch.setattr("risexp.app.search.audit.audit", self._audit)
+        self.requests: list[AuditRequest] = []
+        monkeypatch.setattr("risexp.app.search.search.search", lambda *_: self.result)
+        monkeypatch.setattr("risexp.app.search.derived.audit", self._audit)
 
-    def _audit(self, wanted: AuditRequest, *_: object) -> AuditResult:
-        self.asked.append(wanted)
+    def _audit(self, request: AuditRequest, *_: object) -> AuditResult:
+        self.requests.append(request)
         if isinstance(self.audit, Exception):
             raise self.audit
         return self.audit
@@ -137,7 +122,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
 
 
 @pytest.mark.parametrize("error", [EnvironmentFailed("no space"), OSError(28, "no space")])
-def test_what_a_search_found_is_said_though_its_audit_fails(
+def test_the_result_of_a_search_is_printed_though_its_audit_fails(
     capsys: Capture, steps: Steps, error: Exception
 ) -> None:
     steps.audit = error
@@ -147,13 +132,13 @@ def test_what_a_search_found_is_said_though_its_audit_fails(
     assert "no space" in err
 
     code, out, _ = run(capsys, f"{HPO} --json")
-    told = json.loads(out)
-    assert (1, None, 2) == (code, told["audit"], len(told["trials"]))
-    assert told["said"][-1].startswith("the audit failed: ")
-    assert "no space" in told["said"][-1]
+    document_ = json.loads(out)
+    assert (1, None, 2) == (code, document_["audit"], len(document_["trials"]))
+    assert document_["said"][-1].startswith("the audit failed: ")
+    assert "no space" in document_["said"][-1]
 
 
-def test_the_search_is_said_before_its_audit_begins(
+def test_the_result_of_a_search_is_printed_before_its_audit_starts(
     capsys: Capture, steps: Steps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before: list[str] = []
@@ -162,22 +147,22 @@ def test_the_search_is_said_before_its_audit_begins(
         before.append(capsys.readouterr().out)
         return done(ONE)
 
-    monkeypatch.setattr("risexp.app.search.audit.audit", late)
+    monkeypatch.setattr("risexp.app.search.derived.audit", late)
 
     run(capsys, HPO)
 
-    assert OVER == steps.found
+    assert OVER == steps.result
     assert "study tiny: 1 complete, 1 pruned of 2" in before[0]
 
 
 def test_a_search_that_ended_by_its_bound_is_audited(capsys: Capture, steps: Steps) -> None:
-    steps.found = searched("tiny", row(0, "complete", 3.0), row(1, "waiting"))
+    steps.result = searched("tiny", row(0, "complete", 3.0), row(1, "waiting"))
 
     run(capsys, f"{HPO} --until k_loc<3.5")
-    assert 1 == len(steps.asked)
+    assert 1 == len(steps.requests)
 
     code, out, err = run(capsys, f"{HPO} --until k_loc<3 --json")
-    assert (0, 1) == (code, len(steps.asked))
+    assert (0, 1) == (code, len(steps.requests))
     sentence = "study tiny is not over: it is audited by the same command once it is"
     assert sentence in err
     told = json.loads(out)
@@ -195,11 +180,11 @@ def test_an_audit_has_what_is_left_of_the_time(
     monkeypatch.undo()
 
     assert [(30.0, None), (0.0, None)] == [
-        (each.timeout_s, each.trial_timeout_s) for each in steps.asked
+        (each.timeout_s, each.trial_timeout_s) for each in steps.requests
     ]
 
 
-def test_the_fault_of_an_audits_own_pruner_is_its_end(capsys: Capture, steps: Steps) -> None:
+def test_the_fault_of_an_audits_own_pruner_fails_the_command(capsys: Capture, steps: Steps) -> None:
     steps.audit = done(within=searched("tiny-audit", code=4, fault="nobody asked"))
 
     code, _, err = run(capsys, HPO)
@@ -208,30 +193,8 @@ def test_the_fault_of_an_audits_own_pruner_is_its_end(capsys: Capture, steps: St
     assert err.endswith("risexp: study tiny-audit: nobody asked\n")
 
 
-def test_an_audit_ends_with_its_study_in_a_sentence(capsys: Capture) -> None:
-    part = searched("tiny-audit", row(0, "complete", 2.5), row(1, "waiting"))
-
-    say_audit(done(ONE, within=part))
-
-    out = capsys.readouterr().out.splitlines()
-    assert ["1", "2", "9.000", "complete", "2.500", "-0.500"] == out[2].split()
-    assert "study tiny-audit: 1 complete, 1 waiting of 2, 4 epochs" in out
-    assert "audit: 1 of 1 would have been the best, by 0.500 of k_loc at most" in out
-    assert "the same command goes on with the audit" == out[-1]
-
-
-def test_a_study_that_ended_no_trial_early_is_said_to_need_no_audit(capsys: Capture) -> None:
-    say_audit(done())
-
-    said = "audit: study tiny ended no trial early, so there is nothing to audit"
-    assert said == capsys.readouterr().out.strip()
-
-
 def reports(study: str, number: int) -> dict[int, float]:
-    """What a trial reported, by epoch."""
-    store = find_store()
-    try:
-        found = store.storage.get_all_trials(find_study(store, study).id)[number]
-        return dict(found.intermediate_values)
-    finally:
-        store.close()
+    """The reports of a trial, by epoch."""
+    with open_studies(find_store) as store:
+        trial = store.storage.get_all_trials(find_study(store, study).id)[number]
+        return dict(trial.intermediate_values)

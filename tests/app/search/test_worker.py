@@ -1,8 +1,11 @@
-"""A trial as a run: its folder, its value, its way on after an end, and a device too small."""
+"""A trial as a run: its folder, its value, an interruption, a hang, and a device too small."""
 
+import ctypes
+import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,11 +13,13 @@ import torch
 from optuna.trial import FrozenTrial
 from torch.nn import Module
 
+from risexp.app.search import worker
+from risexp.callbacks.watchdog import HUNG, Silence, Watchdog
 from risexp.config.layers import load_config
 from risexp.data.frames import Scenes
 from risexp.hpo.store.leases import Leases
-from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.study import StudyRef, end_study
+from risexp.hpo.store.store import StudyStore, open_store
+from risexp.hpo.studies.study import StudyRef, end_study, find_study
 from risexp.hpo.trials.limits import set_limit
 from risexp.hpo.workers.worker import Job, JobResult
 from risexp.loss.weighting import Loss
@@ -27,15 +32,15 @@ from risexp.training.objective import Objective
 from risexp.training.plan import Plan
 from tests.support.searches import begun, tiny, train, work
 from tests.support.trainers import same
-from tests.support.worker_processes import opened
+from tests.support.worker_processes import exit_codes, opened, start
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyStore]:
-    """One for all tests here: each has studies of its own names."""
+    """One store for all tests here, in which each has its own studies."""
     path = tmp_path_factory.mktemp("store") / "optuna.db"
-    with opened(f"sqlite:///{path}") as found:
-        yield found
+    with opened(f"sqlite:///{path}") as store:
+        yield store
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +53,7 @@ def trial_of(store: StudyStore, study: StudyRef, number: int = 0) -> FrozenTrial
 
 
 def trained(store: StudyStore, study: StudyRef) -> FrozenTrial:
-    """Trial 0, after a worker has done all it could."""
+    """Trial 0, after a worker has left."""
     work(store, study, lambda job: train(job, study))
     return trial_of(store, study)
 
@@ -95,34 +100,26 @@ def test_a_run_of_another_configuration_under_its_name_is_refused_and_kept(
     assert any("there is a run 'taken-000' of another configuration" in each for each in said)
 
 
-def test_a_folder_without_a_configuration_is_taken_up(store: StudyStore) -> None:
-    """Whoever made it died before it was a run."""
-    path = runs_home() / "half-000"
-    path.mkdir(parents=True)
-    (path / "plans.json").write_text("[", encoding="utf-8")
-
-    trial = trained(store, begun(store, "half"))
-
-    assert "COMPLETE" == trial.state.name
-    assert 3 == len(find_run("half-000").plans())
-
-
-def test_a_folder_without_labels_is_taken_up_and_gets_them(store: StudyStore) -> None:
-    """Whoever made it died before it was filed under its study."""
-    study = begun(store, "unfiled")
+def test_a_folder_whose_maker_died_is_completed(store: StudyStore) -> None:
+    half = runs_home() / "half-000"
+    half.mkdir(parents=True)
+    (half / "plans.json").write_text("[", encoding="utf-8")
     config = tiny().trial_zero().config
     create_run("unfiled-000", config, curriculum(config))
 
-    trial = trained(store, study)
+    for name in ("half", "unfiled"):
+        trial = trained(store, begun(store, name))
 
-    labels = read_labels(find_run("unfiled-000").path)
-    assert "COMPLETE" == trial.state.name
-    assert labels is not None
-    assert "unfiled" == labels.study
+        folder = find_run(f"{name}-000")
+        labels = read_labels(folder.path)
+        assert "COMPLETE" == trial.state.name
+        assert 3 == len(folder.plans())
+        assert labels is not None
+        assert name == labels.study
 
 
 class Ending:
-    """Ends what has to be ended, after an epoch; stands before the study's own word."""
+    """Ends the process or the study after an epoch."""
 
     def __init__(self, job: Job, store: StudyStore, study: StudyRef, how: str) -> None:
         self._job, self._store, self._study, self._how = job, store, study, how
@@ -140,7 +137,7 @@ class Ending:
     ("how", "code"),
     [("signal", 75), pytest.param("end of the study", 0, marks=pytest.mark.slow)],
 )
-def test_a_trial_that_goes_on_ends_with_the_very_value_of_one_that_was_left_alone(
+def test_an_interrupted_trial_ends_with_the_same_value_and_weights_as_an_undisturbed_one(
     store: StudyStore, how: str, code: int
 ) -> None:
     whole = trained(store, begun(store, f"alone-{code}"))
@@ -169,11 +166,11 @@ def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
     return dict(last.state.weights)
 
 
-def test_an_attempt_that_comes_after_the_last_epoch_only_calibrates(
+def test_an_attempt_after_the_last_epoch_only_calibrates(
     store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Leaves(BaseException):
-        """A signal that comes while nothing is trained."""
+        """A signal that comes between epochs."""
 
     def leave(*_: object) -> None:
         raise Leaves
@@ -207,15 +204,15 @@ def test_a_trial_that_takes_too_long_is_pruned_after_an_epoch(store: StudyStore)
 
 
 def holds(monkeypatch: pytest.MonkeyPatch, scenes: int) -> list[int]:
-    """Let the device hold a training step of so many scenes; the sizes that were tried."""
+    """Give the device memory for so many scenes; return the batch sizes that are tried."""
     tried: list[int] = []
-    teach = Objective.__call__
+    compute = Objective.__call__
 
-    def limited(self: Objective, network: Module, given: Scenes, plan: Plan) -> Loss:
-        tried.append(len(given))
-        if len(given) > scenes:
+    def limited(self: Objective, network: Module, batch: Scenes, plan: Plan) -> Loss:
+        tried.append(len(batch))
+        if len(batch) > scenes:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return teach(self, network, given, plan)
+        return compute(self, network, batch, plan)
 
     monkeypatch.setattr(Objective, "__call__", limited)
     return tried
@@ -268,3 +265,47 @@ def test_a_trial_too_large_for_its_device_is_pruned_under_a_constraint(
     assert outcome is not None
     assert ("aborted", "out-of-memory") == (outcome.status, outcome.reason)
     assert any("lower network.width or training.batch" in each for each in said)
+
+
+class Short(Silence):
+    """An hour, and 0.2 s once the first step has begun."""
+
+    begun = False
+
+    @property
+    def limit_s(self) -> float:
+        return 0.2 if self.begun else 3600.0
+
+    def step(self, *_: object) -> None:
+        self.begun = True
+        ctypes.CDLL(None).sleep(600)
+
+
+def hang(url: str, home: str) -> None:
+    """A worker whose first step never returns from native code."""
+    os.environ["RISEXP_HOME"] = home
+    short = Short()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "Watchdog", partial(Watchdog, silence=short, check_s=0.05))
+        patch.setattr(Objective, "__call__", short.step)
+        store = open_store(url)
+        study = find_study(store, "hanging")
+        work(store, study, lambda job: train(job, study))
+
+
+def test_a_training_that_hangs_leaves_its_stacks_and_its_trial_goes_on(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'optuna.db'}"
+    with opened(url) as store:
+        study = begun(store, "hanging")
+
+        assert [HUNG] == exit_codes(start(hang, url, str(tmp_path)))
+
+        waiting = store.storage.get_all_trials(study.id)[0]
+        work(store, study, lambda job: train(job, study))
+        ends = [each.ended for each in Leases(store, study.uid).attempts()]
+
+    assert "WAITING" == waiting.state.name
+    assert ["hung", "finished"] == ends
+    stacks = (find_run("hanging-000").path / "stacks-01.txt").read_text("utf-8")
+    assert "in step" in stacks
+    assert "in _teach" in stacks

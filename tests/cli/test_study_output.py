@@ -1,12 +1,15 @@
-"""What a person reads of a study's trials, however many fields were searched."""
+"""The text of studies and audits, for few and for many searched fields."""
 
 from collections.abc import Mapping
 
 import pytest
 from pydantic import JsonValue
 
-from risexp.cli.trials import beside_base, best_trial, study_rows, trial_of
+from risexp.app.search.derived import AuditResult
+from risexp.app.search.search import SearchResult
+from risexp.cli.study_output import beside_base, best_trial, say_audit, study_rows, trial_of
 from risexp.errors import InvalidInput
+from risexp.hpo.studies.audit import Audit, Audited, Saved
 from risexp.hpo.studies.table import StudyTable, TrialRow
 from tests.support.commands import Capture
 
@@ -54,19 +57,13 @@ def test_a_base_that_is_best_is_set_beside_nothing(capsys: Capture) -> None:
     assert "best: trial 0, k_loc 1.000, run toy-000\n" == capsys.readouterr().out
 
 
-def test_trials_of_the_same_values_differ_in_nothing(capsys: Capture) -> None:
-    table = study(row(0, 1.0, MANY), row(1, 1.0, MANY))
+def test_equal_and_waiting_trials_have_nothing_to_compare(capsys: Capture) -> None:
+    waiting = TrialRow(1, "waiting", None, 0, 0, None, None, None, {}, None)
+    equal = study(row(0, 1.0, MANY), row(1, 1.0, MANY))
 
-    beside_base(table, table.trials[1])
-
-    assert "" == capsys.readouterr().out
-
-
-def test_a_trial_that_waits_is_set_beside_nothing(capsys: Capture) -> None:
-    waits = TrialRow(1, "waiting", None, 0, 0, None, None, None, {}, None)
-
-    beside_base(study(row(0, 1.0, MANY), waits), waits)
-    beside_base(study(waits, row(1, 1.0, MANY)), row(1, 1.0, MANY))
+    beside_base(equal, equal.trials[1])
+    beside_base(study(row(0, 1.0, MANY), waiting), waiting)
+    beside_base(study(waiting, row(1, 1.0, MANY)), row(1, 1.0, MANY))
 
     assert "" == capsys.readouterr().out
 
@@ -77,3 +74,22 @@ def test_a_trial_is_found_by_its_number() -> None:
     assert table.trials[1] is trial_of(table, 1)
     with pytest.raises(InvalidInput, match="study toy has trials 0 to 1, not 2"):
         trial_of(table, 2)
+
+
+def test_an_audit_is_a_table_and_a_verdict(capsys: Capture) -> None:
+    waiting = TrialRow(1, "waiting", None, 0, 0, None, None, None, {}, None)
+    part = StudyTable("tiny-audit", 2, None, (row(0, 2.5, {}), waiting))
+    audit = Audit("tiny", Saved(2, 3, 13), 3.0, (Audited(1, 2, 9.0, "complete", 2.5),))
+
+    say_audit(AuditResult(audit, SearchResult(part, 0, "", 0)))
+
+    out = capsys.readouterr().out.splitlines()
+    assert ["1", "2", "9.000", "complete", "2.500", "-0.500"] == out[2].split()
+    assert "study tiny-audit: 1 complete, 1 waiting of 2, 3 epochs" in out
+    assert "audit: 1 of 1 would have been the best, by 0.500 of k_loc at most" in out
+    assert "the same command goes on with the audit" == out[-1]
+
+    say_audit(AuditResult(audit))
+
+    message = "audit: study tiny ended no trial early, so there is nothing to audit"
+    assert message == capsys.readouterr().out.strip()

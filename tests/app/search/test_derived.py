@@ -1,0 +1,361 @@
+"""Studies derived from a search: confirmations and audits start once, go on, and compare."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from risexp.app.search.derived import (
+    AuditRequest,
+    AuditResult,
+    ConfirmRequest,
+    ConfirmResult,
+    audit,
+    check_auditable,
+    confirm,
+    is_auditable,
+)
+from risexp.app.search.search import SearchResult
+from risexp.errors import ConfigInvalid, InvalidInput, RisexpError
+from risexp.hpo.store.address import embedded
+from risexp.hpo.studies.study import StudyPlan, facts_from_spec, open_study, study_names
+from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
+from risexp.hpo.trials.trial_result import TrialResult, unsound
+from risexp.runs.folder import runs_home
+from risexp.space.study_spec import StudySpec
+from tests.support.searches import LR, Past, past, past_rates, tiny
+from tests.support.studies import had
+from tests.support.worker_pool import Employ, RecordingView, leave, study, train_by_rate
+from tests.support.worker_processes import opened
+
+SEED = "training.seed"
+CONFIRM = ConfirmRequest(study="toy", name="sure", top=2, seeds=2, device="cpu", tracking="off")
+RATES = {3e-3: 4.0, 1e-3: 2.0, 2e-3: 1.0, 4e-3: 3.0}
+"""Learning rates and scores of the study `toy`, the base first."""
+TRIED = [(rate, seed) for seed in (1, 2) for rate in (3e-3, 2e-3, 1e-3)]
+"""The trials of its confirmation."""
+AUDIT = AuditRequest(study="cut", share=1.0, device="cpu", tracking="off")
+COMPLETE: tuple[Past, ...] = (
+    ({LR: 3e-3}, [6.0, 5.0, 4.0], TrialResult("complete", "finished", 4.0)),
+    ({LR: 1e-3}, [6.0, 5.0, 3.0], TrialResult("complete", "finished", 3.0)),
+)
+ENDED: tuple[Past, ...] = (
+    ({LR: 2e-3}, [9.0, 8.0], TrialResult("pruned", "pruned")),
+    ({LR: 4e-3}, [7.0], TrialResult("pruned", "pruned")),
+    ({LR: 5e-3}, [7.0], unsound("non-finite")),
+)
+
+
+@pytest.fixture(scope="module")
+def empty_database(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One with `toy`, of two epochs a trial where the preset says three, and `cut`, half pruned."""
+    home = tmp_path_factory.mktemp("home")
+    path = home / "mlruns" / "optuna.db"
+    path.parent.mkdir()
+    path.write_bytes(empty_database.read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RISEXP_HOME", str(home))
+        short = {**tiny().fixed, "training.epochs": 2}
+        past_rates("toy", StudySpec.of(tiny(fixed=short)), RATES)
+        pruned_study("cut", *COMPLETE, *ENDED)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def home(at_home: Path) -> Path:
+    return at_home
+
+
+def pruned_study(name: str, *trials: Past) -> None:
+    space = tiny(pruner={"kind": "median", "startup": 1})
+    with opened(embedded()) as store:
+        past(store, name, StudySpec.of(space), trials)
+
+
+def delete(name: str) -> None:
+    with opened(embedded()) as store:
+        optuna.delete_study(study_name=name, storage=store.storage)
+
+
+def names() -> list[str]:
+    with opened(embedded()) as store:
+        return study_names(store)
+
+
+def confirmed(request: ConfirmRequest = CONFIRM) -> tuple[ConfirmResult, list[str]]:
+    view = RecordingView()
+    return confirm(request, view), view.sentences
+
+
+def tried(result: ConfirmResult) -> list[tuple[object, object]]:
+    return [(row.values[LR], row.values[SEED]) for row in result.searched.table.trials]
+
+
+def audited(request: AuditRequest = AUDIT) -> AuditResult:
+    return audit(request, RecordingView())
+
+
+def test_a_confirmation_trains_the_base_and_the_best_under_unused_seeds(pools: Employ) -> None:
+    pools(train_by_rate)
+
+    result, sentences = confirmed()
+
+    assert TRIED == tried(result)
+    assert ["complete"] * 6 == [row.state for row in result.searched.table.trials]
+    assert [] == sentences
+    with study("sure") as (_, ref):
+        spec = ref.spec
+    assert (3, 1, "none") == (result.epochs, spec.base.training.seed, spec.space.pruner.kind)
+    assert 1 == spec.base.data.seed
+    confirmation = result.confirmation
+    assert [(1, 2, 2.0), (2, 1, 1.0), (0, 3, 4.0)] == [
+        (point.trial, point.rank_before, point.before) for point in confirmation.candidates
+    ]
+    assert [1.15, 2.15, 3.15] == pytest.approx([point.mean for point in confirmation.candidates])
+    best = confirmation.best
+    assert best is not None
+    assert best.difference is not None
+    assert -2.0 == pytest.approx(best.difference.mean)
+    assert (None, 2) == (confirmation.agreement, confirmation.pairs)
+    document = result.as_json()
+    assert "sure-002" == result.run_of(best) == document["best_run"]
+    assert document == json.loads(json.dumps(document, allow_nan=False))
+
+
+def test_a_confirmation_goes_on_with_its_points_when_the_search_is_gone(pools: Employ) -> None:
+    employed = pools(train_by_rate, leave)
+    first, _ = confirmed()
+    assert 1 == first.searched.table.done
+    delete("toy")
+
+    result, sentences = confirmed()
+
+    assert [[0], [1, 2, 3, 4, 5]] == [pool.trained for pool in employed]
+    assert [1] * 6 == [row.attempts for row in result.searched.table.trials]
+    assert TRIED == tried(result)
+    before = {point.trial: point.before for point in result.confirmation.candidates}
+    assert {0: 4.0, 1: 2.0, 2: 1.0} == before
+    assert [] == sentences
+
+
+def test_better_trials_that_come_later_do_not_change_a_confirmation(pools: Employ) -> None:
+    pools(train_by_rate, leave)
+    confirmed()
+    with study() as (store, _):
+        optuna.load_study(study_name="toy", storage=store.storage).add_trial(
+            had(StudySpec.of(tiny()), {LR: 5e-3}, value=0.1)
+        )
+
+    assert TRIED == tried(confirmed()[0])
+
+
+def test_a_confirmation_does_not_go_on_with_other_options(pools: Employ) -> None:
+    pools(train_by_rate)
+    confirmed()
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"top": 3}, r"begun with --top 2 \(given: 3\): give --name another name"),
+        ({"seeds": 3}, "--seeds 2"),
+        ({"epochs": 5}, r"--epochs - \(given: 5\)"),
+        ({"study": "toi"}, r"--study toy \(given: toi\)"),
+        ({"name": "toy"}, "study toy was begun with --study -"),
+    ]
+
+    for change, message in changes:
+        with pytest.raises(InvalidInput, match=message):
+            confirmed(replace(CONFIRM, **change))
+
+
+def test_a_confirmation_says_where_it_differs_from_what_was_asked(pools: Employ) -> None:
+    pools(train_by_rate)
+    held = StudySpec.of(tiny(forbid=[{"data.seed": 1, LR: 1e-3}]))
+    past_rates("held", held, RATES)
+    with opened(embedded()) as store:
+        open_study(store, StudyPlan("held", 5, facts_from_spec(held)))
+
+    result, sentences = confirmed(replace(CONFIRM, study="held", top=9))
+
+    assert 4 == len(result.confirmation.candidates)
+    assert [
+        "study held is not over: 1 of its trials are not considered",
+        "study held has 3 trials to confirm, not 9",
+    ] == sentences[:2]
+    assert sentences[2].startswith("data.seed is as in the search: space planted varies it, or ask")
+    assert list(result.searched.said) == sentences
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "message"),
+    [
+        ({"study": "toi"}, InvalidInput, "there is no study 'toi' in .*; did you mean toy"),
+        ({"study": "new"}, InvalidInput, "study new has no complete trial beside its base"),
+        ({"study": "long", "epochs": 2}, ConfigInvalid, "three"),
+        ({"name": "a b"}, InvalidInput, "'a b' is no name of a study"),
+        ({"device": "tpu"}, ConfigInvalid, "no device"),
+    ],
+)
+def test_what_cannot_be_confirmed_starts_no_study(
+    pools: Employ, change: dict[str, Any], kind: type[RisexpError], message: str
+) -> None:
+    employed = pools()
+    phases = {**tiny().fixed, "curriculum.phase": "three-phase"}
+    past_rates("long", StudySpec.of(tiny(fixed=phases)), RATES)
+    past_rates("new", StudySpec.of(tiny()), {3e-3: 1.0})
+
+    with pytest.raises(kind, match=message):
+        confirmed(replace(CONFIRM, **change))
+
+    assert [] == employed
+    assert ["toy", "cut", "long", "new"] == names()
+
+
+def test_an_audit_trains_pruned_trials_to_their_ends_with_their_values(pools: Employ) -> None:
+    employed = pools(train_by_rate)
+
+    result = audited()
+
+    found = result.audit
+    assert [0, 1] == employed[0].trained
+    assert [(3, 1, 7.0, 4.0), (2, 2, 8.0, 2.0)] == [
+        (trial.trial, trial.epoch, trial.last, trial.value) for trial in found.trials
+    ]
+    assert (1, 1.0, 3.0) == (found.better, found.regret, found.best)
+    assert (2, 3, 13) == (found.saved.trials, found.saved.epochs, found.saved.of)
+    document = result.as_json()
+    assert document == json.loads(json.dumps(document, allow_nan=False))
+    with study("cut-audit") as (_, after), study("cut") as (_, before):
+        assert "none" == after.spec.space.pruner.kind
+        for rate in (2e-3, 4e-3):
+            assert before.spec.resolve({LR: rate}).config == after.spec.resolve({LR: rate}).config
+
+
+def test_an_audit_goes_on_with_the_same_trials(pools: Employ) -> None:
+    employed = pools(train_by_rate, leave)
+    assert 1 == len(audited().audit.ended)
+    with opened(embedded()) as store:
+        cut = optuna.load_study(study_name="cut", storage=store.storage)
+        again = cut.get_trials()[2]
+        again.params = {LR: 1e-4}
+        cut.add_trial(again)
+
+    result = audited()
+
+    assert [[0], [1]] == [pool.trained for pool in employed]
+    assert [3, 2] == [trial.trial for trial in result.audit.trials]
+    assert 3 == result.audit.saved.trials
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "message"),
+    [
+        (1.0, None, r"begun with --audit-share 1\.0 \(given: -\): give --study another"),
+        (None, 1.0, r"begun with --audit-share - \(given: 1\.0\)"),
+    ],
+)
+def test_an_audit_does_not_go_on_with_another_share(
+    pools: Employ, first: float | None, then: float | None, message: str
+) -> None:
+    pools(train_by_rate)
+    audited(replace(AUDIT, share=first))
+
+    for begin in (audited, check_auditable):
+        with pytest.raises(InvalidInput, match=message):
+            begin(replace(AUDIT, share=then))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"device": "tpu"}, "no device"),
+        ({"study": "a b"}, "'a b-audit' is no name of a study"),
+        ({"study": "x" * 91}, "is no name of a study: .* at most 96 of them"),
+        ({"study": "searched"}, "study searched-audit is no audit: give --study another"),
+    ],
+)
+def test_an_impossible_audit_is_refused_before_the_search(
+    change: dict[str, Any], message: str
+) -> None:
+    pruned_study("searched-audit", *COMPLETE)
+
+    with pytest.raises(InvalidInput, match=message):
+        check_auditable(replace(AUDIT, **change))
+
+
+def test_a_possible_audit_is_accepted_and_makes_nothing(pools: Employ) -> None:
+    for name in ("cut", "new", "x" * 90):
+        check_auditable(replace(AUDIT, study=name))
+    assert ["toy", "cut"] == names()
+
+    pools(train_by_rate)
+    audited()
+    check_auditable(AUDIT)
+
+
+def test_without_a_store_only_runs_are_in_the_way_of_an_audit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "other"))
+
+    check_auditable(AUDIT)
+
+    assert not (tmp_path / "other").exists()
+    folder = runs_home() / "cut-audit-000"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InvalidInput, match="runs of an earlier study"):
+        check_auditable(AUDIT)
+
+
+def test_the_audit_of_a_deleted_study_is_not_gone_on_with(pools: Employ) -> None:
+    pools(train_by_rate)
+    audited()
+    delete("cut")
+    message = "study cut-audit audits an earlier study cut, which is gone"
+
+    with pytest.raises(InvalidInput, match=message):
+        check_auditable(AUDIT)
+    pruned_study("cut", *COMPLETE, *ENDED)
+    with pytest.raises(InvalidInput, match=message):
+        audited()
+
+
+def test_a_search_that_is_over_or_good_enough_can_be_audited() -> None:
+    cases: list[tuple[Sequence[TrialWord], float | None, int, bool]] = [
+        (("complete", "pruned"), None, 0, True),
+        (("complete", "pruned"), None, 130, False),
+        (("complete", "waiting"), None, 0, False),
+        (("complete", "waiting"), 3.5, 0, True),
+        (("complete", "waiting"), 3.0, 0, False),
+        (("complete", "running"), 3.5, 0, False),
+        (("waiting", "waiting"), 3.5, 0, False),
+    ]
+
+    answers = []
+    for words, until, code, _ in cases:
+        rows = tuple(
+            TrialRow(
+                number, word, None, 1, 3, 3.0, 3.0, 3.0 if word == "complete" else None, {}, None
+            )
+            for number, word in enumerate(words)
+        )
+        result = SearchResult(StudyTable("toy", 2, None, rows), code, "", 0)
+        answers.append(is_auditable(result, until))
+
+    assert [expected for *_, expected in cases] == answers
+
+
+def test_a_study_without_pruned_trials_needs_no_audit(pools: Employ) -> None:
+    employed = pools()
+    pruned_study("whole", *COMPLETE, ENDED[-1])
+
+    result = audited(replace(AUDIT, study="whole"))
+
+    assert (None, (), 0) == (result.searched, result.audit.trials, result.exit_code)
+    assert result.as_json() == json.loads(json.dumps(result.as_json(), allow_nan=False))
+    assert [] == employed
+    assert ["toy", "cut", "whole"] == names()
+    with pytest.raises(InvalidInput, match="there is no study 'toi'"):
+        audited(replace(AUDIT, study="toi"))

@@ -149,9 +149,8 @@ class StudyUploader(BackgroundThread):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         experiment = runs.experiment(EXPERIMENT)
         parent = Parent(study.name, study.uid, utc_ms())
-        page = run_page(
-            store.name, experiment, write_study_run(runs, place, parent, first, experiment)
-        )
+        run = write_study_run(runs, place, parent, first, experiment)
+        page = run_page(store.name, experiment, run)
         above = page_in_markdown(experiment_page(store.name, experiment))
         self._note = f"In MLflow: study {page_in_markdown(page)}, experiment {above}"
 

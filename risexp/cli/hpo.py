@@ -111,19 +111,10 @@ def search(
     _check_options(loaded, from_ or [], points, audit=audit, share=audit_share)
     from risexp.app.search.search import SearchRequest
 
-    request = SearchRequest(
-        space=loaded,
-        study=study or loaded.name,
-        trials=trials or loaded.trials,
-        overrides=set_ or (),
-        epochs=epochs,
-        patience=patience,
-        sources=from_ or (),
-        points=points or _POINTS,
-        unchecked=unchecked,
-        until=_bound(until),
-        **means,
-    )
+    fields: dict[str, Any] = {"overrides": set_ or (), "epochs": epochs, "patience": patience}
+    fields |= {"sources": from_ or (), "points": points or _POINTS, "unchecked": unchecked}
+    fields |= {"until": _bound(until), **means}
+    request = SearchRequest(loaded, study or loaded.name, trials or loaded.trials, **fields)
     if loaded.stages:
         _search_stages(request, json)
         return

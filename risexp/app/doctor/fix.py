@@ -45,10 +45,6 @@ PATIENCE_S: Final = RENEW_S
 def apply_fixes(studies: Sequence[str], tell: Tell) -> Iterator[str]:
     """Repair step by step; a second call has nothing to do.
 
-    Args:
-        studies: Names; all studies and all runs if there are none.
-        tell: Called with sentences about waiting and about repairs that failed.
-
     Yields:
         Repairs, in sentences.
 

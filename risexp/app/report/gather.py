@@ -150,14 +150,7 @@ def report_data(name: str) -> ReportData:
 def with_answers(
     data: ReportData, scenes: int, device: torch.device, advance: Callable[[int], None]
 ) -> ReportData:
-    """Add what the best network and NOMP answer to fresh test scenes.
-
-    Args:
-        data: Data of the study.
-        scenes: Number of scenes at each SNR.
-        device: Device of the network.
-        advance: Called with progress, in scenes.
-    """
+    """Add what the best network and NOMP answer to `scenes` fresh test scenes at each SNR."""
     run = data.best_run
     if run is None:
         why = "no complete trial has its run in this home, so no fresh scenes were answered"

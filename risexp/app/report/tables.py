@@ -178,7 +178,7 @@ def provenance(data: ReportData) -> ReportTable:
     rows = [
         ("study", data.table.name),
         ("space", f"{spec.space.name}, over {spec.space.base or 'the defaults'}"),
-        ("charter", spec.sha()),
+        ("specification", spec.sha()),
         ("sampler", f"{spec.space.sampler.kind}, seed {spec.space.sampler.seed}"),
         ("pruner", spec.space.pruner.kind),
         ("training seeds", _distinct(str(config.training.seed) for config in configs)),

@@ -35,12 +35,7 @@ def diagnose_k_head_of(run: str, amount: Amount, beta: float | None = None) -> R
 
 
 def diagnose_l_ablation_of(runs: Sequence[str], scenes: int, train_scenes: int) -> Report:
-    """Compare numbers of snapshots with trained runs beside NOMP.
-
-    Args:
-        runs: One run for every number of snapshots.
-        scenes: Number of scenes for every number of snapshots.
-        train_scenes: Number of training scenes of a network that is trained for the probe.
+    """Compare numbers of snapshots with trained runs, one for each number, beside NOMP.
 
     Raises:
         RisexpError: There is no such run, it has no sound checkpoint, or two runs do not match.

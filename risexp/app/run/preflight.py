@@ -58,10 +58,7 @@ def preflight(
 ) -> Preflight:
     """Give the verdict on a configuration under this code, saved or new.
 
-    Args:
-        config: Configuration of a run.
-        fresh: Whether to run the probes again.
-        tell: Called after every probe.
+    `fresh` runs the probes again; `tell` is called after every probe.
     """
     if not fresh and (known := remembered(config)) is not None:
         return known

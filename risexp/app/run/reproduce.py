@@ -89,11 +89,7 @@ class Reproduced:
 
 
 def recalled(name: str, option: str | None) -> ReplayedRun:
-    """Read the record of a run from its folder here, or else from a tracking store.
-
-    Args:
-        name: Name or folder of the run, or MLflow's id.
-        option: Address of a store to read instead of the folder.
+    """Read the record of a run from its folder here, or from the store that `option` names.
 
     Raises:
         RisexpError: There is no such run, or its record is incomplete.
@@ -125,11 +121,6 @@ def _from_folder(folder: RunFolder) -> ReplayedRun:
 
 def reproduce(recall: ReplayedRun, console: Console, tracking: str | None = None) -> Reproduced:
     """Train a run again for its recorded epochs, on the same device and number of threads.
-
-    Args:
-        recall: Record of the run.
-        console: Console of the new run.
-        tracking: Tracking store of the new run, as in `risexp train`.
 
     Raises:
         RisexpError: It cannot be trained here.

@@ -86,10 +86,6 @@ class Destinations:
 def sync(names: Sequence[str], option: str | None) -> list[Synced]:
     """Upload the records of runs; of all runs with missing data if none is named.
 
-    Args:
-        names: Names or paths of runs.
-        option: Address of a store, if the user named one.
-
     Raises:
         InvalidInput: There is no such run, it is in another store, or tracking is off.
     """
@@ -181,9 +177,6 @@ class Made:
 
 def init_store(option: str | None) -> Made:
     """Make the tables of the tracking store and of the studies' database, if they are missing.
-
-    Args:
-        option: Address of the tracking store, if the user named one.
 
     Raises:
         InvalidInput: There can be no such store, or tracking is off.

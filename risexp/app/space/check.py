@@ -49,13 +49,7 @@ class SpaceReview:
 def review(
     space: SearchSpace, over: tuple[Layer, ...] = (), trials: int | None = None
 ) -> SpaceReview:
-    """Check that a search may start; of a staged space every stage is checked.
-
-    Args:
-        space: The space.
-        over: Overrides of the search.
-        trials: Number of trials, if the space's own does not count.
-    """
+    """Check that a search may start, stage by stage; `over` and `trials` are the search's own."""
     report = check_space(space, over=over)
     problems, notes = list(report.problems), list[str]()
     if report.sound:

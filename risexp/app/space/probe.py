@@ -97,12 +97,6 @@ def probe_space(
 ) -> tuple[ProbeResult, ...]:
     """Train two short runs for every dimension, from one seed, on the same scenes and one thread.
 
-    Args:
-        space: A sound space.
-        over: Overrides of the search.
-        train: Makes the short runs.
-        tell: Called with every result.
-
     Raises:
         VerificationFailed: The same configuration does not train the same way twice.
     """

@@ -163,13 +163,25 @@ def test_an_unknown_run_is_refused(recorded: RunFolder, capsys: Capture) -> None
     assert [recorded.run_id] == [each.run_id for each in list_runs()]
 
 
-def test_a_run_that_never_began_is_refused(apart: RunFolder, capsys: Capture) -> None:
+def test_a_record_without_its_parts_is_refused(
+    apart: RunFolder, tmp_path: Path, capsys: Capture
+) -> None:
+    command = f"reproduce {apart.run_id} --tracking off"
+    database = tmp_path / "none.db"
+    path = apart.path / "config.json"
+    config = json.loads(path.read_bytes())
+    config["given"]["training"]["optimizer"]["lr"] = 0.5
+
+    code, _, err = run(capsys, f"{command} --from sqlite:///{database}")
+    assert (2, True, False) == (code, "none.db" in err, database.exists())
+
     (apart.path / "environment.json").unlink()
+    code, _, err = run(capsys, command)
+    assert (2, True) == (code, "never began" in err)
 
-    code, _, err = run(capsys, f"reproduce {apart.run_id} --tracking off")
-
-    assert 2 == code
-    assert "never began" in err
+    path.write_text(json.dumps(config), "utf-8")
+    code, _, err = run(capsys, command)
+    assert (2, True) == (code, "was edited" in err)
 
 
 def test_an_interrupted_run_is_not_compared(
@@ -186,30 +198,6 @@ def test_an_interrupted_run_is_not_compared(
     assert 130 == code
     assert "nothing is compared" in err
     assert "differ" not in out + err
-
-
-def test_a_store_that_is_not_there_is_not_made(
-    apart: RunFolder, tmp_path: Path, capsys: Capture
-) -> None:
-    database = tmp_path / "none.db"
-
-    code, _, err = run(capsys, f"reproduce {apart.run_id} --from sqlite:///{database}")
-
-    assert 2 == code
-    assert "none.db" in err
-    assert not database.exists()
-
-
-def test_an_edited_configuration_is_refused(apart: RunFolder, capsys: Capture) -> None:
-    path = apart.path / "config.json"
-    answer = json.loads(path.read_bytes())
-    answer["given"]["training"]["optimizer"]["lr"] = 0.5
-    path.write_text(json.dumps(answer), "utf-8")
-
-    code, _, err = run(capsys, f"reproduce {apart.run_id} --tracking off")
-
-    assert 2 == code
-    assert "was edited" in err
 
 
 def test_a_configuration_of_an_earlier_version_has_no_second_hash(

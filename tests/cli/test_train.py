@@ -32,7 +32,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("trained") / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RISEXP_HOME", str(home))
-        patch.delenv("RISEXP_TRACKING_URI", raising=False)
+        patch.setenv("RISEXP_TRACKING_URI", "off")
         with pytest.raises(SystemExit, match="0"):
             main(TRAIN.split())
     return home
@@ -42,7 +42,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home."""
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
-    monkeypatch.delenv("RISEXP_TRACKING_URI", raising=False)
     return tmp_path
 
 

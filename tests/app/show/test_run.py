@@ -1,7 +1,6 @@
 """The summary of a run in any state."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -12,10 +11,7 @@ from tests.support.recorded_runs import DEAD
 from tests.support.uploads import new_run
 from tests.support.validated_runs import SMOKE, validated
 
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def test_a_run_is_summarised_by_its_best_epoch() -> None:

@@ -12,19 +12,17 @@ import torch
 from risexp.app.benchmark.accuracy import measure as accuracy
 from risexp.app.report.gather import Weighed, report_data, with_answers
 from risexp.app.report.page import report_page
-from risexp.app.search.audit import AuditRequest, audit
-from risexp.app.search.confirm import ConfirmRequest, confirm
+from risexp.app.search.derived import AuditRequest, ConfirmRequest, audit, confirm
 from risexp.errors import InvalidInput
 from risexp.hpo.store.address import embedded
-from risexp.hpo.studies.facts import facts_from_spec
-from risexp.hpo.studies.study import StudyPlan, open_study
+from risexp.hpo.studies.study import StudyPlan, facts_from_spec, open_study
 from risexp.hpo.trials.trial_result import TrialResult, unsound
 from risexp.runs.journal import Contents
 from risexp.space.study_spec import StudySpec
 from tests.support.html import read
 from tests.support.searches import Past, past, tiny
 from tests.support.validated_runs import validated, with_network
-from tests.support.worker_pool import Employ, Hands, train
+from tests.support.worker_pool import Employ, RecordingView, train, train_by_rate
 from tests.support.worker_processes import opened
 
 LR = "training.optimizer.lr"
@@ -131,17 +129,11 @@ def test_studies_without_a_complete_trial_are_reported() -> None:
     assert "no complete trial has its run" in unanswered.remarks[-1]
 
 
-def score_by_rate(worker: Hands) -> None:
-    """Train the next trial with a score of its learning rate."""
-    worker.score = lambda _, values: 1000.0 * float(str(values[LR]))
-    train(worker)
-
-
-def test_the_audit_of_a_study_is_part_of_its_report(hands: Employ) -> None:
+def test_the_audit_of_a_study_is_part_of_its_report(pools: Employ) -> None:
     assert report_data("toy").audit.regret is None
-    hands(score_by_rate)
+    pools(train_by_rate)
     request = AuditRequest(study="toy", share=1.0, device="cpu", tracking="off")
-    audit(request, lambda *_: None, lambda _: None)
+    audit(request, RecordingView())
 
     data = report_data("toy")
 
@@ -150,9 +142,9 @@ def test_the_audit_of_a_study_is_part_of_its_report(hands: Employ) -> None:
     assert "1 would have been the best, by 1.000 of k_loc at most: the regret is 1.000." in text
 
 
-def test_the_audit_of_an_earlier_study_of_its_name_is_not(hands: Employ) -> None:
-    hands(score_by_rate)
-    audit(AuditRequest(study="toy", device="cpu", tracking="off"), lambda *_: None, lambda _: None)
+def test_the_audit_of_an_earlier_study_of_its_name_is_not(pools: Employ) -> None:
+    pools(train_by_rate)
+    audit(AuditRequest(study="toy", device="cpu", tracking="off"), RecordingView())
     with opened(embedded()) as store:
         optuna.delete_study(study_name="toy", storage=store.storage)
     search("toy")
@@ -160,13 +152,13 @@ def test_the_audit_of_an_earlier_study_of_its_name_is_not(hands: Employ) -> None
     assert () == report_data("toy").audit.trials
 
 
-def test_what_was_confirmed_is_part_of_the_report(hands: Employ) -> None:
+def test_what_was_confirmed_is_part_of_the_report(pools: Employ) -> None:
     assert report_data("toy").confirmation is None
-    hands(train)
+    pools(train)
     request = ConfirmRequest(
         study="toy", name="toy-confirm", top=1, seeds=2, device="cpu", tracking="off"
     )
-    confirm(request, lambda *_: None, lambda _: None)
+    confirm(request, RecordingView())
 
     text = report_page(report_data("toy"))
 

@@ -121,7 +121,7 @@ class Shuffled(Network):
 class OutsideTheLoop(Trainer):
     """Takes one step an epoch, as if the step stood outside the loop."""
 
-    def _teach(self, plan: Plan) -> Generator[BatchEnded, None, LossMeter]:
+    def _train(self, plan: Plan) -> Generator[BatchEnded, None, LossMeter]:
         means = LossMeter(plan.active, self.stepper.device)
         self.network.train()
         batches = list(self.batches.epoch(plan.epoch))
@@ -136,7 +136,7 @@ class OutsideTheLoop(Trainer):
 class WithoutSteps(Trainer):
     """Computes gradients and takes no step."""
 
-    def _teach(self, plan: Plan) -> Generator[BatchEnded, None, LossMeter]:
+    def _train(self, plan: Plan) -> Generator[BatchEnded, None, LossMeter]:
         means = LossMeter(plan.active, self.stepper.device)
         for batch, scenes in enumerate(self.batches.epoch(plan.epoch)):
             values = self._gradients(plan, batch, scenes, means)

@@ -28,7 +28,7 @@ def test_config_show_says_who_set_each_value(
     command = "config show --preset smoke --config run.yaml --set data.seed=7 --origin"
 
     _, out, _ = run(capsys, command)
-    said = document(capsys, command)
+    output = document(capsys, command)
 
     lines = {line.split()[0]: line for line in out.splitlines()}
     expected = {
@@ -38,18 +38,18 @@ def test_config_show_says_who_set_each_value(
         "data.seed": "--set",
         "data.snr_db": "default",
     }
-    assert expected == {path: said["origins"][path] for path in expected}
+    assert expected == {path: output["origins"][path] for path in expected}
     assert all(f"  {origin}  " in lines[path] for path, origin in expected.items())
 
 
 def test_config_show_as_json_is_the_configuration_and_its_hash(capsys: Capture) -> None:
-    said = document(capsys, "config show --preset smoke")
+    output = document(capsys, "config show --preset smoke")
 
     config = load_config(preset="smoke").config
-    assert {"config", "config_sha", "origins"} == set(said)
-    assert config == RunConfig.model_validate_json(json.dumps(said["config"]))
-    assert config.sha() == said["config_sha"]
-    assert set(fields()) == set(said["origins"])
+    assert {"config", "config_sha", "origins"} == set(output)
+    assert config == RunConfig.model_validate_json(json.dumps(output["config"]))
+    assert config.sha() == output["config_sha"]
+    assert set(fields()) == set(output["origins"])
 
 
 def test_config_schema_is_a_json_schema(capsys: Capture) -> None:
@@ -79,6 +79,6 @@ def test_config_diff_names_the_fields_that_differ(capsys: Capture, tmp_path: Pat
 
 
 def test_config_diff_knows_the_default(capsys: Capture) -> None:
-    said = document(capsys, "config diff default equal-power")
+    output = document(capsys, "config diff default equal-power")
 
-    assert {"physics.power": ["free_space", "equal"]} == said
+    assert {"physics.power": ["free_space", "equal"]} == output

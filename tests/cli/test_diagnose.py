@@ -42,9 +42,9 @@ def test_a_probe_says_verdict_evidence_and_advice_as_text_and_as_json(
     assert advice == [f"- {sentence}" for sentence in report["advice"]]
 
 
-def levels(said: dict[str, Any]) -> list[object]:
+def levels(part: dict[str, Any]) -> list[object]:
     """The first column of the table by SNR."""
-    tables = [each for each in said["evidence"] if "headings" in each]
+    tables = [each for each in part["evidence"] if "headings" in each]
     (rows,) = (each["rows"] for each in tables if each["headings"][0] == "SNR (dB)")
     return [row[0] for row in rows]
 
@@ -72,12 +72,12 @@ def test_what_cannot_be_asked_is_refused_in_one_sentence(capsys: Capture) -> Non
             "10 deg apart",
         ),
     ]
-    for options, said in cases:
+    for options, part in cases:
         code, out, err = run(capsys, f"diagnose {options}")
 
-        assert (2, "") == (code, out), (options, said)
-        assert said in err, (options, said)
-        assert 1 == len(err.splitlines()), (options, said)
+        assert (2, "") == (code, out), (options, part)
+        assert part in err, (options, part)
+        assert 1 == len(err.splitlines()), (options, part)
 
 
 @pytest.mark.parametrize("json", ["", " --json"])
@@ -138,10 +138,10 @@ def test_a_probe_of_learning_says_verdict_evidence_and_advice(capsys: Capture, p
 
 @pytest.mark.parametrize("probe", ["litmus", "overfit"])
 def test_a_probe_of_learning_says_the_same_as_json(capsys: Capture, probe: str) -> None:
-    said = document(capsys, f"diagnose {probe} {LEARNING[probe]}")
+    output = document(capsys, f"diagnose {probe} {LEARNING[probe]}")
 
-    assert (probe, "pass") == (said["name"], said["verdict"])
-    assert "checks" in {each["label"] for each in said["evidence"]}
+    assert (probe, "pass") == (output["name"], output["verdict"])
+    assert "checks" in {each["label"] for each in output["evidence"]}
 
 
 def test_a_network_that_does_not_learn_leaves_with_four(capsys: Capture) -> None:
@@ -186,12 +186,12 @@ def test_a_trained_run_is_compared_at_its_own_snapshots(capsys: Capture) -> None
         "run"
     ]
 
-    said = document(capsys, f"diagnose l-ablation --run {run_id} --scenes 30")
+    output = document(capsys, f"diagnose l-ablation --run {run_id} --scenes 30")
 
-    (table,) = said["evidence"]
+    (table,) = output["evidence"]
     assert [[16, None], [32, run_id], [64, None]] == [[row[0], row[-1]] for row in table["rows"]]
     assert [128, 256, 288] == [row[1] for row in table["rows"]]
-    assert "at 16 and 64 snapshots" in said["advice"][-1]
+    assert "at 16 and 64 snapshots" in output["advice"][-1]
 
 
 def test_what_cannot_be_learned_is_refused_in_one_sentence(capsys: Capture) -> None:
@@ -205,12 +205,12 @@ def test_what_cannot_be_learned_is_refused_in_one_sentence(capsys: Capture) -> N
         ("l-ablation --preset smoke --set physics.snapshots=20", "16, 32 and 64 are compared"),
         ("gradients --set loss.cov=soon", "loss.cov"),
     ]
-    for options, said in cases:
+    for options, part in cases:
         code, out, err = run(capsys, f"diagnose {options}")
 
-        assert (2, "") == (code, out), (options, said)
-        assert said in err, (options, said)
-        assert 1 == len(err.splitlines()), (options, said)
+        assert (2, "") == (code, out), (options, part)
+        assert part in err, (options, part)
+        assert 1 == len(err.splitlines()), (options, part)
 
 
 def test_the_help_of_no_probe_imports_anything_heavy(tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ def test_space_check_proves_every_shipped_space(capsys: Capture) -> None:
 
 
 def test_space_check_says_the_same_in_json(capsys: Capture) -> None:
-    said = document(capsys, "space check smoke codes")
+    output = document(capsys, "space check smoke codes")
 
-    assert ["smoke", "codes"] == list(said)
-    for report in said.values():
+    assert ["smoke", "codes"] == list(output)
+    for report in output.values():
         assert report["sound"] is True
         assert report["problems"] == report["notes"] == []
         assert 0.0 <= report["forbidden_share"] < 0.9
@@ -46,24 +46,24 @@ def test_space_check_of_a_broken_space_says_so_in_json_too(capsys: Capture, tmp_
 
     code, out, err = run(capsys, "space check smoke broken.yaml --json")
 
-    said = json.loads(out)
+    output = json.loads(out)
     problem = "vary: there is no field 'sampled.rigde'; did you mean sampled.ridge?"
     assert 2 == code
     assert f"risexp: space broken: {problem}\n" == err
-    assert said["broken"]["problems"] == [problem]
-    assert (False, True) == (said["broken"]["sound"], said["smoke"]["sound"])
+    assert output["broken"]["problems"] == [problem]
+    assert (False, True) == (output["broken"]["sound"], output["smoke"]["sound"])
 
 
 def test_space_list_names_every_space_with_what_it_is_about(capsys: Capture) -> None:
     code, out, err = run(capsys, "space list")
-    said = document(capsys, "space list")
+    output = document(capsys, "space list")
 
     assert (0, "") == (code, err)
-    assert set(space_paths()) == set(said) == {line.split()[0] for line in out.splitlines()[1:]}
-    assert "smoke" == said["smoke"]["base"]
-    assert (8, 5) == (said["smoke"]["trials"], said["smoke"]["dimensions"])
-    assert (6, 6) == (said["structure"]["dimensions"], len(said["structure"]["stages"]))
-    assert said["smoke"]["about"] in out
+    assert set(space_paths()) == set(output) == {line.split()[0] for line in out.splitlines()[1:]}
+    assert "smoke" == output["smoke"]["base"]
+    assert (8, 5) == (output["smoke"]["trials"], output["smoke"]["dimensions"])
+    assert (6, 6) == (output["structure"]["dimensions"], len(output["structure"]["stages"]))
+    assert output["smoke"]["about"] in out
 
 
 def test_space_list_sees_the_home(
@@ -80,7 +80,7 @@ def test_space_list_sees_the_home(
 
 def test_space_show_prints_what_varies_and_when(capsys: Capture) -> None:
     code, out, err = run(capsys, "space show codes")
-    said = document(capsys, "space show codes")
+    output = document(capsys, "space show codes")
 
     assert (0, "") == (code, err)
     pool = next(line for line in out.splitlines() if line.startswith("physics.pool_h"))
@@ -89,7 +89,7 @@ def test_space_show_prints_what_varies_and_when(capsys: Capture) -> None:
         "forbid  physics.codebook = ['dft', 'balanced'] and physics.phase_bits = 1"
         in out.splitlines()
     )
-    assert set(said["vary"]) == {
+    assert set(output["vary"]) == {
         *("physics.codebook", "physics.phase_bits", "physics.pool_h", "physics.pool_v"),
     }
 
@@ -106,24 +106,24 @@ def test_space_diff_names_what_differs(capsys: Capture, tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(SOUND, encoding="utf-8")
     (tmp_path / "two.yaml").write_text(f"base: smoke\n{SOUND.replace('4', '5', 1)}", "utf-8")
 
-    said = document(capsys, "space diff one.yaml two.yaml")
+    output = document(capsys, "space diff one.yaml two.yaml")
     _, out, _ = run(capsys, "space diff one.yaml two.yaml")
 
-    assert {"what": "base", "one.yaml": "default", "two.yaml": "smoke"} in said
-    assert {"base", "trials"} == {row["what"] for row in said}
-    assert len(out.splitlines()) == len(said) + 1
+    assert {"what": "base", "one.yaml": "default", "two.yaml": "smoke"} in output
+    assert {"base", "trials"} == {row["what"] for row in output}
+    assert len(out.splitlines()) == len(output) + 1
 
 
 def test_space_check_says_what_a_search_costs_at_a_stated_rate(capsys: Capture) -> None:
     _, out, _ = run(capsys, "space check smoke --rate 1024")
-    said = document(capsys, "space check smoke structure --rate 1024")
+    output = document(capsys, "space check smoke structure --rate 1024")
 
     # Eight trials of six epochs of 1024 scenes.
     assert "at most 8 trials of 6 epochs, 49,152 scenes, 48 s at 1024 a second" in out
-    cost = said["smoke"]["cost"]
+    cost = output["smoke"]["cost"]
     assert (8, 6, 49_152) == (cost["trials"], cost["epochs"], cost["scenes"])
     assert (1024.0, 48.0) == (cost["scenes_per_s"], cost["seconds"])
-    assert 24 == said["structure"]["cost"]["trials"]
+    assert 24 == output["structure"]["cost"]["trials"]
 
 
 def test_space_check_notes_a_pruner_that_can_end_nothing(capsys: Capture, tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_space_shrink_writes_the_next_space(capsys: Capture, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("command", "url", "said"),
+    ("command", "url", "part"),
     [
         ("--study first -o next.txt", "", "a space is a file that ends in .yaml"),
         ("--study frist -o next.yaml", "", "there is no study 'frist' in "),
@@ -256,13 +256,13 @@ def test_space_shrink_of_what_is_not_there_writes_nothing(
     monkeypatch: pytest.MonkeyPatch,
     command: str,
     url: str,
-    said: str,
+    part: str,
 ) -> None:
     monkeypatch.setenv("RISEXP_STORE", url)
 
     code, out, err = run(capsys, f"space shrink {command}")
 
     assert (code, out) == (1 if "nowhere" in command else 2, "")
-    assert said in err
+    assert part in err
     assert not list(tmp_path.glob("next.*"))
     assert not (tmp_path / "none.db").exists()

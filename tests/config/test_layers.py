@@ -156,12 +156,12 @@ def test_a_wrong_layer_is_named_with_what_was_probably_meant() -> None:
             "environment RISEXP__DATA__SEED: data.seed line 1:",
         ),
     ]
-    for layer, said in cases:
+    for layer, part in cases:
         with pytest.raises(ConfigInvalid) as caught:
             load_config(**layer)  # type: ignore[arg-type]
 
-        assert said in str(caught.value), (layer, said)
-        assert "\n" not in str(caught.value), (layer, said)
+        assert part in str(caught.value), (layer, part)
+        assert "\n" not in str(caught.value), (layer, part)
 
 
 def test_an_unknown_name_in_a_file_is_an_error(tmp_path: Path) -> None:
@@ -172,13 +172,13 @@ def test_an_unknown_name_in_a_file_is_an_error(tmp_path: Path) -> None:
         ("data: {1: 3}", "there is no field 'data.1'"),
         ("losses: {count: 1.0}", "there is no field 'losses'"),
     ]
-    for text, said in cases:
+    for text, part in cases:
         path = written(tmp_path / "run.yaml", text)
 
         with pytest.raises(ConfigInvalid) as caught:
             load_config(paths=[path])
 
-        assert said in str(caught.value), (text, said)
+        assert part in str(caught.value), (text, part)
 
 
 def test_a_section_given_no_mapping_is_told_that_it_is_a_section(tmp_path: Path) -> None:

@@ -50,15 +50,15 @@ def test_replace_validates_the_whole_and_not_one_change_after_the_other() -> Non
 
 
 def test_replace_refuses_an_unknown_path_with_the_right_name() -> None:
-    said = refusal({"physics.elements": 12})
+    message = refusal({"physics.elements": 12})
 
-    assert "there is no field 'physics.elements'; did you mean physics.elements_" in said
+    assert "there is no field 'physics.elements'; did you mean physics.elements_" in message
 
 
 def test_an_unknown_path_like_no_other_leads_to_the_list_of_all() -> None:
-    said = refusal({"zzz": 1})
+    message = refusal({"zzz": 1})
 
-    assert "there is no field 'zzz'; risexp config show lists all" == said
+    assert "there is no field 'zzz'; risexp config show lists all" == message
 
 
 def test_sections_are_frozen() -> None:
@@ -75,11 +75,11 @@ def test_sections_are_frozen() -> None:
 
 def test_every_field_has_a_description() -> None:
     for path in fields():
-        said = describe(path)
+        description = describe(path)
 
-        assert len(said.split()) >= 3, path
-        assert said.endswith("."), path
-        assert "\n" not in said, path
+        assert len(description.split()) >= 3, path
+        assert description.endswith("."), path
+        assert "\n" not in description, path
 
 
 def test_a_term_is_described_in_the_same_words_in_every_phase() -> None:

@@ -12,9 +12,9 @@ INTERVALS = ("physics.rician_db", "data.phi_deg", "data.theta_deg", "data.range_
 
 
 def test_one_vector_is_not_solved_for_where_every_snapshot_has_its_own() -> None:
-    said = refusal({"physics.symbols": "snapshot", "sampled.method": "joint"})
+    message = refusal({"physics.symbols": "snapshot", "sampled.method": "joint"})
 
-    assert "use per_snapshot" in said
+    assert "use per_snapshot" in message
 
 
 def test_nothing_is_coerced_into_the_right_type() -> None:
@@ -58,9 +58,11 @@ def test_no_bound_of_an_interval_is_nan_or_infinite() -> None:
 
 def test_an_interval_is_not_reversed() -> None:
     for path in INTERVALS:
-        said = refusal({path: [4.0, 2.0]})
+        message = refusal({path: [4.0, 2.0]})
 
-        assert f"{path} = [4.0, 2.0]: the lower bound 4 lies above the upper bound 2" == said, path
+        assert f"{path} = [4.0, 2.0]: the lower bound 4 lies above the upper bound 2" == message, (
+            path
+        )
 
 
 def test_an_interval_of_one_value_is_a_constant() -> None:
@@ -176,10 +178,10 @@ def test_heads_that_cannot_share_the_width_are_refused_where_there_are_any() -> 
     for front in ["pursuit", "aperture"]:
         odd = {"network.width": 30, "network.heads": 4}
 
-        said = refusal({"network.front": front, **odd})
+        message = refusal({"network.front": front, **odd})
         image = RunConfig().replace({"network.front": "image", **odd})
 
-        assert "network.width = 30 cannot be shared by network.heads = 4" == said, front
+        assert "network.width = 30 cannot be shared by network.heads = 4" == message, front
         assert image.canonical() == RunConfig.model_validate_json(
             image.canonical().model_dump_json()
         ), front
@@ -188,9 +190,11 @@ def test_heads_that_cannot_share_the_width_are_refused_where_there_are_any() -> 
 def test_shares_of_structure_leave_room_for_the_main_terms() -> None:
     half = {"loss.structure_share": 0.5, "loss.subspace": 1.5}
 
-    said = refusal({**half, "loss.cross": 0.5})
+    message = refusal({**half, "loss.cross": 0.5})
 
-    assert "structure_share = 0.5 with the structure weights of the joint phase asks for 1 " in said
+    assert (
+        "structure_share = 0.5 with the structure weights of the joint phase asks for 1 " in message
+    )
     assert 0.5 == RunConfig().replace(half).loss.structure_share
 
 

@@ -69,8 +69,8 @@ def test_what_is_no_yaml_is_refused_in_one_line() -> None:
         ("9" * 5000, "4300 digits"),
         ("2001-02-30", "day is out of range"),
     ]
-    for text, said in cases:
-        assert said in refusal(text), (text, said)
+    for text, part in cases:
+        assert part in refusal(text), (text, part)
 
 
 def test_no_tag_at_all_is_let_through() -> None:
@@ -155,16 +155,16 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n\x00\x00", "it is not UTF-8 text"),
         (b"a: 1 #" + b"x" * MAX_BYTES, f"more than {MAX_BYTES} bytes"),
     ]
-    for content, said in cases:
+    for content, part in cases:
         path = tmp_path / "run.yaml"
         path.write_bytes(content)
 
         with pytest.raises(ConfigInvalid) as caught:
             read_yaml(path)
 
-        assert str(path) in str(caught.value), (content, said)
-        assert said in str(caught.value), (content, said)
-        assert "\n" not in str(caught.value), (content, said)
+        assert str(path) in str(caught.value), (content, part)
+        assert part in str(caught.value), (content, part)
+        assert "\n" not in str(caught.value), (content, part)
 
 
 def test_a_file_just_small_enough_is_read(tmp_path: Path) -> None:

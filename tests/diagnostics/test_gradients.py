@@ -82,7 +82,7 @@ def test_a_term_that_does_not_survive_is_told_with_its_batch() -> None:
         place = found.headings.index(batch)
         assert "fail" == report.verdict, (term, batch, cell, words)
         assert {"cov": "finite", "new": cell} == {row[0]: row[place] for row in found.rows}, batch
-        assert any(words in said for said in report.advice), (term, batch, cell, words)
+        assert any(words in sentence for sentence in report.advice), (term, batch, cell, words)
 
 
 def test_a_network_that_cannot_answer_is_told_as_such() -> None:

@@ -58,7 +58,7 @@ def test_counts_of_other_scenes_are_no_better_than_chance() -> None:
     report = probe_k_head(smoke(), amount, trainer=ProbeTrainer(network=Shuffled))
 
     assert "lower 99 % bound of the K accuracy of fresh scenes" in failed(report)
-    assert any("shows nothing of the count" in said for said in report.advice)
+    assert any("shows nothing of the count" in sentence for sentence in report.advice)
 
 
 def test_where_all_scenes_hold_one_source_there_is_nothing_to_count() -> None:

@@ -46,7 +46,9 @@ def test_mdl_counts_ideal_data_and_no_covariance_of_the_configured_law() -> None
         assert ["0", "20", "mean"] == [row[0] for row in rows], symbols
         means = [cell for cell in rows[-1] if isinstance(cell, Rate)]
         assert [True] * 4 == [mean.low <= majority for mean in means], symbols
-        assert 2 == sum("does not let MDL or AIC count" in said for said in report.advice), symbols
+        assert 2 == sum(
+            "does not let MDL or AIC count" in sentence for sentence in report.advice
+        ), symbols
         assert "Give a count head y, H and the codes" in " ".join(report.advice), symbols
 
 
@@ -82,7 +84,7 @@ def test_a_count_without_scenes_has_no_rank_and_no_advice_from_it() -> None:
     report = probe_mdl(config, 1, (10.0,))
 
     assert [one_scene] == [count for count, rank in enumerate(ranks, 1) if not math.isnan(rank)]
-    assert not any("effective rank of the received" in said for said in report.advice)
+    assert not any("effective rank of the received" in sentence for sentence in report.advice)
 
 
 def test_every_confusion_matrix_holds_every_scene_of_every_level() -> None:
@@ -112,7 +114,7 @@ def test_what_would_show_the_count_is_said_to_show_it() -> None:
     report = probed("frame", all_knowing)
 
     assert "info" == report.verdict
-    assert 2 == sum("shows something of K" in said for said in report.advice)
+    assert 2 == sum("shows something of K" in sentence for sentence in report.advice)
     assert "Give a count head" not in " ".join(report.advice)
 
 

@@ -209,9 +209,9 @@ def test_the_floor_is_that_of_the_samples_and_none_without_them() -> None:
 
 
 def test_the_beta_that_is_advised_leaves_little_floor() -> None:
-    said = probed().advice[-1]
+    report = probed().advice[-1]
 
-    found = re.search(r"stay below beta ([0-9.]+), where the floor is 0.01", said)
+    found = re.search(r"stay below beta ([0-9.]+), where the floor is 0.01", report)
     assert found is not None
     advised = probed(beta=0.95 * float(found[1]))
     assert pytest.approx(0.009, rel=0.1) == number(advised, "floor")

@@ -117,7 +117,7 @@ def test_an_undefined_gradient_is_found_with_its_term() -> None:
 
     assert {"litmus", "k-head"} == failed(report)
     assert "gradient in pointers at " in report.advice[0]
-    assert any("k-head: 0 of 4 optimizer steps" in said for said in report.advice)
+    assert any("k-head: 0 of 4 optimizer steps" in sentence for sentence in report.advice)
 
 
 def test_a_count_that_does_not_look_is_found() -> None:

@@ -56,7 +56,7 @@ def test_a_report_is_one_json_document_with_null_for_what_is_undefined() -> None
     table = Table("ranks", ("name", "K = 1"), (("label", math.nan), ("joint", None), ("y", rate)))
     report = Report("mdl", "info", (Number("floor", math.inf, "dB"), table), ("Look.",))
 
-    said = json.loads(json.dumps(report.as_json(), allow_nan=False))
+    output = json.loads(json.dumps(report.as_json(), allow_nan=False))
 
     assert {
         "name": "mdl",
@@ -74,7 +74,7 @@ def test_a_report_is_one_json_document_with_null_for_what_is_undefined() -> None
             },
         ],
         "advice": ["Look."],
-    } == said
+    } == output
 
 
 def test_a_report_cannot_be_changed_after_the_fact() -> None:

@@ -127,10 +127,12 @@ def test_where_one_source_is_the_most_no_head_hinders_it() -> None:
     for front, kind in product(FRONTS, KINDS):
         config = network_config("data.sources_max=1", f"count.kind={kind}", front=front)
 
-        said = answer(config, scenes_of(config, 3).frames)
+        prediction = answer(config, scenes_of(config, 3).frames)
 
-        assert [1, 1, 1] == said.count.tolist(), (front, kind)
-        assert torch.equal(torch.ones(3, 1, dtype=torch.float64), said.count_probabilities), front
+        assert [1, 1, 1] == prediction.count.tolist(), (front, kind)
+        assert torch.equal(torch.ones(3, 1, dtype=torch.float64), prediction.count_probabilities), (
+            front
+        )
 
 
 def test_an_ordinal_head_of_one_source_has_nothing_to_learn() -> None:

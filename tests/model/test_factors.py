@@ -174,7 +174,7 @@ def test_scenes_are_answered_with_columns_of_their_own() -> None:
     for front, kind in MAKES:
         config = network_config(f"factors.kind={kind}", front=front)
 
-        said = answer(config, scenes_of(config, 3).frames)
+        prediction = answer(config, scenes_of(config, 3).frames)
 
-        assert worst(said.angle_factor[0], said.angle_factor[1]) > 1e-3, (front, kind)
-        assert worst(said.range_factor[0], said.range_factor[1]) > 1e-3, (front, kind)
+        assert worst(prediction.angle_factor[0], prediction.angle_factor[1]) > 1e-3, (front, kind)
+        assert worst(prediction.range_factor[0], prediction.range_factor[1]) > 1e-3, (front, kind)

@@ -111,10 +111,10 @@ def test_a_view_of_a_few_cells_has_slots_that_share_one() -> None:
     for narrow in cases:
         config = network_config(*narrow, front="image")
 
-        said = answer(config, scenes_of(config, 3).frames)
+        prediction = answer(config, scenes_of(config, 3).frames)
 
-        assert finite(said), narrow
-        assert (3, 3) == tuple(said.pointers.rho.shape), narrow
+        assert finite(prediction), narrow
+        assert (3, 3) == tuple(prediction.pointers.rho.shape), narrow
 
 
 def test_the_gradient_of_a_range_reaches_the_planes_of_the_map() -> None:

@@ -199,9 +199,9 @@ def test_fresh_symbols_are_answered() -> None:
             "physics.symbols=snapshot", f"physics.snapshots={snapshots}", front=front
         )
 
-        said = answer(config, scenes_of(config, 4).frames, 0.3)
+        prediction = answer(config, scenes_of(config, 4).frames, 0.3)
 
-        assert finite(said), (front, snapshots)
+        assert finite(prediction), (front, snapshots)
 
 
 def test_the_front_follows_the_law_of_the_symbols() -> None:
@@ -217,7 +217,7 @@ def test_no_scene_is_answered_with_no_estimate() -> None:
     for front, kind in MAKES:
         config = network_config(f"factors.kind={kind}", front=front)
 
-        said = awake(config)(Observer.of(config)(scenes_of(config, 2).frames[:0]), 0.3)
+        prediction = awake(config)(Observer.of(config)(scenes_of(config, 2).frames[:0]), 0.3)
 
-        assert 0 == len(said), (front, kind)
-        assert (0, 3) == tuple(said.count_probabilities.shape), (front, kind)
+        assert 0 == len(prediction), (front, kind)
+        assert (0, 3) == tuple(prediction.count_probabilities.shape), (front, kind)

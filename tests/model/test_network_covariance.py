@@ -34,12 +34,17 @@ def test_covariances_have_two_columns_a_slot_and_those_of_the_samples() -> None:
             *overrides, "physics.elements_h=4", "physics.elements_v=9", front=front
         )
 
-        said = answer(config, scenes_of(config, 3).frames, beta)
+        prediction = answer(config, scenes_of(config, 3).frames, beta)
 
-        assert (3, 36, columns) == tuple(said.effective.factor.shape), overrides
-        assert (3, 36, 6) == tuple(said.predicted.factor.shape), (overrides, beta, columns, front)
-        assert worst(torch.full((3,), 36.0), said.effective.trace()) < 1e-5, overrides
-        assert 3 == len(said), (overrides, beta, columns, front)
+        assert (3, 36, columns) == tuple(prediction.effective.factor.shape), overrides
+        assert (3, 36, 6) == tuple(prediction.predicted.factor.shape), (
+            overrides,
+            beta,
+            columns,
+            front,
+        )
+        assert worst(torch.full((3,), 36.0), prediction.effective.trace()) < 1e-5, overrides
+        assert 3 == len(prediction), (overrides, beta, columns, front)
 
 
 def test_what_is_decomposed_is_the_effective_covariance_of_what_is_predicted() -> None:
@@ -49,14 +54,18 @@ def test_what_is_decomposed_is_the_effective_covariance_of_what_is_predicted() -
         observation = observed(config)
 
         with torch.no_grad():
-            said = awake(config)(observation, beta)
+            prediction = awake(config)(observation, beta)
 
         expected = effective(
-            said.predicted, observation.snr_db, observation.sampled, beta, alpha_base=0.02
+            prediction.predicted, observation.snr_db, observation.sampled, beta, alpha_base=0.02
         )
-        assert worst(matrix(expected), matrix(said.effective)) < 1e-5, (beta, front, kind)
-        unregularised = effective(said.predicted, observation.snr_db, alpha_base=0.0)
-        assert worst(matrix(unregularised), matrix(said.effective)) > 1e-4, (beta, front, kind)
+        assert worst(matrix(expected), matrix(prediction.effective)) < 1e-5, (beta, front, kind)
+        unregularised = effective(prediction.predicted, observation.snr_db, alpha_base=0.0)
+        assert worst(matrix(unregularised), matrix(prediction.effective)) > 1e-4, (
+            beta,
+            front,
+            kind,
+        )
 
 
 def test_a_blend_moves_the_covariance_by_its_share_of_the_samples() -> None:

@@ -76,9 +76,9 @@ def sound(front: Front, factors: FactorKind, frames: Frames, *overrides: str) ->
     """Whether the answer and all gradients are finite."""
     config = network_config(f"factors.kind={factors}", LIVE, *overrides, front=front)
     network = awake(config)
-    said = network(Observer.of(config)(frames), 0.3)
-    torch.autograd.backward(total(said))
-    return finite(said) and sound_gradients(network)
+    prediction = network(Observer.of(config)(frames), 0.3)
+    torch.autograd.backward(total(prediction))
+    return finite(prediction) and sound_gradients(network)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -124,10 +124,10 @@ def test_slots_at_one_place_have_finite_gradients() -> None:
             for weight in network.factors.parameters():
                 weight.zero_()
 
-        said = network(observed(config), 0.0)
-        torch.autograd.backward(total(said))
+        prediction = network(observed(config), 0.0)
+        torch.autograd.backward(total(prediction))
 
-        assert finite(said), (front, factors)
+        assert finite(prediction), (front, factors)
         assert sound_gradients(network), (front, factors)
 
 

@@ -140,8 +140,8 @@ def test_no_gradient_passes_through_the_samples_of_a_full_blend() -> None:
         config = network_config(front=front)
         network = awake(config)
 
-        said = network(observed(config), 1.0)
-        torch.autograd.backward(torch.view_as_real(said.effective.factor).sum())
+        prediction = network(observed(config), 1.0)
+        torch.autograd.backward(torch.view_as_real(prediction.effective.factor).sum())
 
         gradients = [each.grad for each in network.factors.parameters() if each.grad is not None]
         assert all(not bool(gradient.any()) for gradient in gradients), front

@@ -21,31 +21,31 @@ CONFIG = network_config()
 def test_the_predicted_covariance_is_the_sum_of_both_factors() -> None:
     angle, ranged = (gaussian(2, 6, 3, seed=each).to(torch.complex64) for each in (1, 2))
 
-    said = predicted(angle, ranged, 0.3)
+    prediction = predicted(angle, ranged, 0.3)
 
     expected = angle @ angle.mH + 0.3 * (ranged @ ranged.mH)
-    assert worst(expected.to(torch.complex128), matrix(said)) < 1e-6
-    assert [0.0, 0.0] == said.diagonal.tolist()
+    assert worst(expected.to(torch.complex128), matrix(prediction)) < 1e-6
+    assert [0.0, 0.0] == prediction.diagonal.tolist()
 
 
 def test_who_knows_the_truth_counts_it() -> None:
     for kind in KINDS:
         scenes = scenes_of(CONFIG, 32)
 
-        said = truthful(CONFIG, scenes, kind)
+        prediction = truthful(CONFIG, scenes, kind)
 
-        assert 32 == len(said), kind
-        assert scenes.truth.count.tolist() == said.count.tolist(), kind
-        right = said.count_probabilities.gather(-1, scenes.truth.count[:, None] - 1)
+        assert 32 == len(prediction), kind
+        assert scenes.truth.count.tolist() == prediction.count.tolist(), kind
+        right = prediction.count_probabilities.gather(-1, scenes.truth.count[:, None] - 1)
         assert worst(torch.ones(32, 1), right.float()) < 1e-6, kind
 
 
 def test_who_knows_the_truth_predicts_its_covariance() -> None:
     scenes = scenes_of(CONFIG, 32)
 
-    said = truthful(CONFIG, scenes)
+    prediction = truthful(CONFIG, scenes)
 
-    assert float(said.effective.nmse(label(CONFIG, scenes)).max()) < 1e-10
+    assert float(prediction.effective.nmse(label(CONFIG, scenes)).max()) < 1e-10
 
 
 MOST = 5

@@ -83,13 +83,13 @@ def test_what_is_said_of_sources_and_scenes_stays_near_unit_scale() -> None:
         front = PursuitFront(ReceiverModel.of(config), config.network)
 
         assert observation.pursuit is not None, overrides
-        said = torch.cat(
+        features = torch.cat(
             [front._sources(observation.pursuit).flatten(1), profiled(observation)], dim=-1
         )
 
-        assert bool(said.isfinite().all()), overrides
+        assert bool(features.isfinite().all()), overrides
         level = 0.25 * (observation.snr_db / 10.0).square().max()
-        assert float(said.abs().max()) < max(19.0, float(level) + 1.0), overrides
+        assert float(features.abs().max()) < max(19.0, float(level) + 1.0), overrides
 
 
 def test_slots_start_where_the_search_found_them_with_their_share_of_the_power() -> None:

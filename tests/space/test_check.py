@@ -57,8 +57,8 @@ def test_an_unknown_path_is_named_with_the_right_one() -> None:
             ),
         ),
     ]
-    for vary, more, said in cases:
-        assert said == problem(vary, **more), (vary, more, said)
+    for vary, more, part in cases:
+        assert part == problem(vary, **more), (vary, more, part)
 
 
 def test_every_unknown_path_is_listed() -> None:
@@ -68,21 +68,21 @@ def test_every_unknown_path_is_listed() -> None:
 
 
 def test_a_base_that_does_not_exist_is_named() -> None:
-    said = problem({"sampled.ridge": RIDGE}, base="smoky")
+    message = problem({"sampled.ridge": RIDGE}, base="smoky")
 
-    assert "its base is no run: there is no preset 'smoky'; did you mean smoke?" == said
+    assert "its base is no run: there is no preset 'smoky'; did you mean smoke?" == message
 
 
 def test_a_base_that_cannot_be_is_named_with_its_reason() -> None:
-    said = problem({"sampled.ridge": RIDGE}, fixed={"physics.antennas": 2})
+    message = problem({"sampled.ridge": RIDGE}, fixed={"physics.antennas": 2})
 
-    assert said.startswith("its base is no run: physics: 2 antennas x 16 distinct codes")
+    assert message.startswith("its base is no run: physics: 2 antennas x 16 distinct codes")
 
 
 def test_a_field_both_fixed_and_varied_is_found() -> None:
-    said = problem({"sampled.ridge": RIDGE}, fixed={"sampled.ridge": 1e-3})
+    message = problem({"sampled.ridge": RIDGE}, fixed={"sampled.ridge": 1e-3})
 
-    assert "sampled.ridge is both fixed and varied: keep one" == said
+    assert "sampled.ridge is both fixed and varied: keep one" == message
 
 
 def test_a_circle_of_conditions_is_found() -> None:
@@ -102,9 +102,9 @@ def test_a_circle_of_conditions_is_found() -> None:
 
 
 def test_a_condition_on_the_dimension_itself_is_a_circle() -> None:
-    said = problem({"physics.codebook": only_when(CODEBOOK, physics__codebook="dft")})
+    message = problem({"physics.codebook": only_when(CODEBOOK, physics__codebook="dft")})
 
-    assert "the condition of physics.codebook leads back to itself" == said
+    assert "the condition of physics.codebook leads back to itself" == message
 
 
 def test_a_condition_that_cannot_hold_is_found() -> None:
@@ -126,13 +126,16 @@ def test_a_condition_that_cannot_hold_is_found() -> None:
         ),
     ]
     for vary, asked in cases:
-        said = problem(vary)
+        message = problem(vary)
 
-        assert said.startswith(f"sampled.ridge is never varied: {asked} cannot be "), (vary, asked)
+        assert message.startswith(f"sampled.ridge is never varied: {asked} cannot be "), (
+            vary,
+            asked,
+        )
 
 
 def test_conditions_that_cannot_hold_together_are_found() -> None:
-    said = problem(
+    message = problem(
         {
             "physics.codebook": CODEBOOK,
             "physics.pool_h": only_when(
@@ -142,21 +145,21 @@ def test_conditions_that_cannot_hold_together_are_found() -> None:
         }
     )
 
-    assert "sampled.ridge is never varied" in said
+    assert "sampled.ridge is never varied" in message
 
 
 def test_a_forbidden_base_is_found() -> None:
-    said = problem(
+    message = problem(
         {"physics.codebook": CODEBOOK}, forbid=[{"physics.codebook": "dft", "data.seed": 0}]
     )
 
-    assert "the base configuration itself is forbidden, and it is trial 0" == said
+    assert "the base configuration itself is forbidden, and it is trial 0" == message
 
 
 def test_an_empty_combination_is_found() -> None:
-    said = problem({"physics.codebook": CODEBOOK}, forbid=[{}])
+    message = problem({"physics.codebook": CODEBOOK}, forbid=[{}])
 
-    assert "forbid holds an empty combination, which forbids every run" == said
+    assert "forbid holds an empty combination, which forbids every run" == message
 
 
 def test_the_check_is_the_same_every_time() -> None:

@@ -48,5 +48,5 @@ def test_times_are_said_as_people_say_them() -> None:
         (15_729.0, "4 h 22 min"),
         (360_000.0, "100 h 00 min"),
     ]
-    for seconds, said in cases:
-        assert said == in_words(seconds), (seconds, said)
+    for seconds, part in cases:
+        assert part == in_words(seconds), (seconds, part)

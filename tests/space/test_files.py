@@ -80,11 +80,11 @@ def test_an_unknown_name_is_told_the_known_ones() -> None:
         ("", "there is no search space ''; there are: codes"),
         ("..", "there is no search space '..'; there are: codes"),
     ]
-    for name, said in cases:
+    for name, part in cases:
         with pytest.raises(SpaceInvalid) as caught:
             load_space(name)
 
-        assert str(caught.value).startswith(said), (name, said)
+        assert str(caught.value).startswith(part), (name, part)
 
 
 def test_a_missing_path_is_told_so(tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ def test_a_section_without_sense_is_refused_in_one_sentence() -> None:
         ({"vary": {}, "stages": STAGES, "start": {"data.seed": 3}}, "start names data.seed"),
         ({"keep": {"k_acc": -0.1}}, "keep.k_acc = -0.1"),
     ]
-    for more, said in cases:
-        assert said in refused(**more), (more, said)
+    for more, part in cases:
+        assert part in refused(**more), (more, part)
 
 
 def test_the_first_trial_starts_where_it_is_told() -> None:

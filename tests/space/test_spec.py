@@ -35,8 +35,8 @@ def dice(seed: int = 0) -> random.Random:
     return random.Random(seed)  # noqa: S311 - no secret is drawn
 
 
-def dimension(**said: object) -> Dimension:
-    return DIMENSION.validate_python(said)
+def dimension(**part: object) -> Dimension:
+    return DIMENSION.validate_python(part)
 
 
 def space(vary: Mapping[str, object], **more: object) -> SearchSpace:
@@ -130,8 +130,8 @@ def test_a_dimension_does_not_hold_what_it_cannot_draw() -> None:
         ({"kind": "int", "low": 0, "high": 8}, True),
         ({"kind": "choice", "options": ["a", None]}, "b"),
     ]
-    for said, value in cases:
-        assert not dimension(**said).holds(value), (said, value)
+    for part, value in cases:
+        assert not dimension(**part).holds(value), (part, value)
 
 
 def test_a_dimension_without_sense_is_refused() -> None:
@@ -159,9 +159,9 @@ def test_a_dimension_without_sense_is_refused() -> None:
         {"kind": "choice", "options": ["dft", "random"], "if": {}},
         {"kind": "choice", "options": ["dft", "random"], "when": ["physics.codebook"]},
     ]
-    for said in cases:
+    for part in cases:
         with pytest.raises(ValidationError):
-            dimension(**said)
+            dimension(**part)
 
 
 def test_a_space_without_sense_is_refused() -> None:

@@ -52,15 +52,19 @@ def test_an_invalid_bound_is_found_alone() -> None:
     for path, dimension, end in cases:
         report = checked({path: dimension})
 
-        assert any(said.startswith(f"{path} = {end} is no run: ") for said in report.problems), path
+        assert any(
+            sentence.startswith(f"{path} = {end} is no run: ") for sentence in report.problems
+        ), path
 
 
 def test_an_invalid_pair_of_valid_bounds_is_found() -> None:
     nine_up = {"kind": "int", "low": 9, "high": 20}
 
-    said = problem({"physics.antennas": nine_up, "physics.snapshots": nine_up})
+    message = problem({"physics.antennas": nine_up, "physics.snapshots": nine_up})
 
-    assert said.startswith("physics.antennas = 9 with physics.snapshots = 9 is no run: physics: ")
+    assert message.startswith(
+        "physics.antennas = 9 with physics.snapshots = 9 is no run: physics: "
+    )
 
 
 def test_bounds_whose_conditions_contradict_each_other_are_no_pair() -> None:
@@ -93,7 +97,7 @@ def test_an_invalid_draw_between_valid_pairs_is_found() -> None:
     # 12 x 12 equations cannot carry 14 x 12 elements: it takes three fields to see it.
     twelve_up = {"kind": "int", "low": 12, "high": 16}
 
-    said = problem(
+    message = problem(
         {
             "physics.antennas": twelve_up,
             "physics.snapshots": twelve_up,
@@ -101,8 +105,8 @@ def test_an_invalid_draw_between_valid_pairs_is_found() -> None:
         }
     )
 
-    assert said.startswith("a draw is no run: {'physics.antennas': 1")
-    assert "equations" in said
+    assert message.startswith("a draw is no run: {'physics.antennas': 1")
+    assert "equations" in message
 
 
 def test_a_dimension_that_changes_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,14 +117,14 @@ def test_a_dimension_that_changes_nothing_is_found(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(RunConfig, "sha", deaf)
 
-    said = problem(
+    message = problem(
         {
             "physics.codebook": CODEBOOK,
             "sampled.ridge": only_when(RIDGE, physics__codebook="random"),
         }
     )
 
-    assert "sampled.ridge is dead: different values give the same configuration" == said
+    assert "sampled.ridge is dead: different values give the same configuration" == message
 
 
 def test_a_ramp_of_a_weight_that_only_the_base_leaves_out_is_no_dead_dimension() -> None:
@@ -137,21 +141,21 @@ def test_a_dimension_that_lives_under_one_choice_needs_a_condition() -> None:
     kinds = {"kind": "choice", "options": ["ordinal", "softmax"]}
     smoothing = {"kind": "uniform", "low": 0.01, "high": 0.2}
 
-    said = problem({"count.kind": kinds, "count.smoothing": smoothing})
+    message = problem({"count.kind": kinds, "count.smoothing": smoothing})
     told = checked(
         {"count.kind": kinds, "count.smoothing": only_when(smoothing, count__kind="softmax")}
     )
 
-    assert "count.smoothing is dead: different values give the same configuration" == said
+    assert "count.smoothing is dead: different values give the same configuration" == message
     assert told.sound
 
 
 def test_a_dimension_that_forbid_leaves_one_value_is_dead() -> None:
     two = {"kind": "choice", "options": ["dft", "balanced"]}
 
-    said = problem({"physics.codebook": two}, forbid=[{"physics.codebook": "balanced"}])
+    message = problem({"physics.codebook": two}, forbid=[{"physics.codebook": "balanced"}])
 
-    assert "physics.codebook is dead" in said
+    assert "physics.codebook is dead" in message
 
 
 def test_a_space_that_is_mostly_forbidden_is_found() -> None:

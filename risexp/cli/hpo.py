@@ -50,7 +50,8 @@ Points = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="How many of each --from; 5 by default.")
 ]
 Unchecked = Annotated[
-    bool, typer.Option("--unchecked", help="Begin though preflight says it cannot learn.")
+    bool,
+    typer.Option("--unchecked", help="Begin though preflight says it cannot learn."),
 ]
 AuditOption = Annotated[
     bool,
@@ -101,7 +102,7 @@ def search(
     the trials that were ended early are trained to their ends afterwards, in a study STUDY-audit:
     in what is left of --timeout, and without --trial-timeout.
 
-    The same command goes on with a study, whatever ended it; --trials is the total. After the first
+    The same command goes on with a study, however it ended; --trials is the total. After the first
     Ctrl-C workers end with their batches and their trials wait, after the second they stop at once.
     Of a space with stages each is a study, STUDY-STAGE, that begins with what was kept before it.
     """
@@ -128,7 +129,7 @@ def worker(
     tracking: TrackingTo = None,
     crew: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Work on a study until nothing is left of it; any number may, on any machine with its store.
+    """Work on a study until no trial is left; any number of workers may, on any machine.
 
     RISEXP_STORE names the store where it is not this home's own.
     """

@@ -1,4 +1,4 @@
-"""The next, narrower space: where the best trials of a study lie, and a little around them."""
+"""A narrower space: where the best trials of a study lie, and a little around them."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from risexp.space.dimensions import Choice, Dimension, Integer, Log, Uniform, ma
 from risexp.space.spec import SearchSpace
 
 LEAST: Final = 8
-"""Ended trials from which something can be said."""
+"""Ended trials that a narrower space takes."""
 _TOP: Final = 0.25
 _FEWEST: Final = 4
 _AROUND: Final = 0.1
@@ -26,23 +26,23 @@ _DIGITS: Final = 3
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial that has ended by itself or was ended by its study."""
+    """A complete or pruned trial."""
 
     values: Mapping[str, JsonValue]
     score: float | None
-    """To be small; None for one that was ended early, which counts among those that are beaten."""
+    """The smaller the better; None for a pruned trial, which ranks below all complete ones."""
 
 
 def shrink(space: SearchSpace, trials: Sequence[Ended], name: str) -> SearchSpace:
     """A space around the best quarter of the trials, whose trial 0 is the best of them.
 
     A range goes from the smallest to the largest of their values, widened by a tenth; a choice
-    keeps the options that win at least half as often as evenly. What has one option left is fixed,
-    and what no option leads to any more is left out.
+    keeps the options that win at least half as often as evenly. A field with one option
+    left is fixed, and one whose condition can no longer hold is left out.
 
     Args:
-        space: What was searched; of a staged one, a stage.
-        trials: Those that were complete or pruned.
+        space: The searched space; of a staged one, a stage.
+        trials: The complete and the pruned ones.
         name: Of the new space.
 
     Raises:
@@ -91,7 +91,7 @@ def _best(space: SearchSpace, trials: Sequence[Ended]) -> list[Ended]:
 
 
 def _narrowed(dimension: Dimension, won: Sequence[JsonValue]) -> Dimension | None:
-    """A dimension around values; None where one is left, itself where nothing is known of it."""
+    """A dimension around the best values; None where one option is left; itself without values."""
     if not won:
         return dimension
     match dimension:
@@ -112,7 +112,7 @@ def _narrowed(dimension: Dimension, won: Sequence[JsonValue]) -> Dimension | Non
 
 def _choice(dimension: Choice, won: Sequence[JsonValue]) -> Choice | None:
     fair = _FAIR / len(dimension.options)
-    # The best trial's own stays whatever the others have.
+    # The best trial's own option stays in any case.
     options = [
         option
         for option in dimension.options
@@ -130,13 +130,13 @@ def _integer(dimension: Integer, won: Sequence[int]) -> Integer | None:
 
 
 def _around(won: Sequence[float], low: float, high: float) -> tuple[float, float]:
-    """From the smallest to the largest and a margin on either side, inside [low, high]."""
+    """The smallest and the largest value with a margin on either side, inside [low, high]."""
     margin = max(_AROUND * (max(won) - min(won)), _ALONE * (high - low))
     return max(low, min(won) - margin), min(high, max(won) + margin)
 
 
 def _rounded(value: float, whole: Callable[[float], int]) -> float:
-    """A bound with few digits, a little further out."""
+    """A bound with few digits, rounded outwards by `whole`."""
     if value == 0.0:
         return value
     digits = _DIGITS - 1 - math.floor(math.log10(abs(value)))
@@ -154,13 +154,13 @@ def _attainable(
     vary: Mapping[str, Dimension],
     fixed: Mapping[str, JsonValue],
 ) -> bool:
-    """Whether what is left of other dimensions can still meet a condition."""
-    for asked, wanted in dimension.when.items():
-        options = wanted if isinstance(wanted, list) else [wanted]
-        if asked in vary:
-            met = any(vary[asked].holds(option) for option in options)
+    """True if the condition of a dimension can still hold."""
+    for path, values in dimension.when.items():
+        options = values if isinstance(values, list) else [values]
+        if path in vary:
+            met = any(vary[path].holds(option) for option in options)
         else:
-            met = asked not in space.vary or (asked in fixed and matches(fixed[asked], wanted))
+            met = path not in space.vary or (path in fixed and matches(fixed[path], values))
         if not met:
             return False
     return True

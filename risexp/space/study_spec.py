@@ -1,4 +1,4 @@
-"""What all trials of a study share: its space, and what the search set on top of it."""
+"""The spec of a study: its space, and the layers that the search sets on top of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from risexp.space.files import differing, parts
 from risexp.space.spec import SearchSpace
 
 TRIAL: Final = "trial"
-"""The origin of what a trial varies."""
+"""Origin of the fields that a trial varies."""
 _RESOLVED: Final = ("base", "fixed ", "start ", "trials")
-"""Parts of a space that say nothing beyond the configuration they add up to, or may change."""
+"""Parts of a space that are in the base configuration already, or may change."""
 
 
 @dataclass(frozen=True)
 class StudySpec:
-    """A space and the layers over it; two charters of one `sha` are of one study."""
+    """A space and the layers over it; specs of one `sha` belong to one study."""
 
     space: SearchSpace
-    """One that varies something by itself: of a staged one, a stage."""
+    """A space that varies fields; a stage of a staged one."""
     over: tuple[Layer, ...] = ()
     """Environment, then `--set`, then `--epochs` and `--patience`."""
 
@@ -45,14 +45,14 @@ class StudySpec:
         Raises:
             ConfigInvalid: A field is unknown, set twice, or set though the space varies it.
         """
-        given = [override_layer(text) for text in overrides]
+        set_ = [override_layer(text) for text in overrides]
         short = [
             Layer(f"--{name}", {f"training.{name}": value})
             for name, value in (("epochs", epochs), ("patience", patience))
             if value is not None
         ]
-        _expect_free(space, given, short)
-        over = (*environment_layers(environment or {}), *given, *short)
+        _check_free(space, set_, short)
+        over = (*environment_layers(environment or {}), *set_, *short)
         space.trial_zero(over)
         return cls(space, over)
 
@@ -67,15 +67,15 @@ class StudySpec:
         return self.zero.config
 
     def base_values(self) -> dict[str, JsonValue]:
-        """What trial 0 has in the dimensions whose conditions hold in it."""
+        """Values of trial 0 in the dimensions whose conditions hold."""
         known = self.base.flat()
         return self.space.pick_values(known, lambda path, _: known[path])
 
     def resolve(self, values: Mapping[str, JsonValue]) -> Loaded:
-        """The configuration of a trial: what varies has the last word.
+        """The configuration of a trial: its values override every layer.
 
         Raises:
-            ConfigInvalid: A value is of a field that does not vary, or the result is no run.
+            ConfigInvalid: A field does not vary, or the configuration is invalid.
         """
         for path in values:
             if path not in self.space.vary:
@@ -84,21 +84,21 @@ class StudySpec:
         return resolve([*self.space.layers(), *self.over, Layer(TRIAL, values)])
 
     def sha(self) -> str:
-        """The hash of what must not change while a study lives."""
+        """The hash of `terms`."""
         return canonical_sha(self.terms())
 
     def differences(self, other: "StudySpec") -> list[tuple[str, str, str]]:
-        """What differs from another charter: the part, as it is here, and as it is there."""
+        """Terms that differ from another spec: the name, the value here, and the value there."""
         return differing(self.terms(), other.terms())
 
     def terms(self) -> dict[str, str]:
-        """All that must not change while a study lives, by its name."""
+        """Everything that must not change while a study exists, by its name."""
         run = {path: str(value) for path, value in self.base.canonical().flat().items()}
-        said = parts(self.space).items()
-        return run | {part: each for part, each in said if not part.startswith(_RESOLVED)}
+        space = parts(self.space).items()
+        return run | {part: each for part, each in space if not part.startswith(_RESOLVED)}
 
     def as_json(self) -> dict[str, Any]:
-        """The charter as plain values, with the configuration that it comes to."""
+        """The spec as plain values, with its base configuration."""
         return {
             "space": self.space.model_dump(mode="json"),
             "over": [{"origin": each.origin, "values": dict(each.values)} for each in self.over],
@@ -107,14 +107,14 @@ class StudySpec:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], source: str) -> Self:
-        """The charter that `as_json` wrote, if it still comes to the same configuration.
+        """The spec that `as_json` wrote, if it still has the same base configuration.
 
         Args:
-            document: What was written.
-            source: Names it in errors.
+            document: The plain values.
+            source: Its name in errors.
 
         Raises:
-            DataInvalid: It is none, or this version of risexp makes another base of it.
+            DataInvalid: It is no spec, or this version of risexp reads another base from it.
         """
         try:
             space = SearchSpace.model_validate(document["space"])
@@ -124,9 +124,9 @@ class StudySpec:
             raise DataInvalid(f"{source}: {one_sentence(error)}") from None
         except (KeyError, TypeError, AttributeError) as error:
             raise DataInvalid(f"{source} is no record of a search: {error}") from None
-        charter = cls(space, over)
+        spec = cls(space, over)
         try:
-            now = {path: str(value) for path, value in charter.base.flat().items()}
+            now = {path: str(value) for path, value in spec.base.flat().items()}
         except ConfigInvalid as error:
             raise DataInvalid(f"{source}: {error}") from None
         if changed := differing(before, now):
@@ -134,11 +134,11 @@ class StudySpec:
                 f"{source} was begun with {in_words(changed)}: go on with the version of risexp "
                 "that began it, or give the study another name"
             )
-        return charter
+        return spec
 
 
 def refusal(study: str, before: StudySpec, after: StudySpec) -> str | None:
-    """Why a study cannot go on under another charter, in one sentence; None where it can."""
+    """Why a study cannot go on under another spec, in one sentence; None where it can."""
     changed = before.differences(after)
     if not changed:
         return None
@@ -150,15 +150,15 @@ def refusal(study: str, before: StudySpec, after: StudySpec) -> str | None:
 
 def in_words(changed: Sequence[tuple[str, str, str]], most: int = 3) -> str:
     """Differences as `a = 1 (now 2), b = 3 (now 4) and 5 more`."""
-    said = ", ".join(f"{what} = {before} (now {after})" for what, before, after in changed[:most])
+    terms = ", ".join(f"{name} = {before} (now {after})" for name, before, after in changed[:most])
     more = len(changed) - most
-    return f"{said} and {more} more" if more > 0 else said
+    return f"{terms} and {more} more" if more > 0 else terms
 
 
-def _expect_free(space: SearchSpace, given: Sequence[Layer], short: Sequence[Layer]) -> None:
-    """Nothing that varies is set, and nothing twice."""
-    told = {path for layer in given for path in layer.values}
-    for layer in [*given, *short]:
+def _check_free(space: SearchSpace, set_: Sequence[Layer], short: Sequence[Layer]) -> None:
+    """Check that no varied field is set, and none twice."""
+    paths = {path for layer in set_ for path in layer.values}
+    for layer in [*set_, *short]:
         for path in layer.values:
             if path in space.vary:
                 raise ConfigInvalid(
@@ -167,5 +167,5 @@ def _expect_free(space: SearchSpace, given: Sequence[Layer], short: Sequence[Lay
                 )
     for layer in short:
         for path in layer.values:
-            if path in told:
+            if path in paths:
                 raise ConfigInvalid(f"--set and {layer.origin} both set {path}: keep one")

@@ -1,4 +1,4 @@
-"""The next space lies around the best trials, begins with the best, and reads as written."""
+"""A narrower space lies around the best trials and starts with the best."""
 
 import math
 import random
@@ -49,8 +49,7 @@ def test_a_range_goes_around_the_best_quarter() -> None:
 
     # A twentieth of the old extent on either side, which is more than a tenth of the new one.
     assert pytest.approx((0.7, 1.5)) == bounds(found, COUNT)
-    assert found.start == {COUNT: 0.8}
-    assert found.name == "next"
+    assert ({COUNT: 0.8}, "next") == (found.start, found.name)
 
 
 def test_a_logarithmic_range_is_widened_in_its_logarithm() -> None:
@@ -78,10 +77,10 @@ def test_a_choice_keeps_the_options_that_win() -> None:
     found = shrink(space, ended("network.width", [*best, *[32] * 24]), "next")
 
     # Of eight wins each of four options is due two: one is enough, and the best one's own stays.
-    assert found.vary["network.width"].ends() == [8, 16, 64]
+    assert [8, 16, 64] == found.vary["network.width"].ends()
 
 
-def test_what_has_one_option_left_is_fixed_and_what_asked_for_others_is_left_out() -> None:
+def test_a_field_with_one_option_left_is_fixed_and_one_that_asked_for_others_left_out() -> None:
     space = learning()
     rows = [
         Ended({RATE: 1e-3 * (1 + place), "count.kind": "ordinal"}, float(place))
@@ -91,13 +90,13 @@ def test_what_has_one_option_left_is_fixed_and_what_asked_for_others_is_left_out
 
     found = shrink(space, [*rows, *[lost] * 8], "next")
 
-    assert found.fixed["count.kind"] == "ordinal"
+    assert "ordinal" == found.fixed["count.kind"]
     assert "count.kind" not in found.vary
     assert "count.smoothing" not in found.vary
-    assert check_space(found).problems == ()
+    assert () == check_space(found).problems
 
 
-def test_a_condition_on_what_became_fixed_goes_on_to_hold() -> None:
+def test_a_condition_on_a_fixed_field_still_holds() -> None:
     rows = [
         Ended({"count.kind": "softmax", "count.smoothing": 0.05 * place}, float(place))
         for place in range(1, 5)
@@ -106,12 +105,12 @@ def test_a_condition_on_what_became_fixed_goes_on_to_hold() -> None:
 
     found = shrink(learning(), [*rows, *[lost] * 8], "next")
 
-    assert found.fixed["count.kind"] == "softmax"
+    assert "softmax" == found.fixed["count.kind"]
     assert "count.smoothing" in found.vary
-    assert found.trial_zero().config.count.smoothing == 0.05
+    assert 0.05 == found.trial_zero().config.count.smoothing
 
 
-def test_trials_that_were_ended_early_are_beaten_ones() -> None:
+def test_pruned_trials_rank_below_complete_ones() -> None:
     space = over(COUNT, {"kind": "uniform", "low": 0.0, "high": 2.0})
     complete = ended(COUNT, [1.0, 1.0, 1.0, 1.0, 1.4, 0.0])
     pruned = [Ended({COUNT: 2.0}, None)] * 14
@@ -122,7 +121,7 @@ def test_trials_that_were_ended_early_are_beaten_ones() -> None:
     assert pytest.approx((0.9, 1.5)) == bounds(found, COUNT)
 
 
-def test_what_exists_under_a_condition_that_is_still_open_is_not_fixed() -> None:
+def test_a_field_under_an_open_condition_is_not_fixed() -> None:
     vary = {
         "count.kind": {"kind": "choice", "options": ["ordinal", "softmax"]},
         "network.depth": {
@@ -141,22 +140,19 @@ def test_what_exists_under_a_condition_that_is_still_open_is_not_fixed() -> None
     found = shrink(space, [*best, *lost], "next")
 
     # Fixed, a depth of two would hold for ordinal counts as well.
-    assert found.vary == space.vary
-    assert found.fixed == {}
+    assert (space.vary, {}) == (found.vary, found.fixed)
 
 
-@pytest.mark.parametrize(
-    ("scores", "said"),
-    [
+def test_too_few_trials_are_refused() -> None:
+    space = learning()
+    cases: list[tuple[Sequence[float | None], str]] = [
         ([1.0] * 7, "7 trials have ended, 7 of them complete; shrinking takes 8 and 4"),
         ([1.0] * 3 + [None] * 9, "12 trials have ended, 3 of them complete"),
-    ],
-)
-def test_too_few_trials_say_nothing(scores: Sequence[float | None], said: str) -> None:
-    space = learning()
+    ]
 
-    with pytest.raises(SpaceInvalid, match=said):
-        shrink(space, searched(space, scores), "next")
+    for scores, message in cases:
+        with pytest.raises(SpaceInvalid, match=message):
+            shrink(space, searched(space, scores), "next")
 
 
 def test_trials_that_all_agree_leave_nothing_to_search() -> None:
@@ -167,7 +163,7 @@ def test_trials_that_all_agree_leave_nothing_to_search() -> None:
 
 
 @given(st.integers(), st.lists(st.none() | st.floats(-1.0, 10.0), min_size=24, max_size=40))
-def test_what_is_left_is_sound_smaller_and_begins_with_the_best(
+def test_a_narrower_space_is_sound_smaller_and_starts_with_the_best(
     seed: int, scores: list[float | None]
 ) -> None:
     space = learning()
@@ -176,9 +172,9 @@ def test_what_is_left_is_sound_smaller_and_begins_with_the_best(
 
     found = shrink(space, rows, "next")
 
-    assert check_space(found, draws=40).problems == ()
+    assert () == check_space(found, draws=40).problems
     zero = found.trial_zero().config.flat()
-    assert {path: zero[path] for path in best.values} == dict(best.values)
+    assert dict(best.values) == {path: zero[path] for path in best.values}
     for path, dimension in found.vary.items():
         assert all(space.vary[path].holds(end) for end in dimension.ends())
 

@@ -1,4 +1,4 @@
-"""Which of the searched fields decided a study's scores, as far as its trials can tell."""
+"""Importance of the searched fields for the scores of a study (fANOVA)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
 
 LEAST: Final = 8
-"""Complete trials without which nothing is said."""
+"""Complete trials that the importance takes."""
 _EACH: Final = 3
-"""Complete trials a field from which the order of all fields means something."""
+"""Complete trials for each field from which the order of all fields is reliable."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Importance:
     """The share of the scores' variance that each field explains (fANOVA over random trees)."""
 
     shares: Mapping[str, float] = field(default_factory=dict)
-    """By field, the largest first; they sum to one. None of what only some trials have."""
+    """By field, the largest first; they sum to one. Only of fields that all trials have."""
     trials: int = 0
     """Complete ones."""
     doubt: str | None = None
-    """Why there is nothing, or why little can be read off it."""
+    """Why there are no shares, or why they are unreliable."""
 
     def as_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -35,11 +35,11 @@ class Importance:
 
 
 def importance(store: StudyStore, study: StudyRef, seed: int = 0) -> Importance:
-    """How much each field that all complete trials have decided their values.
+    """The importance of each field that all complete trials have.
 
     Args:
         store: Where the study is.
-        study: It.
+        study: The study.
         seed: Same trials and seed, same answer.
     """
     with experimental():
@@ -70,6 +70,6 @@ def _few(count: int) -> str:
 
 
 def _varied(trials: "list[optuna.trial.FrozenTrial]") -> bool:
-    """Whether the trials have a field in common that differs between them."""
+    """True if the trials have a common field whose values differ."""
     common = set.intersection(*(set(each.params) for each in trials))
     return any(len({str(each.params[name]) for each in trials}) > 1 for name in common)

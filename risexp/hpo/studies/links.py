@@ -1,6 +1,6 @@
-"""What a study says of its runs in MLflow: attributes of its trials, and notes in its dashboard.
+"""Links from a study to its runs in MLflow: attributes of its trials, and notes in the dashboard.
 
-Nothing of it is a trial's own: it may be written beside a lease, late, again, or never.
+A trial does not depend on them: they may be written without its lease, late, again, or never.
 """
 
 from typing import Final
@@ -27,25 +27,25 @@ def study_page(study: StudyRef) -> str:
 
 
 class Links:
-    """Writes them; what is there stays as it is, above all what a person wrote."""
+    """Writes the links of a study; a note that is there stays as it is."""
 
     def __init__(self, store: StudyStore, study: StudyRef) -> None:
         self._storage = store.once().storage
         self._study = study
 
     def tell_trial(self, number: int, run_id: str, page: str, note: str) -> None:
-        """Say which run is that of a trial.
+        """Link a trial to its run.
 
-        A trial that has ended takes no attributes any more: there the dashboard's note says it.
+        An ended trial takes no more attributes: it gets a note in the dashboard instead.
 
         Raises:
             EnvironmentFailed: The database is away.
         """
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study.id, number)
-        told = {RUN: run_id, PAGE: page}
+        attributes = {RUN: run_id, PAGE: page}
         before = self._storage.get_trial(trial_id).user_attrs
         try:
-            for name, value in told.items():
+            for name, value in attributes.items():
                 if before.get(name) != value:
                     self._storage.set_trial_user_attr(trial_id, name, value)
         except UpdateFinishedTrialError:
@@ -59,9 +59,9 @@ class Links:
         """
         self._note("dashboard", note)
 
-    def _note(self, of: str, text: str) -> None:
-        """As optuna-dashboard keeps its notes; one that is there is left alone."""
-        version, body = f"{of}:note_ver", f"{of}:note_str:0"
+    def _note(self, subject: str, text: str) -> None:
+        """Write a note as optuna-dashboard keeps it, if there is none."""
+        version, body = f"{subject}:note_ver", f"{subject}:note_str:0"
         known = self._storage.get_study_system_attrs(self._study.id)
         if version not in known:
             self._storage.set_study_system_attr(self._study.id, body, text)

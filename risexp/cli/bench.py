@@ -9,8 +9,7 @@ import typer
 
 from risexp.cli.data import SplitName
 from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved, snr_levels
-from risexp.cli.output import emit, names_in, say, say_tables, write_last
-from risexp.cli.progress import progress
+from risexp.cli.output import emit, names_in, progress, say, say_tables, write_last
 from risexp.config.layers import Loaded
 from risexp.errors import ConfigInvalid
 

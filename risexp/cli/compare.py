@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from risexp.cli.options import AsJson, Device, Threads, snr_levels
-from risexp.cli.output import emit, note, say, say_tables, table, write_last
-from risexp.cli.progress import progress
+from risexp.cli.output import emit, note, progress, say, say_tables, table, write_last
 from risexp.errors import InvalidInput
 
 if TYPE_CHECKING:

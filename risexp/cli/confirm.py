@@ -4,8 +4,18 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from risexp.cli.machines import Gpus, PerGpu, Timeout, TrialTimeout, Workers, resources
-from risexp.cli.options import AsJson, Device, Threads, TrackingTo
+from risexp.cli.options import (
+    AsJson,
+    Device,
+    Gpus,
+    PerGpu,
+    Threads,
+    Timeout,
+    TrackingTo,
+    TrialTimeout,
+    Workers,
+    resources,
+)
 from risexp.cli.output import emit, say, table
 from risexp.cli.study_output import number, say_unsent, study_summary, viewed
 from risexp.errors import VerificationFailed
@@ -63,8 +73,8 @@ def confirm(
     that the search has used, and every trial has the same ones; so it is with the scenes, by the
     one data.seed of them all. The interval is Student's, of the differences seed by seed.
     """
-    same = {"device": device, "threads": threads, "tracking": tracking}
-    means = resources(workers, gpus, per_gpu, timeout, trial_timeout, **same)
+    means = resources(workers, gpus, per_gpu, timeout, trial_timeout)
+    means |= {"device": device, "threads": threads, "tracking": tracking}
     from risexp.app.search.derived import ConfirmRequest
     from risexp.app.search.derived import confirm as confirm_study
 

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved
-from risexp.cli.output import emit, note, say, size
-from risexp.cli.progress import progress
+from risexp.cli.output import emit, note, progress, say, size
 from risexp.errors import VerificationFailed
 
 app = typer.Typer(no_args_is_help=True, help="Make and check frozen sets of scenes.")

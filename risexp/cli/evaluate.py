@@ -10,8 +10,7 @@ import typer
 from risexp.cli.bench import Out, Scenes, Snr, Split
 from risexp.cli.data import SplitName
 from risexp.cli.options import AsJson, Device, ModelName, Overrides, Threads, snr_levels
-from risexp.cli.output import emit, names_in, note, say, say_tables, write_last
-from risexp.cli.progress import progress
+from risexp.cli.output import emit, names_in, note, progress, say, say_tables, write_last
 
 if TYPE_CHECKING:
     from risexp.app.benchmark.accuracy.measure import AccuracyTable

@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from risexp.cli.machines import Gpus, PerGpu, Timeout, TrialTimeout, Workers, resources
-from risexp.cli.options import AsJson, Device, Overrides, Threads, TrackingTo, complete_space
+from risexp.cli.options import (
+    AsJson,
+    Device,
+    Gpus,
+    Overrides,
+    PerGpu,
+    Threads,
+    Timeout,
+    TrackingTo,
+    TrialTimeout,
+    Workers,
+    complete_space,
+    resources,
+)
 from risexp.cli.output import emit, note
 from risexp.cli.study_output import say_audit, say_search, say_stages, viewed
 from risexp.errors import InvalidInput, RisexpError, SpaceInvalid, VerificationFailed
@@ -107,8 +119,8 @@ def search(
     Of a space with stages each is a study, STUDY-STAGE, that begins with what was kept before it.
     """
     loaded = _sound(space)
-    same = {"device": device, "threads": threads, "tracking": tracking}
-    means = resources(workers, gpus, per_gpu, timeout, trial_timeout, **same)
+    means = resources(workers, gpus, per_gpu, timeout, trial_timeout)
+    means |= {"device": device, "threads": threads, "tracking": tracking}
     _check_options(loaded, from_ or [], points, audit=audit, share=audit_share)
     from risexp.app.search.search import SearchRequest
 

@@ -1,14 +1,15 @@
 """Options that several commands share, and how they are read."""
 
 import os
+import re
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from risexp.config.layers import Loaded, load_config, preset_names
-from risexp.errors import ConfigInvalid
+from risexp.errors import ConfigInvalid, InvalidInput
 from risexp.space.files import space_paths
 
 
@@ -86,6 +87,21 @@ SpaceNames = Annotated[
         help="Names or paths; all spaces if none.",
     ),
 ]
+Workers = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Processes; 0: one for each two cores.")
+]
+Gpus = Annotated[str | None, typer.Option(metavar="0,1", help="GPUs that the workers share.")]
+PerGpu = Annotated[
+    int, typer.Option("--trials-per-gpu", min=1, metavar="N", help="Workers on each GPU.")
+]
+Timeout = Annotated[
+    str | None, typer.Option(metavar="2h", help="End after this time: 90s, 30m, 2h.")
+]
+TrialTimeout = Annotated[
+    str | None,
+    typer.Option(metavar="30m", help="End a trial that takes longer, all its attempts together."),
+]
+_TIME = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)")
 
 
 def resolved(preset: str | None, files: list[Path] | None, overrides: list[str] | None) -> Loaded:
@@ -139,3 +155,35 @@ def _decibel(text: str, word: str) -> float:
 def _rounded(decibel: float) -> float:
     """Rounded to a thousandth, so that steps of 0.1 give 0.3; no -0."""
     return round(decibel, 3) + 0.0
+
+
+def resources(
+    workers: int,
+    gpus: str | None,
+    per_gpu: int,
+    timeout: str | None,
+    trial_timeout: str | None,
+) -> dict[str, Any]:
+    """The numbers and time limits of workers, as `Resources` takes them.
+
+    Raises:
+        InvalidInput: A time is invalid.
+    """
+    cards = [] if gpus is None else [card for card in gpus.split(",") if card]
+    # As many as the GPUs hold; on CPUs one for each two cores, and one at least.
+    default = len(cards) * per_gpu if cards else max(1, (os.cpu_count() or 2) // 2)
+    return {
+        "workers": workers or default,
+        "gpus": cards,
+        "timeout_s": _seconds("--timeout", timeout),
+        "trial_timeout_s": _seconds("--trial-timeout", trial_timeout),
+    }
+
+
+def _seconds(option: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise InvalidInput(f"{option} {text}: give a number and s, m or h, such as 2h")
+    return float(match[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[match[2]]

@@ -1,16 +1,20 @@
-"""Output of commands: results on stdout, everything else on stderr, tables that survive a pipe."""
+"""Output of commands: results on stdout, progress and the rest on stderr."""
 
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
     from risexp.app.benchmark.accuracy.tables import TextTable
+
+_LINE_EVERY_S = 5.0
 
 
 class ReaderLeft(Exception):
@@ -86,3 +90,44 @@ def write_last(folder: Path | None, out: Path | None, write: Callable[[Path], No
     if folder is not None:
         write(folder)
         note(f"tables and figures go to {out}")
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A function to call with each advance, drawn on stderr."""
+    if sys.stderr.isatty():
+        with _bar(what, total) as advance:
+            yield advance
+    else:
+        yield progress_of(what, total)
+
+
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def progress_of(what: str, total: int) -> Callable[[int], None]:
+    """The same without a context: a line now and then, in a terminal too."""
+    done, printed_at = 0, monotonic()
+
+    def advance(count: int) -> None:
+        nonlocal done, printed_at
+        done += count
+        if monotonic() - printed_at >= _LINE_EVERY_S:
+            printed_at = monotonic()
+            note(f"{what}: {done} of {total}")
+
+    return advance

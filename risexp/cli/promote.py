@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from risexp.cli.options import AsJson, Device, Threads, TrackingTo
-from risexp.cli.output import emit, note, say, table
-from risexp.cli.progress import progress_of
+from risexp.cli.output import emit, note, progress_of, say, table
 from risexp.errors import GateFailed
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from risexp.cli.options import AsJson, Device, Threads
-from risexp.cli.output import emit, note, say
-from risexp.cli.progress import progress
+from risexp.cli.output import emit, note, progress, say
 from risexp.errors import InvalidInput
 
 StudyOption = Annotated[str, typer.Option(metavar="STUDY", help="Finished or not.")]

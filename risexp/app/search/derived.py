@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from risexp.app.search.resources import Resources
 from risexp.app.search.search import SearchResult, check_no_runs, run_study, start_of
 from risexp.app.search.studies import StudyView, open_studies
+from risexp.app.search.supervisor import Resources
 from risexp.errors import InvalidInput
 from risexp.hpo.search.warmup import Pruning
 from risexp.hpo.store.store import NotMade, StudyStore, find_store

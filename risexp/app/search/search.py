@@ -10,10 +10,9 @@ import optuna
 from pydantic import JsonValue
 
 from risexp.app.run.preflight import cleared
-from risexp.app.search.resources import Resources
 from risexp.app.search.studies import StudyView, open_studies
 from risexp.app.search.study_record import StudyUploader, close_used_up, opening, say_of_study
-from risexp.app.search.supervisor import Supervisor
+from risexp.app.search.supervisor import Resources, Supervisor
 from risexp.core.signals import SignalHandler
 from risexp.errors import InvalidInput, VerificationFailed
 from risexp.hpo.search.pruning_callback import check_pruning_ran, pruning_summary

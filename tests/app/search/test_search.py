@@ -10,7 +10,7 @@ import optuna
 import pytest
 from optuna.study import StudyDirection
 
-from risexp.app.search.resources import worker_specs
+from risexp.app.search.supervisor import worker_specs
 from risexp.core.failpoint import Point
 from risexp.diagnostics.report import Report
 from risexp.errors import (

@@ -1,6 +1,5 @@
 """`risexp hpo` and `risexp worker`: search a space, and add a worker to a search."""
 
-import re
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -20,6 +19,7 @@ from risexp.cli.options import (
     Workers,
     complete_space,
     resources,
+    score_bound,
 )
 from risexp.cli.output import emit, note
 from risexp.cli.study_output import say_audit, say_search, say_stages, viewed
@@ -82,7 +82,6 @@ ShareOption = Annotated[
     ),
 ]
 _POINTS: Final = 5
-_UNTIL = re.compile(r"k_loc\s*<\s*(-?\d+(?:\.\d+)?)")
 
 
 def search(
@@ -126,7 +125,7 @@ def search(
 
     fields: dict[str, Any] = {"overrides": set_ or (), "epochs": epochs, "patience": patience}
     fields |= {"sources": from_ or (), "points": points or _POINTS, "unchecked": unchecked}
-    fields |= {"until": _bound(until), **means}
+    fields |= {"until": score_bound(until), **means}
     request = SearchRequest(loaded, study or loaded.name, trials or loaded.trials, **fields)
     if loaded.stages:
         _search_stages(request, json)
@@ -201,15 +200,6 @@ def _audit_request(study: str, share: float | None, means: dict[str, Any]) -> "A
     request = AuditRequest(study=study, share=share, **{**means, "trial_timeout_s": None})
     check_auditable(request)
     return request
-
-
-def _bound(text: str | None) -> float | None:
-    if text is None:
-        return None
-    match = _UNTIL.fullmatch(text)
-    if match is None:
-        raise InvalidInput(f"--until {text}: give a bound of the score, such as 'k_loc<4'")
-    return float(match[1])
 
 
 def _search_stages(request: "SearchRequest", json: bool) -> None:

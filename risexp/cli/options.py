@@ -101,6 +101,7 @@ TrialTimeout = Annotated[
     str | None,
     typer.Option(metavar="30m", help="End a trial that takes longer, all its attempts together."),
 ]
+_UNTIL = re.compile(r"k_loc\s*<\s*(-?\d+(?:\.\d+)?)")
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)")
 
 
@@ -187,3 +188,13 @@ def _seconds(option: str, text: str | None) -> float | None:
     if match is None:
         raise InvalidInput(f"{option} {text}: give a number and s, m or h, such as 2h")
     return float(match[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[match[2]]
+
+
+def score_bound(text: str | None) -> float | None:
+    """The bound of `--until`, such as `k_loc<4`."""
+    if text is None:
+        return None
+    match = _UNTIL.fullmatch(text)
+    if match is None:
+        raise InvalidInput(f"--until {text}: give a bound of the score, such as 'k_loc<4'")
+    return float(match[1])

@@ -1,9 +1,9 @@
-"""A kill storm on one search: workers die at random, and nothing may be lost or be there twice.
+"""Kills workers of one search at random: no trial may be lost or be there twice.
 
-A study of very small trials is searched by the command itself. Every so often one of its workers
-that is at work is killed (SIGKILL), but for those whose trial would then count as poison. In the
-end stand what became of the trials, how soon they went on, what the doctor says of it all, and
-whether killed trials say the same, to the bit, when they are trained undisturbed.
+The command searches a study of very small trials. Regularly one of its busy workers is killed
+(SIGKILL), unless its trial would then fail for too many deaths. Printed are the ends of the trials,
+how soon they continued, the doctor's checks, and whether killed trials have the same values, to the
+bit, when they are trained undisturbed.
 
     python benchmarks/kills.py --home DIR [--url URL | --postgres] [--kills 20] [--workers 4]
         [--trials 24] [--every 1.6] [--seed 1] [--again 6] [--json]
@@ -63,7 +63,7 @@ SPACE: Final = {
 
 @dataclass(frozen=True)
 class Kill:
-    """One death."""
+    """One kill."""
 
     at: float
     """Seconds since 1970."""
@@ -74,55 +74,55 @@ class Kill:
 
 @dataclass(frozen=True)
 class Row:
-    """What became of the study."""
+    """The state of the study in the end."""
 
     injected: int
     records: int
     complete: int
     lost: int
-    """Trials of the budget that are missing, or have not come to their end."""
+    """Trials of the budget that are missing or not final."""
     duplicated: int
-    """Slots that more than one trial has, and trials that more than one attempt finished."""
+    """Slots with more than one trial, and trials that more than one attempt finished."""
     redone: float
-    """Epochs a kill, at most, that were written down and trained again."""
+    """Upper bound of recorded epochs that were trained again, a kill."""
     recovery_p50_s: float | None
-    """From a kill to the next attempt at its trial; None where nobody was killed."""
+    """From a kill to the next attempt at its trial; None without a kill."""
     recovery_p95_s: float | None
     again: int
-    """Killed trials that were trained once more, undisturbed, from their records."""
+    """Killed trials that were trained once more, undisturbed."""
     same: int
-    """Those of them whose every number is the same to the bit."""
+    """Those of them with the same numbers to the bit."""
     minutes: float
 
 
 def main() -> None:
-    """Storm, and print a row or JSON; the exit code is the doctor's."""
-    given = _arguments()
-    if given.home.exists() and any(given.home.iterdir()):
-        raise SystemExit(f"{given.home} is not empty: name a new folder")
-    _prepare(given.home)
-    with _database(given.url, private=given.postgres):
+    """Search, kill, and print a row or JSON; the exit code is the doctor's."""
+    options = _arguments()
+    if options.home.exists() and any(options.home.iterdir()):
+        raise SystemExit(f"{options.home} is not empty: name a new folder")
+    _prepare(options.home)
+    with _database(options.url, private=options.postgres):
         began = time.monotonic()
-        kills, code = storm(given.home, given)
+        kills, code = storm(options.home, options)
         minutes = (time.monotonic() - began) / 60.0
         store = open_store(store_url())
         study = find_study(store, STUDY)
         found = examine([STUDY])
         often = [name for name, _ in Counter(each.run for each in kills).most_common()]
-        verdicts = once_more(often[: given.again])
+        verdicts = once_more(often[: options.again])
         row = row_of(store, study, kills, verdicts, minutes)
         store.close()
-    _print(row, found, code, as_json=given.json)
+    _print(row, found, code, as_json=options.json)
     raise SystemExit(
         found.exit_code or (4 if row.lost or row.duplicated or row.same < row.again else 0)
     )
 
 
-def storm(home: Path, given: argparse.Namespace) -> tuple[list[Kill], int]:
-    """Search, and kill until enough have died; the kills, and how the search ended."""
-    command = ["hpo", "--space", STUDY, "--trials", str(given.trials), "--device", "cpu"]
-    command += ["--workers", str(given.workers), "--unchecked"]
-    kills, dice = list[Kill](), random.Random(given.seed)  # noqa: S311 - whom to kill
+def storm(home: Path, options: argparse.Namespace) -> tuple[list[Kill], int]:
+    """Search and kill workers; the kills, and the exit code of the search."""
+    command = ["hpo", "--space", STUDY, "--trials", str(options.trials), "--device", "cpu"]
+    command += ["--workers", str(options.workers), "--unchecked"]
+    kills, dice = list[Kill](), random.Random(options.seed)  # noqa: S311 - not for secrets
     with (
         (home / "hpo.log").open("wb") as log,
         subprocess.Popen(  # noqa: S603 - our own interpreter and program
@@ -130,15 +130,15 @@ def storm(home: Path, given: argparse.Namespace) -> tuple[list[Kill], int]:
         ) as process,
     ):
         store = open_store(store_url())
-        while len(kills) < given.kills and process.poll() is None:
-            time.sleep(given.every)
+        while len(kills) < options.kills and process.poll() is None:
+            time.sleep(options.every)
             kills += _kill(store, process.pid, dice)
         store.close()
         return kills, process.wait()
 
 
 def once_more(runs: Sequence[str]) -> list[bool]:
-    """Whether each run, trained again undisturbed, says the same to the bit."""
+    """Whether each run, trained again undisturbed, has the same numbers to the bit."""
     quiet = Console(quiet=True)
     return [reproduce(recalled(run, None), quiet, OFF).same for run in runs]
 
@@ -150,7 +150,7 @@ def row_of(
     verdicts: Sequence[bool],
     minutes: float,
 ) -> Row:
-    """What the database and the journals say."""
+    """The row of results from the database and the journals."""
     record = study_snapshot(store, study)
     attempts = Leases(store, study.uid).attempts()
     states = Counter(each.state for each in record.trials)
@@ -209,7 +209,7 @@ def _database(url: str | None, *, private: bool) -> Iterator[None]:
 
 @contextmanager
 def _server() -> Iterator[str]:
-    # The tests know how to start one that nobody else can reach.
+    # The tests have a private server.
     sys.path.append(str(Path(__file__).parents[1]))
     from tests.support.postgres import postgres
 
@@ -218,11 +218,11 @@ def _server() -> Iterator[str]:
 
 
 def _kill(store: StudyStore, search: int, dice: random.Random) -> list[Kill]:
-    """Kill a worker of this search that has begun a trial, if there is one that may be."""
+    """Kill a worker of this search that has begun a trial, if there is one."""
     try:
         leases = Leases(store, find_study(store, STUDY).uid)
     except InvalidInput:
-        return []  # it is not yet begun
+        return []  # the study does not exist yet
     living = [
         each
         for each in leases.look().living
@@ -236,12 +236,12 @@ def _kill(store: StudyStore, search: int, dice: random.Random) -> list[Kill]:
     try:
         os.kill(victim.pid, signal.SIGKILL)
     except ProcessLookupError:
-        return []  # it has just left
+        return []  # the process has just ended
     return [Kill(time.time(), victim.lease.trial_id, victim.lease.attempt, victim.run_id)]
 
 
 def _parent(pid: int) -> int:
-    """Of a process; 0 where it is gone."""
+    """Parent of a process; 0 if the process has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
     except OSError:
@@ -250,7 +250,7 @@ def _parent(pid: int) -> int:
 
 
 def _recoveries(attempts: Sequence[Attempt], kills: Sequence[Kill]) -> Iterator[float]:
-    """Seconds from each kill to the next attempt, where there is one."""
+    """Seconds from each kill to the next attempt, if there is one."""
     began = {(each.lease.trial_id, each.lease.attempt): each.began_at for each in attempts}
     for kill in kills:
         again = began.get((kill.trial_id, kill.attempt + 1))
@@ -259,7 +259,7 @@ def _recoveries(attempts: Sequence[Attempt], kills: Sequence[Kill]) -> Iterator[
 
 
 def _redone(run: str) -> int:
-    """Epochs of a run that were written down before an attempt that began before them."""
+    """Recorded epochs of a run that a later attempt trained again."""
     if not is_run(run) or not find_run(run).journal.exists():
         return 0
     last = redone = 0

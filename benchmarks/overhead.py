@@ -1,8 +1,8 @@
-"""What the bookkeeping of a search takes of its trials' time, beside fluent MLflow and `optimize`.
+"""The share of time that a search's bookkeeping takes, compared with plain MLflow and Optuna.
 
-Both arms train the same small runs in as many processes at once. Ours are workers with leases and
-journals, and a sender beside them; the other arm calls `mlflow.log_metrics`, `trial.report` and
-`trial.should_prune` in its loop, and `study.optimize` around it. Every listener is timed.
+Both arms train the same small runs in the same number of processes. Ours are workers with leases,
+journals and an uploader; the other arm calls `mlflow.log_metrics`, `trial.report` and
+`trial.should_prune` in its loop, and `study.optimize` around it. Every callback is timed.
 
     python benchmarks/overhead.py [--workers N] [--trials N] [--epochs N] [--scenes N] [--json]
 """
@@ -52,15 +52,22 @@ STUDY = "overhead"
 RATE = "training.optimizer.lr"
 LOW, HIGH = 1e-3, 3e-3
 KEYS = 45
-"""About as many values an epoch as a record of ours has."""
-TOLD = ("Recorder", "Confusions", "Hearing", "Hearing.enforce", "Stopping", "Fence")
-"""Listeners of ours that track, report, prune, and hold the lease."""
+"""About the number of values that our record has per epoch."""
+OURS = (
+    "Recorder",
+    "ConfusionRecorder",
+    "PruningCallback",
+    "PruningCallback.enforce",
+    "StudyEndCheck",
+    "LeaseGuard",
+)
+"""Our callbacks that track, report, prune, and hold the lease."""
 FLUENT = ("log", "report")
 
 
 @dataclass(frozen=True)
 class Size:
-    """Of the runs that are trained, and of how many at once."""
+    """Number and length of the runs, and number of processes."""
 
     workers: int
     trials: int
@@ -68,7 +75,7 @@ class Size:
     scenes: int
 
     def space(self) -> SearchSpace:
-        """Over the learning rate, so that all runs take the same time."""
+        """A space over the learning rate, so that all runs take the same time."""
         return SearchSpace.model_validate(
             {
                 "name": STUDY,
@@ -88,31 +95,31 @@ class Size:
 
 @dataclass
 class Clock:
-    """Times every call of every listener."""
+    """Times every call of every callback."""
 
     spent: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def within(self, tell: Callable[[Any], object]) -> Callable[[Any], None]:
-        """The same listener, timed when it is told of an epoch."""
-        name = getattr(tell, "__qualname__", type(tell).__name__).rpartition("<locals>.")[2]
+    def within(self, callback: Callable[[Any], object]) -> Callable[[Any], None]:
+        """The same callback, timed when it is called after an epoch."""
+        name = getattr(callback, "__qualname__", type(callback).__name__).rpartition("<locals>.")[2]
 
-        def told(what: Any) -> None:  # noqa: ANN401 - whatever a listener is told
+        def timed(event: Any) -> None:  # noqa: ANN401 - an event or an outcome
             began = time.perf_counter()
             try:
-                tell(what)
+                callback(event)
             finally:
-                if isinstance(what, EpochEnded):
+                if isinstance(event, EpochEnded):
                     self.add(name, began)
 
-        return told
+        return timed
 
     def add(self, name: str, began: float) -> None:
-        """One call more."""
+        """Add a call."""
         self.spent[name].append(time.perf_counter() - began)
 
 
 def ours(_size: Size, ready: Connection) -> None:
-    """Work on the study as a worker does."""
+    """Work on the study as `risexp hpo` does."""
     clock, store = Clock(), find_store(None)
     study = find_study(store, STUDY)
     labels = study_labels(study, "small", chosen_store(None))
@@ -140,13 +147,13 @@ def ours(_size: Size, ready: Connection) -> None:
 
 def fluent(size: Size, ready: Connection) -> None:
     """Call MLflow and Optuna in the loop, a share of the trials."""
-    clock, charter = Clock(), StudySpec.of(size.space())
+    clock, study_spec = Clock(), StudySpec.of(size.space())
     mlflow.set_tracking_uri(f"sqlite:///{Path.cwd()}/fluent.db")
     mlflow.set_experiment(STUDY)
 
     def objective(trial: optuna.Trial) -> float:
         scores: list[float] = []
-        loaded = charter.resolve({RATE: trial.suggest_float(RATE, LOW, HIGH, log=True)})
+        loaded = study_spec.resolve({RATE: trial.suggest_float(RATE, LOW, HIGH, log=True)})
         folder = create_run(f"fluent-{trial.number}", loaded.config, curriculum(loaded.config))
 
         def log(event: Event) -> None:
@@ -182,7 +189,7 @@ def fluent(size: Size, ready: Connection) -> None:
 def raced(
     arm: Callable[[Size, Connection], None], size: Size
 ) -> tuple[float, dict[str, list[float]]]:
-    """Seconds until all processes of an arm are done, and what each listener took in any."""
+    """Seconds until all processes of an arm are done, and the times of every callback."""
     pipes = [SPAWN.Pipe() for _ in range(size.workers)]
     processes = [SPAWN.Process(target=arm, args=(size, end)) for _, end in pipes]
     for process in processes:
@@ -203,7 +210,7 @@ def raced(
 
 
 def of_ours(size: Size) -> dict[str, Any]:
-    """A study with its sender, as `risexp hpo` has it."""
+    """A study with its uploader, as `risexp hpo` runs it."""
     with closing(open_store(None)) as store:
         study = open_study(
             store, StudyPlan(STUDY, size.trials, facts_from_spec(StudySpec.of(size.space())))
@@ -212,13 +219,13 @@ def of_ours(size: Size) -> dict[str, Any]:
         with StudyUploader(study, chosen_store(None)) as record:
             seconds, spent = raced(ours, size)
         after = resource.getrusage(resource.RUSAGE_SELF)
-        sender_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        found = summary(spent, TOLD, ("Hearing", "Hearing.enforce"))
-        return found | {"seconds": seconds, "sender_cpu_s": sender_s, "unsent": record.unsent()}
+        uploader_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        found = summary(spent, OURS, ("PruningCallback", "PruningCallback.enforce"))
+        return found | {"seconds": seconds, "sender_cpu_s": uploader_s, "unsent": record.unsent()}
 
 
 def of_fluent(size: Size) -> dict[str, Any]:
-    """The same runs by MLflow's and Optuna's own loops, whose schemas were made before."""
+    """The same runs with MLflow's and Optuna's own loops; their schemas exist already."""
     optuna.create_study(study_name=STUDY, storage=f"sqlite:///{Path.cwd()}/plain.db")
     mlflow.set_tracking_uri(f"sqlite:///{Path.cwd()}/fluent.db")
     mlflow.create_experiment(STUDY)
@@ -227,12 +234,12 @@ def of_fluent(size: Size) -> dict[str, Any]:
 
 
 def summary(
-    spent: Mapping[str, list[float]], told: tuple[str, ...], asked: tuple[str, ...]
+    spent: Mapping[str, list[float]], callbacks: tuple[str, ...], pruning: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Share of the runs' time, and what an epoch's report with its question takes."""
-    pairs = [sum(each) for each in zip(*(spent[name] for name in asked), strict=True)]
+    """The callbacks' share of the runs' time, and the time of a report and a check."""
+    pairs = [sum(each) for each in zip(*(spent[name] for name in pruning), strict=True)]
     return {
-        "share": sum(sum(spent.get(name, ())) for name in told) / sum(spent["wall"]),
+        "share": sum(sum(spent.get(name, ())) for name in callbacks) / sum(spent["wall"]),
         "report_and_ask_ms": 1e3 * statistics.median(pairs),
         "report_and_ask_worst_ms": 1e3 * max(pairs),
         "epochs": len(pairs),

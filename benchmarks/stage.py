@@ -1,7 +1,7 @@
-"""The services of a compose file as processes of this machine, for who has no container engine.
+"""Runs the services of a compose file as local processes, without a container engine.
 
-Each has its service's command, environment, secrets, folders, signals and health check. Names of
-hosts become loopback, ports become free ones, paths within containers those of folders here.
+Every process has its service's command, environment, secrets, folders, signals and health check.
+Host names become loopback, ports become free ports, container paths become local folders.
 """
 
 import os
@@ -36,7 +36,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Ended:
-    """How one that was asked to end did."""
+    """How a process ended that was asked to."""
 
     signal: str
     code: int
@@ -45,13 +45,13 @@ class Ended:
 
     @property
     def in_time(self) -> bool:
-        """Whether nobody had to kill it."""
+        """Whether it ended without being killed."""
         return self.seconds <= self.grace
 
 
 @dataclass
 class Stage:
-    """A deployment's folder, and everything else under a root of its own."""
+    """A deployment's folder, and a root folder for everything else."""
 
     folder: Path
     root: Path
@@ -72,11 +72,11 @@ class Stage:
 
     @property
     def alone(self) -> bool:
-        """Whether each process is alone with its folders."""
+        """Whether every process sees only its own folders."""
         return os.geteuid() == 0
 
     def told(self, service: str) -> dict[str, str]:
-        """The environment of a service, as it is here."""
+        """The local environment of a service."""
         given = self.services[service].get("environment", {})
         path = [self.root / "site" / "bin", Path(sys.executable).parent, postgres_programs()]
         return {name: self.here(service, str(text)) for name, text in given.items()} | {
@@ -88,7 +88,7 @@ class Stage:
         }
 
     def here(self, service: str, text: str) -> str:
-        """What a word of the compose file is on this machine."""
+        """The local value of a text of the compose file."""
         text = _VARIABLE.sub(lambda found: self._setting(found[1], found[2]), text)
         for inside, outside in self._paths(service):
             text = re.sub(rf"(?<![\w.-]){re.escape(inside)}(?![\w-])", str(outside), text)
@@ -108,7 +108,7 @@ class Stage:
         return found
 
     def _paths(self, service: str) -> list[tuple[str, Path]]:
-        """Paths within the container and what they are here, the longest first."""
+        """Container paths and their local paths, the longest first."""
         mounts = [each.split(":") for each in self.services[service].get("volumes", [])]
         paths = [(inside, self.folder / outside) for outside, inside, *_ in mounts]
         paths += [("/run/secrets", self.place(service, "secrets"))]

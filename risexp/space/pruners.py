@@ -42,24 +42,15 @@ class PrunerSection(Section):
         return 0
 
     def can_end(self, epoch: int, first: int, peers: Sequence[Peer]) -> bool:
-        """Whether a trial would be ended now if its score were bad enough.
+        """Whether a trial would be ended after an epoch if its score were bad enough.
 
-        Args:
-            epoch: The last one that the trial has reported, not before `first`.
-            first: The first epoch after which trials may be ended.
-            peers: The other trials.
+        Trials may be ended after the epoch `first` and all later ones.
         """
         del epoch, first, peers
         return True
 
     def notes(self, first: int, epochs: int, trials: int) -> Iterator[str]:
-        """Why the pruner is of no use in a study.
-
-        Args:
-            first: The first epoch after which trials may be ended.
-            epochs: Of the longest trial.
-            trials: Of the study.
-        """
+        """Why the pruner is of no use in a study with these numbers of epochs and trials."""
         del first, epochs
         if trials <= self.needed_trials():
             yield (

@@ -1,4 +1,4 @@
-"""Stores for the tests of the search: each test that takes one runs on every database there is."""
+"""Stores and studies for the tests of the search."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -38,10 +38,10 @@ def server_store(server: Server) -> Iterator[StudyStore]:
         yield found
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture
 def backend(request: pytest.FixtureRequest) -> str:
-    """The kind of database; a server's turn is at night, but for tests that say `ON_BOTH`."""
-    return str(request.param)
+    """The kind of database: SQLite, unless a test is marked `ON_BOTH` or `AT_NIGHT`."""
+    return str(getattr(request, "param", "sqlite"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A private PostgreSQL server for the tests of the search, where one is installed."""
+"""A private PostgreSQL server for the tests of the search, if one is installed."""
 
 import os
 import pwd
@@ -21,12 +21,12 @@ INSTALLED = Path("/usr/lib/postgresql")
 
 @dataclass(frozen=True)
 class Server:
-    """A PostgreSQL server of this process alone, on a socket in a folder of its own."""
+    """A PostgreSQL server of this process, on a socket in a temporary folder."""
 
     programs: Path
     folder: Path
     user: str | None
-    """Under whom it runs; None: the user of the tests."""
+    """The user that runs it; None for the user of the tests."""
 
     def url(self, database: str) -> str:
         return f"postgresql://risexp@/{database}?host={self.folder}"
@@ -56,16 +56,16 @@ class Server:
         )
 
     def control(self, *arguments: str) -> None:
-        """`pg_ctl`, waiting until it is done."""
+        """Run `pg_ctl` and wait for it."""
         self.run("pg_ctl", "-D", str(self.folder / "data"), "-w", *arguments)
 
     def start(self) -> None:
-        """Start, as the first time or after a stop; nothing listens but a socket."""
-        told = (
+        """Start the server; it listens only on its socket."""
+        options = (
             f"-c listen_addresses='' -c unix_socket_directories={self.folder} "
             "-c fsync=off -c full_page_writes=off"
         )
-        self.control("-o", told, "-l", str(self.folder / "log"), "start")
+        self.control("-o", options, "-l", str(self.folder / "log"), "start")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Workers with a toy in place of a training, and what their study says of it."""
+"""Workers with a toy in place of training, and the results in their study."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ def searched(store: StudyStore, trials: int, of: StudySpec = CHARTER) -> StudyRe
 
 @dataclass
 class Toy:
-    """Trains nothing, and ends as it is told to: `Result`, outcome, or error, job by job."""
+    """Trains nothing; every job ends with the next result, outcome, or error."""
 
     endings: Iterator[Any]
     jobs: list[Job] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Toy:
 
 
 def toy(*endings: object) -> Toy:
-    """Ends so, one job after another, and then always well."""
+    """A toy whose jobs end like this, and all later ones well."""
 
     def all_of_them() -> Iterator[object]:
         yield from endings
@@ -57,7 +57,7 @@ def worker(store: StudyStore, study: StudyRef, train: Train) -> Worker:
 
 
 def work(store: StudyStore, study: StudyRef, train: Train) -> tuple[int, list[str]]:
-    """The exit code of one worker, and what it said."""
+    """The exit code of one worker, and its messages."""
     said: list[str] = []
     code = worker(store, study, train).run(said.append)
     return code, said
@@ -65,10 +65,6 @@ def work(store: StudyStore, study: StudyRef, train: Train) -> tuple[int, list[st
 
 def trials(store: StudyStore, study: StudyRef) -> tuple[TrialSnapshot, ...]:
     return study_snapshot(store, study).trials
-
-
-def states(store: StudyStore, study: StudyRef) -> list[str]:
-    return [each.state for each in trials(store, study)]
 
 
 def reasons(store: StudyStore, study: StudyRef) -> list[object]:

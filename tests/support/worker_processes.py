@@ -1,4 +1,4 @@
-"""Workers of a search as other processes run them: a toy to train, and faults to die of."""
+"""Workers in other processes: a toy to train, and points at which they die or stop."""
 
 import multiprocessing
 import os
@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext, ForkServerProcess
-from pathlib import Path
 
 import pytest
 from optuna import Trial
@@ -27,11 +26,16 @@ from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.hpo.trials.trial_result import TrialResult
 
 STEPS = 5
-"""Of the toy."""
+"""Steps of the toy."""
 NAME = "toy"
 
+AT_NIGHT = pytest.mark.parametrize(
+    "backend", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
+)
+"""For tests that run on PostgreSQL only with the slow ones."""
+
 ON_BOTH = pytest.mark.parametrize("backend", ["sqlite", "postgresql"], indirect=True)
-"""For a test that says something of the databases themselves."""
+"""For tests of the databases themselves."""
 
 # Children come from a clean process that holds no connection: one that is forked would break.
 SERVER: ForkServerContext = multiprocessing.get_context("forkserver")
@@ -60,17 +64,17 @@ class Clock:
 
 
 def plan(trials: int, **facts: object) -> StudyPlan:
-    """A study of so many trials."""
+    """A study with this number of trials."""
     return StudyPlan(NAME, trials, facts, [{"x": 0.5}])
 
 
 def owner(device: str = "cpu") -> LeaseOwner:
-    """A worker in this process that no other one is."""
+    """A new worker in this process."""
     return LeaseOwner(uuid.uuid4().hex, socket.gethostname(), os.getpid(), device)
 
 
 def queue_of(store: StudyStore, study: StudyRef, ttl_s: float = TTL_S) -> Queue:
-    """A worker's view of a study."""
+    """A worker's access to a study."""
     return Queue(store, study, RandomSampler(), NopPruner(), ttl_s)
 
 
@@ -85,7 +89,7 @@ def score(drawn: tuple[float, int], step: int) -> float:
 
 
 def train(claim: Claim, pace_s: float = 0.0) -> None:
-    """Go on where the trial stands, to its end."""
+    """Train a trial from where it stands to its end."""
     drawn = claim.suggest(draw)
     for step in range(1, STEPS + 1):
         if step not in claim.reports:
@@ -95,11 +99,11 @@ def train(claim: Claim, pace_s: float = 0.0) -> None:
 
 
 def work(url: str, me: LeaseOwner, ttl_s: float, pace_s: float) -> None:
-    """A worker: until nothing is left to be done, by itself or by those that may die."""
+    """A worker that works until no trial waits or runs."""
     store = open_store(url)
     queue = queue_of(store, find_study(store, NAME), ttl_s)
     reaper = Reaper(queue.leases, find_study(store, NAME), patience_s=0.0, most_deaths=99)
-    while not queue.standing().over:
+    while not queue.is_done():
         reaper.look()
         claim = queue.claim(me)
         if claim is None:
@@ -112,14 +116,14 @@ def work(url: str, me: LeaseOwner, ttl_s: float, pace_s: float) -> None:
 
 
 def work_here(store: StudyStore, study: StudyRef, ttl_s: float = TTL_S) -> None:
-    """Train whatever waits, in this process."""
+    """Train all waiting trials, in this process."""
     queue, me = queue_of(store, study, ttl_s), owner()
     while (claim := queue.claim(me)) is not None:
         train(claim)
 
 
 def bury_all(store: StudyStore, study: StudyRef) -> None:
-    """Give back whatever anybody held: a supervisor saw them end, and a lease's time is over."""
+    """Requeue the trials of all workers: their processes have ended."""
     queue = queue_of(store, study, ttl_s=0.0)
     reaper = Reaper(queue.leases, study, patience_s=0.0)
     for attempt in queue.leases.look().living:
@@ -128,13 +132,18 @@ def bury_all(store: StudyStore, study: StudyRef) -> None:
         reaper.look()
 
 
+def states(store: StudyStore, study: StudyRef) -> list[str]:
+    """The states of a study's trials."""
+    return [trial.state for trial in study_snapshot(store, study).trials]
+
+
 def violations(store: StudyStore, study: StudyRef) -> list[Violation]:
-    """What is wrong with a study nobody works on any more."""
+    """The violations of the invariants in a study without workers."""
     return every(study_snapshot(store, study))
 
 
 def begun(store: StudyStore, study: StudyRef) -> list[Attempt]:
-    """All attempts, but for those that found their trial finished by another one."""
+    """All attempts, without those whose trial another worker had finished."""
     attempts = Leases(store, study.uid).attempts()
     return [each for each in attempts if each.ended != "void"]
 
@@ -145,7 +154,7 @@ def start(
     crash: Point | None = None,
     stop: Point | None = None,
 ) -> ForkServerProcess:
-    """Call something in a process of its own, armed to die or to stop at a point."""
+    """Call a function in another process that dies or stops at a point."""
     process = SERVER.Process(target=_armed, args=(crash, stop, call, arguments), daemon=True)
     process.start()
     return process
@@ -163,8 +172,8 @@ def _armed(
     call(*arguments)
 
 
-def exit_codes(*processes: ForkServerProcess, limit_s: float = 60.0) -> list[int | None]:
-    """How processes ended; those that have not by then are killed."""
+def exit_codes(*processes: ForkServerProcess, limit_s: float = 120.0) -> list[int | None]:
+    """The exit codes of processes; those still running after the limit are killed."""
     end = time.monotonic() + limit_s
     for process in processes:
         process.join(max(end - time.monotonic(), 0.0))
@@ -174,18 +183,12 @@ def exit_codes(*processes: ForkServerProcess, limit_s: float = 60.0) -> list[int
     return codes
 
 
-def until(condition: Callable[[], bool], limit_s: float = 30.0) -> None:
-    """Wait for something that has to happen."""
+def until(condition: Callable[[], bool], limit_s: float = 120.0) -> None:
+    """Wait for a condition that must become true."""
     end = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.005)
-
-
-def is_stopped(process: ForkServerProcess) -> bool:
-    """Whether the system has stopped a process."""
-    stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii")
-    return stat.rpartition(")")[2].split()[0] == "T"
 
 
 @contextmanager

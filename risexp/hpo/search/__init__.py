@@ -1,1 +1,1 @@
-"""Optuna's samplers and pruners, and what they are told."""
+"""Samplers, pruners and parameters of a study, by Optuna."""

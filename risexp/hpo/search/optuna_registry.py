@@ -55,11 +55,7 @@ _SEED: Final = "seed"
 
 
 def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> BaseSampler:
-    """Make one of Optuna's samplers.
-
-    Raises:
-        SpaceInvalid: It cannot be made with these options.
-    """
+    """Make one of Optuna's samplers; options that it does not have are an error."""
     kind = _installed(name, "sampler", optuna.samplers)
     seeded = {_SEED: seed} if _SEED in inspect.signature(kind).parameters else {}
     sampler: BaseSampler = _make(kind, "sampler", {**options, **seeded})
@@ -67,21 +63,13 @@ def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> BaseSample
 
 
 def make_pruner(name: str, options: Mapping[str, Any]) -> BasePruner:
-    """Make one of Optuna's pruners.
-
-    Raises:
-        SpaceInvalid: It cannot be made with these options.
-    """
+    """Make one of Optuna's pruners; options that it does not have are an error."""
     pruner: BasePruner = _make(_installed(name, "pruner", optuna.pruners), "pruner", options)
     return pruner
 
 
 def named_sampler(name: str, options: Mapping[str, Any], seed: int) -> BaseSampler:
-    """Make a sampler of Optuna that a user has named.
-
-    Raises:
-        SpaceInvalid: The name is unknown, or the sampler cannot be made with these options.
-    """
+    """Make a sampler of Optuna that a user has named; the name is checked too."""
     if _SEED in options:
         raise SpaceInvalid(f"sampler {name}: seed is no option of it: write it beside name")
     _check_name(name, "sampler", SAMPLERS)
@@ -89,11 +77,7 @@ def named_sampler(name: str, options: Mapping[str, Any], seed: int) -> BaseSampl
 
 
 def named_pruner(name: str, options: Mapping[str, Any]) -> BasePruner:
-    """Make a pruner of Optuna that a user has named.
-
-    Raises:
-        SpaceInvalid: The name is unknown, or the pruner cannot be made with these options.
-    """
+    """Make a pruner of Optuna that a user has named; the name is checked too."""
     _check_name(name, "pruner", PRUNERS)
     return make_pruner(name, options)
 

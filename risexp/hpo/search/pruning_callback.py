@@ -42,13 +42,7 @@ class PruningCallback:
     def __init__(
         self, claim: PrunableTrial, pruning: Pruning, trials: Callable[[], Sequence[FrozenTrial]]
     ) -> None:
-        """Count for one attempt at a trial.
-
-        Args:
-            claim: The trial.
-            pruning: The pruner of its study.
-            trials: Reads all trials of the study.
-        """
+        """Count for one attempt at a trial; `trials` reads all trials of its study."""
         self._claim = claim
         self._pruning = pruning
         self._trials = trials
@@ -90,14 +84,7 @@ class PruningCallback:
 
 
 def able(pruning: Pruning, trials: Iterable[FrozenTrial], number: int, epoch: int) -> bool:
-    """Whether a pruner would end a trial now if its score were bad enough.
-
-    Args:
-        pruning: The pruner of the study.
-        trials: All trials of the study.
-        number: Of the trial.
-        epoch: The last one it has reported.
-    """
+    """Whether a pruner would end trial `number` after an epoch if its score were bad enough."""
     if isinstance(pruning.spec, NoPruner) or epoch < pruning.first:
         return False
     peers = [

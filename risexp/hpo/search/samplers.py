@@ -29,11 +29,7 @@ Values = dict[str, JsonValue]
 
 
 def build_sampler(study_spec: StudySpec, worker: str) -> BaseSampler:
-    """The sampler of one worker; no two workers propose the same sequence.
-
-    Args:
-        study_spec: Of the study.
-        worker: Name of the worker; every start of a worker has another one.
+    """The sampler of one worker, by its id; no two workers propose the same sequence.
 
     Raises:
         SpaceInvalid: The space names a sampler that cannot be used.
@@ -53,15 +49,8 @@ def seed_of(seed: int, worker: str) -> int:
 def optuna_sampler(spec: SamplerSection, seed: int, *, grouped: bool) -> BaseSampler:
     """Optuna's sampler for a section of the space.
 
-    Trials with a violated constraint count as worse than all others.
-
-    Args:
-        spec: The section of the space.
-        seed: Of its random numbers.
-        grouped: Whether some dimensions exist only under a condition.
-
-    Raises:
-        SpaceInvalid: It cannot be used.
+    Trials with a violated constraint count as worse than all others. With `grouped`, some
+    dimensions exist only under a condition.
     """
     kind = SAMPLERS[spec.kind]
     make = named_sampler if kind.optuna is None else make_sampler

@@ -114,10 +114,10 @@ class Leases:
             "began_at": self._now,
             "expires_at": self._now + (self.ttl_s if lasting_s is None else lasting_s),
         }
-        wanted = self._unless_taken(values)
+        statement = self._unless_taken(values)
 
         def change(connection: Connection) -> Lease | None:
-            connection.execute(wanted)
+            connection.execute(statement)
             # The lease is ours too if an earlier answer to the same call was lost.
             living = select(ATTEMPTS.c.attempt).where(
                 self._of(trial_id), ATTEMPTS.c.ended.is_(None), ATTEMPTS.c.owner == owner.id
@@ -178,29 +178,29 @@ class Leases:
         theirs = and_(ATTEMPTS.c.study == self._study, ATTEMPTS.c.owner.in_(owners))
         last = select(ATTEMPTS.c.owner, func.max(ATTEMPTS.c.began_at).label("began_at"))
         newest = last.where(theirs).group_by(ATTEMPTS.c.owner).subquery()
-        wanted = select(ATTEMPTS.c.owner).where(
+        query = select(ATTEMPTS.c.owner).where(
             theirs,
             ATTEMPTS.c.owner == newest.c.owner,
             ATTEMPTS.c.began_at == newest.c.began_at,
             ATTEMPTS.c.expires_at <= self._now,
             or_(ATTEMPTS.c.ended.is_(None), ATTEMPTS.c.ended == "died"),
         )
-        return self.store.write(lambda connection: set(connection.execute(wanted).scalars()))
+        return self.store.write(lambda connection: set(connection.execute(query).scalars()))
 
     def attempts(self, trial_id: int | None = None) -> list[Attempt]:
         """All attempts at one trial or at all trials, in their order."""
         of = ATTEMPTS.c.study == self._study if trial_id is None else self._of(trial_id)
-        wanted = select(ATTEMPTS).where(of).order_by(ATTEMPTS.c.trial_id, ATTEMPTS.c.attempt)
-        return self.store.write(lambda connection: [*map(_attempt, connection.execute(wanted))])
+        query = select(ATTEMPTS).where(of).order_by(ATTEMPTS.c.trial_id, ATTEMPTS.c.attempt)
+        return self.store.write(lambda connection: [*map(_attempt, connection.execute(query))])
 
     def deaths(self, trial_id: int) -> int:
         """Number of attempts at a trial that died or hung."""
-        wanted = (
+        query = (
             select(func.count())
             .select_from(ATTEMPTS)
             .where(self._of(trial_id), ATTEMPTS.c.ended.in_(DEADLY))
         )
-        return self.store.write(lambda connection: connection.execute(wanted).scalar_one())
+        return self.store.write(lambda connection: connection.execute(query).scalar_one())
 
     def _of(self, trial_id: int) -> ColumnElement[bool]:
         return and_(ATTEMPTS.c.study == self._study, ATTEMPTS.c.trial_id == trial_id)
@@ -220,8 +220,8 @@ class Leases:
 
     def _change(self, lease: Lease, *conditions: ColumnElement[bool], **values: object) -> bool:
         """Compare and swap: changes only a living attempt of this owner."""
-        wanted = update(ATTEMPTS).where(self._living(lease), *conditions).values(**values)
-        return self.store.write(lambda connection: connection.execute(wanted).rowcount == 1)
+        statement = update(ATTEMPTS).where(self._living(lease), *conditions).values(**values)
+        return self.store.write(lambda connection: connection.execute(statement).rowcount == 1)
 
 
 def _attempt(row: Row[Any]) -> Attempt:

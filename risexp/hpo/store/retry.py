@@ -109,8 +109,8 @@ class Retry:
     def _expect_own_process(self) -> None:
         if os.getpid() != self.pid:
             raise EnvironmentFailed(
-                f"{self.name} was opened by process {self.pid}, of which this one is a fork: spawn "
-                "processes, and open it in each"
+                f"{self.name} was opened by process {self.pid}, and this one is a fork: spawn "
+                "processes that open it themselves"
             )
 
 

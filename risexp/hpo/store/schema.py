@@ -2,56 +2,37 @@
 
 from typing import Final
 
+import sqlalchemy as sa
 from optuna.trial import TrialState
-from sqlalchemy import (
-    Column,
-    Double,
-    Engine,
-    Enum,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    cast,
-    column,
-    func,
-    insert,
-    inspect,
-    literal_column,
-    select,
-    table,
-)
-from sqlalchemy.sql.elements import ColumnElement
 
 from risexp.errors import EnvironmentFailed
 
 VERSION: Final = 1
 """Version of these tables."""
 
-METADATA: Final = MetaData()
+METADATA: Final = sa.MetaData()
 
-ATTEMPTS: Final = Table(
+ATTEMPTS: Final = sa.Table(
     "risexp_attempts",
     METADATA,
-    Column("study", String(32), primary_key=True),  # ours: Optuna's ids come again after a delete
-    Column("trial_id", Integer, primary_key=True, autoincrement=False),
-    Column("attempt", Integer, primary_key=True, autoincrement=False),
-    Column("owner", String(64), nullable=False),
-    Column("host", String(255), nullable=False),
-    Column("pid", Integer, nullable=False),
-    Column("device", String(64), nullable=False),
-    Column("run_id", String(128), nullable=False),
-    Column("began_at", Double, nullable=False),
-    Column("expires_at", Double, nullable=False),
-    Column("ended_at", Double),
-    Column("ended", String(16)),
-    Column("parameters", Text),
+    # Our id of the study: Optuna's come again after a delete.
+    sa.Column("study", sa.String(32), primary_key=True),
+    sa.Column("trial_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("owner", sa.String(64), nullable=False),
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("device", sa.String(64), nullable=False),
+    sa.Column("run_id", sa.String(128), nullable=False),
+    sa.Column("began_at", sa.Double, nullable=False),
+    sa.Column("expires_at", sa.Double, nullable=False),
+    sa.Column("ended_at", sa.Double),
+    sa.Column("ended", sa.String(16)),
+    sa.Column("parameters", sa.Text),
 )
 """One row for each attempt at a trial; while `ended` is null, the row is the trial's lease."""
 
-ONE_LIVING: Final = Index(
+ONE_LIVING: Final = sa.Index(
     "risexp_one_living_attempt",
     ATTEMPTS.c.study,
     ATTEMPTS.c.trial_id,
@@ -60,41 +41,41 @@ ONE_LIVING: Final = Index(
     postgresql_where=ATTEMPTS.c.ended.is_(None),
 )
 
-STAMP: Final = Table(
+STAMP: Final = sa.Table(
     "risexp_store",
     METADATA,
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("touched_at", Double, nullable=False),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("touched_at", sa.Double, nullable=False),
 )
 """One row, written last: it marks a complete schema, and is updated to prove that writes work."""
 
-TRIALS: Final = table(
+TRIALS: Final = sa.table(
     "trials",
-    column("trial_id", Integer),
-    column("study_id", Integer),
-    column("number", Integer),
-    column("state", Enum(TrialState)),
+    sa.column("trial_id", sa.Integer),
+    sa.column("study_id", sa.Integer),
+    sa.column("number", sa.Integer),
+    sa.column("state", sa.Enum(TrialState)),
 )
-"""The columns of Optuna's own table that are read; never written."""
+"""The columns of Optuna's own sa.table that are read; never written."""
 
 
-def database_clock(engine: Engine) -> ColumnElement[float]:
+def database_clock(engine: sa.Engine) -> sa.ColumnElement[float]:
     """Seconds since 1970 by the database's own clock."""
     if engine.dialect.name == "sqlite":
-        return literal_column("((julianday('now') - 2440587.5) * 86400.0)", Double)
-    return cast(func.extract("epoch", func.clock_timestamp()), Double)
+        return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Double)
+    return sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Double)
 
 
-def is_whole(engine: Engine) -> bool:
+def is_whole(engine: sa.Engine) -> bool:
     """Whether the schema is complete.
 
     Raises:
         EnvironmentFailed: It has another version.
     """
-    if not inspect(engine).has_table(STAMP.name):
+    if not sa.inspect(engine).has_table(STAMP.name):
         return False
     with engine.connect() as connection:
-        version = connection.execute(select(STAMP.c.version)).scalar_one_or_none()
+        version = connection.execute(sa.select(STAMP.c.version)).scalar_one_or_none()
     if version is not None and version != VERSION:
         raise EnvironmentFailed(
             f"the store's tables are version {version} and this risexp knows version {VERSION}: "
@@ -103,11 +84,11 @@ def is_whole(engine: Engine) -> bool:
     return version == VERSION
 
 
-def make(engine: Engine) -> None:
+def make(engine: sa.Engine) -> None:
     """Create our tables; may be repeated if a process died half-way."""
     METADATA.create_all(engine)
     ONE_LIVING.create(engine, checkfirst=True)
     with engine.begin() as connection:
-        if connection.execute(select(STAMP.c.version)).scalar_one_or_none() is None:
-            now = select(database_clock(engine)).scalar_subquery()
-            connection.execute(insert(STAMP).values(version=VERSION, touched_at=now))
+        if connection.execute(sa.select(STAMP.c.version)).scalar_one_or_none() is None:
+            now = sa.select(database_clock(engine)).scalar_subquery()
+            connection.execute(sa.insert(STAMP).values(version=VERSION, touched_at=now))

@@ -1,4 +1,4 @@
-"""What must be true of every study, whatever was killed: pure functions over what stores say."""
+"""Invariants of every study, however many workers were killed: checks of its snapshots."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,67 +17,67 @@ RUN_STATUS: Final[Mapping[State, str]] = {
     "pruned": "KILLED",
     "failed": "FAILED",
 }
-"""What the tracking store has to say of a trial's run."""
+"""Status of a trial's run in the tracking store, by the trial's state."""
 
 
 @dataclass(frozen=True)
 class TrialSnapshot:
-    """A trial as its study tells it."""
+    """A trial in its study."""
 
     number: int
     slot: int | None
-    """None for a trial that the budget does not know."""
+    """Its place in the budget; None for a trial that another tool has added."""
     state: State
     value: float | None
     reason: str | None
     reports: Mapping[int, float]
     parameters: Mapping[str, Any]
     tried: Mapping[int, Mapping[str, Any]]
-    """The parameters of each attempt that knew them."""
+    """Parameters by attempt, for attempts that recorded them."""
     held: bool
     """Whether an attempt lives."""
 
 
 @dataclass(frozen=True)
 class StudySnapshot:
-    """A study as its store tells it."""
+    """A study in its store."""
 
     name: str
     wanted: int
-    """Trials of the budget."""
+    """Number of trials in the budget."""
     trials: tuple[TrialSnapshot, ...]
     left: frozenset[int] = frozenset()
-    """Numbers of trials that a limit or a stop left waiting."""
+    """Numbers of the trials that the end of the study left waiting."""
 
 
 @dataclass(frozen=True)
 class RunSnapshot:
-    """A run as the tracking store tells it."""
+    """A run in the tracking store."""
 
     number: int
-    """Of its trial."""
+    """Number of its trial."""
     status: str
     rows: Mapping[tuple[str, int], int]
-    """How many rows each (key, step) has."""
+    """Number of rows by key and step."""
 
 
 @dataclass(frozen=True)
 class Violation:
-    """What is not as it must be."""
+    """A violated invariant."""
 
     rule: Rule
     number: int | None
-    """Of the trial; None where it is the study."""
+    """Number of the trial; None for the study itself."""
     sentence: str
 
 
 def every(study: StudySnapshot) -> list[Violation]:
-    """I1 to I4, for a study nobody works on any more."""
+    """I1 to I4, for a study without workers."""
     return [*budget(study), *finality(study), *reporting(study), *constancy(study)]
 
 
 def budget(study: StudySnapshot) -> Iterator[Violation]:
-    """I1: as many trials as were asked for, one a slot."""
+    """I1: there are as many trials as the budget has slots, one in each."""
     slots = Counter(trial.slot for trial in study.trials if trial.slot is not None)
     missing = sorted(set(range(study.wanted)) - slots.keys())
     if missing:
@@ -88,7 +88,7 @@ def budget(study: StudySnapshot) -> Iterator[Violation]:
 
 
 def finality(study: StudySnapshot) -> Iterator[Violation]:
-    """I2: every trial is final, or waits and is named by what ended the study."""
+    """I2: every trial is final, or waits and is named in the end of the study."""
     for trial in study.trials:
         if trial.held:
             yield Violation("I2", trial.number, f"an attempt at a {trial.state} trial lives")
@@ -100,7 +100,7 @@ def finality(study: StudySnapshot) -> Iterator[Violation]:
 
 
 def reporting(study: StudySnapshot) -> Iterator[Violation]:
-    """I3: a complete trial has reported 1, 2, ... to its last step; one that never did is none."""
+    """I3: a complete trial has reported the steps 1, 2, ... to its last one."""
     for trial in study.trials:
         steps = sorted(trial.reports)
         if trial.state != "complete":
@@ -112,7 +112,7 @@ def reporting(study: StudySnapshot) -> Iterator[Violation]:
 
 
 def constancy(study: StudySnapshot) -> Iterator[Violation]:
-    """I4: all attempts at a trial tried the same parameters, and the study says these."""
+    """I4: all attempts at a trial had its parameters."""
     for trial in study.trials:
         for attempt, parameters in trial.tried.items():
             if parameters != trial.parameters:
@@ -120,13 +120,13 @@ def constancy(study: StudySnapshot) -> Iterator[Violation]:
 
 
 def one_run_a_trial(study: StudySnapshot, runs: tuple[RunSnapshot, ...]) -> Iterator[Violation]:
-    """I5: every trial that was begun has one run, of the right status, with one row a step."""
-    found = Counter(run.number for run in runs)
+    """I5: every trial that was begun has one run, with its status and one row a step."""
+    counts = Counter(run.number for run in runs)
     states = {trial.number: trial.state for trial in study.trials}
     for trial in study.trials:
         begun = bool(trial.tried) or trial.state in FINAL
-        if begun and found[trial.number] != 1:
-            yield Violation("I5", trial.number, f"it has {found[trial.number]} runs")
+        if begun and counts[trial.number] != 1:
+            yield Violation("I5", trial.number, f"it has {counts[trial.number]} runs")
     for run in runs:
         state = states.get(run.number)
         if state is None:
@@ -139,7 +139,7 @@ def one_run_a_trial(study: StudySnapshot, runs: tuple[RunSnapshot, ...]) -> Iter
 
 
 def undisturbed(study: StudySnapshot, reference: Mapping[int, float]) -> Iterator[Violation]:
-    """I6: the value is, bit for bit, that of the same trial in a run that nothing disturbed."""
+    """I6: the value is, bit for bit, that of the same trial in an undisturbed study."""
     for trial in study.trials:
         wanted = reference.get(trial.number)
         if wanted is not None and trial.value != wanted:

@@ -53,13 +53,7 @@ class TimeLimit:
         spent_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start the clock.
-
-        Args:
-            limit_s: For all attempts together; None for no limit.
-            spent_s: Time that earlier attempts took.
-            clock: Seconds.
-        """
+        """Start the clock; `spent_s` is the time that earlier attempts took."""
         self._limit_s = limit_s
         self._spent_s = spent_s
         self._clock = clock

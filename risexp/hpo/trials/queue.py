@@ -1,7 +1,5 @@
 """The queue of a study's trials, from which workers claim one after another."""
 
-from dataclasses import dataclass
-
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner
@@ -13,22 +11,6 @@ from risexp.hpo.store.leases import TTL_S, Lease, LeaseOwner, Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, run_id
 from risexp.hpo.trials.claim import Claim
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Number of trials in each state."""
-
-    waiting: int
-    running: int
-    complete: int
-    pruned: int
-    failed: int
-
-    @property
-    def over(self) -> bool:
-        """Whether no trial waits or runs."""
-        return self.waiting == self.running == 0
 
 
 class Queue:
@@ -60,15 +42,10 @@ class Queue:
                 return Claim(self._handle(), self.leases, lease, run)
         return None
 
-    def standing(self) -> Standing:
-        """Count the trials by state."""
-        states = [trial.state for trial in self._store.storage.list_trials(self._study.id)]
-        return Standing(
-            waiting=states.count(TrialState.WAITING),
-            running=states.count(TrialState.RUNNING),
-            complete=states.count(TrialState.COMPLETE),
-            pruned=states.count(TrialState.PRUNED),
-            failed=states.count(TrialState.FAIL),
+    def is_done(self) -> bool:
+        """Whether no trial waits or runs."""
+        return not self._store.storage.list_trials(
+            self._study.id, (TrialState.WAITING, TrialState.RUNNING)
         )
 
     def _begins(self, lease: Lease) -> bool:

@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
@@ -26,8 +25,6 @@ from risexp.hpo.store.leases import (
 from risexp.hpo.store.patient_storage import Listed
 from risexp.hpo.studies.study import REASON, StudyRef, run_id
 
-Became = Literal["waiting", "failed", "finished"]
-
 MOST_DEATHS: Final = 3
 """Number of dead attempts after which a trial fails."""
 NOBODY: Final = LeaseOwner("nobody", "", 0, "")
@@ -35,7 +32,7 @@ NOBODY: Final = LeaseOwner("nobody", "", 0, "")
 _STOPPED: Final = ("T", "t")
 
 
-def requeue(leases: Leases, trial_id: int, most: int = MOST_DEATHS) -> Became:
+def requeue(leases: Leases, trial_id: int, most: int = MOST_DEATHS) -> None:
     """Let a trial without a living attempt wait again, or fail it; may be repeated.
 
     Number, parameters and reports stay.
@@ -46,28 +43,17 @@ def requeue(leases: Leases, trial_id: int, most: int = MOST_DEATHS) -> Became:
             storage.set_trial_user_attr(trial_id, REASON, _failure_reason(leases, trial_id))
             failpoint("reap.noted")
             storage.set_trial_state_values(trial_id, TrialState.FAIL)
-            return "failed"
+            return
         storage.set_trial_state_values(trial_id, TrialState.WAITING)
     except UpdateFinishedTrialError:
-        return "finished"
+        return
     failpoint("reap.returned")
-    return "waiting"
 
 
 def _failure_reason(leases: Leases, trial_id: int) -> str:
     """Why a trial has no attempts left: all of them hung, or they died in different ways."""
     ends = {attempt.ended for attempt in leases.attempts(trial_id)}.intersection(DEADLY)
     return HANGING if ends == {HANGING} else USED_UP
-
-
-@dataclass(frozen=True)
-class ReapedTrial:
-    """A trial that had lost its worker."""
-
-    number: int
-    became: Became
-    lease: Lease | None
-    """Of the dead attempt; None if another reaper ended it before."""
 
 
 class Reaper:
@@ -92,8 +78,12 @@ class Reaper:
         self._since: dict[Lease, float] = {}
         self._looked_at: float | None = None
 
-    def look(self) -> tuple[ReapedTrial, ...]:
-        """Requeue trials without a worker; to be called every few seconds."""
+    def look(self) -> int:
+        """Requeue trials without a worker; to be called every few seconds.
+
+        Returns:
+            The number of trials that were requeued.
+        """
         look = self._leases.look()
         living = {attempt.lease.trial_id for attempt in look.living}
         running = self._storage.list_trials(self._study.id, (TrialState.RUNNING,))
@@ -101,13 +91,13 @@ class Reaper:
         reaped += [
             self._adopt(trial, look.now) for trial in running if trial.trial_id not in living
         ]
-        return tuple(trial for trial in reaped if trial is not None)
+        return sum(reaped)
 
-    def abandon(self, owner: str, how: End = "died") -> tuple[ReapedTrial, ...]:
+    def abandon(self, owner: str, how: End = "died") -> None:
         """Requeue at once the trials of a worker; only for a caller that saw its process end."""
-        held = [each for each in self._leases.look().living if each.lease.owner == owner]
-        reaped = [self._end(attempt, self._leases.end, how) for attempt in held]
-        return tuple(trial for trial in reaped if trial is not None)
+        for attempt in self._leases.look().living:
+            if attempt.lease.owner == owner:
+                self._end(attempt, self._leases.end, how)
 
     def _over(self, look: LeaseSnapshot) -> list[Attempt]:
         """Attempts whose lease has expired, and whose owner has had time to renew it."""
@@ -122,34 +112,34 @@ class Reaper:
             and look.now - self._since[each.lease] >= self._patience_s
         ]
 
-    def _end(
-        self, attempt: Attempt, end: Callable[[Lease, End], bool], how: End
-    ) -> ReapedTrial | None:
-        """End an attempt and requeue its trial; None if another reaper does it."""
-        trial = self._storage.get_trial(attempt.lease.trial_id)
-        if trial.state.is_finished():
+    def _end(self, attempt: Attempt, end: Callable[[Lease, End], bool], how: End) -> bool:
+        """End an attempt and requeue its trial; false if another process does it."""
+        if self._storage.get_trial(attempt.lease.trial_id).state.is_finished():
             # The worker died after it finished the trial and before it ended its attempt.
             end(attempt.lease, "finished")
-            return None
+            return False
         if not end(attempt.lease, how):
-            return None
+            return False
         failpoint("reap.buried")
-        became = requeue(self._leases, attempt.lease.trial_id, self._most)
-        return ReapedTrial(trial.number, became, attempt.lease)
+        requeue(self._leases, attempt.lease.trial_id, self._most)
+        return True
 
-    def _adopt(self, running: Listed, now: float) -> ReapedTrial | None:
-        """A running trial without a lease: a process died half-way, or another tool began it."""
+    def _adopt(self, running: Listed, now: float) -> bool:
+        """Lease a running trial without one, which a dead process or another tool has left.
+
+        Once that lease is over, the trial is requeued.
+        """
         attempts = self._leases.attempts(running.trial_id)
         if not attempts:
             run = run_id(self._study.name, running.number)
             self._leases.take(running.trial_id, NOBODY, run, 2.0 * self._leases.ttl_s)
             failpoint("reap.adopted")
-            return None
+            return False
         ended_at = attempts[-1].ended_at
         if ended_at is None or now - ended_at < self._leases.ttl_s:
-            return None
-        became = requeue(self._leases, running.trial_id, self._most)
-        return ReapedTrial(running.number, became, None)
+            return False
+        requeue(self._leases, running.trial_id, self._most)
+        return True
 
 
 class StuckWorkers:

@@ -25,10 +25,7 @@ def study_snapshot(
 ) -> StudySnapshot:
     """The stored state of a study, without trials that were closed as surplus.
 
-    Args:
-        store: Its database.
-        study: The study.
-        known: All attempts at its trials, if they were read before.
+    `known` are all attempts at its trials, if they were read before.
     """
     ids = {trial.number: trial.trial_id for trial in store.storage.list_trials(study.id)}
     attempts: dict[int, list[Attempt]] = defaultdict(list)

@@ -40,11 +40,7 @@ def unsound(reason: str) -> TrialResult:
 
 
 def trial_result(outcome: Outcome, value: float | None) -> TrialResult | None:
-    """The result of a trial from the outcome of its run.
-
-    Args:
-        outcome: Of the run.
-        value: Score of the checkpoint that the run keeps; None if it keeps none.
+    """The result of a trial from its run's outcome and the score of the kept checkpoint.
 
     Returns:
         None if the trial continues later: it is released, or given up if the machine failed.

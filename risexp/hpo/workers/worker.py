@@ -42,7 +42,6 @@ Say = Callable[[str], object]
 class Job:
     """One attempt at a trial, and the callbacks that its training has to call."""
 
-    study: str
     number: int
     attempt: int
     run_id: str
@@ -52,11 +51,9 @@ class Job:
     lease_guard: LeaseGuard
     """To be called first; nothing is written past it."""
     pruning_callback: PruningCallback
-    """To be called with the recorders, its `enforce` with the callbacks that may end a run."""
+    """To be called with the recorders; its `enforce` and the next two may end the run."""
     study_end: StudyEndCheck
-    """To be called with the callbacks that may end a run."""
     time_limit: TimeLimit
-    """To be called with the callbacks that may end a run."""
     on_hang: Callable[[], object]
     """To be called, from any thread, before a process that hangs is ended."""
 
@@ -83,14 +80,7 @@ class Worker:
         owner: LeaseOwner,
         train: Train,
     ) -> None:
-        """Prepare the queue, the sampler and the pruner.
-
-        Args:
-            store: Store of the study.
-            study: The study.
-            owner: This process, with an id that no other worker ever has.
-            train: Trains a job; an error that it raises fails the trial.
-        """
+        """Prepare queue, sampler and pruner; an error that `train` raises fails its trial."""
         self._store = store
         self._study = study
         self._owner = owner
@@ -125,7 +115,7 @@ class Worker:
                 exit_code = self._attempt(claim, say)
                 if exit_code:
                     return exit_code
-            elif self._queue.standing().over:
+            elif self._queue.is_done():
                 return 0
             else:
                 self._idle.wait(_POLL_S)
@@ -176,7 +166,6 @@ class Worker:
     ) -> Job:
         attempts = self._queue.leases.attempts(claim.lease.trial_id)
         return Job(
-            study=self._study.name,
             number=claim.number,
             attempt=claim.attempt,
             run_id=claim.run_id,

@@ -115,7 +115,7 @@ def test_no_values_are_tried_twice_while_others_are_left() -> None:
     found = worked(given, lambda values: -float(str(values["network.width"])), 7)
 
     tried = Counter(repr(values) for values in found)
-    # Six combinations less the base, which is trial 0 whoever comes first.
+    # Six combinations without the base, which is trial 0.
     assert [1] * 5 == sorted(Counter(repr(values) for values in found[:5]).values())
     assert repr(given.base_values()) not in [repr(values) for values in found[:5]]
     assert sum(tried.values()) == 7
@@ -140,7 +140,7 @@ def test_what_another_trial_has_is_not_proposed_while_it_runs_or_after_it_failed
 
 
 class Stubborn(RandomSampler):
-    """Wants the width 64 whatever it is told."""
+    """Always proposes the width 64."""
 
     asked = 0
 

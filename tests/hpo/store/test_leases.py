@@ -8,7 +8,7 @@ from tests.support.worker_processes import ON_BOTH, owner, plan, work_here
 pytestmark = ON_BOTH
 
 ONE = 1
-"""A trial's id; no lease asks whether there is such a trial."""
+"""Id of a trial; leases do not check that it exists."""
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def leases(store: StudyStore) -> Leases:
 
 
 def lasting(leases: Leases, ttl_s: float) -> Leases:
-    """The same leases, as someone sees them to whom they last so long."""
+    """The same leases with another duration."""
     return Leases(leases.store, "a-study", ttl_s)
 
 
@@ -35,8 +35,8 @@ def test_a_trial_is_taken_once(leases: Leases) -> None:
     assert leases.take(ONE, owner(), "toy-000") is None
 
 
-def test_who_asks_again_has_what_it_took(leases: Leases) -> None:
-    """The first answer may have been lost on the way."""
+def test_a_lease_can_be_taken_twice_by_its_owner(leases: Leases) -> None:
+    """The first answer may have been lost."""
     me = owner()
 
     assert leases.take(ONE, me, "toy-000") == leases.take(ONE, me, "toy-000")
@@ -55,10 +55,13 @@ def test_attempts_are_counted_and_remembered(leases: Leases) -> None:
     assert 1 == leases.deaths(ONE)
 
 
-def test_a_lease_says_who_has_it(leases: Leases) -> None:
+def test_a_lease_names_its_owner_and_keeps_parameters(leases: Leases) -> None:
     me = owner("cuda:1")
+    parameters = {"count.kind": "slots", "lr": 1e-3, "k": 3, "off": None}
+    lease = leases.take(ONE, me, "toy-000")
+    assert lease is not None
 
-    leases.take(ONE, me, "toy-000")
+    assert leases.record(lease, parameters)
 
     (attempt,) = leases.look().living
     assert (me.id, me.host, me.pid, "cuda:1", "toy-000") == (
@@ -68,6 +71,7 @@ def test_a_lease_says_who_has_it(leases: Leases) -> None:
         attempt.device,
         attempt.run_id,
     )
+    assert parameters == attempt.parameters
 
 
 def test_studies_do_not_share_leases(leases: Leases) -> None:
@@ -83,7 +87,7 @@ def test_studies_do_not_share_leases(leases: Leases) -> None:
     assert [2] == [each.lease.attempt for each in leases.look().living]
 
 
-def test_a_lease_is_renewed_by_the_databases_clock(leases: Leases) -> None:
+def test_an_expired_lease_is_renewed_by_the_databases_clock(leases: Leases) -> None:
     lease = taken(lasting(leases, 0.0))
     look = leases.look()
     assert look.living[0].expires_at <= look.now
@@ -92,12 +96,13 @@ def test_a_lease_is_renewed_by_the_databases_clock(leases: Leases) -> None:
 
     look = leases.look()
     assert 59.0 < look.living[0].expires_at - look.now <= 60.0
+    assert not leases.bury(lease)
 
 
 def test_only_its_owner_renews_a_lease(leases: Leases) -> None:
     lease = taken(leases)
 
-    assert not leases.renew(Lease(ONE, lease.attempt, "somebody"))
+    assert not leases.renew(Lease(ONE, lease.attempt, "another"))
     assert not leases.renew(Lease(ONE, lease.attempt + 1, lease.owner))
     assert leases.renew(lease)
 
@@ -114,48 +119,26 @@ def test_a_lease_that_was_ended_is_fenced(leases: Leases) -> None:
         leases.assure(lease)
 
 
-def test_to_be_sure_of_half_a_lease_writes_nothing(leases: Leases) -> None:
+def test_only_a_lease_that_is_nearly_over_is_renewed_to_be_sure(leases: Leases) -> None:
     lease = taken(leases)
     before = leases.look().living
-
     leases.assure(lease)
-
     assert before == leases.look().living
 
-
-def test_a_lease_that_is_nearly_over_is_renewed_to_be_sure(leases: Leases) -> None:
-    lease = taken(lasting(leases, 29.0))
-
+    lasting(leases, 29.0).renew(lease)
     leases.assure(lease)
 
     look = leases.look()
     assert look.living[0].expires_at - look.now > 59.0
 
 
-def test_only_a_lease_that_is_over_is_buried_and_by_one(leases: Leases) -> None:
+def test_only_an_expired_lease_is_buried_and_by_one_caller(leases: Leases) -> None:
     lease = taken(leases)
     assert not leases.bury(lease)
     assert lasting(leases, 0.0).renew(lease)
 
     assert [True, False] == [leases.bury(lease), leases.bury(lease)]
     assert 1 == leases.deaths(ONE)
-
-
-def test_a_lease_that_is_over_but_taken_by_nobody_is_renewed(leases: Leases) -> None:
-    lease = taken(lasting(leases, 0.0))
-
-    assert leases.renew(lease)
-    assert not leases.bury(lease)
-
-
-def test_parameters_of_an_attempt_are_kept(leases: Leases) -> None:
-    lease = taken(leases)
-
-    leases.record(lease, {"count.kind": "slots", "lr": 1e-3, "k": 3, "off": None})
-
-    assert {"count.kind": "slots", "lr": 1e-3, "k": 3, "off": None} == (
-        leases.attempts()[0].parameters
-    )
 
 
 def test_a_deleted_studys_attempts_are_not_those_of_the_next_with_its_ids(

@@ -1,4 +1,4 @@
-"""The database is locked, or gone for a while: work waits for it and goes on."""
+"""Work waits for a database that is locked or away, and continues."""
 
 import sqlite3
 import threading
@@ -22,6 +22,7 @@ from tests.support.worker_processes import (
     plan,
     queue_of,
     start,
+    states,
     train,
     until,
     violations,
@@ -32,7 +33,7 @@ from tests.support.worker_processes import (
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Another process writes, and takes its time."""
+    """Lock a database as another process that writes."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
         try:
@@ -42,7 +43,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 class Waits:
-    """Sleeps, and lets the lock go after so many times."""
+    """Sleeps; after some times it says that the lock can be released."""
 
     def __init__(self, times: int) -> None:
         self.count = 0
@@ -62,17 +63,17 @@ def impatient(path: Path, waits: Waits) -> StudyStore:
 
 
 def lock_until_waited(path: Path, waits: Waits) -> threading.Thread:
-    """Lock a database until somebody has asked often enough."""
+    """Lock a database until a store has waited often enough."""
     has = threading.Event()
 
     def hold() -> None:
         with locked(path):
             has.set()
-            waits.over.wait(30.0)
+            waits.over.wait(60.0)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert has.wait(30.0)
+    assert has.wait(60.0)
     return thread
 
 
@@ -97,7 +98,7 @@ def test_a_locked_database_is_waited_for_at_every_step(tmp_path: Path) -> None:
                 assert claim is not None
                 claim.release()
             case _:
-                assert () == Reaper(queue.leases, study).look()
+                assert 0 == Reaper(queue.leases, study).look()
         holder.join()
         assert waits.count >= 6, step
     work_here(store, study)
@@ -116,13 +117,13 @@ def test_a_lock_for_longer_than_a_lease_takes_no_trial_away(tmp_path: Path) -> N
     assert claim is not None
     reaper = Reaper(queue.leases, study, patience_s=0.2)
     reaper.look()
-    with Heartbeat(queue.leases, claim.lease, renew_s=0.05) as keeper:
+    with Heartbeat(queue.leases, claim.lease, renew_s=0.05) as heartbeat:
         with locked(path):
             until(lambda: time.time() > queue.leases.attempts()[0].expires_at + 0.2)
-        assert () == reaper.look()
+        assert 0 == reaper.look()
         until(lambda: renewed(queue.leases))
-        assert () == reaper.look()
-        keeper.check()
+        assert 0 == reaper.look()
+        heartbeat.check()
         train(claim)
 
     assert [] == violations(store, study)
@@ -146,7 +147,7 @@ def test_a_server_that_restarts_costs_no_trial(server: Server) -> None:
     store = open_store(url)
     study = open_study(store, plan(12))
     workers = [start(work, url, owner(), TTL_S, 0.02) for _ in range(3)]
-    until(lambda: queue_of(store, study).standing().complete >= 2)
+    until(lambda: states(store, study).count("complete") >= 2)
 
     restart(server)
 

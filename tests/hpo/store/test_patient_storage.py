@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import signature
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import pytest
 from optuna.storages import BaseStorage, RDBStorage
@@ -18,15 +18,15 @@ from tests.support.worker_processes import ON_BOTH, draw, owner, plan, queue_of
 
 @contextmanager
 def statements(store: StudyStore) -> Iterator[list[str]]:
-    """What the database is asked."""
-    asked: list[str] = []
+    """The statements that the database executes."""
+    executed: list[str] = []
 
-    def note(*told: object) -> None:
-        asked.append(str(told[2]))
+    def note(*arguments: object) -> None:
+        executed.append(str(arguments[2]))
 
     event.listen(store.engine, "before_cursor_execute", note)
     try:
-        yield asked
+        yield executed
     finally:
         event.remove(store.engine, "before_cursor_execute", note)
 
@@ -42,7 +42,7 @@ def plain(store: StudyStore, study: StudyRef) -> list[FrozenTrial]:
 
 
 def live(store: StudyStore, study: StudyRef) -> Iterator[str]:
-    """A study's life in steps, written by another storage than the one that reads."""
+    """Steps of a study, written by another storage than the one that reads."""
     queue, me = queue_of(store, study), owner()
     first = queue.claim(me)
     assert first is not None
@@ -92,7 +92,7 @@ def test_states_are_chosen(store: StudyStore, study: StudyRef) -> None:
     assert [2, 3] == numbers(TrialState.WAITING)
 
 
-def test_who_asks_for_finished_trials_does_not_read_the_running_ones(
+def test_running_trials_are_not_read_for_a_list_of_finished_ones(
     store: StudyStore, study: StudyRef
 ) -> None:
     life = live(store, study)
@@ -100,13 +100,13 @@ def test_who_asks_for_finished_trials_does_not_read_the_running_ones(
         pass
     store.storage.get_all_trials(study.id)
 
-    with statements(store) as asked:
-        found = store.storage.get_all_trials(study.id, states=(TrialState.COMPLETE,))
+    with statements(store) as executed:
+        trials = store.storage.get_all_trials(study.id, states=(TrialState.COMPLETE,))
 
-    assert ([0], 1) == ([each.number for each in found], len(asked))
+    assert ([0], 1) == ([trial.number for trial in trials], len(executed))
 
 
-def test_a_trial_that_ends_while_it_is_read_is_shown_as_it_is(
+def test_a_trial_that_ends_while_it_is_read_is_shown_as_ended(
     store: StudyStore, study: StudyRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     life = live(store, study)
@@ -129,7 +129,7 @@ def test_a_copy_may_be_changed(store: StudyStore, study: StudyRef) -> None:
     assert 0 == store.storage.get_all_trials(study.id)[0].user_attrs["slot"]
 
 
-def test_reading_again_costs_no_more_where_more_trials_wait(
+def test_reading_again_costs_no_more_if_more_trials_wait(
     store: StudyStore, study: StudyRef
 ) -> None:
     storage = store.storage
@@ -147,7 +147,7 @@ def test_reading_again_costs_no_more_where_more_trials_wait(
 
 @ON_BOTH
 def test_the_list_is_what_optuna_has(store: StudyStore, study: StudyRef) -> None:
-    """Our reading of its table: ids, numbers and states, by number."""
+    """Ids, numbers and states, by number."""
     for _ in live(store, study):
         pass
     wanted = plain(store, study)
@@ -167,27 +167,31 @@ def test_a_deleted_study_is_forgotten(store: StudyStore, study: StudyRef) -> Non
     assert [] == store.storage.list_trials(study.id)
 
 
-ONCE = {"create_new_trial", "remove_session", "check_trial_is_updatable", "under"}
+RETRIED = BaseStorage.__abstractmethods__ - {"create_new_trial", "remove_session"} | {"list_trials"}
 
 
-@pytest.mark.parametrize(
-    "name", [each for each in vars(PatientStorage) if not each.startswith("_") and each not in ONCE]
-)
-def test_every_call_of_optunas_storage_is_made_patiently(name: str) -> None:
-    """One that went past it would fail while a database restarts."""
+def test_every_call_of_optunas_storage_is_retried() -> None:
+    """A call without a retry would fail while a database restarts."""
 
-    def counted(_: object) -> object:
+    def interrupted(_: object) -> object:
         raise ConnectionAbortedError
 
-    method = getattr(PatientStorage(Mock(), counted), name)  # type: ignore[arg-type]
-    given = [1 for each in signature(method).parameters.values() if each.default is each.empty]
+    storage = PatientStorage(Mock(), interrupted)  # type: ignore[arg-type]
+    for name in RETRIED:
+        method = getattr(storage, name)
+        required = [
+            1 for each in signature(method).parameters.values() if each.default is each.empty
+        ]
+        with pytest.raises(ConnectionAbortedError):
+            method(*required)
 
-    with pytest.raises(ConnectionAbortedError):
-        method(*given)
 
+def test_retried_calls_are_those_of_the_backend() -> None:
+    backend = Mock()
+    storage = PatientStorage(backend, lambda call: call())  # type: ignore[arg-type]
 
-def test_nothing_of_optunas_storage_goes_past_it() -> None:
-    """What is not made patient itself is made of calls that are."""
-    abstract = {name for name in vars(BaseStorage) if name in BaseStorage.__abstractmethods__}
+    assert backend.get_trial.return_value is storage.get_trial(3)
+    storage.set_trial_user_attr(3, "key", value=1)
 
-    assert abstract <= vars(PatientStorage).keys()
+    assert [call.get_trial(3), call.set_trial_user_attr(3, "key", value=1)] == backend.mock_calls
+    assert BaseStorage.__abstractmethods__ <= vars(PatientStorage).keys()

@@ -4,14 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect, select, update
-from sqlalchemy.pool import NullPool
+from sqlalchemy import inspect, select, update
 
 from risexp.core.locks import file_lock
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.hpo.store.address import address_of
 from risexp.hpo.store.retry import Retry
-from risexp.hpo.store.schema import METADATA, ONE_LIVING, STAMP, is_whole
+from risexp.hpo.store.schema import METADATA, ONE_LIVING, STAMP
 from risexp.hpo.store.store import StudyStore, find_store, open_store
 from risexp.hpo.studies.study import find_study, open_study
 from tests.support.worker_processes import (
@@ -28,7 +27,7 @@ from tests.support.worker_processes import (
 
 
 def open_and_make(url: str) -> None:
-    """What every worker does first; all of them ask for the same study."""
+    """What every worker does first: all of them open the same study."""
     with opened(url) as store:
         open_study(store, plan(6))
 
@@ -39,29 +38,14 @@ def test_eight_processes_starting_at_once_make_one_store_and_one_study(empty_url
 
     assert [0] * 8 == exit_codes(*processes)
     with opened(empty_url) as store:
-        study = open_study(store, plan(6))
+        study = find_study(store, NAME)
+        assert [*range(6)] == [each.number for each in store.storage.list_trials(study.id)]
         work_here(store, study)
         assert [] == violations(store, study)
 
 
-def ask_for_the_study(url: str) -> None:
-    with opened(url) as store:
-        open_study(store, plan(12))
-
-
-def test_six_processes_asking_at_once_for_a_study_fill_it_once(url: str) -> None:
-    processes = [start(ask_for_the_study, url) for _ in range(6)]
-
-    assert [0] * 6 == exit_codes(*processes)
-    with opened(url) as store:
-        assert [*range(12)] == [
-            each.number for each in store.storage.list_trials(find_study(store, NAME).id)
-        ]
-
-
 @pytest.mark.parametrize("point", ["store.foreign", "store.own"])
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_a_store_whose_maker_died_is_made_whole(empty_url: str, point: str) -> None:
+def test_a_store_whose_creator_died_is_completed(empty_url: str, point: str) -> None:
     process = start(open_and_make, empty_url, crash=point)  # type: ignore[arg-type]
 
     assert [-9] == exit_codes(process)
@@ -70,7 +54,7 @@ def test_a_store_whose_maker_died_is_made_whole(empty_url: str, point: str) -> N
 
 @ON_BOTH
 def test_a_table_without_its_index_gets_it(url: str) -> None:
-    """A maker may die between the two, and without the index two could hold one trial."""
+    """Its creator died between the two; without the index two workers could have one trial."""
     with opened(url) as store:
         engine = store.engine
         METADATA.drop_all(engine)
@@ -82,7 +66,6 @@ def test_a_table_without_its_index_gets_it(url: str) -> None:
     assert ONE_LIVING.name in names
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_an_embedded_store_flushes_every_commit_to_the_disk(store: StudyStore) -> None:
     with store.engine.connect() as connection:
         assert "wal" == connection.exec_driver_sql("PRAGMA journal_mode").scalar()
@@ -116,7 +99,7 @@ def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
         open_store("postgresql://me:word@nowhere/name")
 
 
-def test_a_server_that_is_not_there_is_given_up_after_the_limit(tmp_path: Path) -> None:
+def test_a_missing_server_is_given_up_after_the_limit(tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
     url = f"postgresql://me:hunter2secret@/name?host={tmp_path}"
 
@@ -126,7 +109,7 @@ def test_a_server_that_is_not_there_is_given_up_after_the_limit(tmp_path: Path) 
     assert "secret" not in str(refusal.value)
 
 
-def test_what_is_shown_of_a_store_holds_no_password() -> None:
+def test_a_store_is_shown_without_its_password() -> None:
     address = address_of("postgresql://me:hunter2secret@host/name")
     shown = StudyStore(
         name=address.name,
@@ -140,7 +123,7 @@ def test_what_is_shown_of_a_store_holds_no_password() -> None:
     assert "secret" not in f"{shown} {shown!r}"
 
 
-def test_a_fork_of_whoever_opened_a_store_is_told_so(store: StudyStore) -> None:
+def test_a_store_cannot_be_used_in_a_fork(store: StudyStore) -> None:
     forked = replace(store, retry=replace(store.retry, pid=os.getpid() + 1))
 
     with pytest.raises(EnvironmentFailed, match="is a fork"):
@@ -148,7 +131,10 @@ def test_a_fork_of_whoever_opened_a_store_is_told_so(store: StudyStore) -> None:
 
 
 @ON_BOTH
-def test_the_lock_keeps_others_out_and_is_gone_with_its_holder(store: StudyStore) -> None:
+def test_the_lock_keeps_others_out_until_it_is_left_or_its_holder_dies(store: StudyStore) -> None:
+    with store.locked("a"):
+        assert is_held(store.url)
+    assert not is_held(store.url)
     holder = start(hold, store.url)
     until(lambda: is_held(store.url))
 
@@ -157,22 +143,14 @@ def test_the_lock_keeps_others_out_and_is_gone_with_its_holder(store: StudyStore
     until(lambda: not is_held(store.url))
 
 
-@ON_BOTH
-def test_the_lock_is_held_until_it_is_left(store: StudyStore) -> None:
-    with store.locked("a"):
-        assert is_held(store.url)
-
-    assert not is_held(store.url)
-
-
 def hold(url: str) -> None:
     """Hold a lock until killed."""
     with opened(url) as store, store.locked("a"):
-        until(lambda: False, limit_s=60.0)
+        until(lambda: False)
 
 
 def is_held(url: str) -> bool:
-    """Whether somebody holds the lock."""
+    """Whether another process holds the lock."""
     store = open_store(url, retry=Retry("", limit_s=0.0))
     try:
         with store.locked("a"):
@@ -183,7 +161,7 @@ def is_held(url: str) -> bool:
         store.close()
 
 
-def test_a_store_that_is_whole_is_opened_without_a_lock(store: StudyStore) -> None:
+def test_a_complete_store_is_opened_without_a_lock(store: StudyStore) -> None:
     with store.locked("schema"):
         again = open_store(store.url, retry=Retry("", limit_s=0.0))
 
@@ -191,7 +169,7 @@ def test_a_store_that_is_whole_is_opened_without_a_lock(store: StudyStore) -> No
 
 
 @ON_BOTH
-def test_who_only_looks_makes_no_store(empty_url: str) -> None:
+def test_finding_a_store_does_not_create_it(empty_url: str) -> None:
     with pytest.raises(InvalidInput, match="no search has been made in"):
         find_store(empty_url)
 
@@ -199,9 +177,3 @@ def test_who_only_looks_makes_no_store(empty_url: str) -> None:
     assert path is None or not path.exists()
     open_store(empty_url).close()
     find_store(empty_url).close()
-
-
-def test_an_empty_database_is_not_whole(empty_url: str) -> None:
-    address = address_of(empty_url)
-
-    assert not is_whole(create_engine(address.url, poolclass=NullPool))

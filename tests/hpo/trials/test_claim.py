@@ -8,13 +8,24 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from risexp.errors import TrainingAborted
-from risexp.hpo.store.leases import Fenced, LeaseOwner
+from risexp.hpo.store.leases import Fenced
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials.claim import Claim
-from risexp.hpo.trials.queue import Queue, Standing
+from risexp.hpo.trials.queue import Queue
 from risexp.hpo.trials.trial_result import TrialResult, unsound
-from tests.support.worker_processes import draw, owner, queue_of, train, violations, work_here
+from tests.support.worker_processes import (
+    AT_NIGHT,
+    draw,
+    owner,
+    queue_of,
+    states,
+    train,
+    violations,
+    work_here,
+)
+
+pytestmark = AT_NIGHT
 
 DONE = TrialResult("complete", "finished", 0.5)
 
@@ -24,8 +35,8 @@ def queue(store: StudyStore, study: StudyRef) -> Queue:
     return queue_of(store, study)
 
 
-def claimed(queue: Queue, by: LeaseOwner | None = None) -> Claim:
-    claim = queue.claim(owner() if by is None else by)
+def claimed(queue: Queue) -> Claim:
+    claim = queue.claim(owner())
     assert claim is not None
     return claim
 
@@ -34,26 +45,28 @@ def stored(store: StudyStore, claim: Claim) -> FrozenTrial:
     return store.storage.get_trial(claim.lease.trial_id)
 
 
-def test_trials_are_claimed_in_their_order_and_each_once(queue: Queue) -> None:
-    claims = [queue.claim(owner()) for _ in range(5)]
+def test_trials_are_claimed_in_their_order_and_once(
+    store: StudyStore, study: StudyRef, queue: Queue
+) -> None:
+    claims = [claimed(queue) for _ in range(4)]
 
-    assert [0, 1, 2, 3, None] == [None if each is None else each.number for each in claims]
-    assert Standing(waiting=0, running=4, complete=0, pruned=0, failed=0) == queue.standing()
+    assert [("toy-000", 0, 1), ("toy-003", 3, 1)] == [
+        (claim.run_id, claim.number, claim.attempt) for claim in (claims[0], claims[3])
+    ]
+    assert queue.claim(owner()) is None
+    assert ["running"] * 4 == states(store, study)
+    assert not queue.is_done()
 
 
-def test_a_claim_says_what_it_is_of(queue: Queue) -> None:
-    claim = claimed(queue)
+def test_trials_are_trained_to_their_end(store: StudyStore, study: StudyRef, queue: Queue) -> None:
+    assert not queue.is_done()
 
-    assert ("toy-000", 0, 1) == (claim.run_id, claim.number, claim.attempt)
-
-
-def test_a_trial_is_trained_to_its_end(store: StudyStore, study: StudyRef, queue: Queue) -> None:
     work_here(store, study)
 
-    assert queue.standing().over
-    assert Standing(waiting=0, running=0, complete=4, pruned=0, failed=0) == queue.standing()
+    assert queue.is_done()
+    assert ["complete"] * 4 == states(store, study)
     assert [] == violations(store, study)
-    assert [] == [*queue.leases.look().living]
+    assert () == queue.leases.look().living
 
 
 def test_a_released_trial_is_claimed_first_and_keeps_what_it_has(
@@ -74,7 +87,7 @@ def test_a_released_trial_is_claimed_first_and_keeps_what_it_has(
     assert [] == violations(store, study)
 
 
-def test_parameters_that_an_earlier_attempt_did_not_come_to_are_drawn(
+def test_parameters_that_an_earlier_attempt_has_not_drawn_are_drawn(
     store: StudyStore, queue: Queue
 ) -> None:
     claim = claimed(queue)
@@ -88,43 +101,41 @@ def test_parameters_that_an_earlier_attempt_did_not_come_to_are_drawn(
     assert 0.5 == x
 
 
-def test_parameters_are_those_of_the_store_where_another_drew_first(
+def test_the_first_drawn_value_stays_although_two_workers_draw(
     store: StudyStore, queue: Queue
 ) -> None:
-    """One who has lost the trial and does not know it yet: the first value stays."""
+    """The other worker has lost the trial and does not know it yet."""
     claim = claimed(queue)
     handle = optuna.load_study(study_name="toy", storage=store.storage)
     zombie = Trial(handle, claim.lease.trial_id)
     drawn: list[int] = []
 
-    def interrupted(trial: Trial) -> int:
+    def draw_second(trial: Trial) -> int:
         if not drawn:
             drawn.append(zombie.suggest_int("y", 1, 10**9))
         return trial.suggest_int("y", 1, 10**9)
 
-    assert drawn == [claim.suggest(interrupted)]
+    assert drawn == [claim.suggest(draw_second)]
     assert {"y": drawn[0]} == stored(store, claim).params
 
 
 def test_no_step_is_reported_twice(store: StudyStore, queue: Queue) -> None:
     claim = claimed(queue)
 
-    told = [claim.report(1, 0.5), claim.report(1, 0.5), claim.report(1, 0.25), claim.report(2, 0.1)]
+    reports = [claim.report(*each) for each in ((1, 0.5), (1, 0.5), (1, 0.25), (2, 0.1))]
 
-    assert ["written", "known", "different", "written"] == told
+    assert ["written", "known", "different", "written"] == reports
     assert {1: 0.5, 2: 0.1} == stored(store, claim).intermediate_values
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_a_score_that_is_no_finite_number_is_never_reported(
-    store: StudyStore, queue: Queue, value: float
-) -> None:
+def test_a_score_that_is_not_finite_is_never_reported(store: StudyStore, queue: Queue) -> None:
     claim = claimed(queue)
 
-    with pytest.raises(TrainingAborted, match="the score of step 1 is") as abort:
-        claim.report(1, value)
+    for value in (float("nan"), -float("inf")):
+        with pytest.raises(TrainingAborted, match="the score of step 1 is") as abort:
+            claim.report(1, value)
 
-    assert "non-finite" == abort.value.guard
+        assert "non-finite" == abort.value.guard
     assert {} == stored(store, claim).intermediate_values
 
 
@@ -138,39 +149,28 @@ def test_the_pruner_sees_what_was_reported(store: StudyStore, study: StudyRef) -
     assert claim.should_prune()
 
 
-@pytest.mark.parametrize(
-    ("ending", "state", "value"),
-    [
-        (DONE, TrialState.COMPLETE, 0.5),
-        (TrialResult("pruned", "pruned"), TrialState.PRUNED, 0.75),
-        (unsound("collapse"), TrialState.PRUNED, 0.75),
-        (TrialResult("failed", "ValueError"), TrialState.FAIL, None),
-    ],
-    ids=lambda each: each.reason if isinstance(each, TrialResult) else None,
-)
-def test_a_trial_ends_as_it_is_told(
-    store: StudyStore, queue: Queue, ending: TrialResult, state: TrialState, value: float | None
-) -> None:
-    claim = claimed(queue)
-    claim.report(1, 0.75)
+def test_a_trial_ends_with_its_result(store: StudyStore, queue: Queue) -> None:
+    for result, expected in (
+        (DONE, (TrialState.COMPLETE, 0.5)),
+        (TrialResult("pruned", "pruned"), (TrialState.PRUNED, 0.75)),
+        (unsound("collapse"), (TrialState.PRUNED, 0.75)),
+        (TrialResult("failed", "ValueError"), (TrialState.FAIL, None)),
+    ):
+        claim = claimed(queue)
+        claim.report(1, 0.75)
 
-    claim.finish(ending)
+        claim.finish(result)
 
-    trial = stored(store, claim)
-    assert (state, value) == (trial.state, trial.value)
-    assert ending.reason == trial.user_attrs["reason"]
-    assert ending.constraints == trial.constraints
-    assert ending.constraints == {
-        key.removeprefix("c/"): told
-        for key, told in trial.user_attrs.items()
-        if key.startswith("c/")
-    }
+        trial = stored(store, claim)
+        attributes = {f"c/{name}": value for name, value in result.constraints.items()}
+        assert expected == (trial.state, trial.value)
+        assert result.constraints == trial.constraints
+        assert {"slot": claim.number, "reason": result.reason, **attributes} == trial.user_attrs
 
 
-def test_an_attempt_that_finishes_anew_tells_its_constraint_anew(
+def test_a_constraint_of_an_attempt_that_died_before_its_end_stays(
     store: StudyStore, queue: Queue
 ) -> None:
-    """It died between its constraint and its state."""
     claim = claimed(queue)
     store.storage.set_trial_system_attr(claim.lease.trial_id, "constraints:collapse", 1.0)
 
@@ -179,7 +179,7 @@ def test_an_attempt_that_finishes_anew_tells_its_constraint_anew(
     assert {"collapse": 1.0} == stored(store, claim).constraints
 
 
-def test_an_ending_whose_answer_was_lost_is_told_again(store: StudyStore, queue: Queue) -> None:
+def test_a_result_whose_answer_was_lost_is_written_again(store: StudyStore, queue: Queue) -> None:
     claim = claimed(queue)
     store.storage.set_trial_state_values(claim.lease.trial_id, TrialState.COMPLETE, [0.5])
 
@@ -188,7 +188,7 @@ def test_an_ending_whose_answer_was_lost_is_told_again(store: StudyStore, queue:
     assert 0.5 == stored(store, claim).value
 
 
-def test_a_trial_that_somebody_set_waiting_meanwhile_is_finished(
+def test_a_trial_that_a_reaper_has_requeued_meanwhile_is_finished(
     store: StudyStore, queue: Queue
 ) -> None:
     claim = claimed(queue)
@@ -210,8 +210,7 @@ WRITES: dict[str, Callable[[Claim], object]] = {
 }
 
 
-@pytest.mark.parametrize("write", WRITES)
-def test_whoever_lost_the_trial_writes_nothing(store: StudyStore, queue: Queue, write: str) -> None:
+def test_a_worker_that_lost_the_trial_writes_nothing(store: StudyStore, queue: Queue) -> None:
     zombie = claimed(queue)
     zombie.suggest(draw)
     queue.leases.end(zombie.lease, "died")
@@ -219,20 +218,23 @@ def test_whoever_lost_the_trial_writes_nothing(store: StudyStore, queue: Queue, 
     heir = claimed(queue)
     before, attempts = stored(store, heir), queue.leases.attempts()
 
-    with pytest.raises(Fenced):
-        WRITES[write](zombie)
+    for write, call in WRITES.items():
+        with pytest.raises(Fenced):
+            call(zombie)
 
-    assert before == stored(store, heir)
-    assert attempts == queue.leases.attempts()
+        assert before == stored(store, heir), write
+        assert attempts == queue.leases.attempts(), write
 
 
-def test_whoever_finds_its_trial_finished_is_fenced_and_lets_go(
+def test_a_worker_whose_trial_another_has_finished_is_fenced(
     store: StudyStore, queue: Queue
 ) -> None:
-    """By one who had lost it, and was stopped between its check and its write."""
+    """The other one had lost the trial, and was stopped between its check and its write."""
     claim = claimed(queue)
     store.storage.set_trial_state_values(claim.lease.trial_id, TrialState.COMPLETE, [0.25])
 
+    with pytest.raises(UpdateFinishedTrialError, match="trial 0 is COMPLETE already"):
+        claim._tell(DONE, stored(store, claim))
     with pytest.raises(Fenced, match="trial 0 is finished already"):
         claim.report(1, 0.5)
 
@@ -240,17 +242,7 @@ def test_whoever_finds_its_trial_finished_is_fenced_and_lets_go(
     assert 0.25 == stored(store, claim).value
 
 
-def test_whoever_finds_its_trial_told_otherwise_does_not_take_it_for_its_own_telling(
-    store: StudyStore, queue: Queue
-) -> None:
-    claim = claimed(queue)
-    store.storage.set_trial_state_values(claim.lease.trial_id, TrialState.COMPLETE, [0.25])
-
-    with pytest.raises(UpdateFinishedTrialError, match="trial 0 is COMPLETE already"):
-        claim._tell(DONE, stored(store, claim))
-
-
-def test_a_trial_that_the_machine_failed_waits_again_and_then_fails(
+def test_a_trial_that_is_given_up_waits_again_and_then_fails(
     store: StudyStore, queue: Queue
 ) -> None:
     claims = []
@@ -264,17 +256,17 @@ def test_a_trial_that_the_machine_failed_waits_again_and_then_fails(
     assert 1 == claimed(queue).number
 
 
-def test_released_attempts_are_not_deaths(queue: Queue) -> None:
-    for _ in range(5):
+def test_released_attempts_are_not_deaths(store: StudyStore, study: StudyRef, queue: Queue) -> None:
+    for _ in range(3):
         claimed(queue).release()
 
     train(claimed(queue))
 
-    assert 1 == queue.standing().complete
-    assert 6 == len(queue.leases.attempts())
+    assert "complete" == states(store, study)[0]
+    assert 4 == len(queue.leases.attempts())
 
 
-def test_a_trial_that_was_finished_since_it_was_listed_is_passed_over(
+def test_a_trial_that_was_finished_after_it_was_listed_is_skipped(
     store: StudyStore, study: StudyRef, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = store.storage.list_trials(study.id)
@@ -288,10 +280,10 @@ def test_a_trial_that_was_finished_since_it_was_listed_is_passed_over(
     assert ["finished", "void", None] == [each.ended for each in queue.leases.attempts()]
 
 
-def test_a_claim_whose_running_was_lost_on_the_way_is_had(
+def test_a_claim_succeeds_although_the_answer_to_its_start_was_lost(
     store: StudyStore, study: StudyRef, queue: Queue
 ) -> None:
-    """The database set it running, and its answer came to nobody: asked again it says no."""
+    """The database set it running already, so it says no when it is asked again."""
     first = store.storage.list_trials(study.id)[0]
     lease = queue.leases.take(first.trial_id, owner(), "toy-000")
     assert lease is not None

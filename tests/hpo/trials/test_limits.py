@@ -5,8 +5,6 @@ from dataclasses import replace
 from itertools import count
 from math import inf
 
-import pytest
-
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore
@@ -22,14 +20,8 @@ from risexp.hpo.workers.worker import Job, JobResult
 from risexp.runs.outcome import EndRun, Outcome, signalled
 from risexp.training.events import Event, RunStarted
 from tests.support.recorded_runs import SCORES, ended_of, joint
-from tests.support.toy_workers import DONE, attempts, reasons, searched, states, toy, work
-from tests.support.worker_processes import owner
-
-
-@pytest.fixture(params=["sqlite"])
-def backend(request: pytest.FixtureRequest) -> str:
-    """Limits do not depend on the database: one is enough."""
-    return str(request.param)
+from tests.support.toy_workers import DONE, attempts, reasons, searched, toy, work
+from tests.support.worker_processes import owner, states
 
 
 def events_of(epochs: int, last: int) -> Iterator[Event]:

@@ -2,14 +2,23 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import update
 
-from risexp.hpo.store.leases import Leases
+from risexp.hpo.store.leases import Lease, Leases
 from risexp.hpo.store.schema import ATTEMPTS
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.queue import Queue
-from risexp.hpo.trials.reaper import ReapedTrial, Reaper
-from tests.support.worker_processes import draw, owner, queue_of, train, violations, work_here
+from risexp.hpo.trials.reaper import Reaper
+from tests.support.worker_processes import (
+    AT_NIGHT,
+    draw,
+    owner,
+    queue_of,
+    states,
+    train,
+    violations,
+    work_here,
+)
 
 
 @pytest.fixture
@@ -19,49 +28,56 @@ def queue(store: StudyStore, study: StudyRef) -> Queue:
 
 @pytest.fixture
 def claim(queue: Queue) -> Claim:
-    """A trial whose worker is about to be gone."""
-    found = queue.claim(owner())
-    assert found is not None
-    found.suggest(draw)
-    found.report(1, 0.5)
-    return found
+    """A trial whose worker is about to die."""
+    claimed = queue.claim(owner())
+    assert claimed is not None
+    claimed.suggest(draw)
+    claimed.report(1, 0.5)
+    return claimed
 
 
-class Timed(Leases):
-    """Leases of a database whose clock goes as a test wants."""
+class TimedLeases(Leases):
+    """Leases of a database whose clock a test moves."""
 
     def pass_s(self, seconds: float) -> None:
         self._now = self._now + seconds
 
 
+@pytest.fixture
+def timed(store: StudyStore, study: StudyRef) -> TimedLeases:
+    return TimedLeases(store, study.uid)
+
+
 def expire(leases: Leases) -> None:
-    """Let every living lease be over."""
+    """Let every living lease expire."""
     over = update(ATTEMPTS).where(ATTEMPTS.c.ended.is_(None)).values(expires_at=0.0)
     leases.store.write(lambda connection: connection.execute(over))
 
 
-@pytest.fixture
-def timed(store: StudyStore, study: StudyRef) -> Timed:
-    return Timed(store, study.uid)
+def ends(leases: Leases) -> list[str | None]:
+    return [attempt.ended for attempt in leases.attempts()]
 
 
-def test_a_lease_that_lasts_is_let_be(queue: Queue, study: StudyRef, claim: Claim) -> None:
-    reaper = Reaper(queue.leases, study, patience_s=0.0)
+@AT_NIGHT
+def test_a_living_lease_is_not_touched(queue: Queue, study: StudyRef, claim: Claim) -> None:
+    assert 0 == Reaper(queue.leases, study, patience_s=0.0).look()
 
-    assert () == reaper.look()
     train(claim)
 
-    assert 1 == queue.standing().complete
+    assert ["finished"] == ends(queue.leases)
 
 
-def test_a_trial_whose_lease_is_over_waits_again(
+@AT_NIGHT
+def test_a_trial_whose_lease_has_expired_waits_again_and_only_once(
     store: StudyStore, study: StudyRef, queue: Queue, claim: Claim
 ) -> None:
     expire(queue.leases)
+    reapers = [Reaper(queue.leases, study, patience_s=0.0) for _ in range(2)]
 
-    found = Reaper(queue.leases, study, patience_s=0.0).look()
+    assert [1, 0] == [reaper.look() for reaper in reapers]
 
-    assert (ReapedTrial(0, "waiting", claim.lease),) == found
+    assert ["waiting"] * 4 == states(store, study)
+    assert 1 == queue.leases.deaths(claim.lease.trial_id)
     again = queue.claim(owner())
     assert again is not None
     assert (0, 2, {1: 0.5}) == (again.number, again.attempt, again.reports)
@@ -70,40 +86,37 @@ def test_a_trial_whose_lease_is_over_waits_again(
     assert [] == violations(store, study)
 
 
-def test_two_reapers_give_a_trial_back_once(queue: Queue, study: StudyRef, claim: Claim) -> None:
-    expire(queue.leases)
-    reapers = [Reaper(queue.leases, study, patience_s=0.0) for _ in range(2)]
-
-    assert [1, 0] == [len(reaper.look()) for reaper in reapers]
-    assert 1 == queue.leases.deaths(claim.lease.trial_id)
-
-
-def test_a_trial_whose_attempts_keep_dying_fails(store: StudyStore, study: StudyRef) -> None:
-    queue = queue_of(store, study)
+@AT_NIGHT
+def test_a_trial_whose_attempts_keep_dying_fails(
+    store: StudyStore, study: StudyRef, queue: Queue
+) -> None:
     reaper = Reaper(queue.leases, study, patience_s=0.0)
-    became = []
+    first = []
     for _ in range(3):
         assert queue.claim(owner()) is not None
         expire(queue.leases)
-        became += [(each.number, each.became) for each in reaper.look()]
+        assert 1 == reaper.look()
+        first.append(states(store, study)[0])
 
-    assert [(0, "waiting"), (0, "waiting"), (0, "failed")] == became
+    assert ["waiting", "waiting", "failed"] == first
     assert "attempts" == store.storage.get_all_trials(study.id)[0].user_attrs["reason"]
 
 
-def test_a_trial_that_was_finished_before_its_worker_died_stays_so(
+@AT_NIGHT
+def test_a_trial_that_was_finished_before_its_worker_died_stays_finished(
     store: StudyStore, study: StudyRef, queue: Queue, claim: Claim
 ) -> None:
     store.storage.set_trial_state_values(claim.lease.trial_id, TrialState.COMPLETE, [0.5])
     expire(queue.leases)
 
-    assert () == Reaper(queue.leases, study, patience_s=0.0).look()
+    assert 0 == Reaper(queue.leases, study, patience_s=0.0).look()
 
-    assert ["finished"] == [each.ended for each in queue.leases.attempts()]
-    assert 1 == queue.standing().complete
+    assert ["finished"] == ends(queue.leases)
+    assert "complete" == states(store, study)[0]
 
 
-def test_a_trial_leased_and_not_yet_running_is_given_back(
+@AT_NIGHT
+def test_a_trial_that_was_leased_but_not_running_is_requeued(
     store: StudyStore, study: StudyRef, queue: Queue
 ) -> None:
     first = store.storage.list_trials(study.id)[0]
@@ -117,79 +130,86 @@ def test_a_trial_leased_and_not_yet_running_is_given_back(
     assert (0, 2) == (again.number, again.attempt)
 
 
+@AT_NIGHT
 def test_a_worker_that_was_seen_to_end_loses_its_trial_at_once(
-    queue: Queue, study: StudyRef, claim: Claim
+    store: StudyStore, queue: Queue, study: StudyRef, claim: Claim
 ) -> None:
     other = queue.claim(owner())
     assert other is not None
 
-    found = Reaper(queue.leases, study).abandon(claim.lease.owner)
+    Reaper(queue.leases, study).abandon(claim.lease.owner)
 
-    assert (ReapedTrial(0, "waiting", claim.lease),) == found
-    assert [other.lease] == [each.lease for each in queue.leases.look().living]
+    assert ["waiting", "running", "waiting", "waiting"] == states(store, study)
+    assert [other.lease] == [attempt.lease for attempt in queue.leases.look().living]
 
 
-def looks(reaper: Reaper, timed: Timed, *waits_s: float) -> list[int]:
-    """How many trials are given back by looks, each so long after the one before."""
-    found = []
+def looks(reaper: Reaper, timed: TimedLeases, *waits_s: float) -> list[int]:
+    """The numbers of trials requeued by looks, each after its wait."""
+    requeued = []
     for wait_s in waits_s:
         timed.pass_s(wait_s)
-        found.append(len(reaper.look()))
-    return found
+        requeued.append(reaper.look())
+    return requeued
 
 
-def test_owners_have_time_to_renew_after_an_outage(timed: Timed, study: StudyRef) -> None:
-    """All leases are over when the database is back: whoever looks first must not take them."""
-    reaper = Reaper(timed, study, patience_s=10.0)
-    lease = timed.take(1, owner(), "toy-000")
+def first_lease(leases: Leases, study: StudyRef) -> Lease:
+    trial = leases.store.storage.list_trials(study.id)[0]
+    lease = leases.take(trial.trial_id, owner(), "toy-000")
     assert lease is not None
+    return lease
+
+
+def test_owners_have_time_to_renew_after_an_outage(timed: TimedLeases, study: StudyRef) -> None:
+    """All leases have expired when the database is back: the first reaper must not take them."""
+    reaper = Reaper(timed, study, patience_s=10.0)
+    lease = first_lease(timed, study)
 
     assert [0, 0, 0] == looks(reaper, timed, 0.0, 100.0, 9.0)
     timed.renew(lease)
 
     assert [0, 0] == looks(reaper, timed, 2.0, 10.0)
-    assert [lease] == [each.lease for each in timed.look().living]
+    assert [lease] == [attempt.lease for attempt in timed.look().living]
 
 
-def test_a_lease_that_nobody_renews_is_taken_when_it_is_over(timed: Timed, study: StudyRef) -> None:
-    """Whoever has looked all the while need not wait longer."""
+def test_a_watched_lease_is_taken_as_soon_as_it_expires(
+    timed: TimedLeases, study: StudyRef
+) -> None:
     reaper = Reaper(timed, study, patience_s=10.0)
-    store = timed.store
-    timed.take(store.storage.list_trials(study.id)[0].trial_id, owner(), "toy-000")
+    first_lease(timed, study)
 
     assert [0, 0, 0, 1] == looks(reaper, timed, 0.0, 29.0, 29.0, 3.0)
 
 
-def test_whoever_comes_later_takes_it_after_its_patience(timed: Timed, study: StudyRef) -> None:
-    store = timed.store
-    timed.take(store.storage.list_trials(study.id)[0].trial_id, owner(), "toy-000")
+def test_a_new_reaper_takes_an_expired_lease_after_its_patience(
+    timed: TimedLeases, study: StudyRef
+) -> None:
+    first_lease(timed, study)
     timed.pass_s(500.0)
     reaper = Reaper(timed, study, patience_s=10.0)
 
     assert [0, 0, 0, 1] == looks(reaper, timed, 0.0, 5.0, 4.0, 2.0)
 
 
-def test_a_clock_that_jumps_takes_no_lease(timed: Timed, study: StudyRef) -> None:
+def test_a_clock_that_jumps_costs_no_lease(timed: TimedLeases, study: StudyRef) -> None:
     reaper = Reaper(timed, study, patience_s=10.0)
-    timed.take(1, owner(), "toy-000")
+    first_lease(timed, study)
 
     assert [0] * 6 == looks(reaper, timed, 0.0, 11.0, 90.0, -95.0, 1000.0, 9.0)
 
 
-def test_a_lease_that_is_renewed_is_never_taken(timed: Timed, study: StudyRef) -> None:
+def test_a_lease_that_is_renewed_is_never_taken(timed: TimedLeases, study: StudyRef) -> None:
     reaper = Reaper(timed, study, patience_s=10.0)
-    lease = timed.take(1, owner(), "toy-000")
-    assert lease is not None
+    lease = first_lease(timed, study)
 
-    for _ in range(20):
+    for _ in range(10):
         assert [0, 0] == looks(reaper, timed, 5.0, 5.0)
         timed.renew(lease)
 
 
-def test_a_trial_that_runs_without_a_lease_is_given_back_after_two_leases_time(
-    timed: Timed, study: StudyRef
+def test_a_trial_that_runs_without_a_lease_is_requeued_after_the_time_of_two_leases(
+    timed: TimedLeases, study: StudyRef
 ) -> None:
-    """Somebody else's tool has set it running."""
+    """Another tool has set it running."""
     storage = timed.store.storage
     first = storage.list_trials(study.id)[0]
     storage.set_trial_state_values(first.trial_id, TrialState.RUNNING)
@@ -197,15 +217,15 @@ def test_a_trial_that_runs_without_a_lease_is_given_back_after_two_leases_time(
 
     assert [0, 0, 0, 0, 0, 1] == looks(reaper, timed, 0.0, 29.0, 29.0, 29.0, 29.0, 5.0)
 
-    assert ["nobody"] == [each.lease.owner for each in timed.attempts(first.trial_id)]
-    assert TrialState.WAITING == storage.list_trials(study.id)[0].state
+    assert ["nobody"] == [attempt.lease.owner for attempt in timed.attempts(first.trial_id)]
+    assert "waiting" == states(timed.store, study)[0]
 
 
-def test_a_trial_that_a_dead_reaper_buried_is_given_back(
-    timed: Timed, study: StudyRef, claim: Claim
+def test_a_trial_whose_attempt_a_dead_reaper_ended_is_requeued(
+    timed: TimedLeases, study: StudyRef, claim: Claim
 ) -> None:
     timed.end(claim.lease, "died")
-    reaper = Reaper(timed, study)
 
-    assert [0, 1] == looks(reaper, timed, 0.0, 61.0)
-    assert TrialState.WAITING == timed.store.storage.list_trials(study.id)[0].state
+    assert [0, 1] == looks(Reaper(timed, study), timed, 0.0, 61.0)
+
+    assert "waiting" == states(timed.store, study)[0]

@@ -1,4 +1,4 @@
-"""A worker dies at every named point of the protocol: nothing is lost, nothing done twice."""
+"""A worker dies at every point of the protocol: nothing is lost, and nothing is done twice."""
 
 import pytest
 from optuna.trial import TrialState
@@ -10,6 +10,7 @@ from risexp.hpo.studies.study import find_study, open_study
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.trials.snapshot import study_snapshot
 from tests.support.worker_processes import (
+    AT_NIGHT,
     NAME,
     ON_BOTH,
     bury_all,
@@ -26,11 +27,11 @@ from tests.support.worker_processes import (
 )
 
 MAKING = ("store.foreign", "store.own")
-"""Points that a store passes only once; `test_store` dies at them."""
+"""Points that a store passes only once; `test_store` covers them."""
 
 
 def live(url: str, me: LeaseOwner) -> None:
-    """A life that passes every point: open, train, release, and reap those who are gone."""
+    """Pass every point: open, train, release, and reap."""
     store = open_store(url)
     study = open_study(store, plan(5))
     queue = queue_of(store, study)
@@ -53,8 +54,9 @@ def live(url: str, me: LeaseOwner) -> None:
     Reaper(queue.leases, study).look()
 
 
+@AT_NIGHT
 @pytest.mark.parametrize("point", [each for each in POINTS if each not in MAKING])
-def test_whoever_dies_there_costs_nothing(url: str, point: Point) -> None:
+def test_a_death_at_any_point_costs_nothing(url: str, point: Point) -> None:
     assert [-9] == exit_codes(start(live, url, owner(), crash=point))
 
     with opened(url) as store:
@@ -63,13 +65,13 @@ def test_whoever_dies_there_costs_nothing(url: str, point: Point) -> None:
         work_here(store, study)
         assert [] == violations(store, study)
         states = [each.state for each in study_snapshot(store, study).trials]
-        # Only a life that comes as far as that has seen a trial's attempts used up.
+        # Only the process that came that far has used up the attempts at a trial.
         failed = 1 if point == "reap.adopted" else 0
         assert ["complete"] * (5 - failed) + ["failed"] * failed == sorted(states)
 
 
 @ON_BOTH
-def test_a_life_that_nothing_ends_passes_every_point(url: str) -> None:
+def test_an_undisturbed_process_passes_every_point(url: str) -> None:
     assert [0] == exit_codes(start(live, url, owner()))
 
     with opened(url) as store:

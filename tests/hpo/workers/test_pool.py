@@ -1,4 +1,4 @@
-"""A crew of small programs: started, started again, asked, killed, and ended with their crew."""
+"""A pool of small programs: started, restarted, signalled, killed, and ended with the pool."""
 
 import os
 import signal
@@ -34,60 +34,60 @@ signal.pause()
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Of logs, not made yet."""
+    """A folder for logs that does not exist yet."""
     return tmp_path / "studies" / "toy"
 
 
-def post(folder: Path, program: str, *words: str, index: int = 0, **environment: str) -> WorkerSpec:
+def spec(folder: Path, program: str, *words: str, index: int = 0, **environment: str) -> WorkerSpec:
     return WorkerSpec(
         index, [program, *words], environment, folder / f"worker-{index}.log", program=PYTHON
     )
 
 
 @contextmanager
-def at_work(posts: Sequence[WorkerSpec]) -> Iterator[WorkerPool]:
-    """A crew, of whom nobody is left."""
-    crew = WorkerPool(posts)
-    crew.start()
+def at_work(specs: Sequence[WorkerSpec]) -> Iterator[WorkerPool]:
+    """A running pool, all of whose workers are killed in the end."""
+    pool = WorkerPool(specs)
+    pool.start()
     try:
-        yield crew
+        yield pool
     finally:
-        crew.end(0.0)
+        pool.end(0.0)
 
 
-def said(post: WorkerSpec) -> list[str]:
-    return post.log.read_text("utf-8").splitlines()
+def said(worker: WorkerSpec) -> list[str]:
+    return worker.log.read_text("utf-8").splitlines()
 
 
-def deaths(crew: WorkerPool) -> list[WorkerDeath]:
-    """Those of the next look that sees any."""
-    found: list[WorkerDeath] = []
+def deaths(pool: WorkerPool) -> list[WorkerDeath]:
+    """The deaths of the next look that reports any."""
+    seen: list[WorkerDeath] = []
 
-    def seen() -> bool:
-        found.extend(crew.look())
-        return bool(found)
+    def any_seen() -> bool:
+        seen.extend(pool.look())
+        return bool(seen)
 
-    until(seen)
-    return found
+    until(any_seen)
+    return seen
 
 
-def all_deaths(crew: WorkerPool) -> list[WorkerDeath]:
-    """Those that are seen until everybody is away."""
-    found: list[WorkerDeath] = []
+def all_deaths(pool: WorkerPool) -> list[WorkerDeath]:
+    """The deaths until no worker is left."""
+    seen: list[WorkerDeath] = []
 
-    def away() -> bool:
-        found.extend(crew.look())
-        return not crew.pids
+    def all_ended() -> bool:
+        seen.extend(pool.look())
+        return not pool.pids
 
-    until(away)
-    return found
+    until(all_ended)
+    return seen
 
 
 def test_a_worker_is_this_program(folder: Path) -> None:
     version = WorkerSpec(0, ["--version"], {}, folder / "worker-0.log")
-    with at_work([version]) as crew:
-        assert [] == all_deaths(crew)
-        assert not crew.gave_up
+    with at_work([version]) as pool:
+        assert [] == all_deaths(pool)
+        assert not pool.gave_up
 
     assert [__version__] == said(version)
 
@@ -95,162 +95,150 @@ def test_a_worker_is_this_program(folder: Path) -> None:
 def test_workers_have_their_own_environment_and_logs(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SHARED", "everybody")
+    monkeypatch.setenv("SHARED", "shared")
     program = "import os; print(os.environ['SHARED'], os.environ['OWN'])"
-    posts = [post(folder, program, index=index, OWN=str(index)) for index in range(2)]
-    with at_work(posts) as crew:
-        assert [] == all_deaths(crew)
+    specs = [spec(folder, program, index=index, OWN=str(index)) for index in range(2)]
+    with at_work(specs) as pool:
+        assert [] == all_deaths(pool)
 
-    assert [["everybody 0"], ["everybody 1"]] == [said(each) for each in posts]
-    assert 0o600 == posts[0].log.stat().st_mode & 0o777
-
-
-@pytest.mark.parametrize("code", [0, 75, 130])
-def test_whoever_leaves_by_itself_is_no_death_and_stays_away(folder: Path, code: int) -> None:
-    with at_work([post(folder, f"raise SystemExit({code})")]) as crew:
-        assert [] == all_deaths(crew)
-        crew.restart_dead()
-
-        assert () == crew.pids
-        assert not crew.gave_up
+    assert [["shared 0"], ["shared 1"]] == [said(each) for each in specs]
+    assert 0o600 == specs[0].log.stat().st_mode & 0o777
 
 
-def test_the_dead_are_told_once_and_started_again(folder: Path) -> None:
-    killed = post(folder, WAITS)
-    with at_work([killed, post(folder, WAITS, index=1)]) as crew:
-        victim, other = crew.pids
+def test_a_worker_that_ends_as_it_should_is_no_death_and_is_not_restarted(folder: Path) -> None:
+    programs = [f"raise SystemExit({code})" for code in (0, 75, 130)]
+    specs = [spec(folder, program, index=index) for index, program in enumerate(programs)]
+    with at_work(specs) as pool:
+        assert [] == all_deaths(pool)
+        pool.restart_dead()
+
+        assert () == pool.pids
+        assert not pool.gave_up
+
+
+def test_a_death_is_reported_once_and_the_worker_restarted(folder: Path) -> None:
+    killed = spec(folder, WAITS)
+    with at_work([killed, spec(folder, WAITS, index=1)]) as pool:
+        victim, other = pool.pids
         os.kill(victim, signal.SIGKILL)
 
-        (death,) = deaths(crew)
+        (death,) = deaths(pool)
 
-        assert [other] == list(crew.pids)
-        assert [] == crew.look()
+        assert [other] == list(pool.pids)
+        assert [] == pool.look()
         assert WorkerDeath(0, victim, -signal.SIGKILL, killed.log) == death
         assert f"worker 0 (process {victim}) died of SIGKILL: see {killed.log}" == death.sentence()
 
-        crew.restart_dead()
+        pool.restart_dead()
 
-        heir, still = crew.pids
+        heir, still = pool.pids
         assert (other, True) == (still, heir != victim)
         until(lambda: said(killed)[-1:] == ["here"])
 
 
-def test_an_exit_code_is_said(folder: Path) -> None:
-    with at_work([post(folder, "raise SystemExit(2)")]) as crew:
-        (death,) = deaths(crew)
+def test_a_death_names_its_exit_code_or_says_that_the_worker_hung(folder: Path) -> None:
+    codes = (2, HUNG)
+    programs = [f"raise SystemExit({code})" for code in codes]
+    specs = [spec(folder, program, index=index) for index, program in enumerate(programs)]
+    with at_work(specs) as pool:
+        failed, hung = sorted(all_deaths(pool), key=lambda death: death.index)
+        pool.restart_dead()
 
-    assert "died of exit code 2" in death.sentence()
+        assert 2 == len(pool.pids)
 
-
-def test_whoever_hung_and_ended_itself_is_said_to_have(folder: Path) -> None:
-    with at_work([post(folder, f"raise SystemExit({HUNG})")]) as crew:
-        (death,) = deaths(crew)
-        crew.restart_dead()
-
-        assert 1 == len(crew.pids)
-
-    assert death.hung
-    assert f"(process {death.pid}) hung and ended itself: see " in death.sentence()
+    assert "died of exit code 2" in failed.sentence()
+    assert (False, True) == (failed.hung, hung.hung)
+    assert f"(process {hung.pid}) hung and ended itself: see " in hung.sentence()
 
 
-def test_one_of_them_is_killed_though_it_is_stopped(folder: Path) -> None:
-    posts = [post(folder, WAITS, index=index) for index in range(2)]
-    with at_work(posts) as crew:
-        victim, other = crew.pids
+def test_a_stopped_worker_can_be_killed(folder: Path) -> None:
+    specs = [spec(folder, WAITS, index=index) for index in range(2)]
+    with at_work(specs) as pool:
+        victim, other = pool.pids
         os.kill(victim, signal.SIGSTOP)
 
-        crew.kill(victim)
+        pool.kill(victim)
 
-        assert [-signal.SIGKILL] == [each.code for each in deaths(crew)]
-        assert (other,) == crew.pids
+        assert [-signal.SIGKILL] == [each.code for each in deaths(pool)]
+        assert (other,) == pool.pids
 
 
-def test_whoever_always_dies_is_given_up_after_three_deaths(folder: Path) -> None:
-    crashing = post(folder, "print('here'); raise SystemExit(1)")
-    with at_work([crashing]) as crew:
+def test_a_worker_that_always_dies_is_given_up_after_three_deaths(folder: Path) -> None:
+    crashing = spec(folder, "print('here'); raise SystemExit(1)")
+    with at_work([crashing]) as pool:
         for _ in range(3):
-            assert not crew.gave_up or crew.pids == ()
-            deaths(crew)
-            crew.restart_dead()
+            deaths(pool)
+            pool.restart_dead()
 
-        assert () == crew.pids
-        assert crew.gave_up
+        assert () == pool.pids
+        assert pool.gave_up
 
     assert ["here"] * 3 == said(crashing)
 
 
 def test_deaths_before_a_finished_trial_do_not_count(folder: Path) -> None:
-    with at_work([post(folder, "raise SystemExit(1)")]) as crew:
+    with at_work([spec(folder, "raise SystemExit(1)")]) as pool:
         for _ in range(4):
-            deaths(crew)
-            crew.progressed()
-            crew.restart_dead()
+            deaths(pool)
+            pool.progressed()
+            pool.restart_dead()
 
-        assert 1 == len(crew.pids)
+        assert 1 == len(pool.pids)
 
 
-def test_a_crew_of_which_one_has_left_has_not_given_up(folder: Path) -> None:
-    posts = [post(folder, "raise SystemExit(1)"), post(folder, "pass", index=1)]
-    with at_work(posts) as crew:
+def test_a_pool_has_not_given_up_if_one_worker_ended_as_it_should(folder: Path) -> None:
+    specs = [spec(folder, "raise SystemExit(1)"), spec(folder, "pass", index=1)]
+    with at_work(specs) as pool:
         for _ in range(3):
-            assert 1 == len(all_deaths(crew))
-            crew.restart_dead()
+            assert 1 == len(all_deaths(pool))
+            pool.restart_dead()
 
-        assert () == crew.pids
-        assert not crew.gave_up
-
-
-def test_everybody_is_asked_and_nobody_started_again(folder: Path) -> None:
-    posts = [post(folder, POLITE, index=index) for index in range(2)]
-    with at_work(posts) as crew:
-        until(lambda: all(said(each) for each in posts))
-
-        crew.terminate()
-
-        assert [] == all_deaths(crew)
-        crew.restart_dead()
-        assert () == crew.pids
+        assert () == pool.pids
+        assert not pool.gave_up
 
 
-def test_whoever_is_asked_before_it_can_listen_is_no_death(folder: Path) -> None:
-    waiting = post(folder, WAITS)
-    with at_work([waiting]) as crew:
+def test_terminated_workers_are_no_deaths_and_are_not_restarted(folder: Path) -> None:
+    """Even if one has not installed its signal handler yet."""
+    specs = [spec(folder, POLITE), spec(folder, WAITS, index=1)]
+    with at_work(specs) as pool:
+        until(lambda: all(said(each) for each in specs))
+
+        pool.terminate()
+
+        assert [] == all_deaths(pool)
+        pool.restart_dead()
+        assert () == pool.pids
+
+
+def test_a_signal_of_another_process_is_a_death(folder: Path) -> None:
+    waiting = spec(folder, WAITS)
+    with at_work([waiting]) as pool:
         until(lambda: bool(said(waiting)))
 
-        crew.terminate()
+        os.kill(pool.pids[0], signal.SIGTERM)
 
-        assert [] == all_deaths(crew)
-
-
-def test_somebody_else_s_signal_is_a_death(folder: Path) -> None:
-    waiting = post(folder, WAITS)
-    with at_work([waiting]) as crew:
-        until(lambda: bool(said(waiting)))
-
-        os.kill(crew.pids[0], signal.SIGTERM)
-
-        assert "SIGTERM" in deaths(crew)[0].sentence()
+        assert "SIGTERM" in deaths(pool)[0].sentence()
 
 
-def test_whoever_does_not_end_is_killed_once_patience_is_over(folder: Path) -> None:
-    stubborn = post(folder, STUBBORN)
-    with at_work([stubborn]) as crew:
+def test_a_worker_that_does_not_end_is_killed_after_the_patience(folder: Path) -> None:
+    stubborn = spec(folder, STUBBORN)
+    with at_work([stubborn]) as pool:
         until(lambda: bool(said(stubborn)))
-        crew.terminate()
+        pool.terminate()
         until(lambda: said(stubborn) == ["here", "asked"])
 
-        crew.end(0.0)
+        pool.end(0.0)
 
-        assert [-signal.SIGKILL] == [each.code for each in crew.look()]
-        assert () == crew.pids
-
-
-def test_a_worker_hears_no_signal_of_its_crew_s_terminal(folder: Path) -> None:
-    with at_work([post(folder, WAITS)]) as crew:
-        assert os.getpgid(crew.pids[0]) == crew.pids[0]
+        assert [-signal.SIGKILL] == [each.code for each in pool.look()]
+        assert () == pool.pids
 
 
-def test_the_end_of_the_pipe_asks_the_worker_to_end() -> None:
+def test_a_worker_gets_no_signal_of_the_terminal(folder: Path) -> None:
+    with at_work([spec(folder, WAITS)]) as pool:
+        assert os.getpgid(pool.pids[0]) == pool.pids[0]
+
+
+def test_the_end_of_the_pipe_ends_the_worker() -> None:
     reading, writing = os.pipe()
     ended: list[str] = []
     watcher = end_with_parent(reading, lambda: ended.append("asked"))
@@ -258,13 +246,13 @@ def test_the_end_of_the_pipe_asks_the_worker_to_end() -> None:
     assert watcher.is_alive()
 
     os.close(writing)
-    watcher.join(30.0)
+    watcher.join(60.0)
     os.close(reading)
 
     assert ["asked"] == ended
 
 
-def test_workers_end_with_a_crew_that_is_killed(folder: Path) -> None:
+def test_workers_end_with_a_pool_that_is_killed(folder: Path) -> None:
     worker = """
 import os, signal, sys
 from risexp.hpo.workers.pool import end_with_parent
@@ -283,7 +271,7 @@ WorkerPool([WorkerSpec(0, [{worker!r}], {{}}, log, program=program) for log in l
 signal.pause()
 """
     logs = [folder / f"worker-{index}.log" for index in range(2)]
-    with subprocess.Popen([*PYTHON, leader]) as process:  # noqa: S603 - our own words
+    with subprocess.Popen([*PYTHON, leader]) as process:  # noqa: S603 - our own program
         try:
             until(lambda: all(each.exists() and each.read_text("utf-8") for each in logs))
         finally:

@@ -1,4 +1,4 @@
-"""Many workers at once, and a killer among them: each trial is done, and done once."""
+"""Many workers at once, some of which are killed: every trial is done, and done once."""
 
 import random
 import secrets
@@ -25,7 +25,7 @@ from tests.support.worker_processes import (
 )
 
 
-def test_four_workers_do_forty_trials_each_once(url: str) -> None:
+def test_four_workers_do_forty_trials_once(url: str) -> None:
     with opened(url) as store:
         study = open_study(store, plan(40))
         owners = [owner() for _ in range(4)]
@@ -41,7 +41,7 @@ def test_four_workers_do_forty_trials_each_once(url: str) -> None:
 
 
 class Storm:
-    """Kills workers that are at work and starts others, as a supervisor that sees them end."""
+    """Kills workers and starts others, as a supervisor that sees them end."""
 
     def __init__(
         self, store: StudyStore, study: StudyRef, workers: int, ttl_s: float = TTL_S
@@ -56,10 +56,10 @@ class Storm:
             self._start()
 
     def kill(self, *, seen: bool) -> bool:
-        """Kill one who has begun a trial; false where none has.
+        """Kill a worker that has begun a trial; false if none has.
 
         Args:
-            seen: Whether the supervisor gives back what it held; else its lease has to run out.
+            seen: Whether the supervisor requeues its trial; else its lease has to expire.
         """
         begun = [
             each.lease.owner
@@ -68,7 +68,7 @@ class Storm:
         ]
         if not begun:
             return False
-        victim = random.Random(secrets.randbits(32)).choice(begun)  # noqa: S311 - whom to kill
+        victim = random.Random(secrets.randbits(32)).choice(begun)  # noqa: S311 - not for secrets
         process = self._alive.pop(victim)
         process.kill()
         process.join()
@@ -78,7 +78,7 @@ class Storm:
         return True
 
     def over(self) -> list[int | None]:
-        """How those end whom nobody kills."""
+        """The exit codes of the workers that are left."""
         return exit_codes(*self._alive.values(), limit_s=200.0)
 
     def _start(self) -> None:
@@ -110,8 +110,8 @@ def test_a_storm_of_deaths_loses_no_trial(url: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_long_storm_that_nobody_sees_loses_no_trial(url: str) -> None:
-    """Machines are lost: every trial waits for its lease to run out."""
+def test_a_long_storm_without_a_supervisor_loses_no_trial(url: str) -> None:
+    """Machines are lost: every trial waits for its lease to expire."""
     with opened(url) as store:
         rage(store, trials=60, workers=4, deaths=20, ttl_s=2.0, seen=False)
 

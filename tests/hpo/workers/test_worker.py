@@ -1,4 +1,4 @@
-"""A worker with a toy in place of a training: what it claims, and what its study is told."""
+"""A worker with a toy in place of training: what it claims, and what it records."""
 
 import signal
 from threading import Thread
@@ -24,20 +24,13 @@ from tests.support.toy_workers import (
     attempts,
     reasons,
     searched,
-    states,
     toy,
     trials,
     work,
     worker,
 )
 from tests.support.trainers import epochs_of, small_trainer
-from tests.support.worker_processes import opened, owner
-
-
-@pytest.fixture(params=["sqlite"])
-def backend(request: pytest.FixtureRequest) -> str:
-    """A worker knows nothing of databases: one is enough."""
-    return str(request.param)
+from tests.support.worker_processes import opened, owner, states
 
 
 @pytest.fixture
@@ -45,7 +38,7 @@ def study(store: StudyStore) -> StudyRef:
     return searched(store, 3)
 
 
-def test_every_trial_is_trained_once_and_told(store: StudyStore, study: StudyRef) -> None:
+def test_every_trial_is_trained_once_and_recorded(store: StudyStore, study: StudyRef) -> None:
     train = toy()
 
     code, _ = work(store, study, train)
@@ -73,40 +66,28 @@ def test_trial_zero_is_the_base_and_others_are_what_was_drawn(
         assert dict(job.values) == {path: known[path] for path in job.values}
 
 
-@pytest.mark.parametrize(
-    ("ending", "state", "reason"),
-    [
-        (JobResult(complete("early-stop", 2), 0.5), "complete", "early-stop"),
-        (JobResult(DONE, None), "failed", "no-score"),
-        (JobResult(DONE, float("nan")), "pruned", "non-finite"),
-        (pruned("it was worse"), "pruned", "pruned"),
-        (aborted(TrainingAborted("it counts nothing", guard="chance")), "pruned", "chance"),
-        (ZeroDivisionError("no scenes"), "failed", "ZeroDivisionError"),
-    ],
-)
-def test_the_study_is_told_how_a_run_ended(
-    store: StudyStore, ending: object, state: str, reason: str
-) -> None:
-    study = searched(store, 1)
+def test_the_study_records_how_every_run_ended(store: StudyStore) -> None:
+    endings: dict[tuple[str, str], object] = {
+        ("complete", "early-stop"): JobResult(complete("early-stop", 2), 0.5),
+        ("failed", "no-score"): JobResult(DONE, None),
+        ("pruned", "non-finite"): JobResult(DONE, float("nan")),
+        ("pruned", "pruned"): pruned("it was worse"),
+        ("pruned", "chance"): aborted(TrainingAborted("it counts nothing", guard="chance")),
+        ("failed", "ZeroDivisionError"): ZeroDivisionError("no scenes"),
+    }
+    study = searched(store, len(endings))
 
-    code, _ = work(store, study, toy(ending))
+    code, _ = work(store, study, toy(*endings.values()))
 
+    recorded = store.storage.get_all_trials(study.id)
     assert 0 == code
-    assert [state] == states(store, study)
-    assert [reason] == reasons(store, study)
+    assert [*endings] == [*zip(states(store, study), reasons(store, study), strict=True)]
+    assert [{}, {}, {"non-finite": 1.0}, {}, {"chance": 1.0}, {}] == [
+        dict(trial.constraints) for trial in recorded
+    ]
 
 
-def test_a_guard_leaves_a_constraint_and_a_pruner_none(store: StudyStore) -> None:
-    study = searched(store, 2)
-    fault = aborted(TrainingAborted("it counts nothing", guard="chance"))
-
-    work(store, study, toy(pruned("it was worse"), fault))
-
-    found = store.storage.get_all_trials(study.id)
-    assert [{}, {"chance": 1.0}] == [dict(each.constraints) for each in found]
-
-
-def test_an_error_fails_one_trial_and_says_where(store: StudyStore, study: StudyRef) -> None:
+def test_an_error_fails_one_trial_and_is_shown(store: StudyStore, study: StudyRef) -> None:
     code, said = work(store, study, toy(ZeroDivisionError("no scenes")))
 
     assert 0 == code
@@ -115,8 +96,8 @@ def test_an_error_fails_one_trial_and_says_where(store: StudyStore, study: Study
     assert any("Traceback" in each for each in said)
 
 
-def test_values_that_are_no_run_fail_their_trial_alone(store: StudyStore) -> None:
-    """Each value is allowed by the space, and together they are no configuration."""
+def test_values_without_a_valid_configuration_fail_only_their_trial(store: StudyStore) -> None:
+    """The space allows every value, but not all of them together are a configuration."""
     clash = {"training.batch": {"kind": "choice", "options": [64, 48]}}
     odd = charter(planted(clash, base="smoke", fixed={"training.accumulation": 64}))
     study = searched(store, 1, odd)
@@ -132,21 +113,18 @@ def test_values_that_are_no_run_fail_their_trial_alone(store: StudyStore) -> Non
     assert ["ConfigInvalid"] == reasons(store, study)
 
 
-def test_whoever_lost_its_lease_writes_nothing_and_takes_another_trial(
+def test_a_worker_that_lost_its_lease_writes_nothing_and_claims_another_trial(
     store: StudyStore, study: StudyRef
 ) -> None:
     train = toy(fenced("another worker has it"))
-    before: list[object] = []
 
     def lose(job: Job) -> JobResult:
         if not train.jobs:
             (held,) = Leases(store, study.uid).look().living
             Reaper(Leases(store, study.uid), study).abandon(held.lease.owner)
-            before.append(store.storage.get_trial(held.lease.trial_id))
         return train(job)
 
-    worker_of_it = worker(store, study, lose)
-    code = worker_of_it.run(lambda _: None)
+    code, _ = work(store, study, lose)
 
     assert 0 == code
     assert "died" == attempts(store, study)[0].ended
@@ -155,8 +133,8 @@ def test_whoever_lost_its_lease_writes_nothing_and_takes_another_trial(
     assert ["complete"] * 3 == states(store, study)
 
 
-def test_a_late_ending_of_a_lost_trial_is_not_told(store: StudyStore, study: StudyRef) -> None:
-    """It says that it is complete, and does not know that somebody else has the trial."""
+def test_a_late_result_of_a_lost_trial_is_not_recorded(store: StudyStore, study: StudyRef) -> None:
+    """The worker does not know that another one has the trial."""
     first = True
 
     def late(_job: Job) -> JobResult:
@@ -199,7 +177,7 @@ def test_a_worker_takes_no_trial_of_a_study_that_has_ended(
     assert ["study toy ended: stopped by hand"] == said
 
 
-def test_a_study_that_ends_meanwhile_gets_its_trial_back_at_the_end_of_an_epoch(
+def test_a_trial_is_released_after_the_epoch_in_which_its_study_ended(
     store: StudyStore, study: StudyRef
 ) -> None:
     epoch = epochs_of(small_trainer())[0]
@@ -220,34 +198,34 @@ def test_a_study_that_ends_meanwhile_gets_its_trial_back_at_the_end_of_an_epoch(
     assert "study toy ended: 12 s are over" == said[-1]
 
 
-def test_how_a_trial_was_heard_is_added_up_over_its_attempts(store: StudyStore) -> None:
+def test_counts_of_the_pruner_are_added_up_over_the_attempts_at_a_trial(store: StudyStore) -> None:
     study = searched(store, 1)
     first, second, third = epochs_of(small_trainer())
 
-    def heard(job: Job) -> JobResult:
+    def train(job: Job) -> JobResult:
         job.pruning_callback(RunStarted(job.run_id, 3, 0, 4))
         if job.attempt == 1:
-            listen(job, first)
-            listen(job, second)
+            call(job, first)
+            call(job, second)
             return JobResult(signalled(signal.SIGTERM), None)
-        listen(job, third)
+        call(job, third)
         return JobResult(DONE, third.scores["k_loc"])
 
-    work(store, study, heard)
-    work(store, study, heard)
+    work(store, study, train)
+    work(store, study, train)
 
     (trial,) = store.storage.get_all_trials(study.id)
-    told = trial.user_attrs[PRUNING_COUNTS]
-    assert (3, 2) == (told["reports"], told["asked"])
+    counts = trial.user_attrs[PRUNING_COUNTS]
+    assert (3, 2) == (counts["reports"], counts["asked"])
     assert [1, 2, 3] == sorted(trial.intermediate_values)
 
 
-def listen(job: Job, epoch: EpochEnded) -> None:
+def call(job: Job, epoch: EpochEnded) -> None:
     job.pruning_callback(epoch)
     job.pruning_callback.enforce(epoch)
 
 
-def test_a_worker_waits_for_a_trial_that_somebody_else_may_give_back(
+def test_a_worker_waits_for_a_trial_that_another_one_may_give_back(
     store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_POLL_S", 0.01)

@@ -1,4 +1,4 @@
-"""A worker is stopped for longer than its lease lasts, and goes on: it must write nothing more."""
+"""A worker that was stopped for longer than its lease lasts must write nothing more."""
 
 import os
 import signal
@@ -14,16 +14,16 @@ from risexp.hpo.store.leases import Attempt, Fenced, LeaseOwner, Leases
 from risexp.hpo.store.store import StudyStore, open_store
 from risexp.hpo.studies.study import StudyRef, find_study, open_study
 from risexp.hpo.trials.heartbeat import Heartbeat
-from risexp.hpo.trials.reaper import Reaper
+from risexp.hpo.trials.reaper import Reaper, is_stopped
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.hpo.trials.trial_result import TrialResult
 from tests.support.worker_processes import (
+    AT_NIGHT,
     NAME,
     ON_BOTH,
     STEPS,
     draw,
     exit_codes,
-    is_stopped,
     opened,
     owner,
     plan,
@@ -48,11 +48,10 @@ POINTS: dict[Point, int] = {
     "finish.noted": NOTHING,
     "release.renewed": FENCED,
 }
-"""Where it stops, and how it ends: with nothing to do where it had not begun, or where what it
-would tell is told already."""
+"""Where it stops, and its exit code: nothing to do if it had not begun or its result is known."""
 
 
-def haunt(url: str, me: LeaseOwner) -> None:
+def work_once(url: str, me: LeaseOwner) -> None:
     """A worker of one trial."""
     store = open_store(url)
     claim = queue_of(store, find_study(store, NAME)).claim(me)
@@ -63,8 +62,8 @@ def haunt(url: str, me: LeaseOwner) -> None:
             sys.exit(FENCED)
 
 
-def haunt_releasing(url: str, me: LeaseOwner) -> None:
-    """A worker whom a signal asks to give its trial back."""
+def work_and_release(url: str, me: LeaseOwner) -> None:
+    """A worker that releases its trial after a signal."""
     store = open_store(url)
     claim = queue_of(store, find_study(store, NAME)).claim(me)
     assert claim is not None
@@ -75,27 +74,27 @@ def haunt_releasing(url: str, me: LeaseOwner) -> None:
         sys.exit(FENCED)
 
 
-def haunt_kept(url: str, me: LeaseOwner, ttl_s: float) -> None:
-    """A worker that asks its keeper before each step, as a training does at each batch."""
+def work_with_heartbeat(url: str, me: LeaseOwner, ttl_s: float) -> None:
+    """A worker that checks its lease before every step, as training does at every batch."""
     store = open_store(url)
     queue = queue_of(store, find_study(store, NAME), ttl_s)
     claim = queue.claim(me)
     assert claim is not None
-    # Not so often that the keeper is likely to be stopped amid a write, with the database's lock.
-    with Heartbeat(queue.leases, claim.lease, renew_s=ttl_s / 2.0) as keeper:
+    # Rare renewals: the process should not be stopped amid a write, with the database locked.
+    with Heartbeat(queue.leases, claim.lease, renew_s=ttl_s / 2.0) as heartbeat:
         drawn = claim.suggest(draw)
         for step in range(1, STEPS + 1):
             try:
-                keeper.check()
+                heartbeat.check()
             except Fenced:
                 sys.exit(FENCED)
             claim.report(step, score(drawn, step))
         claim.finish(TrialResult("complete", "finished", score(drawn, STEPS)))
 
 
-def haunting(point: Point) -> Callable[[str, LeaseOwner], None]:
-    """A worker that passes that point."""
-    return haunt_releasing if point.startswith("release") else haunt
+def worker_passing(point: Point) -> Callable[[str, LeaseOwner], None]:
+    """A worker that passes a point."""
+    return work_and_release if point.startswith("release") else work_once
 
 
 @contextmanager
@@ -106,45 +105,47 @@ def stopped(
     me = owner()
     process = start(call[0], url, me, *call[1:], stop=point)  # type: ignore[arg-type]
     try:
-        until(lambda: is_stopped(process))
+        until(lambda: process.pid is not None and is_stopped(process.pid))
         yield me, process
     finally:
         process.kill()
 
 
-def goes_on(process: ForkServerProcess) -> int | None:
-    """How it ends once it goes on."""
+def resume(process: ForkServerProcess) -> int | None:
+    """The exit code of a process that continues."""
     assert process.pid is not None
     os.kill(process.pid, signal.SIGCONT)
     return exit_codes(process)[0]
 
 
-def told(store: StudyStore, study: StudyRef) -> tuple[object, list[Attempt]]:
-    """All that is stored of a study."""
+def stored(store: StudyStore, study: StudyRef) -> tuple[object, list[Attempt]]:
+    """The stored state of a study."""
     return study_snapshot(store, study), Leases(store, study.uid).attempts()
 
 
+@AT_NIGHT
 @pytest.mark.parametrize("point", POINTS)
-def test_whoever_goes_on_after_its_heir_is_done_changes_nothing(url: str, point: Point) -> None:
+def test_a_worker_that_continues_after_its_heir_changes_nothing(url: str, point: Point) -> None:
     with opened(url) as store:
         study = open_study(store, plan(1))
-        with stopped(url, point, haunting(point)) as (me, process):
+        with stopped(url, point, worker_passing(point)) as (me, process):
             Reaper(queue_of(store, study).leases, study).abandon(me.id)
             work_here(store, study)
-            before = told(store, study)
+            before = stored(store, study)
 
-            assert POINTS[point] == goes_on(process)
+            assert POINTS[point] == resume(process)
 
-        assert before == told(store, study)
+        assert before == stored(store, study)
         assert [] == violations(store, study)
 
 
+@AT_NIGHT
 @pytest.mark.parametrize("point", POINTS)
-def test_whoever_goes_on_while_its_heir_works_does_no_harm(url: str, point: Point) -> None:
-    """One that stopped between its check and its write still writes what its heir would."""
+def test_a_worker_that_continues_while_its_heir_works_does_no_harm(url: str, point: Point) -> None:
+    """Stopped between its check and its write, it still writes what its heir would."""
     with opened(url) as store:
         study = open_study(store, plan(1))
-        with stopped(url, point, haunting(point)) as (me, process):
+        with stopped(url, point, worker_passing(point)) as (me, process):
             queue = queue_of(store, study)
             Reaper(queue.leases, study).abandon(me.id)
             heir = queue.claim(owner())
@@ -152,7 +153,7 @@ def test_whoever_goes_on_while_its_heir_works_does_no_harm(url: str, point: Poin
             drawn = heir.suggest(draw)
             heir.report(1, score(drawn, 1))
 
-            goes_on(process)
+            resume(process)
 
             if store.storage.get_trial(heir.lease.trial_id).state.is_finished():
                 with pytest.raises(Fenced):
@@ -169,13 +170,13 @@ def test_whoever_goes_on_while_its_heir_works_does_no_harm(url: str, point: Poin
 def test_a_lease_runs_out_while_its_worker_is_stopped(url: str) -> None:
     with opened(url) as store:
         study = open_study(store, plan(1))
-        with stopped(url, "report.written", haunt_kept, 2.0) as (_, process):
+        with stopped(url, "report.written", work_with_heartbeat, 2.0) as (_, process):
             reaper = Reaper(queue_of(store, study, ttl_s=2.0).leases, study, patience_s=0.0)
             until(lambda: bool(reaper.look()))
             work_here(store, study)
-            before = told(store, study)
+            before = stored(store, study)
 
-            assert FENCED == goes_on(process)
+            assert FENCED == resume(process)
 
-        assert before == told(store, study)
+        assert before == stored(store, study)
         assert [] == violations(store, study)

@@ -1,4 +1,6 @@
-"""A worker in which nothing happens any more: what becomes of its trial, and what is said of it."""
+"""A worker that hangs or is signalled gives its trial back."""
+
+import signal
 
 import pytest
 
@@ -7,13 +9,9 @@ from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.studies.table import study_table
 from risexp.hpo.workers.worker import Job, JobResult
-from tests.support.toy_workers import DONE, attempts, reasons, searched, states, toy, work
-
-
-@pytest.fixture(params=["sqlite"])
-def backend(request: pytest.FixtureRequest) -> str:
-    """A worker knows nothing of databases: one is enough."""
-    return str(request.param)
+from risexp.runs.outcome import signalled
+from tests.support.toy_workers import DONE, attempts, reasons, searched, toy, work
+from tests.support.worker_processes import states
 
 
 @pytest.fixture
@@ -21,20 +19,20 @@ def study(store: StudyStore) -> StudyRef:
     return searched(store, 3)
 
 
-def test_whoever_hangs_gives_its_trial_back_and_writes_no_more(
+def test_a_worker_that_hangs_gives_its_trial_back_and_writes_nothing_more(
     store: StudyStore, study: StudyRef
 ) -> None:
-    quiet: list[bool] = []
+    written: list[bool] = []
 
     def hang(job: Job) -> JobResult:
         if job.attempt == 1 and job.number == 0:
             job.on_hang()
-            job.lease_guard.write_guard(lambda _: quiet.append(False))("a word")
+            job.lease_guard.write_guard(lambda _: written.append(True))("a word")
         return JobResult(DONE, 1.5)
 
     code, said = work(store, study, hang)
 
-    assert (0, []) == (code, quiet)
+    assert (0, []) == (code, written)
     assert ["complete"] * 3 == states(store, study)
     assert ["hung", "finished", "finished", "finished"] == [
         each.ended for each in attempts(store, study)
@@ -57,7 +55,7 @@ def test_a_trial_that_always_hangs_fails_and_says_so(store: StudyStore) -> None:
     assert ("failed", "hung") == (row.state, row.reason)
 
 
-def test_a_trial_of_which_one_attempt_hung_and_others_died_used_them_up(store: StudyStore) -> None:
+def test_a_trial_whose_attempts_hung_or_died_has_used_them_up(store: StudyStore) -> None:
     study = searched(store, 1)
     away = EnvironmentFailed("the disk is full")
 
@@ -72,7 +70,7 @@ def test_a_trial_of_which_one_attempt_hung_and_others_died_used_them_up(store: S
     assert ["attempts"] == reasons(store, study)
 
 
-def test_a_trial_that_waits_after_it_hung_says_so_until_it_ends(store: StudyStore) -> None:
+def test_a_waiting_trial_shows_that_it_hung_until_it_ends(store: StudyStore) -> None:
     study = searched(store, 1)
 
     def end(job: Job) -> JobResult:
@@ -87,3 +85,38 @@ def test_a_trial_that_waits_after_it_hung_says_so_until_it_ends(store: StudyStor
 
     assert ("waiting", "hung") == (waiting.state, waiting.reason)
     assert ("complete", "finished") == (done.state, done.reason)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_signal_gives_the_trial_back_and_ends_the_worker(
+    store: StudyStore, study: StudyRef, number: int, code: int
+) -> None:
+    train = toy(JobResult(DONE, 1.0), signalled(number))
+
+    exit_code, _ = work(store, study, train)
+
+    assert code == exit_code
+    assert ["complete", "waiting", "waiting"] == states(store, study)
+    assert ["finished", "released"] == [each.ended for each in attempts(store, study)]
+
+
+def test_a_released_trial_continues_as_the_next_attempt(store: StudyStore, study: StudyRef) -> None:
+    work(store, study, toy(signalled(signal.SIGTERM)))
+    train = toy()
+
+    work(store, study, train)
+
+    assert [(0, 2), (1, 1), (2, 1)] == [(job.number, job.attempt) for job in train.jobs]
+    assert ["complete"] * 3 == states(store, study)
+
+
+class Leaves(BaseException):
+    """A signal outside training."""
+
+
+def test_a_signal_outside_training_is_no_death(store: StudyStore, study: StudyRef) -> None:
+    with pytest.raises(Leaves):
+        work(store, study, toy(Leaves()))
+
+    assert ["waiting"] * 3 == states(store, study)
+    assert ["released"] == [each.ended for each in attempts(store, study)]

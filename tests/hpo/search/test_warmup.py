@@ -26,9 +26,9 @@ def median(**message: object) -> Mapping[str, object]:
 
 
 def test_without_ramps_the_first_few_epochs_are_left_alone() -> None:
-    found = pruning({"sampled.ridge": RIDGE})
+    resolved = pruning({"sampled.ridge": RIDGE})
 
-    assert (3, 4, 1, 20) == (found.warmup, found.first, found.settled, found.epochs)
+    assert (3, 4, 1, 20) == (resolved.warmup, resolved.first, resolved.settled, resolved.epochs)
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_without_ramps_the_first_few_epochs_are_left_alone() -> None:
 def test_the_warmup_covers_the_longest_ramp_of_any_trial(
     vary: Mapping[str, object], fixed: Mapping[str, object], settled: int
 ) -> None:
-    found = pruning(vary, fixed)
+    resolved = pruning(vary, fixed)
 
-    assert settled == found.settled
-    assert max(settled, 3) == found.warmup
-    assert list(found.problems()) == []
+    assert settled == resolved.settled
+    assert max(settled, 3) == resolved.warmup
+    assert [] == list(resolved.problems())
 
 
 def test_the_first_epoch_that_is_judged_is_the_one_no_ramp_changes() -> None:
@@ -88,17 +88,17 @@ def test_the_first_epoch_that_is_judged_is_the_one_no_ramp_changes() -> None:
 def test_lengths_that_vary_are_looked_at_at_both_ends() -> None:
     lengths = {"training.epochs": {"kind": "int", "low": 5, "high": 40}}
 
-    found = Pruning.of(StudySpec.of(planted(lengths, base="smoke", fixed={"beta.final": 0.3})))
+    resolved = Pruning.of(StudySpec.of(planted(lengths, base="smoke", fixed={"beta.final": 0.3})))
 
     # Beta has its final value after a fifth of the epochs.
-    assert (8, 40) == (found.settled, found.epochs)
+    assert (8, 40) == (resolved.settled, resolved.epochs)
 
 
 def test_a_combination_that_is_forbidden_is_not_waited_for() -> None:
     ramps = {"curriculum.count_ramp": {"kind": "choice", "options": [0, 4, 9]}}
 
-    assert pruning(ramps, forbid=[{"curriculum.count_ramp": 9}]).settled == 4
-    assert pruning(ramps).settled == 9
+    assert 4 == pruning(ramps, forbid=[{"curriculum.count_ramp": 9}]).settled
+    assert 9 == pruning(ramps).settled
 
 
 def test_a_trial_without_a_plan_is_named() -> None:
@@ -123,9 +123,9 @@ def test_a_warmup_that_ends_before_the_ramps_is_a_problem() -> None:
 
 
 def test_no_pruner_has_no_problem() -> None:
-    found = pruning({"beta.final": FINAL}, pruner={"kind": "none"})
+    resolved = pruning({"beta.final": FINAL}, pruner={"kind": "none"})
 
-    assert list(found.problems()) == list(found.notes(1)) == []
+    assert ([], []) == (list(resolved.problems()), list(resolved.notes(1)))
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_no_pruner_has_no_problem() -> None:
 def test_a_pruner_that_can_end_no_trial_is_noted_before_the_search(
     pruner: Mapping[str, object], epochs: int, trials: int, message: str | None
 ) -> None:
-    found = pruning({"sampled.ridge": RIDGE}, {"training.epochs": epochs}, pruner=pruner)
+    resolved = pruning({"sampled.ridge": RIDGE}, {"training.epochs": epochs}, pruner=pruner)
 
-    notes = list(found.notes(trials))
+    notes = list(resolved.notes(trials))
 
     assert [] == notes if message is None else message in notes[0]
 
@@ -158,5 +158,5 @@ def test_a_pruner_that_can_end_no_trial_is_noted_before_the_search(
 def test_options_of_the_search_move_the_warmup() -> None:
     space = learning(fixed={**TWENTY, "beta.final": 0.3})
 
-    assert Pruning.of(StudySpec.of(space)).warmup == 4
-    assert Pruning.of(StudySpec.of(space, epochs=40)).warmup == 8
+    assert 4 == Pruning.of(StudySpec.of(space)).warmup
+    assert 8 == Pruning.of(StudySpec.of(space, epochs=40)).warmup

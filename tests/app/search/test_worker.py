@@ -308,4 +308,4 @@ def test_a_training_that_hangs_leaves_its_stacks_and_its_trial_goes_on(tmp_path:
     assert ["hung", "finished"] == ends
     stacks = (find_run("hanging-000").path / "stacks-01.txt").read_text("utf-8")
     assert "in step" in stacks
-    assert "in _teach" in stacks
+    assert "in _train" in stacks

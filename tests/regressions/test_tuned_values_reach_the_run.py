@@ -5,12 +5,12 @@ import json
 from risexp.hpo.search.parameters import suggest
 from risexp.hpo.search.samplers import build_sampler
 from risexp.hpo.studies.study import StudyRef, facts_from_spec
-from tests.support.spaces import charter, learning
+from tests.support.spaces import learning, spec_of
 from tests.support.studies import claimed, claimed_again, study_of
 
 
 def test_the_run_of_a_trial_has_every_value_that_was_suggested() -> None:
-    given = charter(learning(fixed={"loss.cov": 0.3}))
+    given = spec_of(learning(fixed={"loss.cov": 0.3}))
     study = study_of()
     trial = claimed(study, build_sampler(given, "w"))
     values = suggest(given, trial)

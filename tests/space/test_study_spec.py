@@ -8,7 +8,7 @@ import pytest
 from risexp.config.layers import Layer
 from risexp.errors import ConfigInvalid, DataInvalid
 from risexp.space.study_spec import StudySpec, refusal
-from tests.support.spaces import LEARNING, charter, learning, planted
+from tests.support.spaces import LEARNING, learning, planted, spec_of
 
 ENVIRONMENT = {"RISEXP__TRAINING__EPOCHS": "9", "RISEXP__DATA__SEED": "9", "HOME": "/root"}
 
@@ -42,7 +42,7 @@ def test_the_environment_sets_a_varied_field_in_trial_0_alone() -> None:
 
 
 def test_trial_0_is_the_base_itself() -> None:
-    spec = charter()
+    spec = spec_of()
 
     values = spec.base_values()
 
@@ -73,7 +73,7 @@ def test_unknown_varied_and_repeated_fields_are_refused() -> None:
             StudySpec.of(**{"space": learning(), **options})
         assert str(caught.value).startswith(message)
     with pytest.raises(ConfigInvalid, match=r"does not vary loss.cuont; did you mean loss.count\?"):
-        charter().resolve({"loss.cuont": 1.0})
+        spec_of().resolve({"loss.cuont": 1.0})
 
 
 def test_a_space_that_makes_the_same_trials_is_the_same_study() -> None:
@@ -85,9 +85,9 @@ def test_a_space_that_makes_the_same_trials_is_the_same_study() -> None:
         {"start": {"loss.count": 1.0}},
         {"sampler": {"kind": "tpe"}},
     ):
-        other = charter(learning(**more))
-        assert charter().sha() == other.sha(), more
-        assert refusal("s", charter(), other) is None
+        other = spec_of(learning(**more))
+        assert spec_of().sha() == other.sha(), more
+        assert refusal("s", spec_of(), other) is None
 
 
 def test_another_space_or_base_is_another_study() -> None:
@@ -106,9 +106,9 @@ def test_another_space_or_base_is_another_study() -> None:
     ]
 
     for more, message in cases:
-        other = charter(learning(**more))
-        sentence = refusal("s", charter(), other)
-        assert charter().sha() != other.sha()
+        other = spec_of(learning(**more))
+        sentence = refusal("s", spec_of(), other)
+        assert spec_of().sha() != other.sha()
         assert f"study s was begun with {message}" in str(sentence)
         assert "\n" not in str(sentence)
 
@@ -116,7 +116,7 @@ def test_another_space_or_base_is_another_study() -> None:
 def test_the_layers_over_a_space_are_part_of_the_study() -> None:
     longer = StudySpec.of(learning(), epochs=4)
 
-    assert charter().sha() != longer.sha()
+    assert spec_of().sha() != longer.sha()
     assert longer.sha() == StudySpec.of(learning(), overrides=["training.epochs=4"]).sha()
 
 
@@ -134,7 +134,7 @@ def test_a_spec_is_read_as_it_was_written() -> None:
 
 
 def test_a_spec_with_another_base_or_without_its_parts_is_refused() -> None:
-    written = charter().as_json()
+    written = spec_of().as_json()
     changed = {**written, "base": {**written["base"], "loss.cov": 0.7}}
 
     with pytest.raises(

@@ -37,7 +37,7 @@ def learning(**more: Any) -> SearchSpace:  # noqa: ANN401 - any field of a space
     return planted(**{"vary": LEARNING, "base": "smoke", **more})
 
 
-def charter(space: SearchSpace | None = None) -> StudySpec:
+def spec_of(space: SearchSpace | None = None) -> StudySpec:
     """The study specification of a space."""
     return StudySpec.of(learning() if space is None else space)
 

@@ -13,16 +13,16 @@ from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.hpo.workers.worker import Job, JobResult, Train, Worker
 from risexp.runs.outcome import complete
 from risexp.space.study_spec import StudySpec
-from tests.support.spaces import charter, learning
+from tests.support.spaces import learning, spec_of
 from tests.support.worker_processes import owner
 
-CHARTER = charter(learning(pruner={"kind": "none"}))
+TOY_SPEC = spec_of(learning(pruner={"kind": "none"}))
 
 
 DONE = complete("finished", 3)
 
 
-def searched(store: StudyStore, trials: int, of: StudySpec = CHARTER) -> StudyRef:
+def searched(store: StudyStore, trials: int, of: StudySpec = TOY_SPEC) -> StudyRef:
     return open_study(store, StudyStart.new(of).plan("toy", trials))
 
 

@@ -23,7 +23,7 @@ from risexp.hpo.studies.start import base_point
 from risexp.space.dimensions import Choice
 from risexp.space.shrink import Ended
 from risexp.space.study_spec import StudySpec
-from tests.support.spaces import LEARNING, charter, learning, planted
+from tests.support.spaces import LEARNING, learning, planted, spec_of
 from tests.support.studies import claimed, claimed_again, had, study_of, worked
 
 
@@ -80,7 +80,7 @@ def test_values_are_stored_and_read_back() -> None:
 
 @given(st.integers(0, 2**31))
 def test_every_suggestion_is_a_valid_configuration_of_the_space(seed: int) -> None:
-    study_spec = charter(learning(sampler={"kind": "random", "seed": seed}))
+    study_spec = spec_of(learning(sampler={"kind": "random", "seed": seed}))
 
     for values in worked(study_spec, lambda _: 0.0, 3):
         config = study_spec.resolve(values).config
@@ -91,7 +91,7 @@ def test_every_suggestion_is_a_valid_configuration_of_the_space(seed: int) -> No
 
 
 def test_trial_0_has_the_values_of_the_base() -> None:
-    study_spec = charter()
+    study_spec = spec_of()
     study = study_of()
     study.enqueue_trial(stored(study_spec.space.vary, base_point(study_spec).values))
 
@@ -109,7 +109,7 @@ def test_trial_0_is_the_base_under_the_options_of_the_search() -> None:
 
 
 def test_a_trial_that_is_claimed_again_has_the_same_values_byte_for_byte() -> None:
-    study_spec = charter()
+    study_spec = spec_of()
     study = study_of()
     first = claimed(study, build_sampler(study_spec, "first"))
     before = suggest(study_spec, first)
@@ -127,7 +127,7 @@ def test_values_of_an_earlier_attempt_stay_and_the_others_are_allowed_with_them(
         "network.width": {"kind": "choice", "options": [16, 32, 64, 128]},
     }
     forbid = [{"count.kind": "softmax", "network.width": [16, 64, 128]}]
-    study_spec = charter(planted(vary, base="smoke", forbid=forbid))
+    study_spec = spec_of(planted(vary, base="smoke", forbid=forbid))
     kinds = distribution(study_spec.space.vary["count.kind"])
 
     for start in range(4):
@@ -142,8 +142,8 @@ def test_enqueued_values_outside_the_space_or_forbidden_are_refused() -> None:
     depth = {"kind": "int", "low": 1, "high": 3}
     forbidding = planted({"network.depth": depth}, forbid=[{"network.depth": 3}], base="smoke")
     for study_spec, values, message in (
-        (charter(), {"loss.count": 9.0}, r"trial 0 was given loss.count = 9.0, which space"),
-        (charter(forbidding), {"network.depth": 3}, "was given a combination that space planted"),
+        (spec_of(), {"loss.count": 9.0}, r"trial 0 was given loss.count = 9.0, which space"),
+        (spec_of(forbidding), {"network.depth": 3}, "was given a combination that space planted"),
     ):
         study = study_of()
         study.enqueue_trial(values)
@@ -154,7 +154,7 @@ def test_enqueued_values_outside_the_space_or_forbidden_are_refused() -> None:
 
 
 def test_trials_that_ended_are_read_as_plain_values() -> None:
-    spec = charter()
+    spec = spec_of()
     values = {"training.ema_decay": None, "network.depth": 3, "count.kind": "softmax"}
     trials = [
         had(spec, values, value=2.5),

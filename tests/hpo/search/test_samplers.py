@@ -13,7 +13,7 @@ from risexp.errors import SpaceInvalid
 from risexp.hpo.search.parameters import suggest
 from risexp.hpo.search.samplers import ConstrainedSampler, build_sampler, optuna_sampler, seed_of
 from risexp.space.spec import SearchSpace
-from tests.support.spaces import charter, learning, planted
+from tests.support.spaces import learning, planted, spec_of
 from tests.support.studies import Values, claimed, had, study_of, worked
 
 COUNT = "loss.count"
@@ -22,7 +22,7 @@ KINDS: Mapping[str, object] = {
     "count.kind": {"kind": "choice", "options": ["ordinal", "softmax", "slots"]},
     "network.width": {"kind": "choice", "options": [16, 32]},
 }
-LEARNER = charter(planted(ONE, base="smoke", sampler={"kind": "tpe", "startup": 8}))
+LEARNER = spec_of(planted(ONE, base="smoke", sampler={"kind": "tpe", "startup": 8}))
 
 
 def number(values: Mapping[str, JsonValue], path: str = COUNT) -> float:
@@ -36,7 +36,7 @@ def miss(values: Values) -> float:
 
 @pytest.mark.parametrize("kind", ["tpe", "random"])
 def test_workers_propose_differently_and_one_worker_the_same_again(kind: str) -> None:
-    study_spec = charter(learning(sampler={"kind": kind, "seed": 7}))
+    study_spec = spec_of(learning(sampler={"kind": kind, "seed": 7}))
     workers = ("node-a:1", "node-a:2", "node-b:1")
 
     firsts = [repr(worked(study_spec, lambda _: 0.0, 2, worker)) for worker in workers]
@@ -73,7 +73,7 @@ def test_a_study_object_that_is_used_for_all_trials_would_never_learn() -> None:
 
 
 def test_the_sampler_learns_under_a_condition() -> None:
-    study_spec = charter(learning(sampler={"kind": "tpe", "startup": 10}))
+    study_spec = spec_of(learning(sampler={"kind": "tpe", "startup": 10}))
 
     def score(values: Values) -> float:
         softmax = values["count.kind"] == "softmax"
@@ -95,7 +95,7 @@ def test_forbidden_combinations_are_never_proposed() -> None:
     """They would score best, so that the sampler proposes them again and again."""
     forbid = [{"count.kind": ["ordinal", "slots"], "network.width": 32}, {"count.kind": "slots"}]
     sampler = {"kind": "tpe", "startup": 3}
-    study_spec = charter(planted(KINDS, base="smoke", forbid=forbid, sampler=sampler))
+    study_spec = spec_of(planted(KINDS, base="smoke", forbid=forbid, sampler=sampler))
 
     trials = worked(study_spec, widest, 12)
 
@@ -105,7 +105,7 @@ def test_forbidden_combinations_are_never_proposed() -> None:
 
 def test_no_values_are_tried_twice_while_others_are_left() -> None:
     sampler = {"kind": "tpe", "startup": 2}
-    study_spec = charter(planted(KINDS, base="smoke", sampler=sampler))
+    study_spec = spec_of(planted(KINDS, base="smoke", sampler=sampler))
 
     trials = [repr(values) for values in worked(study_spec, widest, 7)]
 
@@ -118,7 +118,7 @@ def test_no_values_are_tried_twice_while_others_are_left() -> None:
 def test_values_of_a_failed_trial_are_proposed_only_if_no_others_are_left() -> None:
     for options, expected in (([16, 32], {16, 32}), ([16, 32, 64], {64})):
         width = {"network.width": {"kind": "choice", "options": options}}
-        study_spec = charter(planted(width, base="smoke"))
+        study_spec = spec_of(planted(width, base="smoke"))
         study = study_of()
         study.add_trial(had(study_spec, {"network.width": 32}, state=TrialState.FAIL))
 
@@ -140,7 +140,7 @@ class Stubborn(RandomSampler):
 
 def test_a_sampler_that_repeats_itself_is_not_asked_again() -> None:
     width = {"network.width": {"kind": "choice", "options": [16, 64, 128]}}
-    study_spec = charter(planted(width, base="smoke", forbid=[{"network.width": 64}]))
+    study_spec = spec_of(planted(width, base="smoke", forbid=[{"network.width": 64}]))
     stubborn = Stubborn()
 
     values = suggest(study_spec, claimed(study_of(), ConstrainedSampler(stubborn, study_spec, 0)))
@@ -151,7 +151,7 @@ def test_a_sampler_that_repeats_itself_is_not_asked_again() -> None:
 
 
 def test_a_space_without_an_allowed_draw_is_refused() -> None:
-    study_spec = charter(planted(KINDS, base="smoke", forbid=[{"network.width": [16, 32]}]))
+    study_spec = spec_of(planted(KINDS, base="smoke", forbid=[{"network.width": [16, 32]}]))
 
     with pytest.raises(SpaceInvalid, match="none of 1000 draws from space planted is allowed"):
         suggest(study_spec, claimed(study_of(), build_sampler(study_spec, "w")))
@@ -192,7 +192,7 @@ def test_running_trials_repel_proposals() -> None:
 )
 def test_other_samplers_propose_allowed_values(sampler: Mapping[str, object]) -> None:
     space: SearchSpace = learning(sampler=sampler, forbid=[{"network.depth": 7}])
-    study_spec = charter(space)
+    study_spec = spec_of(space)
 
     for values in worked(study_spec, number, 4):
         assert 7 != values["network.depth"]

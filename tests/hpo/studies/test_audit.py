@@ -8,7 +8,7 @@ from risexp.hpo.studies.start import StartPoint
 from risexp.hpo.studies.table import StudyTable, TrialRow
 from risexp.space.study_spec import StudySpec
 from tests.support.searches import LR, RATE
-from tests.support.spaces import charter, planted
+from tests.support.spaces import planted, spec_of
 
 
 def complete(number: int, value: float, epochs: int = 10) -> TrialRow:
@@ -55,7 +55,7 @@ def test_each_trial_is_counted_by_its_own_epochs() -> None:
     vary = {"training.epochs": {"kind": "int", "low": 2, "high": 20}}
     row = TrialRow(1, "pruned", "pruned", 1, 5, 9.0, 9.0, None, {"training.epochs": 16}, 1.0)
 
-    assert Saved(1, 11, 16) == Saved.of_study(charter(planted(vary, base="smoke")), [row])
+    assert Saved(1, 11, 16) == Saved.of_study(spec_of(planted(vary, base="smoke")), [row])
 
 
 def test_audited_trials_are_spread_over_the_epochs_at_which_they_were_pruned() -> None:

@@ -18,7 +18,7 @@ from risexp.hpo.studies.table import StudyTable, TrialRow
 from risexp.space.derived import SEED
 from risexp.space.study_spec import StudySpec
 from tests.support.searches import LR, RATE
-from tests.support.spaces import charter, planted
+from tests.support.spaces import planted, spec_of
 
 BASE = {LR: 3e-3}
 """Of the preset `smoke`."""
@@ -31,7 +31,7 @@ def row(number: int, value: float | None, values: Mapping[str, JsonValue] = BASE
 
 
 def rates(**more: object) -> StudySpec:
-    return charter(planted({**RATE, **more}, base="smoke"))
+    return spec_of(planted({**RATE, **more}, base="smoke"))
 
 
 def table(*rows: TrialRow) -> StudyTable:

@@ -27,11 +27,11 @@ from risexp.space.files import load_space
 from risexp.space.shrink import Ended, shrink
 from risexp.space.study_spec import StudySpec
 from tests.support.searches import LR, RATE
-from tests.support.spaces import CODEBOOK, charter, learning, only_when, planted
-from tests.support.toy_workers import CHARTER, searched, toy, trials, work
+from tests.support.spaces import CODEBOOK, learning, only_when, planted, spec_of
+from tests.support.toy_workers import TOY_SPEC, searched, toy, trials, work
 
 ASKED: Mapping[str, JsonValue] = {"--from": "wide", "--points": 2}
-BASE = base_point(CHARTER)
+BASE = base_point(TOY_SPEC)
 OTHERS = (
     StartPoint({**BASE.values, "network.depth": 5}, "wide", 7, 1.5),
     StartPoint({**BASE.values, "loss.count": 0.5}, "wide", 3, 2.5),
@@ -39,7 +39,7 @@ OTHERS = (
 
 
 def with_points() -> StudyStart:
-    return StudyStart.new(CHARTER, (BASE, *OTHERS), ASKED)
+    return StudyStart.new(TOY_SPEC, (BASE, *OTHERS), ASKED)
 
 
 def row(number: int, value: float | None, values: Mapping[str, JsonValue]) -> TrialRow:
@@ -52,12 +52,12 @@ def rate(number: int, value: float | None, lr: float) -> TrialRow:
 
 
 def simple(**more: Any) -> StudySpec:  # noqa: ANN401 - the parts of a space's file
-    return charter(planted(RATE, base="smoke", **more))
+    return spec_of(planted(RATE, base="smoke", **more))
 
 
 def wide() -> StudySpec:
     """The spec of more learning rates, in which the trials of `rate` were made."""
-    return charter(planted({LR: {"kind": "log", "low": 1e-5, "high": 1.0}}, base="smoke"))
+    return spec_of(planted({LR: {"kind": "log", "low": 1e-5, "high": 1.0}}, base="smoke"))
 
 
 def fit(
@@ -93,8 +93,8 @@ def test_a_search_without_points_of_others_starts_from_its_base(store: StudyStor
 
     start = StudyStart.of(study)
 
-    assert (facts_from_spec(CHARTER), (BASE,), {}) == (study.facts, start.points, start.asked)
-    assert StudyStart.new(CHARTER).plan("toy", 2) == start.plan("toy", 2)
+    assert (facts_from_spec(TOY_SPEC), (BASE,), {}) == (study.facts, start.points, start.asked)
+    assert StudyStart.new(TOY_SPEC).plan("toy", 2) == start.plan("toy", 2)
     assert 1 == start.plan("toy").trials
 
 
@@ -123,7 +123,7 @@ def test_a_point_outside_the_space_is_refused(values: dict[str, float | str], me
     point = StartPoint({**BASE.values, **values})
 
     with pytest.raises(SpaceInvalid, match=message):
-        StudyStart.new(CHARTER, (BASE, point), ASKED)
+        StudyStart.new(TOY_SPEC, (BASE, point), ASKED)
 
 
 @pytest.mark.parametrize(
@@ -201,11 +201,11 @@ def test_fields_that_the_other_study_fixed_or_was_given_are_part_of_its_trials()
     fixed = {"network.depth": 5, "training.ema_decay": 0.9, "loss.cov": 0.4}
     other = StudySpec.of(planted(RATE, base="smoke", fixed=fixed), overrides=["loss.count=1.5"])
 
-    points = fit(charter(), other, rate(7, 1.0, 2e-3))
+    points = fit(spec_of(), other, rate(7, 1.0, 2e-3))
 
     (point,) = points.points
     changed = {LR: 2e-3, "network.depth": 5, "training.ema_decay": 0.9, "loss.count": 1.5}
-    assert {**charter().base_values(), **changed} == point.values
+    assert {**spec_of().base_values(), **changed} == point.values
     assert ["loss.cov"] == points.changed
     assert points.sentences()[-1].endswith("is as in trial 0: loss.cov")
 
@@ -231,13 +231,13 @@ def test_a_few_fields_that_are_as_in_trial_0_are_named() -> None:
 
 def test_trials_of_a_shipped_space_fit_into_the_space_it_is_shrunk_to() -> None:
     space = load_space("wide")
-    source, draws = charter(space), random.Random(3)  # noqa: S311 - no secret is drawn
+    source, draws = spec_of(space), random.Random(3)  # noqa: S311 - no secret is drawn
     rows = [
         row(number, draws.random(), space.draw(source.base, draws))
         for number in range(space.trials)
     ]
     narrower = shrink(space, [Ended(each.values, each.value) for each in rows], "wide-2")
-    spec = charter(narrower)
+    spec = spec_of(narrower)
 
     points = fit(spec, source, *rows, known=(base_point(spec),))
 
@@ -254,14 +254,14 @@ def test_a_budget_without_room_for_all_points_is_noted() -> None:
 
 def test_conditions_decide_which_fields_a_point_has() -> None:
     values: dict[str, JsonValue] = {"count.kind": "ordinal", "count.smoothing": 0.1}
-    assert "count.smoothing" not in fitted(charter(), values)
+    assert "count.smoothing" not in fitted(spec_of(), values)
 
     uniform = {"kind": "uniform", "low": 0.0, "high": 1.0}
     vary = {
         "physics.codebook": CODEBOOK,
         "loss.cov": only_when(uniform, physics__codebook="random"),
     }
-    spec = charter(planted(vary, base="smoke", fixed={"loss.cov": 0.3}))
+    spec = spec_of(planted(vary, base="smoke", fixed={"loss.cov": 0.3}))
     assert {"physics.codebook": "random", "loss.cov": 0.3} == fitted(
         spec, {"physics.codebook": "random"}
     )
@@ -279,7 +279,7 @@ def test_conditions_decide_which_fields_a_point_has() -> None:
 def test_values_outside_a_space_are_no_point_of_it(
     values: dict[str, JsonValue], message: str
 ) -> None:
-    spec = charter(learning(forbid=[{"network.depth": 7, "training.ema_decay": None}]))
+    spec = spec_of(learning(forbid=[{"network.depth": 7, "training.ema_decay": None}]))
 
     with pytest.raises(SpaceInvalid, match=message):
         fitted(spec, values)
@@ -287,7 +287,7 @@ def test_values_outside_a_space_are_no_point_of_it(
 
 def test_an_invalid_run_is_no_point() -> None:
     vary = {"training.epochs": {"kind": "int", "low": 2, "high": 9}}
-    spec = charter(planted(vary, base="smoke", fixed={"curriculum.phase": "three-phase"}, trials=2))
+    spec = spec_of(planted(vary, base="smoke", fixed={"curriculum.phase": "three-phase"}, trials=2))
 
     assert {"training.epochs": 9} == fitted(spec, {"training.epochs": 9})
     with pytest.raises(ConfigInvalid, match="three"):

@@ -14,16 +14,16 @@ from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.trials.trial_result import TrialResult, unsound
 from risexp.space.study_spec import StudySpec
-from tests.support.spaces import charter, learning
+from tests.support.spaces import learning, spec_of
 from tests.support.toy_workers import searched
 from tests.support.worker_processes import owner, queue_of
 
-CHARTER: StudySpec = charter(learning(pruner={"kind": "none"}))
+TOY_SPEC: StudySpec = spec_of(learning(pruner={"kind": "none"}))
 
 
 @pytest.fixture
 def study(store: StudyStore) -> StudyRef:
-    return searched(store, 5, CHARTER)
+    return searched(store, 5, TOY_SPEC)
 
 
 def claim(store: StudyStore, study: StudyRef) -> Claim:
@@ -58,7 +58,7 @@ def test_each_trial_is_shown_as_it_stands(store: StudyStore, study: StudyRef) ->
         ([], TrialResult("failed", "ValueError")),
     ):
         held = claim(store, study)
-        drawn = held.suggest(lambda trial: suggest(CHARTER, trial))
+        drawn = held.suggest(lambda trial: suggest(TOY_SPEC, trial))
         for epoch, score in enumerate(scores, start=1):
             held.report(epoch, score)
         held.finish(ending)
@@ -78,7 +78,7 @@ def test_each_trial_is_shown_as_it_stands(store: StudyStore, study: StudyRef) ->
     ] == shown
     assert [3.0, None, None, None, None] == [each.value for each in table.trials]
     assert (4, 5, False) == (table.done, table.epochs, table.over)
-    assert CHARTER.base_values() == table.trials[0].values
+    assert TOY_SPEC.base_values() == table.trials[0].values
     assert table.trials[0].seconds is not None
     assert table.trials[4].seconds is None
 
@@ -116,7 +116,7 @@ def test_the_best_is_the_first_of_the_lowest() -> None:
 
 def test_a_table_is_plain_json(store: StudyStore, study: StudyRef) -> None:
     held = claim(store, study)
-    held.suggest(lambda trial: suggest(CHARTER, trial))
+    held.suggest(lambda trial: suggest(TOY_SPEC, trial))
     held.report(1, 5.0)
     held.finish(TrialResult("complete", "finished", 5.0))
 
@@ -125,4 +125,4 @@ def test_a_table_is_plain_json(store: StudyStore, study: StudyRef) -> None:
     assert ("toy", 5, None, 0, 1) == tuple(
         document[name] for name in ("study", "wanted", "ended", "best", "epochs")
     )
-    assert CHARTER.base_values() == document["trials"][0]["values"]
+    assert TOY_SPEC.base_values() == document["trials"][0]["values"]

@@ -17,10 +17,10 @@ from risexp.hpo.workers import worker as module
 from risexp.hpo.workers.worker import Job, JobResult, Worker
 from risexp.runs.outcome import EndRun, aborted, complete, pruned, signalled
 from risexp.training.events import EpochEnded, RunStarted
-from tests.support.spaces import charter, planted
+from tests.support.spaces import planted, spec_of
 from tests.support.toy_workers import (
-    CHARTER,
     DONE,
+    TOY_SPEC,
     attempts,
     reasons,
     searched,
@@ -59,8 +59,8 @@ def test_trial_zero_is_the_base_and_others_are_what_was_drawn(
     work(store, study, train)
 
     base, *others = (job.loaded.config for job in train.jobs)
-    assert CHARTER.base == base
-    assert CHARTER.base not in others
+    assert TOY_SPEC.base == base
+    assert TOY_SPEC.base not in others
     for job in train.jobs:
         known = job.loaded.config.flat()
         assert dict(job.values) == {path: known[path] for path in job.values}
@@ -99,7 +99,7 @@ def test_an_error_fails_one_trial_and_is_shown(store: StudyStore, study: StudyRe
 def test_values_without_a_valid_configuration_fail_only_their_trial(store: StudyStore) -> None:
     """The space allows every value, but not all of them together are a configuration."""
     clash = {"training.batch": {"kind": "choice", "options": [64, 48]}}
-    odd = charter(planted(clash, base="smoke", fixed={"training.accumulation": 64}))
+    odd = spec_of(planted(clash, base="smoke", fixed={"training.accumulation": 64}))
     study = searched(store, 1, odd)
     trial = store.storage.list_trials(study.id)[0].trial_id
     store.storage.set_trial_system_attr(

@@ -25,8 +25,8 @@ from risexp.app.search.study_record import close_used_up, say_of_study
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.leases import HANGING, RENEW_S, USED_UP, Leases
 from risexp.hpo.store.store import StudyStore, open_store
-from risexp.hpo.studies.study import SURPLUS
-from risexp.hpo.studies.table import StudyTable, study_table
+from risexp.hpo.studies.study import SURPLUS, StudyRef
+from risexp.hpo.studies.table import study_table
 from risexp.hpo.trials.reaper import Reaper
 from risexp.tracking.schema import write_ahead
 from risexp.tracking.stores import Failure, attempt, chosen_store
@@ -131,10 +131,9 @@ def _close_used_up(look: Snapshot, tell: Tell) -> Iterator[str]:
         ]
         if look.store is None or status.at_work or not numbers:
             continue
-        if _worked(partial(lambda *of: close_used_up(_table(*of)), look.store, status), tell):
-            yield from (
-                f"the run of trial {n} of {status.study.name} says it ended" for n in numbers
-            )
+        if _worked(partial(_close, look.store, status.study), tell):
+            runs = (f"the run of trial {each} of {status.study.name}" for each in numbers)
+            yield from (f"{run} says it ended" for run in runs)
 
 
 def _upload(look: Snapshot, tell: Tell) -> Iterator[str]:
@@ -174,7 +173,7 @@ def _end_studies(look: Snapshot, tell: Tell) -> Iterator[str]:
             return
         tracked = tracked_study(status, look.destinations, study_runs)
         for run_id in unended(status, tracked):
-            table = attempt(partial(_table, look.store, status))
+            table = attempt(partial(study_table, look.store, status.study))
             failure = (
                 table.sentence
                 if isinstance(table, Failure)
@@ -239,8 +238,8 @@ def _trial_status(
     return wrong[own][1] if own in wrong else None
 
 
-def _table(store: StudyStore, status: StudyStatus) -> StudyTable:
-    return study_table(store, status.study)
+def _close(store: StudyStore, study: StudyRef) -> None:
+    close_used_up(study_table(store, study))
 
 
 def _worked(action: Callable[[], object], tell: Tell) -> bool:

@@ -7,9 +7,8 @@ import pytest
 
 from risexp.app.promotion import promote as module
 from risexp.tracking.stores import embedded
-from tests.support.candidates import answering, kept
 from tests.support.commands import Capture, document, run
-from tests.support.promotions import alone, evidence
+from tests.support.promotions import alone, answering, evidence, kept
 from tests.support.uploads import place
 
 FIRST = "promote --run train-1 --scenes 60"

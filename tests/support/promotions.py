@@ -1,9 +1,9 @@
-"""Evidence, versions and killed processes for the tests of promotions."""
+"""Candidates, evidence, versions and killed processes for the tests of promotions."""
 
 import multiprocessing
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from multiprocessing.context import ForkServerContext
@@ -13,12 +13,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from risexp.app.promotion.evaluate_candidates import Evaluation
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.registry.model_registry import Registry, Version
 from risexp.registry.promotion import Promotion, Step, promote
 from risexp.registry.verdicts import Evidence, ScoredAnswers
+from risexp.runs.folder import RunFolder
+from risexp.runs.journal import Journal
+from risexp.runs.outcome import complete
+from risexp.runs.spec import Labels
 from risexp.tracking.stores import TrackingStore, in_environment
+from risexp.training.checkpoint import Checkpoint, config_tree
+from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
+from risexp.training.progress import Progress
+from risexp.training.state import State, copied
 from tests.support.estimates import estimate_at, truth_at
+from tests.support.networks import awake, network_config
+from tests.support.uploads import new_run, train
 
 SCENES = 4000
 NAME = "ris-localizer"
@@ -147,3 +158,33 @@ def _promote_and_die(step: Step, store: TrackingStore, promotion: Promotion) -> 
 
     with in_environment(store):
         promote(Registry(store), promotion, exclusive=True, on_step=kill)
+
+
+def kept(name: str, seed: int = 0, labels: Labels | None = None) -> RunFolder:
+    """A complete run whose last checkpoint is an untrained network."""
+    config = network_config().canonical()
+    folder = new_run(name, config, labels)
+    train(folder)
+    Journal(folder.journal, name).write(3, {"guard/loss": 0.0})
+    weights = awake(config, seed=seed).state_dict()
+    checkpoint = Checkpoint(
+        run_id=name,
+        config=config_tree(config),
+        plan=folder.plans()[2],
+        scores={"k_loc": 3.0},
+        state=State(copied(weights), copied(weights), {}, {}, Progress(epoch=3), seed),
+        temperature=1.2,
+    )
+    CheckpointStore(folder.attempts()[-1], CheckpointOwner(name, folder.config_sha)).save(
+        checkpoint
+    )
+    folder.close(complete("finished", 3))
+    return folder
+
+
+def answering(evidence: Evidence) -> Callable[..., Evaluation]:
+    """An evaluation that always has this result."""
+    evaluation = Evaluation(
+        evidence.candidate, evidence.champion, evidence.nomp, evidence.snr_db, evidence.ms_ratio
+    )
+    return lambda *_: evaluation

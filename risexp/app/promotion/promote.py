@@ -59,8 +59,8 @@ def promote(
         with lock as exclusive:
             champion = registry.at(request.name, request.alias)
             bundle = None if champion is None else registry.load(champion)
-            contest = _Contest(request, gates, candidate, champion, bundle)
-            result = contest.judge(device, progress)
+            pair = _Pair(request, gates, candidate, champion, bundle)
+            result = pair.judge(device, progress)
             if request.dry_run or result.failed:
                 return result
             return _register(result, registry, exclusive=exclusive, on_step=on_step)
@@ -112,7 +112,7 @@ def _expect_names(name: str, alias: str) -> None:
 
 
 @dataclass(frozen=True)
-class _Contest:
+class _Pair:
     """A candidate and the champion that it is judged beside."""
 
     request: PromotionRequest

@@ -24,10 +24,9 @@ from risexp.runs.folder import find_run
 from risexp.runs.journal import Journal
 from risexp.runs.spec import Labels
 from risexp.tracking.stores import embedded, in_environment
-from tests.support.candidates import answering, kept
 from tests.support.frozen_sets import ignored
 from tests.support.models import CPU, frames
-from tests.support.promotions import alone, evidence, state
+from tests.support.promotions import alone, answering, evidence, kept, state
 from tests.support.uploads import artifacts_of, place
 
 SCENES = 60

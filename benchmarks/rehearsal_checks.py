@@ -19,7 +19,7 @@ HOST: Final = "ris.example.org"
 _EVIL: Final = "evil.example"
 _WRONG: Final = "password1234"
 _LOOK_S: Final = 0.5
-_PATIENCE_S: Final = 30.0
+_PATIENCE_S: Final = 300.0
 _DIGITS: Final = 48
 """Length of a secret."""
 PLANTED: Final = "planted"
@@ -213,12 +213,15 @@ def plant(stage: Stage, watch: Watch) -> None:
     with connected(stage, "studies", "studies") as connection:
         connection.execute("CREATE TABLE planted AS SELECT %s AS secret", [_DECOY])
     # The shell stays, and with it its arguments, until it is killed.
-    told = stage.here("init", f"echo {_DECOY}; echo {_DECOY} >/data/{PLANTED}; sleep 60; exit")
+    told = stage.here("init", f"echo {_DECOY}; echo {_DECOY} >/data/{PLANTED}; sleep 600; exit")
     actor = stage.start("init", ("env", f"DECOY={_DECOY}", "sh", "-c", told))
     wanted = {("arguments", PLANTED), ("environments", PLANTED)}
+    file = Path(stage.here("init", f"/data/{PLANTED}"))
     limit = time.monotonic() + _PATIENCE_S
-    while not wanted <= watch.found and time.monotonic() < limit:
+    while time.monotonic() < limit:
         watch.look()
+        if wanted <= watch.found and file.is_file() and file.stat().st_size:
+            break
     stage.kill(actor)
 
 

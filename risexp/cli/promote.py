@@ -103,7 +103,7 @@ def _say(result: "PromotionResult") -> None:
     )
     say("")
     table(["", "success", "K accuracy", "ECE", "ms/scene"], score_rows(evidence))
-    say(f"\nGates {result.gates.name}: {result.gates.about}")
+    say(f"\nGates {evidence.gates.name}: {evidence.gates.about}")
     table(["gate", "verdict", "found", "needed"], gate_rows(result.verdicts))
     if result.version is not None:
         address = f"models:/{request.name}@{request.alias}"

@@ -5,7 +5,7 @@ Every comparison is written so that NaN fails it.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -42,32 +42,22 @@ class ScoredAnswers:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """Everything that gates ask about a candidate."""
+class Evaluation:
+    """The scored answers of candidate, champion and NOMP to the test scenes."""
 
     candidate: ScoredAnswers
-    nomp: ScoredAnswers
     champion: ScoredAnswers | None
     """None if there is no champion, or if it cannot answer these scenes."""
+    nomp: ScoredAnswers
     snr_db: Tensor | None
-    """(B,) of the test scenes."""
+    """(B,) of the scenes."""
     ms_ratio: float | None
-    """Time per scene over the champion's: the median over batches that both answered in turn."""
-    state: str
-    """How the candidate's run ended; `complete` is what it should be."""
-    faults: Mapping[str, float]
-    """Faults that its guards counted, by guard."""
-    same_data: bool | None
-    """True if the champion was trained on scenes of the same law and seed; None without one."""
-    alone: str = "there is no champion yet"
-    """The reason why there is no champion to compare with."""
-    level: float = 0.95
-    resamples: int = 2000
-    majority: int = field(init=False)
-    """The most frequent true count."""
+    """Candidate's time over the champion's: the median over batches, answered in turn."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "majority", int(torch.bincount(self._count).argmax()))
+    @property
+    def count(self) -> Tensor:
+        """(B,) true counts of the scenes."""
+        return self.candidate.scores.matching.true_count
 
     @property
     def answers(self) -> dict[str, ScoredAnswers]:
@@ -75,20 +65,36 @@ class Evidence:
         champion = {} if self.champion is None else {"champion": self.champion}
         return {"candidate": self.candidate, **champion, "nomp": self.nomp}
 
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that gates ask about a candidate."""
+
+    gates: Gates
+    evaluation: Evaluation
+    state: str
+    """How the candidate's run ended; `complete` is what it should be."""
+    faults: Mapping[str, float]
+    """Faults that its guards counted, by guard."""
+    same_data: bool | None
+    """True if the champion was trained on scenes of the same law and seed; None without one."""
+    no_champion: str = "there is no champion yet"
+    """The reason why there is no champion to compare with."""
+
+    @cached_property
+    def majority(self) -> int:
+        """The most frequent true count."""
+        return int(torch.bincount(self.evaluation.count).argmax())
+
     @property
     def scenes(self) -> int:
         """Number of test scenes."""
-        return len(self.candidate.scores)
-
-    @property
-    def varied(self) -> bool:
-        """True if the true counts differ between scenes."""
-        return bool((self._count != self.majority).any())
+        return len(self.evaluation.count)
 
     @cached_property
     def slices(self) -> Slices:
         """All scenes, and the scenes by SNR and by count."""
-        return Slices.of(self._count, self.snr_db)
+        return Slices.of(self.evaluation.count, self.evaluation.snr_db)
 
     @cached_property
     def measured(self) -> Means:
@@ -96,19 +102,20 @@ class Evidence:
 
         Columns are `candidate success_rate`, `candidate - champion success_rate` and the like.
         """
-        others = {"nomp": self.nomp.scores}
-        if self.champion is not None:
-            others["champion"] = self.champion.scores
-        own = self.candidate.scores
+        scored, own = self.evaluation, self.evaluation.candidate.scores
+        others = {"nomp": scored.nomp.scores}
+        if scored.champion is not None:
+            others["champion"] = scored.champion.scores
         columns = {f"candidate {rate}": column for rate, column in rates(own).items()}
-        majority = (self._count == self.majority).double()
+        majority = (scored.count == self.majority).double()
         columns["majority k_acc"] = majority
         columns["candidate - majority k_acc"] = own.hit.double() - majority
         for other, scores in others.items():
             gains = differences(own, scores)
             columns |= {f"{other} {rate}": column for rate, column in rates(scores).items()}
             columns |= {f"candidate - {other} {rate}": column for rate, column in gains.items()}
-        return means(columns, self.slices, resamples=self.resamples, level=self.level)
+        gates = self.gates
+        return means(columns, self.slices, resamples=gates.resamples, level=gates.level)
 
     def mean(self, column: str, over: str = WHOLE) -> Mean:
         """The mean of a column over all scenes or over a slice."""
@@ -116,22 +123,18 @@ class Evidence:
 
     def as_json(self) -> dict[str, Any]:
         """The evidence as plain values."""
-        answers = self.answers.items()
+        answers = self.evaluation.answers.items()
         return {
             "scenes": self.scenes,
-            "level": self.level,
+            "level": self.gates.level,
             "scores": as_json(self.measured),
             "ms_per_scene": {name: answer.ms_per_scene for name, answer in answers},
-            "ms_ratio": self.ms_ratio,
+            "ms_ratio": self.evaluation.ms_ratio,
             "ece": {name: answer.ece for name, answer in answers},
             "state": self.state,
             "guards": dict(self.faults),
             "same_data": self.same_data,
         }
-
-    @property
-    def _count(self) -> Tensor:
-        return self.candidate.scores.matching.true_count
 
 
 @dataclass(frozen=True)
@@ -155,9 +158,9 @@ class GateVerdict:
         }
 
 
-def judge_gates(gates: Gates, evidence: Evidence) -> tuple[GateVerdict, ...]:
+def judge_gates(evidence: Evidence) -> tuple[GateVerdict, ...]:
     """Judge every gate, in the order in which people read them."""
-    judge = _Judge(gates, evidence)
+    judge = _Judge(evidence)
     return (*judge.candidate(), *judge.champion())
 
 
@@ -168,8 +171,11 @@ def failed_gates(verdicts: Iterable[GateVerdict]) -> tuple[GateVerdict, ...]:
 
 @dataclass(frozen=True)
 class _Judge:
-    gates: Gates
     evidence: Evidence
+
+    @property
+    def gates(self) -> Gates:
+        return self.evidence.gates
 
     def candidate(self) -> Iterator[GateVerdict]:
         limits, scenes = self.gates.candidate, self.evidence.scenes
@@ -178,7 +184,7 @@ class _Judge:
         )
         yield self._guards()
         yield self._chance()
-        ece = self.evidence.candidate.ece
+        ece = self.evidence.evaluation.candidate.ece
         yield _number("calibration", ece, f"at most {limits.ece_max:g}", ece <= limits.ece_max)
         gain = self.evidence.mean("candidate - nomp success_rate")
         yield _loss("nomp success_rate", gain, self.gates.nomp.success_rate_loss_max)
@@ -186,7 +192,7 @@ class _Judge:
     def champion(self) -> Iterator[GateVerdict]:
         limits, evidence = self.gates.champion, self.evidence
         yield self._data()
-        if evidence.champion is None:
+        if evidence.evaluation.champion is None:
             names = [*RATES, *(f"better {name}" for name in limits.better_in), "slices", "time"]
             for name in names:
                 yield self._without_champion(name)
@@ -203,7 +209,7 @@ class _Judge:
         for name in evidence.slices.sizes:
             if name != WHOLE:
                 yield from self._slice(name)
-        ratio, most = evidence.ms_ratio, limits.ms_ratio_max
+        ratio, most = evidence.evaluation.ms_ratio, limits.ms_ratio_max
         ratio = math.nan if ratio is None else ratio
         yield _number("time", ratio, f"at most {most:g} x", ratio <= most)
 
@@ -219,7 +225,7 @@ class _Judge:
     def _chance(self) -> GateVerdict:
         """The count beats the most frequent one; or sources are found, if all counts are equal."""
         evidence, least = self.evidence, self.gates.candidate.k_acc_gain_min
-        if not evidence.varied:
+        if bool((evidence.evaluation.count == evidence.majority).all()):
             success = evidence.mean("candidate success_rate")
             return _verdict("chance", success, "low > 0 of success_rate", success.low > 0.0)
         gain = evidence.mean("candidate - majority k_acc")
@@ -246,7 +252,7 @@ class _Judge:
                 yield _loss(gate, gain, limits.slice_loss_max)
 
     def _without_champion(self, gate: str) -> GateVerdict:
-        return GateVerdict(gate, "skipped", None, self.evidence.alone)
+        return GateVerdict(gate, "skipped", None, self.evidence.no_champion)
 
 
 def _loss(gate: str, gain: Mean, loss_max: float) -> GateVerdict:

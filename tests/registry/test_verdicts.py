@@ -26,12 +26,12 @@ def changed(**sections: dict[str, Any]) -> Gates:
     )
 
 
-def words(found: Evidence, gates: Gates = DEFAULT) -> dict[str, str]:
-    return {verdict.gate: verdict.word for verdict in judge_gates(gates, found)}
+def words(case: Evidence, gates: Gates = DEFAULT) -> dict[str, str]:
+    return {verdict.gate: verdict.word for verdict in judge_gates(replace(case, gates=gates))}
 
 
-def failures(found: Evidence, gates: Gates = DEFAULT) -> list[str]:
-    return [verdict.gate for verdict in failed_gates(judge_gates(gates, found))]
+def failures(case: Evidence, gates: Gates = DEFAULT) -> list[str]:
+    return [gate for gate, word in words(case, gates).items() if word == "failed"]
 
 
 def spoiled(scores: SceneScores, chosen: torch.Tensor, share: float, rate: str) -> SceneScores:
@@ -88,27 +88,27 @@ def test_less_success_than_the_champion_fails_by_both_names() -> None:
     ("rate", "success", "share"), [("success_rate", 0.6, 0.35), ("k_acc", 0.74, 0.25)]
 )
 def test_a_lost_slice_fails_alone(rate: str, success: float, share: float) -> None:
-    found = evidence(candidate=answered(0.83, success))
-    scores = spoiled(found.candidate.scores, counts() == 3, share, rate)
+    better = answered(0.83, success)
+    scores = spoiled(better.scores, counts() == 3, share, rate)
 
-    lost = failures(replace(found, candidate=replace(found.candidate, scores=scores)))
+    lost = failures(evidence(candidate=replace(better, scores=scores)))
 
     assert [f"{rate} at K = 3"] == lost
 
 
 def test_a_slice_of_few_scenes_is_skipped() -> None:
-    found = words(evidence(), changed(champion={"slice_scenes_min": SCENES // MOST + 1}))
+    verdicts = words(evidence(), changed(champion={"slice_scenes_min": SCENES // MOST + 1}))
 
-    assert "skipped" == found["k_acc at K = 3"]
-    assert "passed" == found["k_acc at SNR 10 to 20 dB"]
+    assert "skipped" == verdicts["k_acc at K = 3"]
+    assert "passed" == verdicts["k_acc at SNR 10 to 20 dB"]
 
 
 def test_a_constant_count_is_never_promoted() -> None:
     constant = scored(counts() == 2, torch.zeros(SCENES, dtype=torch.bool))
-    found = alone(candidate=ScoredAnswers(constant, 2.0, 0.0), nomp=answered(0.3, 0.0))
+    case = alone(candidate=ScoredAnswers(constant, 2.0, 0.0), nomp=answered(0.3, 0.0))
 
     for gates in (DEFAULT, LOOSE):
-        assert ["chance"] == failures(found, gates)
+        assert ["chance"] == failures(case, gates)
 
 
 def test_sources_have_to_be_found_if_all_counts_are_equal() -> None:
@@ -117,12 +117,12 @@ def test_sources_have_to_be_found_if_all_counts_are_equal() -> None:
         scores = answered(1.0, share).scores
         matching = replace(scores.matching, true_count=ones, estimated_count=ones)
         candidate = ScoredAnswers(replace(scores, matching=matching), 2.0, 0.0)
-        found = replace(alone(), candidate=candidate, nomp=candidate, snr_db=None)
-        assert expected == words(found)["chance"]
+        case = alone(candidate=candidate, nomp=candidate, snr_db=None)
+        assert expected == words(case)["chance"]
 
 
 def test_without_a_champion_its_gates_are_skipped_and_say_why() -> None:
-    verdicts = judge_gates(DEFAULT, alone())
+    verdicts = judge_gates(alone())
 
     skipped = {verdict.gate: verdict.needed for verdict in verdicts if verdict.word == "skipped"}
     assert {"data", "success_rate", "k_acc", "better success_rate", "slices", "time"} == set(
@@ -133,7 +133,7 @@ def test_without_a_champion_its_gates_are_skipped_and_say_why() -> None:
 
 
 def test_a_verdict_has_the_number_that_decided() -> None:
-    verdicts = {verdict.gate: verdict for verdict in judge_gates(DEFAULT, evidence())}
+    verdicts = {verdict.gate: verdict for verdict in judge_gates(evidence())}
     verdict = verdicts["better success_rate"]
 
     assert verdict.value is not None
@@ -143,6 +143,6 @@ def test_a_verdict_has_the_number_that_decided() -> None:
 
 def test_a_gate_that_accepts_anything_is_skipped() -> None:
     gates = changed(candidate={"guards": "any"}, champion={"data": "any"})
-    found = words(evidence(same_data=False, state="aborted"), gates)
+    verdicts = words(evidence(same_data=False, state="aborted"), gates)
 
-    assert {"skipped"} == {found["guards"], found["data"]}
+    assert {"skipped"} == {verdicts["guards"], verdicts["data"]}

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from risexp.app.promotion.evaluate_candidates import Evaluation
+from risexp.config.gates import load_gates
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.registry.model_registry import Registry, Version
 from risexp.registry.promotion import Promotion, Step, promote
-from risexp.registry.verdicts import Evidence, ScoredAnswers
+from risexp.registry.verdicts import Evaluation, Evidence, ScoredAnswers
 from risexp.runs.folder import RunFolder
 from risexp.runs.journal import Journal
 from risexp.runs.outcome import complete
@@ -95,17 +95,16 @@ def evidence(**changes: Any) -> Evidence:  # noqa: ANN401 - any field
     """Evidence of a better candidate, which passes every default gate."""
     scenes = changes.pop("scenes", SCENES)
     snr_db = torch.rand(scenes, generator=torch.Generator().manual_seed(9)) * 25.0 - 5.0
-    better = Evidence(
+    better = Evaluation(
         candidate=answered(0.75, 0.52, scenes=scenes),
         nomp=answered(0.75, 0.55, scenes=scenes),
         champion=answered(0.75, 0.50, scenes=scenes),
         snr_db=snr_db,
         ms_ratio=1.0,
-        state="complete",
-        faults={},
-        same_data=True,
     )
-    return replace(better, **changes)
+    scored = {name: changes.pop(name) for name in vars(better) if name in changes}
+    found = Evidence(load_gates("default"), replace(better, **scored), "complete", {}, True)
+    return replace(found, **changes)
 
 
 def alone(**changes: Any) -> Evidence:  # noqa: ANN401 - likewise
@@ -184,7 +183,4 @@ def kept(name: str, seed: int = 0, labels: Labels | None = None) -> RunFolder:
 
 def answering(evidence: Evidence) -> Callable[..., Evaluation]:
     """An evaluation that always has this result."""
-    evaluation = Evaluation(
-        evidence.candidate, evidence.champion, evidence.nomp, evidence.snr_db, evidence.ms_ratio
-    )
-    return lambda *_: evaluation
+    return lambda *_: evidence.evaluation

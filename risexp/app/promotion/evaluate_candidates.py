@@ -17,23 +17,10 @@ from risexp.evaluation.scene_scores import join, score_scenes
 from risexp.inference.calibration import calibration_error
 from risexp.inference.estimate import Estimate
 from risexp.inference.predictor import Predictor
-from risexp.registry.verdicts import ScoredAnswers
+from risexp.registry.verdicts import Evaluation, ScoredAnswers
 
 _WARMUP: Final = 4
 """Scenes answered before the clock starts: a first call also builds what later calls share."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The scored answers of candidate, champion and NOMP."""
-
-    candidate: ScoredAnswers
-    champion: ScoredAnswers | None
-    nomp: ScoredAnswers
-    snr_db: Tensor | None
-    """(B,) of the scenes."""
-    ms_ratio: float | None
-    """Candidate's time over the champion's: the median over batches, answered in turn."""
 
 
 def evaluate_candidates(

@@ -125,8 +125,8 @@ class _Pair:
         """Let both answer the test scenes, and judge the gates; the registry is not changed."""
         self._expect_new()
         test_set = self._test_set(progress)
-        alone = self._alone()
-        ours, theirs = self.candidate.bundle, None if alone else self.champion_bundle
+        no_champion = self._no_champion()
+        ours, theirs = self.candidate.bundle, None if no_champion else self.champion_bundle
         evaluation = evaluate_candidates(
             ours.config,
             ours.predictor(device),
@@ -135,21 +135,14 @@ class _Pair:
             progress("answers", (2 if theirs is None else 3) * test_set.manifest.scenes),
         )
         evidence = Evidence(
-            candidate=evaluation.candidate,
-            nomp=evaluation.nomp,
-            champion=evaluation.champion,
-            snr_db=evaluation.snr_db,
-            ms_ratio=evaluation.ms_ratio,
+            self.gates,
+            evaluation,
             state=self.candidate.state,
             faults=self.candidate.seen.faults,
             same_data=self._same_data(),
-            alone=alone or f"there is no {self.request.alias} yet",
-            level=self.gates.level,
-            resamples=self.gates.resamples,
+            no_champion=no_champion or f"there is no {self.request.alias} yet",
         )
-        return PromotionResult(
-            self.request, self.candidate, self.champion, test_set, self.gates, evidence
-        )
+        return PromotionResult(self.request, self.candidate, self.champion, test_set, evidence)
 
     def _expect_new(self) -> None:
         """Check that the candidate is not the champion itself."""
@@ -175,7 +168,7 @@ class _Pair:
             expect_drawn(test_set, config)
         return test_set
 
-    def _alone(self) -> str:
+    def _no_champion(self) -> str:
         """Why the champion cannot answer the candidate's scenes; empty if it can or is absent."""
         if self.champion_bundle is None:
             return ""

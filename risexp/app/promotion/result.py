@@ -10,7 +10,6 @@ from risexp import __version__
 from risexp.app.promotion.candidate import Candidate
 from risexp.app.promotion.promotion_lock import now, user
 from risexp.app.promotion.test_set import TestSet
-from risexp.config.gates import Gates
 from risexp.evaluation.paired import RATES, WHOLE, Mean
 from risexp.registry.verdicts import Evidence, GateVerdict, failed_gates, judge_gates
 
@@ -57,7 +56,6 @@ class PromotionResult:
     champion: "Version | None"
     """The version that had the alias when the candidate was judged."""
     test_set: TestSet
-    gates: Gates
     evidence: Evidence
     version: "Version | None" = None
     """The new version; None if a gate failed, or for a dry run."""
@@ -68,7 +66,7 @@ class PromotionResult:
     @cached_property
     def verdicts(self) -> tuple[GateVerdict, ...]:
         """The verdict on every gate."""
-        return judge_gates(self.gates, self.evidence)
+        return judge_gates(self.evidence)
 
     @property
     def failed(self) -> tuple[GateVerdict, ...]:
@@ -102,7 +100,7 @@ class PromotionResult:
             "study": candidate.labels.study,
             "trial": candidate.labels.trial,
             "champion": self.champion_number,
-            "gates": self.gates.model_dump(mode="json"),
+            "gates": self.evidence.gates.model_dump(mode="json"),
             "test_set": {
                 "folder": str(self.test_set.folder),
                 "digest": self.test_set.manifest.digest,
@@ -122,16 +120,16 @@ class PromotionResult:
             f"risexp.{rate}" if name == "candidate" else f"risexp.{name}_{rate}": interval(
                 evidence.mean(f"{name} {rate}")
             )
-            for name in evidence.answers
+            for name in evidence.evaluation.answers
             for rate in RATES
         }
         return {
             **self.candidate.tags(),
             **scores,
             "risexp.k_majority": interval(evidence.mean("majority k_acc")),
-            "risexp.ece": f"{evidence.candidate.ece:.4f}",
-            "risexp.ms_per_scene": f"{evidence.candidate.ms_per_scene:.3f}",
-            "risexp.gates": self.gates.name,
+            "risexp.ece": f"{evidence.evaluation.candidate.ece:.4f}",
+            "risexp.ms_per_scene": f"{evidence.evaluation.candidate.ms_per_scene:.3f}",
+            "risexp.gates": evidence.gates.name,
             "risexp.verdicts": "; ".join(
                 f"{verdict.gate}: {verdict.word}" for verdict in self.verdicts
             ),
@@ -164,7 +162,7 @@ def model_card(result: PromotionResult) -> str:
         f"## On {evidence.scenes} frozen test scenes",
         markdown(("", *_SCORES.values(), "ECE of the count", "ms a scene"), score_rows(evidence)),
         (
-            f"Brackets are {100 * evidence.level:g} % intervals over scenes of set "
+            f"Brackets are {100 * evidence.gates.level:g} % intervals over scenes of set "
             f"`{result.test_set.manifest.digest[:12]}`; times are of one machine, in batches."
         ),
         "## Gates",
@@ -183,7 +181,7 @@ def model_card(result: PromotionResult) -> str:
 def score_rows(evidence: Evidence) -> list[tuple[str, ...]]:
     """Candidate, champion, NOMP and chance: scores with intervals, calibration and time."""
     rows = []
-    for name, answer in evidence.answers.items():
+    for name, answer in evidence.evaluation.answers.items():
         cells = [interval(evidence.mean(f"{name} {score}")) for score in _SCORES]
         rows.append((name, *cells, f"{answer.ece:.3f}", f"{answer.ms_per_scene:.2f}"))
     chance = interval(evidence.mean("majority k_acc"))
@@ -222,10 +220,11 @@ def _slice_rows(evidence: Evidence) -> list[tuple[str, ...]]:
 
 
 def _promotion(result: PromotionResult) -> str:
-    about = f" ({result.gates.about.rstrip('.')})" if result.gates.about else ""
+    gates = result.evidence.gates
+    about = f" ({gates.about.rstrip('.')})" if gates.about else ""
     return (
         f"Promoted by {result.by} at {result.at} beside {result.champion_name}, by the gates "
-        f"`{result.gates.name}`{about}."
+        f"`{gates.name}`{about}."
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from risexp.app.benchmark.methods import NETWORK, network_methods
 from risexp.app.promotion import promote as module
 from risexp.app.promotion.candidate import find_candidate
-from risexp.app.promotion.evaluate_candidates import Evaluation, evaluate_candidates
+from risexp.app.promotion.evaluate_candidates import evaluate_candidates
 from risexp.app.promotion.models import list_models
 from risexp.app.promotion.promote import promote, roll_back
 from risexp.app.promotion.result import PromotionRequest, PromotionResult
@@ -20,6 +20,7 @@ from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.evaluation.scene_scores import join, score_scenes
 from risexp.registry.model_registry import Registry
 from risexp.registry.promotion import Step
+from risexp.registry.verdicts import Evaluation
 from risexp.runs.folder import find_run
 from risexp.runs.journal import Journal
 from risexp.runs.spec import Labels

@@ -163,13 +163,15 @@ def test_only_abandoned_versions_are_deleted(
     pending = registry.create(NAME, source, run, {STATE: PENDING}, "")
     named = registry.create(NAME, source, run, {STATE: PENDING}, "")
     registry.set_alias(NAME, "challenger", named.number)
+    former = registry.create(NAME, source, run, {STATE: PENDING}, "")
+    later = registry.create(NAME, source, run, {PREVIOUS: str(former.number)}, "")
 
     # Another home may be promoting the young one.
     assert () == tidy(registry, NAME, exclusive=False)
     assert (pending.number,) == tidy(registry, NAME, exclusive=True)
 
     left = {version.number for version in registry.versions(NAME)}
-    assert {1, by_hand.number, named.number} == left
+    assert {1, *(kept.number for kept in (by_hand, named, former, later))} == left
     assert "challenger" == registry.version(NAME, named.number).tags[STATE]
 
 

@@ -88,7 +88,7 @@ class Version:
 def _talks(
     method: Callable[Concatenate["Registry", P], Result],
 ) -> Callable[Concatenate["Registry", P], Result]:
-    """Turn whatever fails in the store into one sentence."""
+    """Turn each failure of the store into one sentence."""
 
     @wraps(method)
     def call(self: "Registry", /, *args: P.args, **kwargs: P.kwargs) -> Result:

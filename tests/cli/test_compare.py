@@ -118,10 +118,10 @@ def test_a_report_is_one_file(capsys: Capture, tmp_path: Path) -> None:
     assert ("toy", 1, "again.html") == (again["study"], again["best"], again["page"])
 
 
-def test_a_report_takes_nobodys_place(
+def test_a_report_replaces_no_file(
     capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody else's file appears while it is made."""
+    """Another file appears while the report is made."""
     search()
     (tmp_path / "toy.html.partial").write_text("mine", encoding="utf-8")
 

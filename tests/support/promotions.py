@@ -23,10 +23,9 @@ from risexp.runs.journal import Journal
 from risexp.runs.outcome import complete
 from risexp.runs.spec import Labels
 from risexp.tracking.stores import TrackingStore, in_environment
-from risexp.training.checkpoint import Checkpoint, config_tree
+from risexp.training.checkpoint import Checkpoint, State, config_tree, copied
 from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from risexp.training.progress import Progress
-from risexp.training.state import State, copied
 from tests.support.estimates import estimate_at, truth_at
 from tests.support.networks import awake, network_config
 from tests.support.uploads import new_run, train

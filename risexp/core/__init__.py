@@ -1,1 +1,1 @@
-"""What several packages need: durable writes, threads, redaction."""
+"""Shared by all rooms: durable writes, sealed files, locks, signals, threads, redaction."""

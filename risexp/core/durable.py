@@ -1,4 +1,4 @@
-"""Files that are either there as a whole, on the disk itself, or not there at all."""
+"""Durable writes: a file is on the disk as a whole, or not there at all."""
 
 import os
 import secrets
@@ -10,7 +10,7 @@ PARTIAL = ".partial"
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Put a file in place in one step; a crash leaves the old one, or none, and a partial one.
+    """Write a file in one step; a crash leaves the old file, or none, and a partial one.
 
     Raises:
         OSError: The disk is full or forbidden; nothing partial is left.
@@ -31,10 +31,10 @@ def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 
 def expect_new(path: Path) -> None:
-    """Check that a file can be made, before what goes into it is computed.
+    """Check that a file can be created, before its content is computed.
 
     Raises:
-        InvalidInput: Something of that name is there, if only a link to nothing, or no folder is.
+        InvalidInput: The name is taken, also by a dangling link, or the folder is missing.
     """
     if os.path.lexists(path):
         raise InvalidInput(f"{path} is there already: name a new file")
@@ -43,10 +43,10 @@ def expect_new(path: Path) -> None:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Make a file in one step; what is there already stays, even if it came a moment ago.
+    """Create a file in one step; an existing file stays, even if it was created a moment ago.
 
     Raises:
-        InvalidInput: Something of that name is there, or no folder is.
+        InvalidInput: The name is taken, or the folder is missing.
         EnvironmentFailed: The disk is full or forbidden; nothing partial is left.
     """
     expect_new(path)
@@ -57,7 +57,7 @@ def write_new(path: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            # Unlike a renamed file, a link takes nobody's place.
+            # Unlike a rename, a link does not replace an existing file.
             os.link(partial, path)
         finally:
             partial.unlink(missing_ok=True)
@@ -69,7 +69,7 @@ def write_new(path: Path, content: bytes) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Make the names in a folder as durable as the files they name."""
+    """Make the names in a folder durable, as its files are."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -78,7 +78,7 @@ def sync(folder: Path) -> None:
 
 
 def set_aside(path: Path) -> None:
-    """Rename a damaged file so that nothing reads it and nobody loses it."""
+    """Rename a damaged file: nothing reads it any more, and it is not lost."""
     target = path.with_name(f"{path.name}.corrupt")
     again = 2
     while target.exists():

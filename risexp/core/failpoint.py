@@ -1,4 +1,4 @@
-"""Named places where a test lets a process die or stall; in service each costs two look-ups."""
+"""Fail points: named places where a test kills or stops a process; each costs two look-ups."""
 
 import os
 import signal
@@ -26,14 +26,14 @@ Point = Literal[
     "reap.noted",
     "reap.returned",
 ]
-"""Between which two writes a process is: the step, and what of it is done."""
+"""The step of a trial, and the last write of it that is done."""
 
 POINTS: Final[tuple[Point, ...]] = get_args(Point)
 
 CRASH_AT: Final = "RISEXP_CRASH_AT"
 """The environment variable that names where the process kills itself."""
 STOP_AT: Final = "RISEXP_STOP_AT"
-"""The one that names where it stops until somebody lets it go on."""
+"""The environment variable that names where it stops until it gets SIGCONT."""
 
 
 def failpoint(point: Point) -> None:

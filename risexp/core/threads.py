@@ -13,14 +13,14 @@ RETRY_S: Final = 1.0
 
 
 class BackgroundThread(AbstractContextManager["BackgroundThread"], ABC):
-    """Works in a thread of its own from being entered until it is left."""
+    """Works in its own thread while it is entered."""
 
     def __init__(self, name: str, leave_s: float | None = None) -> None:
-        """Be ready to work.
+        """Prepare the thread.
 
         Args:
-            name: Of the thread.
-            leave_s: How long the work may still take once it is left; None: as long as it takes.
+            name: Name of the thread.
+            leave_s: Time that the work may still take at the exit; None: no limit.
         """
         self._left = threading.Event()
         self._leave_s = leave_s

@@ -1,4 +1,4 @@
-"""Frames from plain arrays, as files and requests bring them, and the shapes one panel sends."""
+"""Frames from plain arrays of files and requests, and checks of their shapes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def frames_of(arrays: Mapping[str, NDArray[Any]]) -> Frames:
 
 
 def too_large(path: Path, largest: int) -> DataInvalid:
-    """A file is refused for what it would unpack to."""
+    """The error for a file that unpacks to too much."""
     return DataInvalid(
         f"{path} unpacks to more than {largest} bytes: write its scenes into several files"
     )
@@ -53,7 +53,7 @@ def too_large(path: Path, largest: int) -> DataInvalid:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What the frames of one panel and one station measure."""
+    """Sizes of the frames of one panel and one station."""
 
     snapshots: int
     """L"""
@@ -64,12 +64,12 @@ class Sizes:
 
     @classmethod
     def of(cls, config: RunConfig) -> Self:
-        """Those of a configuration."""
+        """The sizes of a configuration."""
         physics = config.physics
         return cls(physics.snapshots, physics.antennas, physics.elements)
 
     def expect(self, frames: Frames) -> Frames:
-        """The same frames, once they are of these sizes, not empty, and what a panel can send.
+        """Check that frames have these sizes, are not empty, and can come from a panel.
 
         Raises:
             DataInvalid: They are not.
@@ -114,7 +114,7 @@ def _expect_possible(frames: Frames) -> None:
 
 
 def _first(flags: Tensor) -> int | None:
-    """The first scene of those that are marked."""
+    """The first marked scene."""
     return int(flags.nonzero()[0]) if bool(flags.any()) else None
 
 

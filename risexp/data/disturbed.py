@@ -1,4 +1,4 @@
-"""Scenes whose physics is not what their receiver believes, made of scenes that agree with it.
+"""Disturbed scenes: their physics differs from the model of the receiver.
 
     y' = y + H diag(c_l) (x' - x)
 
@@ -75,7 +75,7 @@ def with_shared_stream(
     """
     truth = scenes.truth
     if truth.symbols.shape[1] == 1:
-        raise DataInvalid("held symbols are coherent whatever they are: draw fresh ones")
+        raise DataInvalid("held symbols are always coherent: draw fresh ones")
     turn = torch.polar(torch.ones_like(turn_rad), turn_rad).to(truth.symbols.dtype)
     shared = correlation * turn.unsqueeze(-2) * truth.symbols[..., :1]
     mixed = shared + math.sqrt(1.0 - correlation**2) * truth.symbols

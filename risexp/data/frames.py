@@ -1,4 +1,4 @@
-"""What a receiver has, and what is true; apart, so that no estimator can be handed the answer."""
+"""Frames, which a receiver measures, and the truth, in two types: no estimator gets the truth."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Self

@@ -1,4 +1,4 @@
-"""Frames from a person's own file: NumPy's `.npz`, never as a pickle, or MATLAB's `.mat`."""
+"""Frames from a file of a user: NumPy's `.npz`, never as a pickle, or MATLAB's `.mat`."""
 
 import errno
 import lzma

@@ -1,4 +1,4 @@
-"""Frozen sets written: shard by shard, each whole or not at all, the manifest last."""
+"""Writes frozen sets: shard by shard, each whole or not at all, the manifest last."""
 
 import json
 import math
@@ -37,19 +37,19 @@ GENERATOR = "scenes-1"
 _PROGRESS = "progress.json"
 _LOCK = ".lock"
 _BEGUN = (_LOCK, _PROGRESS + PARTIAL)
-"""What a command may leave that was killed before the folder said whose it is."""
+"""Files of a command that was killed before it wrote its progress."""
 _NPY_HEADER = 128
 
 
 class FreezeProgress(BaseModel):
-    """What an unfinished set already holds; never read as a set."""
+    """The shards of an unfinished set; never read as a set."""
 
     request: Request
     shards: tuple[ShardRecord, ...] = ()
 
 
 def scene_request(config: RunConfig, split: Split, scenes: int, device: str = "cpu") -> Request:
-    """What a command asks for, with all that decides its bits."""
+    """The request of a command, with all that decides its bits."""
     resolved = config.canonical()
     return Request(
         generator=f"{GENERATOR} torch-{torch.__version__} {torch.device(device).type}",
@@ -76,13 +76,13 @@ def _shard_bytes(request: Request, scenes: int) -> int:
 def freeze(
     folder: Path, request: Request, device: str, advance: Callable[[int], None]
 ) -> tuple[FrozenSetManifest, bool]:
-    """Write a set, or finish one that was interrupted, or find it already whole.
+    """Write a set, or finish an interrupted one; a whole set stays as it is.
 
     Args:
         folder: Where it goes; new, empty, or holding part of the same set.
         request: What to draw.
         device: Where to draw it.
-        advance: Told the number of scenes after each shard that is safe on disk.
+        advance: Called with the number of scenes after each shard that is safe on disk.
 
     Returns:
         The manifest, and whether anything was drawn.
@@ -113,7 +113,7 @@ def freeze(
 
 
 def _look(folder: Path, request: Request) -> FrozenSetManifest | None:
-    """The set if it is whole; nothing is written, so that what is refused stays as it was.
+    """The set if it is whole; nothing is written, so that a refused folder stays as it was.
 
     Raises:
         DataInvalid: The folder holds another set, or something else.
@@ -140,7 +140,7 @@ def _finish(
     shards = list(_resumed(folder, request))
     advance(sum(shard.scenes for shard in shards))
     _expect_room(folder, planned_bytes(request) * (1 - len(shards) / _shards_of(request)))
-    # From here on the folder says whose it is: a killed command is told from other people's files.
+    # The first trace in the folder: it tells a killed command from other files.
     _commit(folder / _PROGRESS, FreezeProgress(request=request, shards=tuple(shards)))
     generator = SceneGenerator(request.config.physics, request.config.data, device)
     for index in range(len(shards), _shards_of(request)):
@@ -174,7 +174,7 @@ def _resumed(folder: Path, request: Request) -> tuple[ShardRecord, ...]:
 
 
 def _expect_same(folder: Path, found: Request, asked: Request) -> None:
-    """Refuse to mix two sets, naming the first thing in which they differ."""
+    """Refuse to mix two sets, and name the first field that differs."""
     here, there = (_flat(request.model_dump(mode="json")) for request in (found, asked))
     for name, value in there.items():
         if name != "config_sha" and here.get(name) != value:
@@ -241,7 +241,7 @@ def _shards_of(request: Request) -> int:
 
 
 def _sweep(folder: Path, created: bool) -> None:
-    """Nothing half-written of ours stays, and no trace of a set without a shard."""
+    """Remove half-written files, and every trace of a set without a shard."""
     for partial in folder.glob("shard-*.partial"):
         shutil.rmtree(partial)
     for name in (MANIFEST, _PROGRESS):

@@ -1,4 +1,4 @@
-"""What a frozen set says about itself: configuration, files, shapes and checksums."""
+"""The manifest of a frozen set: configuration, files, shapes and checksums."""
 
 import json
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ class SceneConfig(SealedPart):
 
 
 class Request(SealedPart):
-    """What was asked for; two sets of one request on one machine have the same bits."""
+    """A request for a set; two sets of one request on one machine have the same bits."""
 
     format: Literal["risexp-scenes-1"] = FORMAT
     generator: str
@@ -70,12 +70,12 @@ class FrozenSetManifest(Request):
 
     @property
     def request(self) -> Request:
-        """What the set answers."""
+        """The request of the set."""
         return Request(**{name: getattr(self, name) for name in Request.model_fields})
 
 
 def digest_of(request: Request, shards: tuple[ShardRecord, ...]) -> str:
-    """The set's identity: what was asked for, and its files' checksums in order."""
+    """The identity of a set: its request, and the checksums of its files in order."""
     sums = [[name, shard.files[name].sha256] for shard in shards for name in sorted(shard.files)]
     asked = [request.generator, request.config_sha, request.split, request.seed]
     return canonical_sha([asked, sums])
@@ -102,7 +102,7 @@ def read_manifest(folder: Path) -> FrozenSetManifest:
 
 
 def _contradictions(manifest: FrozenSetManifest, written: object) -> Iterator[str]:
-    """What a manifest says against itself; the configuration counts as it was written.
+    """Contradictions within a manifest; the configuration counts as it was written.
 
     Sections gain fields with time, so a hash of the parsed configuration would not be the old one.
     """
@@ -123,7 +123,7 @@ def read_model(path: Path, kind: type[Model]) -> Model:
     """One JSON document checked against its model.
 
     Raises:
-        DataInvalid: The file cannot be read, is not JSON, or says something else.
+        DataInvalid: The file cannot be read, or is no such document.
     """
     try:
         return kind.model_validate_json(path.read_bytes())

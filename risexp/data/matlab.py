@@ -136,7 +136,7 @@ class _Variable:
         return cls(bytes(name).decode("latin-1"), kind, flags, shape, parts)
 
     def expect_numbers(self, path: Path) -> None:
-        """Refuse words, cells, and whatever else is no array of numbers."""
+        """Refuse words, cells, and all else that is no array of numbers."""
         logical = bool(self.flags & _LOGICAL)
         if self.kind not in _NUMBERS or logical:
             kind = "logical" if logical else _OTHERS.get(self.kind, "thing of another class")

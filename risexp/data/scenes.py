@@ -108,7 +108,7 @@ class SceneGenerator:
         return codes_of(self.physics).to(self.device)
 
     def scenes(self, split: Split, start: int, count: int) -> Scenes:
-        """Scenes start .. start + count - 1 of a split, whatever blocks they lie in."""
+        """Scenes start .. start + count - 1 of a split, across blocks."""
         stop = start + count
         last = max(-(-stop // BLOCK), start // BLOCK + 1)
         parts = [

@@ -1,4 +1,4 @@
-"""Frozen sets read: every shard checked against its checksums before a scene of it is used."""
+"""Reads frozen sets: a shard is compared with its checksums before a scene of it is used."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ _NUMBERS = ("y", "channel", "snr_db", "symbols", "amplitude", "noise_power")
 
 @dataclass(frozen=True)
 class ShardFault:
-    """One thing wrong with a set: which file, and what."""
+    """A fault of a set: the file, and the problem."""
 
     path: str
     problem: str
@@ -48,7 +48,7 @@ class FrozenSet:
     folder: Path
     manifest: FrozenSetManifest
     _sound: set[int] = field(default_factory=set, repr=False, compare=False)
-    """Shards whose checksums were found right since the set was opened."""
+    """Shards that were verified since the set was opened."""
 
     @classmethod
     def open(cls, folder: Path) -> "FrozenSet":
@@ -126,7 +126,7 @@ def field_shapes(config: SceneConfig, scenes: int) -> dict[str, tuple[tuple[int,
 
 
 def shard_faults(folder: Path, record: ShardRecord, config: SceneConfig) -> Iterator[ShardFault]:
-    """Everything that is wrong with a shard, file by file, then in what the files say together."""
+    """All faults of a shard: of single files, then of their contents together."""
     expected = field_shapes(config, record.scenes)
     codes = record.files.get("codes")
     if codes is not None and len(codes.shape) == 3:  # codes of their own for every scene
@@ -171,10 +171,10 @@ def _file_fault(
         return ShardFault(file.path, said)
     if not path.is_file():
         return ShardFault(file.path, "the file is missing")
-    found = sha256_of(path)
-    if found != file.sha256:
+    sha256 = sha256_of(path)
+    if sha256 != file.sha256:
         return ShardFault(
-            file.path, f"SHA-256 is {found[:12]}..., not {file.sha256[:12]}... as listed"
+            file.path, f"SHA-256 is {sha256[:12]}..., not {file.sha256[:12]}... as listed"
         )
     try:
         found_shape, found_dtype = _read_header(path)
@@ -207,12 +207,12 @@ def _read_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 
 def content_faults(values: Mapping[str, Tensor], config: SceneConfig) -> list[tuple[str, str]]:
-    """Fields that hold what no scene of this configuration can hold, and why."""
+    """Fields with values that no scene of this configuration can have, and the problem."""
     return list(_value_faults(values, config)) or list(_model_faults(values, config))
 
 
 def _value_faults(values: Mapping[str, Tensor], config: SceneConfig) -> Iterator[tuple[str, str]]:
-    """What can be said of each field alone."""
+    """Problems of single fields."""
     most, count = config.data.sources_max, values["count"]
     present = torch.arange(most) < count.unsqueeze(-1)
     rules = {
@@ -234,7 +234,7 @@ def _value_faults(values: Mapping[str, Tensor], config: SceneConfig) -> Iterator
 
 
 def _model_faults(values: Mapping[str, Tensor], config: SceneConfig) -> Iterator[tuple[str, str]]:
-    """Whether y is what the other fields say: H diag(c) A s, and noise of its power and SNR."""
+    """Check that y is H diag(c) A s of the other fields, with noise of its power and SNR."""
     scenes = _scenes_of(values)
     frames, truth = scenes.frames, scenes.truth
     steering = source_steering(panel_of(config.physics), truth)
@@ -261,10 +261,10 @@ def _position_faults(
 ) -> Iterator[tuple[str, str]]:
     """Positions that are missing, too many, or out of the field of view: in degrees, say."""
     for name, (low, high) in _field_of_view(config).items():
-        found = values[name][present]
+        positions = values[name][present]
         if not torch.equal(values[name].isfinite(), present):
             yield name, "it must be finite for sources and NaN elsewhere"
-        elif bool(((found < low) | (found > high)).any()):
+        elif bool(((positions < low) | (positions > high)).any()):
             yield name, f"it leaves [{low:.4g}, {high:.4g}], the range of its configuration"
 
 

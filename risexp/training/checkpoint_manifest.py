@@ -120,7 +120,7 @@ _Read = TypeVar("_Read")
 
 
 class Place(NamedTuple):
-    """Where a committed checkpoint stands; that of a later epoch or attempt is larger."""
+    """The place of a committed checkpoint; places sort by epoch, then by attempt."""
 
     epoch: int
     attempt: int
@@ -128,26 +128,26 @@ class Place(NamedTuple):
 
 
 class CheckpointScan:
-    """One look through the checkpoints of several attempts."""
+    """Reads the checkpoints of several attempts; damaged ones are set aside, never deleted."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        """Find what was committed.
+        """List the committed checkpoints.
 
         Args:
-            folders: Of the attempts, the earliest first.
+            folders: Folders of the attempts, the earliest first.
         """
-        found = (
+        places = (
             Place(epoch, attempt, folder)
             for attempt, folder in enumerate(folders)
             for epoch in committed(folder)
         )
-        self.places = sorted(found, reverse=True)
-        """The newest first; without those that turned out damaged."""
+        self.places = sorted(places, reverse=True)
+        """The newest first; without damaged ones."""
         self.damaged: list[str] = []
-        """What was wrong with the others, in sentences."""
+        """One sentence for each damaged one."""
 
     def opened(self, read: Callable[[Path, int], _Read], place: Place) -> _Read | None:
-        """What is read of a checkpoint; None where it is damaged, and from then on set aside.
+        """The result of `read`; None if the checkpoint is damaged, which is then set aside.
 
         Raises:
             EnvironmentFailed: A file cannot be read, or not be set aside.
@@ -155,10 +155,10 @@ class CheckpointScan:
         try:
             return read(place.folder, place.epoch)
         except CheckpointDamaged as error:
-            found = self._again(read, place, str(error))
-        if found is None:
+            result = self._read_again(read, place, str(error))
+        if result is None:
             self.places.remove(place)
-        return found
+        return result
 
     def of_epoch(self, epoch: int) -> Checkpoint | None:
         """The sound checkpoint of an epoch, of the latest attempt that has one."""
@@ -169,35 +169,37 @@ class CheckpointScan:
         return next((each for each in opened if each is not None), None)
 
     def choices(self) -> Iterator[int]:
-        """Epochs as they are wanted: what each manifest calls the best, then the newest."""
-        told: set[int] = set()
-        for epoch in self._wanted():
-            if epoch not in told:
-                told.add(epoch)
+        """Epochs in the order of choice: the best one by each manifest, then the newest."""
+        seen: set[int] = set()
+        for epoch in self._ranked():
+            if epoch not in seen:
+                seen.add(epoch)
                 yield epoch
 
-    def _wanted(self) -> Iterator[int]:
+    def _ranked(self) -> Iterator[int]:
         for place in [*self.places]:
-            # What was asked for before may have turned out damaged.
+            # A place that was read before may have been damaged.
             manifest = self.opened(read_manifest, place) if place in self.places else None
             if manifest is not None:
                 yield place.epoch if manifest.best_epoch is None else manifest.best_epoch
         yield from [place.epoch for place in self.places]
 
-    def _again(self, read: Callable[[Path, int], _Read], place: Place, said: str) -> _Read | None:
-        """Look once more: whoever trains the run may have replaced or removed it meanwhile."""
+    def _read_again(
+        self, read: Callable[[Path, int], _Read], place: Place, fault: str
+    ) -> _Read | None:
+        """Read once more: the run may have replaced or removed the checkpoint meanwhile."""
         if place.epoch not in committed(place.folder):
             return None
         try:
             return read(place.folder, place.epoch)
         except CheckpointDamaged:
-            self.damaged.append(f"{said}: set aside")
+            self.damaged.append(f"{fault}: set aside")
             _quarantine(place.folder, place.epoch)
             return None
 
 
 def _quarantine(folder: Path, epoch: int) -> None:
-    """Set a checkpoint aside, its manifest first, so that it is none from then on."""
+    """Set a checkpoint aside, its manifest first: without one it is no checkpoint."""
     try:
         set_aside(manifest_path(folder, epoch))
         for owner, path in contents(folder):

@@ -1,4 +1,4 @@
-"""Where a run's checkpoints are kept: the last two and the best, each whole or set aside."""
+"""The checkpoints of a run: the last two and the best are kept, each whole or set aside."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,16 +25,16 @@ _KEPT: Final = 2
 
 @dataclass(frozen=True)
 class CheckpointOwner:
-    """Whose checkpoints they are."""
+    """The run and the configuration that checkpoints belong to."""
 
     run_id: str
     config_sha: str
 
     def expect(self, checkpoint: Checkpoint) -> None:
-        """Refuse what belongs to others.
+        """Refuse a checkpoint of another run or another configuration.
 
         Raises:
-            CheckpointRefused: It is another run's or another configuration's.
+            CheckpointRefused: The checkpoint is another one's.
         """
         if checkpoint.run_id != self.run_id:
             raise CheckpointRefused(
@@ -51,13 +51,13 @@ class CheckpointOwner:
 
 @dataclass(frozen=True)
 class CheckpointStore:
-    """The folder one attempt at a run writes its checkpoints to; nobody else does."""
+    """The folder to which one attempt at a run, and nothing else, writes its checkpoints."""
 
     folder: Path
     owner: CheckpointOwner
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Commit a checkpoint, then let go of those that are no longer needed.
+        """Commit a checkpoint, then remove those that are no longer needed.
 
         An epoch that is saved again, e.g. with its temperature, replaces itself in one step.
 
@@ -79,88 +79,87 @@ class CheckpointStore:
 
 @dataclass(frozen=True)
 class RecoveredCheckpoint:
-    """What was found when a run looked for its last checkpoint."""
+    """The last sound checkpoint of a run."""
 
     checkpoint: Checkpoint | None
-    """The newest one that is sound; None where a run has to begin anew."""
+    """None if the run has to start anew."""
     damaged: tuple[str, ...]
-    """What is wrong with newer ones, in sentences: to be told to whoever runs it."""
+    """One sentence for each newer one that is damaged."""
 
 
 @dataclass(frozen=True)
 class BestCheckpoint:
-    """What was found when somebody asked for a run's best checkpoint."""
+    """The best sound checkpoint of a run."""
 
     checkpoint: Checkpoint
-    """The best one that is sound."""
     damaged: tuple[str, ...]
-    """What is wrong with better ones, in sentences: to be told to whoever asked."""
+    """One sentence for each better one that is damaged."""
 
 
 def newest(folders: Sequence[Path], owner: CheckpointOwner | None = None) -> RecoveredCheckpoint:
     """The newest sound checkpoint of several attempts; damaged ones are renamed, never deleted.
 
     Args:
-        folders: Of the attempts, the earliest first.
-        owner: Whose it has to be; None for anybody's.
+        folders: Folders of the attempts, the earliest first.
+        owner: The run that it must belong to; None for any.
 
     Raises:
         CheckpointRefused: It belongs to another run.
         EnvironmentFailed: A file cannot be read, or not be set aside.
     """
-    search = CheckpointScan(folders)
-    for place in [*search.places]:
-        checkpoint = search.opened(unpacked, place)
+    scan = CheckpointScan(folders)
+    for place in [*scan.places]:
+        checkpoint = scan.opened(unpacked, place)
         if checkpoint is not None:
             if owner is not None:
                 owner.expect(checkpoint)
             uncommitted = _uncommitted(folders, after=place.epoch)
-            return RecoveredCheckpoint(checkpoint, (*search.damaged, *uncommitted))
-    return RecoveredCheckpoint(None, (*search.damaged, *_uncommitted(folders, after=0)))
+            return RecoveredCheckpoint(checkpoint, (*scan.damaged, *uncommitted))
+    return RecoveredCheckpoint(None, (*scan.damaged, *_uncommitted(folders, after=0)))
 
 
 def best(folders: Sequence[Path], owner: CheckpointOwner | None = None) -> BestCheckpoint:
-    """The checkpoint of the best epoch, or of the last one while none was judged.
+    """The checkpoint of the best epoch, or of the last one while no epoch was judged.
 
-    Which one is the best, the newest sound manifest says. Where that checkpoint is damaged it is
-    renamed, never deleted, and the choice of the one before counts; in the end, the newest.
+    The newest sound manifest says which one is the best. If that checkpoint is damaged, it is
+    renamed, never deleted, and the manifest before counts; in the end, the newest checkpoint.
 
     Args:
-        folders: Of the attempts, the earliest first.
-        owner: Whose it has to be; None for anybody's.
+        folders: Folders of the attempts, the earliest first.
+        owner: The run that it must belong to; None for any.
 
     Raises:
         CheckpointDamaged: No sound one is left.
         CheckpointRefused: It belongs to another run.
         EnvironmentFailed: A file cannot be read, or not be set aside.
     """
-    search = CheckpointScan(folders)
-    wanted: list[int] = []
-    for epoch in search.choices():
-        wanted.append(epoch)
-        checkpoint = search.of_epoch(epoch)
+    scan = CheckpointScan(folders)
+    chosen: list[int] = []
+    for epoch in scan.choices():
+        chosen.append(epoch)
+        checkpoint = scan.of_epoch(epoch)
         if checkpoint is not None:
             if owner is not None:
                 owner.expect(checkpoint)
-            return BestCheckpoint(checkpoint, (*search.damaged, *_in_place(epoch, wanted[0])))
+            return BestCheckpoint(checkpoint, (*scan.damaged, *_in_place(epoch, chosen[0])))
     where = ", ".join(map(str, folders)) or "a run that never began"
-    if search.damaged:
+    if scan.damaged:
         raise CheckpointDamaged(
-            f"no sound checkpoint is left in {where}: {search.damaged[-1]}; put a copy of it back, "
+            f"no sound checkpoint is left in {where}: {scan.damaged[-1]}; put a copy of it back, "
             "or resume the run, which then begins anew"
         )
     raise CheckpointDamaged(f"no checkpoint lies in {where}: go on with the run first")
 
 
-def _in_place(epoch: int, wanted: int) -> list[str]:
-    if epoch == wanted:
+def _in_place(epoch: int, chosen: int) -> list[str]:
+    if epoch == chosen:
         return []
-    return [f"the checkpoint of epoch {epoch} is used in place of that of epoch {wanted}"]
+    return [f"the checkpoint of epoch {epoch} is used in place of that of epoch {chosen}"]
 
 
 def _uncommitted(folders: Sequence[Path], after: int) -> list[str]:
-    """What is said of newer epochs that have files and no manifest."""
-    found = {
+    """A sentence for each newer epoch that has files and no manifest."""
+    torn = {
         (epoch, folder)
         for folder in folders
         if folder.is_dir()
@@ -170,14 +169,14 @@ def _uncommitted(folders: Sequence[Path], after: int) -> list[str]:
     return [
         f"epoch {epoch} in {folder} has files and no manifest: its save was interrupted, or the "
         "manifest was removed"
-        for epoch, folder in sorted(found)
+        for epoch, folder in sorted(torn)
     ]
 
 
 def _prune(folder: Path) -> None:
-    """Keep the last two checkpoints, and what either of them calls the best.
+    """Keep the last two checkpoints, and the best one by either of them.
 
-    The second one's choice counts too: it is what is left when the newest turns out damaged.
+    The second one counts too: it is left if the newest turns out damaged.
     """
     epochs = committed(folder)
     manifests = {epoch: _manifest_if_sound(folder, epoch) for epoch in epochs}

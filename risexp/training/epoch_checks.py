@@ -1,4 +1,4 @@
-"""What must be true of every epoch; a run that breaks it learns something else than it was told."""
+"""Checks of an epoch: its steps, its weights, and a loss as planned."""
 
 import math
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _TOLERANCE: Final = 1e-4
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is borne before a run is given up."""
+    """Limits beyond which a run is ended."""
 
     refused_share: float = 0.05
     """Largest share of an epoch's steps that may be refused."""
@@ -25,15 +25,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class EpochFault:
-    """One thing that is not as it must be."""
+    """A failed check of an epoch."""
 
     guard: str
-    """Name of the guard that saw it."""
+    """Name of the guard."""
     sentence: str
 
 
 def faults(plan: Plan, steps: Steps, losses: Losses, limits: Limits) -> tuple[EpochFault, ...]:
-    """All that is wrong with an epoch, the most basic first."""
+    """All faults of an epoch, the most basic first."""
     return tuple(
         EpochFault(guard, f"epoch {plan.epoch}: {sentence}")
         for guard, sentence in (
@@ -45,7 +45,7 @@ def faults(plan: Plan, steps: Steps, losses: Losses, limits: Limits) -> tuple[Ep
 
 
 def expect_sound(plan: Plan, steps: Steps, losses: Losses, limits: Limits) -> None:
-    """Refuse to go on after an epoch with a fault.
+    """End a run after an epoch with a fault.
 
     Raises:
         TrainingAborted: With the first fault's guard and sentence.
@@ -91,7 +91,7 @@ def _loss_faults(plan: Plan, losses: Losses, limits: Limits) -> Iterator[tuple[s
         cov_fault = covariance_fault(losses.raw["cov"])
         if cov_fault is not None:
             yield "covariance", cov_fault
-    for name, found in losses.weighted.items() if limits.fixed_weights else ():
+    for name, share in losses.weighted.items() if limits.fixed_weights else ():
         due = plan.weights[name] * losses.raw[name]
-        if abs(found - due) > _TOLERANCE * abs(due):
-            yield "plan", f"the term {name} adds {found:.6g}, and by its weight {due:.6g}"
+        if abs(share - due) > _TOLERANCE * abs(due):
+            yield "plan", f"the term {name} adds {share:.6g}, and by its weight {due:.6g}"

@@ -1,4 +1,4 @@
-"""What a run tells those who listen: frozen events of numbers and strings, never a tensor."""
+"""Events of a run, for its callbacks: frozen numbers and strings, never a tensor."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ class EpochEnded:
     plan: Plan
     losses: Losses
     scores: Mapping[str, float]
-    """What the validation found, by name."""
+    """Scores of the validation by name."""
     steps: Steps
     refused: tuple[Refusal, ...]
     """The first few refused batches, with what made them so."""
@@ -66,7 +66,7 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """A run is over, for whatever reason."""
+    """A run is over."""
 
     reason: str
 
@@ -75,7 +75,7 @@ Event = RunStarted | EpochStarted | BatchEnded | EpochEnded | RunEnded
 
 
 class StopTraining(Exception):
-    """Raised by a listener: the run has gone far enough, and what it has is whole."""
+    """Raised by a callback that ends a run after a whole epoch or batch."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -1,4 +1,4 @@
-"""What a network is trained towards: how far its answers to scenes are from the truth."""
+"""The objective of a run: the loss of a network's predictions for scenes."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -25,7 +25,7 @@ from risexp.training.plan import Plan
 
 @dataclass(frozen=True)
 class Objective:
-    """Looks at scenes, lets a network answer, and marks the answer: the objective of a run."""
+    """The loss of a network on scenes, under the plan of an epoch."""
 
     observe: Observer
     panel: Panel
@@ -34,11 +34,11 @@ class Objective:
     """Slope of the regularisation over noise amplitude."""
     label_power: LabelPower
     balance: Balance
-    """How terms are weighed against each other; it may learn."""
+    """Weighs the terms against each other; it may learn."""
 
     @classmethod
     def of(cls, config: RunConfig, device: torch.device | str = "cpu") -> Self:
-        """What a configuration wants learned."""
+        """The objective of a configuration."""
         weighed = {name: None for plan in curriculum(config) for name in plan.active}
         return cls(
             Observer.of(config),
@@ -53,20 +53,20 @@ class Objective:
         """The loss of a network on scenes, under an epoch's plan.
 
         Raises:
-            TrainingAborted: What it answers could not be learned from: it has no gradient.
+            TrainingAborted: The prediction has no gradient to learn from.
         """
         observation = self.observe(scenes.frames)
-        answer: Prediction = network(observation, plan.beta)
-        fault = blend_fault(answer.effective) if torch.is_grad_enabled() else None
+        prediction: Prediction = network(observation, plan.beta)
+        fault = blend_fault(prediction.effective) if torch.is_grad_enabled() else None
         if fault is not None:
             raise TrainingAborted(f"epoch {plan.epoch}: {fault}", guard="blend")
-        return self.mark(answer, observation, scenes, plan)
+        return self.mark(prediction, observation, scenes, plan)
 
     def mark(
-        self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
+        self, prediction: Prediction, observation: Observation, scenes: Scenes, plan: Plan
     ) -> Loss:
-        """The loss of an answer that is already there."""
-        pair = PredictionPair(answer, self.target(observation, scenes), self.settings)
+        """The loss of a prediction."""
+        pair = PredictionPair(prediction, self.target(observation, scenes), self.settings)
         return weighted_loss(pair, plan.weights, self.balance)
 
     def target(self, observation: Observation, scenes: Scenes) -> Target:
@@ -80,9 +80,9 @@ class Objective:
 class ValidationLoss:
     """The criterion of a validation: the total loss under one epoch's plan."""
 
-    teacher: Objective
+    objective: Objective
     plan: Plan
 
-    def __call__(self, answer: Prediction, observation: Observation, scenes: Scenes) -> Tensor:
-        """The loss of an answer, a scalar."""
-        return self.teacher.mark(answer, observation, scenes, self.plan).total
+    def __call__(self, prediction: Prediction, observation: Observation, scenes: Scenes) -> Tensor:
+        """The loss of a prediction, a scalar."""
+        return self.objective.mark(prediction, observation, scenes, self.plan).total

@@ -1,4 +1,4 @@
-"""What one epoch does, decided before the run: the only place a weight or a beta comes from."""
+"""The plan of one epoch, made before the run: the only source of a weight or a beta."""
 
 import json
 from collections.abc import Mapping

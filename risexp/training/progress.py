@@ -1,4 +1,4 @@
-"""How far a run is, and which of its epochs is the best one."""
+"""The progress of a run, and its best epoch."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from risexp.training.plan import Plan
 
 @dataclass(frozen=True)
 class Criterion:
-    """What an epoch is best in."""
+    """The score that selects the best epoch."""
 
     score: str
     """Its name among the scores of a validation."""
@@ -45,7 +45,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a run has behind it."""
+    """Epochs and steps that a run has finished."""
 
     epoch: int = 0
     """Epochs finished."""

@@ -1,4 +1,4 @@
-"""Why a step was refused: its batch, computed again, names the guilty terms and parameters."""
+"""Explains a refused step: its batch is computed again, and names terms and parameters."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -16,11 +16,11 @@ Reason = Literal["value", "gradient", "no gradient", "failed", "not again"]
 _GRAVEST: Final[tuple[Reason, ...]] = ("failed", "value", "gradient")
 
 UNDECOMPOSED = (torch.linalg.LinAlgError, ArithmeticError)  # type: ignore[attr-defined]
-"""What a decomposition raises that found no answer, or not the one it had to find."""
+"""Errors of a decomposition that found no solution, or a wrong one."""
 
 
 class BatchObjective(Protocol):
-    """What is descended: the loss of a network on scenes, under an epoch's plan."""
+    """An objective: the loss of a network on scenes, under the plan of an epoch."""
 
     def __call__(self, network: Module, scenes: Scenes, plan: Plan, /) -> HasLoss:
         """The loss, its total with a gradient."""
@@ -28,7 +28,7 @@ class BatchObjective(Protocol):
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a refused batch showed when it was computed again, with its epoch's last weights."""
+    """The cause of a refused batch, computed again with the last weights of its epoch."""
 
     batch: int
     """Its number in the epoch, counted from 0."""
@@ -44,12 +44,12 @@ class Refusal:
 
     def sentence(self) -> str:
         """The refusal in words."""
-        said = [f"batch {self.batch}: {self.reason}"]
-        for name, found in (("in", self.terms), ("at", self.parameters), ("from", self.inputs)):
-            if found:
-                more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-                said.append(f"{name} {', '.join(found[:3])}{more}")
-        return " ".join(said)
+        parts = [f"batch {self.batch}: {self.reason}"]
+        for name, culprits in (("in", self.terms), ("at", self.parameters), ("from", self.inputs)):
+            if culprits:
+                more = f" and {len(culprits) - 3} more" if len(culprits) > 3 else ""
+                parts.append(f"{name} {', '.join(culprits[:3])}{more}")
+        return " ".join(parts)
 
 
 def explain(
@@ -59,7 +59,7 @@ def explain(
     losses: Callable[[Plan], Iterable[HasLoss]],
     parameters: Mapping[str, Parameter],
 ) -> Refusal:
-    """Find out what refused a batch: terms come in one by one, and those that spoil it stay out.
+    """Find the cause of a refused batch: terms are added one by one, without those that spoil it.
 
     Args:
         batch: Its number.

@@ -75,7 +75,7 @@ class Stepper:
             yield
 
     def step(self, total: Tensor, batch: int) -> Tensor:
-        """Take the step of the gradients at hand, or refuse it; either way they are gone.
+        """Take the step of the current gradients, or refuse it, and clear them.
 
         Args:
             total: () loss of the batch.
@@ -97,10 +97,10 @@ class Stepper:
         return taken
 
     def read(self) -> Steps:
-        """Bring the average up to date and tell what the epoch did: one transfer."""
+        """Update the average, and read the counts of the epoch: one transfer."""
         self.average.settle()
         averaged = self.average.averages
-        found = fetch(
+        values = fetch(
             self._meter.tensors()
             | {"distance": self.average.distance(), "drift": self.average.moved()}
             | {"total": self._taken}
@@ -109,16 +109,16 @@ class Stepper:
         )
         return Steps(
             batches=self._meter.batches,
-            taken=int(found["taken"][0]),
-            refused=tuple(batch for batch, refused in enumerate(found["refused"]) if refused),
-            total=int(found["total"][0]),
-            lr={part: found[f"lr {part}"][0] for part in self._parts},
-            grad_norm=found["grad_norm"][0],
-            grad_norm_max=found["grad_norm_max"][0],
-            clipped=int(found["clipped"][0]),
-            moved={part: found[f"moved {part}"][0] for part in self._parts},
-            average_distance=found["distance"][0] if averaged else None,
-            average_moved=found["drift"][0] if averaged else None,
+            taken=int(values["taken"][0]),
+            refused=tuple(batch for batch, refused in enumerate(values["refused"]) if refused),
+            total=int(values["total"][0]),
+            lr={part: values[f"lr {part}"][0] for part in self._parts},
+            grad_norm=values["grad_norm"][0],
+            grad_norm_max=values["grad_norm_max"][0],
+            clipped=int(values["clipped"][0]),
+            moved={part: values[f"moved {part}"][0] for part in self._parts},
+            average_distance=values["distance"][0] if averaged else None,
+            average_moved=values["drift"][0] if averaged else None,
         )
 
     def resume(self, steps: int) -> None:

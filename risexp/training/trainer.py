@@ -215,7 +215,7 @@ class Trainer:
 
 
 def draw_key(seed: int, epoch: int, batch: int) -> int:
-    """64 bits that name the random draws of one batch, whatever was drawn before it."""
+    """64 bits that name the random draws of one batch, independent of earlier draws."""
     digest = hashlib.sha256(f"risexp draws {seed} {epoch} {batch}".encode()).digest()
     return int.from_bytes(digest[:8], "little")
 

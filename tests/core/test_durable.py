@@ -1,4 +1,4 @@
-"""A new file is there as a whole or not at all, and takes nobody's place."""
+"""A new file is there as a whole or not at all, and replaces no other file."""
 
 import errno
 import os

@@ -1,5 +1,6 @@
 """Frames from plain arrays: what is taken as it is meant, and what is refused in a sentence."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -42,33 +43,31 @@ def test_the_snr_may_be_left_out() -> None:
     assert frames_of(given).snr_db is None
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"y": np.ones((6, 16, 8))}, "y is torch.float32: complex values were expected"),
-        ({"y": np.array([["a"]])}, "y holds <U1: numbers were expected"),
-        ({"y": np.array([None])}, "y holds object: numbers were expected"),
-        ({"y": np.ones((16, 8), "c8")}, r"y has shape \(16, 8\) where \(B, L, M\) was expected"),
-        ({"codes": np.ones((5, 36), "c8")}, r"codes has shape \(5, 36\) where \(16, 36\)"),
-        ({"channel": np.ones((6, 9, 36), "c8")}, r"channel has shape \(6, 9, 36\) where"),
-        ({"channel": np.array(1j)}, r"channel has shape \(\) where \(B, M, N\) was expected"),
-        ({"snr_db": np.ones(2)}, r"snr_db has shape \(2,\) where \(6,\) was expected"),
-        ({"snr_db": np.ones(6, "c8")}, "snr_db is complex: decibels are real"),
-        ({"snr": np.ones(6)}, "there is no 'snr' in frames"),
-    ],
+OF_ANOTHER_KIND: tuple[tuple[dict[str, NDArray[Any]], str], ...] = (
+    ({"y": np.ones((6, 16, 8))}, "y is torch.float32: complex values were expected"),
+    ({"y": np.array([["a"]])}, "y holds <U1: numbers were expected"),
+    ({"y": np.array([None])}, "y holds object: numbers were expected"),
+    ({"y": np.ones((16, 8), "c8")}, r"y has shape \(16, 8\) where \(B, L, M\) was expected"),
+    ({"codes": np.ones((5, 36), "c8")}, r"codes has shape \(5, 36\) where \(16, 36\)"),
+    ({"channel": np.ones((6, 9, 36), "c8")}, r"channel has shape \(6, 9, 36\) where"),
+    ({"channel": np.array(1j)}, r"channel has shape \(\) where \(B, M, N\) was expected"),
+    ({"snr_db": np.ones(2)}, r"snr_db has shape \(2,\) where \(6,\) was expected"),
+    ({"snr_db": np.ones(6, "c8")}, "snr_db is complex: decibels are real"),
+    ({"snr": np.ones(6)}, "there is no 'snr' in frames"),
 )
-def test_arrays_of_another_kind_are_refused(changes: dict[str, NDArray[Any]], said: str) -> None:
-    with pytest.raises(DataInvalid, match=said):
-        frames_of(arrays(**changes))
 
 
-@pytest.mark.parametrize("name", ["y", "channel", "codes"])
-def test_a_field_that_is_missing_is_named(name: str) -> None:
-    given = arrays()
-    del given[name]
+def test_arrays_of_another_kind_are_refused() -> None:
+    for changes, said in OF_ANOTHER_KIND:
+        with pytest.raises(DataInvalid, match=said):
+            frames_of(arrays(**changes))
 
-    with pytest.raises(DataInvalid, match=f"{name} is missing: y, channel and codes are needed"):
-        frames_of(given)
+
+def test_a_field_that_is_missing_is_named() -> None:
+    for name in ("y", "channel", "codes"):
+        others = {field: value for field, value in arrays().items() if field != name}
+        with pytest.raises(DataInvalid, match=f"{name} is missing: y, channel and codes are"):
+            frames_of(others)
 
 
 def test_frames_of_the_right_sizes_are_let_through() -> None:
@@ -76,27 +75,26 @@ def test_frames_of_the_right_sizes_are_let_through() -> None:
     assert SCENES == len(SIZES.expect(frames_of(arrays())))
 
 
-@pytest.mark.parametrize(
-    ("sizes", "said"),
-    [
-        (Sizes(15, 8, 36), r"y has shape \(6, 16, 8\) where \(B, 15, 8\) was expected"),
-        (Sizes(16, 9, 36), r"y has shape \(6, 16, 8\) where \(B, 16, 9\) was expected"),
-        (Sizes(16, 8, 35), r"channel has shape \(6, 8, 36\) where \(B, 8, 35\) was expected"),
-    ],
+OTHER_SIZES = (
+    (Sizes(15, 8, 36), r"y has shape \(6, 16, 8\) where \(B, 15, 8\) was expected"),
+    (Sizes(16, 9, 36), r"y has shape \(6, 16, 8\) where \(B, 16, 9\) was expected"),
+    (Sizes(16, 8, 35), r"channel has shape \(6, 8, 36\) where \(B, 8, 35\) was expected"),
 )
-def test_frames_of_another_panel_are_refused(sizes: Sizes, said: str) -> None:
-    with pytest.raises(DataInvalid, match=said):
-        sizes.expect(frames())
 
 
-@pytest.mark.parametrize("name", ["y", "channel", "codes", "snr_db"])
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
-def test_what_is_not_a_finite_number_is_refused_by_its_name(name: str, value: float) -> None:
-    spoiled = arrays()[name].astype("complex128" if name != "snr_db" else "float64")
-    spoiled.flat[-1] = value
+def test_frames_of_another_panel_are_refused() -> None:
+    for sizes, said in OTHER_SIZES:
+        with pytest.raises(DataInvalid, match=said):
+            sizes.expect(frames())
 
-    with pytest.raises(DataInvalid, match=f"{name}.* holds a value that is not a finite number"):
-        SIZES.expect(frames_of(arrays(**{name: spoiled})))
+
+def test_what_is_not_a_finite_number_is_refused_by_its_name() -> None:
+    for name, value in product(("y", "channel", "codes", "snr_db"), (np.nan, np.inf, 1e300)):
+        spoiled = arrays()[name].astype("complex128" if name != "snr_db" else "float64")
+        spoiled.flat[-1] = value
+
+        with pytest.raises(DataInvalid, match=f"{name}.* holds a value that is not a finite"):
+            SIZES.expect(frames_of(arrays(**{name: spoiled})))
 
 
 def test_no_scene_at_all_is_refused() -> None:
@@ -106,23 +104,23 @@ def test_no_scene_at_all_is_refused() -> None:
         SIZES.expect(frames_of(empty))
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "said"),
-    [
-        ("y", 1e20, "y of scene 1 has an RMS of inf: expected"),
-        ("channel", 1e30, "channel of scene 1 has an RMS of "),
-        ("codes", 1e20, r"codes have moduli from 1 to 1e\+20: a panel turns phases alone"),
-        ("codes", 0.0, "codes have moduli from 0 to 1: a panel turns phases alone"),
-        ("snr_db", 300.0, "snr_db of scene 1 is 300: give decibels from -100 to 100, or leave it"),
-        ("snr_db", -1e30, r"snr_db of scene 1 is -1e\+30: give decibels"),
-    ],
+IMPOSSIBLE = (
+    ("y", 1e20, "y of scene 1 has an RMS of inf: expected"),
+    ("channel", 1e30, "channel of scene 1 has an RMS of "),
+    ("codes", 1e20, r"codes have moduli from 1 to 1e\+20: a panel turns phases alone"),
+    ("codes", 0.0, "codes have moduli from 0 to 1: a panel turns phases alone"),
+    ("snr_db", 300.0, "snr_db of scene 1 is 300: give decibels from -100 to 100, or leave it"),
+    ("snr_db", -1e30, r"snr_db of scene 1 is -1e\+30: give decibels"),
 )
-def test_finite_numbers_that_no_panel_sends_are_refused(name: str, value: float, said: str) -> None:
-    spoiled = arrays()[name].copy()
-    spoiled[(1,) + (0,) * (spoiled.ndim - 1)] = value
 
-    with pytest.raises(DataInvalid, match=said):
-        SIZES.expect(frames_of(arrays(**{name: spoiled})))
+
+def test_finite_numbers_that_no_panel_sends_are_refused() -> None:
+    for name, value, said in IMPOSSIBLE:
+        spoiled = arrays()[name].copy()
+        spoiled[(1,) + (0,) * (spoiled.ndim - 1)] = value
+
+        with pytest.raises(DataInvalid, match=said):
+            SIZES.expect(frames_of(arrays(**{name: spoiled})))
 
 
 def test_a_channel_that_carries_nothing_is_refused() -> None:

@@ -17,35 +17,28 @@ from risexp.core.sealed import sha256_of
 from risexp.data.manifest import FileRecord, SceneConfig, ShardRecord
 from risexp.data.shards import FrozenSet, shard_faults
 from risexp.errors import DataInvalid
-from tests.support.frozen_sets import changed, emptied, faults, forged, frozen_few, truncated
+from tests.support.frozen_sets import changed, emptied, faults, forged, truncated
 from tests.support.scenes import any_device
 
-
-@pytest.mark.parametrize(
-    ("field", "change", "said"),
-    [
-        ("y", lambda y: y.astype("c16"), "it holds complex128 [2, 16, 8], not complex64"),
-        ("phi_rad", lambda phi: phi.astype("f4"), "it holds float32 [2, 3], not float64 [2, 3]"),
-        ("count", lambda count: count.astype("i4"), "it holds int32 [2], not int64 [2]"),
-        ("snr_db", lambda snr: snr[:1], "it holds float32 [1], not float32 [2]"),
-        ("y", lambda y: y.swapaxes(1, 2), "it holds complex64 [2, 8, 16], not complex64"),
-        ("symbols", lambda s: s[:, 0], "it holds complex64 [2, 3], not complex64 [2, 1, 3]"),
-        ("codes", lambda c: c[:, None], "it holds complex64 [16, 1, 36], not complex64"),
-    ],
+Change = Callable[[NDArray[Any]], NDArray[Any]]
+TYPES_AND_SHAPES: tuple[tuple[str, Change, str], ...] = (
+    ("y", lambda y: y.astype("c16"), "it holds complex128 [2, 16, 8], not complex64"),
+    ("phi_rad", lambda phi: phi.astype("f4"), "it holds float32 [2, 3], not float64 [2, 3]"),
+    ("count", lambda count: count.astype("i4"), "it holds int32 [2], not int64 [2]"),
+    ("snr_db", lambda snr: snr[:1], "it holds float32 [1], not float32 [2]"),
+    ("y", lambda y: y.swapaxes(1, 2), "it holds complex64 [2, 8, 16], not complex64"),
+    ("symbols", lambda s: s[:, 0], "it holds complex64 [2, 3], not complex64 [2, 1, 3]"),
+    ("codes", lambda c: c[:, None], "it holds complex64 [16, 1, 36], not complex64"),
 )
+
+
 def test_a_file_of_another_type_or_shape_is_named_though_its_checksum_is_right(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    field: str,
-    change: Callable[[NDArray[Any]], NDArray[Any]],
-    said: str,
+    folder: Path,
 ) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch)
-    changed(folder, field, change)
+    for field, change, said in TYPES_AND_SHAPES:
+        (fault,) = faults(changed(folder, field, change))
 
-    (fault,) = faults(folder)
-
-    assert fault.startswith(f"shard-00001/{field}.npy: {said}")
+        assert fault.startswith(f"shard-00001/{field}.npy: {said}"), said
 
 
 class Trap:
@@ -58,16 +51,16 @@ class Trap:
         return Path.touch, (Path(self.mark),)  # type: ignore[return-value]
 
 
-def test_a_pickle_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, mark = frozen_few(tmp_path / "set", monkeypatch), tmp_path / "sprung"
+def test_a_pickle_is_not_opened(folder: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "sprung"
     trap = np.empty((2,), dtype=object)
     trap[:] = Trap(mark)
-    forged(folder, "count", lambda path: np.save(path, trap, allow_pickle=True))
-    np.load(folder / "shard-00001" / "count.npy", allow_pickle=True)
+    forgery = forged(folder, "count", lambda path: np.save(path, trap, allow_pickle=True))
+    np.load(forgery / "shard-00001" / "count.npy", allow_pickle=True)
     assert mark.exists()
     mark.unlink()
 
-    (fault,) = faults(folder)
+    (fault,) = faults(forgery)
 
     assert fault.startswith("shard-00001/count.npy: it is no .npy array")
     assert not mark.exists()
@@ -88,30 +81,26 @@ def cut_in_its_header(path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "write",
-    [
-        emptied,
-        truncated,
-        lambda path: path.write_bytes(b"no array at all"),
-        lambda path: path.write_bytes(pickle.dumps([1, 2, 3])),
-        zipped,
-        byte_swapped,
-        cut_in_its_header,
-    ],
-    ids=["empty", "truncated", "text", "pickle", "zip", "big-endian", "half a header"],
+NO_ARRAYS: tuple[Callable[[Path], object], ...] = (
+    emptied,
+    truncated,
+    lambda path: path.write_bytes(b"no array at all"),
+    lambda path: path.write_bytes(pickle.dumps([1, 2, 3])),
+    zipped,
+    byte_swapped,
+    cut_in_its_header,
 )
-def test_a_file_that_is_no_array_is_named_though_its_checksum_is_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], object]
-) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch)
-    forged(folder, "y", write)
 
-    (fault,) = faults(folder)
 
-    assert fault.startswith("shard-00001/y.npy: ")
-    with pytest.raises(DataInvalid, match=r"shard-00001/y\.npy"):
-        FrozenSet.open(folder).shard(1)
+def test_a_file_that_is_no_array_is_named_though_its_checksum_is_right(folder: Path) -> None:
+    for write in NO_ARRAYS:
+        forgery = forged(folder, "y", write)
+
+        (fault,) = faults(forgery)
+
+        assert fault.startswith("shard-00001/y.npy: "), write
+        with pytest.raises(DataInvalid, match=r"shard-00001/y\.npy"):
+            FrozenSet.open(forgery).shard(1)
 
 
 def headed(said: str) -> bytes:
@@ -160,74 +149,56 @@ def planted(at: int, value: complex) -> Callable[[NDArray[Any]], NDArray[Any]]:
     return change
 
 
-@pytest.mark.parametrize(
-    ("field", "change", "said"),
-    [
-        ("y", planted(7, np.nan), "it holds values that are not finite"),
-        ("channel", planted(7, np.inf), "it holds values that are not finite"),
-        ("snr_db", planted(0, np.nan), "it holds values that are not finite"),
-        ("noise_power", planted(1, np.inf), "it holds values that are not finite"),
-        ("codes", planted(3, 2.0), "codes must have modulus 1"),
-        ("codes", planted(3, np.nan), "codes must have modulus 1"),
-        ("count", planted(0, 0), "counts lie outside 1..3"),
-        ("count", planted(0, 4), "counts lie outside 1..3"),
-        ("phi_rad", planted(0, np.nan), "it must be finite for sources and NaN elsewhere"),
-        ("range_m", lambda r: np.nan_to_num(r, nan=1.0), "it must be finite for sources and NaN"),
-        ("phi_rad", np.rad2deg, "phi_rad"),
-        ("range_m", np.negative, "range_m"),
-        ("range_m", lambda r: 1e3 * r, "range_m"),
-    ],
+VALUES: tuple[tuple[str, Change, str], ...] = (
+    ("y", planted(7, np.nan), "it holds values that are not finite"),
+    ("channel", planted(7, np.inf), "it holds values that are not finite"),
+    ("snr_db", planted(0, np.nan), "it holds values that are not finite"),
+    ("noise_power", planted(1, np.inf), "it holds values that are not finite"),
+    ("codes", planted(3, 2.0), "codes must have modulus 1"),
+    ("codes", planted(3, np.nan), "codes must have modulus 1"),
+    ("count", planted(0, 0), "counts lie outside 1..3"),
+    ("count", planted(0, 4), "counts lie outside 1..3"),
+    ("phi_rad", planted(0, np.nan), "it must be finite for sources and NaN elsewhere"),
+    ("range_m", lambda r: np.nan_to_num(r, nan=1.0), "it must be finite for sources and NaN"),
+    ("phi_rad", np.rad2deg, "phi_rad"),
+    ("range_m", np.negative, "range_m"),
+    ("range_m", lambda r: 1e3 * r, "range_m"),
 )
-def test_values_no_generator_writes_are_named_though_checksums_are_right(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    field: str,
-    change: Callable[[NDArray[Any]], NDArray[Any]],
-    said: str,
-) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch)
-    changed(folder, field, change)
-
-    found = faults(folder)
-
-    assert any(fault.startswith(f"shard-00001/{field}.npy: ") and said in fault for fault in found)
 
 
-def test_codes_that_differ_between_shards_are_named_and_never_joined(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch)
+def test_values_no_generator_writes_are_named_though_checksums_are_right(folder: Path) -> None:
+    for field, change, said in VALUES:
+        named = faults(changed(folder, field, change))
+
+        due = f"shard-00001/{field}.npy: "
+        assert any(fault.startswith(due) and said in fault for fault in named), (field, said)
+
+
+def test_codes_that_differ_between_shards_are_named_and_never_joined(folder: Path) -> None:
     # Turning all codes by one phase turns the field's as well: only the comparison can tell.
-    changed(folder, "codes", lambda codes: (codes * 1j).astype(codes.dtype))
-    changed(folder, "symbols", lambda symbols: (symbols / 1j).astype(symbols.dtype))
+    turned = changed(folder, "codes", lambda codes: (codes * 1j).astype(codes.dtype))
+    forgery = changed(turned, "symbols", lambda symbols: (symbols / 1j).astype(symbols.dtype))
 
-    assert faults(folder) == [
-        "shard-00001/codes.npy: these codes are not those of shard-00000/codes.npy"
-    ]
+    assert ["shard-00001/codes.npy: these codes are not those of shard-00000/codes.npy"] == faults(
+        forgery
+    )
     with pytest.raises(DataInvalid, match="do not share their codes"):
-        FrozenSet.open(folder).scenes(3, 2)
+        FrozenSet.open(forgery).scenes(3, 2)
 
 
-@pytest.mark.parametrize(
-    ("field", "change", "named"),
-    [
-        ("y", lambda y: y[::-1], "y"),
-        ("channel", lambda channel: channel.conj(), "y"),
-        ("theta_rad", lambda theta: -theta, "y"),
-        ("noise_power", lambda power: power * 4, "y"),
-        ("snr_db", lambda snr: snr + 1, "snr_db"),
-    ],
+UNRELATED: tuple[tuple[str, Change, str], ...] = (
+    ("y", lambda y: y[::-1], "y"),
+    ("channel", lambda channel: channel.conj(), "y"),
+    ("theta_rad", lambda theta: -theta, "y"),
+    ("noise_power", lambda power: power * 4, "y"),
+    ("snr_db", lambda snr: snr + 1, "snr_db"),
 )
-def test_fields_that_do_not_belong_together_are_found(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    field: str,
-    change: Callable[[NDArray[Any]], NDArray[Any]],
-    named: str,
-) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch)
-    changed(folder, field, lambda array: np.ascontiguousarray(change(array)))
 
-    found = faults(folder)
 
-    assert any(fault.startswith(f"shard-00001/{named}.npy: it is not ") for fault in found)
+def test_fields_that_do_not_belong_together_are_found(folder: Path) -> None:
+    for field, change, due in UNRELATED:
+        forgery = changed(folder, field, lambda array: np.ascontiguousarray(change(array)))  # noqa: B023
+
+        named = faults(forgery)
+
+        assert any(f.startswith(f"shard-00001/{due}.npy: it is not ") for f in named), field

@@ -48,9 +48,8 @@ def equal(one: Scenes, two: Scenes) -> bool:
     return all(torch.equal(a.nan_to_num(-9.0), b.nan_to_num(-9.0)) for a, b in pairs)
 
 
-@pytest.mark.parametrize(
-    ("field", "wrong"),
-    [
+OF_WRONG_SHAPE: dict[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
+    "frames": (
         ("channel", (BATCH, ANTENNAS + 1, ELEMENTS)),
         ("channel", (BATCH + 1, ANTENNAS, ELEMENTS)),
         ("codes", (SNAPSHOTS, ELEMENTS + 1)),
@@ -58,34 +57,32 @@ def equal(one: Scenes, two: Scenes) -> bool:
         ("codes", (BATCH + 1, SNAPSHOTS, ELEMENTS)),
         ("snr_db", (BATCH, 1)),
         ("snr_db", (BATCH + 1,)),
-    ],
-)
-def test_frames_of_a_wrong_shape_are_refused_by_name(field: str, wrong: tuple[int, ...]) -> None:
-    with pytest.raises(DataInvalid, match=f"{field} has shape"):
-        dataclasses.replace(frames(), **{field: torch.ones(wrong)})
-
-
-@pytest.mark.parametrize(
-    ("field", "wrong"),
-    [
+    ),
+    "truth": (
         ("theta_rad", (BATCH, MOST + 1)),
         ("range_m", (BATCH,)),
         ("amplitude", (BATCH + 1, MOST)),
         ("count", (BATCH, 1)),
         ("noise_power", (BATCH + 1,)),
         ("symbols", (BATCH, 1, MOST + 1)),
-    ],
-)
-def test_truth_of_a_wrong_shape_is_refused_by_name(field: str, wrong: tuple[int, ...]) -> None:
-    with pytest.raises(DataInvalid, match=f"{field} has shape"):
-        dataclasses.replace(truth(), **{field: torch.ones(wrong)})
+    ),
+}
+
+
+def test_a_field_of_a_wrong_shape_is_refused_by_its_name() -> None:
+    for field, wrong in OF_WRONG_SHAPE["frames"]:
+        with pytest.raises(DataInvalid, match=f"{field} has shape"):
+            dataclasses.replace(frames(), **{field: torch.ones(wrong)})
+    for field, wrong in OF_WRONG_SHAPE["truth"]:
+        with pytest.raises(DataInvalid, match=f"{field} has shape"):
+            dataclasses.replace(truth(), **{field: torch.ones(wrong)})
 
 
 def test_an_estimator_is_handed_nothing_of_the_truth() -> None:
     known = {field.name for field in dataclasses.fields(Frames)}
     true = {field.name for field in dataclasses.fields(Truth)}
 
-    assert known == {"y", "channel", "codes", "snr_db"}
+    assert {"y", "channel", "codes", "snr_db"} == known
     assert known.isdisjoint(true)
     assert not issubclass(Frames, Truth)
 
@@ -97,7 +94,7 @@ def test_cutting_takes_the_same_scenes_of_every_field(shared: bool, snr_db: Tens
 
     part = whole[1:3]
 
-    assert len(part) == 2
+    assert 2 == len(part)
     assert torch.equal(whole.y[1:3], part.y)
     assert torch.equal(whole.channel[1:3], part.channel)
     assert torch.equal(whole.codes if shared else whole.codes[1:3], part.codes)
@@ -107,16 +104,15 @@ def test_cutting_takes_the_same_scenes_of_every_field(shared: bool, snr_db: Tens
 def test_as_many_scenes_as_snapshots_do_not_cut_shared_codes() -> None:
     square = frames()[:SNAPSHOTS]
 
-    assert square[:1].codes.shape == (SNAPSHOTS, ELEMENTS)
+    assert (SNAPSHOTS, ELEMENTS) == square[:1].codes.shape
 
 
 @pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("cuts", [(0, 1, 4), (0, 2, 3, 4), (0, 4)])
-def test_joining_undoes_cutting(shared: bool, cuts: tuple[int, ...]) -> None:
+def test_joining_undoes_cutting(shared: bool) -> None:
     whole = Scenes(frames(shared=shared, snr_db=uniform(-5.0, 20.0, BATCH)), truth())
-    parts = [whole[low:high] for low, high in pairwise(cuts)]
 
-    assert equal(whole, join(parts))
+    for cuts in ((0, 1, 4), (0, 2, 3, 4), (0, 4)):
+        assert equal(whole, join([whole[low:high] for low, high in pairwise(cuts)])), cuts
 
 
 def test_moving_keeps_every_value(device: torch.device) -> None:
@@ -154,8 +150,8 @@ def test_a_silent_frame_stays_silent() -> None:
     unit, log_rms = raw.normalised()
 
     assert bool(unit.y.isfinite().all())
-    assert float(unit.y[2].abs().max()) == 0.0
-    assert float(log_rms[2]) == -30.0
+    assert 0.0 == float(unit.y[2].abs().max())
+    assert -30.0 == float(log_rms[2])
 
 
 def test_present_marks_the_first_k_slots() -> None:

@@ -182,24 +182,22 @@ def header(version: bytes, text: bytes = b"MATLAB 7.3 MAT-file") -> bytes:
     return text.ljust(124) + version + b"IM"
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("frames.npy", b"", "neither a .npz nor a .mat file"),
-        ("frames.npz", b"words", "no sound .npz file"),
-        ("frames.npz", b"", "no sound .npz file"),
-        ("frames.mat", b"words", "no .mat file of version 5: save it with -v7"),
-        ("frames.mat", header(b"\x00\x02") + b"HDF", "of version 7.3: save it again with -v7"),
-        ("frames.mat", header(b"\x00\x01") + b"\x0f\x00\x00\x00\xff\x00\x00\x00junk", "no sound"),
-    ],
+NO_SUCH_FILES = (
+    ("frames.npy", b"", "neither a .npz nor a .mat file"),
+    ("frames.npz", b"words", "no sound .npz file"),
+    ("frames.npz", b"", "no sound .npz file"),
+    ("frames.mat", b"words", "no .mat file of version 5: save it with -v7"),
+    ("frames.mat", header(b"\x00\x02") + b"HDF", "of version 7.3: save it again with -v7"),
+    ("frames.mat", header(b"\x00\x01") + b"\x0f\x00\x00\x00\xff\x00\x00\x00junk", "no sound"),
 )
-def test_what_is_no_such_file_is_refused(
-    tmp_path: Path, name: str, content: bytes, said: str
-) -> None:
-    (tmp_path / name).write_bytes(content)
 
-    with pytest.raises(DataInvalid, match=said):
-        read_frames(tmp_path / name)
+
+def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
+    for name, content, said in NO_SUCH_FILES:
+        (tmp_path / name).write_bytes(content)
+
+        with pytest.raises(DataInvalid, match=said):
+            read_frames(tmp_path / name)
 
 
 def test_words_where_numbers_should_be_are_refused(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -32,26 +34,25 @@ def test_an_interrupted_set_is_no_set_and_holds_nothing_half_written(
 
     left = contents(tmp_path / "set")
     assert "manifest.json" not in left
-    assert [name for name in left if "partial" in name or "shard-00001" in name] == []
-    assert len(arrays(tmp_path / "set")) == 11
+    assert [] == [name for name in left if "partial" in name or "shard-00001" in name]
+    assert 11 == len(arrays(tmp_path / "set"))
     with pytest.raises(DataInvalid, match="or one that was interrupted; the same"):
         FrozenSet.open(tmp_path / "set")
 
 
-@pytest.mark.parametrize("failure", [KeyboardInterrupt(), FULL], ids=["interrupt", "full disk"])
-@pytest.mark.parametrize("call", [1, 11, 12, SECOND_SHARD, 33])
 def test_an_interrupted_set_is_finished_to_the_same_bits(
-    tmp_path: Path, call: int, failure: BaseException
+    tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
-    frozen(tmp_path / "at once")
-    with pytest.MonkeyPatch.context() as patch:
-        failing_save(patch, call, failure)
-        with pytest.raises((KeyboardInterrupt, EnvironmentFailed)):
-            frozen(tmp_path / "twice")
+    for call, failure in product((1, 11, 12, SECOND_SHARD, 33), (KeyboardInterrupt(), FULL)):
+        folder = tmp_path / f"{call} {type(failure).__name__}"
+        with pytest.MonkeyPatch.context() as patch:
+            failing_save(patch, call, failure)
+            with pytest.raises((KeyboardInterrupt, EnvironmentFailed)):
+                frozen(folder)
 
-    frozen(tmp_path / "twice")
+        frozen(folder)
 
-    assert contents(tmp_path / "at once") == contents(tmp_path / "twice")
+        assert whole == contents(folder), folder.name
 
 
 def test_what_was_whole_is_not_written_again(tmp_path: Path) -> None:
@@ -64,12 +65,26 @@ def test_what_was_whole_is_not_written_again(tmp_path: Path) -> None:
     assert written_ns == kept.stat().st_mtime_ns
 
 
-@pytest.mark.parametrize("document", range(1, 6))
 def test_a_failure_between_shards_and_documents_is_resumed_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, document: int
+    tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Progress is written four times and the manifest once; any of the five may fail."""
-    frozen(tmp_path / "at once")
+    for document in range(1, 6):
+        folder = tmp_path / str(document)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", full_at(document))
+            with pytest.raises(EnvironmentFailed):
+                frozen(folder)
+        manifest_was_there = (folder / "manifest.json").exists()
+
+        frozen(folder)
+
+        assert not manifest_was_there
+        assert whole == contents(folder), document
+
+
+def full_at(document: int) -> Callable[[Path, Path], Path]:
+    """`Path.replace` on a disk that is full when this document is put in its place."""
     replace, calls = Path.replace, iter(range(1, 100))
 
     def full(path: Path, target: Path) -> Path:
@@ -77,16 +92,7 @@ def test_a_failure_between_shards_and_documents_is_resumed_too(
             raise FULL
         return replace(path, target)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", full)
-        with pytest.raises(EnvironmentFailed):
-            frozen(tmp_path / "twice")
-    manifest_was_there = (tmp_path / "twice" / "manifest.json").exists()
-
-    frozen(tmp_path / "twice")
-
-    assert not manifest_was_there
-    assert contents(tmp_path / "at once") == contents(tmp_path / "twice")
+    return full
 
 
 def test_a_set_interrupted_before_its_first_shard_leaves_no_trace(
@@ -97,7 +103,7 @@ def test_a_set_interrupted_before_its_first_shard_leaves_no_trace(
     with pytest.raises(KeyboardInterrupt):
         frozen(tmp_path / "set")
 
-    assert contents(tmp_path) == {}
+    assert {} == contents(tmp_path)
 
 
 def test_a_folder_that_was_there_stays_when_its_set_is_interrupted(
@@ -110,18 +116,19 @@ def test_a_folder_that_was_there_stays_when_its_set_is_interrupted(
         frozen(tmp_path / "set")
 
     assert (tmp_path / "set").is_dir()
-    assert arrays(tmp_path / "set") == {}
+    assert {} == arrays(tmp_path / "set")
 
 
-def test_a_shard_that_rotted_while_the_set_was_unfinished_is_drawn_again(tmp_path: Path) -> None:
-    frozen(tmp_path / "at once")
+def test_a_shard_that_rotted_while_the_set_was_unfinished_is_drawn_again(
+    tmp_path: Path, whole: dict[str, bytes]
+) -> None:
     interrupted(tmp_path / "twice")
     rotten = tmp_path / "twice" / "shard-00000" / "y.npy"
     rotten.write_bytes(rotten.read_bytes()[:-1] + b"\x07")
 
     frozen(tmp_path / "twice")
 
-    assert contents(tmp_path / "at once") == contents(tmp_path / "twice")
+    assert whole == contents(tmp_path / "twice")
 
 
 KILLED = """
@@ -146,8 +153,9 @@ freezing.freeze(Path(sys.argv[1]), request, "cpu", lambda count: None)
 """
 
 
-def test_a_killed_process_leaves_a_set_that_the_next_one_finishes(tmp_path: Path) -> None:
-    frozen(tmp_path / "at once")
+def test_a_killed_process_leaves_a_set_that_the_next_one_finishes(
+    tmp_path: Path, whole: dict[str, bytes]
+) -> None:
     dead = subprocess.run(  # noqa: S603 - our own interpreter and program
         [sys.executable, "-c", KILLED, str(tmp_path / "killed")], check=False
     )
@@ -155,11 +163,11 @@ def test_a_killed_process_leaves_a_set_that_the_next_one_finishes(tmp_path: Path
 
     frozen(tmp_path / "killed")
 
-    assert dead.returncode == -signal.SIGKILL
+    assert -signal.SIGKILL == dead.returncode
     assert "manifest.json" not in torn
     assert "shard-00000/y.npy" in torn
     assert any("shard-00001.partial" in name for name in torn)
-    assert contents(tmp_path / "at once") == contents(tmp_path / "killed")
+    assert whole == contents(tmp_path / "killed")
 
 
 def test_a_killed_process_leaves_nothing_that_is_opened_as_a_set(tmp_path: Path) -> None:
@@ -171,21 +179,23 @@ def test_a_killed_process_leaves_nothing_that_is_opened_as_a_set(tmp_path: Path)
         FrozenSet.open(tmp_path / "set")
 
 
-def test_a_set_killed_before_it_said_whose_it_is_is_finished(tmp_path: Path) -> None:
-    frozen(tmp_path / "at once")
+def test_a_set_killed_before_it_said_whose_it_is_is_finished(
+    tmp_path: Path, whole: dict[str, bytes]
+) -> None:
     (tmp_path / "killed").mkdir()
     (tmp_path / "killed" / ".lock").touch()
     (tmp_path / "killed" / "progress.json.partial").write_text('{"request', encoding="utf-8")
 
     frozen(tmp_path / "killed")
 
-    assert contents(tmp_path / "at once") == contents(tmp_path / "killed")
+    assert whole == contents(tmp_path / "killed")
 
 
-def test_a_set_killed_in_its_first_shard_is_finished(tmp_path: Path) -> None:
-    frozen(tmp_path / "at once")
+def test_a_set_killed_in_its_first_shard_is_finished(
+    tmp_path: Path, whole: dict[str, bytes]
+) -> None:
     killed_early(tmp_path / "killed")
 
     frozen(tmp_path / "killed")
 
-    assert contents(tmp_path / "at once") == contents(tmp_path / "killed")
+    assert whole == contents(tmp_path / "killed")

@@ -7,29 +7,23 @@ import pytest
 
 from risexp.data.shards import FrozenSet
 from risexp.errors import DataInvalid
-from tests.support.frozen_sets import Json, edited, faults, frozen_few, sealed
+from tests.support.frozen_sets import Json, edited, faults, sealed
 
 
-@pytest.mark.parametrize(
-    ("entry", "value"), [("dtype", "complex128"), ("shape", [2, 16, 9]), ("shape", [4, 16, 8])]
-)
-def test_a_manifest_that_lists_another_type_or_shape_is_not_believed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str, value: object
-) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch)
-    edited(folder, lambda said: said["shards"][1]["files"]["y"].update({entry: value}))
+def test_a_manifest_that_lists_another_type_or_shape_is_not_believed(folder: Path) -> None:
+    sound = (folder / "manifest.json").read_bytes()
+    others = (("dtype", "complex128"), ("shape", [2, 16, 9]), ("shape", [4, 16, 8]))
+    for entry, value in others:
+        (folder / "manifest.json").write_bytes(sound)
+        edited(folder, lambda said: said["shards"][1]["files"]["y"].update({entry: value}))  # noqa: B023
 
-    (fault,) = faults(folder)
+        (fault,) = faults(folder)
 
-    assert fault.startswith("shard-00001/y.npy: ")
-    assert fault.endswith("is listed where complex64 [2, 16, 8] belongs")
+        assert fault.startswith("shard-00001/y.npy: ")
+        assert fault.endswith("is listed where complex64 [2, 16, 8] belongs"), value
 
 
-def test_a_field_too_few_or_too_many_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch)
-
+def test_a_field_too_few_or_too_many_is_named(folder: Path) -> None:
     def renamed(said: Json) -> None:
         files = said["shards"][0]["files"]
         files["azimuth"] = files.pop("phi_rad")
@@ -37,10 +31,10 @@ def test_a_field_too_few_or_too_many_is_named(
 
     edited(folder, renamed)
 
-    assert faults(folder) == [
+    assert [
         "manifest.json: a shard lists no file for phi_rad",
         "shard-00000/phi_rad.npy: azimuth is no field of a set",
-    ]
+    ] == faults(folder)
 
 
 def y_record(said: Json) -> Json:
@@ -48,70 +42,62 @@ def y_record(said: Json) -> Json:
     return record
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (lambda said: said.update(digest="0" * 64), "the digest does not match the files"),
-        (lambda said: y_record(said).update(sha256="0" * 64), "the digest does not match"),
-        (lambda said: said["shards"].pop(), "the digest does not match the files"),
-        (lambda said: said["shards"].reverse(), "the digest does not match the files"),
-        (lambda said: said.update(scenes=7), "the shards do not add up to 7 scenes"),
-        (lambda said: said["shards"][0].update(scenes=5), "the shards do not add up to 6 scenes"),
-        (lambda said: y_record(said).update(path="../y.npy"), "leads out of the set's folder"),
-        (lambda said: y_record(said).update(path="/etc/passwd"), "leads out of the set's folder"),
-        (lambda said: y_record(said).update(path="a/../../y.npy"), "leads out of the set's"),
-        (lambda said: y_record(said).update(path=""), "leads out of the set's folder"),
-        (lambda said: y_record(said).update(path="..\\y.npy"), "leads out of the set's folder"),
-        (lambda said: y_record(said).update(sha256="abc"), "shards.0.files.y.sha256"),
-        (lambda said: said.update(format="risexp-scenes-2"), "format = 'risexp-scenes-2'"),
-        (lambda said: said.update(split="holdout"), "split = 'holdout'"),
-        (lambda said: said.update(extra=1), "extra"),
-        (lambda said: said.pop("generator"), "generator is missing"),
-        (lambda said: said["config"]["physics"].update(elements_x=3), "elements_x"),
-        (lambda said: said["config"]["physics"].update(antennas=1), "1 antennas"),
-        (lambda said: said["config"]["physics"].update(wavefront="parabolic"), "config"),
-        (lambda said: said["config"]["data"].update(seed=1), "config"),
-        (lambda said: said.update(seed=1), "seed"),
-        (lambda said: said.update(split="train"), "digest"),
-        (lambda said: said.update(generator="scenes-0 torch-2.0 cpu"), "digest"),
-        (lambda said: said.update(config_sha="0" * 64), "config_sha"),
-    ],
+EDITS: tuple[tuple[Callable[[Json], object], str], ...] = (
+    (lambda said: said.update(digest="0" * 64), "the digest does not match the files"),
+    (lambda said: y_record(said).update(sha256="0" * 64), "the digest does not match"),
+    (lambda said: said["shards"].pop(), "the digest does not match the files"),
+    (lambda said: said["shards"].reverse(), "the digest does not match the files"),
+    (lambda said: said.update(scenes=7), "the shards do not add up to 7 scenes"),
+    (lambda said: said["shards"][0].update(scenes=5), "the shards do not add up to 6 scenes"),
+    (lambda said: y_record(said).update(path="../y.npy"), "leads out of the set's folder"),
+    (lambda said: y_record(said).update(path="/etc/passwd"), "leads out of the set's folder"),
+    (lambda said: y_record(said).update(path="a/../../y.npy"), "leads out of the set's"),
+    (lambda said: y_record(said).update(path=""), "leads out of the set's folder"),
+    (lambda said: y_record(said).update(path="..\\y.npy"), "leads out of the set's folder"),
+    (lambda said: y_record(said).update(sha256="abc"), "shards.0.files.y.sha256"),
+    (lambda said: said.update(format="risexp-scenes-2"), "format = 'risexp-scenes-2'"),
+    (lambda said: said.update(split="holdout"), "split = 'holdout'"),
+    (lambda said: said.update(extra=1), "extra"),
+    (lambda said: said.pop("generator"), "generator is missing"),
+    (lambda said: said["config"]["physics"].update(elements_x=3), "elements_x"),
+    (lambda said: said["config"]["physics"].update(antennas=1), "1 antennas"),
+    (lambda said: said["config"]["physics"].update(wavefront="parabolic"), "config"),
+    (lambda said: said["config"]["data"].update(seed=1), "config"),
+    (lambda said: said.update(seed=1), "seed"),
+    (lambda said: said.update(split="train"), "digest"),
+    (lambda said: said.update(generator="scenes-0 torch-2.0 cpu"), "digest"),
+    (lambda said: said.update(config_sha="0" * 64), "config_sha"),
 )
-def test_an_edited_manifest_is_refused_with_its_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Json], object], reason: str
-) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch)
-    edited(folder, change)
-
-    with pytest.raises(DataInvalid) as caught:
-        FrozenSet.open(folder)
-
-    assert str(caught.value).startswith(str(folder / "manifest.json"))
-    assert reason in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"{", b"[]", b"null", b"\xff\xfe", b"not json", b'{"scenes": NaN}', b"[" * 5000],
-    ids=["empty", "open", "list", "null", "utf-16", "words", "nan", "deep"],
-)
-def test_a_manifest_that_is_none_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
-) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch)
-    (folder / "manifest.json").write_bytes(content)
+def test_an_edited_manifest_is_refused_with_its_reason(folder: Path) -> None:
+    path = folder / "manifest.json"
+    sound = path.read_bytes()
+    for change, reason in EDITS:
+        path.write_bytes(sound)
+        edited(folder, change)
 
-    with pytest.raises(DataInvalid) as caught:
-        FrozenSet.open(folder)
+        with pytest.raises(DataInvalid) as caught:
+            FrozenSet.open(folder)
 
-    assert str(caught.value).startswith(str(folder / "manifest.json"))
-    assert "\n" not in str(caught.value)
+        assert str(caught.value).startswith(str(path)), reason
+        assert reason in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
-def test_a_file_listed_twice_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch)
+def test_a_manifest_that_is_none_is_named(folder: Path) -> None:
+    words = (b"", b"{", b"[]", b"null", b"\xff\xfe", b"not json", b'{"scenes": NaN}', b"[" * 5000)
+    for content in words:
+        (folder / "manifest.json").write_bytes(content)
 
+        with pytest.raises(DataInvalid) as caught:
+            FrozenSet.open(folder)
+
+        assert str(caught.value).startswith(str(folder / "manifest.json")), content[:9]
+        assert "\n" not in str(caught.value)
+
+
+def test_a_file_listed_twice_is_refused(folder: Path) -> None:
     def doubled(said: Json) -> None:
         said["shards"].append(said["shards"][0])
         said["scenes"] = 10

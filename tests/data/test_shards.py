@@ -1,4 +1,4 @@
-"""Frozen sets read: whatever is wrong with a file, the file is named and nothing of it is used."""
+"""Frozen sets read: a damaged file is named, and no scene of its shard is used."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,9 +27,7 @@ from tests.support.frozen_sets import (
 from tests.support.scenes import any_device
 
 
-def test_a_sound_set_has_no_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch)
-
+def test_a_sound_set_has_no_faults(folder: Path) -> None:
     manifest = FrozenSet.open(folder).manifest
 
     assert FEW == manifest.scenes
@@ -46,47 +44,40 @@ def swollen(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\x00")
 
 
-@pytest.mark.parametrize("damage", [flipped, truncated, emptied, swollen])
-@pytest.mark.parametrize("field", ["y", "channel", "count", "noise_power"])
-def test_a_damaged_file_is_named_with_its_checksum(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None], field: str
-) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch)
-    listed = sha256_of(folder / "shard-00001" / f"{field}.npy")
-    damage(folder / "shard-00001" / f"{field}.npy")
+def test_a_damaged_file_is_named_with_its_checksum(folder: Path) -> None:
+    for damage in (flipped, truncated, emptied, swollen):
+        for field in ("y", "count"):
+            path = folder / "shard-00001" / f"{field}.npy"
+            sound, listed = path.read_bytes(), sha256_of(path)
+            damage(path)
 
-    (fault,) = faults(folder)
+            (fault,) = faults(folder)
+            path.write_bytes(sound)
 
-    assert fault.startswith(f"shard-00001/{field}.npy: SHA-256 is ")
-    assert fault.endswith(f"not {listed[:12]}... as listed")
+            assert fault.startswith(f"shard-00001/{field}.npy: SHA-256 is "), damage
+            assert fault.endswith(f"not {listed[:12]}... as listed")
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, flipped])
-def test_no_scene_of_a_damaged_shard_is_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
-) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch)
+def test_no_scene_of_a_damaged_shard_is_used(folder: Path, damage: Callable[[Path], None]) -> None:
     damage(folder / "shard-00001" / "y.npy")
     opened = FrozenSet.open(folder)
 
     sound = opened.scenes(0, 4)
 
-    assert len(sound) == 4
+    assert 4 == len(sound)
     with pytest.raises(DataInvalid, match=r"shard-00001/y\.npy"):
         opened.scenes(3, 2)
     with pytest.raises(DataInvalid, match=r"shard-00001/y\.npy"):
         list(opened.shards())
 
 
-def test_a_missing_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch)
+def test_a_missing_file_is_named(folder: Path) -> None:
     (folder / "shard-00000" / "range_m.npy").unlink()
     (folder / "shard-00001" / "codes.npy").unlink()
 
-    assert faults(folder) == [
-        "shard-00000/range_m.npy: the file is missing",
-        "shard-00001/codes.npy: the file is missing",
-    ]
+    missing = [f"shard-0000{name}.npy: the file is missing" for name in ("0/range_m", "1/codes")]
+    assert missing == faults(folder)
 
 
 def test_what_is_no_set_is_told_so(tmp_path: Path) -> None:
@@ -98,14 +89,12 @@ def test_what_is_no_set_is_told_so(tmp_path: Path) -> None:
             FrozenSet.open(tmp_path / name)
 
 
-@pytest.mark.parametrize(("start", "count"), [(-1, 2), (0, 0), (0, 7), (5, 2), (6, 1), (3, -1)])
-def test_scenes_a_set_does_not_hold_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: int, count: int
-) -> None:
-    opened = FrozenSet.open(frozen_few(tmp_path / "set", monkeypatch))
+def test_scenes_a_set_does_not_hold_are_refused(folder: Path) -> None:
+    opened = FrozenSet.open(folder)
 
-    with pytest.raises(DataInvalid, match=r"holds scenes 0\.\.5"):
-        opened.scenes(start, count)
+    for start, count in ((-1, 2), (0, 0), (0, 7), (5, 2), (6, 1), (3, -1)):
+        with pytest.raises(DataInvalid, match=r"holds scenes 0\.\.5"):
+            opened.scenes(start, count)
 
 
 @any_device
@@ -128,10 +117,8 @@ def test_any_part_of_a_set_is_that_part_of_its_split(
     assert torch.equal(drawn.truth.range_m.nan_to_num(), read.truth.range_m.nan_to_num())
 
 
-def test_the_config_of_a_set_is_the_one_it_was_drawn_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = FrozenSet.open(frozen_few(tmp_path / "set", monkeypatch))
+def test_the_config_of_a_set_is_the_one_it_was_drawn_with(folder: Path) -> None:
+    opened = FrozenSet.open(folder)
 
     assert load_config(preset="smoke").config.canonical().physics == opened.physics
     assert load_config(preset="smoke").config.data == opened.manifest.config.data
@@ -147,9 +134,9 @@ def test_writing_into_what_was_read_does_not_change_the_file(
     for _, value in [*scenes.frames.items(), *scenes.truth.items()]:
         value.fill_(7)
 
-    assert float(scenes.frames.y.real.min()) == 7.0
+    assert 7.0 == float(scenes.frames.y.real.min())
     assert before == {path: path.read_bytes() for path in folder.rglob("*.npy")}
-    assert faults(folder) == []
+    assert [] == faults(folder)
 
 
 def test_codes_of_their_own_for_every_scene_are_read(
@@ -166,14 +153,13 @@ def test_codes_of_their_own_for_every_scene_are_read(
 
     edited(folder, listed)
 
-    assert faults(folder) == []
-    assert FrozenSet.open(folder).scenes(1, 2).frames.codes.shape == (2, 16, 36)
+    assert [] == faults(folder)
+    assert (2, 16, 36) == FrozenSet.open(folder).scenes(1, 2).frames.codes.shape
 
 
 def test_a_whole_set_that_was_damaged_is_not_called_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch)
     (folder / "shard-00001" / "y.npy").unlink()
 
     with pytest.raises(DataInvalid, match=r"damaged: shard-00001/y\.npy: the file is missing"):

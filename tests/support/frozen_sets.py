@@ -2,8 +2,10 @@
 
 import errno
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -124,21 +126,23 @@ def edited(folder: Path, change: Callable[[Json], object]) -> None:
     path.write_text(json.dumps(said), encoding="utf-8")
 
 
-def forged(folder: Path, field: str, write: Callable[[Path], object]) -> None:
-    """Replace a file of the second shard as somebody would who also corrects every checksum."""
-    path = folder / "shard-00001" / f"{field}.npy"
+def forged(folder: Path, field: str, write: Callable[[Path], object]) -> Path:
+    """A copy of a set with another file in its second shard, every checksum corrected."""
+    forgery = Path(shutil.copytree(folder, Path(mkdtemp(dir=folder.parent)) / "set"))
+    path = forgery / "shard-00001" / f"{field}.npy"
     write(path)
 
     def resealed(said: Json) -> None:
         said["shards"][1]["files"][field]["sha256"] = sha256_of(path)
         said["digest"] = sealed(said)
 
-    edited(folder, resealed)
+    edited(forgery, resealed)
+    return forgery
 
 
-def changed(folder: Path, field: str, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
-    """Change the values of a field, with all checksums right."""
-    forged(folder, field, lambda path: np.save(path, change(np.load(path))))
+def changed(folder: Path, field: str, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Path:
+    """A copy of a set with other values of a field, every checksum corrected."""
+    return forged(folder, field, lambda path: np.save(path, change(np.load(path))))
 
 
 def truncated(path: Path) -> None:

@@ -130,7 +130,7 @@ def small_trainer(
     network: nn.Module | None = None,
     balance: nn.Module | None = None,
 ) -> Trainer:
-    """A trainer of the small network, with whatever the test wants to be different."""
+    """A trainer of the small network, with the parts that a test changes."""
     config = config or small_config()
     lesson = TrainSetup(
         network=network or small_network(device),
@@ -145,7 +145,7 @@ def small_trainer(
 
 
 def epochs_of(trainer: Trainer) -> list[EpochEnded]:
-    """What a run says at the end of each epoch."""
+    """The ends of all epochs of a run."""
     return list(ended(trainer.run()))
 
 

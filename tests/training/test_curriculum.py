@@ -180,27 +180,19 @@ def test_every_run_has_a_judged_epoch_and_none_before_its_ramps_end(
     assert judged == full
 
 
-@pytest.mark.parametrize(
-    ("epochs", "changes", "said"),
-    [
-        (5, {"curriculum__count_ramp": 6}, "before the 6 epochs of curriculum.count_ramp"),
-        (
-            5,
-            {"curriculum__structure_ramp": 9, "loss__subspace": 0.1},
-            "before the 9 epochs of curriculum.structure_ramp",
-        ),
-        (1, {"beta__final": 0.3}, "before the 2 epochs of beta.ramp_share"),
-    ],
-)
-def test_a_ramp_that_does_not_come_to_its_end_is_refused(
-    epochs: int, changes: dict[str, object], said: str
-) -> None:
-    with pytest.raises(ConfigInvalid) as caught:
-        table(epochs, **changes)
+def test_a_ramp_that_does_not_come_to_its_end_is_refused() -> None:
+    structure: dict[str, object] = {"curriculum__structure_ramp": 9, "loss__subspace": 0.1}
+    ramps: tuple[tuple[int, dict[str, object], str], ...] = (
+        (5, {"curriculum__count_ramp": 6}, "6 epochs of curriculum.count_ramp"),
+        (5, structure, "9 epochs of curriculum.structure_ramp"),
+        (1, {"beta__final": 0.3}, "2 epochs of beta.ramp_share"),
+    )
+    for epochs, changes, said in ramps:
+        with pytest.raises(ConfigInvalid) as caught:
+            table(epochs, **changes)
 
-    message = str(caught.value)
-    assert f"training.epochs = {epochs} end {said}" in message
-    assert "\n" not in message
+        assert f"training.epochs = {epochs} end before the {said}" in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
 def test_a_ramp_of_what_has_no_weight_delays_nothing() -> None:

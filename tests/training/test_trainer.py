@@ -82,7 +82,7 @@ def test_listeners_may_compute_gradients_of_their_own() -> None:
 def waits(
     monkeypatch: pytest.MonkeyPatch, found: list[str], device: torch.device
 ) -> Iterator[None]:
-    """Note whatever makes the host wait for a tensor's value."""
+    """Note every call that makes the host wait for a tensor's value."""
 
     def noted(name: str) -> object:
         original = getattr(Tensor, name)

@@ -1,4 +1,4 @@
-"""The picture of a scene: where the sources stand, how loud each is, what the panel resolves."""
+"""The picture of a scene: positions and SNR of its sources, and the refocused image."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _FLOOR_DB = -25.0
 
 @dataclass(frozen=True)
 class SourceSeen:
-    """One source of a scene, in the units people think in."""
+    """One source of a scene, in degrees, metres and decibels."""
 
     phi_deg: float
     theta_deg: float

@@ -27,7 +27,7 @@ def show_scene(folder: Path, index: int, picture: Path, config: RunConfig) -> Sc
 
     Args:
         folder: A frozen set, which brings its own physics and data.
-        index: Which scene.
+        index: Number of the scene.
         picture: The file to write.
         config: How its covariance is sampled and regularised for the image.
 

@@ -64,7 +64,7 @@ def test_what_appears_while_it_is_written_stays(
     with pytest.raises(InvalidInput, match=r"page\.html is there already"):
         write_new(tmp_path / "page.html", b"whole")
 
-    assert before == [seen(tmp_path)]
+    assert [seen(tmp_path)] == before
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

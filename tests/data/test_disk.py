@@ -35,7 +35,7 @@ def test_a_full_disk_is_seen_before_anything_is_drawn(
     ):
         frozen(tmp_path / "set")
 
-    assert contents(tmp_path) == {}
+    assert {} == contents(tmp_path)
 
 
 def test_only_the_missing_part_of_a_set_needs_room(
@@ -48,7 +48,7 @@ def test_only_the_missing_part_of_a_set_needs_room(
 
     frozen(tmp_path / "set")
 
-    assert len(FrozenSet.open(tmp_path / "set")) == SCENES
+    assert SCENES == len(FrozenSet.open(tmp_path / "set"))
 
 
 def test_a_disk_that_fills_up_is_the_machine_s_fault(
@@ -92,12 +92,12 @@ def test_a_file_that_cannot_be_written_ends_the_command_with_nothing_half_writte
     done = run_limited(tmp_path / "set")
 
     plan, *said = done.stderr.splitlines()
-    assert done.returncode == 1
-    assert done.stdout == ""
+    assert 1 == done.returncode
+    assert "" == done.stdout
     assert plan.startswith("300 test scenes, ")
-    assert len(said) == 1
+    assert 1 == len(said)
     assert said[0].startswith(f"risexp: cannot write {tmp_path / 'set'}: ")
-    assert contents(tmp_path) == {}
+    assert {} == contents(tmp_path)
 
 
 def test_a_short_write_is_told_in_words_a_person_knows(
@@ -115,4 +115,4 @@ def test_a_forbidden_place_is_the_machine_s_fault(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailed, match=r"cannot write .*file/set: Not a directory"):
         frozen(tmp_path / "file" / "set")
 
-    assert contents(tmp_path) == {"file": b"here already"}
+    assert {"file": b"here already"} == contents(tmp_path)

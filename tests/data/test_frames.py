@@ -155,12 +155,12 @@ def test_a_silent_frame_stays_silent() -> None:
 
 
 def test_present_marks_the_first_k_slots() -> None:
-    assert truth().present.tolist() == [
+    assert [
         [True, False, False],
         [True, True, True],
         [True, True, False],
         [True, False, False],
-    ]
+    ] == truth().present.tolist()
 
 
 @pytest.mark.parametrize("held", [1, SNAPSHOTS])

@@ -42,18 +42,18 @@ def test_the_set_says_what_the_contract_says_it_says(tmp_path: Path) -> None:
 
     said = json.loads((tmp_path / "set" / "manifest.json").read_text(encoding="utf-8"))
 
-    assert list(said) == [
+    assert [
         *("format", "generator", "config", "config_sha", "split", "seed", "scenes"),
         *("shards", "digest"),
-    ]
-    assert said["format"] == "risexp-scenes-1"
-    assert said["generator"] == f"scenes-1 torch-{torch.__version__} cpu"
-    assert set(said["config"]) == {"physics", "data"}
+    ] == list(said)
+    assert "risexp-scenes-1" == said["format"]
+    assert f"scenes-1 torch-{torch.__version__} cpu" == said["generator"]
+    assert {"physics", "data"} == set(said["config"])
     assert said["config_sha"] == smoke().sha("physics", "data")
     assert (said["split"], said["seed"], said["scenes"]) == ("test", 0, SCENES)
-    assert [shard["scenes"] for shard in said["shards"]] == [4, 4, 2]
+    assert [4, 4, 2] == [shard["scenes"] for shard in said["shards"]]
     for shard in said["shards"]:
-        assert set(shard) == {"scenes", "files"}
+        assert {"scenes", "files"} == set(shard)
         assert all(
             set(record) == {"path", "shape", "dtype", "sha256"}
             for record in shard["files"].values()
@@ -71,7 +71,7 @@ def test_fields_have_the_shapes_and_types_of_the_contract(
         for path in (tmp_path / "set" / "shard-00000").iterdir()
     }
 
-    assert {name: (array.shape, array.dtype.str) for name, array in written.items()} == {
+    assert {
         "y": ((4, 16, 8), "<c8"),
         "channel": ((4, 8, 36), "<c8"),
         "codes": ((16, 36), "<c8"),
@@ -83,7 +83,7 @@ def test_fields_have_the_shapes_and_types_of_the_contract(
         "count": ((4,), "<i8"),
         "snr_db": ((4,), "<f4"),
         "noise_power": ((4,), "<f4"),
-    }
+    } == {name: (array.shape, array.dtype.str) for name, array in written.items()}
 
 
 def test_no_covariance_and_no_pickle_is_stored(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_every_array_is_on_the_disk_before_the_manifest_names_it(
     number = (tmp_path / "set" / "manifest.json").stat().st_ino
     manifest = len(flushed) - 1 - flushed[::-1].index(number)
     files = {path.stat().st_ino for path in (tmp_path / "set").rglob("*.npy")}
-    assert len(files) == 33
+    assert 33 == len(files)
     assert files <= set(flushed[:manifest])
 
 
@@ -145,7 +145,7 @@ def test_progress_is_told_after_each_shard_that_is_safe(tmp_path: Path) -> None:
         lambda count: told.append((count, len(list(folder.glob("shard-?????"))))),
     )
 
-    assert told == [(0, 0), (4, 1), (4, 2), (2, 3)]
+    assert [(0, 0), (4, 1), (4, 2), (2, 3)] == told
 
 
 def test_a_set_that_is_there_is_left_alone(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_whole_set_is_its_manifest_and_its_shards(tmp_path: Path) -> None:
     frozen(tmp_path / "set")
 
     shown = {path.name for path in (tmp_path / "set").iterdir() if path.name[0] != "."}
-    assert shown == {"manifest.json", "shard-00000", "shard-00001", "shard-00002"}
+    assert {"manifest.json", "shard-00000", "shard-00001", "shard-00002"} == shown
 
 
 def test_two_sets_of_one_request_are_one_set(tmp_path: Path) -> None:

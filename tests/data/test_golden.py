@@ -46,7 +46,7 @@ def test_scenes_are_what_they_were() -> None:
     scenes = SceneGenerator(config.physics, config.data).scenes("test", 300, 2)
     frames, truth = scenes.frames, scenes.truth
 
-    assert truth.count.tolist() == [3, 3]
+    assert [3, 3] == truth.count.tolist()
     assert frames.snr_db is not None
     found = [
         float(truth.phi_rad[0, 0]),

@@ -39,7 +39,7 @@ def test_the_number_of_sources_is_uniform(device: torch.device) -> None:
 
     expected = MANY / 5
     chi_square = float(((counts - expected).square() / expected).sum())
-    assert len(counts) == 5
+    assert 5 == len(counts)
     # 18.5 is exceeded in one of a thousand samples with four degrees of freedom.
     assert chi_square < 18.5
 
@@ -74,8 +74,8 @@ def test_slots_beyond_the_count_are_empty(device: torch.device) -> None:
     for value in (truth.phi_rad, truth.theta_rad, truth.range_m):
         assert bool(value[absent].isnan().all())
         assert bool(value[~absent].isfinite().all())
-    assert float(truth.amplitude[absent].abs().max()) == 0.0
-    assert float(truth.symbols.abs().amax(1)[absent].max()) == 0.0
+    assert 0.0 == float(truth.amplitude[absent].abs().max())
+    assert 0.0 == float(truth.symbols.abs().amax(1)[absent].max())
 
 
 def test_amplitudes_fall_with_the_range_and_symbols_have_unit_power(device: torch.device) -> None:
@@ -95,7 +95,7 @@ def test_equal_power_knows_neither_path_loss_nor_fading(device: torch.device) ->
 
     powers = truth.powers[truth.present]
     assert float((powers - 1.0).abs().max()) < 1e-5
-    assert float((truth.amplitude[truth.present] - 1.0).abs().max()) == 0.0
+    assert 0.0 == float((truth.amplitude[truth.present] - 1.0).abs().max())
 
 
 @pytest.mark.parametrize(("symbols", "rows"), [("frame", 1), ("snapshot", 16)])
@@ -103,7 +103,7 @@ def test_symbols_are_held_or_fresh(device: torch.device, symbols: str, rows: int
     config = load_config(preset="smoke", overrides=[f"physics.symbols={symbols}"]).config
     truth = SceneGenerator(config.physics, config.data, device).scenes("test", 0, 64).truth
 
-    assert truth.symbols.shape == (64, rows, 3)
+    assert (64, rows, 3) == truth.symbols.shape
     assert truth.symbols.dtype == torch.complex64
     first = truth.symbols[:, 0][truth.present]
     last = truth.symbols[:, -1][truth.present]

@@ -75,7 +75,7 @@ def test_neighbouring_seeds_are_no_shifted_copies_of_each_other() -> None:
         for two in streams
         if one < two and streams[one] & streams[two]
     }
-    assert shared == set()
+    assert set() == shared
 
 
 def keys_of(seed: int) -> Iterator[int]:
@@ -101,6 +101,6 @@ def test_a_key_fits_a_generator_and_is_the_same_every_time(device: torch.device)
 
 def test_frozen_sets_of_yesterday_are_drawn_again_tomorrow() -> None:
     """Another key needs another generator name, for sets on disk say which one drew them."""
-    assert stream_key(0, "train", 0) == 2115791543933604651
-    assert stream_key(0, "test", 0) == 2115791548140029359
+    assert 2115791543933604651 == stream_key(0, "train", 0)
+    assert 2115791548140029359 == stream_key(0, "test", 0)
     assert BLOCK == 256

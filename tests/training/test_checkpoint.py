@@ -66,16 +66,13 @@ def test_it_is_safetensors_and_json_without_a_pickle(kept: Checkpoint) -> None:
     assert "weights/heads.bias" in json.loads(tensors[8 : 8 + length])
 
 
-@pytest.mark.parametrize(
-    "header",
-    [b"", b"{}", b"[]", b'{"format": "risexp-checkpoint-2"}', b"\x80\x04N.", b"NaN"],
-)
-def test_a_header_of_another_kind_is_damage(kept: Checkpoint, header: bytes) -> None:
-    with pytest.raises(CheckpointDamaged, match="the header is none"):
-        decode(header, encode(kept)[1])
+def test_a_header_of_another_kind_is_damage(kept: Checkpoint) -> None:
+    for header in (b"", b"{}", b"[]", b'{"format": "risexp-checkpoint-2"}', b"\x80\x04N.", b"NaN"):
+        with pytest.raises(CheckpointDamaged, match="the header is none"):
+            decode(header, encode(kept)[1])
 
 
-@pytest.mark.parametrize("tensors", [b"", b"\x80\x04N.", b"\xff" * 64])
-def test_tensors_of_another_kind_are_damage(kept: Checkpoint, tensors: bytes) -> None:
-    with pytest.raises(CheckpointDamaged, match="the tensors cannot be read"):
-        decode(encode(kept)[0], tensors)
+def test_tensors_of_another_kind_are_damage(kept: Checkpoint) -> None:
+    for tensors in (b"", b"\x80\x04N.", b"\xff" * 64):
+        with pytest.raises(CheckpointDamaged, match="the tensors cannot be read"):
+            decode(encode(kept)[0], tensors)

@@ -118,7 +118,7 @@ def test_samples_alone_still_have_the_gradient_of_the_prediction() -> None:
     config = small("beta.start=1", "beta.final=1", "loss.cov_pred=0.1")
     teacher, scenes, plan = Objective.of(config), drawn(config, CPU), curriculum(config)[0]
 
-    assert plan.beta == 1.0
+    assert 1.0 == plan.beta
     assert teacher(newborn(config, CPU), scenes, plan).total.requires_grad
 
 

@@ -39,7 +39,7 @@ def test_another_seed_leaves_out_something_else() -> None:
     epochs_of(other)
 
     assert not same(one.state().weights, other.state().weights)
-    assert len({draw_key(*key) for key in [(0, 1, 1), (0, 1, 2), (0, 2, 1), (1, 1, 1)]}) == 4
+    assert 4 == len({draw_key(*key) for key in [(0, 1, 1), (0, 1, 2), (0, 2, 1), (1, 1, 1)]})
 
 
 @cache

@@ -154,7 +154,7 @@ def test_pieces_add_up_to_the_whole_batch(device: torch.device, pieces: int) -> 
     for one, two in zip(whole, cut, strict=True):
         assert one.losses.total == pytest.approx(two.losses.total, rel=1e-4)
         assert one.steps.grad_norm == pytest.approx(two.steps.grad_norm, rel=1e-4)
-        assert two.steps.taken == 4
+        assert 4 == two.steps.taken
 
 
 def test_pieces_of_unequal_size_count_by_their_scenes() -> None:

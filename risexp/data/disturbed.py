@@ -24,16 +24,16 @@ from risexp.physics.signals import received
 BEARINGS = 360
 """Directions around the first source of a pair in which the second may stand."""
 _EDGE_DEG = 1e-9
-"""How far outside a limit of the view still counts as on it: rounding."""
+"""Rounding error of an angle at a limit of the view."""
 
 
 def seen_through(panel: Panel, scenes: Scenes, gain: Tensor) -> Scenes:
-    """Scenes whose panel answers with gains that the receiver takes for ones.
+    """Scenes with gains of the panel that the receiver does not know.
 
     Args:
         panel: The panel the scenes were drawn with.
-        scenes: Undisturbed.
-        gain: Of each element on each source's wave, (B, 1 or K_MAX, N) real or complex.
+        scenes: Undisturbed scenes.
+        gain: Gain of each element on each source's wave, (B, 1 or K_MAX, N) real or complex.
     """
     steering = source_steering(panel, scenes.truth)
     return _heard(scenes, scenes.truth.gains @ (steering * (gain - 1.0).to(steering.dtype)))
@@ -58,7 +58,7 @@ def wave_amplitude(panel: Panel, truth: Truth) -> Tensor:
 def with_shared_stream(
     panel: Panel, scenes: Scenes, correlation: float, turn_rad: Tensor
 ) -> Scenes:
-    """Scenes whose sources send what the first one sends, in part.
+    """Scenes whose sources send the stream of the first one in part.
 
         s_k' = c exp(j psi_k) s_1 + sqrt(1 - c^2) s_k,   k > 1
 
@@ -66,7 +66,7 @@ def with_shared_stream(
 
     Args:
         panel: The panel the scenes were drawn with.
-        scenes: Under fresh symbols.
+        scenes: Scenes with fresh symbols.
         correlation: c, within [0, 1].
         turn_rad: psi_k, (B, K_MAX): phases of the paths.
 
@@ -96,10 +96,10 @@ def with_equal_power(panel: Panel, scenes: Scenes) -> Scenes:
 
 
 def with_first_two(panel: Panel, scenes: Scenes) -> Scenes:
-    """The same scenes without all but two sources of each.
+    """The same scenes with the first two sources only.
 
     Raises:
-        DataInvalid: A scene has but one.
+        DataInvalid: A scene has one source only.
     """
     return _restaged(panel, scenes, _first_two(scenes.truth))
 
@@ -111,10 +111,10 @@ def with_close_pair(
 
     Args:
         panel: The panel the scenes were drawn with.
-        scenes: Of two sources or more, of which two are kept, each at its own range.
+        scenes: Scenes of two sources or more; two are kept, each at its own range.
         separation_deg: Angle between the two directions.
-        view: Limits of azimuth and elevation, which no source leaves.
-        chance: U(0, 1) draws, (B, BEARINGS): of the bearings inside, the highest is taken.
+        view: Limits of azimuth and elevation.
+        chance: U(0, 1) draws, (B, BEARINGS): the highest one inside the view selects the bearing.
 
     Raises:
         ConfigInvalid: Around a source, no place at this angle lies in the view.
@@ -136,10 +136,10 @@ def with_close_pair(
 
 
 def mislabelled(scenes: Scenes, offset_db: float) -> Scenes:
-    """The same measurements under a wrong SNR.
+    """The same measurements with a wrong SNR.
 
     Raises:
-        DataInvalid: They have none.
+        DataInvalid: The scenes have no SNR.
     """
     snr_db = scenes.frames.snr_db
     if snr_db is None:
@@ -155,7 +155,7 @@ def _heard(scenes: Scenes, change: Tensor) -> Scenes:
 
 
 def _restaged(panel: Panel, scenes: Scenes, truth: Truth) -> Scenes:
-    """Other sources before the same panel, in the same noise at the same SNR."""
+    """Other sources in front of the same panel, with the same noise at the same SNR."""
     frames = scenes.frames
     before, after = (
         received(frames.channel, frames.codes, each.gains @ source_steering(panel, each))

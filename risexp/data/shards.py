@@ -64,7 +64,7 @@ class FrozenSet:
 
     @property
     def physics(self) -> PhysicsConfig:
-        """The panel and the laws under which the scenes were drawn."""
+        """The physics of the scenes."""
         return self.manifest.config.physics
 
     def shards(self) -> Iterator[Scenes]:

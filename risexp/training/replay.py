@@ -62,10 +62,10 @@ def explain(
     """Find the cause of a refused batch: terms are added one by one, without those that spoil it.
 
     Args:
-        batch: Its number.
-        scenes: Its scenes.
-        plan: That of its epoch.
-        losses: Of the batch's pieces, under a plan with some of the terms only.
+        batch: Number of the batch.
+        scenes: Scenes of the batch.
+        plan: Plan of the epoch.
+        losses: The losses of the pieces of the batch, under a plan with some of the terms.
         parameters: The trainable parameters by name; frozen ones may be among them.
     """
     sound: dict[str, float] = {}
@@ -95,7 +95,7 @@ def explain(
 
 @dataclass(frozen=True)
 class _Look:
-    """What a batch is like under some of its terms."""
+    """The loss and the gradients of a batch under some of its terms."""
 
     reason: Reason | None
     """None where all is sound."""

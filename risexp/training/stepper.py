@@ -23,7 +23,7 @@ from risexp.training.plan import Plan
 
 
 class Stepper:
-    """Moves a network; schedule and average follow the steps that were taken, and only those."""
+    """Takes or refuses the steps of a network; schedule and average follow the steps taken only."""
 
     def __init__(
         self,
@@ -36,11 +36,11 @@ class Stepper:
         """Group the parameters.
 
         Args:
-            modules: All that is trained; each of its trainable parameters must be in one part.
+            modules: The trained modules; each of their trainable parameters must be in one part.
             parts: The parameters by part and name.
-            rule: How large a step is.
+            rule: The size of a step.
             schedule: The learning rate over the run.
-            average: Follows the weights.
+            average: The average of the weights.
 
         Raises:
             ValueError: A trainable parameter is in no group, or in two.

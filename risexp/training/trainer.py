@@ -45,10 +45,10 @@ class Validate(Protocol):
 
 @dataclass(frozen=True)
 class Recipe:
-    """The few plain values the loop itself depends on."""
+    """Plain values on which the loop itself depends."""
 
     seed: int = 0
-    """Names what is left out at random, together with epoch and batch."""
+    """Names the random draws, together with epoch and batch."""
     pieces: int = 1
     """Pieces of a batch whose gradients are added before its step."""
     selection: Selection = "k_loc"

@@ -1,4 +1,4 @@
-"""Disturbed scenes of the smallest panel taken apart: what is heard of the truth, and the noise."""
+"""Disturbed scenes of the smallest panel: their clean measurements, and their noise."""
 
 from torch import Tensor
 
@@ -12,11 +12,11 @@ MANY = 200
 
 
 def clean(scenes: Scenes) -> Tensor:
-    """What would be heard of the truth without noise."""
+    """The measurements without noise."""
     field = scenes.truth.gains @ source_steering(PANEL, scenes.truth)
     return received(scenes.frames.channel, scenes.frames.codes, field)
 
 
 def noise(scenes: Scenes) -> Tensor:
-    """What is heard beside the truth."""
+    """The noise of the measurements."""
     return scenes.frames.y - clean(scenes)

@@ -1,4 +1,4 @@
-"""`risexp sync`: what a tracking server missed."""
+"""`risexp sync`: uploads what a tracking server missed."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,34 +13,34 @@ if TYPE_CHECKING:
 
 Runs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[RUN]...", help="By name or path; all that wait if none."),
+    typer.Argument(metavar="[RUN]...", help="Runs by name or path; none: all with unsent data."),
 ]
 
 
 def sync(runs: Runs = None, tracking: TrackingTo = None, json: AsJson = False) -> None:
-    """Send what is in run folders and not in their stores: every value once, in order.
+    """Send what is in run folders and not yet in their stores: each value once, in order.
 
     A run whose training was killed is marked interrupted. Calling it again sends nothing twice.
     """
     from risexp.app.run.sync import sync as send
 
-    found = send(runs or (), tracking)
+    results = send(runs or (), tracking)
     if json:
-        emit([each.as_json() for each in found])
+        emit([result.as_json() for result in results])
     else:
-        _say(found)
-    failed = [each for each in found if each.state == "failed"]
+        _say(results)
+    failed = [result for result in results if result.state == "failed"]
     if failed:
         rest = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         raise EnvironmentFailed(f"run {failed[0].run} was not sent: {failed[0].sentence}{rest}")
 
 
-def _say(found: "list[Synced]") -> None:
-    if not found:
+def _say(results: "list[Synced]") -> None:
+    if not results:
         say("every record is where it belongs")
         return
-    rows = [(each.run, each.state, each.lines, each.values, each.store) for each in found]
+    rows = [(one.run, one.state, one.lines, one.values, one.store) for one in results]
     table(["run", "state", "lines", "values", "store"], rows)
-    for each in found:
-        if each.state in ("busy", "elsewhere"):
-            say(each.sentence)
+    for one in results:
+        if one.state in ("busy", "elsewhere"):
+            say(one.sentence)

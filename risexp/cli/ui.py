@@ -11,16 +11,20 @@ if TYPE_CHECKING:
     from risexp.app.ui.ui import ServedPages
 
 Only = Annotated[
-    Literal["mlflow", "dashboard"] | None, typer.Option("--only", help="One of the two.")
+    Literal["mlflow", "dashboard"] | None, typer.Option("--only", help="Show only one of the two.")
 ]
 Host = Annotated[
     str,
-    typer.Option(metavar="HOST", help="Where to listen; off loopback everybody needs a token."),
+    typer.Option(metavar="HOST", help="Where to listen; off loopback a token is needed."),
 ]
 Port = Annotated[
     int | None,
     typer.Option(
-        "--port", min=1, max=65535, metavar="N", help="Of MLflow; 5000, or a free one if taken."
+        "--port",
+        min=1,
+        max=65535,
+        metavar="N",
+        help="Of MLflow; 5000, or a free one if taken.",
     ),
 ]
 DashboardPort = Annotated[
@@ -36,7 +40,7 @@ Names = Annotated[
         metavar="NAME",
         envvar="RISEXP_UI_HOSTS",
         show_envvar=False,
-        help="A name that leads here besides this machine's own; may be given again.",
+        help="Another host name of this server; may be given again.",
     ),
 ]
 Writable = Annotated[
@@ -56,28 +60,28 @@ def ui(
 ) -> None:
     """Show runs in MLflow and studies in optuna-dashboard, linked to each other, until Ctrl-C.
 
-    RISEXP_STORE names the studies' database where it is not this home's own. Off loopback a token
+    RISEXP_STORE names the database of the studies if it is not in this home. Off loopback a token
     is needed: that of RISEXP_UI_TOKEN, or one that is made and printed.
     """
     from risexp.app.ui.ui import UiRequest, serve
 
     names = tuple(allow_host or ())
-    wanted = UiRequest(only, host, port, dashboard_port, names, writable, tracking)
-    serve(wanted, lambda shown: emit(shown.as_json()) if json else _say(shown))
+    request = UiRequest(only, host, port, dashboard_port, names, writable, tracking)
+    serve(request, lambda pages: emit(pages.as_json()) if json else _say(pages))
 
 
-def _say(shown: "ServedPages") -> None:
-    for what, address in (("runs", shown.mlflow), ("studies", shown.dashboard)):
+def _say(pages: "ServedPages") -> None:
+    for name, address in (("runs", pages.mlflow), ("studies", pages.dashboard)):
         if address is not None:
-            say(f"{what + ':':<9}{_entry(address, shown)}")
-    if shown.elsewhere is not None:
-        say(f"runs:    {shown.elsewhere} (a tracking server)")
-    for sentence in shown.notes:
+            say(f"{name + ':':<9}{_entry(address, pages)}")
+    if pages.elsewhere is not None:
+        say(f"runs:    {pages.elsewhere} (a tracking server)")
+    for sentence in pages.notes:
         note(sentence)
-    if shown.token is not None:
-        note("whoever has such a link can come in, and what is sent can be read on the way")
+    if pages.token is not None:
+        note("such a link lets anyone in, and what is sent can be read on the way")
     note("Ctrl-C ends it")
 
 
-def _entry(address: str, shown: "ServedPages") -> str:
-    return address if shown.token is None else f"{address}/?token={shown.token}"
+def _entry(address: str, pages: "ServedPages") -> str:
+    return address if pages.token is None else f"{address}/?token={pages.token}"

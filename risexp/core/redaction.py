@@ -1,4 +1,4 @@
-"""What is recorded holds no secret: none of addresses, of a diff, or of the environment."""
+"""Removes secrets from addresses, diffs, messages and other recorded text."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 MASK: Final = "***"
 
 _HARMLESS: Final = frozenset({"host", "port", "sslmode", "charset"})
-"""Options of an address that are kept; all others may hold a secret."""
+"""Options of an address that are kept; any other may hold a secret."""
 _SHORTEST: Final = 6
-"""Characters from which a value of the environment is looked for."""
+"""Shortest value of an environment variable that is masked."""
 _SECRET_NAME: Final = re.compile(
     r"PASSW|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|_KEY$|_PW$",
     re.IGNORECASE,
@@ -37,7 +37,7 @@ _SHAPES: Final = re.compile(
 
 
 def redacted_address(address: str) -> str:
-    """An address without its password and without options that could be one.
+    """An address without its password, and without options that may be secret.
 
     An HTTP address loses the user's name too, a database keeps it: it needs one.
     """
@@ -55,7 +55,7 @@ def redacted_address(address: str) -> str:
 
 
 def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Values of an environment that are secret by their names, and passwords of addresses."""
+    """Values of environment variables with secret names, and passwords in addresses."""
     named = {value for name, value in environment.items() if _SECRET_NAME.search(name)}
     users = [user for value in environment.values() for user in _USER_INFO.findall(value)]
     passwords = {user.rstrip("@").partition(":")[2] for user in users}
@@ -64,7 +64,7 @@ def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def redacted(text: str, known: Iterable[str] = ()) -> str:
-    """A text without known secrets, and without what looks like one."""
+    """A text without known secrets, and without parts that look like a secret."""
     for secret in known:
         text = text.replace(secret, MASK)
     text = _KEY_BLOCK.sub(MASK, text)

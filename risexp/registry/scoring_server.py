@@ -23,7 +23,7 @@ from risexp.registry.pyfunc_model import (
     scoring_app,
 )
 from risexp.web.guard import RequestGuard
-from risexp.web.mlflow_app import Guarded
+from risexp.web.guarded_app import GuardedApp
 
 PORT: Final = 5001
 LARGEST: Final = 64 << 20
@@ -166,7 +166,7 @@ def scoring_server(folder: Path, guard: RequestGuard) -> uvicorn.Server:
     )
     return uvicorn.Server(
         uvicorn.Config(
-            Guarded(JsonGate(inner), guard),
+            GuardedApp(JsonGate(inner), guard),
             limit_concurrency=CONNECTIONS,
             log_level="warning",
             access_log=False,

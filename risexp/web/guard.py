@@ -1,7 +1,8 @@
-"""Who may come in to pages that a person serves: by Host, by Origin, by token, by method.
+"""The guard of web pages: rules on the Host, the Origin, the token and the method of a request.
 
-A browser is the danger: any page it shows can send requests to this machine. A page under a name
-that was pointed here (DNS rebinding) is known by its Host, one that writes across by its Origin.
+The danger is the browser: any page that it shows can send requests to this machine. A page under a
+name that was pointed here (DNS rebinding) is known by its Host, a write from another page by its
+Origin.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode
 
 COOKIE: Final = "risexp_ui"
-"""What a browser that was given the token once comes in with afterwards."""
+"""Cookie of a browser that has sent the token once."""
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 HEADERS: Final = (
     ("X-Content-Type-Options", "nosniff"),
@@ -26,7 +27,7 @@ HEADERS: Final = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
-"""What every answer tells a browser: no frames, no guessing of types, no address passed on."""
+"""Headers of every response: no frames, no guessed types, no address passed on."""
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@,\[\]\\]+)(?::[0-9]{1,5})?")
 _READS: Final = frozenset({"GET", "HEAD"})
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -34,7 +35,7 @@ _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 @dataclass(frozen=True)
 class GuardedRequest:
-    """What of a request decides whether it comes in."""
+    """The parts of a request that the guard checks."""
 
     method: str
     path: str
@@ -44,12 +45,12 @@ class GuardedRequest:
     authorization: str = ""
     cookie: str = ""
     scheme: str = "http"
-    """By which it came to a proxy in front."""
+    """The scheme at a proxy in front."""
 
 
 @dataclass(frozen=True)
 class GuardResponse:
-    """What is said to one who does not come in, or who is sent elsewhere."""
+    """A response of the guard itself: a refusal or a redirect."""
 
     status: HTTPStatus
     sentence: str = ""
@@ -58,28 +59,28 @@ class GuardResponse:
 
 @dataclass(frozen=True)
 class RequestGuard:
-    """Lets in whom it knows."""
+    """Lets in a request with a known host, the token, its own origin, and an allowed method."""
 
     names: tuple[str, ...] = LOOPBACK
-    """Host names that lead here, as a browser writes them, without ports."""
+    """Host names of this server, as a browser writes them, without ports."""
     addresses: bool = False
-    """Whether any IP address is a name too: what is pointed elsewhere is a name."""
+    """True if any IP address is allowed as host: only a name can be pointed here."""
     token: str = field(default="", repr=False)
-    """What everybody has to have; empty: nobody needs one."""
+    """Needed by every request; empty: no token is needed."""
     writable: bool = False
 
-    def stops(self, asked: GuardedRequest) -> GuardResponse | None:
-        """What is answered in place of the page; None where the request comes in."""
+    def stops(self, request: GuardedRequest) -> GuardResponse | None:
+        """The response in place of the page; None if the request comes in."""
         return (
-            self._foreign_host(asked)
-            or self._unknown(asked)
-            or self._across(asked)
-            or self._change(asked)
+            self._check_host(request)
+            or self._check_token(request)
+            or self._check_origin(request)
+            or self._check_method(request)
         )
 
-    def _foreign_host(self, asked: GuardedRequest) -> GuardResponse | None:
-        found = _HOST.fullmatch(asked.host)
-        if found is not None and self._leads_here(found[1].lower()):
+    def _check_host(self, request: GuardedRequest) -> GuardResponse | None:
+        host = _HOST.fullmatch(request.host)
+        if host is not None and self._is_known(host[1].lower()):
             return None
         return GuardResponse(
             HTTPStatus.MISDIRECTED_REQUEST,
@@ -87,7 +88,7 @@ class RequestGuard:
             "the host with --allow-host",
         )
 
-    def _leads_here(self, name: str) -> bool:
+    def _is_known(self, name: str) -> bool:
         if name in self.names:
             return True
         try:
@@ -95,19 +96,19 @@ class RequestGuard:
         except ValueError:
             return False
 
-    def _unknown(self, asked: GuardedRequest) -> GuardResponse | None:
-        """Ask for the token, or take it out of the address and let the browser keep it."""
+    def _check_token(self, request: GuardedRequest) -> GuardResponse | None:
+        """Require the token; one in the address is moved into a cookie."""
         if not self.token:
             return None
-        fields = parse_qsl(asked.query, keep_blank_values=True)
-        given = [value for name, value in fields if name == "token"]
-        if asked.method in _READS and len(given) == 1 and _same(given[0], self.token):
-            rest = urlencode([each for each in fields if each[0] != "token"])
-            return _moved(asked, rest, self._key())
-        scheme, _, credentials = asked.authorization.partition(" ")
+        fields = parse_qsl(request.query, keep_blank_values=True)
+        tokens = [value for name, value in fields if name == "token"]
+        if request.method in _READS and len(tokens) == 1 and _same(tokens[0], self.token):
+            rest = urlencode([pair for pair in fields if pair[0] != "token"])
+            return _moved(request, rest, self._key())
+        scheme, _, credentials = request.authorization.partition(" ")
         if scheme.lower() == "bearer" and _same(credentials.strip(), self.token):
             return None
-        if _same(_cookie(asked.cookie), self._key()):
+        if _same(_cookie(request.cookie), self._key()):
             return None
         return GuardResponse(
             HTTPStatus.UNAUTHORIZED,
@@ -117,22 +118,22 @@ class RequestGuard:
         )
 
     def _key(self) -> str:
-        """The token as a cookie holds it: whoever reads that does not have the token."""
+        """The value of the cookie, from which the token cannot be computed."""
         return hmac.new(self.token.encode(), b"risexp ui", hashlib.sha256).hexdigest()
 
-    def _across(self, asked: GuardedRequest) -> GuardResponse | None:
-        """A browser names the page that a change comes from; programs name none."""
-        here = (f"http://{asked.host}".lower(), f"https://{asked.host}".lower())
-        if asked.method in _READS or asked.origin is None or asked.origin.lower() in here:
+    def _check_origin(self, request: GuardedRequest) -> GuardResponse | None:
+        """Refuse a write from another page: a browser sends its Origin, a program sends none."""
+        here = (f"http://{request.host}".lower(), f"https://{request.host}".lower())
+        if request.method in _READS or request.origin is None or request.origin.lower() in here:
             return None
         return GuardResponse(
             HTTPStatus.FORBIDDEN, "a page of another origin may change nothing here"
         )
 
-    def _change(self, asked: GuardedRequest) -> GuardResponse | None:
-        if asked.method in _READS or (self.writable and asked.method in _WRITES):
+    def _check_method(self, request: GuardedRequest) -> GuardResponse | None:
+        if request.method in _READS or (self.writable and request.method in _WRITES):
             return None
-        if asked.method in _WRITES:
+        if request.method in _WRITES:
             return GuardResponse(
                 HTTPStatus.FORBIDDEN,
                 "studies are only looked at here: start risexp ui with --writable to change them",
@@ -143,7 +144,7 @@ class RequestGuard:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens there."""
+    """True if only this machine can reach a server at this host."""
     if host.lower() == "localhost":
         return True
     try:
@@ -152,50 +153,50 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def door_at(host: str, names: Sequence[str], token: str, *, writable: bool) -> RequestGuard:
-    """The door of what listens at a host.
+def guard_at(host: str, names: Sequence[str], token: str, *, writable: bool) -> RequestGuard:
+    """The guard of a server that listens at a host.
 
     Args:
-        host: Loopback, or an address or name of this machine, or that of all of them.
-        names: More that lead here.
+        host: Loopback, an address or name of this machine, or the address of all interfaces.
+        names: More host names of this server.
         token: Needed off loopback.
-        writable: Whether it may be changed.
+        writable: True if requests may write.
     """
-    known = (*LOOPBACK, written(host).lower(), *(name.lower() for name in names))
+    known = (*LOOPBACK, bracketed(host).lower(), *(name.lower() for name in names))
     if is_loopback(host):
         return RequestGuard(known, token=token, writable=writable)
     own = socket.gethostname().lower()
     return RequestGuard((*known, own), addresses=True, token=token, writable=writable)
 
 
-def written(host: str) -> str:
-    """A host as an address has it: one of IPv6 in brackets."""
+def bracketed(host: str) -> str:
+    """A host as it stands in a web address: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
-def host_of(asked: str) -> str:
+def host_of(header: str) -> str:
     """A Host header without its port."""
-    found = _HOST.fullmatch(asked)
-    return LOOPBACK[0] if found is None else found[1]
+    host = _HOST.fullmatch(header)
+    return LOOPBACK[0] if host is None else host[1]
 
 
-def _moved(asked: GuardedRequest, query: str, key: str) -> GuardResponse:
+def _moved(request: GuardedRequest, query: str, key: str) -> GuardResponse:
     # Two slashes in front would lead to another host.
-    place = quote("/" + asked.path.lstrip("/\\")) + (f"?{query}" if query else "")
+    place = quote("/" + request.path.lstrip("/\\")) + (f"?{query}" if query else "")
     cookie = f"{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax"
-    cookie += "; Secure" if asked.scheme == "https" else ""
+    cookie += "; Secure" if request.scheme == "https" else ""
     moved = (("Location", place), ("Set-Cookie", cookie), ("Cache-Control", "no-store"))
     return GuardResponse(HTTPStatus.SEE_OTHER, headers=moved)
 
 
-def _same(given: str, wanted: str) -> bool:
-    """Compared in a time that tells nothing of how much was right."""
-    return hmac.compare_digest(given.encode(), wanted.encode())
+def _same(value: str, expected: str) -> bool:
+    """Compare in a time that does not depend on how much is right."""
+    return hmac.compare_digest(value.encode(), expected.encode())
 
 
 def _cookie(header: str) -> str:
     try:
-        found = SimpleCookie(header).get(COOKIE)
+        cookie = SimpleCookie(header).get(COOKIE)
     except CookieError:
         return ""
-    return "" if found is None else found.value
+    return "" if cookie is None else cookie.value

@@ -200,9 +200,9 @@ def test_the_view_suits_the_console() -> None:
 
 def test_a_quiet_console_shows_nothing() -> None:
     stream = io.StringIO()
-    nobody = view(Console(file=stream, quiet=True), PLANS, 5)
+    quiet = view(Console(file=stream, quiet=True), PLANS, 5)
 
     for event in events(2):
-        nobody(event)
+        quiet(event)
 
     assert "" == stream.getvalue()

@@ -52,7 +52,7 @@ def told(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def status(address: str, path: str, **headers: str) -> int:
-    """What is answered at an address; 0 where nobody listens."""
+    """Status of a page; 0 if no server listens."""
     connection = HTTPConnection(urlsplit(address).netloc, timeout=30.0)
     try:
         connection.request("GET", path, headers=headers)

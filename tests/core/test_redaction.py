@@ -1,11 +1,8 @@
-import pytest
-
 from risexp.core.redaction import MASK, redacted, redacted_address, secrets_of
 
 
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
+def test_an_address_is_shown_without_its_secrets() -> None:
+    for address, shown in (
         ("http://me:planted@host:5000/mlflow", "http://host:5000/mlflow"),
         ("https://host", "https://host"),
         ("https://host/?token=planted", "https://host/"),
@@ -15,15 +12,12 @@ from risexp.core.redaction import MASK, redacted, redacted_address, secrets_of
         ("sqlite:////home/me/mlflow.db", "sqlite:////home/me/mlflow.db"),
         ("host", "host"),
         ("me:planted@host", MASK),
-    ],
-)
-def test_an_address_is_shown_without_what_opens_it(address: str, shown: str) -> None:
-    assert shown == redacted_address(address)
+    ):
+        assert shown == redacted_address(address)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_text_that_looks_like_a_secret_is_masked() -> None:
+    for text in (
         'password = "planted-secret"',
         "+    api_key='planted-secret'",
         "-db_password: planted-secret1",
@@ -39,29 +33,24 @@ def test_an_address_is_shown_without_what_opens_it(address: str, shown: str) -> 
         "eyJwbGFudGVk.eyJzZWNyZXQi.c2lnbmF0dXJl",
         "-----BEGIN RSA PRIVATE KEY-----\nplanted-secret\n-----END RSA PRIVATE KEY-----",
         "-----BEGIN PRIVATE KEY-----\nplanted-secret",
-    ],
-)
-def test_what_looks_like_a_secret_is_masked(text: str) -> None:
-    clean = redacted(text)
+    ):
+        clean = redacted(text)
 
-    assert MASK in clean
-    for part in ("planted", "PLANTED", "eyJwb"):
-        assert part not in clean
+        assert MASK in clean
+        for part in ("planted", "PLANTED", "eyJwb"):
+            assert part not in clean
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_other_text_is_left_as_it_is() -> None:
+    for text in (
         "+    token = tokens[0]",
         "+    name = secrets.token_hex(3)",
         " risexp.space_sha = 0f9a3b",
         "password: the word that opens it",
         "http://host:5000/#/experiments/1/runs/abc",
         "training.optimizer.lr: 0.001",
-    ],
-)
-def test_what_is_no_secret_is_left(text: str) -> None:
-    assert text == redacted(text)
+    ):
+        assert text == redacted(text)
 
 
 def test_values_of_the_environment_are_known_by_their_names() -> None:

@@ -21,7 +21,7 @@ from risexp.registry.scoring_server import (
     scoring_server,
     socket_address,
 )
-from risexp.web.guard import RequestGuard, door_at
+from risexp.web.guard import RequestGuard, guard_at
 from tests.support.models import CPU, SCENES, arrays, bundle, frames, model_in
 
 JSON = "application/json"
@@ -166,7 +166,7 @@ def test_a_server_on_loopback_answers_to_its_own_names_alone(ask: Ask) -> None:
 
 def test_off_loopback_a_request_needs_the_token(model: Path) -> None:
     token = "0123456789abcdef"  # noqa: S105 - opens nothing
-    guard = door_at("0.0.0.0", (), token, writable=True)  # noqa: S104 - no socket listens there
+    guard = guard_at("0.0.0.0", (), token, writable=True)  # noqa: S104 - no socket listens there
     with running(model, guard) as port, asking(port) as ask:
         assert 401 == ask(request())[0]
         assert 401 == ask(request(), Authorization="Bearer fedcba9876543210")[0]

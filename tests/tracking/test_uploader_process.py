@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def free_port() -> int:
-    """One on which nobody answers."""
+    """A port without a server."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

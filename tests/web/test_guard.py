@@ -1,15 +1,13 @@
-"""Who comes in, who is told why not, and that a token leaves no trace in an address."""
+"""The rules of the guard: hosts, origins, methods, and a token that leaves no trace."""
 
 from http import HTTPStatus
-
-import pytest
 
 from risexp.web.guard import (
     COOKIE,
     GuardedRequest,
     GuardResponse,
     RequestGuard,
-    door_at,
+    guard_at,
     host_of,
     is_loopback,
 )
@@ -17,27 +15,24 @@ from risexp.web.guard import (
 TOKEN = "0123456789abcdef-a-token"  # noqa: S105 - opens nothing
 HERE = RequestGuard()
 OPEN = RequestGuard(writable=True)
-LOCKED = door_at("0.0.0.0", (), TOKEN, writable=False)  # noqa: S104 - nobody listens
+LOCKED = guard_at("0.0.0.0", (), TOKEN, writable=False)  # noqa: S104 - no server listens
 
 
-def asked(method: str = "GET", host: str = "127.0.0.1:8080", **more: str) -> GuardedRequest:
+def guarded(method: str = "GET", host: str = "127.0.0.1:8080", **more: str) -> GuardedRequest:
     """A request that HERE lets in."""
     return GuardedRequest(method, more.pop("path", "/api/studies"), host=host, **more)
 
 
 def status(answer: GuardResponse | None) -> int:
-    """What is answered; 200 where the request comes in."""
+    """Status of the response; 200 if the request comes in."""
     return 200 if answer is None else answer.status.value
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "LOCALHOST:9000", "[::1]:8080"])
-def test_this_machine_comes_in_through_any_port(host: str) -> None:
-    assert HERE.stops(asked(host=host)) is None
+def test_hosts_of_this_machine_come_in_through_any_port_and_no_other_does() -> None:
+    for host in ("127.0.0.1:8080", "localhost", "LOCALHOST:9000", "[::1]:8080"):
+        assert HERE.stops(guarded(host=host)) is None
 
-
-@pytest.mark.parametrize(
-    "host",
-    [
+    for host in (
         "evil.example",
         "evil.example:8080",
         "127.0.0.1.evil.example",
@@ -50,75 +45,66 @@ def test_this_machine_comes_in_through_any_port(host: str) -> None:
         "localhost\\evil.example",
         "[evil]:8080",
         "",
-    ],
-)
-def test_a_name_that_was_pointed_here_does_not(host: str) -> None:
-    assert HTTPStatus.MISDIRECTED_REQUEST == status(HERE.stops(asked(host=host)))
-    assert HTTPStatus.MISDIRECTED_REQUEST == status(OPEN.stops(asked("DELETE", host=host)))
+    ):
+        assert HTTPStatus.MISDIRECTED_REQUEST == status(HERE.stops(guarded(host=host)))
+        assert HTTPStatus.MISDIRECTED_REQUEST == status(OPEN.stops(guarded("DELETE", host=host)))
 
 
-def test_more_names_lead_here_where_they_are_named() -> None:
-    door = door_at("127.0.0.1", ("Desk.example",), "", writable=False)
+def test_more_host_names_can_be_allowed() -> None:
+    guard = guard_at("127.0.0.1", ("Desk.example",), "", writable=False)
 
-    assert door.stops(asked(host="desk.example:8080")) is None
-    assert door.stops(asked(host="other.example:8080")) is not None
-
-
-@pytest.mark.parametrize(
-    ("host", "browser"), [("127.0.0.2", "127.0.0.2:8080"), ("0:0::1", "[0:0::1]:8080")]
-)
-def test_the_address_of_loopback_that_was_asked_for_leads_here(host: str, browser: str) -> None:
-    assert door_at(host, (), "", writable=False).stops(asked(host=browser)) is None
+    assert guard.stops(guarded(host="desk.example:8080")) is None
+    assert guard.stops(guarded(host="other.example:8080")) is not None
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1:8080", "[2001:db8::1]:8080", "localhost:8080"])
-def test_off_loopback_any_address_is_a_name_and_no_other_name_is(host: str) -> None:
-    known = asked(host=host, authorization=f"Bearer {TOKEN}")
-    foreign = asked(host="evil.example", authorization=f"Bearer {TOKEN}")
+def test_the_address_at_which_the_server_listens_is_known() -> None:
+    for host, browser in (("127.0.0.2", "127.0.0.2:8080"), ("0:0::1", "[0:0::1]:8080")):
+        assert guard_at(host, (), "", writable=False).stops(guarded(host=browser)) is None
 
-    assert LOCKED.stops(known) is None
+
+def test_off_loopback_any_address_is_known_and_no_other_name() -> None:
+    for host in ("192.0.2.1:8080", "[2001:db8::1]:8080", "localhost:8080"):
+        assert LOCKED.stops(guarded(host=host, authorization=f"Bearer {TOKEN}")) is None
+
+    foreign = guarded(host="evil.example", authorization=f"Bearer {TOKEN}")
     assert HTTPStatus.MISDIRECTED_REQUEST == status(LOCKED.stops(foreign))
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_nothing_changes_where_pages_are_only_looked_at(method: str) -> None:
-    answer = HERE.stops(asked(method))
+def test_writes_need_a_writable_guard() -> None:
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        answer = HERE.stops(guarded(method))
 
-    assert answer is not None
-    assert (HTTPStatus.FORBIDDEN, True) == (answer.status, "--writable" in answer.sentence)
-    assert OPEN.stops(asked(method)) is None
-
-
-@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "CONNECT", "get", "PROPFIND"])
-def test_other_methods_are_answered_by_nobody(method: str) -> None:
-    assert HTTPStatus.METHOD_NOT_ALLOWED == status(OPEN.stops(asked(method)))
+        assert answer is not None
+        assert (HTTPStatus.FORBIDDEN, True) == (answer.status, "--writable" in answer.sentence)
+        assert OPEN.stops(guarded(method)) is None
 
 
-@pytest.mark.parametrize(
-    "origin",
-    [
+def test_other_methods_are_never_allowed() -> None:
+    for method in ("OPTIONS", "TRACE", "CONNECT", "get", "PROPFIND"):
+        assert HTTPStatus.METHOD_NOT_ALLOWED == status(OPEN.stops(guarded(method)))
+
+
+def test_a_page_of_another_origin_changes_nothing() -> None:
+    for origin in (
         "http://evil.example",
         "null",
         "http://127.0.0.1:3000",
         "http://localhost:8080",
         "",
         "file://",
-    ],
-)
-@pytest.mark.parametrize("method", ["POST", "DELETE"])
-def test_a_page_of_another_origin_changes_nothing(method: str, origin: str) -> None:
-    assert HTTPStatus.FORBIDDEN == status(OPEN.stops(asked(method, origin=origin)))
+    ):
+        for method in ("POST", "DELETE"):
+            assert HTTPStatus.FORBIDDEN == status(OPEN.stops(guarded(method, origin=origin)))
 
 
-def test_the_page_itself_and_programs_do() -> None:
-    assert OPEN.stops(asked("DELETE", origin="http://127.0.0.1:8080")) is None
-    assert OPEN.stops(asked("DELETE", origin="https://127.0.0.1:8080")) is None
-    assert OPEN.stops(asked("DELETE")) is None
+def test_the_page_itself_and_programs_may_write() -> None:
+    assert OPEN.stops(guarded("DELETE", origin="http://127.0.0.1:8080")) is None
+    assert OPEN.stops(guarded("DELETE", origin="https://127.0.0.1:8080")) is None
+    assert OPEN.stops(guarded("DELETE")) is None
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
+def test_a_request_without_the_token_sees_nothing() -> None:
+    for parts in (
         {},
         {"authorization": "Bearer 0123456789abcdef-a-toke"},
         {"authorization": f"Basic {TOKEN}"},
@@ -129,30 +115,32 @@ def test_the_page_itself_and_programs_do() -> None:
         {"cookie": f"{COOKIE}={TOKEN}"},
         {"cookie": f"{COOKIE}="},
         {"cookie": "risexp_ui"},
-    ],
-)
-def test_whoever_has_no_token_sees_nothing(given: dict[str, str]) -> None:
-    answer = LOCKED.stops(asked(**given))
+    ):
+        answer = LOCKED.stops(guarded(**parts))
 
-    assert answer is not None
-    assert HTTPStatus.UNAUTHORIZED == answer.status
-    assert TOKEN not in answer.sentence
+        assert answer is not None
+        assert HTTPStatus.UNAUTHORIZED == answer.status
+        assert TOKEN not in answer.sentence
+    assert TOKEN not in repr(LOCKED)
 
 
 def test_a_token_in_an_address_becomes_a_cookie_and_leaves_the_address() -> None:
-    answer = LOCKED.stops(asked(path="/dashboard", query=f"a=1&token={TOKEN}&numbers=7"))
+    answer = LOCKED.stops(guarded(path="/dashboard", query=f"a=1&token={TOKEN}&numbers=7"))
 
     assert answer is not None
-    told = dict(answer.headers)
-    assert (HTTPStatus.SEE_OTHER, "/dashboard?a=1&numbers=7") == (answer.status, told["Location"])
-    assert "HttpOnly; SameSite=Lax" in told["Set-Cookie"]
-    assert TOKEN not in told["Set-Cookie"]
-    assert LOCKED.stops(asked(cookie=told["Set-Cookie"].split(";")[0])) is None
+    headers = dict(answer.headers)
+    assert (HTTPStatus.SEE_OTHER, "/dashboard?a=1&numbers=7") == (
+        answer.status,
+        headers["Location"],
+    )
+    assert "HttpOnly; SameSite=Lax" in headers["Set-Cookie"]
+    assert TOKEN not in headers["Set-Cookie"]
+    assert LOCKED.stops(guarded(cookie=headers["Set-Cookie"].split(";")[0])) is None
 
 
-def test_a_cookie_that_came_over_tls_stays_there() -> None:
+def test_a_cookie_from_an_encrypted_page_is_secure() -> None:
     plain, encrypted = (
-        LOCKED.stops(asked(query=f"token={TOKEN}", scheme=scheme)) for scheme in ("http", "https")
+        LOCKED.stops(guarded(query=f"token={TOKEN}", scheme=scheme)) for scheme in ("http", "https")
     )
 
     assert plain is not None
@@ -161,53 +149,37 @@ def test_a_cookie_that_came_over_tls_stays_there() -> None:
     assert dict(encrypted.headers)["Set-Cookie"].endswith("; SameSite=Lax; Secure")
 
 
-def test_a_token_that_was_given_is_needed_on_loopback_too() -> None:
-    door = door_at("127.0.0.1", (), TOKEN, writable=False)
+def test_a_token_of_the_user_is_needed_on_loopback_too() -> None:
+    guard = guard_at("127.0.0.1", (), TOKEN, writable=False)
 
-    assert HTTPStatus.UNAUTHORIZED == status(door.stops(asked()))
-
-
-@pytest.mark.parametrize("path", ["//evil.example/x", "/\\evil.example/x", "/a\r\nSet-Cookie: b=c"])
-def test_a_token_leads_nowhere_else(path: str) -> None:
-    answer = LOCKED.stops(asked(path=path, query=f"token={TOKEN}"))
-
-    assert answer is not None
-    place = dict(answer.headers)["Location"]
-    assert place.startswith("/")
-    assert not place.startswith(("//", "/\\"))
-    assert "\n" not in place
+    assert HTTPStatus.UNAUTHORIZED == status(guard.stops(guarded()))
 
 
-def test_a_token_in_an_address_changes_nothing() -> None:
-    door = door_at("0.0.0.0", (), TOKEN, writable=True)  # noqa: S104 - nobody listens
+def test_the_redirect_that_removes_a_token_leads_nowhere_else() -> None:
+    for path in ("//evil.example/x", "/\\evil.example/x", "/a\r\nSet-Cookie: b=c"):
+        answer = LOCKED.stops(guarded(path=path, query=f"token={TOKEN}"))
 
-    answer = door.stops(asked("DELETE", query=f"token={TOKEN}"))
+        assert answer is not None
+        location = dict(answer.headers)["Location"]
+        assert location.startswith("/")
+        assert not location.startswith(("//", "/\\"))
+        assert "\n" not in location
+
+
+def test_a_token_in_an_address_allows_no_write() -> None:
+    guard = guard_at("0.0.0.0", (), TOKEN, writable=True)  # noqa: S104 - no server listens
+
+    answer = guard.stops(guarded("DELETE", query=f"token={TOKEN}"))
 
     assert HTTPStatus.UNAUTHORIZED == status(answer)
 
 
-def test_a_token_is_in_no_representation() -> None:
-    assert TOKEN not in repr(LOCKED)
+def test_loopback_is_recognised() -> None:
+    for host in ("127.0.0.1", "127.8.0.1", "::1", "localhost"):
+        assert is_loopback(host)
+    for host in ("0.0.0.0", "::", "192.0.2.1", "desk.example"):  # noqa: S104 - no server listens
+        assert not is_loopback(host)
 
 
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1", True),
-        ("127.8.0.1", True),
-        ("::1", True),
-        ("localhost", True),
-        ("0.0.0.0", False),  # noqa: S104 - nobody listens
-        ("::", False),
-        ("192.0.2.1", False),
-        ("desk.example", False),
-    ],
-)
-def test_loopback_is_known(host: str, expected: bool) -> None:
-    assert expected == is_loopback(host)
-
-
-def test_a_host_is_told_without_its_port() -> None:
-    assert ["desk", "[::1]", "localhost"] == [
-        host_of(each) for each in ("desk:8080", "[::1]:5000", "a b")
-    ]
+def test_the_port_is_removed_from_a_host() -> None:
+    assert ["desk", "[::1]", "localhost"] == [*map(host_of, ("desk:8080", "[::1]:5000", "a b"))]

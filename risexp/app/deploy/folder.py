@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from risexp import __version__
 from risexp.app.deploy.wheel import CONSTRAINTS, shipped, write_wheel
-from risexp.app.ui.host_names import host_name
+from risexp.app.ui.access import host_name
 from risexp.core.durable import PARTIAL, sync
 from risexp.errors import EnvironmentFailed, InvalidInput
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from risexp.app.ui.host_names import expect_host, host_name
-from risexp.app.ui.secret_files import secret_in, token_of
+from risexp.app.ui.access import expect_host, host_name, secret_in, token_of
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.web.guard import is_loopback
 
@@ -85,7 +84,7 @@ class MlflowOptions:
 def serve_mlflow(options: MlflowOptions) -> None:
     """Serve MLflow with passwords until a signal ends it."""
     from risexp.tracking.stores import store_named
-    from risexp.web.mlflow_service import AUTH, Service, serve
+    from risexp.web.mlflow_server import AUTH, Service, serve
 
     expect_host(options.host)
     names = tuple(host_name(name, "--allow-host") for name in options.names)

@@ -10,12 +10,11 @@ from tempfile import TemporaryDirectory
 from typing import Final, NoReturn
 
 from risexp.app.serving.resolve_model import ResolvedModel, resolve_bundle
-from risexp.app.ui.host_names import expect_host, host_name
-from risexp.app.ui.secret_files import token_at
+from risexp.app.ui.access import expect_host, host_name, token_at
 from risexp.core.signals import SignalHandler
 from risexp.registry.mlflow_model import EXAMPLE, save_model
 from risexp.registry.scoring_server import open_socket, scoring_server, socket_address
-from risexp.web.guard import door_at
+from risexp.web.guard import guard_at
 
 TOKEN: Final = "RISEXP_SERVE_TOKEN"  # noqa: S105 - the name of a variable
 """Variable with the token; off loopback a token is made if it is empty."""
@@ -61,7 +60,7 @@ def serve(
     with TemporaryDirectory(prefix="risexp-serve-") as place, open_socket(host, port) as listener:
         folder = Path(place) / "model"
         save_model(resolved.bundle, folder)
-        server = scoring_server(folder, door_at(host, hosts, token, writable=True))
+        server = scoring_server(folder, guard_at(host, hosts, token, writable=True))
         ready(Serving(resolved, socket_address(listener), folder / EXAMPLE, header))
         with _ended_by_signal():
             server.run(sockets=[listener])

@@ -1,4 +1,4 @@
-"""Shows runs in MLflow and studies in optuna-dashboard, linked to each other, until it is ended."""
+"""Serves MLflow and optuna-dashboard, linked to each other, until a signal comes."""
 
 import errno
 import http.client
@@ -9,37 +9,35 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from risexp.app.ui.host_names import expect_host, host_name
-from risexp.app.ui.secret_files import token_at
+from risexp.app.ui.access import expect_host, host_name, token_at
 from risexp.app.ui.ui_stores import AvailableStores, Page
 from risexp.core.signals import SignalHandler
 from risexp.errors import EnvironmentFailed
-from risexp.hpo.store.store import StudyStore as Studies
-from risexp.web.dashboard_app import Server, dashboard
-from risexp.web.guard import RequestGuard, door_at, written
-from risexp.web.mlflow_process import MlflowServer
+from risexp.web.dashboard_app import DashboardServer
+from risexp.web.guard import bracketed, guard_at
+from risexp.web.mlflow_server import MlflowServer
 
 TOKEN: Final = "RISEXP_UI_TOKEN"  # noqa: S105 - the name of a variable
-"""Names the token in the environment; off loopback one is made where there is none."""
+"""Environment variable with the token; off loopback one is made if it is not set."""
 PORTS: Final = {"mlflow": 5000, "dashboard": 8080}
-"""Where they listen if nobody else does."""
+"""Usual ports, used if they are free."""
 _START_S: Final = 120.0
-"""How long they may take until they answer."""
-_LOOK_S: Final = 0.2
+"""Longest time until both pages answer."""
+_CHECK_S: Final = 0.2
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a person asks for it
-_ASKED: Final = {
+_PROBES: Final = {
     "mlflow": ("POST", "/ajax-api/2.0/mlflow/experiments/search", '{"max_results": 1}'),
     "dashboard": ("GET", "/api/studies", None),
 }
-"""A request of each that it answers only if its store does."""
+"""A request of each page that succeeds only if its store answers."""
 
 
 @dataclass(frozen=True)
 class UiRequest:
-    """What is to be shown, and where."""
+    """What to show, and where."""
 
     only: Page | None = None
     host: str = "127.0.0.1"
@@ -48,28 +46,28 @@ class UiRequest:
     dashboard_port: int | None = None
     """Of the dashboard; None: a free one."""
     names: tuple[str, ...] = ()
-    """Host names that lead here, besides those of this machine."""
+    """Host names of this server, besides those of this machine."""
     writable: bool = False
-    """Whether studies may be changed."""
+    """True if studies may be changed."""
     tracking: str | None = None
-    """Where runs are recorded, as on a command line."""
+    """The store of runs, from the command line."""
 
 
 @dataclass(frozen=True)
 class ServedPages:
-    """Where a person finds what."""
+    """Addresses of the pages."""
 
     mlflow: str | None
     dashboard: str | None
     elsewhere: str | None
     """A tracking server that shows the runs itself."""
     token: str | None = field(repr=False)
-    """One that was made for this time; a token that was given is shown nowhere."""
+    """A token that was made here; a token of the user is not shown."""
     notes: tuple[str, ...]
     """What is not shown, and why."""
 
     def as_json(self) -> dict[str, Any]:
-        """What a script needs to open them."""
+        """The document for scripts."""
         return {
             "mlflow": self.mlflow or self.elsewhere,
             "dashboard": self.dashboard,
@@ -78,105 +76,75 @@ class ServedPages:
         }
 
 
-def serve(wanted: UiRequest, ready: Callable[[ServedPages], None]) -> None:
-    """Serve until a signal asks to end.
+def serve(request: UiRequest, ready: Callable[[ServedPages], None]) -> None:
+    """Serve until a signal comes.
 
     Args:
-        wanted: What, and where.
-        ready: Told once all that is shown answers.
+        request: What to show, and where.
+        ready: Called once all pages answer.
 
     Raises:
-        InvalidInput: There is nothing to show, or the token or a name is none.
+        InvalidInput: There is nothing to show, or the token or a name is not valid.
         EnvironmentFailed: A port is taken, a store does not answer, or a server ended by itself.
     """
-    expect_host(wanted.host)
-    names = tuple(host_name(name, "--allow-host") for name in wanted.names)
-    wanted = replace(wanted, names=names)
+    expect_host(request.host)
+    names = tuple(host_name(name, "--allow-host") for name in request.names)
+    request = replace(request, names=names)
     with ExitStack() as stack:
-        asked = threading.Event()
-        stack.enter_context(SignalHandler(lambda _: asked.set()))
-        token, made = token_at(wanted.host, TOKEN)
-        found = AvailableStores.under(wanted.only, wanted.tracking)
-        if found.studies is not None:
-            stack.callback(found.studies.close)
-        shown = _Pages(wanted, found, token)
-        stack.callback(shown.stop)
-        shown.start()
-        if shown.answer(asked):
-            ready(shown.told(token if made else None))
-        while not asked.wait(_LOOK_S):
-            shown.expect_alive()
-
-
-class _Servant(Protocol):
-    """Something that serves one kind of page."""
-
-    def died(self) -> str | None:
-        """In a sentence how it ended by itself; None while it has not."""
-
-    def stop(self) -> None:
-        """End it."""
-
-
-class _Dashboard:
-    """The dashboard, served by a thread of this process."""
-
-    def __init__(
-        self, store: Studies, listening: socket.socket, door: RequestGuard, port: int | None
-    ) -> None:
-        self._server = Server(listening, dashboard(store, door, port))
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": _LOOK_S}, daemon=True
-        )
-        self._thread.start()
-
-    def died(self) -> str | None:
-        return None if self._thread.is_alive() else "the dashboard's server ended by itself"
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        stop = threading.Event()
+        stack.enter_context(SignalHandler(lambda _: stop.set()))
+        token, made = token_at(request.host, TOKEN)
+        stores = AvailableStores.under(request.only, request.tracking)
+        if stores.studies is not None:
+            stack.callback(stores.studies.close)
+        pages = _Pages(request, stores, token)
+        stack.callback(pages.stop)
+        pages.start()
+        if pages.wait_for_answers(stop):
+            ready(pages.served(token if made else None))
+        while not stop.wait(_CHECK_S):
+            pages.expect_alive()
 
 
 class _Pages:
-    """The servers of all pages, together."""
+    """The servers of all pages."""
 
-    def __init__(self, wanted: UiRequest, found: AvailableStores, token: str) -> None:
-        self._wanted = wanted
-        self._found = found
+    def __init__(self, request: UiRequest, stores: AvailableStores, token: str) -> None:
+        self._request = request
+        self._stores = stores
         self._token = token
-        self._servants: list[_Servant] = []
-        there = {"mlflow": found.runs is not None, "dashboard": found.studies is not None}
-        asked = {"mlflow": wanted.port, "dashboard": wanted.dashboard_port}
+        self._servers: list[MlflowServer | DashboardServer] = []
+        shown = {"mlflow": stores.runs is not None, "dashboard": stores.studies is not None}
+        ports = {"mlflow": request.port, "dashboard": request.dashboard_port}
         self._listening = {
-            name: _listen(wanted.host, asked[name], PORTS[name]) for name in there if there[name]
+            name: _listen(request.host, ports[name], PORTS[name]) for name in shown if shown[name]
         }
-        self._ports = {name: each.getsockname()[1] for name, each in self._listening.items()}
+        self._ports = {name: one.getsockname()[1] for name, one in self._listening.items()}
 
     def start(self) -> None:
-        """Start what there is to be shown."""
-        wanted, ports = self._wanted, self._ports
-        door = partial(door_at, wanted.host, wanted.names, self._token)
-        if self._found.runs is not None:
+        """Start the servers."""
+        request, stores = self._request, self._stores
+        guard = partial(guard_at, request.host, request.names, self._token)
+        mlflow_port, dashboard_port = self._ports.get("mlflow"), self._ports.get("dashboard")
+        if stores.runs is not None:
+            listening = self._listening.pop("mlflow")
             # In MLflow's pages even reading is a POST.
-            open_door, listening = door(writable=True), self._listening.pop("mlflow")
-            beside = ports.get("dashboard")
-            self._servants.append(MlflowServer(self._found.runs, listening, open_door, beside))
-        if self._found.studies is not None:
-            own_door, listening = door(writable=wanted.writable), self._listening.pop("dashboard")
-            beside = ports.get("mlflow")
-            self._servants.append(_Dashboard(self._found.studies, listening, own_door, beside))
+            server = MlflowServer(stores.runs, listening, guard(writable=True), dashboard_port)
+            self._servers.append(server)
+        if stores.studies is not None:
+            listening = self._listening.pop("dashboard")
+            own = guard(writable=request.writable)
+            self._servers.append(DashboardServer(stores.studies, listening, own, mlflow_port))
 
-    def answer(self, asked: threading.Event) -> bool:
-        """Wait until all of them do; False where somebody asks to end before.
+    def wait_for_answers(self, stop: threading.Event) -> bool:
+        """Wait until all pages answer; False if a signal comes before.
 
         Raises:
-            EnvironmentFailed: One ended by itself, or does not answer.
+            EnvironmentFailed: A server ended by itself, or does not answer.
         """
         limit = time.monotonic() + _START_S
         left = [*self._ports]
-        while left and not asked.wait(_LOOK_S):
+        while left and not stop.wait(_CHECK_S):
             self.expect_alive()
             left = [name for name in left if not self._answers(name)]
             if left and time.monotonic() > limit:
@@ -187,11 +155,11 @@ class _Pages:
         return not left
 
     def _answers(self, name: str) -> bool:
-        host = _EVERYWHERE.get(self._wanted.host, self._wanted.host)
-        method, path, body = _ASKED[name]
-        # As a browser will ask that is led there.
-        led = urlsplit(_address(self._wanted.host, self._ports[name])).netloc
-        headers = {"Host": led, "Content-Type": "application/json"}
+        host = _EVERYWHERE.get(self._request.host, self._request.host)
+        method, path, body = _PROBES[name]
+        # The Host of a browser that opens the printed address.
+        printed = urlsplit(_address(self._request.host, self._ports[name])).netloc
+        headers = {"Host": printed, "Content-Type": "application/json"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         connection = http.client.HTTPConnection(host, self._ports[name], timeout=10.0)
@@ -203,54 +171,52 @@ class _Pages:
         finally:
             connection.close()
 
-    def told(self, token: str | None) -> ServedPages:
-        """Where they are."""
-        places = {name: _address(self._wanted.host, port) for name, port in self._ports.items()}
-        found = self._found
-        return ServedPages(
-            places.get("mlflow"), places.get("dashboard"), found.elsewhere, token, found.notes
-        )
+    def served(self, token: str | None) -> ServedPages:
+        """The addresses."""
+        pages = {name: _address(self._request.host, port) for name, port in self._ports.items()}
+        mlflow, dashboard, stores = pages.get("mlflow"), pages.get("dashboard"), self._stores
+        return ServedPages(mlflow, dashboard, stores.elsewhere, token, stores.notes)
 
     def expect_alive(self) -> None:
-        """See that none ended by itself.
+        """Check that no server ended by itself.
 
         Raises:
-            EnvironmentFailed: One did.
+            EnvironmentFailed: A server did.
         """
-        for each in self._servants:
-            if sentence := each.died():
+        for server in self._servers:
+            if sentence := server.died():
                 raise EnvironmentFailed(sentence)
 
     def stop(self) -> None:
-        """End all of them."""
-        for each in self._servants:
-            each.stop()
+        """End all servers."""
+        for server in self._servers:
+            server.stop()
         for listening in self._listening.values():
             listening.close()
 
 
-def _listen(host: str, asked: int | None, usual: int) -> socket.socket:
-    """A socket at the port that was asked for, or at the usual one, or at any that is free.
+def _listen(host: str, port: int | None, usual: int) -> socket.socket:
+    """A socket at the given port, or else at the usual one or any free one.
 
     Raises:
-        EnvironmentFailed: It cannot be had.
+        EnvironmentFailed: The port is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listen = partial(socket.create_server, family=family, backlog=64)
     try:
         try:
-            return listen((host, asked or usual))
+            return listen((host, port or usual))
         except OSError as error:
-            if asked is not None or error.errno != errno.EADDRINUSE:
+            if port is not None or error.errno != errno.EADDRINUSE:
                 raise
             return listen((host, 0))
     except OSError as error:
         raise EnvironmentFailed(
-            f"cannot listen at {host}, port {asked or usual}: {error.strerror}; name another one"
+            f"cannot listen at {host}, port {port or usual}: {error.strerror}; name another one"
         ) from None
 
 
 def _address(host: str, port: int) -> str:
-    """As a browser writes it."""
+    """The web address, as a browser writes it."""
     name = socket.gethostname() if host in _EVERYWHERE else host
-    return f"http://{written(name)}:{port}"
+    return f"http://{bracketed(name)}:{port}"

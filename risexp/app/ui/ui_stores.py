@@ -1,4 +1,4 @@
-"""What there is to be shown in a browser: runs in a store that has some, studies likewise."""
+"""The stores that `risexp ui` can show: the store of runs, and the store of studies."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -8,45 +8,44 @@ from risexp.core.home import home
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.retry import Retry
-from risexp.hpo.store.store import NotMade, find_store
-from risexp.hpo.store.store import StudyStore as Studies
+from risexp.hpo.store.store import NotMade, StudyStore, find_store
 from risexp.tracking.schema import tables_of
 from risexp.tracking.stores import Failure, TrackingStore, attempt, chosen_store, in_environment
 
 Page = Literal["mlflow", "dashboard"]
 
-_PATIENCE_S: Final = 5.0
+_RETRY_S: Final = 5.0
 """A person who waits for a page gives up sooner than a worker."""
 
 
 @dataclass(frozen=True)
 class AvailableStores:
-    """What there is to be shown."""
+    """The stores to show."""
 
-    studies: Studies | None
+    studies: StudyStore | None
     runs: TrackingStore | None
     elsewhere: str | None
     """Address of a tracking server, which has its own pages."""
     notes: tuple[str, ...]
-    """What there is not, and why."""
+    """What cannot be shown, and why."""
 
     @classmethod
     def under(cls, only: Page | None, tracking: str | None) -> "AvailableStores":
-        """What there is of what is asked for.
+        """The stores of this home.
 
         Args:
-            only: One of the two; None: both.
-            tracking: Where runs are recorded, as on a command line.
+            only: One of the two pages; None: both.
+            tracking: The store of runs, from the command line.
 
         Raises:
-            InvalidInput: There is nothing that could be served.
-            EnvironmentFailed: A store does not answer, or is another version's.
+            InvalidInput: There is nothing to show.
+            EnvironmentFailed: A store does not answer, or is of another version.
         """
         notes: list[str] = []
         runs = _runs(tracking, notes) if only != "dashboard" else None
-        served = runs is not None and runs.artifacts is None
-        elsewhere = runs.name if runs is not None and served else None
-        runs = None if served else runs
+        is_server = runs is not None and runs.artifacts is None
+        elsewhere = runs.name if runs is not None and is_server else None
+        runs = None if is_server else runs
         studies = _studies(notes) if only != "mlflow" else None
         if studies is None and runs is None:
             raise InvalidInput(_nothing(elsewhere, notes))
@@ -55,8 +54,7 @@ class AvailableStores:
 
 def _nothing(elsewhere: str | None, notes: list[str]) -> str:
     if elsewhere is not None:
-        said = f"runs are on a tracking server: open {elsewhere}"
-        return "; ".join([said, *notes])
+        return "; ".join([f"runs are on a tracking server: open {elsewhere}", *notes])
     return (
         f"there is nothing to show: {'; '.join(notes)}; `risexp hpo --space smoke` makes a study "
         "and its runs in two minutes, RISEXP_HOME names another home"
@@ -64,10 +62,10 @@ def _nothing(elsewhere: str | None, notes: list[str]) -> str:
 
 
 def _runs(option: str | None, notes: list[str]) -> TrackingStore | None:
-    """The store of runs, if its tables are there and current.
+    """The store of runs, if its tables are current.
 
     Raises:
-        EnvironmentFailed: It does not answer, or its tables are another version's.
+        EnvironmentFailed: It does not answer, or its tables are of another version.
     """
     store = chosen_store(option)
     if store is None:
@@ -89,9 +87,9 @@ def _runs(option: str | None, notes: list[str]) -> TrackingStore | None:
     return store
 
 
-def _studies(notes: list[str]) -> Studies | None:
+def _studies(notes: list[str]) -> StudyStore | None:
     try:
-        return find_store(store_url(), retry=Retry("", limit_s=_PATIENCE_S), busy_s=_PATIENCE_S)
+        return find_store(store_url(), retry=Retry("", limit_s=_RETRY_S), busy_s=_RETRY_S)
     except NotMade:
         where = "mlruns/optuna.db" if store_url() is None else "the store that RISEXP_STORE names"
         notes.append(f"no search has been made in {home().absolute()}, {where}")

@@ -1,4 +1,4 @@
-"""MLflow as a service: nobody without the password, no foreign host, no key in an environment."""
+"""MLflow as a service needs the password and a known host, and keeps its key to itself."""
 
 import base64
 import http.client
@@ -15,12 +15,12 @@ import pytest
 
 from tests.support.worker_processes import until
 
-KEY = "the key of the forms, which nobody is to see"
+KEY = "the secret key of the forms"
 WORD = "the password of the account"
 SERVE = """
 import sys
 from pathlib import Path
-from risexp.web.mlflow_service import Service, serve
+from risexp.web.mlflow_server import Service, serve
 from risexp.tracking.stores import store_named
 store, port, key = store_named(sys.argv[1]), int(sys.argv[2]), sys.stdin.readline().strip()
 serve(Service(store, Path(sys.argv[3]), "127.0.0.1", port, ("ris.example.org",), 8080, key))
@@ -98,7 +98,7 @@ def test_it_answers_whom_it_knows_keeps_its_key_and_ends_when_asked_to(served: S
     children = (place / "task" / place.name / "children").read_text()
     served.process.send_signal(signal.SIGTERM)
 
-    assert answers == {
+    expected = {
         "no password": 401,
         "a wrong password": 401,
         "the password": 200,
@@ -106,6 +106,7 @@ def test_it_answers_whom_it_knows_keeps_its_key_and_ends_when_asked_to(served: S
         "a foreign name": 421,
         "a job": 403,
     }
+    assert expected == answers
     assert KEY.encode() not in environment
-    assert children == ""
-    assert served.process.wait(60) == 0
+    assert "" == children
+    assert 0 == served.process.wait(60)

@@ -1,4 +1,4 @@
-"""What is relied upon in Optuna 5.0 and promised nowhere: pinned, so that an upgrade shows."""
+"""Behaviour of Optuna 5.0 that we rely on and that it does not promise."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,19 +19,19 @@ from tests.support.worker_processes import ON_BOTH
 
 @contextmanager
 def plain(url: str, *, made: bool = True) -> Iterator[RDBStorage]:
-    """Optuna's own storage, without anything of ours around it."""
-    found = RDBStorage(url, skip_table_creation=made)
+    """Optuna's own storage."""
+    storage = RDBStorage(url, skip_table_creation=made)
     try:
-        yield found
+        yield storage
     finally:
-        found.remove_session()
-        found.engine.dispose()
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 @pytest.fixture
 def storage(url: str) -> Iterator[RDBStorage]:
-    with plain(address_of(url).text) as found:
-        yield found
+    with plain(address_of(url).text) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -51,12 +51,19 @@ def ids(storage: RDBStorage, study: optuna.Study) -> list[int]:
     ]
 
 
+def running(storage: RDBStorage, study: optuna.Study) -> list[int]:
+    """The ids of the trials, which are set running."""
+    trial_ids = ids(storage, study)
+    for trial_id in trial_ids:
+        storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+    return trial_ids
+
+
 @ON_BOTH
-def test_a_running_trial_can_wait_again_and_keeps_what_it_has(
+def test_a_running_trial_can_wait_again_and_keeps_its_data(
     storage: RDBStorage, study: optuna.Study
 ) -> None:
-    first, _ = ids(storage, study)
-    storage.set_trial_state_values(first, TrialState.RUNNING)
+    first, _ = running(storage, study)
     trial = Trial(study, first)
     trial.suggest_float("x", 0.0, 1.0)
     trial.report(0.25, 1)
@@ -80,9 +87,10 @@ def test_only_a_waiting_trial_can_be_set_running(storage: RDBStorage, study: opt
     assert not storage.set_trial_state_values(first, TrialState.RUNNING)
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_two_can_set_one_trial_running_on_sqlite(storage: RDBStorage, study: optuna.Study) -> None:
-    """It reads the state and then writes it, with nothing that locks in between: leases decide."""
+def test_two_workers_can_set_one_trial_running_on_sqlite(
+    storage: RDBStorage, study: optuna.Study
+) -> None:
+    """It reads the state and then writes it, without a lock in between: leases decide."""
     first, _ = ids(storage, study)
     won: list[bool] = []
 
@@ -98,8 +106,7 @@ def test_two_can_set_one_trial_running_on_sqlite(storage: RDBStorage, study: opt
 
 
 def test_a_finished_trial_stays_as_it_is(storage: RDBStorage, study: optuna.Study) -> None:
-    first, _ = ids(storage, study)
-    storage.set_trial_state_values(first, TrialState.RUNNING)
+    first, _ = running(storage, study)
     storage.set_trial_state_values(first, TrialState.COMPLETE, [1.0])
 
     for state in TrialState:
@@ -124,8 +131,7 @@ def test_the_first_value_of_a_parameter_stays(storage: RDBStorage, study: optuna
 def test_a_reported_step_is_not_written_again_and_only_a_warning_says_so(
     storage: RDBStorage, study: optuna.Study
 ) -> None:
-    first, _ = ids(storage, study)
-    storage.set_trial_state_values(first, TrialState.RUNNING)
+    first, _ = running(storage, study)
     Trial(study, first).report(0.5, 1)
 
     with pytest.warns(UserWarning, match="already reported"):
@@ -147,7 +153,7 @@ def test_trials_come_in_the_order_of_their_numbers(
     assert [0, 1, 2] == [trial.number for trial in waiting]
 
 
-def test_fixed_parameters_are_suggested_and_unknown_ones_do_nothing(
+def test_enqueued_parameters_are_suggested_and_unknown_ones_are_ignored(
     storage: RDBStorage, study: optuna.Study
 ) -> None:
     study.enqueue_trial({"x": 0.125, "nowhere": 1})
@@ -159,7 +165,7 @@ def test_fixed_parameters_are_suggested_and_unknown_ones_do_nothing(
 
 
 class Listing(RandomSampler):
-    """Notes which complete trials it is shown."""
+    """Notes the finished trials that it is shown."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -170,14 +176,12 @@ class Listing(RandomSampler):
         self.shown.append([each.number for each in trials if each.state.is_finished()])
 
 
-def test_a_study_shows_its_sampler_old_trials_until_it_is_opened_anew(
+def test_a_study_shows_its_sampler_old_trials_until_it_is_loaded_again(
     storage: RDBStorage, study: optuna.Study
 ) -> None:
-    first, second = ids(storage, study)
+    first, second = running(storage, study)
     sampler = Listing()
     kept = optuna.load_study(study_name="plain", storage=storage, sampler=sampler)
-    for trial_id in (first, second):
-        storage.set_trial_state_values(trial_id, TrialState.RUNNING)
     Trial(kept, first)
     storage.set_trial_state_values(first, TrialState.COMPLETE, [1.0])
 
@@ -188,7 +192,7 @@ def test_a_study_shows_its_sampler_old_trials_until_it_is_opened_anew(
     assert [[], [], [0]] == sampler.shown
 
 
-def test_only_a_running_trial_can_be_told(storage: RDBStorage, study: optuna.Study) -> None:
+def test_only_a_running_trial_can_be_finished(storage: RDBStorage, study: optuna.Study) -> None:
     first, _ = ids(storage, study)
 
     with pytest.raises(ValueError, match="Cannot tell a WAITING trial"):
@@ -198,9 +202,7 @@ def test_only_a_running_trial_can_be_told(storage: RDBStorage, study: optuna.Stu
 def test_constraints_keep_their_first_value_and_decide_who_is_best(
     storage: RDBStorage, study: optuna.Study
 ) -> None:
-    first, second = ids(storage, study)
-    for trial_id in (first, second):
-        storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+    first, second = running(storage, study)
     unsound = Trial(study, first)
     unsound.set_constraint("collapse", 1.0)
     with pytest.warns(UserWarning, match="already set"):
@@ -213,12 +215,10 @@ def test_constraints_keep_their_first_value_and_decide_who_is_best(
     assert 1 == study.best_trial.number
 
 
-def test_a_pruned_trial_takes_its_last_report_for_its_value(
+def test_the_value_of_a_pruned_trial_is_its_last_report(
     storage: RDBStorage, study: optuna.Study
 ) -> None:
-    first, second = ids(storage, study)
-    for trial_id in (first, second):
-        storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+    first, second = running(storage, study)
     Trial(study, first).report(0.25, 1)
 
     study.tell(Trial(study, first), state=TrialState.PRUNED)
@@ -227,7 +227,7 @@ def test_a_pruned_trial_takes_its_last_report_for_its_value(
     assert [0.25, None] == [trial.value for trial in study.trials]
 
 
-def test_braces_in_a_url_are_filled_unless_they_are_quoted(tmp_path: Path) -> None:
+def test_braces_in_a_url_are_filled_in_unless_they_are_quoted(tmp_path: Path) -> None:
     path = tmp_path / "{SCHEMA_VERSION} 50%"
     path.mkdir()
 

@@ -19,7 +19,7 @@ from tests.support.worker_processes import (
 
 
 def train_silently(claim: Claim) -> None:
-    """As it once was: only the last score is told."""
+    """Training as it was once: only the last score is recorded."""
     claim.finish(TrialResult("complete", "finished", score(claim.suggest(draw), STEPS)))
 
 

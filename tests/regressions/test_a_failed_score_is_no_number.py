@@ -16,7 +16,7 @@ NAN = float("nan")
 
 
 def finished(store: StudyStore, *endings: TrialResult) -> optuna.Study:
-    """A study whose trials ended like that."""
+    """A study whose trials have these results."""
     queue = queue_of(store, open_study(store, plan(len(endings))))
     for ending in endings:
         claim = queue.claim(owner())
@@ -26,8 +26,8 @@ def finished(store: StudyStore, *endings: TrialResult) -> optuna.Study:
     return optuna.load_study(study_name="toy", storage=store.storage, sampler=TPESampler())
 
 
-def told(value: float) -> TrialResult:
-    """What a study is told of a complete run with that score."""
+def result_of(value: float) -> TrialResult:
+    """The result of a complete run with this score."""
     ending = trial_result(complete("finished", 20), value)
     assert ending is not None
     return ending
@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> StudyStore:
 
 
 def test_a_score_that_is_not_a_number_prunes_the_trial_with_a_reason(store: StudyStore) -> None:
-    study = finished(store, told(NAN), told(0.5))
+    study = finished(store, result_of(NAN), result_of(0.5))
     store.close()
 
     failed, sound = study.trials
@@ -50,7 +50,9 @@ def test_a_score_that_is_not_a_number_prunes_the_trial_with_a_reason(store: Stud
 
 def test_the_sampler_learns_to_stay_away(store: StudyStore) -> None:
     """A failed trial is none to it, and it would draw the like again."""
-    study = finished(store, unsound("non-finite"), TrialResult("failed", "ValueError"), told(0.5))
+    study = finished(
+        store, unsound("non-finite"), TrialResult("failed", "ValueError"), result_of(0.5)
+    )
     seen = [trial.number for trial in study.trials if trial.state in LEARNT_FROM]
     store.close()
 

@@ -1,4 +1,4 @@
-"""Once: no trial ever reported, so the pruner never spoke, and its savings were made up."""
+"""Once: no trial ever reported, so nothing was pruned, and the savings were made up."""
 
 from collections.abc import Callable
 
@@ -20,11 +20,11 @@ EPOCHS = 6
 RULE = {"kind": "median", "startup": 3}
 PRUNING = Pruning.of(StudySpec.of(learning(fixed={"training.epochs": EPOCHS}, pruner=RULE)))
 
-Listeners = Callable[[PruningCallback], list[Callback]]
+Choose = Callable[[PruningCallback], list[Callback]]
 
 
-class Held:
-    """A trial of Optuna's as a worker holds it."""
+class ClaimedTrial:
+    """A trial of Optuna's as a worker claims it."""
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
@@ -37,15 +37,17 @@ class Held:
         return self._trial.should_prune()
 
 
-def searched(listeners: Listeners) -> Study:
-    """Five trials of which the last is hopeless."""
+def searched(choose: Choose) -> Study:
+    """A study of four good trials and a hopeless one, with the chosen callbacks."""
     study = study_of(pruner=build_pruner(PRUNING))
     for k_loc in (3.0, 3.1, 2.9, 3.0, 9.5):
         trial = study.ask()
-        hearing = PruningCallback(Held(trial), PRUNING, lambda: study.get_trials(deepcopy=False))
+        callback = PruningCallback(
+            ClaimedTrial(trial), PRUNING, lambda: study.get_trials(deepcopy=False)
+        )
         trainer = Told(joint(EPOCHS).plans, k_locs(*[k_loc] * EPOCHS))
-        outcome = followed(trainer, *listeners(hearing))
-        trial.set_user_attr(PRUNING_COUNTS, hearing.counts())
+        outcome = followed(trainer, *choose(callback))
+        trial.set_user_attr(PRUNING_COUNTS, callback.counts())
         if outcome.status == "pruned":
             study.tell(trial, state=TrialState.PRUNED)
         else:
@@ -54,7 +56,7 @@ def searched(listeners: Listeners) -> Study:
 
 
 def test_a_hopeless_trial_is_pruned_right_after_the_warmup() -> None:
-    study = searched(lambda hearing: [hearing, hearing.enforce])
+    study = searched(lambda callback: [callback, callback.enforce])
 
     *good, hopeless = study.trials
     assert [TrialState.COMPLETE] * 4 == [trial.state for trial in good]
@@ -64,24 +66,24 @@ def test_a_hopeless_trial_is_pruned_right_after_the_warmup() -> None:
 
 
 @pytest.mark.parametrize(
-    ("listeners", "said"),
+    ("choose", "message"),
     [
         (lambda _: [], "none of 5 finished trials reported a score, so none could be pruned"),
-        (lambda hearing: [hearing], "the pruner was never asked: ask it after every epoch"),
+        (lambda callback: [callback], "the pruner was never asked: ask it after every epoch"),
     ],
     ids=["never reported", "never asked"],
 )
-def test_a_study_whose_trials_were_not_heard_is_told_so(listeners: Listeners, said: str) -> None:
-    study = searched(listeners)
+def test_a_study_whose_pruner_was_not_used_is_noticed(choose: Choose, message: str) -> None:
+    study = searched(choose)
 
     fault = check_pruning_ran(study)
 
     assert [TrialState.COMPLETE] * 5 == [trial.state for trial in study.trials]
     assert fault is not None
-    assert said in fault.sentence
+    assert message in fault.sentence
 
 
-def test_a_pruner_that_could_never_speak_is_told_before_the_search() -> None:
+def test_a_pruner_that_can_end_no_trial_is_noted_before_the_search() -> None:
     late = {"kind": "median", "warmup": EPOCHS - 1}
     space = learning(fixed={"training.epochs": EPOCHS}, pruner=late)
 

@@ -5,7 +5,6 @@ import signal
 from pathlib import Path
 
 import optuna
-import pytest
 
 from risexp.errors import TrainingAborted
 from risexp.hpo.store.store import open_store
@@ -13,7 +12,7 @@ from risexp.hpo.studies.study import find_study, open_study
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.hpo.trials.trial_result import trial_result
-from risexp.runs.outcome import Outcome, aborted, complete, failed, pruned
+from risexp.runs.outcome import aborted, complete, failed, pruned
 from tests.support.worker_processes import (
     NAME,
     exit_codes,
@@ -28,7 +27,7 @@ from tests.support.worker_processes import (
 
 
 def optimise(url: str) -> None:
-    """As it once was: Optuna's own loop; the process dies in its first trial."""
+    """Optuna's own loop, as it was used once; the process dies in its first trial."""
     storage = optuna.storages.RDBStorage(url)
     optuna.create_study(study_name=NAME, storage=storage).optimize(die, n_trials=2)
 
@@ -38,7 +37,7 @@ def die(_trial: optuna.Trial) -> float:
     return 0.0
 
 
-def test_a_dead_workers_trial_runs_for_ever_by_optunas_own_loop(tmp_path: Path) -> None:
+def test_a_dead_workers_trial_runs_for_ever_in_optunas_own_loop(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
     assert [-9] == exit_codes(start(optimise, url))
 
@@ -51,7 +50,7 @@ def test_a_dead_workers_trial_runs_for_ever_by_optunas_own_loop(tmp_path: Path) 
     assert ["RUNNING", "COMPLETE"] == states
 
 
-def test_a_dead_workers_trial_is_done_under_its_own_number(tmp_path: Path) -> None:
+def test_a_dead_workers_trial_is_finished_under_its_number(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'optuna.db'}")
     study = open_study(store, plan(2))
     dead = owner()
@@ -70,18 +69,14 @@ def test_a_dead_workers_trial_is_done_under_its_own_number(tmp_path: Path) -> No
     assert [1, 2] == sorted(record.trials[0].tried)
 
 
-@pytest.mark.parametrize(
-    ("outcome", "state"),
-    [
-        (complete("finished", 20), "complete"),
-        (pruned("worse than the median"), "pruned"),
-        (aborted(TrainingAborted("at chance", guard="chance")), "pruned"),
-        (failed(RuntimeError("a crash")), "failed"),
-    ],
-    ids=lambda each: each.reason if isinstance(each, Outcome) else None,
-)
-def test_every_end_has_a_state_of_its_own(outcome: Outcome, state: str) -> None:
-    ending = trial_result(outcome, 0.5)
+def test_every_outcome_has_its_own_state() -> None:
+    outcomes = {
+        complete("finished", 20): "complete",
+        pruned("worse than the median"): "pruned",
+        aborted(TrainingAborted("at chance", guard="chance")): "pruned",
+        failed(RuntimeError("a crash")): "failed",
+    }
 
-    assert ending is not None
-    assert state == ending.state
+    results = [trial_result(outcome, 0.5) for outcome in outcomes]
+
+    assert [*outcomes.values()] == [result and result.state for result in results]

@@ -21,7 +21,9 @@ def claimed(queue: Queue) -> Claim:
     return claim
 
 
-def test_a_study_is_told_as_it_is_stored(store: StudyStore, study: StudyRef, queue: Queue) -> None:
+def test_a_snapshot_shows_the_stored_study(
+    store: StudyStore, study: StudyRef, queue: Queue
+) -> None:
     first = claimed(queue)
     x, y = first.suggest(draw)
     first.release()
@@ -63,7 +65,7 @@ def test_a_study_is_told_as_it_is_stored(store: StudyStore, study: StudyRef, que
     assert "waiting" == record.trials[3].state
 
 
-def test_parameters_that_changed_between_attempts_are_found(
+def test_parameters_that_changed_between_attempts_are_noticed(
     store: StudyStore, study: StudyRef, queue: Queue
 ) -> None:
     claim = claimed(queue)

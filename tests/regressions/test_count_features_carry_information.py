@@ -73,7 +73,7 @@ def test_features_that_tell_nothing_fail_by_heart_and_on_fresh_scenes(
         "lower 99 % bound of the K accuracy of fresh scenes",
     } <= failed(report)
     assert "belongs to its scene" in report.advice[0]
-    assert any("says nothing of the count" in said for said in report.advice)
+    assert any("shows nothing of the count" in said for said in report.advice)
 
 
 def test_a_head_without_features_is_stuck_at_one_class_and_at_the_loss_of_the_frequencies() -> None:

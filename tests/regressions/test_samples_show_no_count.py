@@ -85,7 +85,7 @@ def test_on_held_symbols_a_sound_criterion_is_no_better_than_one_count_and_it_is
     for name in ("received", "per_snapshot"):
         assert f"The {name} covariance does not let MDL or AIC count" in said
         assert f"Even without noise the effective rank of the {name} covariance" in said
-    assert "The joint covariance has one eigenvalue whatever K is" in said
+    assert "The joint covariance has one eigenvalue for any K" in said
 
 
 def test_the_probe_reports_effective_ranks_that_do_not_follow_the_count() -> None:

@@ -1,13 +1,12 @@
-"""The cheapest pairing of two small sets, exact and for all scenes at once, whatever the width.
+"""The cheapest pairing of two small sets, scene by scene, on the host."""
 
-The Hungarian method by shortest augmenting paths (R. Jonker, A. Volgenant, A shortest augmenting
-path algorithm for dense and sparse linear assignment problems, Computing 38, 1987): rows enter one
-after another, and each path grows in every scene by one column a step.
-"""
-
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+_DEAREST = 1e300
+"""Stands for an infinite cost, which has no sum."""
 
 
 def assign(cost: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -52,59 +51,11 @@ def cheapest(cost: Tensor) -> Tensor:
     Args:
         cost: (B, n, n) real, of any sign. Where one is not finite the pairing is not the cheapest.
     """
-    cost = cost.double()
-    batch, size, _ = cost.shape
-    # Column `size` is where paths start, and row `size` is nobody.
-    row_price = cost.new_zeros(batch, size + 1)
-    column_price = cost.new_zeros(batch, size + 1)
-    owner = torch.full((batch, size + 1), size, device=cost.device)
-    for row in range(size):
-        owner[:, size] = row
-        came_from, end = _shortest_path(cost, owner, row_price, column_price, steps=row + 1)
-        owner = _augmented(owner, came_from, end, steps=row + 1)
-    return owner[:, :size].argsort(-1)
+    # Not at the top: nothing that only reads a configuration waits for it.
+    from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped] # no types
 
-
-def _shortest_path(
-    cost: Tensor, owner: Tensor, row_price: Tensor, column_price: Tensor, steps: int
-) -> tuple[Tensor, Tensor]:
-    """The column before each column, (B, n), and the free column reached, (B, 1).
-
-    The prices are raised in place along the way; they keep every reduced cost from being negative.
-    """
-    batch, size, _ = cost.shape
-    slack = torch.full_like(cost[:, 0], torch.inf)
-    came_from = torch.full_like(owner[:, :size], size)
-    closed = torch.zeros_like(owner, dtype=torch.bool)
-    column = torch.full_like(owner[:, :1], size)
-    scene = torch.arange(batch, device=cost.device).unsqueeze(-1)
-    for _ in range(steps):
-        row = owner.gather(-1, column)
-        seeking = row < size
-        closed.scatter_(-1, column, value=True)
-        opened = ~closed[:, :size]
-        reduced = cost[scene, row.clamp(max=size - 1)].squeeze(1) - row_price.gather(-1, row)
-        reduced = reduced - column_price[:, :size]
-        nearer = opened & seeking & (reduced < slack)
-        slack = torch.where(nearer, reduced, slack)
-        came_from = torch.where(nearer, column, came_from)
-        rise, nearest = slack.masked_fill(~opened, torch.inf).min(-1, keepdim=True)
-        rise = torch.where(seeking, rise, 0.0)
-        row_price.scatter_add_(-1, owner, rise * closed)
-        column_price -= rise * closed
-        slack -= rise * opened
-        column = torch.where(seeking, nearest, column)
-    return came_from, column
-
-
-def _augmented(owner: Tensor, came_from: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Who owns each column once every row on the path has moved up to the next column."""
-    size = came_from.shape[-1]
-    column = end
-    for _ in range(steps):
-        moving = column < size
-        before = came_from.gather(-1, column.clamp(max=size - 1))
-        heir = owner.gather(-1, torch.where(moving, before, column))
-        owner = owner.scatter(-1, column, heir)
-        column = torch.where(moving, before, column)
-    return owner
+    numbers = cost.detach().double().nan_to_num(_DEAREST, _DEAREST, -_DEAREST).cpu().numpy()
+    columns = np.empty(cost.shape[:-1], dtype=np.int64)
+    for row, scene in zip(columns, numbers, strict=True):
+        row[:] = linear_sum_assignment(scene)[1]
+    return torch.from_numpy(columns).to(cost.device)

@@ -1,9 +1,10 @@
-"""`risexp bench`: what is measured to be compared."""
+"""`risexp bench`: measure methods on the same scenes."""
 
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,9 @@ from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved, snr_l
 from risexp.cli.output import emit, names_in, progress, say, say_tables, write_last
 from risexp.config.layers import Loaded
 from risexp.errors import ConfigInvalid
+
+if TYPE_CHECKING:
+    from risexp.app.benchmark.results import BenchmarkResult
 
 app = typer.Typer(
     no_args_is_help=True, help="Measure methods on common ground: accuracy, robustness."
@@ -60,22 +64,20 @@ def accuracy(
     levels = snr_levels(snr)
     loaded = resolved(preset, config, set_)
     _expect_no_other_snr(loaded)
-    from risexp.app.benchmark.accuracy.document import document
-    from risexp.app.benchmark.accuracy.files import new_folder, write_files
+    from risexp.app.benchmark.accuracy.document import accuracy_result
     from risexp.app.benchmark.accuracy.measure import chosen_methods, measure_accuracy
-    from risexp.app.benchmark.accuracy.tables import text_tables
 
-    chosen = chosen_methods(names_in(methods), loaded.config)
-    total = len(levels) * scenes * (len(chosen) + 1)
-    with nullcontext() if out is None else new_folder(out) as folder:
-        with progress("answers", total) as advance:
-            found = measure_accuracy(loaded.config, chosen, levels, scenes, split.value, advance)
-        if json:
-            emit(document(found))
-        else:
-            say(f"{scenes} {split.value} scenes at each SNR, config {loaded.config.law_sha()[:12]}")
-            say_tables(text_tables(found))
-        write_last(folder, out, partial(write_files, found))
+    law = loaded.config
+    chosen = chosen_methods(names_in(methods), law)
+    show_benchmark(
+        lambda advance: accuracy_result(
+            measure_accuracy(law, chosen, levels, scenes, split.value, advance)
+        ),
+        len(levels) * scenes * (len(chosen) + 1),
+        f"{scenes} {split.value} scenes at each SNR, config {law.law_sha()[:12]}",
+        out,
+        json=json,
+    )
 
 
 @app.command("robustness")
@@ -98,29 +100,24 @@ def robustness(
     levels = snr_levels(snr)
     loaded = resolved(preset, config, set_)
     _expect_no_other_snr(loaded)
-    from risexp.app.benchmark.accuracy.files import new_folder
     from risexp.app.benchmark.accuracy.measure import chosen_methods
-    from risexp.app.benchmark.robustness.document import document
-    from risexp.app.benchmark.robustness.files import write_files
+    from risexp.app.benchmark.robustness.document import LEGEND, robustness_result
     from risexp.app.benchmark.robustness.measure import measure_robustness
     from risexp.app.benchmark.robustness.scenarios import chosen_scenarios
-    from risexp.app.benchmark.robustness.tables import LEGEND, text_tables
 
     build = partial(chosen_methods, names_in(methods))
-    chosen = chosen_scenarios(names_in(scenarios), loaded.config)
-    heard = scenes * len(levels) * sum(len(scenario.levels) for scenario in chosen.values())
-    total = heard * len(build(loaded.config))
-    with nullcontext() if out is None else new_folder(out) as folder:
-        with progress("answers", total) as advance:
-            found = measure_robustness(loaded.config, build, chosen, levels, scenes, advance)
-        if json:
-            emit(document(found))
-        else:
-            config_sha = loaded.config.law_sha()[:12]
-            say(f"{scenes} test scenes at each SNR, config {config_sha}; 95 % intervals;")
-            say(LEGEND)
-            say_tables(text_tables(found))
-        write_last(folder, out, partial(write_files, found))
+    law = loaded.config
+    chosen = chosen_scenarios(names_in(scenarios), law)
+    disturbed = scenes * len(levels) * sum(len(scenario.levels) for scenario in chosen.values())
+    show_benchmark(
+        lambda advance: robustness_result(
+            measure_robustness(law, build, chosen, levels, scenes, advance)
+        ),
+        disturbed * len(build(law)),
+        f"{scenes} test scenes at each SNR, config {law.law_sha()[:12]}; 95 % intervals;\n{LEGEND}",
+        out,
+        json=json,
+    )
 
 
 def _expect_no_other_snr(loaded: Loaded) -> None:
@@ -129,3 +126,35 @@ def _expect_no_other_snr(loaded: Loaded) -> None:
         raise ConfigInvalid(
             f"data.snr_db (from {origin}) has no effect here: --snr decides the SNRs"
         )
+
+
+def show_benchmark(
+    measure: Callable[[Callable[[int], None]], "BenchmarkResult"],
+    total: int,
+    heading: str,
+    out: Path | None,
+    *,
+    json: bool,
+    facts: Mapping[str, object] | None = None,
+) -> None:
+    """Measure with a progress bar, show the result, and write its files into a new folder.
+
+    Args:
+        measure: Called with what counts the answers.
+        total: Number of answers.
+        heading: Stands above the tables.
+        out: The folder, if any.
+        json: Whether to print the document in place of the tables.
+        facts: Further keys of the printed document.
+    """
+    from risexp.app.benchmark.results import new_folder
+
+    with nullcontext() if out is None else new_folder(out) as folder:
+        with progress("answers", total) as advance:
+            result = measure(advance)
+        if json:
+            emit({**result.document, **(facts or {})})
+        else:
+            say(heading)
+            say_tables(result.blocks)
+        write_last(folder, out, result.write)

@@ -72,7 +72,7 @@ def compare(
     if bool(runs) == (study is not None):
         raise InvalidInput("name runs to compare, or a study with --study, and not both")
     levels = snr_levels(snr)
-    from risexp.app.benchmark.accuracy.files import new_folder
+    from risexp.app.benchmark.results import new_folder
     from risexp.app.compare.compare import best_runs, read_runs
     from risexp.app.compare.compare import compare as compare_runs
     from risexp.app.compare.files import write_files
@@ -109,9 +109,9 @@ def _answers(
 def _document(comparison: "Comparison") -> dict[str, object]:
     if comparison.answers is None:
         return comparison.as_json()
-    from risexp.app.benchmark.accuracy.document import document
+    from risexp.app.benchmark.accuracy.document import accuracy_result
 
-    return comparison.as_json() | {"answers": document(comparison.answers.table)}
+    return comparison.as_json() | {"answers": accuracy_result(comparison.answers.table).document}
 
 
 def _say(comparison: "Comparison") -> None:
@@ -132,9 +132,9 @@ def _say(comparison: "Comparison") -> None:
     else:
         say("their configurations are the same")
     if comparison.answers is not None:
-        from risexp.app.benchmark.accuracy.tables import text_tables
+        from risexp.app.benchmark.accuracy.document import accuracy_result
 
-        say_tables(text_tables(comparison.answers.table))
+        say_tables(accuracy_result(comparison.answers.table).blocks)
 
 
 def _cells(comparison: "Comparison", run: "RankedRun") -> list[object]:

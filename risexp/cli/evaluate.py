@@ -1,20 +1,14 @@
 """`risexp eval`: a trained network beside other methods, on the same scenes."""
 
-from contextlib import nullcontext
 from enum import StrEnum
-from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from risexp.cli.bench import Out, Scenes, Snr, Split
+from risexp.cli.bench import Out, Scenes, Snr, Split, show_benchmark
 from risexp.cli.data import SplitName
 from risexp.cli.options import AsJson, Device, ModelName, Overrides, Threads, snr_levels
-from risexp.cli.output import emit, names_in, note, progress, say, say_tables, write_last
-
-if TYPE_CHECKING:
-    from risexp.app.benchmark.accuracy.measure import AccuracyTable
-    from risexp.registry.sealed_model import Bundle
+from risexp.cli.output import names_in, note
 
 Against = Annotated[
     str,
@@ -60,41 +54,32 @@ def evaluate(
     levels = snr_levels(snr)
     import torch
 
-    from risexp.app.benchmark.accuracy.files import new_folder, write_files
+    from risexp.app.benchmark.accuracy.document import accuracy_result
     from risexp.app.benchmark.accuracy.measure import measure_accuracy
     from risexp.app.benchmark.evaluate import compared, scenes_law
     from risexp.app.run.machine import device_named
     from risexp.app.serving.resolve_model import load_trained
 
     torch.set_num_threads(threads)
-    found = load_trained(model, device_named(device))
-    for sentence in found.damaged:
+    network = load_trained(model, device_named(device))
+    for sentence in network.damaged:
         note(sentence)
-    config = scenes_law(found.config, set_ or ())
-    chosen = compared(found, config, names_in(against), refine.value)
-    total = len(levels) * scenes * (len(chosen) + 1)
-    with nullcontext() if out is None else new_folder(out) as folder:
-        with progress("answers", total) as advance:
-            measured = measure_accuracy(config, chosen, levels, scenes, split.value, advance)
-        _tell(found.bundle, measured, json=json)
-        write_last(folder, out, partial(write_files, measured))
-
-
-def _tell(bundle: "Bundle", measured: "AccuracyTable", *, json: bool) -> None:
-    """The table, and which network is in it."""
-    from risexp.app.benchmark.accuracy.document import document
-    from risexp.app.benchmark.accuracy.tables import text_tables
-
-    if json:
-        emit(
-            document(measured)
-            | {"run": bundle.run_id, "epoch": bundle.epoch}
-            | {"network_sha": bundle.config_sha, "temperature": bundle.temperature}
-        )
-        return
-    say(
+    law, bundle = scenes_law(network.config, set_ or ()), network.bundle
+    chosen = compared(network, law, names_in(against), refine.value)
+    show_benchmark(
+        lambda advance: accuracy_result(
+            measure_accuracy(law, chosen, levels, scenes, split.value, advance)
+        ),
+        len(levels) * scenes * (len(chosen) + 1),
         f"run {bundle.run_id}, epoch {bundle.epoch}"
-        f"{'' if bundle.temperature else ', not calibrated'}; {measured.scenes_per_snr} "
-        f"{measured.split} scenes at each SNR, config {measured.config.law_sha()[:12]}"
+        f"{'' if bundle.temperature else ', not calibrated'}; {scenes} "
+        f"{split.value} scenes at each SNR, config {law.law_sha()[:12]}",
+        out,
+        json=json,
+        facts={
+            "run": bundle.run_id,
+            "epoch": bundle.epoch,
+            "network_sha": bundle.config_sha,
+            "temperature": bundle.temperature,
+        },
     )
-    say_tables(text_tables(measured))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from risexp.app.benchmark.accuracy.tables import TextTable
+    from risexp.app.benchmark.results import TextTable
 
 _LINE_EVERY_S = 5.0
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from risexp.app.benchmark.accuracy import files as accuracy_files
+from risexp.app.benchmark.accuracy.document import accuracy_result
 from risexp.app.benchmark.figure_style import COLOURS, STYLE, Line, count_along, new_figure
 from risexp.app.compare.compare import Comparison
 from risexp.app.show.run import RunSeen
@@ -44,7 +44,7 @@ def write_files(comparison: Comparison, folder: Path) -> None:
     for kind in _FORMATS:
         figure.savefig(folder / f"curves.{kind}", format=kind, dpi=200)
     if comparison.answers is not None:
-        accuracy_files.write_files(comparison.answers.table, folder)
+        accuracy_result(comparison.answers.table).write(folder)
 
 
 def _draw_curves(runs: list[RunSeen]) -> Figure:

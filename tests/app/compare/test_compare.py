@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from risexp.app.benchmark.accuracy import measure as accuracy
-from risexp.app.benchmark.accuracy.files import new_folder
+from risexp.app.benchmark.results import new_folder
 from risexp.app.compare.compare import (
     Comparison,
     answer_scenes,

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from risexp.app.benchmark.methods import Method
+from risexp.app.benchmark.robustness.document import robustness_result
 from risexp.app.benchmark.robustness.measure import (
     RobustnessRow,
     RobustnessTable,
     measure_robustness,
     without_broken,
 )
-from risexp.app.benchmark.robustness.tables import text_tables
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
@@ -102,7 +102,7 @@ def test_what_is_no_number_is_no_source_and_is_counted() -> None:
     for level in outcome.answers.values():
         assert 10 == level["fallible"].broken
         assert 20 / 30 == pytest.approx(level["fallible"].interval.value.success_rate)
-    assert "scored as no source: fallible 30" in next(iter(text_tables(table))).title
+    assert "scored as no source: fallible 30" in next(iter(robustness_result(table).blocks)).title
 
 
 def test_a_sound_answer_is_left_as_it_is() -> None:

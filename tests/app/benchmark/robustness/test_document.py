@@ -7,22 +7,20 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
-from risexp.app.benchmark.robustness.document import document, records
-from risexp.app.benchmark.robustness.files import write_files
-from risexp.app.benchmark.robustness.measure import RobustnessTable
+from risexp.app.benchmark.results import BenchmarkResult
+from risexp.app.benchmark.robustness.document import robustness_result
 from risexp.app.benchmark.robustness.plots import draw_levels
-from risexp.app.benchmark.robustness.tables import text_tables
 from tests.support.accuracy import SMOKE, accurate, wrong
 from tests.support.robustness import BUILT, METHODS, SCENES, measured
 
 
 @pytest.fixture(scope="module")
-def table() -> RobustnessTable:
-    return measured("wavefront", "pairs", "label")
+def result() -> BenchmarkResult:
+    return robustness_result(measured("wavefront", "pairs", "label"))
 
 
-def test_the_document_holds_every_answer_and_no_nan(table: RobustnessTable) -> None:
-    found = document(table)
+def test_the_document_holds_every_answer_and_no_nan(result: BenchmarkResult) -> None:
+    found = result.document
 
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert (SMOKE.law_sha(), SCENES, [10.0]) == (
@@ -44,18 +42,18 @@ def test_the_document_holds_every_answer_and_no_nan(table: RobustnessTable) -> N
     )
 
 
-def test_the_files_are_complete_and_can_be_read(table: RobustnessTable, tmp_path: Path) -> None:
-    write_files(table, tmp_path)
+def test_the_files_are_complete_and_can_be_read(result: BenchmarkResult, tmp_path: Path) -> None:
+    result.write(tmp_path)
 
     expected = {"levels_10dB.png", "levels_10dB.svg", "robustness.csv", "robustness.json"}
     assert expected == {path.name for path in tmp_path.iterdir()}
-    assert document(table) == json.loads((tmp_path / "robustness.json").read_text("utf-8"))
+    assert result.document == json.loads((tmp_path / "robustness.json").read_text("utf-8"))
     picture = imread(tmp_path / "levels_10dB.png")
     assert picture.shape[1] == pytest.approx(1432, abs=2)
     with (tmp_path / "robustness.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == (3 + 7 + 7) * len(METHODS)
-    for kept, known in zip(rows, records(table), strict=True):
+    for kept, known in zip(rows, result.records, strict=True):
         assert {name: "" if each is None else str(each) for name, each in known.items()} == kept
 
 
@@ -71,12 +69,12 @@ def test_the_figure_has_a_panel_for_each_scenario_and_one_figure_an_snr() -> Non
         ]
 
 
-def test_text_fits_into_a_hundred_columns(table: RobustnessTable) -> None:
+def test_text_fits_into_a_hundred_columns(result: BenchmarkResult) -> None:
     methods = {"nomp:bic": accurate, "music:true-k": wrong}
 
     for block in [
-        *text_tables(table),
-        *text_tables(measured("power", "amplitude", methods=methods)),
+        *result.blocks,
+        *robustness_result(measured("power", "amplitude", methods=methods)).blocks,
     ]:
         cells = [block.headings, *block.rows]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -84,8 +82,8 @@ def test_text_fits_into_a_hundred_columns(table: RobustnessTable) -> None:
         assert max(map(len, block.title.splitlines())) <= 100
 
 
-def test_text_tells_scores_and_losses(table: RobustnessTable) -> None:
-    wavefront, by_range, _, label = text_tables(table)
+def test_text_tells_scores_and_losses(result: BenchmarkResult) -> None:
+    wavefront, by_range, _, label = result.blocks
 
     assert ("level", "method", "k_acc", "success", "strict", "aoa", "range", "k_loc", "lost") == (
         wavefront.headings

@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from risexp.app.benchmark.accuracy.document import document, records
-from risexp.app.benchmark.accuracy.files import new_folder, write_files
-from risexp.app.benchmark.accuracy.measure import AccuracyTable
+from risexp.app.benchmark.accuracy.document import accuracy_result
 from risexp.app.benchmark.accuracy.plots import draw_scores
-from risexp.app.benchmark.accuracy.tables import text_tables
+from risexp.app.benchmark.results import BenchmarkResult, new_folder
 from risexp.errors import DataInvalid
 from risexp.evaluation.scores import Scores
 from tests.support.accuracy import METHODS, SCENES, SMOKE, measured
@@ -21,19 +19,19 @@ from tests.support.looping import for_each
 
 
 @pytest.fixture(scope="module")
-def table() -> AccuracyTable:
-    return measured()
+def result() -> BenchmarkResult:
+    return accuracy_result(measured())
 
 
 @pytest.fixture(scope="module")
-def written(table: AccuracyTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(result: BenchmarkResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("accuracy")
-    write_files(table, folder)
+    result.write(folder)
     return folder
 
 
-def test_the_document_has_the_names_others_rely_on(table: AccuracyTable) -> None:
-    found = document(table)
+def test_the_document_has_the_names_others_rely_on(result: BenchmarkResult) -> None:
+    found = result.document
 
     assert SMOKE.law_sha() == found["config_sha"]
     assert (SCENES, [-5.0, 10.0]) == (found["scenes_per_snr"], found["snr_db"])
@@ -48,22 +46,22 @@ def test_the_document_has_the_names_others_rely_on(table: AccuracyTable) -> None
         assert {"ms_single", "dense_ratio", "mean_interval"} <= set(method)
 
 
-def test_every_scene_is_in_one_cell_of_the_confusions(table: AccuracyTable) -> None:
-    for method in document(table)["methods"].values():
+def test_every_scene_is_in_one_cell_of_the_confusions(result: BenchmarkResult) -> None:
+    for method in result.document["methods"].values():
         rows = [sum(row) for row in method["confusion"]]
         by_snr = [total(matrix) for matrix in method["confusion_by_snr"].values()]
         assert 2 * SCENES == sum(rows) + sum(method["confusion_none"])
         assert sum(rows) == sum(by_snr)
 
 
-def test_groups_hold_all_scenes_once(table: AccuracyTable) -> None:
-    for method in document(table)["methods"].values():
+def test_groups_hold_all_scenes_once(result: BenchmarkResult) -> None:
+    for method in result.document["methods"].values():
         assert 2 * SCENES == sum(group["scenes"] for group in method["by_count"].values())
         assert 2 * SCENES == sum(group["scenes"] for group in method["by_weakest_snr_db"].values())
 
 
-def test_what_is_undefined_is_null(table: AccuracyTable) -> None:
-    found = document(table)
+def test_what_is_undefined_is_null(result: BenchmarkResult) -> None:
+    found = result.document
 
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found["methods"]["silent"]["aoa_rmse"] == {"-5": None, "10": None}
@@ -71,14 +69,14 @@ def test_what_is_undefined_is_null(table: AccuracyTable) -> None:
     assert found["methods"]["accurate"]["median_over_crb_db"]["10"]["phi"] is None
 
 
-def test_the_files_are_complete_and_can_be_read(table: AccuracyTable, written: Path) -> None:
+def test_the_files_are_complete_and_can_be_read(result: BenchmarkResult, written: Path) -> None:
     figures = ("confusions", "errors", "scores")
     expected = {"accuracy.csv", "accuracy.json"} | {
         f"{n}.{k}" for n in figures for k in ("png", "svg")
     }
 
     assert expected == {path.name for path in written.iterdir()}
-    assert document(table) == json.loads((written / "accuracy.json").read_text("utf-8"))
+    assert result.document == json.loads((written / "accuracy.json").read_text("utf-8"))
     for name in figures:
         picture = imread(written / f"{name}.png")
         assert picture.shape[1] == pytest.approx(1432, abs=2)
@@ -98,28 +96,28 @@ def test_references_are_seen_at_one_snr_too(snr_db: tuple[float, ...]) -> None:
     assert [2] * 5 == [np.asarray(line.get_xdata()).size for line in lines]
 
 
-def test_the_csv_has_a_row_for_each_method_and_snr(table: AccuracyTable, written: Path) -> None:
+def test_the_csv_has_a_row_for_each_method_and_snr(result: BenchmarkResult, written: Path) -> None:
     with (written / "accuracy.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
 
     assert [(row["method"], float(row["snr_db"])) for row in rows] == [
         (name, snr_db) for name in METHODS for snr_db in (-5.0, 10.0)
     ]
-    for kept, known in zip(rows, records(table), strict=True):
+    for kept, known in zip(rows, result.records, strict=True):
         for name in Scores.__dataclass_fields__:
             for column in (name, f"{name}_low", f"{name}_high"):
                 assert known[column] == (float(kept[column]) if kept[column] else None)
 
 
-def test_text_fits_into_a_hundred_columns(table: AccuracyTable) -> None:
-    for block in text_tables(table):
+def test_text_fits_into_a_hundred_columns(result: BenchmarkResult) -> None:
+    for block in result.blocks:
         cells = [block.headings, *block.rows]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         assert sum(widths) + 2 * (len(widths) - 1) <= 100
 
 
-def test_text_names_methods_and_what_they_stand_beside(table: AccuracyTable) -> None:
-    count, success, over_crb, *_ = text_tables(table)
+def test_text_names_methods_and_what_they_stand_beside(result: BenchmarkResult) -> None:
+    count, success, over_crb, *_ = result.blocks
 
     assert ("method", "-5", "10", "mean") == count.headings
     assert [*METHODS, "k_reference", "k_bound", "chance"] == [row[0] for row in count.rows]
@@ -132,7 +130,8 @@ def test_text_names_methods_and_what_they_stand_beside(table: AccuracyTable) -> 
 def test_many_snrs_go_into_several_blocks_and_the_mean_into_the_last() -> None:
     snr_db = [float(value) for value in range(9)]
 
-    first, second, *_ = text_tables(measured({"accurate": METHODS["accurate"]}, snr_db, scenes=2))
+    table = measured({"accurate": METHODS["accurate"]}, snr_db, scenes=2)
+    first, second, *_ = accuracy_result(table).blocks
 
     assert ("method", *"0123456") == first.headings
     assert ("method", "7", "8", "mean") == second.headings

@@ -12,10 +12,13 @@ from risexp.cli.data import SplitName
 from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved, snr_levels
 from risexp.cli.output import emit, names_in, progress, say, say_tables, write_last
 from risexp.config.layers import Loaded
+from risexp.config.run import RunConfig
 from risexp.errors import ConfigInvalid
 
 if TYPE_CHECKING:
+    from risexp.app.benchmark.methods import Method
     from risexp.app.benchmark.results import BenchmarkResult
+    from risexp.data.streams import Split as SplitText
 
 app = typer.Typer(
     no_args_is_help=True, help="Measure methods on common ground: accuracy, robustness."
@@ -64,20 +67,10 @@ def accuracy(
     levels = snr_levels(snr)
     loaded = resolved(preset, config, set_)
     _expect_no_other_snr(loaded)
-    from risexp.app.benchmark.accuracy.document import accuracy_result
-    from risexp.app.benchmark.accuracy.measure import chosen_methods, measure_accuracy
+    from risexp.app.benchmark.accuracy.measure import chosen_methods
 
-    law = loaded.config
-    chosen = chosen_methods(names_in(methods), law)
-    show_benchmark(
-        lambda advance: accuracy_result(
-            measure_accuracy(law, chosen, levels, scenes, split.value, advance)
-        ),
-        len(levels) * scenes * (len(chosen) + 1),
-        f"{scenes} {split.value} scenes at each SNR, config {law.law_sha()[:12]}",
-        out,
-        json=json,
-    )
+    chosen = chosen_methods(names_in(methods), loaded.config)
+    show_accuracy(loaded.config, chosen, (levels, scenes, split.value), "", out, json=json)
 
 
 @app.command("robustness")
@@ -126,6 +119,41 @@ def _expect_no_other_snr(loaded: Loaded) -> None:
         raise ConfigInvalid(
             f"data.snr_db (from {origin}) has no effect here: --snr decides the SNRs"
         )
+
+
+def show_accuracy(
+    law: RunConfig,
+    methods: "Mapping[str, Method]",
+    draw: "tuple[tuple[float, ...], int, SplitText]",
+    heading: str,
+    out: Path | None,
+    *,
+    json: bool,
+    facts: Mapping[str, object] | None = None,
+) -> None:
+    """Measure methods on scenes of a configuration, and show the result.
+
+    Args:
+        law: Configuration of the scenes.
+        methods: By the names of their rows.
+        draw: SNRs, scenes at one SNR, and their split.
+        heading: First words above the tables.
+        out: A new folder for files, if any.
+        json: Whether to print the document in place of the tables.
+        facts: Further keys of the printed document.
+    """
+    from risexp.app.benchmark.accuracy.document import accuracy_result
+    from risexp.app.benchmark.accuracy.measure import measure_accuracy
+
+    levels, scenes, split = draw
+    show_benchmark(
+        lambda advance: accuracy_result(measure_accuracy(law, methods, *draw, advance)),
+        len(levels) * scenes * (len(methods) + 1),
+        f"{heading}{scenes} {split} scenes at each SNR, config {law.law_sha()[:12]}",
+        out,
+        json=json,
+        facts=facts,
+    )
 
 
 def show_benchmark(

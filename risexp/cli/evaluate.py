@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from risexp.cli.bench import Out, Scenes, Snr, Split, show_benchmark
+from risexp.cli.bench import Out, Scenes, Snr, Split, show_accuracy
 from risexp.cli.data import SplitName
 from risexp.cli.options import AsJson, Device, ModelName, Overrides, Threads, snr_levels
 from risexp.cli.output import names_in, note
@@ -54,8 +54,6 @@ def evaluate(
     levels = snr_levels(snr)
     import torch
 
-    from risexp.app.benchmark.accuracy.document import accuracy_result
-    from risexp.app.benchmark.accuracy.measure import measure_accuracy
     from risexp.app.benchmark.evaluate import compared, scenes_law
     from risexp.app.run.machine import device_named
     from risexp.app.serving.resolve_model import load_trained
@@ -66,20 +64,14 @@ def evaluate(
         note(sentence)
     law, bundle = scenes_law(network.config, set_ or ()), network.bundle
     chosen = compared(network, law, names_in(against), refine.value)
-    show_benchmark(
-        lambda advance: accuracy_result(
-            measure_accuracy(law, chosen, levels, scenes, split.value, advance)
-        ),
-        len(levels) * scenes * (len(chosen) + 1),
-        f"run {bundle.run_id}, epoch {bundle.epoch}"
-        f"{'' if bundle.temperature else ', not calibrated'}; {scenes} "
-        f"{split.value} scenes at each SNR, config {law.law_sha()[:12]}",
+    calibrated = "" if bundle.temperature else ", not calibrated"
+    show_accuracy(
+        law,
+        chosen,
+        (levels, scenes, split.value),
+        f"run {bundle.run_id}, epoch {bundle.epoch}{calibrated}; ",
         out,
         json=json,
-        facts={
-            "run": bundle.run_id,
-            "epoch": bundle.epoch,
-            "network_sha": bundle.config_sha,
-            "temperature": bundle.temperature,
-        },
+        facts={"run": bundle.run_id, "epoch": bundle.epoch}
+        | {"network_sha": bundle.config_sha, "temperature": bundle.temperature},
     )

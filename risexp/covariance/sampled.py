@@ -107,7 +107,7 @@ def order_scores(
         criterion: Which penalty.
         eigenvalues: Descending, (B, p) real, p = min(N, L).
         snapshots: L.
-        most: Largest order asked about; orders that leave no noise eigenvalue score infinity.
+        most: Largest order; orders that leave no noise eigenvalue score infinity.
         eps: Floor of the eigenvalues relative to the largest.
 
     Raises:

@@ -73,9 +73,9 @@ class Eigenbasis:
 
     def strongest(self, count: int | Tensor) -> Tensor:
         """Which columns are among a scene's `count` strongest, (B, r) float64 of ones and zeros."""
-        wanted = torch.as_tensor(count, device=self.values.device).expand(len(self.values))
+        counts = torch.as_tensor(count, device=self.values.device).expand(len(self.values))
         places = torch.arange(self.values.shape[-1], device=self.values.device)
-        return ((places < wanted.unsqueeze(-1)) & (self.values > 0)).double()
+        return ((places < counts.unsqueeze(-1)) & (self.values > 0)).double()
 
 
 def turning(basis: Eigenbasis, signal: Tensor, factor: Tensor, steering: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class Rows:
         return cls(real, imag, real + imag)
 
     def energy(self, steering: Tensor) -> Tensor:
-        """|B a|^2 by three real products in place of a complex one's four."""
+        """|B a|^2 by three real products; a complex product takes four."""
         first, second = _apply(self.real, steering.real), _apply(self.imag, steering.imag)
         third = _apply(self.both, steering.real + steering.imag)
         return ((first - second).square() + (third - first - second).square()).sum(-2)

@@ -1,4 +1,4 @@
-"""How many sources a pursuit has found: information criteria, or the evidence of each count.
+"""Rules for the number of sources after a pursuit: information criteria, or the evidence.
 
     bic       2 m ln(E_k / m) + c k ln(2 m),   aic  2 m ln(E_k / m) + 2 c k
 
@@ -32,10 +32,10 @@ def counted(
     """The count (B,) int64 and the probabilities of 1 .. K_MAX, (B, K_MAX) float64.
 
     Args:
-        rule: Which rule decides.
+        rule: Name of the rule.
         pursuit: Fits of 0 .. K_MAX sources.
         law: The likelihood they were fitted with.
-        ranges: What is believed of the ranges of each fit's sources.
+        ranges: Posteriors of the ranges of every fit's sources.
     """
     if rule == "evidence":
         joint = log_joint(pursuit, law.receiver, ranges)

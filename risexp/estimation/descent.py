@@ -39,7 +39,7 @@ def refine(
         points: Where to start, (B, k, 3).
         tolerance: A scene is settled when a full step promises less than this, (B,) float64.
         present: Which sources take part, (B, k); all by default.
-        steps: How many at most.
+        steps: Most steps.
     """
     start = project(receiver.panel, equations, receiver.view.clamp(points), present)
     damping = torch.full_like(start.misfit, _DAMPING)
@@ -69,7 +69,7 @@ def advance(
 def approach(
     receiver: ReceiverModel, equations: Equations, points: Tensor, tolerance: Tensor, steps: int
 ) -> Solution:
-    """As `advance`, by one step at least, for whoever needs no slopes where it ends."""
+    """As `advance`, by one step at least, without the slopes at the end."""
     task = Task(equations, tolerance, None)
     best, damping, going = _advanced(receiver, task, points, steps - 1)
     step, going = _next_step(receiver, task, best, damping, going)
@@ -80,7 +80,7 @@ def approach(
 def _advanced(
     receiver: ReceiverModel, task: Task, points: Tensor, steps: int
 ) -> tuple[Projection, Tensor, Tensor]:
-    """The fit after so many steps, the damping of the next (B,), and who takes it (B,)."""
+    """The fit after so many steps, the damping of the next (B,), and its scenes (B,) bool."""
     best = project(receiver.panel, task.equations, receiver.view.clamp(points))
     damping = torch.full_like(best.misfit, _DAMPING)
     going = torch.ones_like(damping, dtype=torch.bool)
@@ -103,8 +103,8 @@ def _descend(
 ) -> Projection:
     """Levenberg-Marquardt steps; once most scenes are settled, the rest go on alone.
 
-    A scene's way is its own: once settled it stays, and who goes on keeps its damping, so that no
-    answer depends on which scenes are searched beside it.
+    A settled scene stays, and the others keep their damping, so that no answer depends on which
+    scenes are searched together.
     """
     going = torch.ones_like(damping, dtype=torch.bool)
     for taken in range(steps):

@@ -11,7 +11,7 @@ _VAGUE = 0.1
 """Prior precision along rho, in 1 / width^2: it only keeps a flat likelihood's spread finite, for
 the law of the ranges is put in exactly afterwards."""
 _NUISANCE = 1e-2
-"""Prior precision of whatever follows the positions, such as log powers."""
+"""Prior precision of parameters after the positions, such as log powers."""
 _ROUNDING = 1e-10
 
 
@@ -72,7 +72,7 @@ class Gaussian:
         rho: Tensor,
         extent: tuple[float, float, float],
     ) -> Self:
-        """Condense the information about positions, and whatever follows them.
+        """Condense the information about positions and nuisance parameters.
 
         Args:
             information: (B, P, P): over u of all k sources, v, rho, then nuisance parameters.

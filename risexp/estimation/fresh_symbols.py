@@ -1,4 +1,4 @@
-"""The likelihood of a frame whose symbols are fresh in every snapshot, as a search asks for it."""
+"""Likelihood of a frame whose symbols are fresh in every snapshot."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -26,7 +26,7 @@ from risexp.physics.steering import steering_vector
 _RESOLVED = 0.3
 """Least share of a grid point's energy that the sources already found must leave unexplained."""
 _SILENT = -20.0
-"""Log power over the noise's at which a source is started, to be asked what power it wants."""
+"""Log power over the noise's at which a source starts, before its best power is known."""
 _DETERMINED = 1e-2
 """Variance of a log power that its law is taken to leave open."""
 
@@ -42,18 +42,18 @@ class FreshSymbols:
     @classmethod
     def of(cls, receiver: ReceiverModel, frames: Frames, noise: Tensor | None = None) -> Self:
         """Keep the frames; every snapshot is a draw of its own, so nothing can be condensed."""
-        given = noise_power(frames, "snapshot") if noise is None else noise
+        power = noise_power(frames, "snapshot") if noise is None else noise
         y, channel, codes = (
             part.to(torch.complex64) for part in (frames.y, frames.channel, frames.codes)
         )
-        return cls(receiver, NoisyMeasurements(y, channel, codes, given))
+        return cls(receiver, NoisyMeasurements(y, channel, codes, power))
 
     @property
     def noise_power(self) -> Tensor:
         """sigma^2, (B,) float64."""
         return self.recorded.noise_power
 
-    def noise_left(self, fit: Fit) -> Tensor:  # noqa: ARG002 - the law asks it of both
+    def noise_left(self, fit: Fit) -> Tensor:  # noqa: ARG002 - the other law needs it
         """The noise power taken for true: K_MAX fresh sources explain any M-dimensional echo."""
         return self.noise_power
 
@@ -78,7 +78,7 @@ class FreshSymbols:
     def extended(self, fit: Fit, points: Tensor) -> Fit:
         """The fit with one more source a scene, started at points (B, 3), all moved jointly."""
         started = torch.cat([fit.points, points.unsqueeze(1)], dim=1)
-        power, _ = self._wanted(fit, points)
+        power, _ = self._best_power(fit, points)
         powers = torch.cat([fit.powers, power.unsqueeze(-1)], dim=-1).clamp(min=1e-300).log()
         noise = self.recorded.noise_power
         return self._fit(score(self.receiver, self.recorded, started, bounded(powers, noise)))
@@ -101,9 +101,9 @@ class FreshSymbols:
         return Scan(gain, odds.masked_fill(left < _RESOLVED, -torch.inf))
 
     def gains(self, fit: Fit, points: Tensor) -> Tensor:
-        """Increase of the log likelihood at the power each point wants, (B, T)."""
+        """Increase of the log likelihood at the best power of a point, (B, T)."""
         snapshots = self.recorded.y.shape[1]
-        ratios = [self._wanted(fit, point)[1] for point in points.unbind(1)]
+        ratios = [self._best_power(fit, point)[1] for point in points.unbind(1)]
         ratio = torch.stack(ratios, dim=-1).clamp(min=1.0)
         return snapshots * (ratio - 1.0 - ratio.log())
 
@@ -113,13 +113,13 @@ class FreshSymbols:
         gap = fit.powers.clamp(min=1e-300).log().unsqueeze(-1) - mean_power.log()
         return -0.5 * (gap.square() / variance + variance.log())
 
-    def _wanted(self, fit: Fit, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Power that a source at points (B, 3) wants, and its echo's power over its own share's."""
+    def _best_power(self, fit: Fit, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Best power of a source at points (B, 3), and the power of its echo over its own share."""
         started = torch.cat([fit.points, points.unsqueeze(1)], dim=1)
         silent = self.recorded.noise_power.log().unsqueeze(-1) + _SILENT
         powers = torch.cat([fit.powers.clamp(min=1e-300).log(), silent], dim=-1)
-        asked = weigh(self.receiver, self.recorded, started, powers)
-        matched, strength = asked.matched[..., -1].abs().square(), asked.strength[..., -1]
+        trial = weigh(self.receiver, self.recorded, started, powers)
+        matched, strength = trial.matched[..., -1].abs().square(), trial.strength[..., -1]
         power = (matched - strength).sum(-1) / strength.square().sum(-1).clamp(min=1e-300)
         return power, matched.sum(-1) / strength.sum(-1).clamp(min=1e-300)
 
@@ -138,22 +138,25 @@ class FreshSymbols:
         rows: Tensor = frames.codes * (left.to(torch.complex64).conj() @ frames.channel)
         return rows
 
-    def _fit(self, found: Gaussians) -> Fit:
-        count = found.points.shape[1]
+    def _fit(self, gaussians: Gaussians) -> Fit:
+        count = gaussians.points.shape[1]
         shape = Gaussian.of(
-            found.information, found.slope, found.points[..., 2], self.receiver.view.extent
+            gaussians.information,
+            gaussians.slope,
+            gaussians.points[..., 2],
+            self.receiver.view.extent,
         )
         variance = shape.variance[:, 3 * count :]
-        expected = self.receiver.mean_power(found.points[..., 2].double().reciprocal())
-        gap = found.log_powers - expected.log()
+        expected = self.receiver.mean_power(gaussians.points[..., 2].double().reciprocal())
+        gap = gaussians.log_powers - expected.log()
         known = variance + _DETERMINED
         law = -0.5 * (gap.square() / known + (2.0 * torch.pi * known).log()).sum(-1)
         return Fit(
-            points=found.points,
-            powers=found.log_powers.exp(),
+            points=gaussians.points,
+            powers=gaussians.log_powers.exp(),
             power_spread=variance.sqrt(),
-            log_marginal=found.log_likelihood + shape.log_volume + law,
-            profile=found.log_likelihood,
+            log_marginal=gaussians.log_likelihood + shape.log_volume + law,
+            profile=gaussians.log_likelihood,
             rho_mean=shape.rho_mean,
             rho_spread=shape.rho_spread,
         )

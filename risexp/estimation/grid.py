@@ -43,7 +43,7 @@ class Grid:
         direction = self.view.log_direction_density(self.candidates.double())
         rho = self.points[:, 0, 0, 2].double()
         edges = torch.cat([rho[:1], 0.5 * (rho[1:] + rho[:-1]), rho[-1:]]).reciprocal()
-        # Between its edges a plane stands for very different ranges: they are counted, not sampled.
+        # Between its edges a plane stands for very different ranges: their extent is what counts.
         depth = (edges[:-1] - edges[1:]).clamp(min=1e-9).log()
         laid = depth[:, None, None].expand(self.shape)[self.inside]
         return (direction + laid).log_softmax(-1)
@@ -116,14 +116,14 @@ class Grid:
 
 @lru_cache(maxsize=8)
 def search_grid(panel: Panel, view: View, device: torch.device) -> Grid:
-    """The grid that suits a panel's resolution in this view; made once."""
+    """The grid for a panel's resolution in this view; cached."""
     wavelengths = panel.spacing_m / panel.wavelength_m
     steps = (
         _axis_step(panel.elements_h * wavelengths),
         _axis_step(panel.elements_v * wavelengths),
         _plane_step(panel),
     )
-    # What is kept must be usable under autograd, whatever mode the first caller was in.
+    # The cached grid must be usable under autograd, also if the first caller was in inference mode.
     with torch.inference_mode(mode=False):
         u, v, rho = (
             _axis(limits, step, device)
@@ -176,7 +176,7 @@ def highest_peaks(grid: Grid, heights: Tensor, count: int) -> Tensor:
     Args:
         grid: Where the spectra were taken.
         heights: (B, G) real.
-        count: How many a scene; where there are fewer maxima, the highest other points follow.
+        count: Points a scene; where there are fewer maxima, the highest other points follow.
 
     Returns:
         (B, count, 3) points.
@@ -191,7 +191,7 @@ def highest_peaks(grid: Grid, heights: Tensor, count: int) -> Tensor:
 def distinct(grid: Grid, points: Tensor, heights: Tensor, count: int) -> Tensor:
     """Which of refined points (B, T, 3) to keep: the highest, each peak once, (B, count) indices.
 
-    Where there are fewer peaks than asked for, the next points of a peak already taken follow.
+    Where there are fewer peaks than `count`, the next points of a peak already taken follow.
     """
     steps = grid.steps.to(points)
     gaps = (points.unsqueeze(2) - points.unsqueeze(1)) / steps

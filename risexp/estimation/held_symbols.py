@@ -1,4 +1,4 @@
-"""The likelihood of a frame whose symbols are held over its snapshots.
+"""Likelihood of a frame whose symbols are held over its snapshots.
 
 y = G A(p) g + w with one unknown gain a source: all L M equations are of one vector, and the
 profile likelihood is a projection, -log p(y | p) = misfit(p) / sigma^2.
@@ -63,10 +63,10 @@ class HeldSymbols:
         energy = torch.view_as_real(y).double().square().sum((-3, -2, -1))
         equations = Equations(gram, matched.unsqueeze(-1), energy)
         samples = y.shape[-2] * y.shape[-1]
-        given = noise_power(frames, "frame") if noise is None else noise
+        power = noise_power(frames, "frame") if noise is None else noise
         floor = _QUIETEST * energy / samples
-        tolerance = (_SETTLED * given).maximum(_EXACT * energy)
-        return cls(receiver, equations, given.maximum(floor).clamp(min=1e-30), tolerance, samples)
+        tolerance = (_SETTLED * power).maximum(_EXACT * energy)
+        return cls(receiver, equations, power.maximum(floor).clamp(min=1e-30), tolerance, samples)
 
     def noise_left(self, fit: Fit) -> Tensor:
         """The misfit of a fit, over the samples that its parameters leave."""
@@ -130,7 +130,7 @@ class HeldSymbols:
         residual = self.equations.matched - (rows.mH @ answer).to(torch.complex64)
         return rows.to(torch.complex64), residual.squeeze(-1)
 
-    def _marginal(self, found: Projection) -> Tensor:
+    def _marginal(self, projection: Projection) -> Tensor:
         """Log CN(y; 0, sigma^2 I + B P B^H), less the log of (pi sigma^2)^m.
 
         With a = P^1/2 / sigma, L L^H = I + a B^H B a and b = a B^H y / sigma it is
@@ -138,31 +138,37 @@ class HeldSymbols:
         """
         noise = self.noise_power[:, None]
         scale = (
-            self.receiver.mean_power(found.points[..., 2].double().reciprocal()) / noise
+            self.receiver.mean_power(projection.points[..., 2].double().reciprocal()) / noise
         ).sqrt()
         eye = torch.eye(scale.shape[-1], dtype=torch.complex128, device=scale.device)
-        root = loaded_root(eye + found.overlap * scale.unsqueeze(-1) * scale.unsqueeze(-2))
-        matched = scale.unsqueeze(-1) * (found.overlap @ found.gains) / noise.sqrt().unsqueeze(-1)
+        root = loaded_root(eye + projection.overlap * scale.unsqueeze(-1) * scale.unsqueeze(-2))
+        matched = (
+            scale.unsqueeze(-1)
+            * (projection.overlap @ projection.gains)
+            / noise.sqrt().unsqueeze(-1)
+        )
         inside = torch.linalg.solve_triangular(root, matched, upper=False)
         explained = torch.view_as_real(inside).square().sum((-3, -2, -1))
         return explained - self.equations.energy / self.noise_power - 2.0 * log_diagonal(root)
 
-    def _fit(self, found: Projection) -> Fit:
+    def _fit(self, projection: Projection) -> Fit:
         noise = self.noise_power[:, None]
-        inverse = torch.cholesky_inverse(loaded_root(found.overlap)).diagonal(dim1=-2, dim2=-1).real
+        inverse = (
+            torch.cholesky_inverse(loaded_root(projection.overlap)).diagonal(dim1=-2, dim2=-1).real
+        )
         shape = Gaussian.of(
-            2.0 / noise.unsqueeze(-1) * found.curvature,
-            2.0 / noise * found.slope,
-            found.points[..., 2],
+            2.0 / noise.unsqueeze(-1) * projection.curvature,
+            2.0 / noise * projection.slope,
+            projection.points[..., 2],
             self.receiver.view.extent,
         )
-        misfit = found.misfit.maximum(_QUIETEST * self.equations.energy + 1e-300)
+        misfit = projection.misfit.maximum(_QUIETEST * self.equations.energy + 1e-300)
         return Fit(
-            points=found.points,
-            powers=found.gains[..., 0].abs().square(),
+            points=projection.points,
+            powers=projection.gains[..., 0].abs().square(),
             power_spread=noise * inverse,
             profile=-self.samples * (misfit / self.samples).log(),
-            log_marginal=self._marginal(found) + shape.log_volume,
+            log_marginal=self._marginal(projection) + shape.log_volume,
             rho_mean=shape.rho_mean,
             rho_spread=shape.rho_spread,
         )

@@ -96,7 +96,7 @@ class QuickPursuit:
     misfit: Tensor
     """(B, K_MAX + 1) float64: energy left after 0 .. K_MAX sources."""
     noise_power: Tensor
-    """(B,) float64: sigma^2 as the frames tell it."""
+    """(B,) float64: sigma^2 by the frames."""
     samples: int
     """L M"""
 
@@ -105,7 +105,7 @@ def quick_pursuit(receiver: ReceiverModel, frames: Frames, steps: int) -> QuickP
     """Find K_MAX sources in each scene with few steps, for a network that judges them.
 
     The search of `pursue` without evidence, exact weighing of peaks, or convergence. What is left
-    unexplained after each source is kept: it tells a count.
+    unexplained after a source is kept: it tells a count.
 
     Args:
         receiver: Panel, view and laws; held symbols.

@@ -1,4 +1,4 @@
-"""How far away a fitted source is, given its wavefront, its power, and where sources can stand.
+"""Posterior of a fitted source's range: by its wavefront, its power, and the view.
 
 What is believed of rho = 1 / r is the fit's Gaussian, times the law of the power at r, times the
 law of the ranges, flat in r. It is integrated on nodes of its own for each source, since a near

@@ -27,7 +27,7 @@ are the factors of the leading blocks,
 
     ln p(y | k) = const + sum_{j <= k} [ |(L^-1 V^H y / sigma)_j|^2 - 2 ln L_jj ].
 
-Candidates come from one law whatever K is, so under a uniform prior the argmax is Bayes-optimal: no
+Candidates come from one law for all K, so under a uniform prior the argmax is Bayes-optimal: no
 receiver that knows less is right more often in the mean. (A receiver that knows the SNR knows the
 clean power as well; that adds .004 at -5..0 dB, nothing above.) It is an approximation where gains
 are not Gaussian, under the power law `equal`, and where `separation_deg` keeps the true sources,

@@ -1,6 +1,6 @@
-"""Scenes by what makes them hard: noise, the number of sources, or the weakest of them.
+"""Groups of scenes by SNR, by number of sources, or by the SNR of the weakest source.
 
-A group is a table of its own: it can be summed up, resampled and counted like the whole.
+A group is a table again: it can be summed up, resampled and counted like the whole.
 """
 
 from collections.abc import Sequence

@@ -28,7 +28,7 @@ def draws(
         resamples: How often as many scenes are drawn.
         seed: Same seed, same draws, on every device and however many are held.
         held: Resamples at once, W at most.
-        device: Where the weights are wanted.
+        device: Device of the weights.
     """
     generator = torch.Generator().manual_seed(seed)
     for start in range(0, resamples, held):
@@ -77,19 +77,19 @@ def bootstrap(
 def bootstrap_jointly(
     tables: Sequence[SceneScores], *, resamples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> tuple[tuple[Interval, ...], Interval]:
-    """Intervals of each table of the same scenes, heard at several SNRs, and of their mean.
+    """Intervals of several tables of the same scenes, one an SNR, and of their mean.
 
-    A scene that is hard at one SNR is hard at the next: what is drawn are scenes, each with its
-    answers at all SNRs. Drawn apart, the mean would look surer than it is.
+    A scene that is hard at one SNR is hard at the next, so a resample draws whole scenes, with
+    their answers at all SNRs; drawn apart, the mean would look surer than it is.
 
     Raises:
         DataInvalid: The tables are not of the same scenes.
     """
     samples, values = _resampled(tables, resamples, seed), _values(tables)
-    each = tuple(
+    intervals = tuple(
         _interval(value, drawn, level) for value, drawn in zip(values, samples, strict=True)
     )
-    return each, _interval(values.mean(0), samples.mean(0), level)
+    return intervals, _interval(values.mean(0), samples.mean(0), level)
 
 
 def paired(
@@ -119,7 +119,7 @@ def paired_jointly(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[tuple[Interval, ...], Interval]:
-    """Our scores minus theirs on the same scenes heard at several SNRs, and their mean over these.
+    """Our scores minus theirs on the same scenes at several SNRs, and their mean over SNRs.
 
     As `paired` at each SNR; a scene is drawn with both answers at all of them.
 
@@ -136,8 +136,8 @@ def paired_jointly(
     tables, half = (*ours, *theirs), len(ours)
     samples, values = _resampled(tables, resamples, seed), _values(tables)
     apart, value = samples[:half] - samples[half:], values[:half] - values[half:]
-    each = tuple(_interval(*pair, level) for pair in zip(value, apart, strict=True))
-    return each, _interval(value.mean(0), apart.mean(0), level)
+    intervals = tuple(_interval(*pair, level) for pair in zip(value, apart, strict=True))
+    return intervals, _interval(value.mean(0), apart.mean(0), level)
 
 
 def _values(tables: Sequence[SceneScores]) -> Tensor:
@@ -176,4 +176,4 @@ def _interval(value: Tensor, samples: Tensor, level: float) -> Interval:
     """From the scores (S,) and their resamples (S, W)."""
     tail = (1.0 - level) / 2.0
     low, high = samples.nanquantile(samples.new_tensor([tail, 1.0 - tail]), dim=-1)
-    return Interval(*(Scores(*each.tolist()) for each in (value, low, high)))
+    return Interval(*(Scores(*scores.tolist()) for scores in (value, low, high)))

@@ -1,4 +1,4 @@
-"""Which estimated source answers which true one, and by how much it is off.
+"""Pair estimated with true sources, by tolerances or by GOSPA, and measure their errors.
 
     cost = sqrt(min(|dphi| / 5 deg, c)^2 + min(|dtheta| / 5 deg, c)^2 + min(|dr| / 1 m, c)^2), c = 3
 
@@ -34,7 +34,9 @@ CUTOFF_M: Final = 1.0
 
 @dataclass(frozen=True)
 class Matching:
-    """Who answers whom in B scenes, with the raw errors; what is missing is counted, not charged.
+    """Pairs of estimated and true sources in B scenes, with their errors.
+
+    Missing sources are counted, not charged.
 
     Errors are estimated minus true, one for each true source, NaN where none was matched to it.
     """
@@ -108,12 +110,12 @@ def match(estimate: Estimate, truth: Truth) -> Matching:
     capped = relative.clamp(max=CAP).square().sum(-1).sqrt()
     cost = capped + _TIE_BREAK * relative.sum(-1).log1p()
     partner = assign(cost, truth.present, estimate.present)
-    errors = [paired_values(each, partner, alone=math.nan) for each in offset.unbind(-1)]
+    errors = [paired_values(axis, partner, alone=math.nan) for axis in offset.unbind(-1)]
     return Matching(truth.count, estimate.count, partner, *errors)
 
 
 def check_answer(estimate: Estimate, truth: Truth) -> None:
-    """Refuse what cannot be scored before it turns into a score.
+    """Check that an estimate can be scored.
 
     Raises:
         DataInvalid: A present source has no finite position, or the scenes are not the same.

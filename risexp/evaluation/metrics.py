@@ -1,4 +1,4 @@
-"""What each score means, said once: for tables, for records, and for whoever has to choose."""
+"""Unit, direction and meaning of every score."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ Direction = Literal["min", "max"]
 
 @dataclass(frozen=True)
 class Metric:
-    """How to read one score."""
+    """Unit, direction and meaning of one score."""
 
     unit: str
     """Empty for rates and other pure numbers."""
     direction: Direction
-    """Whether the smaller or the larger value is the better one."""
+    """Whether smaller or larger values are better."""
     sentence: str
-    """What it says."""
+    """Its meaning, in one sentence."""
 
 
 METRICS: Final[Mapping[str, Metric]] = {

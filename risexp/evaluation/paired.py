@@ -1,8 +1,8 @@
-"""Rates of two answers to the same scenes, whole and by slices, under one draw of scenes.
+"""Rates of two answers to the same scenes, over all scenes and over slices of them.
 
-What is resampled are scenes, each with all that was answered to it; so the difference of two rates
-is the mean of their differences scene by scene, and what makes a scene hard for both cancels. All
-rates, their differences and their slices are sums over scenes: one product of matrices.
+Whole scenes are resampled, with all answers to them, so the difference of two rates is the mean of
+the scenes' differences, and what makes a scene hard for both cancels. All rates, their differences
+and their slices are sums over scenes: one product of matrices.
 """
 
 import math
@@ -20,9 +20,9 @@ from risexp.evaluation.scene_scores import SceneScores
 
 Rate = Literal["success_rate", "k_acc"]
 RATES: Final[tuple[Rate, ...]] = ("success_rate", "k_acc")
-"""What is compared: shares of scenes."""
+"""Compared rates: shares of scenes."""
 WHOLE: Final = "all"
-"""The slice that is no slice."""
+"""Name of the slice that holds all scenes."""
 
 _CHUNK: Final = 2_000_000
 """Weights held at once."""
@@ -38,7 +38,7 @@ class Mean:
 
     def as_json(self) -> list[float | None]:
         """Value, lower and upper end, with null for what is undefined."""
-        return [each if math.isfinite(each) else None for each in (self.value, self.low, self.high)]
+        return [end if math.isfinite(end) else None for end in (self.value, self.low, self.high)]
 
 
 Means = Mapping[str, Mapping[str, Mean]]
@@ -55,20 +55,22 @@ class Slices:
     @classmethod
     def of(cls, count: Tensor, snr_db: Tensor | None) -> "Slices":
         """The whole, the bins of SNR where that is known, and the true counts."""
-        found = {WHOLE: torch.ones_like(count, dtype=torch.bool)}
+        slices = {WHOLE: torch.ones_like(count, dtype=torch.bool)}
         if snr_db is not None:
             bins = snr_bins(len(count), snr_db)
-            found |= {f"SNR {name} dB": chosen for name, chosen in bins.items()}
-        return cls(found | {f"K = {number}": each for number, each in count_bins(count).items()})
+            slices |= {f"SNR {name} dB": chosen for name, chosen in bins.items()}
+        return cls(
+            slices | {f"K = {number}": chosen for number, chosen in count_bins(count).items()}
+        )
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Scenes of each."""
+        """Number of scenes of each slice."""
         return {name: int(chosen.sum()) for name, chosen in self.chosen.items()}
 
 
 def rates(table: SceneScores) -> dict[str, Tensor]:
-    """Whether each scene counts for a rate, (B,) float64."""
+    """1 for a scene that counts for a rate, else 0, (B,) float64."""
     return {"success_rate": table.success.double(), "k_acc": table.hit.double()}
 
 
@@ -116,18 +118,18 @@ def means(
     low, high = sampled.nanquantile(sampled.new_tensor([tail, 1.0 - tail]), dim=0)
     return {
         column: {
-            name: Mean(*(float(each[place, at]) for each in (point, low, high)))
+            name: Mean(*(float(value[place, at]) for value in (point, low, high)))
             for at, name in enumerate(slices.chosen)
         }
         for place, column in enumerate(columns)
     }
 
 
-def as_json(found: Means) -> dict[str, Any]:
+def as_json(means_of: Means) -> dict[str, Any]:
     """Means with intervals as plain values: by column, then by slice."""
     return {
-        column: {name: each.as_json() for name, each in by_slice.items()}
-        for column, by_slice in found.items()
+        column: {name: mean.as_json() for name, mean in by_slice.items()}
+        for column, by_slice in means_of.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""What the very scenes that are scored allow: the yardsticks that stand beside every score.
+"""References for the scores: how many of the scored scenes can be counted and located at all.
 
 `k_reference` and `success_reference` are what a plain rule reaches at the true positions and can
 be passed; `k_bound` cannot, in the mean.
@@ -41,7 +41,7 @@ class ReferenceMeans:
     success_strict_reference: float
     """The same within the strict tolerance."""
     success_true_count: float
-    """Mean of P(all errors within the tolerance), the count being given."""
+    """Mean of P(all errors within the tolerance), at the true count."""
     success_strict_true_count: float
     """The same within the strict tolerance."""
 
@@ -93,13 +93,13 @@ def references(
 ) -> References:
     """Compute the references of scenes drawn from this configuration.
 
-    A scene's references do not depend on the others that are given with it.
+    A scene's references do not depend on the other scenes.
 
     Args:
         physics: How the scenes are seen.
         data: The law of the scenes: the field of view, and where dummies are drawn.
         scenes: The scenes that are scored.
-        draws: Errors drawn for each scene's probability of success.
+        draws: Errors drawn for a scene's probability of success.
     """
     starts = range(0, max(len(scenes), 1), _SCENES)
     parts = [_few(physics, data, scenes[start : start + _SCENES], draws) for start in starts]

@@ -1,4 +1,4 @@
-"""The scores of a group of scenes: one set of formulas for all, for a subset, for a resample."""
+"""Scores of a group of scenes: the same formulas for all, for a subset, for a resample."""
 
 import math
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from risexp.evaluation.scene_scores import SceneScores, k_loc
 
 @dataclass(frozen=True)
 class Scores:
-    """What is reported of a group of scenes; `metrics.METRICS` says what each one means.
+    """The scores of a group of scenes; `metrics.METRICS` describes them.
 
-    A score with nothing to be taken over is NaN: no scene, or no matched pair.
+    A score over nothing, no scene or no matched pair, is NaN.
     """
 
     k_loc: float
@@ -126,5 +126,5 @@ def _quantiles(errors: Tensor, weights: Tensor, levels: tuple[float, ...]) -> Te
     place = torch.searchsorted(below, total.unsqueeze(-1) * weights.new_tensor(levels))
     # One more value, so that a group without errors still has one to point at.
     values = torch.cat([values, values.new_full((1,), torch.nan)])
-    found = values[place.clamp(max=len(values) - 1)]
-    return torch.where(total.unsqueeze(-1) > 0, found, torch.nan)
+    quantiles = values[place.clamp(max=len(values) - 1)]
+    return torch.where(total.unsqueeze(-1) > 0, quantiles, torch.nan)

@@ -1,4 +1,4 @@
-"""Whether two scores differ by more than chance: the scenes they were judged on, and the seeds.
+"""Do two scores differ by more than the noise of scenes and seeds?
 
 Where two networks answered the same scenes, those are drawn anew with both answers (`intervals`).
 Of a validation only sums were recorded. A rate of n scenes has the deviation sqrt(p (1 - p) / n).
@@ -47,7 +47,7 @@ Stratum = tuple[int, int]
 
 @dataclass(frozen=True)
 class RecordedScores:
-    """What was recorded of a validation."""
+    """Recorded scores of a validation."""
 
     k_loc: float
     k_acc: float
@@ -55,7 +55,7 @@ class RecordedScores:
     scenes: int
     sources_max: int
     strata: Mapping[str, Stratum] = field(default_factory=dict)
-    """By a name of the group; empty where they were not recorded."""
+    """By the group's name; empty if they were not recorded."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ class Difference:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the first score is lower or higher than the other, or neither for all we know.
+        """Whether the first score is lower or higher; a tie if neither is certain.
 
-        It is not known where the interval is wider than scores can differ.
+        It is not known if the interval is wider than scores can differ.
         """
         if self.high < 0.0:
             return "lower"
@@ -92,7 +92,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """By how much k_loc varies between runs that differ in nothing but their seed."""
+    """Deviation of k_loc between runs that differ in their seed only."""
 
     deviation: float
     freedom: int
@@ -101,31 +101,26 @@ class SeedSpread:
 
     @property
     def enough(self) -> bool:
-        """Whether it is known well enough to widen differences by."""
+        """True if there are enough runs to widen differences by it."""
         return self.freedom >= _ENOUGH
 
     @classmethod
     def of(cls, groups: Sequence[Sequence[float]]) -> "SeedSpread | None":
-        """Pooled over configurations; None where none was trained under two seeds.
+        """Pool the deviation over configurations; None if none was trained under two seeds.
 
         Args:
             groups: Scores of the runs of each configuration.
         """
-        several = [each for each in groups if len(each) > 1]
+        several = [group for group in groups if len(group) > 1]
         if not several:
             return None
-        squares = math.fsum((one - mean(each)) ** 2 for each in several for one in each)
+        squares = math.fsum((score - mean(group)) ** 2 for group in several for score in group)
         runs = sum(map(len, several))
         freedom = runs - len(several)
         return cls(math.sqrt(squares / freedom), freedom, runs)
 
     def widened(self, difference: Difference, level: float = LEVEL) -> Difference:
-        """A difference of two runs, as unsure as their seeds make it too.
-
-        Args:
-            difference: As unsure as the scenes make it.
-            level: Of the interval.
-        """
+        """A difference of two runs with an interval that also holds the noise of their seeds."""
         margin = student_quantile(level, self.freedom) * self.deviation * math.sqrt(2.0)
         value = difference.value
         return Difference(
@@ -136,10 +131,9 @@ class SeedSpread:
 
 
 def level_of_all(compared: int, level: float = LEVEL) -> float:
-    """The level of each of all pairs, so that together they are called ties that often.
+    """Level of a single pair so that all pairs together hold at `level` (Bonferroni).
 
-    The best of several is chosen because of its luck too, so every pair may be the one that counts
-    (Bonferroni).
+    The best of several is chosen for its luck too, so every pair may be the one that counts.
     """
     return 1.0 - (1.0 - level) / max(1, compared * (compared - 1) // 2)
 
@@ -150,7 +144,7 @@ def answered(
     """Differences of two answers to the same scenes, in the mean over SNRs, by score.
 
     The interval is taken at a level at which the tails hold enough resamples, and stretched to the
-    one asked for as Student's is of as many scenes.
+    wanted one as Student's interval of as many scenes is.
 
     Args:
         ours: A table each SNR.
@@ -160,13 +154,13 @@ def answered(
     counted = min(level, 1.0 - 2.0 * _SEEN / _RESAMPLES)
     stretch = student_quantile(level, max(1, len(ours[0]) - 1)) / _sigmas(counted)
     _, apart = paired_jointly(ours, theirs, resamples=_RESAMPLES, level=counted)
-    found = {}
+    differences = {}
     for name in COMPARED:
-        value, low, high = (getattr(each, name) for each in (apart.value, apart.low, apart.high))
-        found[name] = Difference(
+        value, low, high = (getattr(end, name) for end in (apart.value, apart.low, apart.high))
+        differences[name] = Difference(
             value, value - stretch * (value - low), value + stretch * (high - value)
         )
-    return found
+    return differences
 
 
 def recorded(
@@ -177,7 +171,7 @@ def recorded(
     Args:
         ours: One.
         theirs: The other.
-        same_scenes: Whether both were judged on the very same scenes.
+        same_scenes: True if both used the very same scenes.
         level: Of the intervals.
     """
     sigmas = _sigmas(level)
@@ -185,40 +179,42 @@ def recorded(
     apart = {name: math.hypot(one[name], other[name]) for name in COMPARED}
     if same_scenes:
         apart["k_acc"] = min(apart["k_acc"], _over_strata(ours.strata, theirs.strata))
-    found = {}
+    differences = {}
     for name, deviation in apart.items():
         value = getattr(ours, name) - getattr(theirs, name)
-        found[name] = Difference(value, value - sigmas * deviation, value + sigmas * deviation)
-    return found
+        differences[name] = Difference(
+            value, value - sigmas * deviation, value + sigmas * deviation
+        )
+    return differences
 
 
 def deviations(of: RecordedScores) -> dict[str, float]:
-    """How much each score varies from one set of scenes to another; of k_loc, about at most."""
+    """Deviation of the scores from one set of scenes to another; an upper estimate for k_loc."""
     rates = {name: _of_rate(getattr(of, name), of.scenes) for name in ("k_acc", "success_rate")}
     # E K / K_MAX where all counts are equally frequent.
     most = of.sources_max
     weighty = of.scenes * (most + 1) / (2.0 * most)
     errors = of.k_loc - (1.0 - of.k_acc) + of.success_rate
-    each = min(max(errors / 3.0, 0.0), CAP)
-    located = 1.5 * math.sqrt((CAP**2 - each**2) / weighty)
+    mean_error = min(max(errors / 3.0, 0.0), CAP)
+    located = 1.5 * math.sqrt((CAP**2 - mean_error**2) / weighty)
     return {"k_loc": located + sum(rates.values()), **rates}
 
 
 def _of_rate(rate: float, scenes: int) -> float:
-    """Of one more right and one more wrong: who was never wrong in a few scenes may be once."""
+    """Deviation of a rate, with one more hit and one more miss: few scenes prove no certainty."""
     shrunk = (rate * scenes + 1.0) / (scenes + 2.0)
     return math.sqrt(shrunk * (1.0 - shrunk) / scenes)
 
 
 def _sigmas(level: float) -> float:
-    """How many deviations to either side of its mean hold this much of a normal law."""
+    """Deviations to either side of the mean that hold this share of a normal law."""
     return NormalDist().inv_cdf(0.5 + level / 2.0)
 
 
 def _over_strata(ours: Mapping[str, Stratum], theirs: Mapping[str, Stratum]) -> float:
     """Deviation of the difference of two k_acc over groups of the same scenes."""
-    if not ours or {key: each[0] for key, each in ours.items()} != {
-        key: each[0] for key, each in theirs.items()
+    if not ours or {key: scenes for key, (scenes, _) in ours.items()} != {
+        key: scenes for key, (scenes, _) in theirs.items()
     }:
         return math.inf
     total = sum(scenes for scenes, _ in ours.values())

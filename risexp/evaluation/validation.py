@@ -1,4 +1,4 @@
-"""How an epoch is judged: the network's own counts and real localisation on scenes kept apart."""
+"""Validation of an epoch: the network counts and localises the sources of held-out scenes."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ Criterion = Callable[[Prediction, Observation, Scenes], Tensor]
 
 @dataclass(frozen=True)
 class Group:
-    """Scenes with what a network is given of them, computed once."""
+    """Scenes and the network's input of them, computed once."""
 
     observation: Observation
     scenes: Scenes
@@ -37,7 +37,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Validator:
-    """Scores networks on the same scenes, again and again."""
+    """Scores networks on the same scenes, epoch after epoch."""
 
     groups: Sequence[Group]
     localise: Localiser
@@ -45,7 +45,7 @@ class Validator:
     alpha_base: float
     """Slope of the regularisation over noise amplitude."""
     tell: Callable[[Confusions], None] = lambda _: None
-    """Told of each validation which counts were taken for which."""
+    """Called with the confusion matrices of a validation."""
 
     @classmethod
     def of(cls, config: RunConfig, scenes: Scenes) -> Self:
@@ -76,39 +76,41 @@ class Validator:
     def _scores(self, network: Module, beta: float, criterion: Criterion) -> dict[str, float]:
         answers = [(network(group.observation, beta), group) for group in self.groups]
         scored = [
-            score_scenes(self.localise(guess, group.scenes.frames), group.scenes.truth)
-            for guess, group in answers
+            score_scenes(self.localise(prediction, group.scenes.frames), group.scenes.truth)
+            for prediction, group in answers
         ]
         sizes = [len(group.scenes) for group in self.groups]
         total = sum(sizes)
-        losses = [criterion(guess, group.observation, group.scenes) for guess, group in answers]
+        losses = [
+            criterion(prediction, group.observation, group.scenes) for prediction, group in answers
+        ]
         whole = join(scored)
         self.tell(Confusions(whole.confusion, self._by_snr(whole)))
-        found = dict(summarise(whole).items())
-        found["loss"] = math.fsum(
+        scores = dict(summarise(whole).items())
+        scores["loss"] = math.fsum(
             float(loss) * size / total for loss, size in zip(losses, sizes, strict=True)
         )
-        found |= counting(answers) | vars(self.yardsticks) | {"scenes": float(total)}
+        scores |= counting(answers) | vars(self.yardsticks) | {"scenes": float(total)}
         if beta > 0.0:
-            found["blend_effect"] = blend_effect(answers, self.alpha_base)
-        return found
+            scores["blend_effect"] = blend_effect(answers, self.alpha_base)
+        return scores
 
     def _by_snr(self, whole: SceneScores) -> dict[str, Confusion]:
-        """Of each bin; none where somebody's scenes have no SNR."""
+        """Confusions by bin of SNR; empty if some scenes have no SNR."""
         levels = [group.scenes.frames.snr_db for group in self.groups]
-        known = [each for each in levels if each is not None]
+        known = [snr_db for snr_db in levels if snr_db is not None]
         if len(known) < len(levels):
             return {}
-        return {name: each.confusion for name, each in by_snr(whole, torch.cat(known)).items()}
+        return {name: group.confusion for name, group in by_snr(whole, torch.cat(known)).items()}
 
 
 def counting(answers: Sequence[tuple[Prediction, Group]]) -> dict[str, float]:
-    """How likely the true counts were, and how varied the answers are, in nats."""
-    said = torch.cat([guess.count_probabilities for guess, _ in answers])
+    """Negative log likelihood of the true counts, and entropy of the answers, in nats."""
+    probabilities = torch.cat([prediction.count_probabilities for prediction, _ in answers])
     truth = torch.cat([group.scenes.truth.count for _, group in answers])
-    likely = said.gather(-1, (truth - 1).unsqueeze(-1)).log()
-    answered = torch.cat([guess.count for guess, _ in answers])
-    shares = torch.bincount(answered - 1, minlength=said.shape[1]).double() / len(answered)
+    likely = probabilities.gather(-1, (truth - 1).unsqueeze(-1)).log()
+    answered = torch.cat([prediction.count for prediction, _ in answers])
+    shares = torch.bincount(answered - 1, minlength=probabilities.shape[1]).double() / len(answered)
     return {
         "count_nll": -float(likely.mean()),
         "count_entropy": float(torch.special.entr(shares).sum()),
@@ -116,9 +118,9 @@ def counting(answers: Sequence[tuple[Prediction, Group]]) -> dict[str, float]:
 
 
 def blend_effect(answers: Sequence[tuple[Prediction, Group]], alpha_base: float) -> float:
-    """RMS distance of the blended covariances from what the network said alone, over N."""
+    """RMS distance of the blended covariances from the predicted ones, over N."""
     moved = []
-    for guess, group in answers:
-        alone = effective(guess.predicted, group.observation.snr_db, alpha_base=alpha_base)
-        moved.append(guess.effective.squared_distance(alone))
+    for prediction, group in answers:
+        alone = effective(prediction.predicted, group.observation.snr_db, alpha_base=alpha_base)
+        moved.append(prediction.effective.squared_distance(alone))
     return float(torch.cat(moved).mean().sqrt()) / answers[0][0].effective.elements

@@ -1,4 +1,4 @@
-"""What a network's scores stand beside: chance, a classical localiser, what the data allow."""
+"""Yardsticks for a network's scores: chance, a classical localiser, and references."""
 
 import hashlib
 import math
@@ -20,7 +20,7 @@ from risexp.inference.nomp import Nomp
 
 @dataclass(frozen=True)
 class Yardsticks:
-    """Measured on the very scenes that are scored; once, for all the runs of a process."""
+    """Scores of trivial and classical answers to the scored scenes, measured once a process."""
 
     k_majority: float
     """K accuracy of always answering the commonest count."""
@@ -37,16 +37,14 @@ class Yardsticks:
 
     @classmethod
     def of(cls, config: RunConfig, scenes: Scenes) -> Self:
-        """Measure scenes drawn from a configuration, unless that was done before."""
-        asked = _Asked(
-            config.physics, config.data, _digest(scenes), ReceiverModel.of(config), scenes
-        )
-        return cls(**_measured(asked))
+        """Measure scenes drawn from a configuration, or reuse the last measurement."""
+        key = _Key(config.physics, config.data, _digest(scenes), ReceiverModel.of(config), scenes)
+        return cls(**_measured(key))
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What decides the yardsticks."""
+class _Key:
+    """Inputs of the yardsticks."""
 
     physics: PhysicsConfig
     data: DataConfig
@@ -56,12 +54,12 @@ class _Asked:
 
 
 @lru_cache(maxsize=2)
-def _measured(asked: _Asked) -> dict[str, float]:
-    """The trials of a search are judged on the same scenes, which takes seconds to measure."""
-    frames, truth = asked.scenes.frames, asked.scenes.truth
+def _measured(key: _Key) -> dict[str, float]:
+    """Cached: all trials of a search use the same scenes, which take seconds to measure."""
+    frames, truth = key.scenes.frames, key.scenes.truth
     frequent = frequencies(truth)
-    allowed = references(asked.physics, asked.data, asked.scenes).means()
-    classical = summarise(score_scenes(Nomp(asked.receiver)(frames), truth))
+    allowed = references(key.physics, key.data, key.scenes).means()
+    classical = summarise(score_scenes(Nomp(key.receiver)(frames), truth))
     return {
         "k_majority": max(frequent),
         "count_nll_chance": -math.fsum(share * math.log(share) for share in frequent if share > 0),
@@ -73,12 +71,12 @@ def _measured(asked: _Asked) -> dict[str, float]:
 
 
 def _digest(scenes: Scenes) -> bytes:
-    """Of what was heard and what is true, bit for bit."""
+    """Digest of measurements and truth, bit for bit."""
     truth = scenes.truth
-    found = hashlib.sha256()
-    for part in (scenes.frames.y, *(getattr(truth, each.name) for each in fields(truth))):
-        found.update(part.cpu().contiguous().numpy().tobytes())
-    return found.digest()
+    digest = hashlib.sha256()
+    for part in (scenes.frames.y, *(getattr(truth, field_.name) for field_ in fields(truth))):
+        digest.update(part.cpu().contiguous().numpy().tobytes())
+    return digest.digest()
 
 
 def frequencies(truth: Truth) -> list[float]:

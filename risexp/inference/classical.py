@@ -1,4 +1,4 @@
-"""Eigenvalues for the count and a spectrum for the positions: what sampled covariances allow."""
+"""MUSIC and MVDR on sampled covariances, with a count by their eigenvalues."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from risexp.inference.spectral import Spectral
 
 @dataclass(frozen=True)
 class Classical:
-    """MUSIC or MVDR on the sampled covariance, its count by an information criterion or given."""
+    """MUSIC or MVDR on the sampled covariance; the count by an information criterion, or known."""
 
     spectral: Spectral
     method: Method
@@ -32,12 +32,12 @@ class Classical:
         """
         scores = self._scores(frames.checked())
         probabilities = (-scores).softmax(-1)
-        found = self.spectral.locate(self._seen(frames), scores.argmin(-1) + 1)
-        slots = found.phi_rad, found.theta_rad, found.range_m
-        return Estimate(found.count, probabilities, *slots)
+        located = self.spectral.locate(self._seen(frames), scores.argmin(-1) + 1)
+        slots = located.phi_rad, located.theta_rad, located.range_m
+        return Estimate(located.count, probabilities, *slots)
 
     def locate(self, frames: Frames, count: Tensor) -> Estimate:
-        """Localise as many sources as somebody who knows the count says, (B,) int64."""
+        """Localise a known number of sources, (B,) int64."""
         return self.spectral.locate(self._seen(frames.checked()), count)
 
     def _scores(self, frames: Frames) -> Tensor:

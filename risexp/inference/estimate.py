@@ -14,9 +14,9 @@ from risexp.errors import DataInvalid
 
 @dataclass(frozen=True)
 class Estimate:
-    """How many sources B scenes hold and where they stand; one count, which positions follow.
+    """Counts and positions of the sources of B scenes; positions follow the one count.
 
-    Slots beyond a scene's count are NaN, in whatever width S the localiser works.
+    Slots beyond a scene's count are NaN; S is the localiser's number of slots.
     """
 
     count: Tensor
@@ -64,7 +64,7 @@ class Estimate:
 def joined(parts: list[Estimate]) -> Estimate:
     """Scenes laid one after another."""
     values = zip(*(vars(part).values() for part in parts), strict=True)
-    return Estimate(*(torch.cat(each) for each in values))
+    return Estimate(*(torch.cat(columns) for columns in values))
 
 
 class Position(TypedDict):
@@ -91,27 +91,27 @@ def answered(predictor: Callable[[Frames], Estimate], frames: Frames) -> list[An
     """A predictor's answer to each scene.
 
     Raises:
-        DataInvalid: There is none that means something.
+        DataInvalid: The frames have no finite answer.
     """
     try:
-        found = answers(predictor(frames))
+        replies = answers(predictor(frames))
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         raise DataInvalid(
             "these frames have no solution: see that y, channel and codes belong together"
         ) from None
-    for scene, answer in enumerate(found):
-        positions = [value for each in answer["sources"] for value in each.values()]
-        told = [*answer["count_probabilities"], answer["confidence"], *positions]
-        if not all(isinstance(each, float) and math.isfinite(each) for each in told):
+    for scene, answer in enumerate(replies):
+        positions = [value for place in answer["sources"] for value in place.values()]
+        numbers = [*answer["count_probabilities"], answer["confidence"], *positions]
+        if not all(isinstance(value, float) and math.isfinite(value) for value in numbers):
             raise DataInvalid(f"scene {scene} has no finite answer: see what is unusual in it")
-    return found
+    return replies
 
 
 def answers(estimate: Estimate) -> list[Answer]:
     """The answer to each scene of an estimate."""
     here = estimate.to("cpu")
     slots = (here.phi_rad.rad2deg(), here.theta_rad.rad2deg(), here.range_m)
-    places = zip(*(each.tolist() for each in slots), strict=True)
+    places = zip(*(column.tolist() for column in slots), strict=True)
     rows = zip(
         here.count.tolist(),
         here.count_probabilities.tolist(),

@@ -59,7 +59,7 @@ class Nomp:
             pursuit = self._pursuit(law)
         ranges = [RangePosterior.of(law, fit) for fit in pursuit.fits]
         count, probabilities = counted(self.rule, pursuit, law, ranges)
-        return answered(pursuit, [each.answer() for each in ranges], count, probabilities)
+        return answered(pursuit, [posterior.answer() for posterior in ranges], count, probabilities)
 
     def _pursuit(self, law: Law) -> Pursuit:
         receiver = self.receiver
@@ -70,12 +70,12 @@ class Nomp:
 def answered(
     pursuit: Pursuit, ranges: list[Tensor], count: Tensor, probabilities: Tensor
 ) -> Estimate:
-    """The positions of the fit whose count was chosen, at ranges (B, k) given for each fit."""
+    """Positions of the fit whose count was chosen, at the ranges (B, k) of every fit."""
     most = len(pursuit.fits) - 1
     slots = torch.full((3, len(count), most), torch.nan, dtype=torch.float64, device=count.device)
     for fit, range_m in zip(pursuit.fits[1:], ranges[1:], strict=True):
         chosen = (count == fit.count).unsqueeze(-1)
         phi, theta = angles(*fit.points[..., :2].double().unbind(-1))
-        found = torch.stack([phi, theta, range_m])
-        slots[..., : fit.count] = torch.where(chosen, found, slots[..., : fit.count])
+        places = torch.stack([phi, theta, range_m])
+        slots[..., : fit.count] = torch.where(chosen, places, slots[..., : fit.count])
     return Estimate(count, probabilities, *slots)

@@ -43,9 +43,9 @@ class Localiser:
 
     @classmethod
     def of(cls, config: RunConfig) -> Self:
-        """What a configuration asks for."""
-        wanted = config.localisation
-        return cls(ReceiverModel.of(config), wanted.spectrum, wanted.refine, wanted.fallback)
+        """Build the localiser of a configuration."""
+        options = config.localisation
+        return cls(ReceiverModel.of(config), options.spectrum, options.refine, options.fallback)
 
     @torch.no_grad()
     def __call__(self, prediction: Prediction, frames: Frames) -> Estimate:
@@ -56,11 +56,13 @@ class Localiser:
             frames: The measurements it was made from, in the units of the power law.
         """
         count = self._count(prediction, frames)
-        found = self._located(prediction, count)
+        estimate = self._located(prediction, count)
         if self.refine == "measurement":
-            found = self._refined(found, frames)
+            estimate = self._refined(estimate, frames)
         probabilities = prediction.count_probabilities
-        return Estimate(count, probabilities, found.phi_rad, found.theta_rad, found.range_m)
+        return Estimate(
+            count, probabilities, estimate.phi_rad, estimate.theta_rad, estimate.range_m
+        )
 
     def _count(self, prediction: Prediction, frames: Frames) -> Tensor:
         """The head's count; with a fallback, that of BIC in scenes it is unsure of."""
@@ -76,24 +78,24 @@ class Localiser:
             return pointed(prediction, count)
         return Spectral(self.receiver, self.spectrum).locate(prediction.effective, count)
 
-    def _refined(self, found: Estimate, frames: Frames) -> Estimate:
+    def _refined(self, estimate: Estimate, frames: Frames) -> Estimate:
         """Sources moved jointly downhill in the misfit of y, and their believed ranges."""
         noise = noise_power(frames, self.receiver.symbols)
-        slots = torch.stack([found.phi_rad, found.theta_rad, found.range_m])
+        slots = torch.stack([estimate.phi_rad, estimate.theta_rad, estimate.range_m])
         for count in range(1, self.receiver.view.sources_max + 1):
-            for scenes in torch.split((found.count == count).nonzero().squeeze(-1), _REFINED):
+            for scenes in torch.split((estimate.count == count).nonzero().squeeze(-1), _REFINED):
                 law = law_of(self.receiver, frames[scenes], noise[scenes])
-                fit = law.fitted(points_of(found, scenes, count))
+                fit = law.fitted(points_of(estimate, scenes, count))
                 phi, theta = angles(*fit.points[..., :2].double().unbind(-1))
                 ranged = RangePosterior.of(law, fit).answer()
                 slots[:, scenes, :count] = torch.stack([phi, theta, ranged])
-        return Estimate(found.count, found.count_probabilities, *slots)
+        return Estimate(estimate.count, estimate.count_probabilities, *slots)
 
 
-def points_of(found: Estimate, scenes: Tensor, count: int) -> Tensor:
+def points_of(estimate: Estimate, scenes: Tensor, count: int) -> Tensor:
     """Points (S, count, 3) float32 of the scenes that hold so many sources."""
     phi, theta, range_m = (
-        value[scenes, :count] for value in (found.phi_rad, found.theta_rad, found.range_m)
+        value[scenes, :count] for value in (estimate.phi_rad, estimate.theta_rad, estimate.range_m)
     )
     u, v = direction_cosines(phi, theta)
     return torch.stack([u, v, range_m.reciprocal()], dim=-1).float()
@@ -111,13 +113,13 @@ def pointed(prediction: Prediction, count: Tensor) -> Estimate:
 
 @dataclass(frozen=True)
 class Predictor:
-    """Everything that stands between a receiver's frames and the answer."""
+    """Turns a receiver's frames into an estimate by a network."""
 
     network: Network
     observe: Observer
     localise: Localiser
     beta: float
-    """Share of the samples in the covariance, as it was when the weights were judged."""
+    """Share of the samples in the covariance, as in the validation of these weights."""
 
     @property
     def device(self) -> torch.device:
@@ -139,7 +141,7 @@ class Predictor:
 
     @torch.no_grad()
     def predict(self, frames: Frames) -> Prediction:
-        """What the network says of some scenes."""
+        """The network's prediction of some scenes."""
         self.network.eval()
         answer: Prediction = self.network(self.observe(frames), self.beta)
         return answer
@@ -151,7 +153,7 @@ class Predictor:
         refine: Refinement | None = None,
         fallback: Fallback | None = None,
     ) -> Self:
-        """The same network, localised in another way."""
+        """The same network with other options of its localiser."""
         now = self.localise
         localise = replace(
             now,

@@ -65,32 +65,32 @@ def recursive_music(receiver: ReceiverModel, grid: Grid, basis: Tensor, count: T
     seen = basis.new_empty((len(basis), size + most, len(grid.candidates)))
     seen[:, :size] = grid.responses(basis.mH)
     points = grid.candidates.new_zeros((len(basis), 0, 3))
-    found = basis.new_zeros((len(basis), 0, basis.shape[1]))
+    waves = basis.new_zeros((len(basis), 0, basis.shape[1]))
     for placed in range(most):
-        heights = _heights(seen[:, : size + placed], basis, found, count - placed)
+        heights = _heights(seen[:, : size + placed], basis, waves, count - placed)
         start = grid.candidates[heights.argmax(-1)].unsqueeze(1)
         point = refine(receiver, equations, start, _ROUGH * energy, steps=_STEPS).points
         wave = steering_vector(receiver.panel, *point.unbind(-1))
-        points, found = torch.cat([points, point], dim=1), torch.cat([found, wave], dim=1)
+        points, waves = torch.cat([points, point], dim=1), torch.cat([waves, wave], dim=1)
         seen[:, size + placed] = grid.responses(wave.conj()).squeeze(1)
     present = torch.arange(points.shape[1], device=count.device) < count.unsqueeze(-1)
     return refine(receiver, equations, points, _SETTLED * energy, present).points
 
 
-def _heights(seen: Tensor, basis: Tensor, found: Tensor, left: Tensor) -> Tensor:
+def _heights(seen: Tensor, basis: Tensor, waves: Tensor, left: Tensor) -> Tensor:
     """The recursive spectrum over the grid, (B, G); below zero where nothing can be resolved.
 
     Args:
         seen: U^H a, then A^H a of the sources found, (B, q + j, G).
         basis: U, (B, N, q).
-        found: Steering vectors of the sources found, (B, j, N).
+        waves: Steering vectors of the sources found, (B, j, N).
         left: How many sources are still to be found, (B,).
     """
     size = basis.shape[-1]
-    root = loaded_root((found.conj() @ found.mT).to(torch.complex128))
-    eye = torch.eye(found.shape[1], dtype=root.dtype, device=root.device).expand_as(root)
+    root = loaded_root((waves.conj() @ waves.mT).to(torch.complex128))
+    eye = torch.eye(waves.shape[1], dtype=root.dtype, device=root.device).expand_as(root)
     inverse = torch.linalg.solve_triangular(root, eye, upper=False)
-    spanned = inverse @ (found.conj() @ basis).to(root.dtype)
+    spanned = inverse @ (waves.conj() @ basis).to(root.dtype)
     own = (basis.mH @ basis).to(root.dtype)
     strength, turn = torch.linalg.eigh(own - spanned.mH @ spanned)
     rank = torch.arange(size - 1, -1, -1, device=left.device)
@@ -106,7 +106,7 @@ def _heights(seen: Tensor, basis: Tensor, found: Tensor, left: Tensor) -> Tensor
 
 @dataclass(frozen=True)
 class Spectral:
-    """Finds as many sources as it is told."""
+    """Locates a known number of sources."""
 
     receiver: ReceiverModel
     spectrum: Spectrum = "music"
@@ -154,10 +154,10 @@ def _capon_peaks(receiver: ReceiverModel, covariance: FactoredCovariance) -> Ten
     explained = (equations.energy - peaks.misfit).view(-1, tried)
     points = peaks.points.view(-1, tried, 3)
     best = distinct(grid, points, explained, receiver.view.sources_max)
-    found = points.gather(1, best.unsqueeze(-1).expand(-1, -1, 3))
+    peaks_kept = points.gather(1, best.unsqueeze(-1).expand(-1, -1, 3))
     # A view of a few points has no more peaks than those: the last one stands for the rest.
-    missing = receiver.view.sources_max - found.shape[1]
-    return torch.cat([found, found[:, -1:].expand(-1, missing, -1)], dim=1)
+    missing = receiver.view.sources_max - peaks_kept.shape[1]
+    return torch.cat([peaks_kept, peaks_kept[:, -1:].expand(-1, missing, -1)], dim=1)
 
 
 def placed(points: Tensor, count: Tensor, most: int) -> Estimate:

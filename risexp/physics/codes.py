@@ -1,4 +1,4 @@
-"""The phase codes the panel applies, one a snapshot."""
+"""Phase codes of the panel, one a snapshot."""
 
 import math
 from typing import Literal
@@ -70,7 +70,7 @@ def _balanced(snapshots: int, pool: tuple[int, int]) -> tuple[Tensor, Tensor]:
     index = torch.arange(snapshots)
     golden = (math.sqrt(5.0) - 1.0) / 2.0 * pool[0]
     coprime = (step for step in range(1, pool[0] + 1) if math.gcd(step, pool[0]) == 1)
-    step = min(coprime, key=lambda each: abs(each - golden))
+    step = min(coprime, key=lambda number: abs(number - golden))
     return index * step % pool[0], index * pool[1] // snapshots
 
 

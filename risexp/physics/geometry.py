@@ -1,4 +1,4 @@
-"""Where the panel's elements are, and how a direction is written."""
+"""Geometry of the panel: positions of its elements, and direction cosines."""
 
 import math
 from dataclasses import dataclass
@@ -55,8 +55,8 @@ def angles(u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
 
 @lru_cache(maxsize=32)
 def _positions(panel: Panel, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Computed once a panel: estimators ask thousands of times a second."""
-    # What is kept must be usable under autograd, whatever mode the first caller was in.
+    """Cached: estimators need the positions thousands of times a second."""
+    # Cached tensors must be usable under autograd, also if the first caller was in inference mode.
     with torch.inference_mode(mode=False):
         h = _centred(panel.elements_h, dtype, device) * panel.spacing_m
         v = _centred(panel.elements_v, dtype, device) * panel.spacing_m

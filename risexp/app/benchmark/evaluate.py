@@ -18,15 +18,14 @@ HELD: Final = (
     "data.sources_max",
     "data.snr_db",
 )
-"""Fields of the scenes that are not set for an evaluation: a network is made for the others, and
-`--snr` decides the last."""
+"""Fields that cannot be set for an evaluation: a network is built for them; --snr sets the SNR."""
 
 
 def scenes_law(trained: RunConfig, overrides: Sequence[str]) -> RunConfig:
-    """The law of the scenes that a network is shown: its own, but for what a person sets.
+    """Configuration of the scenes for an evaluation: the network's own, with overrides.
 
     Args:
-        trained: What the network was trained under.
+        trained: Configuration of the network's run.
         overrides: `a.b=v` as on a command line.
 
     Raises:
@@ -44,7 +43,7 @@ def scenes_law(trained: RunConfig, overrides: Sequence[str]) -> RunConfig:
 
 
 def _named(overrides: Sequence[str]) -> Iterator[str]:
-    """The fields that are set."""
+    """Paths of the fields that are set."""
     for text in overrides:
         yield from override_layer(text).values
 
@@ -52,16 +51,16 @@ def _named(overrides: Sequence[str]) -> Iterator[str]:
 def compared(
     trained: TrainedNetwork, config: RunConfig, against: Sequence[str], refine: Refinement
 ) -> dict[str, Method]:
-    """The rows of the table: the network first, then whom it is compared with.
+    """Methods of the table by name: the network first, then those it is compared with.
 
     Args:
         trained: The network.
-        config: The law of the scenes, which classical methods know.
-        against: Names of methods; those of the network's own other ways too.
-        refine: Whether the network is also shown moved on to the measurements.
+        config: Law of the scenes, which classical methods know.
+        against: Names of methods, also of the network's other rows.
+        refine: `measurement` adds a row of the network refined on the measurements.
 
     Raises:
-        ConfigInvalid: A name is unknown or given twice, or the scenes do not fit the network.
+        ConfigInvalid: A name is unknown or stands twice, or the scenes do not fit the network.
     """
     expect_fitting(trained.config, config)
     own = network_methods(trained.predictor)
@@ -76,10 +75,10 @@ def compared(
 
 
 def expect_fitting(made_for: RunConfig, scenes: RunConfig) -> None:
-    """Check that a network can look at scenes: its panel, and no more sources than it has slots.
+    """Check that a network fits the scenes: its panel, and no more sources than it has slots.
 
     Raises:
-        ConfigInvalid: It cannot.
+        ConfigInvalid: It does not fit.
     """
     ours, theirs = made_for.flat(), scenes.flat()
     alike = [path for path in HELD if path.startswith("physics.")]
@@ -99,9 +98,9 @@ def expect_fitting(made_for: RunConfig, scenes: RunConfig) -> None:
 
 
 def _columns(made_for: RunConfig, scenes: RunConfig) -> int:
-    """What a network's shape takes of the samples' columns, of which scenes hold L or one.
+    """Columns of the samples that the shape of a network depends on.
 
-    An aperture reads each of them, an image asks whether there is more than one.
+    An aperture front end reads all of them, an image front end only whether there are several.
     """
     symbols = made_for.physics.symbols
     front = made_for.network.front_for(symbols)

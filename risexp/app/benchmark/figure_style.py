@@ -1,4 +1,4 @@
-"""How every figure here looks: for a paper, and told apart by everybody."""
+"""Style of all figures: sizes for a paper, colours that colour-blind readers tell apart."""
 
 from typing import Any, Final
 
@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 Line = dict[str, Any]
-"""How matplotlib is to draw a line."""
+"""Keyword arguments of a line in matplotlib."""
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Of Okabe and Ito, told apart by everybody; black and grey are what is no method."""
+"""Of Okabe and Ito, safe for colour-blind readers; black and grey are for references."""
 MARKERS = "os^Dvp"
 STYLE: Final[dict[Any, Any]] = {
     "font.size": 8.0,
@@ -37,5 +37,5 @@ def new_figure(height_in: float, width_in: float = _WIDTH_IN) -> Figure:
 
 
 def count_along(axis: Axis) -> None:
-    """Let an axis name whole numbers only."""
+    """Label an axis with whole numbers only."""
     axis.set_major_locator(MaxNLocator(integer=True))

@@ -22,7 +22,7 @@ from risexp.inference.predictor import Predictor
 from risexp.inference.spectral import Spectral, Spectrum
 
 Method = Callable[[Scenes], Estimate]
-"""A row of a table. Only `oracle` and those that end in `true-k` look beyond the frames."""
+"""Answers scenes. Only `oracle` and names that end in `true-k` look beyond the frames."""
 
 NETWORK: Final = "network"
 """The row of a network as it was validated."""
@@ -69,7 +69,7 @@ def _per_snapshot(criterion: Criterion) -> Callable[[RunConfig], Method]:
 
 
 def _with_true_count(spectrum: Spectrum) -> Callable[[RunConfig], Method]:
-    """A spectrum of the configured samples, told the true count and nothing else."""
+    """A spectrum of the configured samples, with the true count and nothing else of the truth."""
 
     def build(config: RunConfig) -> Method:
         localise = _classical(config, spectrum, "mdl", None)
@@ -79,7 +79,7 @@ def _with_true_count(spectrum: Spectrum) -> Callable[[RunConfig], Method]:
 
 
 def _oracle(config: RunConfig) -> Method:
-    """MUSIC on the label's effective covariance with the true count: what a network could give."""
+    """MUSIC on the label's effective covariance with the true count: the ceiling of a network."""
     receiver = ReceiverModel.of(config)
     spectral = Spectral(receiver)
 
@@ -120,11 +120,11 @@ METHODS: Final[dict[str, Callable[[RunConfig], Method]]] = {
 
 
 def network_methods(predictor: Predictor) -> dict[str, Method]:
-    """Every way to use a network, by the name a table gives it.
+    """Every way to use a network, by the name of its row.
 
     `network` is what was validated; `network+measurement` starts from its pointers and fits the
     measurements; in `network+bic` a criterion counts where the head is unsure; `network:true-k` is
-    told the count, and shows what the learned covariance is worth.
+    given the count, and shows what the learned covariance is worth.
     """
     alone = predictor.changed(fallback="none")
     pointed = alone.changed(spectrum="pointers", refine="none")
@@ -140,7 +140,7 @@ def network_methods(predictor: Predictor) -> dict[str, Method]:
 
 
 def _answered(predictor: Predictor, scenes: Scenes) -> Estimate:
-    """The answer, computed where the network is and brought back to the scenes."""
+    """The answer, computed on the network's device and returned on that of the scenes."""
     frames = scenes.frames
     return predictor(frames.to(predictor.device)).to(frames.y.device)
 
@@ -149,5 +149,5 @@ def _network_with_true_count(predictor: Predictor, scenes: Scenes) -> Estimate:
     """MUSIC on the learned covariance with the true count and nothing else of the truth."""
     here = scenes.to(predictor.device)
     seen = predictor.predict(here.frames).effective
-    found = Spectral(predictor.localise.receiver).locate(seen, here.truth.count)
-    return found.to(scenes.frames.y.device)
+    estimate = Spectral(predictor.localise.receiver).locate(seen, here.truth.count)
+    return estimate.to(scenes.frames.y.device)

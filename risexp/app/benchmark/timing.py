@@ -42,9 +42,9 @@ def dense_null_spectrum(covariance: FactoredCovariance, count: Tensor, steering:
 
 
 def dense_ms(config: RunConfig, scenes: Scenes) -> float:
-    """Milliseconds a scene of the dense null spectrum, from a given covariance on; a median.
+    """Median milliseconds a scene of the dense null spectrum of a known covariance.
 
-    The covariance itself and the search for peaks are left out, in favour of the dense form.
+    Neither the covariance nor the search for peaks is timed, in favour of the dense form.
     """
     receiver = ReceiverModel.of(config)
     steering = search_grid(receiver.panel, receiver.view, scenes.frames.y.device).steering

@@ -1,4 +1,4 @@
-"""How well methods count and localise the same scenes at several SNRs, beside what these allow."""
+"""Measure how well methods count and localise the same scenes at several SNRs."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from risexp.evaluation.references import References, references
 from risexp.evaluation.scene_scores import SceneScores, join
 
 Axes = tuple[float, float, float]
-"""One number each for phi, theta and range."""
+"""Numbers for phi, theta and range."""
 
 _BISECTIONS = 100
 """Halvings of an interval; more than a float64 can tell apart."""
@@ -28,7 +28,7 @@ _ENDLESS = 1e6
 
 @dataclass(frozen=True)
 class SnrLevel:
-    """The scenes of one SNR: the same as of every other, but for the power of their noise."""
+    """The scenes of one SNR; scenes of different SNRs differ in the power of their noise only."""
 
     snr_db: float
     references: References
@@ -49,12 +49,12 @@ class SnrLevel:
 
 @dataclass(frozen=True)
 class AccuracyRow:
-    """How one method answered, SNR by SNR."""
+    """Scores and times of one method, SNR by SNR."""
 
     scores: tuple[SceneScores, ...]
     by_level: tuple[Interval, ...]
     mean: Interval
-    """Scores in the mean over SNRs; their intervals draw each scene at all SNRs together."""
+    """Mean scores over SNRs; a resample draws a scene at all SNRs together."""
     over_crb_db: tuple[Axes, ...]
     """Median error of matched pairs over that at the Cramer-Rao bound of the very sources."""
     ms_per_scene: tuple[float, ...]
@@ -75,7 +75,7 @@ class AccuracyRow:
 
 @dataclass(frozen=True)
 class AccuracyTable:
-    """Every method on the same scenes, with references, bound and chance."""
+    """Scores of all methods on the same scenes, with references, bound and chance."""
 
     config: RunConfig
     split: Split
@@ -94,7 +94,7 @@ class AccuracyTable:
         Chance always answers one count, all of which are equally frequent, and locates nothing.
         """
         means = [asdict(level.references.means()) for level in self.levels]
-        known = {name: tuple(each[name] for each in means) for name in means[0]}
+        known = {name: tuple(row[name] for row in means) for name in means[0]}
         counted = 1.0 / self.config.data.sources_max
         chance = {"k_chance": counted, "success_chance": 0.0}
         return known | {name: (value,) * len(means) for name, value in chance.items()}
@@ -105,7 +105,7 @@ class AccuracyTable:
 
 
 def average(values: Sequence[float]) -> float:
-    """The mean over SNRs; undefined where one of them is."""
+    """The mean over SNRs; NaN if one of them is."""
     return math.fsum(values) / len(values)
 
 
@@ -113,7 +113,7 @@ def chosen_methods(names: Sequence[str], config: RunConfig) -> dict[str, Method]
     """Build methods by their names.
 
     Raises:
-        ConfigInvalid: No name is given, one is given twice, or no method has it.
+        ConfigInvalid: No name is given, one stands twice, or no method has it.
     """
     if not names:
         raise ConfigInvalid("--methods names none: try nomp")
@@ -131,24 +131,25 @@ def measure_accuracy(
     split: Split,
     advance: Callable[[int], None],
 ) -> AccuracyTable:
-    """Let every method answer every scene, time it, and score it.
+    """Run every method on every scene, and measure its scores and times.
 
     Args:
-        config: The law of the scenes; its own range of SNRs is not used.
+        config: Law of the scenes; its own range of SNRs is not used.
         methods: By the names of their rows.
         snr_db: At least one, ascending.
-        scenes: At least one for each SNR: the first of the split.
-        split: Whose stream the scenes are drawn from.
-        advance: Told the number of scenes after each method and once more for the references.
+        scenes: Scenes at one SNR, the first of the split.
+        split: The split whose scenes are drawn.
+        advance: Called with the number of scenes after a method, and after the references.
     """
     draws = [_Draw(config, split, scenes, snr) for snr in snr_db]
     middle = next(draws[len(draws) // 2].batches())
-    # First of all, because the first call of a method also makes what the later ones share.
+    # Before all else: the first call of a method also builds what the later ones share.
     single = {name: single_ms(method, middle) for name, method in methods.items()}
     measured = [_measure(draw, methods, advance) for draw in draws]
     levels = tuple(level for level, _ in measured)
     rows = {
-        name: _row(levels, [each[name] for _, each in measured], single[name]) for name in methods
+        name: _row(levels, [answers[name] for _, answers in measured], single[name])
+        for name in methods
     }
     return AccuracyTable(config, split, scenes, levels, rows, dense_ms(config, middle))
 
@@ -184,7 +185,7 @@ def median_at_bound(deviation: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Draw:
-    """The scenes of one SNR, as they are drawn: the same numbers whatever the SNR is."""
+    """Draws the scenes of one SNR, from the same random numbers at every SNR."""
 
     config: RunConfig
     split: Split
@@ -207,7 +208,7 @@ class _Answers:
 def _measure(
     draw: _Draw, methods: Mapping[str, Method], advance: Callable[[int], None]
 ) -> tuple[SnrLevel, dict[str, _Answers]]:
-    """What one SNR allows, and every method's answers to it."""
+    """References of one SNR's scenes, and every method's answers."""
     seen: list[SnrLevel] = []
     scores: dict[str, list[SceneScores]] = {name: [] for name in methods}
     seconds = dict.fromkeys(methods, 0.0)
@@ -219,9 +220,9 @@ def _measure(
             scores[name].append(scored)
             seconds[name] += took
             advance(len(scenes))
-    each = 1e3 / draw.scenes
+    ms = 1e3 / draw.scenes
     return _joined(seen), {
-        name: _Answers(join(parts), each * seconds[name]) for name, parts in scores.items()
+        name: _Answers(join(parts), ms * seconds[name]) for name, parts in scores.items()
     }
 
 
@@ -241,6 +242,6 @@ def _joined(parts: Sequence[SnrLevel]) -> SnrLevel:
 def _row(levels: Sequence[SnrLevel], answers: Sequence[_Answers], ms_single: float) -> AccuracyRow:
     scores = tuple(answer.scores for answer in answers)
     by_level, over_all = bootstrap_jointly(scores)
-    over = tuple(over_crb_db(each, level) for each, level in zip(scores, levels, strict=True))
+    over = tuple(over_crb_db(table, level) for table, level in zip(scores, levels, strict=True))
     times = tuple(answer.ms_per_scene for answer in answers)
     return AccuracyRow(scores, by_level, over_all, over, times, ms_single)

@@ -96,7 +96,7 @@ def draw_confusions(table: AccuracyTable) -> Figure:
 
 
 def draw_errors(table: AccuracyTable) -> Figure:
-    """How many of all sources are found within an error, and how many the bound would allow."""
+    """Share of sources located within an error, and the share that the bound allows."""
     with rc_context(STYLE):
         figure = new_figure(2.75)
         panels = figure.subplots(1, 3, sharey=True)
@@ -116,7 +116,7 @@ FIGURES: Final[Mapping[str, Callable[[AccuracyTable], Figure]]] = {
     "confusions": draw_confusions,
     "errors": draw_errors,
 }
-"""Every figure by the name of its file."""
+"""Functions that draw, by the stem of the figure's file."""
 
 
 def _styles(table: AccuracyTable) -> list[Line]:
@@ -163,7 +163,7 @@ def _draw_score(
         value, low, high = (
             [dict(scores.items())[score] for scores in scores_by_level]
             for scores_by_level in zip(
-                *((each.value, each.low, each.high) for each in row.by_level), strict=True
+                *((level.value, level.low, level.high) for level in row.by_level), strict=True
             )
         )
         axes.fill_between(across, low * ends, high * ends, color=style["color"], alpha=0.18, lw=0)
@@ -176,9 +176,9 @@ def _draw_score(
 
 
 def _ends_needed(confusions: list[Confusion]) -> tuple[bool, bool]:
-    """Whether some method answers no source, or more than there can be."""
-    none = any(bool(each.none.any()) for each in confusions)
-    return none, any(bool(each.beyond.any()) for each in confusions)
+    """True, True if some method answers no source, or more than K_MAX."""
+    none = any(bool(confusion.none.any()) for confusion in confusions)
+    return none, any(bool(confusion.beyond.any()) for confusion in confusions)
 
 
 def _draw_confusion(
@@ -209,12 +209,12 @@ def _draw_spread(axes: Axes, table: AccuracyTable, axis: int) -> None:
     bound = torch.cat([level.deviation[..., axis].flatten() for level in table.levels])
     bound = bound[~bound.isnan()]
     errors = [
-        torch.cat([each.matching.errors[..., axis].flatten() for each in row.scores]).abs()
+        torch.cat([scores.matching.errors[..., axis].flatten() for scores in row.scores]).abs()
         for row in table.rows.values()
     ]
     places = _places(bound, errors)
-    for found, style in zip(errors, _unmarked(table), strict=True):
-        known = found[~found.isnan()].sort().values
+    for sizes, style in zip(errors, _unmarked(table), strict=True):
+        known = sizes[~sizes.isnan()].sort().values
         within = torch.searchsorted(known, places, right=True) / len(bound)
         axes.plot(places.tolist(), within.tolist(), **style)
     allowed = [float(torch.erf(place / (math.sqrt(2.0) * bound)).mean()) for place in places]
@@ -228,7 +228,7 @@ def _draw_spread(axes: Axes, table: AccuracyTable, axis: int) -> None:
 
 def _places(bound: Tensor, errors: list[Tensor]) -> Tensor:
     """Where the curves are evaluated: whole decades below, the largest error above."""
-    largest = max(float(each.nan_to_num(nan=0.0).max()) for each in errors)
+    largest = max(float(sizes.nan_to_num(nan=0.0).max()) for sizes in errors)
     small = float(bound.kthvalue(1 + len(bound) // 20).values)
     least = math.floor(math.log10(min(max(small, 1e-6), *TOLERANCE)))
     most = math.log10(max(largest, 2.0 * max(TOLERANCE)))

@@ -1,4 +1,4 @@
-"""What methods lose when the world is not as they believe, measured on the same scenes."""
+"""Measure what methods lose when the physics differs from their assumptions, scene by scene."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,12 +21,12 @@ from risexp.inference.estimate import Estimate
 
 Build = Callable[[RunConfig], Mapping[str, Method]]
 """Methods by their names, as receivers of one configuration."""
-_Given = dict[str, dict[str, list[tuple[SceneScores, int]]]]
-"""Batches of scores by level and method, each with the number of scenes that broke it."""
+_Batches = dict[str, dict[str, list[tuple[SceneScores, int]]]]
+"""Scores of batches by level and method, with the number of answers that are not finite."""
 
 SPLIT: Final = "test"
 RANGE_EDGES_M: Final = (0.0, 1.0, 2.0, 4.0, float("inf"))
-"""Where bins of a source's range meet."""
+"""Edges of the bins of a source's range."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class MethodAnswers:
     interval: Interval
     """Scores of all scenes."""
     lost: Interval | None
-    """Undisturbed scores minus these, paired by scene; None where nothing is disturbed."""
+    """Undisturbed scores minus these, paired by scene; None for the undisturbed level."""
     broken: int
-    """Scenes for which a position came out as no finite number: scored as if none was found."""
+    """Scenes with a position that is not finite; they are scored as empty answers."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,7 @@ class RobustnessRow:
     """By level and method."""
 
     def found_by_range(self, level: str, method: str) -> dict[str, float]:
-        """Share of the sources within a range that were located, whatever the count was.
-
-        Bins that no source lies in are left out.
-        """
+        """Share of located sources by range, right count or not; empty bins are left out."""
         matching = self.answers[level][method].scores.matching
         located = (matching.errors.abs() <= matching.errors.new_tensor(TOLERANCE)).all(-1)
         shares = {}
@@ -71,14 +68,14 @@ class RobustnessRow:
 
 @dataclass(frozen=True)
 class RobustnessTable:
-    """Scenarios at the SNRs that were asked for."""
+    """All scenarios at all SNRs."""
 
     config: RunConfig
     scenes: int
     methods: tuple[str, ...]
     snr_db: tuple[float, ...]
     outcomes: tuple[RobustnessRow, ...]
-    """Scenario by scenario, each by its SNRs."""
+    """Ordered by scenario, then by SNR."""
 
 
 def measure_robustness(
@@ -89,15 +86,15 @@ def measure_robustness(
     scenes: int,
     advance: Callable[[int], None],
 ) -> RobustnessTable:
-    """Let every method answer the same scenes at every level of every scenario.
+    """Run every method on the same scenes at every level of every scenario.
 
     Args:
-        config: What the scenarios were built from.
-        build: Makes the receivers.
-        scenarios: By their names.
+        config: Configuration of the scenarios.
+        build: Makes the methods for a receiver's configuration.
+        scenarios: By name.
         snr_db: At least one.
-        scenes: How many at each SNR: the first of the test split that suit the scenario.
-        advance: Told the number of scenes after each answer of a method.
+        scenes: Scenes at one SNR: the first of the test split that suit the scenario.
+        advance: Called with the number of scenes after a method answered them.
     """
     methods = tuple(build(config))
     outcomes = [
@@ -122,7 +119,7 @@ def _batches(scenario: Scenario, snr_db: float, scenes: int) -> Iterator[Scenes]
 
 
 def _holding(scenes: Scenes, sources: int) -> Scenes:
-    """Those scenes that hold at least so many sources."""
+    """The scenes with at least so many sources."""
     places = (scenes.truth.count >= sources).nonzero().squeeze(-1).tolist()
     if len(places) == len(scenes):
         return scenes
@@ -139,31 +136,31 @@ def _outcome(
 ) -> RobustnessRow:
     receivers = {level.name: build(level.receiver) for level in scenario.levels}
     ranges: list[Tensor] = []
-    given: _Given = {
+    batches: _Batches = {
         level: {method: [] for method in methods} for level, methods in receivers.items()
     }
     for batch in _batches(scenario, snr_db, scenes):
         ranges.append(batch.truth.range_m)
         for level in scenario.levels:
             methods = receivers[level.name]
-            _answer(level.disturb(batch), methods, given[level.name])
+            _answer(level.disturb(batch), methods, batches[level.name])
             advance(len(batch) * len(methods))
-    return RobustnessRow(name, scenario, snr_db, torch.cat(ranges), _compared(scenario, given))
+    return RobustnessRow(name, scenario, snr_db, torch.cat(ranges), _compared(scenario, batches))
 
 
 def _answer(
     scenes: Scenes,
     methods: Mapping[str, Method],
-    given: Mapping[str, list[tuple[SceneScores, int]]],
+    batches: Mapping[str, list[tuple[SceneScores, int]]],
 ) -> None:
-    """Add the scores of every method, and in how many scenes it broke down."""
+    """Add the scores of every method, and the number of its answers that are not finite."""
     for name, method in methods.items():
         estimate, broken = without_broken(method(scenes))
-        given[name].append((score_scenes(estimate, scenes.truth), broken))
+        batches[name].append((score_scenes(estimate, scenes.truth), broken))
 
 
 def without_broken(estimate: Estimate) -> tuple[Estimate, int]:
-    """The answer with no source in scenes where one has no finite position, and their number."""
+    """The estimate without the scenes that hold a position that is not finite; their number."""
     where = torch.stack([estimate.phi_rad, estimate.theta_rad, estimate.range_m])
     broken = (estimate.present & ~where.isfinite().all(0)).any(-1)
     phi, theta, range_m = where.masked_fill(broken.unsqueeze(-1), torch.nan)
@@ -171,11 +168,14 @@ def without_broken(estimate: Estimate) -> tuple[Estimate, int]:
     return replace(kept, count=estimate.count * ~broken), int(broken.sum())
 
 
-def _compared(scenario: Scenario, given: _Given) -> dict[str, dict[str, MethodAnswers]]:
-    """Every level's scores beside the undisturbed ones."""
+def _compared(scenario: Scenario, batches: _Batches) -> dict[str, dict[str, MethodAnswers]]:
+    """The scores of every level, compared with the undisturbed ones."""
     scores = {
-        level: {method: join_scores([each for each, _ in parts]) for method, parts in of.items()}
-        for level, of in given.items()
+        level: {
+            method: join_scores([scores for scores, _ in parts])
+            for method, parts in by_method.items()
+        }
+        for level, by_method in batches.items()
     }
     calm = scores[scenario.undisturbed]
     return {
@@ -184,11 +184,11 @@ def _compared(scenario: Scenario, given: _Given) -> dict[str, dict[str, MethodAn
                 scores=own,
                 interval=bootstrap(own),
                 lost=None if level == scenario.undisturbed else paired(calm[method], own),
-                broken=sum(broken for _, broken in given[level][method]),
+                broken=sum(broken for _, broken in batches[level][method]),
             )
-            for method, own in of.items()
+            for method, own in by_method.items()
         }
-        for level, of in scores.items()
+        for level, by_method in scores.items()
     }
 
 

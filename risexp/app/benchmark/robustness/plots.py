@@ -25,7 +25,7 @@ _INK: Final = "#444444"
 
 def draw_levels(table: RobustnessTable, snr_db: float) -> Figure:
     """Success rate and K accuracy with 95 % intervals at every level of every scenario."""
-    outcomes = [each for each in table.outcomes if each.snr_db == snr_db]
+    outcomes = [row for row in table.outcomes if row.snr_db == snr_db]
     across = min(len(outcomes), _ACROSS)
     down = -(-len(outcomes) // across)
     with rc_context(STYLE):
@@ -51,7 +51,7 @@ def _draw_outcome(axes: Axes, outcome: RobustnessRow) -> None:
         across = [level + offset for level in range(len(levels))]
         answers = [by_method[methods[place]] for by_method in outcome.answers.values()]
         values = _draw_intervals(axes, across, answers, score, place)
-        # Numbers lie on a line; a word beside them is a case of its own.
+        # Only levels that are numbers are joined by a line.
         ordered = [k for k, level in enumerate(levels) if _is_number(level)]
         joined = [across[k] for k in ordered], [values[k] for k in ordered]
         axes.plot(*joined, color=_colour(place), ls=_SCORES[score][1], lw=1.0)

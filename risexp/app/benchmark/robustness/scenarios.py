@@ -1,4 +1,4 @@
-"""What can be wrong about the world a receiver was built for, by name, each in several levels."""
+"""Scenarios: what can differ from the physics that a receiver assumes, in several levels."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -38,23 +38,23 @@ NEAR_M: Final = (0.5, 2.0)
 
 @dataclass(frozen=True)
 class ScenarioLevel:
-    """How much is wrong."""
+    """One strength of a disturbance."""
 
     name: str
     disturb: Callable[[Scenes], Scenes]
-    """The same scenes as they are heard; it draws the same numbers at every level."""
+    """Returns the disturbed scenes; it draws the same numbers at every level."""
     receiver: RunConfig
-    """What the methods are built for."""
+    """Configuration that the methods are built for."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One thing that is wrong, in levels that share their scenes."""
+    """One disturbance, in levels that share their scenes."""
 
     about: str
     """The disturbance in one clause."""
     axis: str
-    """What the names of the levels are, with their unit."""
+    """What the levels' names measure, with the unit."""
     config: RunConfig
     """The law that the scenes are drawn from before they are disturbed."""
     levels: tuple[ScenarioLevel, ...]
@@ -62,28 +62,28 @@ class Scenario:
     undisturbed: str
     """Name of the level that the others are compared with."""
     sources_min: int = 1
-    """Scenes of fewer sources are passed over."""
+    """Scenes of fewer sources are skipped."""
     by_range: bool = False
-    """Whether near sources suffer otherwise than far ones."""
+    """True if near and far sources are affected differently."""
 
 
 def chosen_scenarios(names: Sequence[str], config: RunConfig) -> dict[str, Scenario]:
     """Build scenarios by their names; `all` stands for every one.
 
     Raises:
-        ConfigInvalid: No name is given, one is given twice, no scenario has it, or the
-            configuration has no room for it.
+        ConfigInvalid: No name is given, one stands twice, no scenario has it, or the
+            configuration allows too few sources for it.
     """
     if not names:
         raise ConfigInvalid("--scenarios names none: try all")
-    wanted = list(SCENARIOS) if list(names) == ["all"] else list(names)
-    for name in wanted:
+    chosen = list(SCENARIOS) if list(names) == ["all"] else list(names)
+    for name in chosen:
         if name not in SCENARIOS:
             hint = nearest(name, SCENARIOS) or f"; there are all, {', '.join(SCENARIOS)}"
             raise ConfigInvalid(f"there is no scenario {name!r}{hint}")
-        if wanted.count(name) > 1:
+        if chosen.count(name) > 1:
             raise ConfigInvalid(f"--scenarios names {name} twice: once is enough")
-    scenarios = {name: SCENARIOS[name](config) for name in wanted}
+    scenarios = {name: SCENARIOS[name](config) for name in chosen}
     for name, scenario in scenarios.items():
         if scenario.sources_min > scenario.config.data.sources_max:
             raise ConfigInvalid(
@@ -94,7 +94,7 @@ def chosen_scenarios(names: Sequence[str], config: RunConfig) -> dict[str, Scena
 
 
 def _wavefront(config: RunConfig) -> Scenario:
-    """Under the true wave, whatever the configuration believes of it."""
+    """The scenes have spherical waves, under any configuration."""
     models = {
         model: config.replace({"physics.wavefront": model})
         for model in ("spherical", "fresnel", "parabolic")
@@ -131,7 +131,7 @@ def _amplitude(config: RunConfig) -> Scenario:
 
 
 def _amplitude_near(config: RunConfig) -> Scenario:
-    """The receiver knows how near the sources are, so that only the amplitude is wrong."""
+    """As `amplitude` with near sources, which the receiver expects."""
     return _amplitude(config.replace({"data.range_m": list(NEAR_M)}))
 
 
@@ -147,7 +147,7 @@ def _phase(config: RunConfig) -> Scenario:
         axis="standard deviation (deg)",
         config=config,
         levels=tuple(
-            ScenarioLevel(f"{each:g}", partial(turned, each), config) for each in PHASE_DEG
+            ScenarioLevel(f"{degrees:g}", partial(turned, degrees), config) for degrees in PHASE_DEG
         ),
         undisturbed="0",
     )
@@ -165,14 +165,15 @@ def _dead(config: RunConfig) -> Scenario:
         axis="dead elements (%)",
         config=config,
         levels=tuple(
-            ScenarioLevel(f"{each:g}", partial(dulled, each), config) for each in DEAD_PERCENT
+            ScenarioLevel(f"{percent:g}", partial(dulled, percent), config)
+            for percent in DEAD_PERCENT
         ),
         undisturbed="0",
     )
 
 
 def _coherent(config: RunConfig) -> Scenario:
-    """Under fresh symbols: held ones are coherent already, and their receiver expects it."""
+    """With fresh symbols: held symbols are coherent already, and their receiver expects it."""
     fresh = config.replace({"physics.symbols": "snapshot", "sampled.method": None})
     panel = panel_of(fresh.physics)
 
@@ -186,7 +187,8 @@ def _coherent(config: RunConfig) -> Scenario:
         axis="correlation",
         config=fresh,
         levels=tuple(
-            ScenarioLevel(f"{each:g}", partial(mixed, each), fresh) for each in CORRELATION
+            ScenarioLevel(f"{correlation:g}", partial(mixed, correlation), fresh)
+            for correlation in CORRELATION
         ),
         undisturbed="0",
         sources_min=2,
@@ -194,7 +196,7 @@ def _coherent(config: RunConfig) -> Scenario:
 
 
 def _power(config: RunConfig) -> Scenario:
-    """Believing in path loss is one thing, having none another: the told receiver has only that."""
+    """The receiver assumes path loss where there is none; at the last level it knows better."""
     faded, equal = (config.replace({"physics.power": law}) for law in ("free_space", "equal"))
     even = partial(with_equal_power, panel_of(config.physics))
     return Scenario(
@@ -218,7 +220,8 @@ def _pairs(config: RunConfig) -> Scenario:
         return with_close_pair(panel, scenes, separation_deg, view, chance)
 
     close = tuple(
-        ScenarioLevel(f"{each:g}", partial(beside, each), config) for each in SEPARATION_DEG
+        ScenarioLevel(f"{degrees:g}", partial(beside, degrees), config)
+        for degrees in SEPARATION_DEG
     )
     return Scenario(
         about="two sources at an angle in deg, each at the range it was drawn at",
@@ -239,8 +242,8 @@ def _label(config: RunConfig) -> Scenario:
         axis="told minus true SNR (dB)",
         config=config,
         levels=tuple(
-            ScenarioLevel(f"{each:+g}" if each else "0", partial(labelled, each), config)
-            for each in LABEL_DB
+            ScenarioLevel(f"{offset:+g}" if offset else "0", partial(labelled, offset), config)
+            for offset in LABEL_DB
         ),
         undisturbed="0",
     )
@@ -251,7 +254,7 @@ def _nothing(scenes: Scenes) -> Scenes:
 
 
 def _per_element(draw: Callable[..., Tensor], purpose: str, panel: Panel, scenes: Scenes) -> Tensor:
-    """Numbers of each scene's own for all elements, the same for all its sources, (B, 1, N)."""
+    """Draws for all elements of every scene, shared by its sources, (B, 1, N)."""
     return draw(scenes.truth, purpose, (1, panel.elements))
 
 

@@ -22,7 +22,7 @@ from risexp.estimation.ranging import RangePosterior
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
-from risexp.inference.estimate import Estimate, joined
+from risexp.inference.estimate import Estimate
 from risexp.inference.nomp import Nomp, answered
 
 LEVELS_DB = (-5, 0, 5, 10, 15, 20)
@@ -71,7 +71,7 @@ def ideas(config: RunConfig, scenes: int) -> list[Row]:
             for name, answer in variants(config, drawn[start : start + BATCH]).items():
                 parts.setdefault(name, []).append(answer)
         for name, answers in parts.items():
-            scores = summarise(score_scenes(joined(answers), drawn.truth))
+            scores = summarise(score_scenes(Estimate.join(answers), drawn.truth))
             row = rows.setdefault(name, Row(name, [], [], []))
             row.k_acc.append(scores.k_acc)
             row.success.append(scores.success_rate)

@@ -25,7 +25,7 @@ from risexp.app.serving.resolve_model import load_trained
 from risexp.config.gates import Gates, load_gates
 from risexp.data.scenes import SceneGenerator
 from risexp.evaluation.paired import WHOLE, Slices, means
-from risexp.evaluation.scene_scores import join, score_scenes
+from risexp.evaluation.scene_scores import SceneScores, score_scenes
 
 Array = NDArray[np.float64]
 Counts = Sequence[Sequence[int]]
@@ -171,7 +171,7 @@ def measured(champion: str, other: str) -> Counts:
         method = network_methods(trained.predictor)[NETWORK]
         generator = SceneGenerator(config.physics, config.data)
         batches = [generator.scenes("test", start, 250) for start in range(0, 5000, 250)]
-        scores = join([score_scenes(method(each), each.truth) for each in batches])
+        scores = SceneScores.join([score_scenes(method(each), each.truth) for each in batches])
         states.append(scores.hit.long() + scores.success.long())
     return torch.bincount(states[0] * 3 + states[1], minlength=9).view(3, 3).tolist()
 

@@ -47,9 +47,7 @@ class FactoredCovariance:
     def from_sources(cls, steering: Tensor, powers: Tensor) -> Self:
         """sum_k power_k a_k a_k^H: what is true of incoherent sources.
 
-        Args:
-            steering: Steering vectors, (B, K, N) complex.
-            powers: (B, K) real; zero for absent sources.
+        `steering` is (B, K, N) complex, `powers` (B, K) real, zero for absent sources.
         """
         # The square root of a zero has no slope; a source without power has no gradient either.
         # Negative powers and NaN go through the root, and stay visible.
@@ -88,8 +86,7 @@ class FactoredCovariance:
         The scale is taken out in two steps, because the gradient divides by the square of the
         trace: first by the largest entry, a constant, then by what is left of the trace.
 
-        Args:
-            eps: Entries of the factor, and roots of the diagonal, that count as zero.
+        Entries of the factor and roots of the diagonal up to `eps` count as zero.
         """
         entries = self.factor.detach().abs().flatten(1).amax(-1)
         largest = torch.maximum(entries, self.diagonal.detach().clamp(min=0.0).sqrt())
@@ -104,9 +101,7 @@ class FactoredCovariance:
     def blend(self, other: Self, beta: float | Tensor) -> Self:
         """(1 - beta) of this and beta of `other`, through which no gradient passes.
 
-        Args:
-            other: The samples, of as many scenes.
-            beta: One share for all, or (B,) real.
+        `beta` is one share for all scenes, or (B,).
         """
         constant = other.detach()
         _expect_scenes(self, other.diagonal)
@@ -170,8 +165,7 @@ class FactoredCovariance:
         Columns beyond a scene's count, and beyond the rank of its factor, are zero. They are
         constants: what must carry a gradient goes through `music`.
 
-        Args:
-            count: One number for all scenes, or (B,) int.
+        `count` is one number for all scenes, or (B,) int.
         """
         basis = Eigenbasis.of(self.factor)
         kept = basis.vectors * basis.strongest(count).unsqueeze(-2)
@@ -180,9 +174,8 @@ class FactoredCovariance:
     def music(self, steering: Tensor, count: int | Tensor) -> Tensor:
         """Null spectrum |a - U U^H a|^2, whose minima are sources, (B, G) real.
 
-        Args:
-            steering: a, (N, G) or (B, N, G) complex.
-            count: Dimension of the signal subspace, one for all or (B,).
+        `steering` is (N, G) or (B, N, G) complex; `count`, the signal subspace's dimension, one for
+        all or (B,).
         """
         basis = Eigenbasis.of(self.factor)
         signal = basis.strongest(count)
@@ -202,8 +195,7 @@ class FactoredCovariance:
         By Woodbury a^H R^-1 a = (|a|^2 - |B a|^2) / d with B = L^-1 F^H and L L^H = F^H F + d I.
         Where the difference nearly vanishes, at sources, it is taken again in double precision.
 
-        Args:
-            steering: a, (N, G) or (B, N, G) complex.
+        `steering` is (N, G) or (B, N, G) complex.
 
         Raises:
             ValueError: A diagonal is zero, so that R has no inverse: regularise first.

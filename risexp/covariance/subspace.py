@@ -117,9 +117,7 @@ def _assert_orthonormal(vectors: Tensor, held: Tensor) -> None:
 def unexplained(explained: Tensor, steering: Tensor) -> Tensor:
     """|a|^2 - |B a|^2, (B, G) float64.
 
-    Args:
-        explained: B, (B, q, N) complex128.
-        steering: a, (N, G) or (B, N, G) complex.
+    `explained`, B, is (B, q, N) complex128; `steering`, a, is (N, G) or (B, N, G) complex.
     """
     rows = Rows.of(explained) if steering.dtype == torch.complex64 else None
     parts = torch.split(steering, _CHUNK, dim=-1)

@@ -35,10 +35,7 @@ def assign(cost: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 def paired_values(values: Tensor, partner: Tensor, alone: float) -> Tensor:
     """The value of each row's pair, (B, R), and `alone` where it has none.
 
-    Args:
-        values: (B, R, C) of every possible pair.
-        partner: (B, R) as from `assign`.
-        alone: Stands where the partner is -1.
+    `values` (B, R, C) are of all possible pairs; `partner` (B, R) is from `assign`.
     """
     known = F.pad(values, (0, 1), value=alone)
     # -1 is the column that was added.
@@ -48,8 +45,7 @@ def paired_values(values: Tensor, partner: Tensor, alone: float) -> Tensor:
 def cheapest(cost: Tensor) -> Tensor:
     """The column of each row in the cheapest full pairing, all different, (B, n) int64.
 
-    Args:
-        cost: (B, n, n) real, of any sign. Where one is not finite the pairing is not the cheapest.
+    `cost` (B, n, n) has any sign. Where one is not finite the pairing is not the cheapest.
     """
     # Not at the top: nothing that only reads a configuration waits for it.
     from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped] # no types

@@ -31,11 +31,7 @@ def counted(
 ) -> tuple[Tensor, Tensor]:
     """The count (B,) int64 and the probabilities of 1 .. K_MAX, (B, K_MAX) float64.
 
-    Args:
-        rule: Name of the rule.
-        pursuit: Fits of 0 .. K_MAX sources.
-        law: The likelihood they were fitted with.
-        ranges: Posteriors of the ranges of every fit's sources.
+    `pursuit` holds fits of 0 .. K_MAX sources, `ranges` the posteriors of their ranges.
     """
     if rule == "evidence":
         joint = log_joint(pursuit, law.receiver, ranges)

@@ -173,13 +173,8 @@ def _axis(limits: tuple[float, float], step: float, device: torch.device) -> Ten
 def highest_peaks(grid: Grid, heights: Tensor, count: int) -> Tensor:
     """The highest local maxima of spectra over the grid's candidates.
 
-    Args:
-        grid: Where the spectra were taken.
-        heights: (B, G) real.
-        count: Points a scene; where there are fewer maxima, the highest other points follow.
-
-    Returns:
-        (B, count, 3) points.
+    `heights` are (B, G); the answer is (B, count, 3) points. Where there are fewer maxima, the
+    highest other points follow.
     """
     laid = grid.unfold(heights, -torch.inf)
     flat, top = laid.flatten(1), _highest_around(laid).flatten(1)

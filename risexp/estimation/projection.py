@@ -11,12 +11,12 @@ where W_p is W with the span of A projected out. Coordinates run over u of all s
 rho.
 """
 
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from risexp.core.batch import TensorBatch
 from risexp.physics.geometry import Panel
 from risexp.physics.steering import steering_slopes, steering_vector
 
@@ -55,7 +55,7 @@ class Equations:
 
 
 @dataclass(frozen=True)
-class Solution:
+class Solution(TensorBatch):
     """Sources at points, and their best gains."""
 
     points: Tensor
@@ -68,26 +68,6 @@ class Solution:
     """A^H W A, (B, k, k) complex128."""
     seen: Tensor
     """A^H W, (B, k, N) complex64."""
-
-    def where(self, better: Tensor, other: Self) -> Self:
-        """This fit where it is better, the other elsewhere."""
-        chosen = {}
-        for field in fields(self):
-            mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            chosen[field.name] = torch.where(better.view(-1, *[1] * (mine.ndim - 1)), mine, theirs)
-        return type(self)(**chosen)
-
-    def __getitem__(self, scenes: Tensor) -> Self:
-        return type(self)(*(getattr(self, field.name)[scenes] for field in fields(self)))
-
-    def replaced(self, scenes: Tensor, others: Self) -> Self:
-        """This fit with the named scenes taken from another, in their order."""
-        return type(self)(
-            *(
-                getattr(self, field.name).index_copy(0, scenes, getattr(others, field.name))
-                for field in fields(self)
-            )
-        )
 
     def root(self) -> Tensor:
         """Cholesky root of the overlap, (B, k, k)."""

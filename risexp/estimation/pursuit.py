@@ -52,13 +52,7 @@ def law_of(receiver: ReceiverModel, frames: Frames, noise: Tensor) -> Law:
 
 
 def pursue(law: Law, grid: Grid, sources_max: int) -> Pursuit:
-    """Fit one source after another.
-
-    Args:
-        law: The likelihood of the scenes.
-        grid: Where a new source is looked for.
-        sources_max: K_MAX.
-    """
+    """Fit one source after another."""
     fits, hidden = [law.silence()], []
     for _ in range(sources_max):
         scan = law.scan(fits[-1], grid)
@@ -107,10 +101,7 @@ def quick_pursuit(receiver: ReceiverModel, frames: Frames, steps: int) -> QuickP
     The search of `pursue` without evidence, exact weighing of peaks, or convergence. What is left
     unexplained after a source is kept: it tells a count.
 
-    Args:
-        receiver: Panel, view and laws; held symbols.
-        frames: B scenes, in the units of the power law.
-        steps: Gauss-Newton steps after each source.
+    The receiver has held symbols; `steps` Gauss-Newton steps follow each source.
     """
     parts = [
         _few(receiver, frames[start : start + _SCENES], steps)

@@ -13,12 +13,12 @@ w = p, for a log power d = b and w = p / 2. With M_xy = x^H Sigma^-1 y and c_x =
 Coordinates run over u of all k sources, then v, rho and log power.
 """
 
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from risexp.core.batch import TensorBatch
 from risexp.estimation.descent import by_coordinate, by_source, damped_step, moved
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.physics.signals import coded
@@ -48,7 +48,7 @@ class NoisyMeasurements:
 
 
 @dataclass(frozen=True)
-class Gaussians:
+class Gaussians(TensorBatch):
     """Sources with powers, and how the likelihood turns as they change."""
 
     points: Tensor
@@ -65,15 +65,6 @@ class Gaussians:
     """b_l^H Sigma_l^-1 y_l, (B, L, k) complex128."""
     strength: Tensor
     """b_l^H Sigma_l^-1 b_l, (B, L, k) float64."""
-
-    def where(self, better: Tensor, other: Self) -> Self:
-        """This fit where it is better, the other elsewhere."""
-        chosen = {}
-        for field in fields(self):
-            mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            shape = (-1, *[1] * (mine.ndim - 1))
-            chosen[field.name] = torch.where(better.view(shape), mine, theirs)
-        return type(self)(**chosen)
 
 
 def weigh(

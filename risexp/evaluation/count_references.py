@@ -46,10 +46,7 @@ from risexp.physics.signals import Symbols
 def detectable(symbols: Symbols, response: Tensor, truth: Truth) -> Tensor:
     """Whether every source of a scene stands out, (B,) bool.
 
-    Args:
-        symbols: The law of the symbols.
-        response: Of the candidates, the true sources first, (B, T, S, K_MAX) complex.
-        truth: What is true of the scenes.
+    `response` (B, T, S, K_MAX) is of the candidates, the true sources first.
     """
     samples = response.shape[1] * response.shape[2]
     freedom = 5.0 if symbols == "frame" else 4.0

@@ -62,10 +62,7 @@ def by_weakest(
 ) -> dict[str, SceneScores]:
     """Groups of scenes by the SNR of their weakest source.
 
-    Args:
-        table: B scenes.
-        source_snr_db: (B, K_MAX) dB, NaN where there is no source.
-        edges_db: Where bins meet, ascending.
+    `source_snr_db` (B, K_MAX) is NaN where there is no source.
 
     Raises:
         DataInvalid: A scene has no SNR.

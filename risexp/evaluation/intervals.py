@@ -23,12 +23,7 @@ def draws(
 ) -> Iterator[Tensor]:
     """How often each scene is drawn, (W, B) float64, until all resamples are through.
 
-    Args:
-        scenes: B.
-        resamples: How often as many scenes are drawn.
-        seed: Same seed, same draws, on every device and however many are held.
-        held: Resamples at once, W at most.
-        device: Device of the weights.
+    At most `held` resamples are drawn at once; the draws depend on the seed only.
     """
     generator = torch.Generator().manual_seed(seed)
     for start in range(0, resamples, held):
@@ -64,11 +59,8 @@ def bootstrap(
 ) -> Interval:
     """The scores of these scenes with intervals.
 
-    Args:
-        table: The scenes.
-        resamples: How often as many scenes are drawn anew.
-        level: Share of resamples inside the interval.
-        seed: Same seed, same intervals, on every device.
+    `level` is the share of resamples inside the intervals. The same seed gives the same intervals
+    on every device.
     """
     (alone,), _ = bootstrap_jointly((table,), resamples=resamples, level=level, seed=seed)
     return alone
@@ -122,13 +114,6 @@ def paired_jointly(
     """Our scores minus theirs on the same scenes at several SNRs, and their mean over SNRs.
 
     As `paired` at each SNR; a scene is drawn with both answers at all of them.
-
-    Args:
-        ours: A table each SNR.
-        theirs: Likewise, in the same order.
-        resamples: How often as many scenes are drawn anew.
-        level: Share of resamples inside the interval.
-        seed: Same seed, same intervals, on every device.
 
     Raises:
         DataInvalid: The tables are not of the same scenes.

@@ -9,11 +9,12 @@ of the sources. All directions lie in the half space before the panel, so no ang
 
 import math
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
 import torch
 from torch import Tensor
 
+from risexp.core.batch import TensorBatch
 from risexp.data.frames import Truth
 from risexp.errors import DataInvalid
 from risexp.estimation.assignment import assign, paired_values
@@ -33,7 +34,7 @@ CUTOFF_M: Final = 1.0
 
 
 @dataclass(frozen=True)
-class Matching:
+class Matching(TensorBatch):
     """Pairs of estimated and true sources in B scenes, with their errors.
 
     Missing sources are counted, not charged.
@@ -53,12 +54,6 @@ class Matching:
     """(B, K_MAX) float64"""
     range_m: Tensor
     """(B, K_MAX) float64"""
-
-    def __len__(self) -> int:
-        return len(self.true_count)
-
-    def __getitem__(self, scenes: slice | Tensor) -> Self:
-        return type(self)(**{name: value[scenes] for name, value in vars(self).items()})
 
     @property
     def matched(self) -> Tensor:
@@ -155,7 +150,7 @@ def _offset(estimated: Tensor, true: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Gospa:
+class Gospa(TensorBatch):
     """Distance in metres for wrong positions, missed and false sources together, (B,) float64.
 
         gospa = min over assignments of  sum over pairs d^p + (c^p / alpha) (missed + false)
@@ -172,12 +167,6 @@ class Gospa:
     """Half the cutoff for every true source without such a pair."""
     false: Tensor
     """Half the cutoff for every estimated source without such a pair."""
-
-    def __len__(self) -> int:
-        return len(self.localisation)
-
-    def __getitem__(self, scenes: slice | Tensor) -> Self:
-        return type(self)(**{name: value[scenes] for name, value in vars(self).items()})
 
     @property
     def total(self) -> Tensor:

@@ -102,12 +102,8 @@ def means(
     A resample that has no scene of a slice is left out of that slice's intervals; a mean over
     scenes that are all alike has one of no width.
 
-    Args:
-        columns: (B,) by name, e.g. rates and differences of rates.
-        slices: Of the same scenes.
-        resamples: How often as many scenes are drawn anew.
-        level: Share of resamples inside the interval.
-        seed: Same seed, same intervals, on every device.
+    The columns (B,) are rates or differences of rates. The same seed gives the same intervals on
+    every device.
     """
     values = torch.stack([column.double() for column in columns.values()], dim=-1)
     masks = torch.stack([chosen.double() for chosen in slices.chosen.values()], dim=-1)
@@ -143,10 +139,7 @@ def _resampled(values: Tensor, masks: Tensor, resamples: int, seed: int) -> Iter
 def _weighted(weights: Tensor, values: Tensor, masks: Tensor) -> Tensor:
     """Means (W, C, G) under W weightings of B scenes; nothing over nothing is NaN.
 
-    Args:
-        weights: (W, B)
-        values: (B, C)
-        masks: (B, G)
+    `weights` are (W, B), `values` (B, C), `masks` (B, G).
     """
     both = (values.unsqueeze(-1) * masks.unsqueeze(-2)).flatten(1)
     sums = (weights @ both).view(-1, values.shape[1], masks.shape[1])

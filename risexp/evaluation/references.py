@@ -4,12 +4,13 @@
 be passed; `k_bound` cannot, in the mean.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from risexp.config.measurement import DataConfig, PhysicsConfig
+from risexp.core.batch import TensorBatch
 from risexp.data.frames import Scenes
 from risexp.data.scenes import panel_of
 from risexp.evaluation.candidates import candidates, measured, responses
@@ -47,7 +48,7 @@ class ReferenceMeans:
 
 
 @dataclass(frozen=True)
-class References:
+class References(TensorBatch):
     """The references of B scenes, one by one."""
 
     detectable: Tensor
@@ -60,9 +61,6 @@ class References:
     """(B,) float64: the same within 3 deg, 3 deg, 0.5 m."""
     deviation: Tensor
     """(B, K_MAX, 3) float64: bound on phi (rad), theta (rad), range (m); absent sources NaN."""
-
-    def __len__(self) -> int:
-        return len(self.detectable)
 
     @property
     def success(self) -> Tensor:
@@ -95,18 +93,11 @@ def references(
 
     A scene's references do not depend on the other scenes.
 
-    Args:
-        physics: How the scenes are seen.
-        data: The law of the scenes: the field of view, and where dummies are drawn.
-        scenes: The scenes that are scored.
-        draws: Errors drawn for a scene's probability of success.
+    `draws` errors are drawn for a scene's probability of success.
     """
     starts = range(0, max(len(scenes), 1), _SCENES)
     parts = [_few(physics, data, scenes[start : start + _SCENES], draws) for start in starts]
-    columns = (
-        torch.cat([getattr(part, field.name) for part in parts]) for field in fields(References)
-    )
-    return References(*columns)
+    return References.join(parts)
 
 
 def _few(physics: PhysicsConfig, data: DataConfig, scenes: Scenes, draws: int) -> References:

@@ -1,14 +1,13 @@
 """Scores of single scenes, from which any group of scenes can be summed up or resampled."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Self
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from risexp.core.batch import TensorBatch
 from risexp.data.frames import Truth
-from risexp.errors import DataInvalid
 from risexp.evaluation.matching import (
     CAP,
     STRICT_TOLERANCE,
@@ -45,10 +44,7 @@ class Confusions:
 def confusion(true_count: Tensor, estimated_count: Tensor, most: int) -> Confusion:
     """Count scenes by true and estimated number of sources.
 
-    Args:
-        true_count: (B,) int64, 1 .. most.
-        estimated_count: (B,) int64, from 0 on.
-        most: K_MAX.
+    Counts are (B,) int64: the true ones 1 .. most, the estimated ones from 0 on.
     """
     width = most + 2
     cell = (true_count - 1) * width + estimated_count.clamp(0, most + 1)
@@ -68,19 +64,13 @@ def k_loc(k_acc: Tensor, success_rate: Tensor, mean_slot_errors: Tensor) -> Tens
 
 
 @dataclass(frozen=True)
-class SceneScores:
+class SceneScores(TensorBatch):
     """How B scenes were answered; hit and success rest on the one count of the estimate."""
 
     matching: Matching
     """Pairs and raw errors."""
     gospa: Gospa
     """The distance and its parts."""
-
-    def __len__(self) -> int:
-        return len(self.matching)
-
-    def __getitem__(self, scenes: slice | Tensor) -> Self:
-        return type(self)(self.matching[scenes], self.gospa[scenes])
 
     @property
     def hit(self) -> Tensor:
@@ -134,22 +124,3 @@ def score_scenes(estimate: Estimate, truth: Truth) -> SceneScores:
         DataInvalid: A present source has no finite position, or the scenes are not the same.
     """
     return SceneScores(match(estimate, truth), gospa(estimate, truth))
-
-
-def join(parts: Sequence[SceneScores]) -> SceneScores:
-    """The scenes of several batches, one after another.
-
-    Raises:
-        DataInvalid: There is no batch at all.
-    """
-    if not parts:
-        raise DataInvalid("no scene was scored: give at least one batch")
-    return SceneScores(
-        Matching(*_columns([part.matching for part in parts])),
-        Gospa(*_columns([part.gospa for part in parts])),
-    )
-
-
-def _columns(parts: Sequence[Matching] | Sequence[Gospa]) -> list[Tensor]:
-    names = [field.name for field in fields(parts[0])]
-    return [torch.cat([getattr(part, name) for part in parts]) for name in names]

@@ -56,9 +56,7 @@ def summarise(table: SceneScores) -> Scores:
 def weighted(table: SceneScores, weights: Tensor) -> dict[str, Tensor]:
     """Every score under W weightings of the scenes, (W,) float64 each, NaN where undefined.
 
-    Args:
-        table: B scenes.
-        weights: (W, B) float64, not negative: how often each scene counts.
+    `weights` (W, B) say how often a scene counts.
     """
     columns = _additive(table)
     sums = (weights @ torch.stack(list(columns.values()), dim=-1)).unbind(-1)
@@ -113,10 +111,7 @@ def _from_sums(sums: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _quantiles(errors: Tensor, weights: Tensor, levels: tuple[float, ...]) -> Tensor:
     """The smallest error that a share of `levels` does not exceed, (W, len(levels)) float64.
 
-    Args:
-        errors: (B, E) of each scene, NaN where there is none.
-        weights: (W, B) of the scenes.
-        levels: Each within (0, 1).
+    `errors` (B, E) are NaN where there is none; `weights` are (W, B); levels lie in (0, 1).
     """
     known = ~errors.isnan()
     values, rank = errors[known].sort()

@@ -11,9 +11,7 @@ from statistics import mean, stdev
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
     """Student's interval of the mean, mean +- t(level, n - 1) s / sqrt(n); None for n < 2.
 
-    Args:
-        values: Independent and about normal.
-        level: How often such an interval holds the mean.
+    The values are independent and about normal.
     """
     if len(values) < 2:
         return None

@@ -106,11 +106,7 @@ class SeedSpread:
 
     @classmethod
     def of(cls, groups: Sequence[Sequence[float]]) -> "SeedSpread | None":
-        """Pool the deviation over configurations; None if none was trained under two seeds.
-
-        Args:
-            groups: Scores of the runs of each configuration.
-        """
+        """Pool the deviation over configurations; None if none was trained under two seeds."""
         several = [group for group in groups if len(group) > 1]
         if not several:
             return None
@@ -146,10 +142,7 @@ def answered(
     The interval is taken at a level at which the tails hold enough resamples, and stretched to the
     wanted one as Student's interval of as many scenes is.
 
-    Args:
-        ours: A table each SNR.
-        theirs: Likewise.
-        level: Of the intervals.
+    `ours` and `theirs` hold one table an SNR.
     """
     counted = min(level, 1.0 - 2.0 * _SEEN / _RESAMPLES)
     stretch = student_quantile(level, max(1, len(ours[0]) - 1)) / _sigmas(counted)
@@ -168,11 +161,7 @@ def recorded(
 ) -> dict[str, Difference]:
     """Differences of two validations' scores, by score.
 
-    Args:
-        ours: One.
-        theirs: The other.
-        same_scenes: True if both used the very same scenes.
-        level: Of the intervals.
+    `same_scenes` is true if both validations used the very same scenes.
     """
     sigmas = _sigmas(level)
     one, other = deviations(ours), deviations(theirs)

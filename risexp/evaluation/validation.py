@@ -13,7 +13,7 @@ from risexp.config.run import RunConfig
 from risexp.covariance.effective import effective
 from risexp.data.frames import Scenes
 from risexp.evaluation.groups import by_snr
-from risexp.evaluation.scene_scores import Confusion, Confusions, SceneScores, join, score_scenes
+from risexp.evaluation.scene_scores import Confusion, Confusions, SceneScores, score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.evaluation.yardsticks import Yardsticks
 from risexp.inference.predictor import Localiser
@@ -61,10 +61,7 @@ class Validator:
     def __call__(self, network: Module, beta: float, criterion: Criterion) -> dict[str, float]:
         """Every score by name; the network answers in evaluation mode.
 
-        Args:
-            network: Answers an observation and a beta with a prediction.
-            beta: Share of the samples, as it is in training.
-            criterion: The loss in training.
+        `beta` and `criterion` are those of the training.
         """
         training = network.training
         network.eval()
@@ -84,7 +81,7 @@ class Validator:
         losses = [
             criterion(prediction, group.observation, group.scenes) for prediction, group in answers
         ]
-        whole = join(scored)
+        whole = SceneScores.join(scored)
         self.tell(Confusions(whole.confusion, self._by_snr(whole)))
         scores = dict(summarise(whole).items())
         scores["loss"] = math.fsum(

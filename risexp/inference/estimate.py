@@ -8,12 +8,13 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
+from risexp.core.batch import TensorBatch
 from risexp.data.frames import Frames
 from risexp.errors import DataInvalid
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(TensorBatch):
     """Counts and positions of the sources of B scenes; positions follow the one count.
 
     Slots beyond a scene's count are NaN; S is the localiser's number of slots.
@@ -38,12 +39,6 @@ class Estimate:
         if bool(self.count_probabilities.isnan().any()):
             raise DataInvalid("an estimate's count probabilities hold a value that is no number")
 
-    def __len__(self) -> int:
-        return len(self.count)
-
-    def __getitem__(self, scenes: slice) -> "Estimate":
-        return Estimate(*(value[scenes] for value in vars(self).values()))
-
     @property
     def present(self) -> Tensor:
         """(B, S) bool: which slots hold a source."""
@@ -55,16 +50,6 @@ class Estimate:
         """Probability of the answered count, (B,); zero where none was answered."""
         place = (self.count - 1).clamp(0, self.count_probabilities.shape[1] - 1).unsqueeze(-1)
         return self.count_probabilities.gather(-1, place).squeeze(-1) * (self.count > 0)
-
-    def to(self, device: torch.device | str) -> "Estimate":
-        """The same answer on another device."""
-        return Estimate(*(value.to(device) for value in vars(self).values()))
-
-
-def joined(parts: list[Estimate]) -> Estimate:
-    """Scenes laid one after another."""
-    values = zip(*(vars(part).values() for part in parts), strict=True)
-    return Estimate(*(torch.cat(columns) for columns in values))
 
 
 class Position(TypedDict):

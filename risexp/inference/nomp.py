@@ -11,7 +11,7 @@ from risexp.estimation.grid import search_grid
 from risexp.estimation.pursuit import Law, Pursuit, law_of, pursue
 from risexp.estimation.ranging import RangePosterior
 from risexp.estimation.receiver_model import ReceiverModel, noise_power
-from risexp.inference.estimate import Estimate, joined
+from risexp.inference.estimate import Estimate
 from risexp.physics.geometry import angles
 
 _SCENES = 128
@@ -42,7 +42,7 @@ class Nomp:
         for start in range(0, max(len(frames), 1), _SCENES):
             scenes = slice(start, start + _SCENES)
             parts.append(self._localise(frames[scenes], noise[scenes]))
-        return joined(parts)
+        return Estimate.join(parts)
 
     def _localise(self, frames: Frames, noise: Tensor) -> Estimate:
         """Search; where even K_MAX sources leave far more than the noise, search with what is left.

@@ -16,7 +16,7 @@ from risexp.data.frames import Frames
 from risexp.estimation.pursuit import law_of
 from risexp.estimation.ranging import RangePosterior
 from risexp.estimation.receiver_model import ReceiverModel, noise_power
-from risexp.inference.estimate import Estimate, joined
+from risexp.inference.estimate import Estimate
 from risexp.inference.nomp import Nomp
 from risexp.inference.spectral import Spectral, placed
 from risexp.model.network import Network
@@ -51,9 +51,7 @@ class Localiser:
     def __call__(self, prediction: Prediction, frames: Frames) -> Estimate:
         """Localise the sources that a prediction counts.
 
-        Args:
-            prediction: Of B scenes.
-            frames: The measurements it was made from, in the units of the power law.
+        `frames` are the measurements of the prediction, in the units of the power law.
         """
         count = self._count(prediction, frames)
         estimate = self._located(prediction, count)
@@ -137,7 +135,7 @@ class Predictor:
         for start in range(0, max(len(frames), 1), _SCENES):
             scenes = frames[start : start + _SCENES]
             parts.append(self.localise(self.predict(scenes), scenes))
-        return joined(parts)
+        return Estimate.join(parts)
 
     @torch.no_grad()
     def predict(self, frames: Frames) -> Prediction:

@@ -28,7 +28,7 @@ from risexp.estimation.descent import refine
 from risexp.estimation.grid import Grid, distinct, highest_peaks, search_grid, summed_energy
 from risexp.estimation.projection import Equations, loaded_root
 from risexp.estimation.receiver_model import ReceiverModel
-from risexp.inference.estimate import Estimate, joined
+from risexp.inference.estimate import Estimate
 from risexp.physics.geometry import angles
 from risexp.physics.steering import steering_vector
 
@@ -117,7 +117,7 @@ class Spectral:
         MVDR needs a covariance with something on its diagonal: regularise it first.
         """
         starts = range(0, max(len(covariance), 1), _SCENES)
-        return joined(
+        return Estimate.join(
             [
                 self._locate(covariance[start : start + _SCENES], count[start : start + _SCENES])
                 for start in starts

@@ -63,10 +63,7 @@ def received(channel: Tensor, codes: Tensor, field: Tensor) -> Tensor:
 def coded(channel: Tensor, codes: Tensor, waves: Tensor) -> Tensor:
     """H diag(c_l) x_k of several waves under every code, (B, L, k, M) complex.
 
-    Args:
-        channel: H, (B, M, N) complex.
-        codes: c_l, (L, N) or (B, L, N) complex.
-        waves: x_k, (B, k, N) complex.
+    `channel` is (B, M, N), `codes` (L, N) or (B, L, N), `waves` x_k (B, k, N), all complex.
     """
     masked = codes.unsqueeze(-2) * waves.unsqueeze(-3)
     return masked @ channel.mT.unsqueeze(-3)

@@ -10,9 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risexp.errors import DataInvalid
 from risexp.evaluation.metrics import METRICS
-from risexp.evaluation.scene_scores import join, score_scenes
+from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.evaluation.scores import Scores, summarise, weighted
 from tests.support.estimates import (
     drawn_case,
@@ -127,14 +126,9 @@ def test_batches_joined_score_like_the_whole(device: torch.device) -> None:
     estimate, truth = drawn_case(6, scenes=30, device=device)
     batches = [score_scenes(estimate[k : k + 7], truth[k : k + 7]) for k in range(0, 30, 7)]
 
-    joined = summarise(join(batches))
+    joined = summarise(SceneScores.join(batches))
 
     assert scores_of(estimate, truth) == joined
-
-
-def test_nothing_to_join_is_refused() -> None:
-    with pytest.raises(DataInvalid, match="no scene was scored"):
-        join([])
 
 
 def test_no_scene_has_no_score_rather_than_zero(device: torch.device) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from risexp.errors import DataInvalid
-from risexp.inference.estimate import Estimate, joined
+from risexp.inference.estimate import Estimate
 from tests.support.estimates import drawn_case
 from tests.support.looping import for_each
 
@@ -50,7 +50,7 @@ def test_a_slice_is_an_answer_to_those_scenes(device: torch.device) -> None:
 def test_joined_parts_are_the_whole() -> None:
     whole, _ = drawn_case(3, scenes=7)
 
-    again = joined([whole[:3], whole[3:3], whole[3:6], whole[6:]])
+    again = Estimate.join([whole[:3], whole[3:3], whole[3:6], whole[6:]])
 
     for name, value in vars(again).items():
         assert torch.equal(getattr(whole, name).nan_to_num(-1.0), value.nan_to_num(-1.0))

@@ -9,7 +9,7 @@ from torch import Tensor
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.estimation.receiver_model import ReceiverModel
-from risexp.inference.estimate import Estimate, joined
+from risexp.inference.estimate import Estimate
 from risexp.inference.nomp import Nomp
 from tests.support.localisation import (
     Localiser,
@@ -145,7 +145,7 @@ def test_an_echo_too_loud_for_a_far_source_is_believed_to_be_near(device: torch.
 
 
 def alone(localise: Localiser, scenes: Scenes) -> Estimate:
-    return joined([localise(scenes[place : place + 1]) for place in range(len(scenes))])
+    return Estimate.join([localise(scenes[place : place + 1]) for place in range(len(scenes))])
 
 
 @pytest.mark.parametrize("method", ["nomp", "nomp:bic", "music on label", "mvdr on label"])
@@ -173,7 +173,9 @@ def test_noisy_scenes_too_are_answered_alike_in_small_groups_and_large(
     scenes, localise = scenes_of(config, count, device), localiser("nomp", config)
     whole = localise(scenes)
 
-    parts = joined([localise(scenes[start : start + size]) for start in range(0, count, size)])
+    parts = Estimate.join(
+        [localise(scenes[start : start + size]) for start in range(0, count, size)]
+    )
 
     assert share_apart(whole, parts, degrees=0.05, metres=0.2) <= 0.03
     off = (whole.count_probabilities - parts.count_probabilities).abs()

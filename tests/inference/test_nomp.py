@@ -10,7 +10,7 @@ from risexp.estimation.grid import search_grid
 from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.pursuit import pursue
 from risexp.estimation.receiver_model import ReceiverModel
-from risexp.inference.estimate import joined
+from risexp.inference.estimate import Estimate
 from risexp.inference.nomp import Nomp
 from tests.support.localisation import (
     at_snr,
@@ -104,7 +104,7 @@ def test_more_scenes_than_are_searched_at_once_are_answered_alike(
     whole = localise(frames)
 
     assert count == len(whole)
-    parts = joined([localise(frames[:100]), localise(frames[100:])])
+    parts = Estimate.join([localise(frames[:100]), localise(frames[100:])])
     assert whole.count.tolist() == parts.count.tolist()
 
 

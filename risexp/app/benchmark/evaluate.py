@@ -24,10 +24,6 @@ HELD: Final = (
 def scenes_law(trained: RunConfig, overrides: Sequence[str]) -> RunConfig:
     """Configuration of the scenes for an evaluation: the network's own, with overrides.
 
-    Args:
-        trained: Configuration of the network's run.
-        overrides: `a.b=v` as on a command line.
-
     Raises:
         ConfigInvalid: A field is unknown, or does not decide the scenes.
     """
@@ -53,11 +49,8 @@ def compared(
 ) -> dict[str, Method]:
     """Methods of the table by name: the network first, then those it is compared with.
 
-    Args:
-        trained: The network.
-        config: Law of the scenes, which classical methods know.
-        against: Names of methods, also of the network's other rows.
-        refine: `measurement` adds a row of the network refined on the measurements.
+    `against` names methods and other rows of the network; `refine` = `measurement` adds the network
+    refined on the measurements.
 
     Raises:
         ConfigInvalid: A name is unknown or stands twice, or the scenes do not fit the network.

@@ -26,10 +26,7 @@ def dense_null_spectrum(covariance: FactoredCovariance, count: Tensor, steering:
 
     The best that can be done with the matrices themselves: the signal subspace is the smaller one.
 
-    Args:
-        covariance: B scenes; R = F F^H + d I is formed.
-        count: (B,) int.
-        steering: a, (N, G) complex64.
+    R = F F^H + d I is formed; `count` is (B,) int, `steering` a (N, G) complex64.
     """
     matrix = covariance.dense()
     vectors = torch.linalg.eigh(matrix).eigenvectors

@@ -13,7 +13,7 @@ from risexp.app.benchmark.methods import NETWORK, Method, method_named, network_
 from risexp.app.promotion.test_set import TestSet
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes, Truth
-from risexp.evaluation.scene_scores import join, score_scenes
+from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.inference.calibration import calibration_error
 from risexp.inference.estimate import Estimate
 from risexp.inference.predictor import Predictor
@@ -82,7 +82,7 @@ class _Answers:
 
     def scored(self) -> ScoredAnswers:
         pairs = zip(self.estimates, self.truths, strict=True)
-        scores = join([score_scenes(estimate, truth) for estimate, truth in pairs])
+        scores = SceneScores.join([score_scenes(estimate, truth) for estimate, truth in pairs])
         probabilities = torch.cat([estimate.count_probabilities for estimate in self.estimates])
         ece = calibration_error(probabilities, scores.matching.true_count)
         return ScoredAnswers(scores, 1e3 * sum(self.seconds) / len(scores), ece)

@@ -17,7 +17,7 @@ from risexp.app.promotion.result import PromotionRequest, PromotionResult
 from risexp.app.promotion.test_set import load_test_set
 from risexp.app.serving.resolve_model import load_trained
 from risexp.errors import EnvironmentFailed, InvalidInput
-from risexp.evaluation.scene_scores import join, score_scenes
+from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.registry.model_registry import Registry
 from risexp.registry.promotion import Step
 from risexp.registry.verdicts import Evaluation
@@ -195,7 +195,9 @@ def test_an_evaluation_scores_the_answers_of_each_method() -> None:
     evaluation = evaluate_candidates(bundle.config, predictor, predictor, test_set, advanced.append)
 
     method = network_methods(predictor)[NETWORK]
-    expected = join([score_scenes(method(scenes), scenes.truth) for scenes in test_set.batches()])
+    expected = SceneScores.join(
+        [score_scenes(method(scenes), scenes.truth) for scenes in test_set.batches()]
+    )
     assert evaluation.champion is not None
     for answers in (evaluation.candidate, evaluation.champion):
         assert torch.equal(expected.success, answers.scores.success)

@@ -16,7 +16,7 @@ from risexp.data.streams import BLOCK, Split
 from risexp.errors import ConfigInvalid
 from risexp.evaluation.intervals import Interval, bootstrap_jointly
 from risexp.evaluation.references import References, references
-from risexp.evaluation.scene_scores import SceneScores, join
+from risexp.evaluation.scene_scores import SceneScores
 
 Axes = tuple[float, float, float]
 """Numbers for phi, theta and range."""
@@ -65,7 +65,7 @@ class AccuracyRow:
     @property
     def pooled(self) -> SceneScores:
         """The scenes of all SNRs together."""
-        return join(self.scores)
+        return SceneScores.join(self.scores)
 
     @property
     def mean_ms(self) -> float:
@@ -133,13 +133,8 @@ def measure_accuracy(
 ) -> AccuracyTable:
     """Run every method on every scene, and measure its scores and times.
 
-    Args:
-        config: Law of the scenes; its own range of SNRs is not used.
-        methods: By the names of their rows.
-        snr_db: At least one, ascending.
-        scenes: Scenes at one SNR, the first of the split.
-        split: The split whose scenes are drawn.
-        advance: Called with the number of scenes after a method, and after the references.
+    `methods` are named by their rows; `snr_db` ascends; the scenes at one SNR are the first of the
+    split. `advance` is called with a number of scenes, after a method and after the references.
     """
     draws = [_Draw(config, split, scenes, snr) for snr in snr_db]
     middle = next(draws[len(draws) // 2].batches())
@@ -222,7 +217,8 @@ def _measure(
             advance(len(scenes))
     ms = 1e3 / draw.scenes
     return _joined(seen), {
-        name: _Answers(join(parts), ms * seconds[name]) for name, parts in scores.items()
+        name: _Answers(SceneScores.join(parts), ms * seconds[name])
+        for name, parts in scores.items()
     }
 
 
@@ -234,8 +230,7 @@ def _level(draw: _Draw, scenes: Scenes) -> SnrLevel:
 
 def _joined(parts: Sequence[SnrLevel]) -> SnrLevel:
     """One level from its batches."""
-    columns = zip(*(vars(part.references).values() for part in parts), strict=True)
-    together = References(*(torch.cat(column) for column in columns))
+    together = References.join([part.references for part in parts])
     return SnrLevel(parts[0].snr_db, together, torch.cat([part.source_snr_db for part in parts]))
 
 

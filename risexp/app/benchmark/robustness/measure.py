@@ -16,7 +16,6 @@ from risexp.data.scenes import SceneGenerator
 from risexp.evaluation.intervals import Interval, bootstrap, paired
 from risexp.evaluation.matching import TOLERANCE
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
-from risexp.evaluation.scene_scores import join as join_scores
 from risexp.inference.estimate import Estimate
 
 Build = Callable[[RunConfig], Mapping[str, Method]]
@@ -88,13 +87,8 @@ def measure_robustness(
 ) -> RobustnessTable:
     """Run every method on the same scenes at every level of every scenario.
 
-    Args:
-        config: Configuration of the scenarios.
-        build: Makes the methods for a receiver's configuration.
-        scenarios: By name.
-        snr_db: At least one.
-        scenes: Scenes at one SNR: the first of the test split that suit the scenario.
-        advance: Called with the number of scenes after a method answered them.
+    The scenes at one SNR are the first of the test split that suit the scenario. `advance` is
+    called with a number of scenes after a method answered them.
     """
     methods = tuple(build(config))
     outcomes = [
@@ -172,7 +166,7 @@ def _compared(scenario: Scenario, batches: _Batches) -> dict[str, dict[str, Meth
     """The scores of every level, compared with the undisturbed ones."""
     scores = {
         level: {
-            method: join_scores([scores for scores, _ in parts])
+            method: SceneScores.join([scores for scores, _ in parts])
             for method, parts in by_method.items()
         }
         for level, by_method in batches.items()

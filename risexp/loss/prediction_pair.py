@@ -128,8 +128,8 @@ def _error(off: Tensor, unit: float) -> Tensor:
 def best_slots(cost: Tensor, present: Tensor) -> Tensor:
     """The slot of each source at the least total cost, all different, (B, K) int64.
 
-    Up to five sources every order is tried at once (120 of them); beyond, shortest augmenting paths
-    take less time.
+    Up to five sources every order is tried at once on the device (120 of them); beyond, SciPy
+    pairs on the host.
 
     Args:
         cost: Of giving slot s to source k, (B, K, K) real, slots along the second axis.

@@ -71,8 +71,8 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
 
     assert (2, "") == (code, out)
     assert said in err
-    assert len(err.splitlines()) == 1
-    assert list(tmp_path.iterdir()) == []
+    assert 1 == len(err.splitlines())
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_a_folder_that_holds_something_is_refused(capsys: Capture, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_folder_that_holds_something_is_refused(capsys: Capture, tmp_path: Pat
 def test_the_table_is_printed_and_kept(capsys: Capture, tmp_path: Path) -> None:
     code, out, err = run(capsys, f"{BENCH} --snr -5:5:10 --out results")
 
-    assert code == 0
+    assert 0 == code
     assert out.startswith("4 test scenes at each SNR")
     assert max(map(len, out.splitlines())) <= 100
     assert all(word in out for word in ("nomp", "k_reference", "k_bound", "chance", "dense MUSIC"))
@@ -116,4 +116,4 @@ def test_an_interrupted_run_leaves_nothing(
 
     assert (130, "") == (code, out)
     assert "nothing half-written" in err
-    assert list(tmp_path.iterdir()) == []
+    assert [] == list(tmp_path.iterdir())

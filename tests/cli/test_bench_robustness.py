@@ -34,8 +34,8 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
 
     assert (2, "") == (code, out)
     assert said in err
-    assert len(err.splitlines()) == 1
-    assert list(tmp_path.iterdir()) == []
+    assert 1 == len(err.splitlines())
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_a_folder_that_holds_something_is_refused(capsys: Capture, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_folder_that_holds_something_is_refused(capsys: Capture, tmp_path: Pat
 def test_the_tables_are_printed_and_kept(capsys: Capture, tmp_path: Path) -> None:
     code, out, err = run(capsys, f"{BENCH} --scenarios label --snr 0,10 --out results")
 
-    assert code == 0
+    assert 0 == code
     assert out.startswith("3 test scenes at each SNR")
     assert max(map(len, out.splitlines())) <= 100
     assert all(f"label, {snr} dB: " in out for snr in (0, 10))
@@ -88,4 +88,4 @@ def test_an_interrupted_run_leaves_nothing(
 
     assert (130, "") == (code, out)
     assert "nothing half-written" in err
-    assert list(tmp_path.iterdir()) == []
+    assert [] == list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""A batch of tensors is cut, chosen from, replaced in and joined field by field, nested ones too."""
+"""A batch of tensors is cut, chosen from, replaced in and joined field by field."""
 
 from dataclasses import dataclass
 

@@ -118,7 +118,7 @@ def test_values_beyond_the_factor_equal_the_diagonal(device: torch.device) -> No
     actual = case.one.eigenvalues()
 
     spectrum = case.dense().one.eigenvalues()
-    assert actual.shape == (2, 3)
+    assert (2, 3) == actual.shape
     assert worst(case.one.diagonal.unsqueeze(-1).expand(2, 6), spectrum[:, 3:]) < 1e-12
 
 
@@ -142,7 +142,7 @@ def test_a_zero_covariance_becomes_the_identity_and_its_neighbour_does_not(
 
     assert torch.equal(torch.eye(6), matrix(normal)[0].cpu().real.float())
     assert pytest.approx(6.0) == float(normal.trace()[1])
-    assert normal.diagonal.tolist() == [1.0, 0.0]
+    assert [1.0, 0.0] == normal.diagonal.tolist()
 
 
 def test_columns_beyond_count_or_rank_are_zero_and_the_others_orthonormal(

@@ -82,9 +82,9 @@ def test_no_scene_and_no_point_give_nothing_and_raise_nothing(device: torch.devi
     loaded = covariance(device=device).trace_normalize().regularise(0.1)
     steering = gaussian(24, 7, seed=5).to(device, torch.complex64)
 
-    assert loaded[:0].mvdr(steering).shape == (0, 7)
-    assert loaded[:0].music(steering, 3).shape == (0, 7)
-    assert loaded.mvdr(steering[:, :0]).shape == (3, 0)
+    assert (0, 7) == loaded[:0].mvdr(steering).shape
+    assert (0, 7) == loaded[:0].music(steering, 3).shape
+    assert (3, 0) == loaded.mvdr(steering[:, :0]).shape
 
 
 def test_a_power_that_is_no_power_stays_visible(device: torch.device) -> None:

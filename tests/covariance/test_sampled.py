@@ -1,11 +1,24 @@
-"""The sampled covariance against dense ridge solves written from the equations."""
+"""The sampled covariance against dense ridge solves; information criteria on its eigenvalues."""
 
+import math
+from typing import get_args
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from risexp.config.measurement import DataConfig
-from risexp.covariance.sampled import Method, joint_field, sampled_covariance, snapshot_fields
+from risexp.covariance.factored import FactoredCovariance
+from risexp.covariance.sampled import (
+    Criterion,
+    Method,
+    joint_field,
+    order,
+    order_scores,
+    sampled_covariance,
+    snapshot_fields,
+)
 from risexp.data.frames import Frames
 from risexp.data.scenes import source_steering
 from tests.support.looping import for_each
@@ -68,7 +81,7 @@ def test_per_snapshot_solves_every_snapshot_alone(
 
     fields = snapshot_fields(given.y, given.channel, given.codes, RIDGE)
 
-    assert fields.shape == (BATCH, SNAPSHOTS, ELEMENTS)
+    assert (BATCH, SNAPSHOTS, ELEMENTS) == fields.shape
     assert worst(expected, fields[few]) < tolerance
 
 
@@ -84,8 +97,8 @@ def test_the_covariance_is_the_mean_outer_product_of_the_fields(device: torch.de
 
     assert worst(field.unsqueeze(-1) * field.conj().unsqueeze(-2), matrix(joint)) < 1e-12
     assert worst(mean, matrix(per_snapshot)) < 1e-12
-    assert joint.factor.shape == (BATCH, ELEMENTS, 1)
-    assert per_snapshot.factor.shape == (BATCH, ELEMENTS, SNAPSHOTS)
+    assert (BATCH, ELEMENTS, 1) == joint.factor.shape
+    assert (BATCH, ELEMENTS, SNAPSHOTS) == per_snapshot.factor.shape
 
 
 @for_each("method", METHODS)
@@ -99,7 +112,7 @@ def test_scenes_of_zeros_give_zero_and_leave_their_neighbours_alone(
     getattr(given, silent)[4] = 0.0
     after = sampled_covariance(method, given.y, given.channel, given.codes, RIDGE).factor
 
-    assert torch.count_nonzero(after[4]) == 0
+    assert 0 == torch.count_nonzero(after[4])
     assert worst(before[5:], after[5:]) < 1e-5
 
 
@@ -137,3 +150,98 @@ def test_as_much_of_the_energy_lies_in_the_source_subspace_as_was_measured(
     inside = (basis.mH @ factor.to(basis)).abs().square().sum((-2, -1))
     share = inside / factor.abs().square().sum((-2, -1))
     assert pytest.approx(expected, abs=0.02) == float(share.mean())
+
+
+CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
+
+
+def ideal_spectrum(elements: int, snapshots: int, sources: int, *, scale: float = 1.0) -> Tensor:
+    """Eigenvalues of direct snapshots of orthogonal sources, 20 scenes at 10 dB an element."""
+    directions, _ = torch.linalg.qr(gaussian(20, elements, sources, seed=sources))
+    symbols = gaussian(20, sources, snapshots, seed=10 + sources)
+    noise = gaussian(20, elements, snapshots, seed=20 + sources)
+    signal = math.sqrt(10.0 * elements) * directions @ symbols
+    snapshots_seen = scale * (signal + noise) / math.sqrt(snapshots)
+    return FactoredCovariance.from_factor(snapshots_seen).eigenvalues()
+
+
+def textbook(criterion: Criterion, values: list[float], snapshots: int, most: int) -> list[float]:
+    """The likelihood ratio as a power of a product, as papers print it."""
+    p = len(values)
+    scores = []
+    for k in range(most + 1):
+        tail = np.array(values[k:])
+        with np.errstate(divide="ignore"):
+            likelihood = np.log((np.prod(tail) ** (1 / (p - k)) / tail.mean()) ** (p - k))
+        freedom = k * (2 * p - k)
+        penalty = freedom * math.log(snapshots) / 2 if criterion == "mdl" else 2 * freedom
+        scores.append(-snapshots * likelihood * (1 if criterion == "mdl" else 2) + penalty)
+    return scores
+
+
+@for_each("sources", [1, 2, 3, 4, 5])
+@for_each(("elements", "snapshots"), [(144, 16), (16, 64), (8, 200)])
+def test_mdl_counts_the_sources_of_ideal_data(
+    device: torch.device, elements: int, snapshots: int, sources: int
+) -> None:
+    eigenvalues = ideal_spectrum(elements, snapshots, sources).to(device)
+
+    count = order("mdl", eigenvalues, snapshots, most=5)
+
+    assert eigenvalues.shape == (20, min(elements, snapshots))
+    assert count.tolist() == [sources] * 20
+
+
+def test_the_product_of_144_eigenvalues_underflows_and_always_answers_one() -> None:
+    eigenvalues = ideal_spectrum(144, 300, sources=3, scale=1e-3)
+
+    scores = [textbook("mdl", values.tolist(), 300, most=5) for values in eigenvalues]
+
+    assert np.isinf(scores).all()
+    assert (np.argmin(np.array(scores)[:, 1:], axis=1) + 1 == 1).all()
+    assert [3] * 20 == order("mdl", eigenvalues, 300, most=5).tolist()
+
+
+@for_each("criterion", CRITERIA)
+def test_scores_agree_with_the_textbook_where_it_does_not_underflow(
+    device: torch.device, criterion: Criterion
+) -> None:
+    values = [[9.0, 4.0, 1.2, 1.0, 0.9], [3.0, 2.5, 2.0, 0.4, 0.3]]
+
+    scores = order_scores(criterion, torch.tensor(values, device=device), snapshots=50, most=3)
+
+    for expected, actual in zip(values, scores.tolist(), strict=True):
+        assert pytest.approx(textbook(criterion, expected, 50, most=3), rel=1e-6) == actual
+
+
+@for_each("criterion", CRITERIA)
+def test_the_count_does_not_depend_on_the_scale(criterion: Criterion) -> None:
+    loud, quiet = (ideal_spectrum(16, 64, sources=2, scale=scale) for scale in (1.0, 1e-5))
+
+    expected = order_scores(criterion, loud, 64, most=5)
+
+    assert torch.allclose(expected, order_scores(criterion, quiet, 64, most=5), rtol=1e-9)
+
+
+@for_each("criterion", CRITERIA)
+def test_what_shows_no_noise_or_no_number_has_no_order(
+    device: torch.device, criterion: Criterion
+) -> None:
+    alone = torch.tensor([[3.7], [0.0]], device=device)
+    unknown = torch.tensor([[3.7, torch.nan]], device=device)
+
+    for eigenvalues in (alone, unknown):
+        with pytest.raises(ValueError, match="at least two finite eigenvalues"):
+            order(criterion, eigenvalues, snapshots=1, most=5)
+
+
+def test_orders_that_leave_no_noise_eigenvalue_score_infinity() -> None:
+    scores = order_scores("mdl", torch.tensor([[5.0, 1.0, 0.5]]), snapshots=10, most=5)
+
+    assert [[False, False, False, True, True, True]] == scores.isinf().tolist()
+
+
+def test_a_spectrum_of_zeros_has_finite_scores() -> None:
+    scores = order_scores("aic", torch.zeros(2, 6), snapshots=10, most=4)
+
+    assert scores.isfinite().all()

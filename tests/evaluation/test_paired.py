@@ -46,7 +46,7 @@ def test_a_slice_is_the_mean_of_its_own_scenes() -> None:
 
     assert table[counts(SCENES) == 2].hit.double().mean().item() == found["K = 2"].value
     low = table[snr_db < 0.0].hit.double().mean().item()
-    assert low == pytest.approx(found["SNR below 0 dB"].value, abs=1e-12)
+    assert pytest.approx(found["SNR below 0 dB"].value, abs=1e-12) == low
     assert all(each.low < each.value < each.high for each in found.values())
 
 

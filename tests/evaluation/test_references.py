@@ -58,7 +58,7 @@ def test_nothing_stands_in_the_way_of_a_scene_without_noise_to_speak_of(
 
     means = refer(config, scenes).means()
 
-    assert set(vars(means).values()) == {1.0}
+    assert {1.0} == set(vars(means).values())
 
 
 @for_each("symbols", LAWS)
@@ -92,8 +92,8 @@ def test_means_of_a_group_are_those_of_its_scenes() -> None:
     means = found.means(chosen)
 
     assert (1.0, 1.0) == (means.k_reference, means.k_bound)
-    assert means.success_reference == pytest.approx(float(found.success_true_count[chosen].mean()))
-    assert found.means().k_reference == pytest.approx(float(found.detectable.double().mean()))
+    assert pytest.approx(float(found.success_true_count[chosen].mean())) == means.success_reference
+    assert pytest.approx(float(found.detectable.double().mean())) == found.means().k_reference
 
 
 def test_an_empty_group_has_no_means() -> None:

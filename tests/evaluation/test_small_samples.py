@@ -25,8 +25,8 @@ from tests.support.looping import for_each
     ],
 )
 def test_quantiles_are_those_of_the_tables(freedom: int, at_95: float, at_99: float) -> None:
-    assert at_95 == pytest.approx(student_quantile(0.95, freedom), abs=1e-6)
-    assert at_99 == pytest.approx(student_quantile(0.99, freedom), abs=1e-6)
+    assert pytest.approx(student_quantile(0.95, freedom), abs=1e-6) == at_95
+    assert pytest.approx(student_quantile(0.99, freedom), abs=1e-6) == at_99
 
 
 def test_an_interval_is_as_wide_as_the_numbers_are_apart() -> None:

@@ -112,7 +112,7 @@ def test_scores_are_the_same_however_scenes_are_grouped(
 
     assert sizes == [len(group.scenes) for group in validator.groups]
     assert {"loss", "k_acc", "blend_effect", "count_entropy"} < scores.keys()
-    assert together == pytest.approx(scores, rel=1e-4, nan_ok=True)
+    assert pytest.approx(scores, rel=1e-4, nan_ok=True) == together
 
 
 def test_judging_leaves_a_network_as_it_was(device: torch.device) -> None:

@@ -193,7 +193,7 @@ def test_a_source_is_found_wherever_the_field_of_view_reaches(
 
     near = (found.phi_rad - scenes.truth.phi_rad).abs().rad2deg() < 0.1
     near &= (found.theta_rad - scenes.truth.theta_rad).abs().rad2deg() < 0.1
-    assert int((~near).sum()) == 0
+    assert 0 == int((~near).sum())
 
 
 def scene_pairs(device: torch.device) -> Scenes:

@@ -17,9 +17,57 @@ from tests.support.localisation import (
 from tests.support.looping import for_each
 
 LAWS = ("frame", "snapshot")
+CROWDED = {
+    "a narrow view": ("data.phi_deg=[0,3]", "data.theta_deg=[0,3]", "data.range_m=[3,10]"),
+    "more sources than beams": ("data.sources_max=10",),
+    "a tiny panel": ("physics.elements_h=3", "physics.elements_v=3", "data.sources_max=3"),
+}
+FIXED = {
+    "phi": ("data.phi_deg=[10,10]",),
+    "theta": ("data.theta_deg=[10,10]",),
+    "range": ("data.range_m=[3,3]",),
+    "direction": ("data.phi_deg=[10,10]", "data.theta_deg=[10,10]"),
+    "all": ("data.phi_deg=[10,10]", "data.theta_deg=[10,10]", "data.range_m=[3,3]"),
+}
+ON_LABEL = ("music on label", "mvdr on label")
+EXTREME = ("nomp", "music", "mvdr")
+LIMITS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
+    **{
+        f"a view of no width: {name}": (4, ("nomp", "nomp:bic", *ON_LABEL), (at_snr(20.0), *fixed))
+        for name, fixed in FIXED.items()
+    },
+    "as loud as can be": (2, EXTREME, (at_snr(100.0),)),
+    "as quiet as can be": (2, EXTREME, (at_snr(-100.0),)),
+    "far away": (2, EXTREME, ("data.range_m=[1e5,1e6]",)),
+    "elements packed": (2, EXTREME, ("physics.spacing_wavelengths=0.01",)),
+    "twelve at once": (2, EXTREME, ("data.sources_max=12",)),
+    **{
+        f"the smallest panel: {wide} x {high}": (
+            16,
+            ("nomp", "nomp:bic", "music:true-k", "mvdr:true-k"),
+            (f"physics.elements_h={wide}", f"physics.elements_v={high}", "data.sources_max=2"),
+        )
+        for wide, high in ((3, 2), (2, 3))
+    },
+}
+"""Scenes, methods and overrides of the smoke preset."""
 
 
-@pytest.mark.parametrize("snr_db", [-5.0, 90.0])
+@pytest.mark.parametrize("limit", LIMITS)
+@for_each("symbols", LAWS)
+def test_settings_at_their_limits_are_answered(
+    device: torch.device, symbols: str, limit: str
+) -> None:
+    count, methods, overrides = LIMITS[limit]
+    config = config_of(f"physics.symbols={symbols}", *overrides, preset="smoke")
+    scenes = scenes_of(config, count, device)
+
+    unsound = [method for method in methods if not sound(localiser(method, config)(scenes))]
+
+    assert [] == unsound
+
+
+@for_each("snr_db", [-5.0, 90.0])
 @for_each("method", ["nomp", "nomp:aic", "music on label"])
 @for_each("symbols", LAWS)
 def test_as_many_sources_as_can_be_at_one_place_are_answered(
@@ -33,64 +81,27 @@ def test_as_many_sources_as_can_be_at_one_place_are_answered(
     assert sound(found)
 
 
-CROWDED = {
-    "a narrow view": ("data.phi_deg=[0,3]", "data.theta_deg=[0,3]", "data.range_m=[3,10]"),
-    "more sources than beams": ("data.sources_max=10",),
-    "a tiny panel": (
-        "physics.elements_h=3",
-        "physics.elements_v=3",
-        "data.sources_max=3",
-    ),
-}
-
-
 @pytest.mark.parametrize(("rule", "snr_db"), [("nomp", -5.0), ("nomp:bic", 20.0), ("nomp", 60.0)])
 @for_each("crowd", CROWDED)
-def test_held_symbols_of_sources_nobody_resolves_are_answered(
+def test_held_symbols_of_sources_too_close_to_resolve_are_answered(
     device: torch.device, crowd: str, rule: str, snr_db: float
 ) -> None:
     config = config_of(at_snr(snr_db), *CROWDED[crowd], preset="smoke")
 
-    found = localiser(rule, config)(scenes_of(config, 128, device))
-
-    assert sound(found)
+    assert sound(localiser(rule, config)(scenes_of(config, 128, device)))
 
 
 @for_each("crowd", CROWDED)
-def test_fresh_symbols_of_sources_nobody_resolves_are_answered(
+def test_fresh_symbols_of_sources_too_close_to_resolve_are_answered(
     device: torch.device, crowd: str
 ) -> None:
     config = config_of("physics.symbols=snapshot", *CROWDED[crowd], preset="smoke")
 
-    found = localiser("nomp", config)(scenes_of(config, 3, device))
-
-    assert sound(found)
-
-
-FIXED = {
-    "phi": ("data.phi_deg=[10,10]",),
-    "theta": ("data.theta_deg=[10,10]",),
-    "range": ("data.range_m=[3,3]",),
-    "direction": ("data.phi_deg=[10,10]", "data.theta_deg=[10,10]"),
-    "all": ("data.phi_deg=[10,10]", "data.theta_deg=[10,10]", "data.range_m=[3,3]"),
-}
-
-
-@pytest.mark.parametrize("fixed", FIXED)
-@for_each("method", ["nomp", "nomp:bic", "music on label", "mvdr on label"])
-@for_each("symbols", LAWS)
-def test_a_view_of_no_width_is_answered_within_it(
-    device: torch.device, symbols: str, method: str, fixed: str
-) -> None:
-    config = config_of(f"physics.symbols={symbols}", at_snr(20.0), *FIXED[fixed], preset="smoke")
-
-    found = localiser(method, config)(scenes_of(config, 4, device))
-
-    assert sound(found)
+    assert sound(localiser("nomp", config)(scenes_of(config, 3, device)))
 
 
 @for_each("fixed", FIXED)
-@for_each("method", ["nomp", "music on label", "mvdr on label"])
+@for_each("method", ["nomp", *ON_LABEL])
 def test_one_source_in_a_view_of_no_width_is_found(
     device: torch.device, method: str, fixed: str
 ) -> None:
@@ -105,27 +116,9 @@ def test_one_source_in_a_view_of_no_width_is_found(
 
 
 def test_a_panel_of_two_by_two_is_refused_where_it_is_configured() -> None:
-    said = refusal({"physics.elements_h": 2, "physics.elements_v": 2})
+    message = refusal({"physics.elements_h": 2, "physics.elements_v": 2})
 
-    assert "2 x 2 panel cannot tell range" in said
-
-
-@for_each("method", ["nomp", "nomp:bic", "music:true-k", "mvdr:true-k"])
-@for_each("symbols", LAWS)
-@for_each("shape", [(3, 2), (2, 3)])
-def test_the_smallest_panel_answers_one_source_and_two(
-    device: torch.device, shape: tuple[int, int], symbols: str, method: str
-) -> None:
-    config = config_of(
-        f"physics.elements_h={shape[0]}",
-        f"physics.elements_v={shape[1]}",
-        f"physics.symbols={symbols}",
-        "data.sources_max=2",
-    )
-
-    found = localiser(method, config)(scenes_of(config, 16, device))
-
-    assert sound(found)
+    assert "2 x 2 panel cannot tell range" in message
 
 
 def test_the_smallest_panel_finds_one_source(device: torch.device) -> None:
@@ -138,25 +131,3 @@ def test_the_smallest_panel_finds_one_source(device: torch.device) -> None:
 
     assert torch.allclose(scenes.truth.phi_rad, found.phi_rad, atol=1e-3)
     assert torch.allclose(scenes.truth.theta_rad, found.theta_rad, atol=1e-3)
-
-
-EXTREMES: dict[str, tuple[str, ...]] = {
-    "as loud as can be": (at_snr(100.0),),
-    "as quiet as can be": (at_snr(-100.0),),
-    "far away": ("data.range_m=[1e5,1e6]",),
-    "elements packed": ("physics.spacing_wavelengths=0.01",),
-    "twelve at once": ("data.sources_max=12",),
-}
-
-
-@pytest.mark.parametrize("extreme", EXTREMES)
-@for_each("method", ["nomp", "music", "mvdr"])
-@for_each("symbols", LAWS)
-def test_extreme_scenes_are_answered(
-    device: torch.device, symbols: str, method: str, extreme: str
-) -> None:
-    config = config_of(f"physics.symbols={symbols}", *EXTREMES[extreme], preset="smoke")
-
-    found = localiser(method, config)(scenes_of(config, 2, device))
-
-    assert sound(found)

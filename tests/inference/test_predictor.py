@@ -49,7 +49,7 @@ def test_every_way_to_use_a_network_gives_the_count_of_its_head(device: torch.de
 
     counts = {name: method(scenes).count for name, method in methods.items()}
 
-    assert set(counts) == METHODS
+    assert METHODS == set(counts)
     assert torch.equal(counts["network"], counts["network+measurement"])
     assert torch.equal(counts["network"], counts["network:pointers"])
     assert torch.equal(scenes.truth.count, counts["network:true-k"])

@@ -100,9 +100,9 @@ def test_balanced_meets_every_frequency_of_either_axis_where_dft_meets_two_along
     strided = frequencies(default_codes("dft", phase_bits=None), panel())
     spread = frequencies(default_codes("balanced", phase_bits=None), panel())
 
-    assert {i for i, _ in strided} == {0, 4}
+    assert {0, 4} == {i for i, _ in strided}
     assert {i for i, _ in spread} == {j for _, j in spread} == set(range(8))
-    assert len(set(spread)) == 16
+    assert 16 == len(set(spread))
 
 
 def test_balanced_meets_every_frequency_equally_often() -> None:
@@ -115,7 +115,7 @@ def test_balanced_meets_every_frequency_equally_often() -> None:
 def test_balanced_repeats_no_code_before_the_pool_is_used_up() -> None:
     spread = frequencies(default_codes("balanced", phase_bits=None, snapshots=64), panel())
 
-    assert len(set(spread)) == 64
+    assert 64 == len(set(spread))
 
 
 @for_each("kind", ["dft", "balanced"])
@@ -125,7 +125,7 @@ def test_more_snapshots_than_codes_repeat_codes_of_the_pool(kind: Codebook) -> N
     codes = codebook(kind, panel(), 20, pool=(3, 2), phase_bits=None)
 
     assert set(frequencies(codes, panel())) == pool
-    assert codes.shape == (20, 144)
+    assert (20, 144) == codes.shape
 
 
 def test_hadamard_codes_are_rows_of_the_walsh_matrix() -> None:
@@ -159,6 +159,6 @@ def test_the_joint_operator_has_full_column_rank_and_is_well_conditioned(
     values = torch.linalg.svdvals(stacked_operator(channel, codes))
 
     condition = values[:, 0] / values[:, -1]
-    assert values.shape == (8, 144)
+    assert (8, 144) == values.shape
     assert float(condition.max()) < 12.0
     assert pytest.approx(7.0, abs=1.0) == float(condition.median())

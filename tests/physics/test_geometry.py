@@ -31,7 +31,7 @@ def test_the_default_panel_reaches_five_and_a_half_spacings_either_side_of_its_c
 def test_a_panel_counts_its_elements_and_knows_its_wavenumber() -> None:
     small = Panel(elements_h=5, elements_v=7, spacing_m=0.01, wavelength_m=0.03)
 
-    assert small.elements == 35
+    assert 35 == small.elements
     assert pytest.approx(209.4395102393195, rel=1e-14) == small.wavenumber
 
 

@@ -1,4 +1,4 @@
-"""What the base station receives, against the snapshot-by-snapshot textbook."""
+"""Signals and channels: energies, laws, and the equations they come from."""
 
 import math
 
@@ -6,11 +6,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from risexp.physics.signals import draw_symbols, path_amplitude, received, stacked_operator
+from risexp.config.measurement import PhysicsConfig
+from risexp.physics.signals import (
+    draw_symbols,
+    line_of_sight,
+    path_amplitude,
+    received,
+    rician_channel,
+    stacked_operator,
+)
+from risexp.physics.steering import steering_vector
 from tests.support.looping import for_each
-from tests.support.scenes import gaussian, worst
+from tests.support.scenes import field_of_view, gaussian, panel, tiny_scenes, uniform, worst
 
 BATCH, SNAPSHOTS, ANTENNAS, ELEMENTS, SOURCES = 70, 5, 4, 6, 2
+SCENES, STATION, PANEL = 512, 16, 144
+"""Scenes, antennas and elements of the channels."""
 
 
 def unit_codes(*shape: int) -> Tensor:
@@ -46,7 +57,7 @@ def test_received_is_h_diag_c_a_s_of_every_snapshot(
 
     y = received(channel, codes, symbols @ steering)
 
-    assert y.shape == (BATCH, SNAPSHOTS, ANTENNAS)
+    assert (BATCH, SNAPSHOTS, ANTENNAS) == y.shape
     assert worst(one_by_one(channel, codes, steering, symbols), y) < 1e-14
 
 
@@ -60,7 +71,7 @@ def test_the_stacked_operator_does_what_received_does(
 
     operator = stacked_operator(channel, codes)
 
-    assert operator.shape == (BATCH, SNAPSHOTS * ANTENNAS, ELEMENTS)
+    assert (BATCH, SNAPSHOTS * ANTENNAS, ELEMENTS) == operator.shape
     assert worst(received(channel, codes, field).flatten(1), (operator @ field.mT)[..., 0]) < 1e-14
 
 
@@ -84,7 +95,7 @@ def test_equal_sources_have_amplitude_one_at_any_range() -> None:
 
     amplitude = path_amplitude("equal", range_m, wavelength_m=0.3)
 
-    assert amplitude.tolist() == [1.0, 1.0]
+    assert [1.0, 1.0] == amplitude.tolist()
 
 
 def test_free_space_symbols_are_circular_gaussian_of_unit_power(device: torch.device) -> None:
@@ -103,3 +114,83 @@ def test_equal_symbols_have_modulus_one_and_any_phase(device: torch.device) -> N
     assert symbols.abs().sub(1.0).abs().max() < 1e-6
     assert abs(complex(symbols.mean())) < 0.02
     assert pytest.approx(0.25, abs=0.01) == float((symbols.angle() > math.pi / 2).float().mean())
+
+
+def energy(channel: Tensor) -> Tensor:
+    return channel.abs().square().sum((-2, -1))
+
+
+def parts(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Scattered draws and both sides of the line of sight, in double precision."""
+    phi, theta = field_of_view(SCENES)
+    sides = line_of_sight(panel(), STATION, phi.to(device), theta.to(device), range_m=100.0)
+    return gaussian(SCENES, STATION, PANEL).to(device), *sides
+
+
+def test_the_line_of_sight_has_energy_n_exactly(device: torch.device) -> None:
+    _, station, panel_side = parts(device)
+
+    direct = station.unsqueeze(-1) * panel_side.conj().unsqueeze(-2)
+
+    assert worst(torch.full((SCENES,), 144.0), energy(direct).cpu()) < 1e-12
+
+
+def test_the_panel_side_is_the_steering_vector_at_the_station() -> None:
+    phi, theta = torch.tensor([0.5]), torch.tensor([-0.3])
+    expected = steering_vector(
+        panel(), phi.sin() * theta.cos(), theta.sin(), torch.tensor([1.0 / 40.0])
+    )
+
+    _, panel_side = line_of_sight(panel(), 4, phi, theta, range_m=40.0)
+
+    assert worst(expected, panel_side) < 1e-6
+
+
+def test_the_station_side_is_a_centred_far_field_line() -> None:
+    phi = torch.tensor([math.pi / 6], dtype=torch.float64)
+
+    station, _ = line_of_sight(panel(), 4, phi, torch.zeros_like(phi), range_m=100.0)
+
+    steps = (station[0, 1:] / station[0, :-1]).angle()
+    assert pytest.approx([-math.pi / 2] * 3) == steps.tolist()
+    assert abs(float(station.prod().angle())) < 1e-12
+
+
+@for_each("factor_db", [-300.0, -24.0, -11.0, 0.0, 10.0])
+def test_the_energy_is_n_in_the_mean_whatever_the_factor(
+    device: torch.device, factor_db: float
+) -> None:
+    scattered, station, panel_side = parts(device)
+    factor = torch.full((SCENES,), 10 ** (factor_db / 10), dtype=torch.float64, device=device)
+
+    mean = energy(rician_channel(scattered, station, panel_side, factor)).mean()
+
+    # One scene scatters by at most N sqrt(2 / (M N)) under any mix; four sigma of the mean.
+    assert pytest.approx(144.0, abs=4 * 144 * math.sqrt(2 / 2304 / SCENES)) == float(mean)
+
+
+def test_the_mix_is_what_the_formula_says(device: torch.device) -> None:
+    scattered, station, panel_side = parts(device)
+    factor = uniform(0.01, 2.0, SCENES).to(device)
+    share = (factor / (factor + 1)).sqrt()[:, None, None]
+    direct = torch.einsum("bm,bn->bmn", station, panel_side)
+    expected = share * direct + (1 - share.square()).sqrt() * scattered / math.sqrt(STATION)
+
+    mixed = rician_channel(scattered.clone(), station, panel_side, factor)
+
+    assert worst(expected, mixed) < 1e-14
+
+
+def test_generated_channels_carry_the_line_of_sight_share_that_was_configured(
+    device: torch.device,
+) -> None:
+    physics = PhysicsConfig(rician_db=(10.0, 10.0), station_deg=0.0)
+    channel = tiny_scenes(256, physics=physics, device=device).frames.channel
+    ones = torch.zeros(1, device=device)
+    station, panel_side = line_of_sight(panel(), 16, ones, ones, range_m=100.0)
+
+    direct = (station.conj() @ channel @ panel_side.mH).squeeze() / math.sqrt(144)
+
+    assert pytest.approx(144.0, rel=0.01) == float(energy(channel).mean())
+    # sqrt(10 / 11 N), and CN(0, 1 / (11 M)) about it.
+    assert pytest.approx(math.sqrt(144 * 10 / 11), abs=0.02) == float(direct.real.mean())

@@ -123,7 +123,7 @@ def test_batch_shape_is_kept(device: torch.device) -> None:
     a = steering_vector(panel(elements_h=3, elements_v=5), u, v, rho)
     one = steering_vector(panel(elements_h=3, elements_v=5), u[1, 2, 3], v[1, 2, 3], rho[1, 2, 3])
 
-    assert a.shape == (2, 3, 4, 15)
+    assert (2, 3, 4, 15) == a.shape
     assert worst(one, a[1, 2, 3]) < 1e-15
 
 

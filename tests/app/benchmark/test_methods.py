@@ -176,6 +176,6 @@ def test_without_noise_nomp_beats_every_spectrum_of_samples(device: torch.device
         for name in ("nomp", "music", "mvdr", "mdl")
     }
 
-    assert min(errors, key=errors.__getitem__) == "nomp"
+    assert "nomp" == min(errors, key=errors.__getitem__)
     assert errors["nomp"] < 1e-4
     assert max(errors["music"], errors["mvdr"]) < 1e-2

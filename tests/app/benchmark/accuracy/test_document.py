@@ -64,7 +64,7 @@ def test_what_is_undefined_is_null(result: BenchmarkResult) -> None:
     found = result.document
 
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert found["methods"]["silent"]["aoa_rmse"] == {"-5": None, "10": None}
+    assert {"-5": None, "10": None} == found["methods"]["silent"]["aoa_rmse"]
     assert found["methods"]["silent"]["mean"]["aoa_rmse"] is None
     assert found["methods"]["accurate"]["median_over_crb_db"]["10"]["phi"] is None
 
@@ -79,7 +79,7 @@ def test_the_files_are_complete_and_can_be_read(result: BenchmarkResult, written
     assert result.document == json.loads((written / "accuracy.json").read_text("utf-8"))
     for name in figures:
         picture = imread(written / f"{name}.png")
-        assert picture.shape[1] == pytest.approx(1432, abs=2)
+        assert pytest.approx(1432, abs=2) == picture.shape[1]
         assert picture[..., :3].min() < 0.2
         assert (written / f"{name}.svg").read_text("utf-8").rstrip().endswith("</svg>")
 
@@ -160,7 +160,7 @@ def test_what_is_interrupted_leaves_nothing(tmp_path: Path, reason: type[BaseExc
     with pytest.raises(reason):
         write_half(tmp_path / "deep" / "new", reason)
 
-    assert list(tmp_path.iterdir()) == []
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_a_folder_that_holds_something_is_refused_untouched(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_the_files_are_complete_and_can_be_read(result: BenchmarkResult, tmp_pat
     assert expected == {path.name for path in tmp_path.iterdir()}
     assert result.document == json.loads((tmp_path / "robustness.json").read_text("utf-8"))
     picture = imread(tmp_path / "levels_10dB.png")
-    assert picture.shape[1] == pytest.approx(1432, abs=2)
+    assert pytest.approx(1432, abs=2) == picture.shape[1]
     with (tmp_path / "robustness.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == (3 + 7 + 7) * len(METHODS)

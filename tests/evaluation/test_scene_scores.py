@@ -1,4 +1,4 @@
-"""The composite: its ends, a value by hand, and the order it puts answers in."""
+"""Scores of single scenes: the composite, its order, and which counts are taken for which."""
 
 import math
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from risexp.config.measurement import DataConfig
 from risexp.data.frames import Scenes, Truth
 from risexp.data.scenes import SceneGenerator
+from risexp.evaluation.scene_scores import confusion, score_scenes
 from risexp.inference.estimate import Estimate
 from tests.support.estimates import (
     drawn_case,
@@ -61,7 +62,7 @@ def five_found(truth: Truth, amplitude: Tensor) -> Estimate:
 def test_perfect_is_exactly_minus_one(device: torch.device) -> None:
     _, truth = drawn_case(1, scenes=100, device=device)
 
-    assert scores_of(shuffled_estimate(perfect(truth), 3), truth).k_loc == -1.0
+    assert -1.0 == scores_of(shuffled_estimate(perfect(truth), 3), truth).k_loc
 
 
 def test_worst_is_exactly_ten(device: torch.device) -> None:
@@ -69,7 +70,7 @@ def test_worst_is_exactly_ten(device: torch.device) -> None:
     far = (50.0, 25.0, 90.0)
     estimate = estimate_of([far] * 2, [far])
 
-    assert scores_of(estimate.to(device), truth.to(device)).k_loc == 10.0
+    assert 10.0 == scores_of(estimate.to(device), truth.to(device)).k_loc
 
 
 def test_finding_nothing_at_all_is_the_worst_too(device: torch.device) -> None:
@@ -77,7 +78,7 @@ def test_finding_nothing_at_all_is_the_worst_too(device: torch.device) -> None:
     nothing = torch.empty(8, 0, dtype=torch.float64, device=device)
     estimate = estimate_at(torch.zeros_like(truth.count), *(nothing,) * 3)
 
-    assert scores_of(estimate, truth).k_loc == 10.0
+    assert 10.0 == scores_of(estimate, truth).k_loc
 
 
 def test_every_slot_of_every_scene_weighs_the_same() -> None:
@@ -123,3 +124,48 @@ def test_the_true_count_is_worth_more_than_any_other(device: torch.device) -> No
     }
 
     assert list(counts) == sorted(k_loc, key=k_loc.__getitem__)
+
+
+def test_rows_are_true_and_columns_estimated(device: torch.device) -> None:
+    true = torch.tensor([1, 1, 2, 3, 3, 3], device=device)
+    estimated = torch.tensor([1, 2, 2, 1, 3, 3], device=device)
+
+    table = confusion(true, estimated, most=3)
+
+    assert [[1, 1, 0], [0, 1, 0], [1, 0, 2]] == table.matrix.tolist()
+
+
+def test_no_source_and_too_many_have_cells_of_their_own(device: torch.device) -> None:
+    true = torch.tensor([1, 2, 2, 3], device=device)
+    estimated = torch.tensor([0, 0, 4, 9], device=device)
+
+    table = confusion(true, estimated, most=3)
+
+    assert [1, 1, 0] == table.none.tolist()
+    assert [0, 1, 1] == table.beyond.tolist()
+    assert 0 == int(table.matrix.sum())
+
+
+def test_every_scene_is_in_one_cell(device: torch.device) -> None:
+    estimate, truth = drawn_case(1, scenes=500, true_width=4, width=7, device=device)
+    scored = score_scenes(estimate, truth)
+
+    table = scored.confusion
+
+    per_count = torch.bincount(truth.count, minlength=5)[1:]
+    assert (4, 4) == table.matrix.shape
+    assert torch.equal(per_count, table.matrix.sum(-1) + table.none + table.beyond)
+    assert int(table.none.sum()) > 0
+    assert int(table.beyond.sum()) > 0
+    assert int(scored.hit.sum()) == int(table.matrix.trace())
+
+
+def test_a_count_is_right_or_too_small_or_too_large(device: torch.device) -> None:
+    estimate, truth = drawn_case(2, scenes=300, width=7, device=device)
+    scored = score_scenes(estimate, truth)
+
+    cases = torch.stack([scored.hit, scored.under, scored.over]).int()
+
+    assert [1] * 300 == cases.sum(0).tolist()
+    assert torch.equal(estimate.count < truth.count, scored.under)
+    assert torch.equal(estimate.count > truth.count, scored.over)

@@ -64,9 +64,9 @@ def test_deviations_are_the_roots_of_the_variances() -> None:
     for scene in range(12):
         for k in range(int(scenes.truth.count[scene])):
             variances = [bound[scene, axis * most + k, axis * most + k] for axis in range(3)]
-            assert [math.sqrt(each) for each in variances] == pytest.approx(
-                found[scene, k].tolist()
-            )
+            assert pytest.approx(found[scene, k].tolist()) == [
+                math.sqrt(each) for each in variances
+            ]
 
 
 def test_clipped_positions_stay_in_the_view_and_reach_its_edges(device: torch.device) -> None:
@@ -81,7 +81,7 @@ def test_clipped_positions_stay_in_the_view_and_reach_its_edges(device: torch.de
     moved = torch.cat([errors[:, :, :2].rad2deg(), errors[:, :, 2:]], dim=2) + true.unsqueeze(1)
     for axis, (low, high) in enumerate((data.phi_deg, data.theta_deg, data.range_m)):
         found = moved[:, :, axis].movedim(1, -1)[truth.present]
-        assert (low, high) == pytest.approx((float(found.min()), float(found.max())))
+        assert pytest.approx((float(found.min()), float(found.max()))) == (low, high)
 
 
 def test_an_infinite_bound_fails_and_is_never_nan() -> None:
@@ -147,7 +147,7 @@ def test_the_probability_is_that_of_draws_made_otherwise(symbols: Symbols) -> No
             columns = slice(axis * count, (axis + 1) * count)
             off = (guess[:, columns].clamp(low, high) - true[columns]).abs()
             good &= (off <= BOX[axis]).all(-1)
-        assert float(good.double().mean()) == pytest.approx(float(share[scene]), abs=0.04)
+        assert pytest.approx(float(share[scene]), abs=0.04) == float(good.double().mean())
 
 
 def test_a_source_outside_the_view_is_not_located() -> None:

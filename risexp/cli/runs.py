@@ -1,4 +1,4 @@
-"""One run as people read it."""
+"""Prints one run for `risexp show`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 def say_run(seen: "RunSeen") -> None:
-    """A run as blocks of text, what matters most first."""
+    """Print a run in blocks of text, the most important first."""
     done, of = max(seen.by_epoch, default=0), len(seen.folder.plans())
-    say(f"run {seen.name}: {seen.state}, {done} of {of} epochs, config {_sha(seen)}")
+    sha = seen.folder.config_sha[:12]
+    say(f"run {seen.name}: {seen.state}, {done} of {of} epochs, config {sha}")
     if seen.outcome is not None:
         say(seen.outcome.sentence)
     _say_scores(seen)
@@ -29,35 +30,34 @@ def _say_scores(seen: "RunSeen") -> None:
         return
     doubt = f"; the count is {seen.doubt}" if seen.doubt else ""
     scenes = int(seen.best.get("scenes", 0))
-    said = number(seen.best.get("k_loc"))
-    say(f"best epoch {seen.best_epoch}: k_loc {said} on {scenes:,} scenes{doubt}")
+    k_loc = number(seen.best.get("k_loc"))
+    say(f"best epoch {seen.best_epoch}: k_loc {k_loc} on {scenes:,} scenes{doubt}")
     rows = [(name, *map(number, values)) for name, *values in seen.beside()]
     table(["", "network", "chance", "NOMP", "reference"], rows)
 
 
 def _say_confusion(seen: "RunSeen") -> None:
-    told = seen.confusion
-    if not told:
+    confusion = seen.confusion
+    if not confusion:
         return
-    none = [(each,) for each in told["none"]] if any(told["none"]) else [()] * len(told["none"])
-    most = len(told["matrix"])
+    none, matrix = confusion["none"], confusion["matrix"]
+    first = 0 if any(none) else 1
     say("")
-    headings = ["true K, answered", *(["0"] if any(told["none"]) else [])]
-    rows: Sequence[Sequence[object]] = [
-        (str(place), *gone, *row)
-        for place, (gone, row) in enumerate(zip(none, told["matrix"], strict=True), start=1)
+    rows: list[Sequence[object]] = [
+        (str(count), *[missed, *row][first:])
+        for count, (missed, row) in enumerate(zip(none, matrix, strict=True), start=1)
     ]
-    table([*headings, *(str(count) for count in range(1, most + 1))], rows)
+    table(["true K, answered", *map(str, range(first, len(matrix) + 1))], rows)
 
 
 def _say_differences(seen: "RunSeen") -> None:
-    found = seen.differences()
+    differences = seen.differences()
     base = f"preset {seen.preset}" if seen.preset else "the defaults"
     say("")
-    if not found:
+    if not differences:
         say(f"configured as {base}")
         return
-    table(["field", base, seen.name], [(path, *map(_short, v)) for path, v in found.items()])
+    table(["field", base, seen.name], [(path, *map(_short, v)) for path, v in differences.items()])
 
 
 def _say_kept(seen: "RunSeen") -> None:
@@ -73,10 +73,6 @@ def _say_kept(seen: "RunSeen") -> None:
         unsent = f", {seen.unsent} lines not sent yet: risexp sync" if seen.unsent else ""
         say(f"MLflow: {seen.page[0]} store, {seen.page[1]}{unsent}")
     say(f"folder: {seen.folder.path}")
-
-
-def _sha(seen: "RunSeen") -> str:
-    return seen.folder.config_sha[:12]
 
 
 def _short(value: object) -> str:

@@ -1,4 +1,4 @@
-"""`risexp store`: where runs are recorded and studies kept."""
+"""`risexp store`: creates the stores of runs and studies."""
 
 import typer
 

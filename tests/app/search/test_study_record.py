@@ -1,4 +1,4 @@
-"""The record of a search: one sender for all trials, and what it could not send."""
+"""The record of a study in MLflow: one uploader for all trials, and its own run."""
 
 import shutil
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from risexp.app.search.study_record import (
     study_labels,
 )
 from risexp.errors import EnvironmentFailed
-from risexp.hpo.store.store import StudyStore as Searching
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.links import PAGE, RUN, Links
 from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
@@ -67,40 +67,40 @@ def test_all_trials_are_in_the_store_when_a_search_has_ended(store: TrackingStor
 
 
 @pytest.fixture
-def search(tmp_path: Path) -> Iterator[tuple[Searching, StudyRef]]:
+def search(tmp_path: Path) -> Iterator[tuple[StudyStore, StudyRef]]:
     """A store of studies with one of three trials."""
-    with opened(f"sqlite:///{tmp_path / 'optuna.db'}") as found:
-        yield found, begun(found, "toy", 3)
+    with opened(f"sqlite:///{tmp_path / 'optuna.db'}") as studies:
+        yield studies, begun(studies, "toy", 3)
 
 
 def test_trials_and_study_are_told_their_runs_in_mlflow(
-    store: TrackingStore, search: tuple[Searching, StudyRef]
+    store: TrackingStore, search: tuple[StudyStore, StudyRef]
 ) -> None:
-    searching, study = search
+    studies, study = search
     labels = study_labels(study, "smoke", store)
     first = opening(study)
 
     failures = []
     for _ in range(2):
-        with StudyUploader(study, store, Links(searching, study), first) as record:
+        with StudyUploader(study, store, Links(studies, study), first) as record:
             folder_of(labels)
         failures.append(record.failure)
 
     folder = folder_of(labels)
     assert [None, None] == failures
     (run,) = run_ids(folder, store)
-    known = searching.storage
+    known = studies.storage
     trial, *others = (known.get_trial(each.trial_id) for each in known.list_trials(study.id))
     page = f"#/experiments/1/runs/{run}"
     assert {RUN: run, PAGE: page} == {name: trial.user_attrs[name] for name in (RUN, PAGE)}
     assert all(RUN not in each.user_attrs for each in others)
-    note = get_note(optuna.load_study(study_name="toy", storage=searching.storage))
+    note = get_note(optuna.load_study(study_name="toy", storage=studies.storage))
     (parent,) = ask(store, "SELECT run_uuid FROM runs WHERE name = 'toy'")
     assert f"study `#/experiments/1/runs/{parent[0]}`, experiment `#/experiments/1`" in note
 
 
 def test_the_run_of_a_study_is_there_from_its_start_with_what_it_searches(
-    store: TrackingStore, search: tuple[Searching, StudyRef]
+    store: TrackingStore, search: tuple[StudyStore, StudyRef]
 ) -> None:
     _, study = search
     more = replace(study, trials=5)
@@ -132,15 +132,15 @@ def test_the_run_of_a_study_is_there_from_its_start_with_what_it_searches(
 
 
 def test_a_store_of_studies_that_is_away_is_no_fault_of_the_record(
-    store: TrackingStore, search: tuple[Searching, StudyRef], monkeypatch: pytest.MonkeyPatch
+    store: TrackingStore, search: tuple[StudyStore, StudyRef], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    searching, study = search
+    studies, study = search
 
     def away(*_: object) -> None:
         raise EnvironmentFailed("the database is away")
 
     monkeypatch.setattr(Links, "tell_trial", away)
-    with StudyUploader(study, store, Links(searching, study)) as record:
+    with StudyUploader(study, store, Links(studies, study)) as record:
         folder = folder_of(study_labels(study, "smoke", store))
 
     assert (None, 0) == (record.failure, record.unsent())
@@ -152,13 +152,19 @@ def folder_of(labels: Labels) -> RunFolder:
     return find_run("toy-000") if is_run("toy-000") else finished("toy-000", labels=labels)
 
 
-def test_a_run_of_another_study_is_left_alone(store: TrackingStore) -> None:
+def test_runs_of_another_study_or_without_a_store_are_not_uploaded(store: TrackingStore) -> None:
     other = finished("toys-000", labels=study_labels(STUDY, None, store))
-    with StudyUploader(STUDY, store) as record:
-        pass
+    results = []
+    for place_ in (store, None):
+        with StudyUploader(STUDY, place_) as record:
+            pass
+        results.append((record.failure, record.unsent()))
+        if place_ is not None:
+            finished("toy-000", labels=study_labels(STUDY, None, None))
 
-    assert (None, 0) == (record.failure, record.unsent())
+    assert [(None, 0)] * 2 == results
     assert [] == run_ids(other, store)
+    assert [] == ask(store, "SELECT run_uuid FROM runs")
 
 
 def test_what_a_store_misses_is_counted_and_said(store: TrackingStore) -> None:
@@ -175,61 +181,54 @@ def test_what_a_store_misses_is_counted_and_said(store: TrackingStore) -> None:
         assert UploadState(folder.path).unsent() == record.unsent() > 0
 
 
-def test_a_study_that_is_not_recorded_misses_nothing(store: TrackingStore) -> None:
-    finished("toy-000", labels=study_labels(STUDY, None, None))
-    with StudyUploader(STUDY, None) as record:
-        pass
-
-    assert (None, 0) == (record.failure, record.unsent())
-    assert [] == ask(store, "SELECT run_uuid FROM runs")
-
-
 def trial(number: int, state: TrialWord, reason: str | None, value: float | None) -> TrialRow:
     """A trial of the study."""
     return TrialRow(number, state, reason, 3, 2, 4.0, 4.0, value, {}, None)
 
 
-@pytest.mark.parametrize(
-    ("reason", "said"), [("attempts", "died: see the workers' logs"), ("hung", "hung: see stacks-")]
-)
-def test_a_trial_whose_attempts_are_used_up_has_a_run_that_failed(
-    store: TrackingStore, reason: str, said: str
-) -> None:
+def test_a_trial_without_attempts_left_has_a_run_that_failed(store: TrackingStore) -> None:
     labels = study_labels(STUDY, "smoke", store)
-    done, dead = (finished(f"toy-00{number}", labels=labels) for number in (0, 1))
+    done, *dead = (finished(f"toy-00{number}", labels=labels) for number in range(3))
     before = done.outcome()
-    (dead.path / "outcome.json").unlink()
-    rows = (trial(0, "complete", "finished", 4.0), trial(1, "failed", reason, None))
+    for folder in dead:
+        (folder.path / "outcome.json").unlink()
+    rows = (
+        trial(0, "complete", "finished", 4.0),
+        trial(1, "failed", "attempts", None),
+        trial(2, "failed", "hung", None),
+    )
 
     with StudyUploader(STUDY, store):
-        close_used_up(StudyTable("toy", 2, None, rows))
+        close_used_up(StudyTable("toy", 3, None, rows))
 
     assert before == done.outcome()
-    outcome = dead.outcome()
-    assert outcome is not None
-    assert ("failed", reason) == (outcome.status, outcome.reason)
-    assert said in outcome.sentence
+    messages = ("died: see the workers' logs", "hung: see stacks-")
+    for folder, row, message in zip(dead, rows[1:], messages, strict=True):
+        outcome = folder.outcome()
+        assert outcome is not None
+        assert ("failed", row.reason) == (outcome.status, outcome.reason)
+        assert message in outcome.sentence
     states = ask(store, "SELECT name, status FROM runs WHERE name LIKE 'toy-%' ORDER BY name")
-    assert [("toy-000", "FINISHED"), ("toy-001", "FAILED")] == states
+    assert [("toy-000", "FINISHED"), ("toy-001", "FAILED"), ("toy-002", "FAILED")] == states
 
 
-@pytest.mark.parametrize(
-    ("state", "ended", "status"),
-    [
+def test_the_run_of_a_study_has_the_status_of_its_end(store: TrackingStore) -> None:
+    cases: list[tuple[TrialWord, str | None, str]] = [
         ("complete", None, "FINISHED"),
         ("waiting", "stopped by hand", "KILLED"),
         ("waiting", FAILING, "FAILED"),
         ("waiting", "k_loc 3.9 is below 4, though one failed", "KILLED"),
-    ],
-)
-def test_the_run_of_a_study_says_how_it_ended(
-    store: TrackingStore, state: TrialWord, ended: str | None, status: str
-) -> None:
-    value = 4.0 if state == "complete" else None
-    table = StudyTable("toy", 1, ended, (trial(0, state, None, value),))
+    ]
 
-    assert say_of_study(store, STUDY, table) is None
+    for number, (state, ended, _) in enumerate(cases):
+        name = f"study-{number}"
+        value = 4.0 if state == "complete" else None
+        table = StudyTable(name, 1, ended, (trial(0, state, None, value),))
+        study = replace(STUDY, name=name, uid=f"{number:016x}")
+        assert say_of_study(store, study, table) is None
 
-    assert [("toy", status)] == ask(store, "SELECT name, status FROM runs")
-    left = ask(store, "SELECT value FROM tags WHERE key = 'risexp.left'")
-    assert [("" if state == "complete" else "0",)] == left
+    assert [(f"study-{number}", status) for number, (*_, status) in enumerate(cases)] == ask(
+        store, "SELECT name, status FROM runs ORDER BY name"
+    )
+    left = ask(store, "SELECT value FROM tags WHERE key = 'risexp.left' ORDER BY value")
+    assert [("",), ("0",), ("0",), ("0",)] == left

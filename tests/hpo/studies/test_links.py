@@ -1,4 +1,4 @@
-"""Links from a study to its runs: attributes where there may be some, notes where not."""
+"""Links from a study to its runs: attributes while a trial is open, notes after it has ended."""
 
 import optuna
 import pytest
@@ -16,7 +16,7 @@ def links(store: StudyStore, study: StudyRef) -> Links:
     return Links(store, study)
 
 
-def told(links: Links, number: int = 0) -> None:
+def link(links: Links, number: int = 0) -> None:
     links.tell_trial(number, "abc", "http://host/#/experiments/1/runs/abc", "In MLflow: abc")
 
 
@@ -32,12 +32,12 @@ def test_a_trial_that_waits_or_runs_has_its_run_as_attributes(
     claim.suggest(draw)
 
     for number in (0, 1, 0):
-        told(links, number)
+        link(links, number)
 
     page = "http://host/#/experiments/1/runs/abc"
     for each in store.storage.list_trials(study.id)[:2]:
-        told_of = store.storage.get_trial(each.trial_id).user_attrs
-        assert ("abc", page) == (told_of[RUN], told_of[PAGE])
+        attributes = store.storage.get_trial(each.trial_id).user_attrs
+        assert ("abc", page) == (attributes[RUN], attributes[PAGE])
     assert ["study:metric_names"] == [*store.storage.get_study_system_attrs(study.id)]
 
 
@@ -48,14 +48,14 @@ def test_a_trial_that_has_ended_has_it_as_its_note(
     assert claim is not None
     train(claim)
 
-    told(links)
-    told(links)
+    link(links)
+    link(links)
 
     assert "In MLflow: abc" == get_note(Trial(handle(store, study), claim.lease.trial_id))
     assert RUN not in store.storage.get_all_trials(study.id)[0].user_attrs
 
 
-def test_a_note_that_somebody_wrote_stays(store: StudyStore, study: StudyRef, links: Links) -> None:
+def test_a_note_of_a_person_stays(store: StudyStore, study: StudyRef, links: Links) -> None:
     save_note(handle(store, study), "my own words")
 
     links.tell_study("In MLflow: def")
@@ -72,8 +72,5 @@ def test_the_note_of_a_study_is_written_once(
 
     assert "In MLflow: def" == get_note(handle(store, study))
     assert before == store.storage.get_study_system_attrs(study.id)
-
-
-def test_pages_are_those_of_the_dashboard(study: StudyRef) -> None:
     assert f"/dashboard/studies/{study.id}" == study_page(study)
     assert f"/dashboard/studies/{study.id}/trials?numbers=7" == trial_page(study, 7)

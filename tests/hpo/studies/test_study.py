@@ -33,25 +33,21 @@ def slots(store: StudyStore, study: StudyRef) -> list[int]:
     return [trial.user_attrs[SLOT] for trial in store.storage.get_all_trials(study.id)]
 
 
-def test_a_new_study_holds_all_its_trials_waiting(store: StudyStore) -> None:
+def test_a_new_study_holds_all_its_trials_waiting_the_base_first(store: StudyStore) -> None:
     study = open_study(store, plan(5))
 
-    trials = store.storage.get_all_trials(study.id)
-    assert [TrialState.WAITING] * 5 == [trial.state for trial in trials]
+    waiting = store.storage.get_all_trials(study.id)
+    assert [TrialState.WAITING] * 5 == [trial.state for trial in waiting]
     assert [0, 1, 2, 3, 4] == slots(store, study)
-
-
-def test_trial_zero_has_the_bases_values(store: StudyStore) -> None:
-    study = open_study(store, plan(2))
 
     work_here(store, study)
 
-    first, second = store.storage.get_all_trials(study.id)
+    first, second, *_ = store.storage.get_all_trials(study.id)
     assert 0.5 == first.params["x"] != second.params["x"]
 
 
 def given(store: StudyStore, study: StudyRef) -> list[object]:
-    """What each trial was enqueued with, by its number."""
+    """The parameters of each trial when it was enqueued, by its number."""
     trials = store.storage.get_all_trials(study.id)
     return [trial.system_attrs["fixed_params"] for trial in trials]
 
@@ -59,7 +55,8 @@ def given(store: StudyStore, study: StudyRef) -> list[object]:
 POINTS: Sequence[Mapping[str, object]] = ({"x": 0.5}, {"x": 0.25, "y": 3}, {"y": 9})
 
 
-def test_a_study_begins_with_the_points_that_it_is_given(store: StudyStore) -> None:
+def test_a_study_starts_with_its_points_as_its_budget_grows(store: StudyStore) -> None:
+    open_study(store, StudyPlan(NAME, 2, {}, POINTS))
     study = open_study(store, StudyPlan(NAME, 4, {}, POINTS))
 
     work_here(store, study)
@@ -71,15 +68,7 @@ def test_a_study_begins_with_the_points_that_it_is_given(store: StudyStore) -> N
     assert [] == violations(store, study)
 
 
-def test_points_that_a_budget_leaves_no_room_for_come_when_it_grows(store: StudyStore) -> None:
-    open_study(store, StudyPlan(NAME, 2, {}, POINTS))
-
-    study = open_study(store, StudyPlan(NAME, 4, {}, POINTS))
-
-    assert [*POINTS, {}] == given(store, study)
-
-
-def test_points_are_given_to_the_slots_that_a_dead_process_left_without_one(
+def test_slots_that_a_dead_process_left_empty_get_their_points(
     store: StudyStore,
 ) -> None:
     handle = optuna.load_study(
@@ -95,12 +84,8 @@ def test_points_are_given_to_the_slots_that_a_dead_process_left_without_one(
     assert [POINTS[0], POINTS[2], POINTS[1]] == given(store, study)
 
 
-def test_the_same_plan_goes_on_with_its_study(store: StudyStore, study: StudyRef) -> None:
-    assert study == open_study(store, plan(4))
-    assert [0, 1, 2, 3] == slots(store, study)
-
-
 def test_a_budget_grows_and_never_shrinks(store: StudyStore, study: StudyRef) -> None:
+    assert study == open_study(store, plan(4))
     more = open_study(store, plan(6))
     fewer = open_study(store, plan(2))
 
@@ -135,7 +120,7 @@ def test_a_study_of_no_trials_is_refused(store: StudyStore) -> None:
     assert [] == study_names(store)
 
 
-def test_a_name_is_taken_once_there_is_a_study_of_ours_or_a_trial_of_somebody(
+def test_a_study_exists_once_it_is_complete_or_has_a_trial_of_another_program(
     store: StudyStore,
 ) -> None:
     assert not is_study(store, NAME)
@@ -150,7 +135,7 @@ def test_a_name_is_taken_once_there_is_a_study_of_ours_or_a_trial_of_somebody(
     assert is_study(store, "other")
 
 
-def test_a_study_of_somebody_else_is_left_alone(store: StudyStore) -> None:
+def test_a_study_of_another_program_is_left_alone(store: StudyStore) -> None:
     theirs = optuna.create_study(study_name=NAME, storage=store.storage)
     theirs.enqueue_trial({})
 
@@ -182,7 +167,7 @@ def test_a_second_trial_in_a_slot_is_closed(store: StudyStore, study: StudyRef) 
     assert (TrialState.FAIL, "surplus") == (surplus.state, surplus.user_attrs["reason"])
 
 
-def test_a_second_trial_in_a_slot_that_somebody_works_on_is_left(
+def test_a_second_trial_in_a_slot_is_left_while_a_worker_has_it(
     store: StudyStore, study: StudyRef
 ) -> None:
     handle = optuna.load_study(study_name=NAME, storage=store.storage)
@@ -195,7 +180,7 @@ def test_a_second_trial_in_a_slot_that_somebody_works_on_is_left(
     assert TrialState.WAITING == store.storage.list_trials(study.id)[4].state
 
 
-def test_why_a_study_ended_is_kept_until_it_goes_on(store: StudyStore, study: StudyRef) -> None:
+def test_the_end_of_a_study_is_kept_until_it_goes_on(store: StudyStore, study: StudyRef) -> None:
     assert end_of(store, study) is None
 
     end_study(store, study, "time-limit")
@@ -215,11 +200,8 @@ def test_a_study_keeps_its_spec_among_its_facts() -> None:
         _ = StudyRef("s", 1, "uid", 3, {}).spec
 
 
-def test_a_run_is_named_for_its_trial() -> None:
-    assert ["wide-007", "wide-1234"] == [run_id("wide", 7), run_id("wide", 1234)]
-
-
-def test_dashboards_call_the_score_by_its_name(store: StudyStore, study: StudyRef) -> None:
+def test_runs_and_scores_have_their_names(store: StudyStore, study: StudyRef) -> None:
     handle = optuna.load_study(study_name=study.name, storage=store.storage)
 
+    assert ["wide-007", "wide-1234"] == [run_id("wide", 7), run_id("wide", 1234)]
     assert ["k_loc"] == handle.metric_names

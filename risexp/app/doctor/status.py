@@ -18,7 +18,7 @@ from risexp.hpo.store.schema import database_clock
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import End, StudyRef, end_of, run_id
 from risexp.hpo.trials.invariants import FINAL, State, StudySnapshot
-from risexp.hpo.trials.reaper import NOBODY
+from risexp.hpo.trials.reaper import NO_OWNER
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.runs.folder import RunFolder, is_run, list_runs, runs_home
 from risexp.runs.spec import Labels, read_labels
@@ -90,7 +90,7 @@ class StudyStatus:
     @cached_property
     def at_work(self) -> bool:
         """True if a worker holds a trial."""
-        return any(attempt.lease.owner != NOBODY.id for attempt in self.living.values())
+        return any(attempt.lease.owner != NO_OWNER.id for attempt in self.living.values())
 
     @cached_property
     def over(self) -> bool:
@@ -111,7 +111,7 @@ class StudyStatus:
         pending = {
             number: attempt.expires_at - self.now
             for number, attempt in self.living.items()
-            if attempt.lease.owner == NOBODY.id
+            if attempt.lease.owner == NO_OWNER.id
         }
         running = self.in_state("running") & self.attempts.keys()
         last = {number: self.attempts[number][-1] for number in running}

@@ -27,7 +27,7 @@ from risexp.hpo.studies.study import REASON, StudyRef, run_id
 
 MOST_DEATHS: Final = 3
 """Number of dead attempts after which a trial fails."""
-NOBODY: Final = LeaseOwner("nobody", "", 0, "")
+NO_OWNER: Final = LeaseOwner("nobody", "", 0, "")
 """Owner of the lease that a reaper gives to a running trial without one."""
 _STOPPED: Final = ("T", "t")
 
@@ -132,7 +132,7 @@ class Reaper:
         attempts = self._leases.attempts(running.trial_id)
         if not attempts:
             run = run_id(self._study.name, running.number)
-            self._leases.take(running.trial_id, NOBODY, run, 2.0 * self._leases.ttl_s)
+            self._leases.take(running.trial_id, NO_OWNER, run, 2.0 * self._leases.ttl_s)
             failpoint("reap.adopted")
             return False
         ended_at = attempts[-1].ended_at

@@ -98,11 +98,7 @@ class ShortRun:
         return len(self.epochs) * len(self.trainer.batches)
 
     def step_check(self, due: int | None = None) -> Requirement:
-        """The requirement that every batch was a step, with the reason of the first refused step.
-
-        Args:
-            due: Number of steps, if the run may have ended before them.
-        """
+        """The requirement that every batch (or `due`) was a step, and why the first was refused."""
         due = self.due if due is None else due
         refusals = [refusal.sentence() for epoch in self.epochs for refusal in epoch.refused]
         reasons = [*refusals[:1], *([] if self.aborted is None else [self.aborted])]

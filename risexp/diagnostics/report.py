@@ -160,14 +160,7 @@ def check_table(checks: Sequence[Requirement]) -> Table:
 def checked_report(
     name: str, checks: Sequence[Requirement], evidence: Sequence[Evidence], clear: Sequence[str]
 ) -> Report:
-    """A report that fails if a check does, with the advice of the failed checks.
-
-    Args:
-        name: Of the probe.
-        checks: Its requirements.
-        evidence: What is shown below the table of the checks.
-        clear: The advice if every check passed.
-    """
+    """A report that fails if a check does, with the advice of the failed checks."""
     failed = tuple(check.advice for check in checks if not check.passed)
     shown = (check_table(checks), *evidence)
     return Report(name, "fail" if failed else "pass", shown, failed or tuple(clear))

@@ -45,10 +45,7 @@ Nested = str | list["Nested"]
 
 
 def save_model(bundle: Bundle, folder: Path) -> str:
-    """Write a complete MLflow model into a new folder, all of it or nothing.
-
-    Returns:
-        The digest of its bundle.
+    """Write a complete MLflow model into a new folder or nothing; returns its bundle's digest.
 
     Raises:
         InvalidInput: The folder exists already.

@@ -64,13 +64,7 @@ def promote(
     exclusive: bool,
     on_step: OnStep = _ignore,
 ) -> Version:
-    """Create a version and move the alias to it.
-
-    Args:
-        registry: The registry.
-        promotion: The model folder and what is recorded with it.
-        exclusive: True if the lock keeps out every process that may write to this registry.
-        on_step: Called after each of `STEPS`.
+    """Create a version and move the alias to it; `exclusive` if a lock keeps all others out.
 
     Raises:
         EnvironmentFailed: Another version than the judged one has the alias now.
@@ -128,16 +122,6 @@ def roll_back(
 ) -> tuple[Version, Version]:
     """Give an alias back to the version that had it before.
 
-    Args:
-        registry: The registry.
-        name: Name of the model.
-        alias: The alias to move.
-        by: User and time, for the tag of the version that loses the alias.
-        on_step: Called after each step.
-
-    Returns:
-        The version that had the alias, and the one that has it now.
-
     Raises:
         InvalidInput: No version has the alias, none had it before, or that one was deleted.
         ModelRefused: The version that had it before cannot be loaded.
@@ -172,9 +156,6 @@ def tidy(registry: Registry, name: str, *, exclusive: bool) -> tuple[int, ...]:
         name: Name of the model.
         exclusive: True if no other process can be promoting; otherwise versions younger than a day
             stay.
-
-    Returns:
-        Numbers of the deleted versions.
     """
     deleted = list[int]()
     versions = registry.versions(name)

@@ -124,11 +124,7 @@ _SEAL: Final = Seal(
 
 
 def seal(folder: Path, files: Mapping[str, bytes]) -> str:
-    """Write files into a folder, each durably, and the manifest last.
-
-    Returns:
-        The digest, which tells this content from any other.
-    """
+    """Write files into a folder, each durably, and the manifest last."""
     manifest = _Manifest(files=[_File.of(name, content) for name, content in sorted(files.items())])
     try:
         return _SEAL.write(folder / MANIFEST, manifest, files)
@@ -149,9 +145,6 @@ def unseal(folder: Path) -> tuple[dict[str, bytes], str]:
 
 def write_bundle(bundle: Bundle, folder: Path) -> str:
     """Seal a bundle in a folder: its files, then their manifest.
-
-    Returns:
-        The digest of the content.
 
     Raises:
         EnvironmentFailed: The disk is full or the folder is forbidden.
@@ -184,10 +177,6 @@ def find_bundle(folder: Path) -> Path | None:
 
 def read_bundle(folder: Path, digest: str | None = None) -> Bundle:
     """Read a bundle, after every byte of it was compared with its manifest.
-
-    Args:
-        folder: The bundle's own folder.
-        digest: The digest that the registry has, if it has one.
 
     Raises:
         ModelRefused: A file is missing or was changed, or this version cannot use it.

@@ -155,15 +155,7 @@ def answer_scenes(
     device: torch.device,
     advance: Callable[[int], None],
 ) -> RunAnswers:
-    """Let the network of every run, and NOMP, answer the same test scenes.
-
-    Args:
-        runs: The first run's law is that of the scenes.
-        snr_db: SNRs of the scenes, ascending.
-        scenes: Number of scenes at each SNR.
-        device: Device of the networks.
-        advance: Called with the number of answered scenes.
-    """
+    """Let the network of every run, and NOMP, answer the same test scenes."""
     law, damaged, methods = runs[0].config, list[str](), dict[str, Method]()
     for run in runs:
         trained = load_trained(str(run.folder.path), device)
@@ -176,12 +168,7 @@ def answer_scenes(
 
 
 def compare(runs: Sequence[RunSeen], answers: RunAnswers | None = None) -> Comparison:
-    """Rank runs by k_loc, and find those that differ from the best by chance only.
-
-    Args:
-        runs: Two or more validated runs.
-        answers: Their answers to the same scenes; None to compare their validations.
-    """
+    """Rank runs by k_loc, and find those that differ from the best by chance only."""
     ranked = sorted(runs, key=lambda run: _k_loc(run, answers))
     level = ties.level_of_all(len(runs))
     seeds = seed_noise(runs)

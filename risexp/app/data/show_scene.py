@@ -25,12 +25,6 @@ _GRID = (91, 181)
 def show_scene(folder: Path, index: int, picture: Path, config: RunConfig) -> SceneSeen:
     """Describe a scene and draw it into a PNG file.
 
-    Args:
-        folder: A frozen set, which brings its own physics and data.
-        index: Number of the scene.
-        picture: The file to write.
-        config: How its covariance is sampled and regularised for the image.
-
     Raises:
         DataInvalid: The set or the scene does not exist, or its files are damaged.
     """

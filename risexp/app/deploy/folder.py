@@ -68,12 +68,7 @@ class Deployment:
 
 
 def write_deployment(folder: Path, hosts: Sequence[str]) -> Deployment:
-    """Write everything that a deployment needs, with new secrets.
-
-    Args:
-        folder: A new or empty folder.
-        hosts: Names under which browsers reach the pages, besides this machine's own.
-    """
+    """Write everything that a deployment needs, with new secrets."""
     names = tuple(dict.fromkeys(host_name(name, "--hosts") for name in hosts))
     folder = folder.absolute()
     _expect_empty(folder)

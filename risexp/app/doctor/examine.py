@@ -185,11 +185,6 @@ def examine(
 ) -> Diagnosis:
     """Run every check.
 
-    Args:
-        studies: Names; all studies and all runs if there are none.
-        fix: Whether to repair first what can be repaired without a loss.
-        tell: Called with sentences about waiting and about repairs that failed.
-
     Raises:
         InvalidInput: A named study does not exist, or the environment names no store.
     """

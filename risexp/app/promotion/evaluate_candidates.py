@@ -30,15 +30,7 @@ def evaluate_candidates(
     test_set: TestSet,
     advance: Callable[[int], None],
 ) -> Evaluation:
-    """Let all methods answer each batch of a test set; the order of methods alternates.
-
-    Args:
-        config: The law of the scenes, which NOMP knows.
-        candidate: A network, judged by its own count: without a fallback.
-        champion: Another one, likewise.
-        test_set: The frozen scenes.
-        advance: Called with the number of scenes, once for each method that answers.
-    """
+    """Let all methods answer each batch of a test set; the order of methods alternates."""
     answers = {"candidate": _Answers(network_methods(candidate)[NETWORK])}
     if champion is not None:
         answers["champion"] = _Answers(network_methods(champion)[NETWORK])

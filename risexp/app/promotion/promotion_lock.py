@@ -36,11 +36,10 @@ def now() -> str:
 
 @contextmanager
 def promotion_lock(store: TrackingStore) -> Iterator[bool]:
-    """Keep other promotions and rollbacks out of a registry.
+    """Keep other promotions and rollbacks out; yields whether every process is kept out.
 
-    Returns:
-        True if every process that may write to it is kept out. A tracking server has no lock: then
-        the lock is the home's, and two homes meet when the alias moves.
+    A tracking server has no lock: then the lock is the home's, and two homes meet when the alias
+    moves.
     """
     if store.database is None and store.artifacts is not None:
         with _server_lock(store):

@@ -88,10 +88,6 @@ def expect_unseen(test_set: TestSet, trained: Mapping[str, RunConfig]) -> None:
     Streams are compared, and the scenes themselves: all that validate and calibrate a run, and
     each block of training scenes that has the same counts. (A relabelled set begins where a block
     does.)
-
-    Args:
-        test_set: The test scenes.
-        trained: Configurations of runs, by `candidate` or their alias.
     """
     fingerprint = _Fingerprint.of(test_set)
     for name, config in trained.items():

@@ -41,13 +41,9 @@ _COLOURS: Final = {
 
 
 def svg(name: str, about: str, draw: Callable[[Figure], None], size: tuple[float, float]) -> str:
-    """Draw an SVG element; black text and lines take the page's colour.
+    """Draw an SVG element, whose black parts take the page's colour; sizes are inches.
 
-    Args:
-        name: Name of the figure, unique on the page: letters, digits and hyphens.
-        about: Description for screen readers, without `"`, `<` and `&`.
-        draw: Draws into the figure.
-        size: Width and height in inches.
+    `name` is unique on the page: letters, digits, hyphens; `about` has no `"`, `<` and `&`.
     """
     with rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
         # The browser brings the letters that a font here may lack.

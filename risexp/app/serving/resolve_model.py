@@ -58,12 +58,7 @@ def load_trained(name: str, device: torch.device) -> TrainedNetwork:
 
 
 def resolve_bundle(name: str) -> ResolvedModel:
-    """Load the bundle that a name stands for.
-
-    Args:
-        name: A run or a checkpoint, as for `resolve_checkpoint`; or `models:/name@alias`,
-            `models:/name/3`, or the path of a model's folder.
-    """
+    """Load the bundle of a run, a checkpoint, a registered model or a model's folder."""
     if name.startswith("models:"):
         from risexp.registry.model_address import download_model
 
@@ -78,12 +73,7 @@ def resolve_bundle(name: str) -> ResolvedModel:
 
 
 def resolve_checkpoint(name: str) -> BestCheckpoint:
-    """Load the best checkpoint of a run, or the checkpoint at a path.
-
-    Args:
-        name: The name of a run; or the path of a run's folder, of a folder of checkpoints, or of
-            any file of a checkpoint.
-    """
+    """Load the best checkpoint of a run or a folder, or the one that a file is part of."""
     path = _path(name)
     if path.is_file():
         return BestCheckpoint(_checkpoint_with(path), ())

@@ -13,10 +13,6 @@ from risexp.space.spec import SearchSpace
 def shrunk(study: str, name: str) -> SearchSpace:
     """Make a space around the best trials of a study.
 
-    Args:
-        study: Name of the study.
-        name: Name of the new space.
-
     Raises:
         InvalidInput: There is no such study, or no database of studies.
         SpaceInvalid: It has too few trials, or the narrower space is not valid.

@@ -79,10 +79,6 @@ class ServedPages:
 def serve(request: UiRequest, ready: Callable[[ServedPages], None]) -> None:
     """Serve until a signal comes.
 
-    Args:
-        request: What to show, and where.
-        ready: Called once all pages answer.
-
     Raises:
         InvalidInput: There is nothing to show, or the token or a name is not valid.
         EnvironmentFailed: A port is taken, a store does not answer, or a server ended by itself.

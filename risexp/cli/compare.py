@@ -154,7 +154,6 @@ def _cells(comparison: "Comparison", run: "RankedRun") -> list[object]:
 
 
 def _fresh_scores(comparison: "Comparison", row: str) -> dict[str, float]:
-    """Scores of a row on the fresh scenes, if there are any."""
     if comparison.answers is None:
         return {}
     return dict(comparison.answers.table.rows[row].mean.value.items())

@@ -72,9 +72,7 @@ class ProbeOptions:
     """The options that all probes share."""
 
     loaded: Loaded
-    """The configuration, and the origin of every value."""
     changed: bool
-    """Whether an option of the command changed it."""
 
     @property
     def config(self) -> RunConfig:

@@ -185,7 +185,6 @@ def _summary(space: SearchSpace) -> dict[str, Any]:
 
 
 def _dimensions(space: SearchSpace) -> dict[str, Dimension]:
-    """All dimensions, in stages or not."""
     staged = {path: dim for vary in space.stages.values() for path, dim in vary.items()}
     return space.vary | staged
 

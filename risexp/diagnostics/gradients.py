@@ -115,7 +115,6 @@ class TermProbe:
 
 
 def _not_finite(value: Tensor, network: Module) -> list[str]:
-    """Parameters for which the gradient of the value is not finite."""
     if not value.requires_grad:
         return []
     named = dict(network.named_parameters())

@@ -53,7 +53,6 @@ class Amount:
     """How many scenes the count head learns and answers."""
 
     scenes: int = 64
-    """Memorised scenes."""
     epochs: int = 150
     """Most epochs on them."""
     fresh: int = 8192

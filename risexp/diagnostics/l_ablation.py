@@ -33,7 +33,6 @@ class TrainedCounter:
     """A network that was trained for one number of snapshots."""
 
     run: str
-    """The run of its weights."""
     count: Counter
 
 
@@ -44,7 +43,6 @@ class CountScore:
     hits: Tensor
     """(B,) bool: K^ = K."""
     scene_ms: float
-    """Wall time of a scene."""
 
     @classmethod
     def of(cls, count: Counter, scenes: Scenes) -> Self:
@@ -136,7 +134,6 @@ def _cells(measured: Mapping[str, CountScore], names: Sequence[str]) -> Iterator
 
 
 def _names(scores: Scores) -> tuple[str, ...]:
-    """Every counter at any length."""
     return tuple(dict.fromkeys(name for measured in scores.values() for name in measured))
 
 

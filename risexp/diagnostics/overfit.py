@@ -43,7 +43,6 @@ class ByCount:
 
     cached: CachedObjective
     groups: Mapping[int, Scenes]
-    """The scenes of each count."""
 
     @classmethod
     def of(cls, objective: Objective, scenes: Scenes) -> Self:

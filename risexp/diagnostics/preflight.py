@@ -73,7 +73,6 @@ def _stage_table(stages: Iterable[Stage]) -> Table:
 
 
 def _check_table(stages: Iterable[Stage]) -> Table:
-    """The checks of all probes."""
     rows: list[Row] = [
         (stage.report.name, *row)
         for stage in stages

@@ -123,7 +123,6 @@ class Requirement:
     needed: str
     passed: bool
     advice: str
-    """What to do if it is not met."""
 
     @classmethod
     def at_most(cls, label: str, value: float, limit: float, advice: str) -> Self:

@@ -50,7 +50,6 @@ class Version:
     """One version of a registered model."""
 
     name: str
-    """Name of the model."""
     number: int
     run_id: str
     """MLflow's id of the run that it comes from; empty if it has none."""

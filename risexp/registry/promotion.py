@@ -43,7 +43,6 @@ class Promotion:
     """A model folder that becomes the version with an alias."""
 
     name: str
-    """Name of the model."""
     alias: str
     champion: int | None
     """The version that had the alias when the candidate was judged against it; None if none had."""

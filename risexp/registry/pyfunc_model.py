@@ -101,7 +101,6 @@ class Served(PredictHandler, PythonModel):
 
 
 def _arrays(inputs: object, params: object) -> dict[str, NDArray[Any]]:
-    """The fields of the frames in a request."""
     if not isinstance(inputs, Mapping):
         raise RequestRefused('frames come as {"inputs": {"y": ..., "channel": ..., "codes": ...}}')
     if not isinstance(params, Mapping):

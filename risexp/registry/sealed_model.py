@@ -52,10 +52,8 @@ class Bundle:
     temperature: float | None
     """Divisor of the count's logits; None if it was not fitted."""
     scores: Mapping[str, float] = field(repr=False)
-    """Validation scores of that epoch."""
     weights: Mapping[str, Tensor] = field(repr=False)
     made_with: Mapping[str, str] = field(default_factory=_versions)
-    """Versions of risexp and torch."""
 
     @property
     def config_sha(self) -> str:

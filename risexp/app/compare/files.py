@@ -48,7 +48,6 @@ def write_files(comparison: Comparison, folder: Path) -> None:
 
 
 def _draw_curves(runs: list[RunSeen]) -> Figure:
-    """Validation scores and loss over epochs, one line a run, with the best epoch marked."""
     with rc_context({**STYLE, "text.parse_math": False}):
         figure = new_figure(5.2)
         panels = figure.subplots(2, 2).flat

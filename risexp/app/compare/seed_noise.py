@@ -96,6 +96,5 @@ def _others(runs: Sequence[RunSeen], similar: set[_Kind]) -> Iterator[RunSeen | 
 
 
 def _without(config: RunConfig, paths: Sequence[str]) -> _Kind:
-    """A configuration's values without some fields."""
     values = config.canonical().flat().items()
     return tuple(str(value) for path, value in values if path not in paths)

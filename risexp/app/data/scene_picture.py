@@ -45,7 +45,6 @@ class Refocused:
     theta_deg: tuple[float, float]
     range_m: tuple[float, float]
     panel_m: float
-    """Width of the panel."""
 
 
 def draw_scene(scene: SceneSeen, refocused: Refocused, path: Path) -> None:

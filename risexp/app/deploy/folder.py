@@ -45,7 +45,6 @@ class Deployment:
     """Numbers of the services' user and group."""
     hosts: tuple[str, ...]
     secrets: tuple[str, ...]
-    """Names of the secret files."""
 
     def next(self) -> tuple[str, ...]:
         """Commands to run next."""
@@ -148,7 +147,6 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 
 
 def _hand_over(folder: Path, owner: int, group: int) -> None:
-    """Make the services' user the owner of secrets and data."""
     if os.geteuid() == owner:
         return
     for name in ("secrets", "data"):

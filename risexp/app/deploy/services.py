@@ -72,7 +72,6 @@ class MlflowOptions:
     """Options of `risexp deploy mlflow`."""
 
     backend: str
-    """Address of a PostgreSQL database."""
     artifacts: Path
     key_file: Path
     host: str

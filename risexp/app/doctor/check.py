@@ -38,9 +38,7 @@ class CheckRow(Generic[T]):
     sound: str | Callable[[T], str] = ""
     """Sentence without faults; if it is empty, the check is left out."""
     fix: str = ""
-    """Next step if there are faults."""
     verdict: Literal["warn", "fail"] = "fail"
-    """Verdict on faults."""
 
     def check(self, area: Area, subject: T, again: Callable[[], T] | None = None) -> Check | None:
         """Judge a subject; if `again` reads it anew, only faults of both readings count."""
@@ -75,7 +73,6 @@ class Diagnosis:
 
     checks: tuple[Check, ...]
     done: tuple[str, ...] = ()
-    """Repairs, in sentences."""
 
     @property
     def failed(self) -> tuple[Check, ...]:

@@ -72,7 +72,6 @@ def _steps(look: Snapshot, names: Sequence[str], tell: Tell) -> Iterator[str]:
 
 
 def _make_tables(look: Snapshot, tell: Tell) -> Iterator[str]:
-    """Create missing schemas, and switch database files to write-ahead."""
     if look.studies.missing and _worked(lambda: open_store(store_url()).close(), tell):
         yield "made the tables of studies"
     chosen = chosen_store(None)
@@ -137,7 +136,6 @@ def _close_used_up(look: Snapshot, tell: Tell) -> Iterator[str]:
 
 
 def _upload(look: Snapshot, tell: Tell) -> Iterator[str]:
-    """Upload what tracking stores miss."""
     for sent in send([folder.run for folder in look.unsent()], look.destinations):
         if sent.state == "sent":
             yield f"run {sent.run}: {sent.lines} lines were sent to {sent.store}"
@@ -243,7 +241,6 @@ def _close(store: StudyStore, study: StudyRef) -> None:
 
 
 def _worked(action: Callable[[], object], tell: Tell) -> bool:
-    """Try an action, and tell why it failed."""
     result = attempt(action)
     if isinstance(result, Failure):
         tell(result.sentence)

@@ -42,10 +42,8 @@ class FolderState:
     unsent: int
     """Lines missing in its store; 0 without a store."""
     begun: bool
-    """True if the journal has lines."""
     ending: RecordedOutcome | None
     trained: bool
-    """True while a process trains the run."""
 
     @property
     def study_uid(self) -> str | None:
@@ -60,7 +58,6 @@ class Folders:
 
     readable: tuple[FolderState, ...]
     damaged: tuple[str, ...]
-    """Sentences about folders that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -251,7 +248,6 @@ def corrupt_checkpoints() -> list[str]:
 
 
 def _without_config() -> Iterator[str]:
-    """Folders that have a journal and no configuration."""
     for path in sorted(runs_home().glob("*/journal.jsonl")):
         if not is_run(path.parent.name):
             yield f"run {path.parent.name} cannot be read: its config.json is missing"

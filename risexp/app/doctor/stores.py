@@ -52,7 +52,6 @@ class TrackedStudy:
     judged: bool = False
     """True if a store has answered and should know the study."""
     failure: str | None = None
-    """Why a store did not answer."""
 
     def of(self, number: int) -> tuple[TrialRun, ...]:
         """Runs of one trial."""
@@ -158,7 +157,6 @@ def _shown(store: TrackingStore) -> str:
 
 
 def _stores(status: StudyStatus) -> Iterable[TrackingStore]:
-    """Every store of the study, each once."""
     if not status.folders:
         chosen = chosen_store(None)
         return () if chosen is None else (chosen,)

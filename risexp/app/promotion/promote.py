@@ -189,7 +189,6 @@ class _Pair:
 def _register(
     result: PromotionResult, registry: "Registry", *, exclusive: bool, on_step: "OnStep | None"
 ) -> PromotionResult:
-    """Upload the run's record, then create the version and move the alias."""
     from risexp.registry.mlflow_model import save_model
     from risexp.registry.model_registry import DIGEST
     from risexp.registry.promotion import Promotion

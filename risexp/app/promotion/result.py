@@ -38,7 +38,6 @@ class PromotionRequest:
     study: str | None = None
     run: str | None = None
     name: str = MODEL
-    """Name of the model."""
     alias: str = "champion"
     gates: str = "default"
     scenes: int = 5000

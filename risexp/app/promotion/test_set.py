@@ -131,7 +131,6 @@ class _Fingerprint:
     """Digests that tell the scenes of a set from others."""
 
     marks: frozenset[bytes]
-    """Digests of the scenes."""
     streams: frozenset[bytes]
     counts: frozenset[bytes]
     """The true counts of each block."""

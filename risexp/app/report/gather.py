@@ -58,12 +58,10 @@ class ReportData:
     reports: Mapping[int, Mapping[int, float]]
     """Reported k_loc by trial number and epoch."""
     pruning: str
-    """Summary of pruning."""
     audit: Audit
     importance: Importance
     confirmation: Confirmation | None
     runs: Mapping[int, RunSeen]
-    """Runs in this home by trial number."""
     parameters: Mapping[int, int]
     """Number of network parameters by number of the complete trial."""
     made_at: datetime
@@ -166,7 +164,6 @@ def with_answers(
 
 
 def _times(data: ReportData, device: torch.device) -> tuple[dict[int, float], list[str]]:
-    """Milliseconds a scene of the best networks, and why some were not timed."""
     times, remarks = dict[int, float](), list[str]()
     for row in best_first(data.table.trials)[:_TIMED]:
         if row.number in data.runs:
@@ -200,7 +197,6 @@ def _from_store(store: StudyStore, study: StudyRef) -> ReportData:
 
 
 def _runs(table: StudyTable) -> tuple[dict[int, RunSeen], tuple[str, ...]]:
-    """Runs by trial number, and why some could not be read."""
     runs, remarks, missing = dict[int, RunSeen](), list[str](), 0
     for row in table.trials:
         name = run_id(table.name, row.number)

@@ -27,5 +27,4 @@ def report_page(data: ReportData) -> str:
 
 
 def _sentence(words: str) -> str:
-    """Add a capital letter and a full stop."""
     return f"{words[:1].upper()}{words[1:]}."

@@ -276,7 +276,6 @@ def _machine(document: Any) -> str:  # noqa: ANN401 - a document of any version
 
 
 def _distinct(words: Iterable[str]) -> str:
-    """Different words in their order."""
     return "; ".join(dict.fromkeys(words))
 
 

@@ -57,11 +57,9 @@ class Reproduced:
     recall: ReplayedRun
     finished: Finished
     compared: int
-    """Number of compared values."""
     differences: tuple[ChangedValue, ...]
     """The earliest first."""
     changed: Mapping[str, tuple[str, str]]
-    """Differences of the environments by name: then and now."""
 
     @property
     def same(self) -> bool:
@@ -155,7 +153,6 @@ def _same(now: float | None, then: float) -> bool:
 
 
 def _changed(recall: ReplayedRun, folder: RunFolder) -> Mapping[str, tuple[str, str]]:
-    """Differences of the environments: then and now."""
     known = sources(folder.path)
     before = _flat(recall.environment, recall.source)
     after = _flat(folder.environments()[0], known[0] if known else None)

@@ -45,7 +45,6 @@ class Synced:
     """The store's own id of the run; empty before the first upload."""
     lines: int = 0
     values: int = 0
-    """Values of this upload."""
     sentence: str = ""
     """Reason of a failure."""
 

@@ -32,7 +32,6 @@ class Finished:
     calibration: Calibration | None
     """Calibration of the best epoch's count head, once the run is complete."""
     damaged: tuple[str, ...] = ()
-    """Sentences about damaged checkpoints."""
 
 
 def train(
@@ -115,7 +114,6 @@ def _merge_damage(finished: Finished, damaged: tuple[str, ...], warm: WarmStart 
 def _fit_and_calibrate(
     folder: RunFolder, run: Run, console: Console, callbacks: Callbacks
 ) -> Finished:
-    """Train what is left, then calibrate the best epoch of a complete run."""
     owner = CheckpointOwner(folder.run_id, folder.config_sha)
     outcome = finished_outcome(run)
     if outcome is not None:
@@ -152,7 +150,6 @@ def finished_outcome(run: Run) -> Outcome | None:
 
 
 def _best(folder: RunFolder, owner: CheckpointOwner) -> tuple[Checkpoint | None, tuple[str, ...]]:
-    """Checkpoint of the best epoch, None before the first one; and damaged checkpoints."""
     attempts = folder.attempts()
     last = newest(attempts, owner)
     if last.checkpoint is None:

@@ -94,7 +94,6 @@ def _path(name: str) -> Path:
 
 
 def _checkpoint_with(path: Path) -> Checkpoint:
-    """The checkpoint that a file is part of."""
     folder = path.parent
     manifests = {manifest_path(folder, epoch): epoch for epoch in committed(folder)}
     files = {file: epoch for epoch, file in contents(folder)}

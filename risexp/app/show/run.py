@@ -44,7 +44,6 @@ class RunSeen:
     outcome: Outcome | None
     """None while it runs, and after a kill."""
     contents: Contents
-    """Content of the journal."""
     sources: Sequence[Source]
     environments: Sequence[Mapping[str, Any]]
 

@@ -63,9 +63,7 @@ class ShownSpectrum:
     power_db: Tensor
     """(theta, phi): a^H R a, likewise."""
     count: int
-    """Number of sources of the signal subspace."""
     positions: Mapping[str, tuple[Position, ...]]
-    """Estimated positions by method."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +135,6 @@ def _of_network(network: TrainedNetwork, scenes: Scenes, field: DataConfig) -> S
 
 
 def _of_samples(config: RunConfig, scenes: Scenes, field: DataConfig) -> ShownSpectrum:
-    """The sampled covariance, with the positions of MUSIC and NOMP."""
     frames = scenes.frames
     method = config.sampled.method_for(config.physics.symbols)
     samples = sampled_covariance(
@@ -173,7 +170,6 @@ def _shown(
 
 
 def _positions_of(estimate: Estimate) -> tuple[Position, ...]:
-    """Estimated positions in the first scene, in degrees and metres."""
     columns = torch.stack(
         [estimate.phi_rad[0].rad2deg(), estimate.theta_rad[0].rad2deg(), estimate.range_m[0]],
         dim=-1,

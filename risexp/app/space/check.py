@@ -24,7 +24,6 @@ class SpaceReview:
     problems: tuple[str, ...]
     """Why no search may start."""
     notes: tuple[str, ...] = ()
-    """Limits of a search that may start."""
     forbidden_share: float = 0.0
     """Share of draws that a constraint forbids."""
     cost: Cost | None = None

@@ -51,11 +51,8 @@ class Trace:
     """Result of a short run."""
 
     losses: tuple[float, ...]
-    """Total loss by epoch."""
     weights: str
-    """Hash of all final weights."""
     scores: tuple[tuple[str, float], ...]
-    """Final validation scores by name."""
     ended: str | None
     """Sentence of the guard that ended the run, if one did."""
 

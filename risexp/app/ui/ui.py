@@ -46,11 +46,8 @@ class UiRequest:
     dashboard_port: int | None = None
     """Of the dashboard; None: a free one."""
     names: tuple[str, ...] = ()
-    """Host names of this server, besides those of this machine."""
     writable: bool = False
-    """True if studies may be changed."""
     tracking: str | None = None
-    """The store of runs, from the command line."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +210,5 @@ def _listen(host: str, port: int | None, usual: int) -> socket.socket:
 
 
 def _address(host: str, port: int) -> str:
-    """The web address, as a browser writes it."""
     name = socket.gethostname() if host in _EVERYWHERE else host
     return f"http://{bracketed(name)}:{port}"

@@ -139,12 +139,10 @@ def _styles(table: AccuracyTable) -> list[Line]:
 
 
 def _unmarked(table: AccuracyTable) -> list[Line]:
-    """The same for curves of many points."""
     return [style | {"marker": ""} for style in _styles(table)]
 
 
 def _name_methods(figure: Figure, table: AccuracyTable, styles: list[Line]) -> None:
-    """One legend for all panels, above them."""
     lines = [Line2D([], [], **style) for style in styles]
     columns = -(-len(lines) // -(-len(lines) // len(COLOURS)))
     figure.legend(lines, list(table.rows), loc="outside upper center", ncols=columns)

@@ -65,7 +65,6 @@ def _draw_outcome(axes: Axes, outcome: RobustnessRow) -> None:
 def _draw_intervals(
     axes: Axes, across: list[float], answers: list[MethodAnswers], score: str, place: int
 ) -> list[float]:
-    """Draw one score of one method at every level; its values."""
     intervals = [answer.interval for answer in answers]
     value, low, high = (
         [dict(scores.items())[score] for scores in ends]

@@ -2,6 +2,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 from rich.console import Console
 
@@ -38,18 +39,6 @@ def ticking(seconds: float) -> Callable[[], float]:
     return lambda: seconds * next(now)
 
 
-def picture(width: int, told: Sequence[Event]) -> str:
-    """The live view after some events, as text."""
-    hidden = Console(file=io.StringIO(), force_terminal=True, width=width)
-    live = LiveView(hidden, TERMS, 5, Eta(ticking(1.0)))
-    for event in told:
-        live(event)
-    drawn = Console(file=io.StringIO(), record=True, width=width)
-    drawn.print(live.render())
-    live(RunEnded("finished"))
-    return drawn.export_text()
-
-
 def lines(told: Sequence[Event]) -> list[str]:
     """What stands in a log after some events."""
     stream = io.StringIO()
@@ -59,15 +48,11 @@ def lines(told: Sequence[Event]) -> list[str]:
     return stream.getvalue().splitlines()
 
 
-def test_the_live_view_fits_its_terminal() -> None:
-    shown = (events(0), events(0, 3), events(2, 1), events(3))
-    for width, told in product((80, 120), shown):
+def test_the_live_view_fits_its_terminal_and_shows_where_a_run_is() -> None:
+    for width, told in product((80, 120), (events(0), events(0, 3), events(2, 1), events(3))):
         assert width >= max(map(len, picture(width, told).splitlines()))
 
-
-def test_the_live_view_shows_where_a_run_is() -> None:
     shown = picture(80, events(1, 3)).splitlines()
-
     assert "train-20261120-101500-a1b2c3  phase joint  beta 0.10" == shown[0].rstrip()
     assert shown[1].startswith("epoch 2/3")
     assert "batch 3/4  32 scenes/s" in shown[1]
@@ -86,21 +71,19 @@ def test_the_live_view_compares_a_run_with_references() -> None:
 
 
 def test_a_network_at_chance_is_red() -> None:
-    shown = picture(80, events(1))
-
-    assert "at chance, one answer, best" in shown
-    assert "\x1b[31m" in _coloured(events(1))
+    assert "at chance, one answer, best" in picture(80, events(1))
+    assert "\x1b[31m" in picture(80, events(1), force_terminal=True, color_system="standard")
 
 
-def _coloured(told: Sequence[Event]) -> str:
-    live = LiveView(Console(file=io.StringIO(), force_terminal=True, width=80), TERMS, 5)
+def picture(width: int, told: Sequence[Event], **style: Any) -> str:  # noqa: ANN401 - rich's
+    """The live view after some events, as text."""
+    hidden = Console(file=io.StringIO(), force_terminal=True, width=width)
+    live = LiveView(hidden, TERMS, 5, Eta(ticking(1.0)))
     for event in told:
         live(event)
-    live(RunEnded("finished"))
     stream = io.StringIO()
-    Console(file=stream, force_terminal=True, width=80, color_system="standard").print(
-        live.render()
-    )
+    Console(file=stream, width=width, **style).print(live.render())
+    live(RunEnded("finished"))
     return stream.getvalue()
 
 
@@ -153,18 +136,13 @@ def few(told: Sequence[Event], scenes: float = 48.0) -> list[Event]:
     ]
 
 
-def test_a_log_warns_once_of_too_few_scenes() -> None:
-    log = lines(few(events(3)))
+def test_too_few_scenes_are_told_once() -> None:
+    log, shown = lines(few(events(3))), " ".join(picture(80, few(events(3))).split())
 
     assert 1 == sum(line.startswith("48 validation scenes are too few") for line in log)
+    assert 1 == shown.count("48 validation scenes are too few")
     assert not any("at chance" in line.split("  ") for line in log)
     assert not any("too few" in line for line in lines(events(3)))
-
-
-def test_the_live_view_warns_of_too_few_scenes_below_its_table() -> None:
-    shown = " ".join(picture(80, few(events(3))).split())
-
-    assert 1 == shown.count("48 validation scenes are too few")
     assert "too few" not in picture(80, events(3))
 
 
@@ -190,19 +168,15 @@ def test_a_closed_pipe_ends_no_run() -> None:
         log(event)
 
 
-def test_the_view_suits_the_console() -> None:
+def test_the_view_suits_the_console_and_a_quiet_one_shows_nothing() -> None:
     pipe = Console(file=io.StringIO(), force_terminal=False)
     screen = Console(file=io.StringIO(), force_terminal=True, width=80)
-
-    assert isinstance(view(pipe, PLANS, 5), LineView)
-    assert isinstance(view(screen, PLANS, 5), LiveView)
-
-
-def test_a_quiet_console_shows_nothing() -> None:
     stream = io.StringIO()
     quiet = view(Console(file=stream, quiet=True), PLANS, 5)
 
     for event in events(2):
         quiet(event)
 
+    assert isinstance(view(pipe, PLANS, 5), LineView)
+    assert isinstance(view(screen, PLANS, 5), LiveView)
     assert "" == stream.getvalue()

@@ -81,21 +81,15 @@ def one_step(epoch: int, refused: int = 0) -> EpochEnded:
     return replace(ended_of(plan_of(epoch)), steps=steps)
 
 
-def test_no_run_ends_before_its_tenth_step() -> None:
+def test_no_run_ends_before_its_tenth_step_without_the_refused_ones() -> None:
     guard = GradientGuard(Probe({"backbone": ["a.weight"]}), joint(12).plans)
 
     (ninth,), (tenth,) = (guard.look(one_step(epoch)) for epoch in (9, 10))
+    (few,), (enough,) = (guard.look(one_step(epoch, refused=1)) for epoch in (10, 11))
 
     assert (1, None) == (ninth.value, ninth.fault)
     assert (1, True) == (tenth.value, tenth.fault is not None)
-
-
-def test_refused_steps_do_not_count() -> None:
-    guard = GradientGuard(Probe({"backbone": ["a.weight"]}), joint(12).plans)
-
-    (tenth,), (eleventh,) = (guard.look(one_step(epoch, refused=1)) for epoch in (10, 11))
-
-    assert [False, True] == [each.fault is not None for each in (tenth, eleventh)]
+    assert [False, True] == [each.fault is not None for each in (few, enough)]
 
 
 def test_steps_of_earlier_phases_do_not_count() -> None:
@@ -118,25 +112,17 @@ def test_untouched_parameters_are_those_that_no_term_depends_on() -> None:
     assert {"backbone": [], "heads": []} == never_touched(trainer.stepper)
 
 
-def test_a_blend_is_measured_over_beta() -> None:
-    ended = ended_of(plan_of(1, beta=0.2), {**SCORES, "blend_effect": 9.0})
+def test_a_blend_is_measured_over_beta_and_must_move_something() -> None:
+    blended = plan_of(1, beta=0.2)
 
-    assert {"blend": pytest.approx(45.0)} == guard_values(BlendGuard(), ended)
+    measured = guard_values(BlendGuard(), ended_of(blended, {**SCORES, "blend_effect": 9.0}))
 
-
-def test_without_beta_there_is_no_blend_to_measure() -> None:
+    assert {"blend": pytest.approx(45.0)} == measured
     assert {} == guard_values(BlendGuard(), ended_of(plan_of(1)))
-
-
-@pytest.mark.parametrize("effect", [0.0, 1e-5, math.nan])
-def test_a_blend_that_moves_nothing_is_a_fault(effect: float) -> None:
-    ended = ended_of(plan_of(1, beta=0.2), {**SCORES, "blend_effect": effect})
-
-    assert "the samples are not used" in sentence(BlendGuard(), ended)
-
-
-def test_a_validation_that_does_not_measure_the_blend_is_a_fault() -> None:
-    assert "gave no blend_effect" in sentence(BlendGuard(), ended_of(plan_of(1, beta=0.2)))
+    for effect in (0.0, 1e-5, math.nan):
+        ended = ended_of(blended, {**SCORES, "blend_effect": effect})
+        assert "the samples are not used" in sentence(BlendGuard(), ended)
+    assert "gave no blend_effect" in sentence(BlendGuard(), ended_of(blended))
 
 
 def counts(guard: ChanceGuard, *ended: EpochEnded) -> list[float]:
@@ -189,14 +175,14 @@ def test_too_few_scenes_are_reported_with_the_number_needed() -> None:
     assert too_few({**SCORES, "k_majority": 1.0, "scenes": 1.0}) is None
 
 
-@pytest.mark.parametrize(("scenes", "ends"), [(412, False), (413, True)])
-def test_too_few_scenes_end_no_run(scenes: float, ends: bool) -> None:
-    guard, few = ChanceGuard(epochs=2), {**DEAD, "scenes": scenes}
+def test_too_few_scenes_end_no_run() -> None:
+    for scenes, ends in ((412, False), (413, True)):
+        guard, few = ChanceGuard(epochs=2), {**DEAD, "scenes": scenes}
 
-    readings = [reading(guard, ended_of(plan_of(epoch), few)) for epoch in (1, 2, 3)]
+        readings = [reading(guard, ended_of(plan_of(epoch), few)) for epoch in (1, 2, 3)]
 
-    assert [1, 2, 3] == [each.value for each in readings]
-    assert [False, ends, ends] == [each.fault is not None for each in readings]
+        assert [1, 2, 3] == [each.value for each in readings]
+        assert [False, ends, ends] == [each.fault is not None for each in readings]
 
 
 def test_a_remark_needs_enough_scenes() -> None:
@@ -224,12 +210,16 @@ def test_the_loss_is_near_chance_from_two_percent_below_it_upwards() -> None:
     assert [False, True, True] == found
 
 
-def test_epochs_at_chance_are_counted_in_a_row() -> None:
+def test_epochs_at_chance_are_counted_in_a_row_that_a_phase_begins_anew() -> None:
     plans = plans_of(*("joint",) * 4)
+    geometry, joint = plans_of("geometry", "joint")
 
     found = counts(ChanceGuard(), *map(ended_of, plans, (DEAD, DEAD, SCORES, DEAD)))
 
     assert [1, 2, 0, 1] == found
+    assert [1, 1] == counts(ChanceGuard(), ended_of(geometry, DEAD), ended_of(joint, DEAD))
+    resumed = ChanceGuard(epochs=5, row=4, phase="joint")
+    assert reading(resumed, ended_of(plan_of(9), DEAD)).fault is not None
 
 
 def test_a_count_within_noise_is_at_chance_unless_it_learns() -> None:
@@ -240,24 +230,12 @@ def test_a_count_within_noise_is_at_chance_unless_it_learns() -> None:
     assert [1] == counts(ChanceGuard(), ended_of(plan_of(1), ignorant))
 
 
-def test_another_phase_starts_a_new_row() -> None:
-    geometry, joint = plans_of("geometry", "joint")
-
-    assert [1, 1] == counts(ChanceGuard(), ended_of(geometry, DEAD), ended_of(joint, DEAD))
-
-
 def test_epochs_that_are_not_judged_or_have_no_loss_on_the_count_are_skipped() -> None:
     guard = ChanceGuard()
     ramp = ended_of(plan_of(1, judged=False), DEAD)
     geometry_alone = ended_of(plan_of(2, weights={"cov": 1.0, "count": 0.0}), DEAD)
 
     assert [] == [*guard.look(ramp), *guard.look(geometry_alone)]
-
-
-def test_a_resumed_run_continues_the_row() -> None:
-    guard = ChanceGuard(epochs=5, row=4, phase="joint")
-
-    assert reading(guard, ended_of(plan_of(9), DEAD)).fault is not None
 
 
 def test_a_validation_without_a_score_that_is_needed_is_a_fault() -> None:

@@ -71,6 +71,8 @@ def test_every_epoch_is_a_row_with_its_losses_weights_steps_and_scores(tmp_path:
     assert pytest.approx(expected) == {key: first[key] for key in expected}
     assert "loss/eigengap" not in first  # it has no weight, and was not evaluated
     assert "best/k_loc" not in second
+    started = {"epochs": 2, "done": 0, "guards": {"chance": 1.0}}
+    assert [("started", 0, started), ("ended", 2, {"reason": "finished"})] == notes_of(tmp_path)
 
 
 def test_the_latest_best_is_the_best(tmp_path: Path) -> None:
@@ -90,10 +92,6 @@ def test_all_keys_of_a_row_are_described(tmp_path: Path) -> None:
     assert SYSTEM.keys() == {key.removeprefix("sys/") for key in row if key.startswith("sys/")}
 
 
-def test_every_description_is_a_sentence() -> None:
-    assert [] == [key for key, each in KEYS.items() if not each.sentence.endswith(".")]
-
-
 def test_values_that_a_network_does_not_have_are_left_out() -> None:
     steps = replace(steps_of(1), average_distance=None, average_moved=None, lr={"heads": 2e-3})
 
@@ -103,28 +101,13 @@ def test_values_that_a_network_does_not_have_are_left_out() -> None:
     assert ["lr/heads"] == [key for key in values if key.startswith("lr")]
 
 
-def test_notes_record_the_start_and_the_end_of_an_attempt(tmp_path: Path) -> None:
-    followed(joint(2), recorder(tmp_path, {"leak": 0.0}))
-
-    started = {"epochs": 2, "done": 0, "guards": {"leak": 0.0}}
-    assert [("started", 0, started), ("ended", 2, {"reason": "finished"})] == notes_of(tmp_path)
-
-
-def test_an_epoch_that_is_computed_again_leaves_no_trace(
-    tmp_path: Path,
-) -> None:
+def test_an_epoch_computed_again_leaves_no_trace_unless_a_value_differs(tmp_path: Path) -> None:
     followed(joint(3), recorder(tmp_path))
     resumed = joint(3)
     resumed.progress = Progress(epoch=2, step=8, phase="joint", best=Best(1, "joint", 3.412))
-
     followed(resumed, recorder(tmp_path))
-
     assert 3 == len(values_of(tmp_path))
     assert ["started", "ended", "started", "ended"] == [event for event, _, _ in notes_of(tmp_path)]
-
-
-def test_a_value_that_differs_the_second_time_is_noted(tmp_path: Path) -> None:
-    followed(joint(1), recorder(tmp_path))
 
     followed(Told(plans_of("joint"), k_locs(3.5)), recorder(tmp_path))
 
@@ -141,10 +124,11 @@ def test_epochs_without_a_row_are_noted(tmp_path: Path) -> None:
     assert ("gap", 2, {"epochs": [1, 2]}) == notes_of(tmp_path)[1]
 
 
-def test_a_score_keeps_its_meaning() -> None:
+def test_a_score_keeps_its_meaning_and_is_described_in_a_sentence() -> None:
     assert {"min"} == {KEYS[f"{group}/k_loc"].direction for group in ("val", "best")}
     assert "max" == KEYS["val/success_rate"].direction
     assert FOUND.keys() <= SCORES.keys()
+    assert [] == [key for key, each in KEYS.items() if not each.sentence.endswith(".")]
 
 
 def test_each_epoch_has_the_confusion_of_its_validation(tmp_path: Path) -> None:

@@ -44,10 +44,19 @@ def test_all_callbacks_receive_all_events_in_order() -> None:
     assert expected == told
 
 
-def test_a_run_to_its_last_epoch_is_complete() -> None:
-    outcome = followed(joint(3))
+def test_the_outcome_says_how_a_run_ended() -> None:
+    fault = TrainingAborted("epoch 2: nothing moved; look at the rate", guard="moved")
+    prune = EndRun(pruned("k_loc 5 at epoch 2"))
 
-    assert Outcome("complete", "finished", "the run ended after epoch 3: finished", 0) == outcome
+    assert Outcome("complete", "finished", "the run ended after epoch 3: finished", 0) == followed(
+        joint(3)
+    )
+    assert Outcome("aborted", "moved", "epoch 2: nothing moved; look at the rate", 4) == followed(
+        joint(3), at_epoch(2, fault)
+    )
+    assert Outcome("pruned", "pruned", "k_loc 5 at epoch 2", 0) == followed(
+        joint(3), at_epoch(2, prune)
+    )
 
 
 def test_a_resumed_run_starts_with_its_finished_epochs() -> None:
@@ -74,24 +83,9 @@ def test_a_stop_completes_a_run_unless_it_comes_after_the_last_epoch() -> None:
     assert "finished" == followed(joint(3), at_epoch(3, StopTraining("early-stop"))).reason
 
 
-def test_a_guard_ends_a_run_with_its_name_and_exit_code_4() -> None:
-    fault = TrainingAborted("epoch 2: nothing moved; look at the rate", guard="moved")
-
-    outcome = followed(joint(3), at_epoch(2, fault))
-
-    assert Outcome("aborted", "moved", "epoch 2: nothing moved; look at the rate", 4) == outcome
-
-
-def test_a_study_may_prune_a_run() -> None:
-    outcome = followed(joint(3), at_epoch(2, EndRun(pruned("k_loc 5 at epoch 2"))))
-
-    assert Outcome("pruned", "pruned", "k_loc 5 at epoch 2", 0) == outcome
-
-
 def test_a_signal_leaves_a_run_that_can_go_on() -> None:
     for number, status, code in (
         (signal.SIGTERM, "released", 75),
-        (signal.SIGUSR1, "released", 75),
         (signal.SIGINT, "interrupted", 130),
     ):
         gentle = followed(joint(3), at_epoch(2, EndRun(signalled(number))))

@@ -109,37 +109,31 @@ def repeating(run: RunFolder) -> list[tuple[int, str, float]]:
     ]
 
 
-def test_a_whole_run_has_rows_guards_a_checkpoint_and_an_outcome() -> None:
-    outcome, state = attempt(created())
+def test_a_killed_and_resumed_run_ends_in_the_same_state_as_a_whole_one() -> None:
+    outcome, expected = attempt(created("undisturbed"))
 
-    run = find_run("run-1")
-    assert state is not None
-    assert 6 == state.progress.epoch
-    assert [1, 2, 3, 4, 5, 6] == [row.step for row in record(run).rows]
-    assert ["started", "ended"] == [note.event for note in record(run).notes]
-    first = record(run).rows[0].values
+    whole = find_run("undisturbed")
+    assert expected is not None
+    assert 6 == expected.progress.epoch
+    assert [1, 2, 3, 4, 5, 6] == [row.step for row in record(whole).rows]
+    assert ["started", "ended"] == [note.event for note in record(whole).notes]
+    first = record(whole).rows[0].values
     guards = {"steps", "refused", "moved", "loss", "plan", "curriculum", "gradient", "chance"}
     assert {0.0} == {first[f"guard/{name}"] for name in guards}
-    assert outcome == run.outcome()
+    assert outcome == whole.outcome()
     assert "finished" == outcome.reason
 
+    for name, kills in (("first", [(1, 0)]), ("often", [(3, 3), (3, 3), (6, 2)])):
+        run = created(name)
+        released = [attempt(run, Killed(*kill))[0] for kill in kills]
+        outcome, state = attempt(run)
 
-@pytest.mark.parametrize("kills", [[(1, 0)], [(3, 3), (3, 3), (6, 2)]])
-def test_a_killed_and_resumed_run_ends_in_the_same_state(kills: list[tuple[int, int]]) -> None:
-    undisturbed = created("undisturbed")
-    _, expected = attempt(undisturbed)
-    run = created()
-
-    released = [attempt(run, Killed(*kill))[0] for kill in kills]
-    outcome, state = attempt(run)
-
-    assert [75] * len(kills) == [each.exit_code for each in released]
-    assert "finished" == outcome.reason
-    assert expected is not None
-    assert state is not None
-    assert same_state(expected, state)
-    assert repeating(undisturbed) == repeating(run)
-    assert not [note for note in record(run).notes if note.event in ("nondeterminism", "gap")]
+        assert [75] * len(kills) == [each.exit_code for each in released]
+        assert "finished" == outcome.reason
+        assert state is not None
+        assert same_state(expected, state)
+        assert repeating(whole) == repeating(run)
+        assert not [note for note in record(run).notes if note.event in ("nondeterminism", "gap")]
 
 
 def test_an_epoch_without_a_checkpoint_is_computed_again_bit_for_bit() -> None:
@@ -157,26 +151,17 @@ def test_an_epoch_without_a_checkpoint_is_computed_again_bit_for_bit() -> None:
     assert not [note for note in record(run).notes if note.event == "nondeterminism"]
 
 
-def test_an_epoch_with_a_fault_is_recorded_and_not_saved() -> None:
+def test_an_epoch_with_a_fault_is_recorded_and_not_saved_though_the_run_was_resumed() -> None:
     run = created()
+    attempt(run, Killed(4, 1), validate=dead)
 
     outcome, state = attempt(run, validate=dead)
 
     assert ("aborted", "chance", 4) == (outcome.status, outcome.reason, outcome.exit_code)
-    assert 5.0 == record(run).rows[-1].values["guard/chance"]
-    assert state is not None
-    assert 4 == state.progress.epoch
-
-
-def test_a_resumed_run_ends_by_the_same_guard_in_the_same_epoch() -> None:
-    run = created()
-    attempt(run, Killed(4, 1), validate=dead)
-
-    outcome, _ = attempt(run, validate=dead)
-
-    assert "chance" == outcome.reason
     assert [1, 2, 3, 4, 5] == [row.step for row in record(run).rows]
     assert [1.0, 2.0, 3.0, 4.0, 5.0] == [row.values["guard/chance"] for row in record(run).rows]
+    assert state is not None
+    assert 4 == state.progress.epoch
 
 
 def test_the_epoch_that_ends_a_run_early_is_recorded_and_saved() -> None:

@@ -26,21 +26,15 @@ def test_shipped_gates_are_found_and_say_what_they_are_for() -> None:
     for name in ("default", "smoke"):
         assert name in yaml_paths(FOLDER)
         assert load_gates(name).about
+    smoke, champion = load_gates("smoke"), load_gates("default").champion
 
-
-def test_smoke_gates_are_for_demonstrations_and_still_ask_for_a_count() -> None:
-    gates = load_gates("smoke")
-
-    assert "demonstrations only" in gates.about
-    assert 0.0 == gates.candidate.k_acc_gain_min
-    assert [] == gates.champion.better_in
-
-
-def test_default_gates_claim_more_success_and_lose_a_hundredth_at_most() -> None:
-    champion = load_gates("default").champion
-
+    assert "demonstrations only" in smoke.about
+    assert 0.0 == smoke.candidate.k_acc_gain_min
+    assert [] == smoke.champion.better_in
     assert ["success_rate"] == champion.better_in
     assert (0.01, 0.01) == (champion.success_rate_loss_max, champion.k_acc_loss_max)
+    with pytest.raises(ConfigInvalid, match="no gates 'defualt'; did you mean default"):
+        load_gates("defualt")
 
 
 def test_gates_of_the_home_hide_shipped_ones_and_a_path_is_read(tmp_path: Path) -> None:
@@ -48,11 +42,6 @@ def test_gates_of_the_home_hide_shipped_ones_and_a_path_is_read(tmp_path: Path) 
 
     assert 0.5 == load_gates("smoke").candidate.ece_max == load_gates(str(path)).candidate.ece_max
     assert "mine." == load_gates("smoke").about
-
-
-def test_unknown_gates_are_refused_with_a_similar_name() -> None:
-    with pytest.raises(ConfigInvalid, match="no gates 'defualt'; did you mean default"):
-        load_gates("defualt")
 
 
 def test_an_invalid_file_is_refused_by_field(tmp_path: Path) -> None:

@@ -26,55 +26,36 @@ def written(path: Path, text: str) -> Path:
     return path
 
 
-def from_layers(folder: Path, last: str) -> Loaded:
-    """The default and every layer up to the named one, each with its own number of antennas."""
+def from_layers(folder: Path, layers: int) -> Loaded:
+    """The default and so many layers, each with its own number of antennas."""
     one = written(folder / "one.yaml", "physics: {antennas: 21}")
     two = written(folder / "two.yaml", "physics: {antennas: 22}")
-    match last:
-        case "default":
-            return load_config()
-        case "preset":
-            return load_config(preset="smoke")
-        case "file":
-            return load_config(preset="smoke", paths=[one])
-        case "second file":
-            return load_config(preset="smoke", paths=[one, two])
-        case "environment":
-            return load_config(preset="smoke", paths=[one, two], environment=ENVIRONMENT)
     return load_config(
-        preset="smoke",
-        paths=[one, two],
-        environment=ENVIRONMENT,
-        overrides=["physics.antennas=24", "physics.antennas=25"],
+        preset="smoke" if layers > 0 else None,
+        paths=[one, two][: max(layers - 1, 0)],
+        environment={"RISEXP__PHYSICS__ANTENNAS": "23"} if layers > 3 else {},
+        overrides=["physics.antennas=24", "physics.antennas=25"] if layers > 4 else [],
     )
 
 
-ENVIRONMENT = {"RISEXP__PHYSICS__ANTENNAS": "23"}
-
-
 def test_later_layers_win_and_sign_their_values(tmp_path: Path) -> None:
-    cases: list[tuple[str, int, str]] = [
-        ("default", 16, "default"),
-        ("preset", 8, "preset smoke"),
-        ("file", 21, "{folder}/one.yaml"),
-        ("second file", 22, "{folder}/two.yaml"),
-        ("environment", 23, "environment RISEXP__PHYSICS__ANTENNAS"),
-        ("set", 25, "--set"),
+    cases: list[tuple[int, str]] = [
+        (16, "default"),
+        (8, "preset smoke"),
+        (21, f"{tmp_path}/one.yaml"),
+        (22, f"{tmp_path}/two.yaml"),
+        (23, "environment RISEXP__PHYSICS__ANTENNAS"),
+        (25, "--set"),
     ]
-    for last, antennas, origin in cases:
-        loaded = from_layers(tmp_path, last)
+    for layers, (antennas, origin) in enumerate(cases):
+        loaded = from_layers(tmp_path, layers)
 
-        assert antennas == loaded.config.physics.antennas, (last, antennas, origin)
-        assert origin.format(folder=tmp_path) == loaded.origins[PATH], (last, antennas, origin)
+        assert (antennas, origin) == (loaded.config.physics.antennas, loaded.origins[PATH])
 
-
-def test_a_layer_speaks_only_for_the_fields_it_names(tmp_path: Path) -> None:
-    loaded = from_layers(tmp_path, "set")
-
+    loaded = from_layers(tmp_path, 5)
     assert "preset smoke" == loaded.origins["physics.elements_h"]
     assert "default" == loaded.origins["physics.snapshots"]
-    assert 6 == loaded.config.physics.elements_h
-    assert 16 == loaded.config.physics.snapshots
+    assert (6, 16) == (loaded.config.physics.elements_h, loaded.config.physics.snapshots)
 
 
 def test_every_field_has_an_origin() -> None:
@@ -91,20 +72,16 @@ def test_a_value_overruled_later_need_not_be_possible(tmp_path: Path) -> None:
         load_config(paths=[starved])
 
 
-def test_a_file_may_nest_or_write_dotted_paths(tmp_path: Path) -> None:
+def test_a_file_may_nest_write_dotted_paths_or_be_empty(tmp_path: Path) -> None:
     nested = written(tmp_path / "nested.yaml", "data:\n  seed: 3\n  sources_max: 2\n")
     dotted = written(tmp_path / "dotted.yaml", "data.seed: 3\ndata.sources_max: 2\n")
+    empty = load_config(paths=[written(tmp_path / "empty.yaml", "# nothing yet\n")])
 
     assert load_config(paths=[nested]).config == load_config(paths=[dotted]).config
-
-
-def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
-    empty = written(tmp_path / "empty.yaml", "# nothing yet\n")
-
-    loaded = load_config(paths=[empty])
-
-    assert RunConfig() == loaded.config
-    assert {"default"} == set(loaded.origins.values())
+    assert (RunConfig(), {"default"}) == (empty.config, set(empty.origins.values()))
+    assert RunConfig() == resolve([]).config
+    tree = {"data": {"snr_db": [0, 10]}, "physics.antennas": 12}
+    assert {"data.snr_db": [0, 10], "physics.antennas": 12} == flatten(tree, "here")
 
 
 def test_overrides_are_read_as_yaml() -> None:
@@ -125,17 +102,13 @@ def test_an_override_without_path_or_value_is_told_its_form() -> None:
             override_layer(text)
 
 
-def test_the_environment_is_read_by_prefix_only() -> None:
+def test_the_environment_is_read_by_prefix_only_and_keeps_underscores() -> None:
     layers = environment_layers(
         {"RISEXP__DATA__SEED": "3", "RISEXP_HOME": "/somewhere", "SEED": "9", "HOME": "/root"}
     )
-
-    assert layers == [Layer("environment RISEXP__DATA__SEED", {"data.seed": 3})]
-
-
-def test_underscores_inside_a_name_survive_the_environment() -> None:
     loaded = load_config(environment={"RISEXP__PHYSICS__PHASE_BITS": "null"})
 
+    assert [Layer("environment RISEXP__DATA__SEED", {"data.seed": 3})] == layers
     assert loaded.config.physics.phase_bits is None
 
 
@@ -164,50 +137,26 @@ def test_a_wrong_layer_is_named_with_what_was_probably_meant() -> None:
         assert "\n" not in str(caught.value), (layer, part)
 
 
-def test_an_unknown_name_in_a_file_is_an_error(tmp_path: Path) -> None:
+def test_a_wrong_name_section_or_value_in_a_file_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
     cases: list[tuple[str, str]] = [
         ("data: {sede: 3}", "there is no field 'data.sede'; did you mean data.seed?"),
         ("sedes: 3", "there is no field 'sedes'; did you mean validation.scenes?"),
         ("data: {seed: {a: 3}}", "data.seed: input should be a valid integer"),
         ("data: {1: 3}", "there is no field 'data.1'"),
         ("losses: {count: 1.0}", "there is no field 'losses'"),
+        ("physics: 3", "physics is a section"),
+        ("physics:", "physics is a section"),
+        (
+            "data: {snr_db: [20, -5]}",
+            f"data.snr_db = [20, -5] (from {path}): the lower bound 20 lies above the upper",
+        ),
     ]
     for text, part in cases:
-        path = written(tmp_path / "run.yaml", text)
-
         with pytest.raises(ConfigInvalid) as caught:
-            load_config(paths=[path])
+            load_config(paths=[written(path, text)])
 
         assert part in str(caught.value), (text, part)
-
-
-def test_a_section_given_no_mapping_is_told_that_it_is_a_section(tmp_path: Path) -> None:
-    for text in ["physics: 3", "physics:", "physics: [1]"]:
-        path = written(tmp_path / "run.yaml", text)
-
-        with pytest.raises(ConfigInvalid, match="physics is a section"):
-            load_config(paths=[path])
-
-
-def test_an_origin_is_named_when_its_value_is_wrong(tmp_path: Path) -> None:
-    path = written(tmp_path / "run.yaml", "data: {snr_db: [20, -5]}")
-
-    with pytest.raises(ConfigInvalid) as caught:
-        load_config(paths=[path])
-
-    assert str(caught.value) == (
-        f"data.snr_db = [20, -5] (from {path}): the lower bound 20 lies above the upper bound -5"
-    )
-
-
-def test_flatten_keeps_lists_whole() -> None:
-    tree = {"data": {"snr_db": [0, 10]}, "physics.antennas": 12}
-
-    assert {"data.snr_db": [0, 10], "physics.antennas": 12} == flatten(tree, "here")
-
-
-def test_resolving_nothing_gives_the_default() -> None:
-    assert RunConfig() == resolve([]).config
 
 
 def test_every_preset_loads_and_sets_what_it_says() -> None:

@@ -59,30 +59,21 @@ def test_the_hash_of_a_section_sees_that_section_only() -> None:
 
 
 def test_two_ways_to_write_one_run_have_one_hash() -> None:
+    hadamard = {"physics.codebook": "hadamard"}
+    snapshot = {"physics.symbols": "snapshot"}
     cases: list[tuple[Mapping[str, object], Mapping[str, object]]] = [
         ({}, {"physics.pool_h": 8, "physics.pool_v": 8}),
         ({}, {"physics.codebook_seed": 7}),
         ({}, {"sampled.method": "joint"}),
         ({}, {"training.scenes_per_epoch": 16_384 + 255}),
         ({}, {"curriculum.count_ramp": 1}),
-        ({"physics.codebook": "hadamard"}, {"physics.codebook": "hadamard", "physics.pool_h": 3}),
-        (
-            {"physics.codebook": "hadamard"},
-            {"physics.codebook": "hadamard", "physics.phase_bits": 1},
-        ),
-        (
-            {"physics.symbols": "snapshot"},
-            {"physics.symbols": "snapshot", "sampled.method": "per_snapshot"},
-        ),
+        ({}, {"data.snr_db": [-5, 20], "physics.wavelength_m": 3e-1}),
+        (hadamard, {**hadamard, "physics.pool_h": 3, "physics.phase_bits": 1}),
+        (snapshot, {**snapshot, "sampled.method": "per_snapshot"}),
+        (ANOTHER, dict(reversed(ANOTHER.items()))),
     ]
     for one, two in cases:
         assert RunConfig().replace(one).sha() == RunConfig().replace(two).sha(), (one, two)
-
-
-def test_the_hash_does_not_depend_on_the_order_in_which_fields_were_set() -> None:
-    backwards = dict(reversed(ANOTHER.items()))
-
-    assert RunConfig().replace(ANOTHER).sha() == RunConfig().replace(backwards).sha()
 
 
 def test_the_hash_is_that_of_the_canonical_json() -> None:
@@ -104,12 +95,6 @@ def canonical_json(value: object) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(canonical_json, value))}]"
     return json.dumps(value)
-
-
-def test_the_hash_does_not_depend_on_how_a_number_is_written() -> None:
-    written = RunConfig().replace({"data.snr_db": [-5, 20], "physics.wavelength_m": 3e-1})
-
-    assert RunConfig().sha() == written.sha()
 
 
 def test_the_hash_is_the_same_in_another_process() -> None:

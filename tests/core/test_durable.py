@@ -11,15 +11,11 @@ from risexp.core.durable import expect_new, write_new
 from risexp.errors import EnvironmentFailed, InvalidInput
 
 
-def a_file(path: Path) -> None:
-    path.write_text("mine", encoding="utf-8")
-
-
 def a_link_to_nothing(path: Path) -> None:
     path.symlink_to("nothing")
 
 
-TAKEN = pytest.mark.parametrize("take", [a_file, a_link_to_nothing, Path.mkdir])
+TAKEN = pytest.mark.parametrize("take", [a_link_to_nothing, Path.mkdir])
 
 
 def seen(folder: Path) -> list[tuple[str, str]]:
@@ -28,12 +24,18 @@ def seen(folder: Path) -> list[tuple[str, str]]:
 
 
 def test_a_new_file_is_written_as_a_whole(tmp_path: Path) -> None:
-    (tmp_path / "page.html.partial").write_text("mine", encoding="utf-8")
+    page, partial = tmp_path / "page.html", tmp_path / "page.html.partial"
+    partial.write_text("mine", encoding="utf-8")
 
-    write_new(tmp_path / "page.html", b"whole")
+    write_new(page, b"whole")
 
-    assert b"whole" == (tmp_path / "page.html").read_bytes()
-    assert ["page.html", "page.html.partial"] == sorted(each.name for each in tmp_path.iterdir())
+    assert (b"whole", "mine") == (page.read_bytes(), partial.read_text("utf-8"))
+    assert [page, partial] == sorted(tmp_path.iterdir())
+    with pytest.raises(InvalidInput, match=r"there is no folder .*nowhere"):
+        expect_new(tmp_path / "nowhere" / "page.html")
+    with pytest.raises(InvalidInput, match=r"page\.html is there already: name a new file"):
+        write_new(page, b"other")
+    assert b"whole" == page.read_bytes()
 
 
 @TAKEN
@@ -77,8 +79,3 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         write_new(tmp_path / "page.html", b"whole")
 
     assert [] == seen(tmp_path)
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"there is no folder .*nowhere"):
-        expect_new(tmp_path / "nowhere" / "page.html")

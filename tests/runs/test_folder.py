@@ -46,36 +46,26 @@ def test_new_names_hold_the_time_and_differ() -> None:
     assert 50 == len(names)
 
 
-def test_a_run_is_under_the_home_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
-    run = created()
-
-    assert tmp_path / "mlruns" / "runs" / "wide-007" == run.path
-    assert 0o700 == stat.S_IMODE(run.path.stat().st_mode)
-    assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in run.path.iterdir()}
-
-
-def test_a_run_keeps_its_configuration_and_plans() -> None:
-    created()
+def test_a_run_under_the_home_keeps_its_configuration_and_plans_for_its_owner(
+    tmp_path: Path,
+) -> None:
+    path = created().path
 
     run = find_run("wide-007")
 
-    assert CONFIG == run.config()
-    assert CONFIG.sha() == run.config_sha
+    assert tmp_path / "mlruns" / "runs" / "wide-007" == path == run.path
+    assert 0o700 == stat.S_IMODE(path.stat().st_mode)
+    assert {0o600} == {stat.S_IMODE(each.stat().st_mode) for each in path.iterdir()}
+    assert (CONFIG, CONFIG.sha()) == (run.config(), run.config_sha)
     assert curriculum(CONFIG) == run.plans()
-    document = json.loads((run.path / "config.json").read_text("utf-8"))
+    document = json.loads((path / "config.json").read_text("utf-8"))
     assert config_tree(CONFIG) == document["canonical"]
     assert CONFIG.model_dump(mode="json") == document["given"]
     assert CONFIG.sha() == document["sha"]
-
-
-def test_an_existing_run_is_not_overwritten() -> None:
-    run = created()
-    before = {path.name: path.read_bytes() for path in run.path.iterdir()}
-
+    before = {each.name: each.read_bytes() for each in path.iterdir()}
     with pytest.raises(InvalidInput, match="there is a run 'wide-007' already"):
         created()
-
-    assert before == {path.name: path.read_bytes() for path in run.path.iterdir()}
+    assert before == {each.name: each.read_bytes() for each in path.iterdir()}
 
 
 def test_a_name_that_could_lead_elsewhere_is_refused(tmp_path: Path) -> None:
@@ -86,71 +76,42 @@ def test_a_name_that_could_lead_elsewhere_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "mlruns").exists()
 
 
-def test_runs_are_found_by_name_and_by_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = created()
-    monkeypatch.chdir(run.path.parent)
-
-    found = [find_run(name) for name in ("wide-007", str(run.path), "./wide-007")]
-
-    assert [run] * 3 == found
-
-
-def test_all_runs_are_listed_by_name() -> None:
-    for name in ("wide-010", "train-1", "wide-002"):
-        created(name)
-
-    assert ["train-1", "wide-002", "wide-010"] == [run.run_id for run in list_runs()]
-
-
-def test_a_folder_without_a_configuration_is_no_run() -> None:
-    run = created()
-    (run.path / "config.json").unlink()
-
-    assert () == list_runs()
-    with pytest.raises(InvalidInput, match="no folder of a run"):
-        find_run(str(run.path))
-
-
-def test_an_unknown_run_is_answered_with_the_nearest_name_or_else_the_last() -> None:
-    created()
-
-    with pytest.raises(InvalidInput, match=r"there is no run 'wide-07' .*did you mean wide-007\?"):
-        find_run("wide-07")
-    with pytest.raises(InvalidInput, match="the last of 1 is wide-007"):
-        find_run("zzz")
-
-
-def test_a_folder_of_this_name_in_the_current_directory_is_no_run(
+def test_runs_are_listed_by_name_and_found_by_name_or_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path)
+    _, run, half = (created(name) for name in ("wide-010", "train-1", "wide-002"))
+    (half.path / "config.json").unlink()
+    monkeypatch.chdir(run.path.parent)
 
+    found = [find_run(name) for name in ("train-1", str(run.path), "./train-1")]
+
+    assert [run] * 3 == found
+    assert ["train-1", "wide-010"] == [each.run_id for each in list_runs()]
+    for name, message in (
+        (str(half.path), "no folder of a run"),
+        ("train-2", r"there is no run 'train-2' .*did you mean train-1\?"),
+        ("zzz", "the last of 2 is wide-010"),
+    ):
+        with pytest.raises(InvalidInput, match=message):
+            find_run(name)
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidInput, match=r"elsewhere holds no config\.json"):
         find_run("elsewhere")
 
 
-def test_each_attempt_has_a_folder_for_its_checkpoints() -> None:
-    run = created()
+def test_each_attempt_has_a_folder_and_the_next_one_reopens_the_run() -> None:
+    run, error = created(), failed(ZeroDivisionError("float division"))
 
-    first, second = run.begin({"threads": 1}), run.begin({"threads": 2})
+    first = run.begin({"threads": 1})
+    run.close(error)
+    ended = run.outcome()
+    second = run.begin({"threads": 2})
 
     assert (first, second) == run.attempts()
     assert ["attempt-01", "attempt-02"] == [path.name for path in run.attempts()]
     assert [{"threads": 1}, {"threads": 2}] == run.environments()
-
-
-def test_a_run_that_goes_on_has_not_ended() -> None:
-    run = created()
-    run.begin({})
-    error = failed(ZeroDivisionError("float division"))
-    run.close(error)
-    ended = run.outcome()
-
-    run.begin({})
-
-    assert error == ended
-    assert run.outcome() is None
+    assert (error, None) == (ended, run.outcome())
 
 
 def test_two_processes_never_train_one_run() -> None:
@@ -186,7 +147,7 @@ def test_edited_documents_are_refused() -> None:
 
 def test_an_invalid_outcome_is_refused() -> None:
     run = created()
-    for text in ("", "{}", '{"status":"fine"}', "[]"):
+    for text in ("", '{"status":"fine"}', "[]"):
         (run.path / "outcome.json").write_text(text, "utf-8")
 
         with pytest.raises(DataInvalid, match=r"outcome\.json"):

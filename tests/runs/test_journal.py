@@ -37,21 +37,16 @@ def documents(journal: Journal) -> list[dict[str, Any]]:
 
 
 def test_a_row_holds_run_step_time_and_values_for_its_owner_only(tmp_path: Path) -> None:
-    journal = written(tmp_path, {"beta": 0.1, "val/k_loc": 3.25})
+    """Values that are no finite numbers stand as words beside the others."""
+    strange = {"a": math.nan, "b": math.inf, "c": -math.inf}
+    journal = written(tmp_path, {"beta": 0.1, "val/k_loc": 3.25}, {**strange, "d": 1.0})
 
+    first, second = documents(journal)
     expected = {"run": "run-1", "step": 1, "time": 1000, "values": {"beta": 0.1, "val/k_loc": 3.25}}
-    assert [expected] == documents(journal)
+    assert expected == first
+    assert {"d": 1.0} == second["values"]
+    assert {"a": "nan", "b": "inf", "c": "-inf"} == second["nonfinite"]
     assert 0o600 == stat.S_IMODE(journal.path.stat().st_mode)
-
-
-def test_nonfinite_values_are_written_as_words_beside_the_values(tmp_path: Path) -> None:
-    values = {"a": math.nan, "b": math.inf, "c": -math.inf, "d": 1.0}
-
-    journal = written(tmp_path, values)
-
-    (document,) = documents(journal)
-    assert {"d": 1.0} == document["values"]
-    assert {"a": "nan", "b": "inf", "c": "-inf"} == document["nonfinite"]
 
 
 def test_each_row_is_on_the_disk_before_the_next(
@@ -65,11 +60,12 @@ def test_each_row_is_on_the_disk_before_the_next(
     assert 3 == len(synced)  # two rows, and once the name of the new file
 
 
-def test_the_same_value_is_not_written_twice(tmp_path: Path) -> None:
-    first = written(tmp_path, {"beta": 0.1, "a": math.nan})
+def test_neither_the_same_value_nor_a_time_is_written_twice(tmp_path: Path) -> None:
+    first = written(tmp_path, {"beta": 0.1, "a": math.nan, "scenes_per_s": 1800.0, "sys/cpu": 1.0})
     before = first.path.read_bytes()
 
-    opened(tmp_path).write(1, {"beta": 0.1, "a": math.nan})
+    again = {"beta": 0.1, "a": math.nan, "scenes_per_s": 1750.0, "sys/cpu": 0.9}
+    opened(tmp_path).write(1, again)
 
     assert before == first.path.read_bytes()
 
@@ -84,15 +80,6 @@ def test_a_different_value_for_the_same_step_is_noted_and_the_first_stays(tmp_pa
     assert [{"beta": 0.1, "lr": 0.5}] == [row.values for row in contents.rows]
     expected = Note("run-1", 1, 50_000, "nondeterminism", {"lr": [0.5, 0.25]})
     assert (expected,) == contents.notes
-
-
-def test_times_of_an_epoch_computed_again_are_no_nondeterminism(tmp_path: Path) -> None:
-    written(tmp_path, {"scenes_per_s": 1800.0, "sys/cpu": 1.0})
-
-    resumed = opened(tmp_path)
-    resumed.write(1, {"scenes_per_s": 1750.0, "sys/cpu": 0.9})
-
-    assert 1 == len(documents(resumed))
 
 
 def test_a_key_that_was_not_written_yet_is_added(tmp_path: Path) -> None:
@@ -121,7 +108,9 @@ def test_a_torn_last_line_is_cut_off_and_noted(tmp_path: Path, tail: bytes) -> N
     assert 0 == contents.torn
 
 
-def test_a_row_without_its_end_counts_as_torn(tmp_path: Path) -> None:
+def test_a_row_without_its_end_counts_as_torn_and_another_runs_journal_is_refused(
+    tmp_path: Path,
+) -> None:
     journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
     journal.path.write_bytes(journal.path.read_bytes()[:-1])
 
@@ -129,6 +118,8 @@ def test_a_row_without_its_end_counts_as_torn(tmp_path: Path) -> None:
 
     assert [1] == [row.step for row in contents.rows]
     assert contents.end + contents.torn == journal.path.stat().st_size
+    with pytest.raises(DataInvalid, match="is the journal of run-1, not of run-2"):
+        Journal(journal.path, "run-2")
 
 
 def test_damage_before_the_last_line_is_an_error(tmp_path: Path) -> None:
@@ -150,22 +141,16 @@ def test_damage_before_the_last_line_is_an_error(tmp_path: Path) -> None:
             opened(tmp_path)
 
 
-def test_reading_goes_on_where_it_ended(tmp_path: Path) -> None:
+def test_reading_goes_on_where_it_ended_and_missing_epochs_are_listed(tmp_path: Path) -> None:
     journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
     seen = read_journal(journal.path)
 
-    journal.write(3, {"beta": 0.3})
+    journal.write(4, {"beta": 0.3})
 
     rest = read_journal(journal.path, seen.end)
-    assert [3] == [row.step for row in rest.rows]
+    assert [4] == [row.step for row in rest.rows]
     assert read_journal(journal.path).end == rest.end
-
-
-def test_a_journal_of_another_run_is_refused(tmp_path: Path) -> None:
-    written(tmp_path, {"beta": 0.1})
-
-    with pytest.raises(DataInvalid, match="is the journal of run-1, not of run-2"):
-        Journal(tmp_path / "journal.jsonl", "run-2")
+    assert [3, 5] == journal.missing(5)
 
 
 def test_a_full_disk_leaves_no_part_of_a_line(
@@ -215,13 +200,6 @@ def test_a_signal_in_the_middle_of_a_write_leaves_no_part_of_a_line(
         journal.write(2, {"beta": 0.2})
 
     assert before == journal.path.read_bytes()
-
-
-def test_missing_epochs_are_listed(tmp_path: Path) -> None:
-    journal = written(tmp_path, {"beta": 0.1})
-    journal.write(3, {"beta": 0.3})
-
-    assert [2, 4] == journal.missing(4)
 
 
 def test_the_wall_time_of_all_attempts_leaves_out_what_lies_between(tmp_path: Path) -> None:

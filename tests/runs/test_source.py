@@ -43,8 +43,12 @@ def test_a_change_of_other_files_leaves_the_source_clean(repository: Path) -> No
     assert (False, None, "") == (source_.dirty, source_.diff, diff)
 
 
-def test_the_diff_holds_only_files_that_decide_a_run(repository: Path) -> None:
-    (repository / "risexp" / "__init__.py").write_text("two: 2\n", "utf-8")
+def test_the_diff_holds_only_files_that_decide_a_run_and_no_secrets(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "planted-secret-1")
+    text = 'two: 2\npassword = "planted-secret-2"\nother = "planted-secret-1"\n'
+    (repository / "risexp" / "__init__.py").write_text(text, "utf-8")
     (repository / "risexp" / "new.py").write_text("three: 3\n", "utf-8")
     (repository / "notes.txt").write_text("private\n", "utf-8")
     (repository / ".env").write_text("private\n", "utf-8")
@@ -52,19 +56,10 @@ def test_the_diff_holds_only_files_that_decide_a_run(repository: Path) -> None:
     source_, diff = look_at_source(repository)
 
     assert source_.dirty
+    assert source_.masked
     assert "+two: 2" in diff
     assert "+three: 3" in diff
     assert "private" not in diff
-
-
-def test_secrets_are_masked_in_the_diff(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOME_TOKEN", "planted-secret-1")
-    text = 'password = "planted-secret-2"\nother = "planted-secret-1"\n'
-    (repository / "risexp" / "__init__.py").write_text(text, "utf-8")
-
-    source_, diff = look_at_source(repository)
-
-    assert source_.masked
     assert "planted-secret" not in diff
 
 

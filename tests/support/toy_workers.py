@@ -22,8 +22,10 @@ TOY_SPEC = spec_of(learning(pruner={"kind": "none"}))
 DONE = complete("finished", 3)
 
 
-def searched(store: StudyStore, trials: int, of: StudySpec = TOY_SPEC) -> StudyRef:
-    return open_study(store, StudyStart.new(of).plan("toy", trials))
+def searched(
+    store: StudyStore, trials: int, of: StudySpec = TOY_SPEC, name: str = "toy"
+) -> StudyRef:
+    return open_study(store, StudyStart.new(of).plan(name, trials))
 
 
 @dataclass

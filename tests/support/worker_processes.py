@@ -35,7 +35,9 @@ AT_NIGHT = pytest.mark.parametrize(
 """For tests that run on PostgreSQL only with the slow ones."""
 
 ON_BOTH = pytest.mark.parametrize("backend", ["sqlite", "postgresql"], indirect=True)
-"""For tests of the databases themselves."""
+"""For tests of the databases themselves, which run on PostgreSQL by day too."""
+EMBEDDED = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+"""For tests that no server would change."""
 
 # Children come from a clean process that holds no connection: one that is forked would break.
 SERVER: ForkServerContext = multiprocessing.get_context("forkserver")
@@ -76,6 +78,13 @@ def owner(device: str = "cpu") -> LeaseOwner:
 def queue_of(store: StudyStore, study: StudyRef, ttl_s: float = TTL_S) -> Queue:
     """A worker's access to a study."""
     return Queue(store, study, RandomSampler(), NopPruner(), ttl_s)
+
+
+def claimed(queue: Queue) -> Claim:
+    """The next trial."""
+    claim = queue.claim(owner())
+    assert claim is not None
+    return claim
 
 
 def draw(trial: Trial) -> tuple[float, int]:

@@ -29,38 +29,27 @@ from tests.support.uploads import (
 pytestmark = pytest.mark.usefixtures("own_home")
 
 
-def test_each_selected_value_is_stored_once_with_the_journals_time(
+def test_each_selected_value_is_stored_once_though_the_progress_is_lost(
     store: TrackingStore, runs: TrackingClient
 ) -> None:
     folder = finished("exact")
 
-    told = sent(folder, store, runs)
-
-    assert due(folder) == held(folder, store)
-    assert len(due(folder)) == told.points
-    client, (run_id,) = MlflowClient(store.uri), run_ids(folder, store)
-    history = client.get_metric_history(run_id, "val/k_loc")
-    rows = read_journal(folder.journal).rows
-    assert [(row.step, row.time, row.values["val/k_loc"]) for row in rows] == [
-        (each.step, each.timestamp, each.value) for each in history
-    ]
-
-
-def test_a_second_upload_adds_nothing_even_if_the_progress_is_lost(
-    store: TrackingStore, runs: TrackingClient
-) -> None:
-    folder = finished("again")
     first = sent(folder, store, runs)
-
     again = sent(folder, store, runs)
     unsent = UploadState(folder.path).unsent()
     (folder.path / "mlflow.json").unlink()
     forgetful = sent(folder, store, runs)
 
+    assert due(folder) == held(folder, store)
+    assert len(due(folder)) == first.points
     assert (0, 0, 0) == (again.lines, again.points, unsent)
     assert first.run_id == forgetful.run_id == recorded_as(folder.path)
     assert [first.run_id] == run_ids(folder, store)
-    assert due(folder) == held(folder, store)
+    history = MlflowClient(store.uri).get_metric_history(first.run_id, "val/k_loc")
+    rows = read_journal(folder.journal).rows
+    assert [(row.step, row.time, row.values["val/k_loc"]) for row in rows] == [
+        (each.step, each.timestamp, each.value) for each in history
+    ]
 
 
 def test_a_run_of_the_same_name_in_another_home_is_another_run(
@@ -101,7 +90,6 @@ def test_the_outcome_gives_status_reason_and_times(
         (aborted(guard), "KILLED", "chance"),
         (failed(ZeroDivisionError("float division")), "FAILED", "ZeroDivisionError"),
         (signalled(15), "RUNNING", "interrupted"),
-        (signalled(2), "RUNNING", "interrupted"),
     ):
         folder = finished(f"ended-{outcome.status}-{reason}", outcome)
 
@@ -114,45 +102,34 @@ def test_the_outcome_gives_status_reason_and_times(
         assert status == "RUNNING" or lines[-1].time == run.info.end_time
 
 
-def test_a_run_is_running_while_it_is_trained_and_interrupted_if_it_was_killed(
+def test_a_killed_run_is_interrupted_and_goes_on_in_the_same_run_with_no_step_twice(
     store: TrackingStore, runs: TrackingClient
 ) -> None:
     folder = new_run("killed")
-    train(folder)
 
-    sent(folder, store, runs, live=True)
-    trained = stored(folder, store)
-    sent(folder, store, runs)
-    killed = stored(folder, store)
+    def uploaded(*, live: bool) -> tuple[str, str]:
+        sent(folder, store, runs, live=live)
+        run = stored(folder, store)
+        return run.info.status, run.data.tags["risexp.state"]
 
-    assert ("RUNNING", "running") == (trained.info.status, trained.data.tags["risexp.state"])
-    assert ("RUNNING", INTERRUPTED) == (killed.info.status, killed.data.tags["risexp.state"])
-    assert 0 == UploadState(folder.path).unsent()
-
-
-def test_a_resumed_run_goes_on_in_the_same_run_and_writes_no_step_twice(
-    store: TrackingStore, runs: TrackingClient
-) -> None:
-    folder = new_run("resumed")
     train(folder, range(1, 3))
-    folder.close(signalled(15))
-    sent(folder, store, runs)
+    first = [uploaded(live=True), uploaded(live=False)]
+    unsent = UploadState(folder.path).unsent()
     train(folder, range(2, 4))
-    sent(folder, store, runs, live=True)
-    meanwhile = stored(folder, store)
+    resumed = uploaded(live=True)
     folder.close(complete("finished", 3))
-
     sent(folder, store, runs)
 
     run = stored(folder, store)
+    assert [("RUNNING", "running"), ("RUNNING", INTERRUPTED)] == first
+    assert (0, ("RUNNING", "running")) == (unsent, resumed)
     assert due(folder) == held(folder, store)
     steps = [step for key, step, _, _ in held(folder, store) if key == "val/k_loc"]
     assert [1, 2, 3] == steps
-    assert ("RUNNING", "running") == (meanwhile.info.status, meanwhile.data.tags["risexp.state"])
     assert ("FINISHED", "2") == (run.info.status, run.data.tags["risexp.attempt"])
 
 
-def test_a_run_carries_its_configuration_its_code_and_its_data(
+def test_a_run_carries_its_configuration_its_data_and_how_good_it_is(
     store: TrackingStore, runs: TrackingClient
 ) -> None:
     folder = finished("described", labels=Labels(preset="smoke"))
@@ -171,29 +148,17 @@ def test_a_run_carries_its_configuration_its_code_and_its_data(
     assert {"config.json", "config.yaml", "plans.json", "environment.json", "outcome.json"} <= (
         artifacts_of(folder, store)
     )
-
-
-def test_runs_are_ranked_by_the_best_epoch_and_a_note_compares_it_with_references(
-    store: TrackingStore, runs: TrackingClient
-) -> None:
-    folder = finished("ranked")
-
-    sent(folder, store, runs)
-
-    run, experiment = (
-        stored(folder, store),
-        MlflowClient(store.uri).get_experiment_by_name("risexp"),
-    )
-    assert experiment is not None
-    assert "best/k_loc" == experiment.tags["mlflow.experiment.primaryMetric.name"]
-    assert "False" == experiment.tags["mlflow.experiment.primaryMetric.greaterIsBetter"]
-    assert "smaller is better" in experiment.tags["mlflow.note.content"]
     assert (3.25, 2.0) == (run.data.metrics["best/k_loc"], run.data.metrics["best/epoch"])
     assert 3.5 == run.data.metrics["val/k_loc"]
     note = run.data.tags["mlflow.note.content"]
     assert "the run ended after epoch 3: finished" in note
     assert "Best epoch 2" in note
     assert "| K accuracy | 0.612 | 0.213 | 0.676 | 0.668 |" in note
+    experiment = MlflowClient(store.uri).get_experiment_by_name("risexp")
+    assert experiment is not None
+    assert "best/k_loc" == experiment.tags["mlflow.experiment.primaryMetric.name"]
+    assert "False" == experiment.tags["mlflow.experiment.primaryMetric.greaterIsBetter"]
+    assert "smaller is better" in experiment.tags["mlflow.note.content"]
 
 
 def test_a_deleted_run_is_not_created_again(store: TrackingStore, runs: TrackingClient) -> None:

@@ -36,6 +36,8 @@ def test_confusions_are_uploaded_as_tables_and_as_images_that_mlflow_finds(
     assert [*whole, "images/val~k_confusion_by_snr+step+2"] == pictures
     assert 4 == sum(name.endswith("+compressed.webp") for name in names)
     assert "True" == stored(folder, store).data.tags["mlflow.loggedImages"]
+    picture = draw_confusion([[1]], [0], "")
+    assert not image_files(picture, "run@1", 2).keys() & image_files(picture, "run@2", 2).keys()
 
     # MLflow's own images have names of the same form.
     for key in (KEY, BY_SNR):
@@ -67,13 +69,6 @@ def test_a_darker_cell_is_a_larger_share_of_its_row() -> None:
 
     first, second = (int(str(value)) for value in corners)
     assert first < second < 255
-
-
-def test_an_epoch_has_one_name_per_run() -> None:
-    picture = draw_confusion([[1]], [0], "")
-
-    assert image_files(picture, "run@1", 2) == image_files(picture, "run@1", 2)
-    assert not image_files(picture, "run@1", 2).keys() & image_files(picture, "run@2", 2).keys()
 
 
 def test_images_of_bins_stand_side_by_side() -> None:

@@ -89,28 +89,22 @@ def test_a_database_of_a_server_is_made_once_and_holds_a_run_as_its_journal_does
     assert due(folder) == sorted(points)
 
 
-def test_only_the_owner_can_read_a_store_and_its_artifacts(
+def test_only_the_owner_can_read_a_store_which_is_created_once_and_lets_readers_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(schema, "_make_tables", from_template)
     store = embedded()
 
-    prepare(store)
+    assert prepare(store)
 
     assert store.database is not None
     assert store.artifacts is not None
     assert 0o600 == stat.S_IMODE(store.database.stat().st_mode)
     assert 0o700 == stat.S_IMODE(store.artifacts.stat().st_mode)
-
-
-def test_a_store_allows_readers_beside_a_writer_and_is_created_only_once() -> None:
-    store = place(embedded())
-    assert store.database is not None
-    before = store.database.read_bytes()
+    before = place(store).database.read_bytes()  # type: ignore[union-attr]
     with closing(sqlite3.connect(store.database)) as connection:
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
         (safety,) = connection.execute("PRAGMA synchronous").fetchone()
-
     assert ("wal", 2) == (mode, safety)
     assert not prepare(store)
     assert before == store.database.read_bytes()
@@ -152,16 +146,7 @@ def test_telemetry_is_off_wherever_runs_are_sent(monkeypatch: pytest.MonkeyPatch
     assert "true" == os.environ[name]
 
 
-def test_a_folder_that_is_not_writable_is_an_environment_failure(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "file").write_text("", "utf-8")
-
-    with pytest.raises(EnvironmentFailed, match="cannot make the store"):
-        prepare(store_named(f"sqlite:///{tmp_path}/file/mlflow.db"))
-
-
-def test_looking_at_the_tables_creates_none(tmp_path: Path) -> None:
+def test_looking_at_the_tables_creates_none_and_a_folder_must_be_writable(tmp_path: Path) -> None:
     store = store_named(f"sqlite:///{tmp_path}/mlflow.db")
 
     assert "missing" == tables_of(store)
@@ -170,3 +155,5 @@ def test_looking_at_the_tables_creates_none(tmp_path: Path) -> None:
     assert "missing" == tables_of(store)
     assert "current" == tables_of(place(store))
     assert "current" == tables_of(store_named("http://127.0.0.1:9"))
+    with pytest.raises(EnvironmentFailed, match="cannot make the store"):
+        prepare(store_named(f"sqlite:///{tmp_path}/mlflow.db/mlflow.db"))

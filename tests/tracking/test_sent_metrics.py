@@ -9,11 +9,12 @@ from tests.support.recorded_runs import plan_of
 TERMS = tuple(LossWeights.model_fields)
 
 
-def test_the_keys_of_every_run_fit_a_page() -> None:
+def test_the_keys_of_every_run_are_described_and_fit_a_page() -> None:
     keys = selected_keys([plan_of(1, weights=dict.fromkeys(TERMS, 1.0))])
 
     assert LIMIT == len(keys)
     assert {f"loss/{name}" for name in TERMS} < keys
+    assert keys <= KEYS.keys() | DERIVED.keys()
 
 
 def test_an_ordinary_run_shows_its_terms_both_ways_and_its_guards() -> None:
@@ -32,12 +33,6 @@ def test_terms_of_any_epoch_are_known_before_the_first() -> None:
     keys = selected_keys([geometry, replace(geometry, epoch=2, weights={"count": 1.0})])
 
     assert {"loss/cov", "loss/count"} < keys
-
-
-def test_every_key_is_described() -> None:
-    keys = selected_keys([plan_of(1, weights=dict.fromkeys(TERMS, 1.0))])
-
-    assert keys <= KEYS.keys() | DERIVED.keys()
 
 
 def test_what_is_not_selected_stays_behind_and_the_rest_is_as_it_was() -> None:

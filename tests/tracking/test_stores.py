@@ -17,30 +17,22 @@ from risexp.tracking.stores import (
 pytestmark = pytest.mark.usefixtures("own_home")
 
 
-def test_the_embedded_store_is_under_the_home(own_home: Path) -> None:
+def test_a_store_has_an_address_and_shows_no_password(own_home: Path) -> None:
     store = embedded()
-
     assert f"sqlite:///{own_home}/mlruns/mlflow.db" == store.uri
     assert own_home / "mlruns" / "artifacts" == store.artifacts
 
-
-def test_a_servers_password_is_neither_in_its_name_nor_in_its_address() -> None:
-    store = store_named("https://me:planted%40secret@host:5000/mlflow/")
-
-    assert "https://host:5000/mlflow" == store.name == store.uri
+    server = store_named("https://me:planted%40secret@host:5000/mlflow/")
+    assert "https://host:5000/mlflow" == server.name == server.uri
     assert {
         "MLFLOW_TRACKING_USERNAME": "me",
         "MLFLOW_TRACKING_PASSWORD": "planted@secret",
-    } == store.credentials
-    assert "planted" not in repr(store)
+    } == server.credentials
 
-
-def test_the_password_of_a_database_is_only_in_mlflows_address() -> None:
-    store = store_named("postgresql://me:planted@host/db")
-
-    assert "postgresql+psycopg://me@host/db" == store.name
-    assert "postgresql+psycopg://me:planted@host/db" == store.uri
-    assert "planted" not in repr(store)
+    database = store_named("postgresql://me:planted@host/db")
+    assert "postgresql+psycopg://me@host/db" == database.name
+    assert "postgresql+psycopg://me:planted@host/db" == database.uri
+    assert "planted" not in f"{server!r} {database!r}"
 
 
 def test_an_address_that_is_no_store_is_refused_without_its_secrets() -> None:
@@ -76,7 +68,7 @@ def test_an_option_precedes_the_environment_which_precedes_the_embedded_store() 
     assert ["http://two:2", "http://one:1", "embedded", None, None] == names
 
 
-def test_a_store_is_opened_again_with_the_password_of_the_environment() -> None:
+def test_a_store_is_opened_again_with_the_password_of_the_environment_and_no_other() -> None:
     environment = {"RISEXP_TRACKING_URI": "http://me:planted-secret@host:5000"}
 
     same = store_again("run-1", "http://host:5000", None, environment)
@@ -84,9 +76,6 @@ def test_a_store_is_opened_again_with_the_password_of_the_environment() -> None:
 
     assert "planted-secret" == same.credentials["MLFLOW_TRACKING_PASSWORD"]
     assert {} == other.credentials
-
-
-def test_a_run_cannot_move_to_another_store() -> None:
     with pytest.raises(InvalidInput, match="run run-1 is recorded in embedded and cannot move"):
         store_again("run-1", "embedded", "http://host:5000", {})
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from risexp.runs.folder import RunFolder
 from risexp.runs.spec import Labels, Parent
 from risexp.tracking import client as mlflow
 from risexp.tracking.client import TrackingClient
-from risexp.tracking.stores import Failure, TrackingStore, embedded, in_environment, store_named
+from risexp.tracking.stores import Failure, TrackingStore, embedded, store_named
 from risexp.tracking.study_run import (
     StudyRunUpdate,
     TrialRun,
@@ -20,64 +21,49 @@ from risexp.tracking.study_run import (
     study_runs,
     update_study_run,
 )
-from tests.support.uploads import due, finished, held, place, run_ids, sent, served, stored
+from tests.support.uploads import Value, due, finished, held, place, run_ids, sent, stored
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
 
-def test_a_trial_is_a_child_of_its_study_with_what_was_searched(
-    store: TrackingStore, runs: TrackingClient
-) -> None:
-    parent = Parent("wide", "wide@1700000000000", 1_700_000_000_000)
-    searched = {"training.optimizer.lr": 0.02, "count.kind": "ordinal"}
-    trials = [
-        finished(
-            f"wide-00{number}",
-            labels=Labels(
-                study="wide",
-                trial=number,
-                parent=parent,
-                searched=searched,
-                tags={"risexp.space_sha": "abc"},
-                note="[trial](http://127.0.0.1:8080/dashboard)",
-            ),
-        )
-        for number in (1, 2)
-    ]
-
-    for folder in trials:
-        sent(folder, store, runs)
-
-    first, second = (stored(folder, store) for folder in trials)
-    assert first.data.tags["mlflow.parentRunId"] == second.data.tags["mlflow.parentRunId"]
-    above = MlflowClient(store.uri).get_run(first.data.tags["mlflow.parentRunId"])
-    assert ("wide", 1_700_000_000_000) == (above.info.run_name, above.info.start_time)
-    assert ("wide", "1", "trial", "abc") == tuple(
-        first.data.tags[f"risexp.{name}"] for name in ("study", "trial", "kind", "space_sha")
-    )
-    expected = {"training.optimizer.lr": "0.02", "count.kind": "ordinal", "trial": "1"}
-    assert expected == first.data.params
-    assert first.data.tags["mlflow.note.content"].startswith("[trial](http")
-
-
-def test_a_study_has_one_run_before_and_after_its_trials(
+def test_a_study_has_one_run_above_its_trials_from_its_start_to_its_end(
     store: TrackingStore, runs: TrackingClient, own_home: Path
 ) -> None:
-    parent = Parent("narrow", "narrow@1", 1_000)
-    folder = own_home / "mlruns" / "runs"
-    folder.mkdir(parents=True)
-    begun = update_study_run(store, folder, parent, StudyRunUpdate(params={"trials": "24"}))
-    trial = finished("narrow-001", labels=Labels(study="narrow", trial=1, parent=parent))
-    sent(trial, store, runs)
+    parent = Parent("wide", "wide@1700000000000", 1_700_000_000_000)
+    (own_home / "mlruns" / "runs").mkdir(parents=True)
+    update = partial(update_study_run, store, own_home / "mlruns" / "runs", parent)
+    labels = Labels(
+        study="wide",
+        parent=parent,
+        searched={"training.optimizer.lr": 0.02, "count.kind": "ordinal"},
+        tags={"risexp.space_sha": "abc"},
+        note="[trial](http://127.0.0.1:8080/dashboard)",
+    )
+
+    begun = update(StudyRunUpdate(params={"trials": "24"}))
+    folders = [finished(f"wide-00{n}", labels=replace(labels, trial=n)) for n in (1, 2)]
+    for folder in folders:
+        sent(folder, store, runs)
     last = StudyRunUpdate("KILLED", 9_000, tags={"risexp.reason": "stopped"}, files={"a.txt": b"a"})
+    ended = update(last)
 
-    ended = update_study_run(store, folder, parent, last)
-
+    first, second = (stored(folder, store).data for folder in folders)
     assert not isinstance(begun, Failure)
-    assert begun == ended == stored(trial, store).data.tags["mlflow.parentRunId"]
+    assert [begun] * 3 == [
+        ended,
+        first.tags["mlflow.parentRunId"],
+        second.tags["mlflow.parentRunId"],
+    ]
     above = MlflowClient(store.uri).get_run(begun)
+    assert ("wide", 1_700_000_000_000) == (above.info.run_name, above.info.start_time)
     assert ("KILLED", 9_000) == (above.info.status, above.info.end_time)
     assert ("stopped", "24") == (above.data.tags["risexp.reason"], above.data.params["trials"])
+    assert ("wide", "1", "trial", "abc") == tuple(
+        first.tags[f"risexp.{name}"] for name in ("study", "trial", "kind", "space_sha")
+    )
+    expected = {"training.optimizer.lr": "0.02", "count.kind": "ordinal", "trial": "1"}
+    assert expected == first.params
+    assert first.tags["mlflow.note.content"].startswith("[trial](http")
 
 
 def test_a_server_that_is_away_gives_a_failure_to_be_retried(own_home: Path) -> None:
@@ -108,7 +94,7 @@ def trials(
     return folders
 
 
-def values(run: TrialRun) -> list[tuple[str, int, int, float]]:
+def values(run: TrialRun) -> list[Value]:
     return sorted((each.key, each.step, each.time, each.value) for each in run.points)
 
 
@@ -128,17 +114,14 @@ def test_all_runs_and_points_of_a_study_are_read_over_several_pages(
         assert due(folder) == values(run)
         assert {1} == {*run.rows.values()}
 
-
-def test_a_duplicate_point_is_counted_twice(own_store: TrackingStore) -> None:
-    (folder,) = trials(own_store, (0,))
-    key, step, time, value = due(folder)[0]
-    (run_id,) = run_ids(folder, own_store)
-    MlflowClient(own_store.uri).log_metric(run_id, key, value, time + 1, step)
-
-    (run,) = study_rows(TrackingClient(own_store), "toy", "one").trials
-
-    assert held(folder, own_store) == values(run)
+    key, step, time, value = due(folders[0])[0]
+    first = found.trials[0].run_id
+    MlflowClient(own_store.uri).log_metric(first, key, value, time + 1, step)
+    run, *_ = study_rows(TrackingClient(own_store), "toy", "one").trials
+    assert held(folders[0], own_store) == values(run)
     assert [(key, step)] == [place for place, rows in run.rows.items() if rows == 2]
+    assert "FINISHED" == status_of(TrackingClient(own_store), folders[0].run_id, first)
+    assert status_of(TrackingClient(own_store), folders[0].run_id, "another") is None
 
 
 def test_another_study_of_the_same_name_is_left_out(own_store: TrackingStore) -> None:
@@ -152,22 +135,3 @@ def test_another_study_of_the_same_name_is_left_out(own_store: TrackingStore) ->
     assert [[0], [0, 1], []] == [[run.number for run in each.trials] for each in found]
     assert {()} == {run.points for each in found for run in each.trials}
     assert ({}, ()) == (missing.parents, missing.trials)
-
-
-def test_a_server_gives_the_same_points(own_store: TrackingStore, tmp_path: Path) -> None:
-    (folder,) = trials(own_store, (0,))
-    with served(own_store, tmp_path / "served") as port:
-        store = store_named(f"http://127.0.0.1:{port}")
-        with in_environment(store):
-            (run,) = study_rows(TrackingClient(store), "toy", "one").trials
-
-    assert due(folder) == values(run)
-
-
-def test_the_status_of_a_run_is_that_of_its_id(own_store: TrackingStore) -> None:
-    folder = finished("alone")
-    sent(folder, own_store, TrackingClient(own_store))
-    (run_id,) = run_ids(folder, own_store)
-
-    assert "FINISHED" == status_of(TrackingClient(own_store), "alone", run_id)
-    assert status_of(TrackingClient(own_store), "alone", "another") is None

@@ -71,13 +71,9 @@ def test_the_page_of_a_run_holds_no_secret_of_its_store() -> None:
         ("http://host:5000", f"http://host:5000/{page}"),
         ("https://me:hidden@host/mlflow/", f"https://host/mlflow/{page}"),
         ("postgresql://me:hidden@host/runs", page),
-        ("embedded", page),
     ):
         assert expected == run_page(store_named(address).name, "1", "abc")
 
-
-def test_only_a_whole_address_becomes_a_link() -> None:
     whole, part = (experiment_page(name, "1") for name in ("http://host:5000", "embedded"))
-
     assert f"[{whole}]({whole})" == page_in_markdown(whole)
     assert "`#/experiments/1`" == page_in_markdown(part)

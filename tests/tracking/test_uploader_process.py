@@ -13,8 +13,10 @@ import pytest
 from risexp.app.run.sync import sync
 from risexp.errors import InvalidInput
 from risexp.runs.outcome import complete
-from risexp.runs.spec import Labels
-from risexp.tracking.stores import TrackingStore, store_named
+from risexp.runs.spec import Labels, Parent
+from risexp.tracking.client import TrackingClient
+from risexp.tracking.stores import TrackingStore, in_environment, store_named
+from risexp.tracking.study_run import study_rows
 from risexp.tracking.upload_state import INTERRUPTED, UploadState
 from risexp.tracking.uploader_process import Tracking, recorded, tracking_of, upload_while_training
 from tests.support.uploads import (
@@ -44,7 +46,8 @@ def test_a_server_that_is_down_for_a_whole_run_later_gets_each_value_once(
 ) -> None:
     port, said = free_port(), list[str]()
     away = f"http://127.0.0.1:{port}"
-    folder = finished("lonely", labels=Labels(store=away))
+    labels = Labels(store=away, study="toy", trial=0, parent=Parent("toy", "one", 1))
+    folder = finished("lonely", labels=labels)
     looks = iter([False, False, True])
     upload_while_training(
         UploadState(folder.path), store_named(away), lambda _: next(looks), said.append
@@ -54,13 +57,17 @@ def test_a_server_that_is_down_for_a_whole_run_later_gets_each_value_once(
     with served(behind, tmp_path / "served", port):
         (synced,) = sync([], None)
         again = sync([], None)
+        with in_environment(store_named(away)):
+            (trial,) = study_rows(TrackingClient(store_named(away)), "toy", "one").trials
 
+    points = [(each.key, each.step, each.time, each.value) for each in trial.points]
+    assert due(folder) == sorted(points)
     assert ["the store does not answer (connection refused)"] * 3 == said
     assert ("sent", away) == (synced.state, synced.store)
     assert len(due(folder)) == synced.values
     assert [] == again
     assert due(folder) == held(folder, behind)
-    assert [("FINISHED",)] == ask(behind, "SELECT status FROM runs")
+    assert [("FINISHED",)] == ask(behind, "SELECT status FROM runs WHERE name = 'lonely'")
     assert list((tmp_path / "served").rglob("confusion/epoch-000003.json"))
 
 

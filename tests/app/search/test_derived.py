@@ -28,7 +28,6 @@ from risexp.hpo.trials.trial_result import TrialResult, unsound
 from risexp.runs.folder import runs_home
 from risexp.space.study_spec import StudySpec
 from tests.support.searches import LR, Past, past, past_rates, tiny
-from tests.support.studies import had
 from tests.support.worker_pool import Employ, RecordingView, leave, study, train_by_rate
 from tests.support.worker_processes import opened
 
@@ -142,19 +141,8 @@ def test_a_confirmation_goes_on_with_its_points_when_the_search_is_gone(pools: E
     assert [] == sentences
 
 
-def test_better_trials_that_come_later_do_not_change_a_confirmation(pools: Employ) -> None:
-    pools(train_by_rate, leave)
-    confirmed()
-    with study() as (store, _):
-        optuna.load_study(study_name="toy", storage=store.storage).add_trial(
-            had(StudySpec.of(tiny()), {LR: 5e-3}, value=0.1)
-        )
-
-    assert TRIED == tried(confirmed()[0])
-
-
 def test_a_confirmation_does_not_go_on_with_other_options(pools: Employ) -> None:
-    pools(train_by_rate)
+    pools(leave)
     confirmed()
     changes: list[tuple[dict[str, Any], str]] = [
         ({"top": 3}, r"begun with --top 2 \(given: 3\): give --name another name"),
@@ -187,26 +175,22 @@ def test_a_confirmation_says_where_it_differs_from_what_was_asked(pools: Employ)
     assert list(result.searched.said) == sentences
 
 
-@pytest.mark.parametrize(
-    ("change", "kind", "message"),
-    [
+def test_what_cannot_be_confirmed_starts_no_study(pools: Employ) -> None:
+    employed = pools()
+    phases = {**tiny().fixed, "curriculum.phase": "three-phase"}
+    past_rates("long", StudySpec.of(tiny(fixed=phases)), RATES)
+    past_rates("new", StudySpec.of(tiny()), {3e-3: 1.0})
+    cases: list[tuple[dict[str, Any], type[RisexpError], str]] = [
         ({"study": "toi"}, InvalidInput, "there is no study 'toi' in .*; did you mean toy"),
         ({"study": "new"}, InvalidInput, "study new has no complete trial beside its base"),
         ({"study": "long", "epochs": 2}, ConfigInvalid, "three"),
         ({"name": "a b"}, InvalidInput, "'a b' is no name of a study"),
         ({"device": "tpu"}, ConfigInvalid, "no device"),
-    ],
-)
-def test_what_cannot_be_confirmed_starts_no_study(
-    pools: Employ, change: dict[str, Any], kind: type[RisexpError], message: str
-) -> None:
-    employed = pools()
-    phases = {**tiny().fixed, "curriculum.phase": "three-phase"}
-    past_rates("long", StudySpec.of(tiny(fixed=phases)), RATES)
-    past_rates("new", StudySpec.of(tiny()), {3e-3: 1.0})
+    ]
 
-    with pytest.raises(kind, match=message):
-        confirmed(replace(CONFIRM, **change))
+    for change, kind, message in cases:
+        with pytest.raises(kind, match=message):
+            confirmed(replace(CONFIRM, **change))
 
     assert [] == employed
     assert ["toy", "cut", "long", "new"] == names()
@@ -248,40 +232,29 @@ def test_an_audit_goes_on_with_the_same_trials(pools: Employ) -> None:
     assert 3 == result.audit.saved.trials
 
 
-@pytest.mark.parametrize(
-    ("first", "then", "message"),
-    [
-        (1.0, None, r"begun with --audit-share 1\.0 \(given: -\): give --study another"),
-        (None, 1.0, r"begun with --audit-share - \(given: 1\.0\)"),
-    ],
-)
-def test_an_audit_does_not_go_on_with_another_share(
-    pools: Employ, first: float | None, then: float | None, message: str
-) -> None:
-    pools(train_by_rate)
-    audited(replace(AUDIT, share=first))
+def test_an_audit_does_not_go_on_with_another_share(pools: Employ) -> None:
+    pools(leave)
+    audited()
 
     for begin in (audited, check_auditable):
-        with pytest.raises(InvalidInput, match=message):
-            begin(replace(AUDIT, share=then))
+        with pytest.raises(
+            InvalidInput, match=r"begun with --audit-share 1\.0 \(given: -\): give --study another"
+        ):
+            begin(replace(AUDIT, share=None))
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
+def test_an_impossible_audit_is_refused_before_the_search() -> None:
+    pruned_study("searched-audit", *COMPLETE)
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"device": "tpu"}, "no device"),
         ({"study": "a b"}, "'a b-audit' is no name of a study"),
         ({"study": "x" * 91}, "is no name of a study: .* at most 96 of them"),
         ({"study": "searched"}, "study searched-audit is no audit: give --study another"),
-    ],
-)
-def test_an_impossible_audit_is_refused_before_the_search(
-    change: dict[str, Any], message: str
-) -> None:
-    pruned_study("searched-audit", *COMPLETE)
+    ]
 
-    with pytest.raises(InvalidInput, match=message):
-        check_auditable(replace(AUDIT, **change))
+    for change, message in cases:
+        with pytest.raises(InvalidInput, match=message):
+            check_auditable(replace(AUDIT, **change))
 
 
 def test_a_possible_audit_is_accepted_and_makes_nothing(pools: Employ) -> None:

@@ -1,7 +1,6 @@
 """A search with a pool in this process: its points, how it goes on, and what it refuses."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 from optuna.study import StudyDirection
 
 from risexp.app.search.supervisor import worker_specs
-from risexp.core.failpoint import Point
 from risexp.diagnostics.report import Report
 from risexp.errors import (
     ConfigInvalid,
@@ -22,16 +20,14 @@ from risexp.errors import (
 )
 from risexp.hpo.store.address import embedded
 from risexp.hpo.studies.study import study_names
-from risexp.hpo.trials.trial_result import TrialResult
 from risexp.runs.folder import create_run
 from risexp.space.spec import SearchSpace
 from risexp.space.study_spec import StudySpec
 from risexp.training.curriculum import curriculum
-from tests.support.searches import BLINK, LR, RATE, begun, past, past_rates, tiny
+from tests.support.searches import BLINK, LR, past_rates, tiny
 from tests.support.spaces import planted
-from tests.support.studies import had
 from tests.support.worker_pool import REQUEST, Employ, FakePool, searched, states, study, train
-from tests.support.worker_processes import exit_codes, opened, start
+from tests.support.worker_processes import opened
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
@@ -57,31 +53,19 @@ def rates(request: Any = FROM) -> list[object]:  # noqa: ANN401 - a request
     return [row.values[LR] for row in searched(request)[0].table.trials]
 
 
-def test_a_search_ends_with_its_trials(pools: Employ) -> None:
+def test_a_search_ends_with_its_trials_and_goes_on_with_more(pools: Employ) -> None:
     employed = pools()
 
     result, view = searched()
+    more, _ = searched(replace(REQUEST, trials=4))
 
-    assert 0 == result.exit_code
-    assert [0, 1, 2] == employed[0].trained
+    assert (0, 0) == (result.exit_code, result.unsent)
+    assert [[0, 1, 2], [3]] == [pool.trained for pool in employed]
     assert ["complete"] * 3 == states(result)
+    assert [5.0, 3.0, 4.0, 2.0] == [row.value for row in more.table.trials]
     assert (3.0, 1) == (result.table.lowest, result.table.best and result.table.best.number)
     assert [0, 1, 2, 3] == list(dict.fromkeys(table.done for table in view.tables))
     assert result.as_json() == json.loads(json.dumps(result.as_json(), allow_nan=False))
-    assert 0 == result.unsent
-
-
-def test_the_budget_of_a_search_grows_and_does_not_shrink(pools: Employ) -> None:
-    employed = pools()
-    searched()
-
-    fewer, _ = searched(replace(REQUEST, trials=1))
-    more, _ = searched(replace(REQUEST, trials=5))
-
-    assert (3, 0) == (fewer.table.wanted, fewer.exit_code)
-    assert [[0, 1, 2], [], [3, 4]] == [pool.trained for pool in employed]
-    assert [5.0, 3.0, 4.0, 2.0, 6.0] == [row.value for row in more.table.trials]
-    assert [1] * 5 == [row.attempts for row in more.table.trials]
 
 
 def test_a_study_does_not_go_on_under_another_space(pools: Employ) -> None:
@@ -130,26 +114,22 @@ def test_a_base_that_cannot_learn_starts_no_study(
         pass
 
 
-@pytest.mark.parametrize(
-    ("change", "kind", "message"),
-    [
+def test_an_impossible_search_is_refused_before_anything_is_made(
+    pools: Employ, at_home: Path
+) -> None:
+    (at_home / "mlruns" / "optuna.db").unlink()
+    employed = pools()
+    cases: list[tuple[dict[str, Any], type[RisexpError], str]] = [
         ({"study": "a b"}, InvalidInput, "'a b' is no name of a study"),
-        ({"study": "../toy"}, InvalidInput, "is no name of a study"),
-        ({"device": "tpu"}, ConfigInvalid, "no device"),
         ({"device": "cuda:7"}, EnvironmentFailed, "no device cuda:7"),
         ({"tracking": "nowhere"}, InvalidInput, "tracking"),
         ({"overrides": ["training.optimizer.lr=1"]}, ConfigInvalid, "varies"),
         ({"epochs": 2, "overrides": ["training.epochs=2"]}, ConfigInvalid, "keep one"),
-    ],
-)
-def test_an_impossible_search_is_refused_before_anything_is_made(
-    pools: Employ, at_home: Path, change: dict[str, Any], kind: type[RisexpError], message: str
-) -> None:
-    (at_home / "mlruns" / "optuna.db").unlink()
-    employed = pools()
+    ]
 
-    with pytest.raises(kind, match=message):
-        searched(replace(REQUEST, **change))
+    for change, kind, message in cases:
+        with pytest.raises(kind, match=message):
+            searched(replace(REQUEST, **change))
 
     assert ([], []) == (employed, list((at_home / "mlruns").iterdir()))
 
@@ -168,24 +148,6 @@ def test_runs_and_studies_that_are_not_its_own_stop_a_search(pools: Employ) -> N
         searched()
 
     assert [] == employed
-
-
-@pytest.mark.parametrize("point", ["study.created", "study.described", "study.slot"])
-def test_a_study_whose_creation_was_killed_goes_on_with_the_same_command(
-    pools: Employ, point: Point
-) -> None:
-    employed = pools()
-    assert [-9] == exit_codes(start(make, embedded(), crash=point))
-
-    result, _ = searched()
-
-    assert [0, 1, 2] == employed[0].trained
-    assert ["complete"] * 3 == states(result)
-
-
-def make(url: str) -> None:
-    with opened(url) as store:
-        begun(store, "toy", 3)
 
 
 def test_workers_get_their_study_device_and_store(
@@ -238,73 +200,35 @@ def test_points_of_several_studies_come_one_after_the_other_as_far_as_they_have_
     assert [4e-3, 6e-3] == rates(replace(FROM, sources=("wide", "narrow"), points=1))[1:]
 
 
-def test_overrides_of_the_other_study_are_part_of_its_points(pools: Employ) -> None:
-    pools()
-    trials = [({LR: 2e-3}, [1.0], TrialResult("complete", "finished", 1.0))]
-    with opened(embedded()) as store:
-        past(store, "set", StudySpec.of(tiny(), overrides=["loss.cov=0.4"]), trials)
-    both = {**RATE, "loss.cov": {"kind": "uniform", "low": 0.0, "high": 1.0}}
-    space = planted(both, base="smoke", fixed=dict(BLINK), pruner={"kind": "none"})
-
-    result, _ = searched(replace(FROM, sources=("set",), space=space))
-
-    assert {LR: 2e-3, "loss.cov": 0.4} == result.table.trials[1].values
-
-
 @pytest.mark.usefixtures("wide")
-@pytest.mark.parametrize("change", ["deleted", "better trials"])
-def test_a_search_goes_on_with_its_points_though_the_other_study_changes(
-    pools: Employ, change: str
+def test_a_search_goes_on_with_its_points_and_no_others_though_the_other_study_is_gone(
+    pools: Employ,
 ) -> None:
     pools()
     searched(replace(FROM, trials=2))
+    with pytest.raises(InvalidInput, match="study toy was begun with --"):
+        searched(replace(FROM, points=3))
     with opened(embedded()) as store:
-        if change == "deleted":
-            optuna.delete_study(study_name="wide", storage=store.storage)
-        else:
-            optuna.load_study(study_name="wide", storage=store.storage).add_trial(
-                had(StudySpec.of(tiny()), {LR: 6e-3}, value=0.5)
-            )
+        optuna.delete_study(study_name="wide", storage=store.storage)
 
     result, view = searched(replace(FROM, trials=4))
 
     assert [4e-3, 5e-3] == [row.values[LR] for row in result.table.trials[1:3]]
-    assert 6e-3 != result.table.trials[3].values[LR]
     assert [1] * 4 == [row.attempts for row in result.table.trials]
     assert not [sentence for sentence in view.sentences if "wide" in sentence]
 
 
 @pytest.mark.usefixtures("wide")
-def test_a_search_does_not_go_on_with_other_points(pools: Employ) -> None:
-    pools()
-    searched(FROM)
-    changes: list[Mapping[str, Any]] = [
-        {"sources": ()},
-        {"points": 3},
-        {"sources": ("wide", "wide")},
-    ]
-
-    for change in changes:
-        with pytest.raises(InvalidInput, match="study toy was begun with --"):
-            searched(replace(FROM, **change))
-
-
-@pytest.mark.usefixtures("wide")
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        ("wyde", "there is no study 'wyde' in .*; did you mean wide?"),
-        ("wide", "--from wide: none of its complete trials can be a point.*: trial 2: .* outside"),
-    ],
-)
-def test_a_search_without_points_of_its_source_starts_no_study(
-    pools: Employ, source: str, message: str
-) -> None:
+def test_a_search_without_points_of_its_source_starts_no_study(pools: Employ) -> None:
     employed = pools()
     space = over(9e-4, 1e-3, start={LR: 1e-3})
 
-    with pytest.raises(InvalidInput, match=message):
-        searched(replace(FROM, sources=(source,), space=space))
+    for source, message in (
+        ("wyde", "there is no study 'wyde' in .*; did you mean wide?"),
+        ("wide", "--from wide: none of its complete trials can be a point.*: trial 2: .* outside"),
+    ):
+        with pytest.raises(InvalidInput, match=message):
+            searched(replace(FROM, sources=(source,), space=space))
 
     assert [] == employed
     with opened(embedded()) as store:

@@ -64,6 +64,18 @@ def test_each_stage_is_a_study_that_begins_with_what_was_kept(office: Employ) ->
         each.startswith("stage subspace: kept: its best trial has k_loc -1") for each in sentences
     )
     assert ((), 0, None) == (found.left, found.exit_code, found.fault)
+    document = found.as_json()
+    assert document == json.loads(json.dumps(document, allow_nan=False))
+    first, second = document["stages"]
+    assert ("subspace", "terms-subspace", 1, {"loss.subspace": 1.0}) == tuple(
+        first[name] for name in ("stage", "study", "best_beside_base", "kept")
+    )
+    assert {"k_loc": -1.0, "k_acc": 0.1, "success_rate": 0.1} == pytest.approx(first["moved"])
+    assert {"k_loc": 1.0, "k_acc": -0.1, "success_rate": -0.1} == pytest.approx(second["moved"])
+    assert {} == second["kept"]
+
+    assert document == staged()[0].as_json()
+    assert ["terms-subspace", "terms-cross"] == hired.studies, "they are not searched again"
 
 
 def test_what_was_kept_is_told_as_settings_that_train_it(office: Employ) -> None:
@@ -79,44 +91,13 @@ def test_what_was_kept_is_told_as_settings_that_train_it(office: Employ) -> None
     assert (7, 0.1) == (again.data.seed, again.loss.structure_share)
 
 
-def test_scores_and_verdicts_are_plain_values(office: Employ) -> None:
-    office()
-
-    told = staged()[0].as_json()
-
-    assert told == json.loads(json.dumps(told, allow_nan=False))
-    first, second = told["stages"]
-    assert ("subspace", "terms-subspace", 1) == (
-        first["stage"],
-        first["study"],
-        first["best_beside_base"],
-    )
-    assert {"k_loc": -1.0, "k_acc": 0.1, "success_rate": 0.1} == pytest.approx(first["moved"])
-    assert {"k_loc": 1.0, "k_acc": -0.1, "success_rate": -0.1} == pytest.approx(second["moved"])
-    assert ({"loss.subspace": 1.0}, {}) == (first["kept"], second["kept"])
-
-
-def test_finished_stages_are_read_again_and_not_searched_again(office: Employ) -> None:
-    hired = office()
-    before, _ = staged()
-    hired.studies.clear()
-
-    after, _ = staged()
-
-    assert [] == hired.studies
-    assert before.as_json() == after.as_json()
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
-def test_a_signal_ends_the_whole_and_the_same_command_goes_on(
-    office: Employ, number: signal.Signals, code: int
-) -> None:
-    hired = office(StagePool.train, lambda _: signal.raise_signal(number))
+def test_a_signal_ends_the_whole_and_the_same_command_goes_on(office: Employ) -> None:
+    hired = office(StagePool.train, lambda _: signal.raise_signal(signal.SIGTERM))
 
     ended, _ = staged()
     after, _ = staged()
 
-    assert (code, ("subspace", "cross"), {}) == (ended.exit_code, ended.left, ended.kept)
+    assert (75, ("subspace", "cross"), {}) == (ended.exit_code, ended.left, ended.kept)
     assert 1 == len(ended.rows)
     assert ["terms-subspace", "terms-subspace", "terms-cross"] == hired.studies
     assert 4 == len(hired.trained) == len(set(hired.trained))
@@ -201,32 +182,21 @@ def test_a_run_that_is_not_the_trials_own_gives_no_verdict(office: Employ) -> No
         staged()
 
 
-@pytest.mark.parametrize(
-    ("change", "kind", "said"),
-    [
+def test_what_would_end_a_later_stage_is_refused_before_the_first(
+    office: Employ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hired = office()
+    cases: list[tuple[Mapping[str, Any], type[Exception], str]] = [
         ({"until": 3.0}, InvalidInput, "--until"),
         ({"study": "a b"}, InvalidInput, "'a b-subspace' is no name of a study"),
         ({"overrides": ["loss.cross=0.5"]}, ConfigInvalid, "terms-cross varies"),
         ({"device": "tpu"}, ConfigInvalid, "no device"),
-    ],
-)
-def test_what_would_end_a_later_stage_is_refused_before_the_first(
-    office: Employ, change: Mapping[str, Any], kind: type[Exception], said: str
-) -> None:
-    hired = office()
+    ]
 
-    with pytest.raises(kind, match=said):
-        staged(replace(STAGED, **change))
-
-    assert [] == hired.studies
-
-
-def test_an_environment_that_would_undo_a_verdict_is_refused(
-    office: Employ, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hired = office()
+    for change, kind, message in cases:
+        with pytest.raises(kind, match=message):
+            staged(replace(STAGED, **change))
     monkeypatch.setenv("RISEXP__LOSS__SUBSPACE", "0.5")
-
     with pytest.raises(ConfigInvalid, match="stage subspace decides: unset it"):
         staged()
 

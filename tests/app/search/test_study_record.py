@@ -40,30 +40,21 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrackingStore:
     return place(embedded())
 
 
-def test_runs_are_filed_under_their_study(store: TrackingStore) -> None:
-    labels = study_labels(STUDY, "smoke", store)
-
-    assert ("embedded", "smoke", "toy") == (labels.store, labels.preset, labels.study)
-    assert labels.parent is not None
-    assert (STUDY.name, STUDY.uid) == (labels.parent.name, labels.parent.uid)
-    assert "off" == study_labels(STUDY, None, None).store
-
-
 def test_all_trials_are_in_the_store_when_a_search_has_ended(store: TrackingStore) -> None:
     labels = study_labels(STUDY, "smoke", store)
     with StudyUploader(STUDY, store) as record:
         folders = [finished(f"toy-00{number}", labels=labels) for number in (0, 2)]
 
-    assert record.failure is None
-    assert 0 == record.unsent()
+    assert ("embedded", "smoke", "toy") == (labels.store, labels.preset, labels.study)
+    assert labels.parent is not None
+    assert (STUDY.name, STUDY.uid) == (labels.parent.name, labels.parent.uid)
+    assert "off" == study_labels(STUDY, None, None).store
+    assert (None, 0) == (record.failure, record.unsent())
     for folder in folders:
         assert 1 == len(run_ids(folder, store))
         assert due(folder) == held(folder, store)
-    parents = ask(
-        store,
-        "SELECT DISTINCT p.value FROM tags p WHERE p.key = 'mlflow.parentRunId'",
-    )
-    assert 1 == len(parents)
+    parents = "SELECT DISTINCT p.value FROM tags p WHERE p.key = 'mlflow.parentRunId'"
+    assert 1 == len(ask(store, parents))
 
 
 @pytest.fixture

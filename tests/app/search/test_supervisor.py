@@ -36,17 +36,23 @@ def ends() -> list[object]:
         return [attempt.ended for attempt in Leases(store, ref.uid).attempts()]
 
 
-def test_a_search_ends_at_its_bound_and_goes_on_without_it(pools: Employ) -> None:
-    pools()
+def test_a_search_ends_at_its_bound_or_in_time_and_goes_on_without_them(pools: Employ) -> None:
+    employed = pools()
 
+    timed, _ = searched(replace(REQUEST, timeout_s=0.0))
     result, _ = searched(replace(REQUEST, until=4.0))
     again, _ = searched()
+    over, view = searched()
 
-    assert 0 == result.exit_code
+    assert [0] * 4 == [each.exit_code for each in (timed, result, again, over)]
+    assert ([], ["waiting"] * 3) == (employed[0].trained, states(timed))
+    assert "0 s are over" == timed.table.ended
     assert ["complete", "complete", "waiting"] == states(result)
     assert "k_loc 3.000 is below 4" == result.table.ended
     assert ["complete"] * 3 == states(again)
     assert again.table.ended is None
+    assert [True, True, True, False] == [pool.started for pool in employed]
+    assert over.table == view.tables[-1] == again.table
 
 
 def test_the_time_limit_of_trials_is_kept_for_workers_who_join(pools: Employ) -> None:
@@ -60,29 +66,16 @@ def test_the_time_limit_of_trials_is_kept_for_workers_who_join(pools: Employ) ->
     assert [90.0, None] == kept
 
 
-def test_a_search_ends_when_its_time_is_over(pools: Employ) -> None:
-    employed = pools()
-
-    result, _ = searched(replace(REQUEST, timeout_s=0.0))
-
-    assert 0 == result.exit_code
-    assert ([], ["waiting"] * 3) == (employed[0].trained, states(result))
-    assert "0 s are over" == result.table.ended
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
-def test_a_signal_reaches_the_workers_and_the_trials_wait(
-    pools: Employ, number: signal.Signals, code: int
-) -> None:
-    employed = pools(train, send(number))
-    before = signal.getsignal(number)
+def test_a_signal_reaches_the_workers_and_the_trials_wait(pools: Employ) -> None:
+    employed = pools(train, send(signal.SIGINT))
+    before = signal.getsignal(signal.SIGINT)
 
     result, view = searched()
 
-    assert code == result.exit_code
+    assert 130 == result.exit_code
     assert ["complete", "waiting", "waiting"] == states(result)
     assert ["workers end with their batches; once more stops them at once"] == view.sentences
-    assert before == signal.getsignal(number)
+    assert before == signal.getsignal(signal.SIGINT)
 
     again, _ = searched()
 
@@ -133,15 +126,15 @@ def test_a_death_is_reported_and_its_trial_goes_on_at_once(pools: Employ) -> Non
 
 def test_trials_that_all_kill_their_worker_end_the_study_until_it_goes_on(pools: Employ) -> None:
     employed = pools(*[die] * 20)
-    request = replace(REQUEST, trials=7)
+    request = replace(REQUEST, trials=6)
 
     result, _ = searched(request)
     again, _ = searched(request)
 
     assert VerificationFailed.exit_code == result.exit_code
     assert FAILING == result.table.ended
-    assert [*["failed"] * 5, "waiting", "waiting"] == states(result)
-    assert [5, 6] == employed[1].trained
+    assert [*["failed"] * 5, "waiting"] == states(result)
+    assert [5] == employed[1].trained
     assert (0, None) == (again.exit_code, again.table.ended)
 
 
@@ -155,17 +148,6 @@ def test_a_pool_that_gave_up_is_an_error(pools: Employ, at_home: Path) -> None:
         searched()
 
     assert str(at_home / "mlruns" / "studies" / "toy") in str(failed.value)
-
-
-def test_a_search_that_is_over_starts_no_worker(pools: Employ) -> None:
-    employed = pools()
-    searched()
-
-    result, view = searched()
-
-    assert [True, False] == [pool.started for pool in employed]
-    assert (0, ["complete"] * 3) == (result.exit_code, states(result))
-    assert result.table == view.tables[-1]
 
 
 def test_a_worker_that_hung_is_reported_and_its_trial_goes_on(pools: Employ) -> None:

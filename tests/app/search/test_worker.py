@@ -19,7 +19,7 @@ from risexp.config.layers import load_config
 from risexp.data.frames import Scenes
 from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore, open_store
-from risexp.hpo.studies.study import StudyRef, end_study, find_study
+from risexp.hpo.studies.study import StudyRef, find_study
 from risexp.hpo.trials.limits import set_limit
 from risexp.hpo.workers.worker import Job, JobResult
 from risexp.loss.weighting import Loss
@@ -66,24 +66,6 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_trial_is_a_run_that_ends_with_the_value_of_its_best_epoch(store: StudyStore) -> None:
-    study = begun(store, "whole")
-
-    trial = trained(store, study)
-
-    folder = find_run("whole-000")
-    kept = best(folder.attempts()).checkpoint
-    outcome, labels = folder.outcome(), read_labels(folder.path)
-    assert kept.scores["k_loc"] == trial.value
-    assert min(trial.intermediate_values.values()) == trial.value
-    assert [1, 2, 3] == sorted(trial.intermediate_values)
-    assert kept.temperature is not None
-    assert outcome is not None
-    assert "complete" == outcome.status
-    assert labels is not None
-    assert ("whole", study.uid) == (labels.study, labels.parent and labels.parent.uid)
-
-
 def test_a_run_of_another_configuration_under_its_name_is_refused_and_kept(
     store: StudyStore,
 ) -> None:
@@ -118,46 +100,40 @@ def test_a_folder_whose_maker_died_is_completed(store: StudyStore) -> None:
         assert name == labels.study
 
 
-class Ending:
-    """Ends the process or the study after an epoch."""
-
-    def __init__(self, job: Job, store: StudyStore, study: StudyRef, how: str) -> None:
-        self._job, self._store, self._study, self._how = job, store, study, how
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, EpochEnded):
-            if self._how == "signal":
-                signal.raise_signal(signal.SIGTERM)
-            else:
-                end_study(self._store, self._study, "12 s are over")
-        self._job.study_end(event)
-
-
-@pytest.mark.parametrize(
-    ("how", "code"),
-    [("signal", 75), pytest.param("end of the study", 0, marks=pytest.mark.slow)],
-)
-def test_an_interrupted_trial_ends_with_the_same_value_and_weights_as_an_undisturbed_one(
-    store: StudyStore, how: str, code: int
+def test_a_trial_is_a_run_that_ends_with_the_same_value_and_weights_though_interrupted(
+    store: StudyStore,
 ) -> None:
-    whole = trained(store, begun(store, f"alone-{code}"))
-    name = f"disturbed-{code}"
-    study = begun(store, name)
+    whole_study = begun(store, "alone")
+    whole = trained(store, whole_study)
 
     def disturbed(job: Job) -> JobResult:
-        ending: object = Ending(job, store, study, how)
+        def ending(event: Event) -> None:
+            if isinstance(event, EpochEnded):
+                signal.raise_signal(signal.SIGTERM)
+
         return train(replace(job, study_end=ending), study)  # type: ignore[arg-type]
 
-    codes = [work(store, begun(store, name), disturbed)[0] for _ in range(2)]
+    study = begun(store, "disturbed")
+    codes = [work(store, begun(store, "disturbed"), disturbed)[0] for _ in range(2)]
     waiting = trial_of(store, study)
-    trial = trained(store, begun(store, name))
+    trial = trained(store, begun(store, "disturbed"))
 
-    assert [code, code] == codes
+    assert [75, 75] == codes
     assert ("WAITING", 2) == (waiting.state.name, len(waiting.intermediate_values))
     assert (whole.value, whole.intermediate_values) == (trial.value, trial.intermediate_values)
     ended = [each.ended for each in Leases(store, study.uid).attempts()]
     assert ["released", "released", "finished"] == ended
-    assert same(weights(find_run(f"alone-{code}-000")), weights(find_run(f"{name}-000")))
+    folder = find_run("alone-000")
+    assert same(weights(folder), weights(find_run("disturbed-000")))
+    kept = best(folder.attempts()).checkpoint
+    assert kept.scores["k_loc"] == min(whole.intermediate_values.values()) == whole.value
+    assert [1, 2, 3] == sorted(whole.intermediate_values)
+    assert kept.temperature is not None
+    outcome, labels = folder.outcome(), read_labels(folder.path)
+    assert outcome is not None
+    assert "complete" == outcome.status
+    assert labels is not None
+    assert ("alone", whole_study.uid) == (labels.study, labels.parent and labels.parent.uid)
 
 
 def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
@@ -234,37 +210,25 @@ def test_a_batch_that_does_not_fit_is_cut_into_pieces(
     assert "complete" == outcome.status
 
 
-@pytest.mark.parametrize(
-    ("cut", "tried_sizes"),
-    [
-        ({"training.batch": 16}, [16, 8, 4, 2]),
-        (
-            {"training.batch": 12, "training.accumulation": 2, "training.scenes_per_epoch": 24},
-            [6, 3],
-        ),
-    ],
-)
 def test_a_trial_too_large_for_its_device_is_pruned_under_a_constraint(
-    store: StudyStore,
-    monkeypatch: pytest.MonkeyPatch,
-    cut: dict[str, int],
-    tried_sizes: list[int],
+    store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = f"too-large-{cut['training.batch']}"
-    tried = holds(monkeypatch, 0)
-    space = tiny(fixed={**tiny().fixed, **cut})
-    study = begun(store, name, space=space)
+    halves = {"training.batch": 12, "training.accumulation": 2, "training.scenes_per_epoch": 24}
+    for cut, tried_sizes in (({"training.batch": 16}, [16, 8, 4, 2]), (halves, [6, 3])):
+        name = f"too-large-{cut['training.batch']}"
+        with monkeypatch.context() as patch:
+            tried = holds(patch, 0)
+            study = begun(store, name, space=tiny(fixed={**tiny().fixed, **cut}))
+            _, said = work(store, study, lambda job, of=study: train(job, of))  # type: ignore[misc]
 
-    _, said = work(store, study, lambda job: train(job, study))
-
-    trial, outcome = trial_of(store, study), find_run(f"{name}-000").outcome()
-    assert tried_sizes == tried
-    assert ("PRUNED", "out-of-memory") == (trial.state.name, trial.user_attrs["reason"])
-    assert {"out-of-memory": 1.0} == dict(trial.constraints)
-    assert {} == trial.intermediate_values
-    assert outcome is not None
-    assert ("aborted", "out-of-memory") == (outcome.status, outcome.reason)
-    assert any("lower network.width or training.batch" in each for each in said)
+        trial, outcome = trial_of(store, study), find_run(f"{name}-000").outcome()
+        assert tried_sizes == tried
+        assert ("PRUNED", "out-of-memory") == (trial.state.name, trial.user_attrs["reason"])
+        assert {"out-of-memory": 1.0} == dict(trial.constraints)
+        assert {} == trial.intermediate_values
+        assert outcome is not None
+        assert ("aborted", "out-of-memory") == (outcome.status, outcome.reason)
+        assert any("lower network.width or training.batch" in each for each in said)
 
 
 class Short(Silence):

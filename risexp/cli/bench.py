@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from risexp.cli.data import SplitName
-from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved, snr_levels
+from risexp.cli.options import AsJson, resolved, shared, snr_levels
 from risexp.cli.output import emit, names_in, progress, say, say_tables, write_last
 from risexp.config.layers import Loaded
 from risexp.config.run import RunConfig
@@ -48,13 +48,12 @@ Scenarios = Annotated[
 
 
 @app.command("accuracy")
+@shared(resolved)
 def accuracy(
+    loaded: Loaded,
     scenes: Scenes = 2000,
     snr: Snr = "-5:20:5",
     methods: Methods = "nomp,music,mvdr,mdl",
-    preset: Preset = None,
-    config: Files = None,
-    set_: Overrides = None,
     split: Split = SplitName.test,
     out: Out = None,
     json: AsJson = False,
@@ -65,7 +64,6 @@ def accuracy(
     the dense form of MUSIC is timed in the same run.
     """
     levels = snr_levels(snr)
-    loaded = resolved(preset, config, set_)
     _expect_no_other_snr(loaded)
     from risexp.app.benchmark.accuracy.measure import chosen_methods
 
@@ -74,14 +72,13 @@ def accuracy(
 
 
 @app.command("robustness")
+@shared(resolved)
 def robustness(
+    loaded: Loaded,
     scenes: Scenes = 500,
     snr: Snr = "10",
     methods: Methods = "nomp,nomp:bic,music:true-k",
     scenarios: Scenarios = "all",
-    preset: Preset = None,
-    config: Files = None,
-    set_: Overrides = None,
     out: Out = None,
     json: AsJson = False,
 ) -> None:
@@ -91,7 +88,6 @@ def robustness(
     `lost` is the success rate of the undisturbed level minus this one's, paired by scene.
     """
     levels = snr_levels(snr)
-    loaded = resolved(preset, config, set_)
     _expect_no_other_snr(loaded)
     from risexp.app.benchmark.accuracy.measure import chosen_methods
     from risexp.app.benchmark.robustness.document import LEGEND, robustness_result

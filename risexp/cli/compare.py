@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from risexp.cli.options import AsJson, Device, Threads, snr_levels
-from risexp.cli.output import emit, note, progress, say, say_tables, table, write_last
+from risexp.cli.output import emit, note, progress, say, say_tables, short, table, write_last
 from risexp.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _say(comparison: "Comparison") -> None:
     if comparison.fields:
         table(
             ["field", *(run.seen.name for run in runs)],
-            [(path, *map(_short, values)) for path, values in comparison.fields.items()],
+            [(path, *map(short, values)) for path, values in comparison.fields.items()],
         )
     else:
         say("their configurations are the same")
@@ -196,7 +196,3 @@ def _references(comparison: "Comparison") -> list[list[object]]:
         ]
         for name, pair in pairs.items()
     ]
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

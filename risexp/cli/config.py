@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved
+from risexp.cli.options import AsJson, resolved, shared
 from risexp.cli.output import emit, say, table
 from risexp.config.layers import DEFAULT, Loaded, load_config, preset_names
 from risexp.config.run import RunConfig, describe, differing_fields
@@ -14,29 +14,23 @@ app = typer.Typer(no_args_is_help=True, help="Show, compare and describe configu
 
 
 @app.command("show")
+@shared(resolved)
 def show(
-    preset: Preset = None,
-    config: Files = None,
-    set_: Overrides = None,
+    loaded: Loaded,
     origin: Annotated[
         bool, typer.Option("--origin", help="Show the origin of every value.")
     ] = False,
     json: AsJson = False,
 ) -> None:
     """Print the resolved configuration."""
-    loaded = resolved(preset, config, set_)
     values = loaded.config.flat()
     if json:
         document: dict[str, object] = {"config": loaded.config.model_dump(mode="json")}
         emit(document | {"config_sha": loaded.config.sha(), "origins": dict(loaded.origins)})
         return
-    if origin:
-        table(
-            ["field", "value", "from", "meaning"],
-            [(path, value, loaded.origins[path], describe(path)) for path, value in values.items()],
-        )
-    else:
-        table(["field", "value", "meaning"], [(p, v, describe(p)) for p, v in values.items()])
+    places = {path: [loaded.origins[path]] if origin else [] for path in values}
+    rows = [(path, value, *places[path], describe(path)) for path, value in values.items()]
+    table(["field", "value", *(["from"] if origin else []), "meaning"], rows)
     say(f"config {loaded.config.sha()[:12]}")
 
 

@@ -1,21 +1,10 @@
 """`risexp confirm`: train a study's best trials at full fidelity, under several seeds."""
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from risexp.cli.options import (
-    AsJson,
-    Device,
-    Gpus,
-    PerGpu,
-    Threads,
-    Timeout,
-    TrackingTo,
-    TrialTimeout,
-    Workers,
-    resources,
-)
+from risexp.cli.options import AsJson, resources, shared
 from risexp.cli.output import emit, say, table
 from risexp.cli.study_output import number, say_unsent, study_summary, viewed
 from risexp.errors import VerificationFailed
@@ -51,20 +40,14 @@ _HEADINGS: Final = (
 )
 
 
+@shared(resources)
 def confirm(
+    means: dict[str, Any],
     study: StudyOption,
     top: Top = 5,
     seeds: Seeds = 3,
     epochs: Epochs = None,
     name: Name = None,
-    workers: Workers = 0,
-    gpus: Gpus = None,
-    per_gpu: PerGpu = 1,
-    timeout: Timeout = None,
-    trial_timeout: TrialTimeout = None,
-    device: Device = "auto",
-    threads: Threads = 1,
-    tracking: TrackingTo = None,
     json: AsJson = False,
 ) -> None:
     """Train a study's best trials and its base to their ends under several seeds, side by side.
@@ -73,19 +56,11 @@ def confirm(
     that the search has used, and every trial has the same ones; so it is with the scenes, by the
     one data.seed of them all. The interval is Student's, of the differences seed by seed.
     """
-    means = resources(workers, gpus, per_gpu, timeout, trial_timeout)
-    means |= {"device": device, "threads": threads, "tracking": tracking}
     from risexp.app.search.derived import ConfirmRequest
     from risexp.app.search.derived import confirm as confirm_study
 
-    request = ConfirmRequest(
-        study=study,
-        name=name or f"{study}-confirm",
-        top=top,
-        seeds=seeds,
-        epochs=epochs,
-        **means,
-    )
+    fields = {"top": top, "seeds": seeds, "epochs": epochs, **means}
+    request = ConfirmRequest(study=study, name=name or f"{study}-confirm", **fields)
     with viewed(quiet=json) as view:
         result = confirm_study(request, view)
     if json:

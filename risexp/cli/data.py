@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved
+from risexp.cli.options import AsJson, resolved, shared
 from risexp.cli.output import emit, note, progress, say, size
+from risexp.config.layers import Loaded
 from risexp.errors import VerificationFailed
 
 app = typer.Typer(no_args_is_help=True, help="Make and check frozen sets of scenes.")
@@ -24,22 +25,20 @@ class SplitName(StrEnum):
 
 
 @app.command("generate")
+@shared(resolved)
 def generate(
+    loaded: Loaded,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="The set's folder: new, empty, or a set to finish.")
     ],
     split: Annotated[SplitName, typer.Option(help="Whose stream the scenes are drawn from.")],
     scenes: Annotated[int, typer.Option(min=1, metavar="N", help="How many.")],
-    preset: Preset = None,
-    config: Files = None,
-    set_: Overrides = None,
     device: Annotated[
         str, typer.Option(metavar="DEVICE", help="Where to draw: cpu or cuda.")
     ] = "cpu",
     json: AsJson = False,
 ) -> None:
     """Draw scenes into a frozen set; the same command finishes an interrupted one."""
-    loaded = resolved(preset, config, set_)
     from risexp.app.run.machine import device_named
     from risexp.data.freezing import freeze, planned_bytes, scene_request
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from risexp.cli.options import AsJson
+from risexp.cli.options import AsJson, HostNames
 from risexp.cli.output import emit, note, say
 from risexp.errors import InvalidInput
 
@@ -79,16 +79,7 @@ def mlflow(
     host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen at.")] = "127.0.0.1",
     port: Port = 5000,
     dashboard_port: DashboardPort = None,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow-host",
-            metavar="NAME",
-            envvar="RISEXP_UI_HOSTS",
-            show_envvar=False,
-            help="Another host name of this machine; may be given again.",
-        ),
-    ] = None,
+    allow_host: HostNames = None,
 ) -> None:
     """Serve MLflow with passwords, as a service of compose; it runs no jobs.
 

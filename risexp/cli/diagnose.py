@@ -1,15 +1,15 @@
 """`risexp diagnose`: probes of data, scores, localiser and learning."""
 
-import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.models import OptionInfo
 
-from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved, snr_levels
+from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved, shared, snr_levels
 from risexp.cli.output import emit, say, table
 from risexp.config.layers import Loaded
 from risexp.config.run import RunConfig
@@ -73,6 +73,7 @@ class ProbeOptions:
 
     loaded: Loaded
     changed: bool
+    json: bool = False
 
     @property
     def config(self) -> RunConfig:
@@ -105,27 +106,21 @@ def probe(name: str) -> Callable[[Probe], Probe]:
     """Register a probe as a command with its own options and the shared ones."""
 
     def register(run: Probe) -> Probe:
-        def command(
-            *,
-            preset: Preset = None,
-            config: Files = None,
-            set_: Overrides = None,
-            json: AsJson = False,
-            **own: object,
-        ) -> None:
-            shared_options = ProbeOptions(
-                resolved(preset, config, set_), bool(preset or config or set_)
-            )
-            deliver(run(shared_options, **own), json)
+        @wraps(run, assigned=("__doc__",))
+        def command(options: ProbeOptions, **own: object) -> None:
+            deliver(run(options, **own), options.json)
 
-        _, *own_options = inspect.signature(run).parameters.values()
-        *shared, _ = inspect.signature(command).parameters.values()
-        # Typer reads the options of a command from its signature.
-        command.__signature__ = inspect.Signature([*own_options, *shared])  # type: ignore[attr-defined]
-        app.command(name, help=run.__doc__)(command)
+        app.command(name)(shared(probe_options)(command))
         return run
 
     return register
+
+
+def probe_options(
+    preset: Preset = None, config: Files = None, set_: Overrides = None, json: AsJson = False
+) -> ProbeOptions:
+    """The options that all probes share."""
+    return ProbeOptions(resolved(preset, config, set_), bool(preset or config or set_), json)
 
 
 @probe("mdl")

@@ -1,14 +1,24 @@
 """`risexp eval`: a trained network beside other methods, on the same scenes."""
 
-from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from risexp.cli.bench import Out, Scenes, Snr, Split, show_accuracy
 from risexp.cli.data import SplitName
-from risexp.cli.options import AsJson, Device, ModelName, Overrides, Threads, snr_levels
+from risexp.cli.options import (
+    AsJson,
+    ModelName,
+    Overrides,
+    RefineName,
+    computing,
+    shared,
+    snr_levels,
+)
 from risexp.cli.output import names_in, note
+
+if TYPE_CHECKING:
+    import torch
 
 Against = Annotated[
     str,
@@ -20,20 +30,15 @@ Against = Annotated[
 ]
 
 
-class RefineName(StrEnum):
-    """Where positions come from."""
-
-    none = "none"
-    measurement = "measurement"
-
-
 Refine = Annotated[
     RefineName,
     typer.Option(help="measurement: also show the network moved on to fit the measurements."),
 ]
 
 
+@shared(computing)
 def evaluate(
+    device: "torch.device",
     model: ModelName,
     against: Against = "nomp,music,mdl",
     refine: Refine = RefineName.none,
@@ -41,8 +46,6 @@ def evaluate(
     snr: Snr = "-5:20:5",
     set_: Overrides = None,
     split: Split = SplitName.test,
-    device: Device = "auto",
-    threads: Threads = 1,
     out: Out = None,
     json: AsJson = False,
 ) -> None:
@@ -52,14 +55,10 @@ def evaluate(
     The scenes are of its own law; --set changes them (fields of physics and data), not the network.
     """
     levels = snr_levels(snr)
-    import torch
-
     from risexp.app.benchmark.evaluate import compared, scenes_law
-    from risexp.app.run.machine import device_named
     from risexp.app.serving.resolve_model import load_trained
 
-    torch.set_num_threads(threads)
-    network = load_trained(model, device_named(device))
+    network = load_trained(model, device)
     for sentence in network.damaged:
         note(sentence)
     law, bundle = scenes_law(network.config, set_ or ()), network.bundle

@@ -9,17 +9,13 @@ import typer
 from risexp.cli.options import (
     AsJson,
     Device,
-    Gpus,
     Overrides,
-    PerGpu,
     Threads,
-    Timeout,
     TrackingTo,
-    TrialTimeout,
-    Workers,
     complete_space,
     resources,
     score_bound,
+    shared,
 )
 from risexp.cli.output import emit, note
 from risexp.cli.study_output import say_audit, say_search, say_stages, viewed
@@ -84,24 +80,18 @@ ShareOption = Annotated[
 _POINTS: Final = 5
 
 
+@shared(resources)
 def search(
+    means: dict[str, Any],
     space: SpaceOption,
     study: StudyOption = None,
     trials: Trials = None,
-    workers: Workers = 0,
-    gpus: Gpus = None,
-    per_gpu: PerGpu = 1,
-    timeout: Timeout = None,
-    trial_timeout: TrialTimeout = None,
     until: Until = None,
     epochs: Epochs = None,
     patience: PatienceOption = None,
     from_: Sources = None,
     points: Points = None,
     set_: Overrides = None,
-    device: Device = "auto",
-    threads: Threads = 1,
-    tracking: TrackingTo = None,
     unchecked: Unchecked = False,
     audit: AuditOption = False,
     audit_share: ShareOption = None,
@@ -118,8 +108,6 @@ def search(
     Of a space with stages each is a study, STUDY-STAGE, that begins with what was kept before it.
     """
     loaded = _sound(space)
-    means = resources(workers, gpus, per_gpu, timeout, trial_timeout)
-    means |= {"device": device, "threads": threads, "tracking": tracking}
     _check_options(loaded, from_ or [], points, audit=audit, share=audit_share)
     from risexp.app.search.search import SearchRequest
 

@@ -2,9 +2,13 @@
 
 import os
 import re
+from collections.abc import Callable
+from enum import StrEnum
+from functools import wraps
+from inspect import Signature, signature
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
@@ -12,9 +16,18 @@ from risexp.config.layers import Loaded, load_config, preset_names
 from risexp.errors import ConfigInvalid, InvalidInput
 from risexp.space.files import space_paths
 
+if TYPE_CHECKING:
+    import torch
 
-def _complete_preset() -> list[str]:
-    return list(preset_names())
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class RefineName(StrEnum):
+    """Whether positions are refined to fit the measurements."""
+
+    none = "none"
+    measurement = "measurement"
 
 
 def complete_space() -> list[str]:
@@ -28,7 +41,7 @@ Preset = Annotated[
         "--preset",
         "-p",
         metavar="NAME",
-        autocompletion=_complete_preset,
+        autocompletion=lambda: list(preset_names()),
         help="A shipped configuration.",
     ),
 ]
@@ -87,6 +100,16 @@ SpaceNames = Annotated[
         help="Names or paths; all spaces if none.",
     ),
 ]
+HostNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-host",
+        metavar="NAME",
+        envvar="RISEXP_UI_HOSTS",
+        show_envvar=False,
+        help="Another host name of this machine; may be given again.",
+    ),
+]
 Workers = Annotated[
     int, typer.Option(min=0, metavar="N", help="Processes; 0: one for each two cores.")
 ]
@@ -105,11 +128,40 @@ _UNTIL = re.compile(r"k_loc\s*<\s*(-?\d+(?:\.\d+)?)")
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)")
 
 
-def resolved(preset: str | None, files: list[Path] | None, overrides: list[str] | None) -> Loaded:
+def shared(
+    read: Callable[..., T],
+) -> Callable[[Callable[Concatenate[T, P], None]], Callable[..., None]]:
+    """Add the options of `read` to a command, whose first argument is what `read` makes of them."""
+    added = signature(read).parameters
+
+    def decorated(run: Callable[Concatenate[T, P], None]) -> Callable[..., None]:
+        @wraps(run, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+        def command(**options: Any) -> None:  # noqa: ANN401 - Typer has checked them
+            run(read(**{name: options.pop(name) for name in added}), **options)
+
+        _, *own = signature(run).parameters.values()
+        # Typer reads the options of a command from its signature.
+        command.__signature__ = Signature([*own, *added.values()])  # type: ignore[attr-defined]
+        return command
+
+    return decorated
+
+
+def resolved(preset: Preset = None, config: Files = None, set_: Overrides = None) -> Loaded:
     """The configuration from preset, files, environment and `--set`."""
     return load_config(
-        preset=preset, paths=files or (), environment=os.environ, overrides=overrides or ()
+        preset=preset, paths=config or (), environment=os.environ, overrides=set_ or ()
     )
+
+
+def computing(device: Device = "auto", threads: Threads = 1) -> "torch.device":
+    """The device to compute on, once torch has its number of threads."""
+    import torch
+
+    from risexp.app.run.machine import device_named
+
+    torch.set_num_threads(threads)
+    return device_named(device)
 
 
 _LOUDEST_DB = 100.0
@@ -159,13 +211,16 @@ def _rounded(decibel: float) -> float:
 
 
 def resources(
-    workers: int,
-    gpus: str | None,
-    per_gpu: int,
-    timeout: str | None,
-    trial_timeout: str | None,
+    workers: Workers = 0,
+    gpus: Gpus = None,
+    per_gpu: PerGpu = 1,
+    timeout: Timeout = None,
+    trial_timeout: TrialTimeout = None,
+    device: Device = "auto",
+    threads: Threads = 1,
+    tracking: TrackingTo = None,
 ) -> dict[str, Any]:
-    """The numbers and time limits of workers, as `Resources` takes them.
+    """The numbers, places and time limits of workers, as `Resources` takes them.
 
     Raises:
         InvalidInput: A time is invalid.
@@ -178,6 +233,9 @@ def resources(
         "gpus": cards,
         "timeout_s": _seconds("--timeout", timeout),
         "trial_timeout_s": _seconds("--trial-timeout", trial_timeout),
+        "device": device,
+        "threads": threads,
+        "tracking": tracking,
     }
 
 

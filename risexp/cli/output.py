@@ -73,6 +73,11 @@ def size(count: int) -> str:
     return f"{value:.1f} {units[-1]}"
 
 
+def short(value: object) -> str:
+    """A value as text, numbers with four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def names_in(text: str) -> list[str]:
     """The names in a comma-separated list."""
     return [name.strip() for name in text.split(",") if name.strip()]

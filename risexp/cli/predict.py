@@ -1,15 +1,16 @@
 """`risexp predict`: a network's answers to the frames in a file."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from risexp.cli.options import AsJson, Device, ModelName, Threads
+from risexp.cli.options import AsJson, ModelName, RefineName, computing, shared
 from risexp.cli.output import emit, note, say, table
 
 if TYPE_CHECKING:
+    import torch
+
     from risexp.app.serving.predict import Predicted
 
 _SHOWN = 20
@@ -29,15 +30,8 @@ AnswersTo = Annotated[
 ]
 
 
-class RefineTo(StrEnum):
-    """How positions are refined."""
-
-    none = "none"
-    measurement = "measurement"
-
-
 Refine = Annotated[
-    RefineTo | None,
+    RefineName | None,
     typer.Option(
         help="measurement: refine positions to fit the measurements; by default as the network "
         "was validated."
@@ -45,26 +39,22 @@ Refine = Annotated[
 ]
 
 
+@shared(computing)
 def predict(
+    device: "torch.device",
     model: ModelName,
     frames: FramesFile,
     out: AnswersTo = None,
     refine: Refine = None,
-    device: Device = "auto",
-    threads: Threads = 1,
     json: AsJson = False,
 ) -> None:
     """Count and localise the sources of every scene in a file."""
-    import torch
-
-    from risexp.app.run.machine import device_named
     from risexp.app.serving.predict import expect_new, write_answers
     from risexp.app.serving.predict import predict as answer
 
-    torch.set_num_threads(threads)
     if out is not None:
         expect_new(out)
-    result = answer(model, frames, None if refine is None else refine.value, device_named(device))
+    result = answer(model, frames, None if refine is None else refine.value, device)
     for sentence in result.notes:
         note(sentence)
     if out is not None:

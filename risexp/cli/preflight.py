@@ -5,27 +5,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from risexp.cli.diagnose import deliver
-from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved
+from risexp.cli.options import AsJson, resolved, shared
 from risexp.cli.output import note
+from risexp.config.layers import Loaded
 
 if TYPE_CHECKING:
     from risexp.diagnostics.preflight import Stage
 
 
+@shared(resolved)
 def preflight(
+    loaded: Loaded,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Run the probes again, though the verdict is known.")
     ] = False,
-    preset: Preset = None,
-    config: Files = None,
-    set_: Overrides = None,
     json: AsJson = False,
 ) -> None:
     """Run the quick probes of learning: oracle, litmus, overfit and k-head; exit code 4 on failure.
 
     The verdict is kept under mlruns/preflight until the configuration or the code changes.
     """
-    loaded = resolved(preset, config, set_)
     from risexp.app.run import preflight as app
 
     verdict = app.preflight(loaded.config, fresh=fresh, tell=_tell)

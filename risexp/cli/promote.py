@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from risexp.cli.options import AsJson, Device, Threads, TrackingTo
+from risexp.cli.options import AsJson, TrackingTo, computing, shared
 from risexp.cli.output import emit, note, progress_of, say, table
 from risexp.errors import GateFailed
 
 if TYPE_CHECKING:
+    import torch
+
     from risexp.app.promotion.result import PromotionResult
 
 Study = Annotated[
@@ -34,7 +36,9 @@ TestSet = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Judge, and change nothing.")]
 
 
+@shared(computing)
 def promote(
+    device: "torch.device",
     study: Study = None,
     run: Run = None,
     alias: Alias = "champion",
@@ -43,8 +47,6 @@ def promote(
     scenes: Scenes = 5000,
     test_set: TestSet = None,
     name: Name = "ris-localizer",
-    device: Device = "auto",
-    threads: Threads = 1,
     tracking: TrackingTo = None,
     json: AsJson = False,
 ) -> None:
@@ -53,15 +55,11 @@ def promote(
     Candidate, champion and NOMP answer the same frozen test scenes, which no run has learned from.
     A gate that fails changes nothing, and exits with 3.
     """
-    import torch
-
     from risexp.app.promotion.promote import promote as promote_run
     from risexp.app.promotion.result import PromotionRequest
-    from risexp.app.run.machine import device_named
 
-    torch.set_num_threads(threads)
     request = PromotionRequest(study, run, name, alias, gates, scenes, test_set, dry_run, tracking)
-    result = promote_run(request, device_named(device), progress_of)
+    result = promote_run(request, device, progress_of)
     for sentence in result.notes:
         note(sentence)
     if json:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from risexp.cli.output import say, table
+from risexp.cli.output import say, short, table
 from risexp.cli.study_output import number
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _say_differences(seen: "RunSeen") -> None:
     if not differences:
         say(f"configured as {base}")
         return
-    table(["field", base, seen.name], [(path, *map(_short, v)) for path, v in differences.items()])
+    table(["field", base, seen.name], [(path, *map(short, v)) for path, v in differences.items()])
 
 
 def _say_kept(seen: "RunSeen") -> None:
@@ -73,7 +73,3 @@ def _say_kept(seen: "RunSeen") -> None:
         unsent = f", {seen.unsent} lines not sent yet: risexp sync" if seen.unsent else ""
         say(f"MLflow: {seen.page[0]} store, {seen.page[1]}{unsent}")
     say(f"folder: {seen.folder.path}")
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -7,18 +7,10 @@ from typing import Annotated
 import typer
 
 from risexp.cli import study
-from risexp.cli.options import (
-    AsJson,
-    Device,
-    Files,
-    ModelName,
-    Overrides,
-    Preset,
-    RunName,
-    resolved,
-)
+from risexp.cli.options import AsJson, Device, ModelName, RunName, resolved, shared
 from risexp.cli.output import emit, say, table
 from risexp.cli.runs import say_run
+from risexp.config.layers import Loaded
 from risexp.errors import InvalidInput
 
 app = typer.Typer(no_args_is_help=True, help="Show a scene, a run, a study or a spectrum.")
@@ -26,22 +18,20 @@ app.command("study")(study.show)
 
 
 @app.command("scene")
+@shared(resolved)
 def scene(
+    loaded: Loaded,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A frozen set.")],
     index: Annotated[int, typer.Option(min=0, metavar="I", help="Index of the scene, from 0.")] = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The PNG file; scene-I.png here by default.")
     ] = None,
-    preset: Preset = None,
-    config: Files = None,
-    set_: Overrides = None,
     json: AsJson = False,
 ) -> None:
     """Draw a scene: positions and power of the sources, and the resolution of the panel.
 
     The physics come from the set; fields like `--set sampled.ridge=...` change the image.
     """
-    loaded = resolved(preset, config, set_)
     from risexp.app.data.show_scene import show_scene
 
     picture = out or Path(f"scene-{index}.png")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from risexp.cli.options import AsJson, TrackingTo
+from risexp.cli.options import AsJson, HostNames, TrackingTo
 from risexp.cli.output import emit, note, say
 
 if TYPE_CHECKING:
@@ -33,16 +33,6 @@ DashboardPort = Annotated[
         min=1, max=65535, metavar="N", help="Of the dashboard; 8080, or a free one if taken."
     ),
 ]
-Names = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--allow-host",
-        metavar="NAME",
-        envvar="RISEXP_UI_HOSTS",
-        show_envvar=False,
-        help="Another host name of this server; may be given again.",
-    ),
-]
 Writable = Annotated[
     bool, typer.Option("--writable", help="Let the dashboard change and delete studies.")
 ]
@@ -53,7 +43,7 @@ def ui(
     host: Host = "127.0.0.1",
     port: Port = None,
     dashboard_port: DashboardPort = None,
-    allow_host: Names = None,
+    allow_host: HostNames = None,
     writable: Writable = False,
     tracking: TrackingTo = None,
     json: AsJson = False,

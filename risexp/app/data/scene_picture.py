@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 from torch import Tensor
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#888888")
+from risexp.app.benchmark.figure_style import COLOURS, new_figure
+from risexp.config.measurement import DataConfig
+
+_COLOURS = (*COLOURS, "#888888")
 _FLOOR_DB = -25.0
 
 
@@ -41,16 +44,13 @@ class Refocused:
 
     image_db: Tensor
     """(theta, phi)"""
-    phi_deg: tuple[float, float]
-    theta_deg: tuple[float, float]
-    range_m: tuple[float, float]
+    field: DataConfig
     panel_m: float
 
 
 def draw_scene(scene: SceneSeen, refocused: Refocused, path: Path) -> None:
     """Write a scene's three views side by side as a PNG file."""
-    figure = Figure(figsize=(15.0, 4.4), dpi=130, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(4.4, 15.0)
     plan, loudness, image = figure.subplots(1, 3, width_ratios=(1.45, 0.75, 1.6))
     _draw_plan(plan, scene.sources, refocused)
     _draw_loudness(loudness, scene)
@@ -61,17 +61,17 @@ def draw_scene(scene: SceneSeen, refocused: Refocused, path: Path) -> None:
         f"at {scene.snr_db:.1f} dB SNR",
         fontsize=13,
     )
-    figure.savefig(path, format="png")
+    figure.savefig(path, format="png", dpi=130)
 
 
 def _colour(rank: int) -> str:
     return _COLOURS[rank % len(_COLOURS)]
 
 
-def _draw_plan(axes: Axes, sources: Sequence[SourceSeen], field: Refocused) -> None:
+def _draw_plan(axes: Axes, sources: Sequence[SourceSeen], refocused: Refocused) -> None:
     """The scene from above: the panel at the origin, its normal upwards."""
-    reach = field.range_m[1]
-    for edge in field.phi_deg:
+    reach = refocused.field.range_m[1]
+    for edge in refocused.field.phi_deg:
         turn = math.radians(edge)
         axes.plot([0, reach * math.sin(turn)], [0, reach * math.cos(turn)], color="#bbbbbb", lw=1)
     for rank, source in enumerate(sources):
@@ -82,7 +82,7 @@ def _draw_plan(axes: Axes, sources: Sequence[SourceSeen], field: Refocused) -> N
         axes.annotate(
             f"{rank + 1}", (across, ahead), xytext=(7, 3), textcoords="offset points", fontsize=11
         )
-    half = field.panel_m / 2
+    half = refocused.panel_m / 2
     axes.plot([-half, half], [0, 0], color="black", lw=5, solid_capstyle="butt")
     axes.set(
         title="from above",
@@ -120,18 +120,23 @@ def _draw_loudness(axes: Axes, scene: SceneSeen) -> None:
     axes.set(title="SNR of each source", xlabel="source", ylabel="dB")
 
 
-def _draw_image(
-    axes: Axes, figure: Figure, sources: Sequence[SourceSeen], field: Refocused
-) -> None:
-    drawn = axes.imshow(
-        field.image_db.tolist(),
+def draw_directions(axes: Axes, values_db: Tensor, field: DataConfig, low_db: float) -> AxesImage:
+    """Draw values (theta, phi) in dB below their peak over the directions of a view."""
+    return axes.imshow(
+        values_db.tolist(),
         origin="lower",
         extent=(*field.phi_deg, *field.theta_deg),
         aspect="auto",
         cmap="magma",
-        vmin=_FLOOR_DB,
+        vmin=low_db,
         vmax=0.0,
     )
+
+
+def _draw_image(
+    axes: Axes, figure: Figure, sources: Sequence[SourceSeen], refocused: Refocused
+) -> None:
+    drawn = draw_directions(axes, refocused.image_db, refocused.field, _FLOOR_DB)
     for rank, source in enumerate(sources):
         right, high = source.phi_deg > 0.0, source.theta_deg > 0.0
         axes.plot(source.phi_deg, source.theta_deg, "o", ms=13, mfc="none", mec="white", mew=1.6)

@@ -40,9 +40,7 @@ def show_scene(folder: Path, index: int, picture: Path, config: RunConfig) -> Sc
     image = refocus(frozen.physics, scenes, field, config)
     panel = panel_of(frozen.physics)
     width = panel.spacing_m * panel.elements_h
-    draw_scene(
-        seen, Refocused(image, field.phi_deg, field.theta_deg, field.range_m, width), picture
-    )
+    draw_scene(seen, Refocused(image, field, width), picture)
     return seen
 
 
@@ -54,11 +52,18 @@ def refocus(physics: PhysicsConfig, scenes: Scenes, field: DataConfig, config: R
     Returns:
         (theta, phi), one scene only.
     """
+    seen = sampled_effective(config, physics, scenes)
+    return decibels(best_of_planes(physics, field, power_of(seen)))
+
+
+def sampled_effective(
+    config: RunConfig, physics: PhysicsConfig, scenes: Scenes
+) -> FactoredCovariance:
+    """The effective sampled covariances of scenes, as a configuration regularises them."""
     frames = scenes.frames
     method, ridge = config.sampled.method_for(physics.symbols), config.sampled.ridge
     sampled = sampled_covariance(method, frames.y, frames.channel, frames.codes, ridge)
-    seen = effective(sampled, snr_of(scenes), alpha_base=config.covariance.alpha_base)
-    return decibels(best_of_planes(physics, field, power_of(seen)))
+    return effective(sampled, snr_of(scenes), alpha_base=config.covariance.alpha_base)
 
 
 def power_of(seen: FactoredCovariance) -> Callable[[Tensor], Tensor]:

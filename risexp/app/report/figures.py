@@ -68,11 +68,30 @@ def _of_page(tag: str, name: str) -> str:
     return tag
 
 
+def _plot(
+    name: str,
+    about: str,
+    draw: Callable[[Axes], None],
+    labels: tuple[str, str],
+    size: tuple[float, float] = (_WIDE, _HIGH),
+) -> str:
+    """Draw one diagram over a grid, with labels of both axes; integers along epochs and trials."""
+
+    def drawn(figure: Figure) -> None:
+        axes = figure.subplots()
+        draw(axes)
+        axes.set(xlabel=labels[0], ylabel=labels[1])
+        if labels[0] in {"epoch", "trial"}:
+            count_along(axes.xaxis)
+        axes.grid(visible=True)
+
+    return svg(name, about, drawn, size)
+
+
 def history(data: ReportData) -> str:
     """k_loc of each trial, and the best so far."""
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
+    def draw(axes: Axes) -> None:
         top = _top(data)
         _scatter(axes, data, top, lambda row: row.number)
         steps = data.best_so_far()
@@ -81,19 +100,15 @@ def history(data: ReportData) -> str:
             numbers = [*(number for number, _ in steps), last]
             values = [*(value for _, value in steps), steps[-1][1]]
             axes.step(numbers, values, where="post", color=BLUE, lw=1.4, label="best so far")
-        axes.set(xlabel="trial", ylabel="k_loc")
-        count_along(axes.xaxis)
-        axes.grid(visible=True)
         axes.legend(loc="upper right")
 
-    return svg("history", "k_loc of every trial, and the best so far", draw, (_WIDE, _HIGH))
+    return _plot("history", "k_loc of every trial, and the best so far", draw, ("trial", "k_loc"))
 
 
 def curves(data: ReportData) -> str:
     """k_loc over epochs, a line a trial; pruned trials end in a cross."""
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
+    def draw(axes: Axes) -> None:
         best = data.best
         for row in data.table.trials:
             points = data.reports.get(row.number, {})
@@ -115,11 +130,8 @@ def curves(data: ReportData) -> str:
             low, top = values[0], values[(len(values) - 1) * 9 // 10]
             room = max(top - low, 0.1)
             axes.set_ylim(low - 0.05 * room, top + 0.1 * room)
-        axes.set(xlabel="epoch", ylabel="k_loc")
-        count_along(axes.xaxis)
-        axes.grid(visible=True)
 
-    return svg("curves", "k_loc over epochs, a line a trial", draw, (_WIDE, _HIGH))
+    return _plot("curves", "k_loc over epochs, a line a trial", draw, ("epoch", "k_loc"))
 
 
 def pareto(data: ReportData) -> str:
@@ -127,8 +139,7 @@ def pareto(data: ReportData) -> str:
     known, front = data.weighed(), data.front()
     costs, values = [each.cost for each in front], [each.k_loc for each in front]
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
+    def draw(axes: Axes) -> None:
         for each in known:
             axes.plot(each.cost, each.k_loc, "o", color=_GREY, ms=4)
         axes.step(costs, values, where="post", color=BLUE, lw=1.3)
@@ -136,10 +147,9 @@ def pareto(data: ReportData) -> str:
         for each in front:
             at = (each.cost, each.k_loc)
             axes.annotate(str(each.trial), at, xytext=(5, 4), textcoords="offset points")
-        axes.set(xlabel="ms a scene" if data.ms_per_scene else "parameters", ylabel="k_loc")
-        axes.grid(visible=True)
 
-    return svg("pareto", "k_loc over what a network costs", draw, (_WIDE, _HIGH))
+    labels = ("ms a scene" if data.ms_per_scene else "parameters", "k_loc")
+    return _plot("pareto", "k_loc over what a network costs", draw, labels)
 
 
 def slices(data: ReportData) -> list[str]:
@@ -152,8 +162,7 @@ def slices(data: ReportData) -> list[str]:
 def losses(run: RunSeen) -> str:
     """Loss in training and validation over epochs, the best epoch marked."""
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
+    def draw(axes: Axes) -> None:
         for key, label, colour in (
             ("loss/total", "training", ORANGE),
             ("val/loss", "validation", BLUE),
@@ -162,32 +171,26 @@ def losses(run: RunSeen) -> str:
             axes.plot([e for e, _ in points], [v for _, v in points], color=colour, label=label)
         if run.best_epoch is not None:
             axes.axvline(run.best_epoch, color=_GREY, ls=":", label="best epoch")
-        axes.set(xlabel="epoch", ylabel="loss")
-        count_along(axes.xaxis)
-        axes.grid(visible=True)
         axes.legend()
 
-    return svg("losses", "loss of the best trial over epochs", draw, (_WIDE, _HIGH))
+    return _plot("losses", "loss of the best trial over epochs", draw, ("epoch", "loss"))
 
 
 def terms(run: RunSeen) -> str:
     """Weighted terms of the loss over epochs."""
     by_name = _terms(run)
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
+    def draw(axes: Axes) -> None:
         for place, (name, points) in enumerate(by_name.items()):
             dashes = ("-", (0, (5, 1)), (0, (1, 1)))[place // len(COLOURS) % 3]
             colour = COLOURS[place % len(COLOURS)]
             xs, ys = zip(*points, strict=True)
             axes.plot(xs, ys, color=colour, ls=dashes, label=name)
-        axes.set(xlabel="epoch", ylabel="weighted term of the loss")
-        count_along(axes.xaxis)
-        axes.grid(visible=True)
         if by_name:
-            figure.legend(loc="outside upper center", ncols=3)
+            axes.get_figure(root=True).legend(loc="outside upper center", ncols=3)
 
-    return svg("terms", "weighted terms of the best trial's loss", draw, (_WIDE, _HIGH))
+    labels = ("epoch", "weighted term of the loss")
+    return _plot("terms", "weighted terms of the best trial's loss", draw, labels)
 
 
 def accuracy(data: ReportData, score: ScoreName) -> str:
@@ -210,8 +213,7 @@ def _slice(data: ReportData, path: str, place: int) -> str:
             return None
         return float(options.index(value)) if options else float(str(value))
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
+    def draw(axes: Axes) -> None:
         _scatter(axes, data, _top(data), at)
         if options:
             axes.set_xticks(range(len(options)), [str(each) for each in options])
@@ -227,9 +229,8 @@ def _slice(data: ReportData, path: str, place: int) -> str:
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title(path, fontsize=9.0)
-        axes.grid(visible=True)
 
-    return svg(f"slice-{place}", f"k_loc over {path}", draw, _SMALL)
+    return _plot(f"slice-{place}", f"k_loc over {path}", draw, ("", ""), _SMALL)
 
 
 def _scatter(

@@ -10,18 +10,18 @@ import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from torch import Tensor
 
 from risexp.app.benchmark.figure_style import STYLE, new_figure
 from risexp.app.benchmark.methods import method_named
-from risexp.app.data.scene_picture import SourceSeen
+from risexp.app.data.scene_picture import SourceSeen, draw_directions
 from risexp.app.data.show_scene import (
     best_of_planes,
     decibels,
     drawn_field,
     power_of,
+    sampled_effective,
     snr_of,
     sources_of,
 )
@@ -29,9 +29,7 @@ from risexp.app.serving.resolve_model import TrainedNetwork, load_trained
 from risexp.config.measurement import DataConfig
 from risexp.config.run import RunConfig
 from risexp.core.durable import write_new
-from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
-from risexp.covariance.sampled import sampled_covariance
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.data.streams import Split
@@ -135,12 +133,7 @@ def _of_network(network: TrainedNetwork, scenes: Scenes, field: DataConfig) -> S
 
 
 def _of_samples(config: RunConfig, scenes: Scenes, field: DataConfig) -> ShownSpectrum:
-    frames = scenes.frames
-    method = config.sampled.method_for(config.physics.symbols)
-    samples = sampled_covariance(
-        method, frames.y, frames.channel, frames.codes, config.sampled.ridge
-    )
-    covariance = effective(samples, snr_of(scenes), alpha_base=config.covariance.alpha_base)
+    covariance = sampled_effective(config, config.physics, scenes)
     estimates = {name: method_named(name, config)(scenes) for name in ("music", "nomp")}
     return _shown("samples", covariance, config, field, estimates)
 
@@ -202,7 +195,9 @@ def _draw_spectra(seen: SpectraSeen) -> Figure:
                 (left, shown.music_db, counted),
                 (right, shown.power_db, f"{source}: power"),
             ):
-                image = _draw(axes, values, seen)
+                # Low peaks of a flat spectrum must be visible, too.
+                low_db = max(_FLOOR_DB, min(float(values.min()), -1.0))
+                image = draw_directions(axes, values, seen.field, low_db)
                 _mark(axes, seen, shown)
                 axes.set_title(title)
                 figure.colorbar(image, ax=axes, label="dB below the peak", pad=0.01)
@@ -211,20 +206,6 @@ def _draw_spectra(seen: SpectraSeen) -> Figure:
             axes.set_xlabel("azimuth phi (deg)")
         _name(figure, seen)
         return figure
-
-
-def _draw(axes: Axes, values: Tensor, seen: SpectraSeen) -> AxesImage:
-    field = seen.field
-    return axes.imshow(
-        values.tolist(),
-        origin="lower",
-        extent=(*field.phi_deg, *field.theta_deg),
-        aspect="auto",
-        cmap="magma",
-        # Low peaks of a flat spectrum must be visible, too.
-        vmin=max(_FLOOR_DB, min(float(values.min()), -1.0)),
-        vmax=0.0,
-    )
 
 
 def _mark(axes: Axes, seen: SpectraSeen, shown: ShownSpectrum) -> None:

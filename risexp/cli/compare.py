@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from risexp.cli.options import AsJson, Device, Threads, snr_levels
-from risexp.cli.output import emit, note, progress, say, say_tables, short, table, write_last
+from risexp.cli.output import (
+    answer,
+    note,
+    progress,
+    say,
+    say_tables,
+    short,
+    table,
+    write_last,
+)
 from risexp.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -82,10 +91,7 @@ def compare(
     with nullcontext() if out is None else new_folder(out) as folder:
         answers = None if scenes is None else _answers(seen, levels, scenes, device, threads)
         comparison = compare_runs(seen, answers)
-        if json:
-            emit(_document(comparison))
-        else:
-            _say(comparison)
+        answer(lambda: _document(comparison), lambda: _say(comparison), json=json)
         write_last(folder, out, partial(write_files, comparison))
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from risexp.cli.options import AsJson, resources, shared
-from risexp.cli.output import emit, say, table
+from risexp.cli.output import answer, say, table
 from risexp.cli.study_output import number, say_unsent, study_summary, viewed
 from risexp.errors import VerificationFailed
 
@@ -63,10 +63,7 @@ def confirm(
     request = ConfirmRequest(study=study, name=name or f"{study}-confirm", **fields)
     with viewed(quiet=json) as view:
         result = confirm_study(request, view)
-    if json:
-        emit(result.as_json())
-    else:
-        say_confirmed(result)
+    answer(result.as_json, lambda: say_confirmed(result), json=json)
     if result.searched.pruner_fault is not None:
         raise VerificationFailed(result.searched.pruner_fault)
     if result.searched.exit_code:

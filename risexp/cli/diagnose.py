@@ -1,4 +1,4 @@
-"""`risexp diagnose`: probes of data, scores, localiser and learning."""
+"""`risexp diagnose` and `risexp preflight`: probes of data, scores, localiser and learning."""
 
 import math
 from collections.abc import Callable
@@ -10,12 +10,13 @@ import typer
 from typer.models import OptionInfo
 
 from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved, shared, snr_levels
-from risexp.cli.output import emit, say, table
+from risexp.cli.output import emit, note, say, table
 from risexp.config.layers import Loaded
 from risexp.config.run import RunConfig
 from risexp.errors import ConfigInvalid, VerificationFailed
 
 if TYPE_CHECKING:
+    from risexp.diagnostics.preflight import Stage
     from risexp.diagnostics.report import Cell, Report
 
 app = typer.Typer(
@@ -210,6 +211,31 @@ def l_ablation(
     if run:
         return diagnose_l_ablation_of(run, scenes, train_scenes)
     return probe_l_ablation(options.config, scenes, train_scenes)
+
+
+@shared(resolved)
+def preflight(
+    loaded: Loaded,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Run the probes again, though the verdict is known.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Run the quick probes of learning: oracle, litmus, overfit and k-head; exit code 4 on failure.
+
+    The verdict is kept under mlruns/preflight until the configuration or the code changes.
+    """
+    from risexp.app.run import preflight as run
+
+    def tell(stage: "Stage") -> None:
+        note(f"{stage.report.name}: {stage.report.verdict} after {stage.seconds:.1f} s")
+
+    verdict = run.preflight(loaded.config, fresh=fresh, tell=tell)
+    if verdict.remembered:
+        note("remembered from an earlier preflight of this configuration and code")
+    if verdict.unkept is not None:
+        note(verdict.unkept)
+    deliver(verdict.report, json, verdict.as_json())
 
 
 def deliver(report: "Report", json: bool, document: object = None) -> None:

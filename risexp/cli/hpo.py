@@ -17,7 +17,7 @@ from risexp.cli.options import (
     score_bound,
     shared,
 )
-from risexp.cli.output import emit, note
+from risexp.cli.output import answer, emit, note
 from risexp.cli.study_output import say_audit, say_search, say_stages, viewed
 from risexp.errors import InvalidInput, RisexpError, SpaceInvalid, VerificationFailed
 from risexp.space.check import check_space
@@ -195,10 +195,7 @@ def _search_stages(request: "SearchRequest", json: bool) -> None:
 
     with viewed(quiet=json) as view:
         result = search_stages(request, view)
-    if json:
-        emit(result.as_json())
-    else:
-        say_stages(result)
+    answer(result.as_json, lambda: say_stages(result), json=json)
     if result.fault is not None:
         raise VerificationFailed(result.fault)
     if result.exit_code:

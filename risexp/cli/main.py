@@ -21,8 +21,6 @@ from risexp.cli import (
     hpo,
     models,
     predict,
-    preflight,
-    promote,
     report,
     reproduce,
     serve,
@@ -30,7 +28,6 @@ from risexp.cli import (
     space,
     store,
     study,
-    sync,
     train,
     ui,
 )
@@ -58,16 +55,16 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("serve")(serve.serve)
-app.command("promote")(promote.promote)
-app.command("rollback")(promote.rollback)
+app.command("promote")(models.promote)
+app.command("rollback")(models.rollback)
 app.command("hpo")(hpo.search)
 app.command("worker")(hpo.worker)
 app.command("confirm")(confirm.confirm)
 app.command("watch")(study.watch)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
-app.command("preflight")(preflight.preflight)
-app.command("sync")(sync.sync)
+app.command("preflight")(diagnose.preflight)
+app.command("sync")(store.sync)
 app.command("ui")(ui.ui)
 app.command("reproduce")(reproduce.reproduce)
 app.command("doctor")(doctor.doctor)

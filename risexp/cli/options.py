@@ -8,7 +8,7 @@ from functools import wraps
 from inspect import Signature, signature
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,9 +18,6 @@ from risexp.space.files import space_paths
 
 if TYPE_CHECKING:
     import torch
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class RefineName(StrEnum):
@@ -129,12 +126,12 @@ _TIME = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)")
 
 
 def shared(
-    read: Callable[..., T],
-) -> Callable[[Callable[Concatenate[T, P], None]], Callable[..., None]]:
+    read: Callable[..., object],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add the options of `read` to a command, whose first argument is what `read` makes of them."""
     added = signature(read).parameters
 
-    def decorated(run: Callable[Concatenate[T, P], None]) -> Callable[..., None]:
+    def decorated(run: Callable[..., None]) -> Callable[..., None]:
         @wraps(run, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
         def command(**options: Any) -> None:  # noqa: ANN401 - Typer has checked them
             run(read(**{name: options.pop(name) for name in added}), **options)

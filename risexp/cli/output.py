@@ -41,6 +41,14 @@ def emit(document: object) -> None:
     say(json.dumps(document, indent=2, allow_nan=False))
 
 
+def answer(document: Callable[[], object], text: Callable[[], None], *, json: bool) -> None:
+    """Print the result as one JSON document, or as text."""
+    if json:
+        emit(document())
+    else:
+        text()
+
+
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print aligned columns; in a narrow terminal cells wrap."""
     cells = [[str(cell) for cell in row] for row in rows]

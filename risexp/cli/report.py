@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from risexp.cli.options import AsJson, Device, Threads
-from risexp.cli.output import emit, note, progress, say
+from risexp.cli.output import answer, note, progress, say
 from risexp.errors import InvalidInput
 
 StudyOption = Annotated[str, typer.Option(metavar="STUDY", help="Finished or not.")]
@@ -55,7 +55,8 @@ def report(
     write_new(out, report_page(data).encode())
     for remark in data.remarks:
         note(remark)
-    if json:
-        emit(data.as_json() | {"page": str(out)})
-    else:
-        say(f"the report of study {study} is {out}")
+    answer(
+        lambda: data.as_json() | {"page": str(out)},
+        lambda: say(f"the report of study {study} is {out}"),
+        json=json,
+    )

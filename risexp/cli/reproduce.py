@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from risexp.cli.options import AsJson, TrackingTo
-from risexp.cli.output import emit, note, say, table
+from risexp.cli.output import answer, note, say, table
 from risexp.cli.train import leave
 from risexp.errors import VerificationFailed
 
@@ -63,13 +63,14 @@ def reproduce(
     if done.finished.outcome.resumable:
         note(f"{done.finished.folder.run_id} was interrupted: nothing is compared")
         leave(done.finished)
-    if json:
-        emit(done.as_json())
-    else:
-        _say(done)
+    answer(done.as_json, lambda: _say(done), json=json)
     near = within > 0.0 and done.apart("val/k_loc") <= within
     if not done.same and not near:
-        raise VerificationFailed(_verdict(done))
+        raise VerificationFailed(
+            f"{done.finished.folder.run_id} is not {done.recall.run} again: "
+            f"{len(done.differences)} of {done.compared} numbers differ from epoch "
+            f"{done.differences[0].epoch} on, val/k_loc by {done.apart('val/k_loc'):.3g} at most"
+        )
 
 
 def _say(done: "Reproduced") -> None:
@@ -88,11 +89,3 @@ def _say(done: "Reproduced") -> None:
     say(f"first difference: {first.key} of epoch {first.epoch}, {first.then!r} then, {first.now!r}")
     say("largest distance over the epochs:")
     table(["", "apart by"], [[key, f"{done.apart(key):.3g}"] for key in _SCORES])
-
-
-def _verdict(done: "Reproduced") -> str:
-    return (
-        f"{done.finished.folder.run_id} is not {done.recall.run} again: {len(done.differences)} "
-        f"of {done.compared} numbers differ from epoch {done.differences[0].epoch} on, val/k_loc "
-        f"by {done.apart('val/k_loc'):.3g} at most"
-    )

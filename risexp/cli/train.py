@@ -15,7 +15,7 @@ from risexp.cli.options import (
     TrackingTo,
     resolved,
 )
-from risexp.cli.output import emit, note, say, table
+from risexp.cli.output import answer, note, say, table
 from risexp.errors import ConfigInvalid, TrainingAborted
 
 if TYPE_CHECKING:
@@ -68,10 +68,7 @@ def train(
         finished = app.resume(str(resume), machine, console, track)
     else:
         finished = app.train(loaded.config, machine, console, track)
-    if json:
-        emit(_document(finished))
-    else:
-        _say(finished)
+    answer(lambda: _document(finished), lambda: _say(finished), json=json)
     leave(finished)
 
 

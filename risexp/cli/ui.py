@@ -61,9 +61,10 @@ def ui(
 
 
 def _say(pages: "ServedPages") -> None:
+    entry = "" if pages.token is None else f"/?token={pages.token}"
     for name, address in (("runs", pages.mlflow), ("studies", pages.dashboard)):
         if address is not None:
-            say(f"{name + ':':<9}{_entry(address, pages)}")
+            say(f"{name + ':':<9}{address}{entry}")
     if pages.elsewhere is not None:
         say(f"runs:    {pages.elsewhere} (a tracking server)")
     for sentence in pages.notes:
@@ -71,7 +72,3 @@ def _say(pages: "ServedPages") -> None:
     if pages.token is not None:
         note("such a link lets anyone in, and what is sent can be read on the way")
     note("Ctrl-C ends it")
-
-
-def _entry(address: str, pages: "ServedPages") -> str:
-    return address if pages.token is None else f"{address}/?token={pages.token}"

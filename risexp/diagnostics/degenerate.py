@@ -36,10 +36,6 @@ def _coincident(config: RunConfig, scenes: Scenes) -> Scenes:
     return receive(config, scenes, replace(truth, **_at_first(truth, truth.present)))
 
 
-def _equal_powers(config: RunConfig, scenes: Scenes) -> Scenes:
-    return receive(config, scenes, _equal(scenes.truth, scenes.truth.present))
-
-
 def _one_repeated(config: RunConfig, scenes: Scenes) -> Scenes:
     """The largest count of sources, all of them equal."""
     truth = scenes.truth
@@ -67,7 +63,9 @@ CHANGES: Final[Mapping[str, Change]] = {
     "ordinary": lambda _config, scenes: scenes,
     "zero frame": _zero_frame,
     "coincident": _coincident,
-    "equal powers": _equal_powers,
+    "equal powers": lambda config, scenes: receive(
+        config, scenes, _equal(scenes.truth, scenes.truth.present)
+    ),
     "one repeated": _one_repeated,
     "huge": lambda _config, scenes: _louder(scenes, _HUGE),
     "tiny": lambda _config, scenes: _louder(scenes, 1.0 / _HUGE),

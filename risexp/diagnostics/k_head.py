@@ -146,7 +146,8 @@ def train_on_fresh(config: RunConfig, scenes: int, trainer: ProbeTrainer) -> Mod
     network, objective = trainer.fresh_network(short), trainer.objective(short)
     if scenes == 0:
         return network
-    return trainer.train(short, train_setup(network, objective, objective, _no_scores)).network
+    setup = train_setup(network, objective, objective, lambda _network, _plan: {"loss": 0.0})
+    return trainer.train(short, setup).network
 
 
 def _count_phase(beta: float) -> dict[str, Any]:
@@ -180,10 +181,6 @@ def _count_fresh(config: RunConfig, amount: Amount, trainer: ProbeTrainer) -> Co
     network = train_on_fresh(config, amount.fresh, trainer)
     scenes = SceneGenerator(config.physics, config.data).scenes("test", 0, amount.judged)
     return counts(network, trainer.objective(config), scenes, config.beta.final)
-
-
-def _no_scores(_network: Module, _plan: Plan) -> Mapping[str, float]:
-    return {"loss": 0.0}
 
 
 def _memory_check(short_run: ShortRun, amount: Amount) -> Requirement:

@@ -156,11 +156,11 @@ def tidy(registry: Registry, name: str, *, exclusive: bool) -> tuple[int, ...]:
         exclusive: True if no other process can be promoting; otherwise versions younger than a day
             stay.
     """
-    deleted = list[int]()
+    deleted, recent_ms = list[int](), 1e3 * (time.time() - _ABANDONED_S)
     versions = registry.versions(name)
     known = {version.previous for version in versions}
     for version in versions:
-        if version.abandoned and (exclusive or _age_s(version) > _ABANDONED_S):
+        if version.abandoned and (exclusive or version.created_ms < recent_ms):
             # Deleting a version deletes its aliases: another process may just have set one.
             if version.number not in known | {*registry.aliases(name).values()}:
                 registry.delete(version)
@@ -182,10 +182,6 @@ _ABANDONED_S: Final = 86_400.0
 
 def _own(aliases: tuple[str, ...]) -> list[str]:
     return [alias for alias in aliases if alias != "previous" and not alias.startswith("previous-")]
-
-
-def _age_s(version: Version) -> float:
-    return time.time() - version.created_ms / 1e3
 
 
 def _expect_champion(registry: Registry, promotion: Promotion) -> None:

@@ -33,10 +33,6 @@ BUNDLE_PATH: Final = f"artifacts/{ARTIFACT}"
 """Path of the bundle inside the folder of an MLflow model."""
 
 
-def _versions() -> dict[str, str]:
-    return {"risexp": __version__, "torch": str(torch.__version__)}
-
-
 @dataclass(frozen=True)
 class Bundle:
     """The weights of a run's best epoch, and everything else that its answers depend on."""
@@ -53,7 +49,9 @@ class Bundle:
     """Divisor of the count's logits; None if it was not fitted."""
     scores: Mapping[str, float] = field(repr=False)
     weights: Mapping[str, Tensor] = field(repr=False)
-    made_with: Mapping[str, str] = field(default_factory=_versions)
+    made_with: Mapping[str, str] = field(
+        default_factory=lambda: {"risexp": __version__, "torch": str(torch.__version__)}
+    )
 
     @property
     def config_sha(self) -> str:

@@ -187,7 +187,7 @@ def terms(run: RunSeen) -> str:
             xs, ys = zip(*points, strict=True)
             axes.plot(xs, ys, color=colour, ls=dashes, label=name)
         if by_name:
-            axes.get_figure(root=True).legend(loc="outside upper center", ncols=3)
+            axes.figure.legend(loc="outside upper center", ncols=3)
 
     labels = ("epoch", "weighted term of the loss")
     return _plot("terms", "weighted terms of the best trial's loss", draw, labels)

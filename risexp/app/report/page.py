@@ -15,7 +15,10 @@ def report_page(data: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"score": tables.score, "sentence": _sentence}
+    environment.filters |= {
+        "score": tables.score,
+        "sentence": lambda text: f"{text[:1].upper()}{text[1:]}.",
+    }
     return environment.get_template("report.html").render(
         data=data,
         study=data.table,
@@ -24,7 +27,3 @@ def report_page(data: ReportData) -> str:
         figures=figures,
         tables=tables,
     )
-
-
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}."

@@ -92,10 +92,6 @@ def rows(answer: Answer) -> list[list[object]]:
     ]
 
 
-def _json_text(predicted: Predicted) -> str:
-    return f"{json.dumps(predicted.as_json(), indent=2, allow_nan=False)}\n"
-
-
 def _csv_text(predicted: Predicted) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -108,6 +104,6 @@ def _csv_text(predicted: Predicted) -> str:
 
 
 _FORMATS: Final[Mapping[str, Callable[[Predicted], str]]] = {
-    ".json": _json_text,
+    ".json": lambda answers: f"{json.dumps(answers.as_json(), indent=2, allow_nan=False)}\n",
     ".csv": _csv_text,
 }

@@ -85,8 +85,8 @@ def _name_lines(figure: Figure, table: RobustnessTable) -> None:
         for place in range(len(table.methods))
     ]
     scores = [
-        Line2D([], [], ls=dash, marker="o", ms=4.0, color=_INK, markerfacecolor=_filling(score))
-        for score, (_, dash) in _SCORES.items()
+        Line2D([], [], ls=dash, marker="o", ms=4.0, color=_INK, markerfacecolor=face)
+        for face, (_, dash) in zip((_INK, "white"), _SCORES.values(), strict=True)
     ]
     handles = [*methods, *scores, Patch(color=_UNDISTURBED)]
     names = [*table.methods, *(name for name, _ in _SCORES.values()), "undisturbed"]
@@ -102,10 +102,6 @@ def _mark(place: int, score: str, size: float) -> Line:
         "markeredgewidth": 0.7,
         "markerfacecolor": _colour(place) if score == "success_rate" else "white",
     }
-
-
-def _filling(score: str) -> str:
-    return _INK if score == "success_rate" else "white"
 
 
 def _colour(place: int) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
@@ -146,9 +146,7 @@ def _phase(config: RunConfig) -> Scenario:
         about="each element's phase is off by a normal error; its deviation in deg",
         axis="standard deviation (deg)",
         config=config,
-        levels=tuple(
-            ScenarioLevel(f"{degrees:g}", partial(turned, degrees), config) for degrees in PHASE_DEG
-        ),
+        levels=_levels(PHASE_DEG, turned, config),
         undisturbed="0",
     )
 
@@ -164,10 +162,7 @@ def _dead(config: RunConfig) -> Scenario:
         about="a random share of the elements, in %, reflects nothing",
         axis="dead elements (%)",
         config=config,
-        levels=tuple(
-            ScenarioLevel(f"{percent:g}", partial(dulled, percent), config)
-            for percent in DEAD_PERCENT
-        ),
+        levels=_levels(DEAD_PERCENT, dulled, config),
         undisturbed="0",
     )
 
@@ -186,10 +181,7 @@ def _coherent(config: RunConfig) -> Scenario:
         about="fresh symbols correlated with the first source's, two sources or more",
         axis="correlation",
         config=fresh,
-        levels=tuple(
-            ScenarioLevel(f"{correlation:g}", partial(mixed, correlation), fresh)
-            for correlation in CORRELATION
-        ),
+        levels=_levels(CORRELATION, mixed, fresh),
         undisturbed="0",
         sources_min=2,
     )
@@ -219,10 +211,7 @@ def _pairs(config: RunConfig) -> Scenario:
         chance = scene_uniforms(scenes.truth, "bearings", (BEARINGS,))
         return with_close_pair(panel, scenes, separation_deg, view, chance)
 
-    close = tuple(
-        ScenarioLevel(f"{degrees:g}", partial(beside, degrees), config)
-        for degrees in SEPARATION_DEG
-    )
+    close = _levels(SEPARATION_DEG, beside, config)
     return Scenario(
         about="two sources at an angle in deg, each at the range it was drawn at",
         axis="separation (deg)",
@@ -241,11 +230,21 @@ def _label(config: RunConfig) -> Scenario:
         about="the SNR told to the receiver is wrong, too high by so many dB",
         axis="told minus true SNR (dB)",
         config=config,
-        levels=tuple(
-            ScenarioLevel(f"{offset:+g}" if offset else "0", partial(labelled, offset), config)
-            for offset in LABEL_DB
-        ),
+        levels=_levels(LABEL_DB, labelled, config, "+"),
         undisturbed="0",
+    )
+
+
+def _levels(
+    amounts: Sequence[float],
+    disturb: Callable[[float, Scenes], Scenes],
+    receiver: RunConfig,
+    sign: Literal["", "+"] = "",
+) -> tuple[ScenarioLevel, ...]:
+    """A level for each amount of one disturbance."""
+    return tuple(
+        ScenarioLevel(f"{each:{sign}g}" if each else "0", partial(disturb, each), receiver)
+        for each in amounts
     )
 
 

@@ -1,4 +1,4 @@
-"""`risexp models`, `promote` and `rollback`: registered models, and the version that others load."""
+"""`risexp models`, `promote` and `rollback`: registered models and the promoted version."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -18,6 +18,7 @@ from risexp.cli.output import (
     table,
     write_last,
 )
+from risexp.cli.study_output import number
 from risexp.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -169,12 +170,8 @@ def _references(comparison: "Comparison") -> list[list[object]]:
     """Rows of chance, NOMP and the reference on the same scenes as the scores."""
     best = comparison.runs[0].seen
     if comparison.answers is None:
-        scores = best.best
-        pairs = {
-            "chance": (scores.get("k_majority"), 0.0),
-            "NOMP": (scores.get("k_nomp"), scores.get("success_nomp")),
-            "reference": (scores.get("k_reference"), scores.get("success_reference")),
-        }
+        _, *columns = zip(*(scores for _, *scores in best.beside()), strict=True)
+        pairs = dict(zip(("chance", "NOMP", "reference"), columns, strict=True))
     else:
         from risexp.app.compare.compare import NOMP
 
@@ -189,16 +186,4 @@ def _references(comparison: "Comparison") -> list[list[object]]:
             "reference": (means["k_reference"], means["success_reference"]),
         }
     remark = f"scenes of {best.name}" if comparison.answers is None else ""
-    return [
-        [
-            name,
-            "",
-            "",
-            "",
-            *("" if score is None else f"{score:.3f}" for score in pair),
-            "",
-            "",
-            remark,
-        ]
-        for name, pair in pairs.items()
-    ]
+    return [[name, "", "", "", *map(number, pair), "", "", remark] for name, pair in pairs.items()]

@@ -67,13 +67,8 @@ def probe_l_ablation(
 ) -> Report:
     """Count the same sources through the same channel with more and more snapshots.
 
-    Args:
-        config: The law of the scenes.
-        scenes: How many are counted at each length.
-        train_scenes: How many a fresh network sees once before it counts; 0 skips the network.
-        trained: Networks that are trained already, by their number of snapshots.
-        lengths: Numbers of snapshots.
-        trainer: Trains the fresh network.
+    A fresh network sees `train_scenes` once before it counts, if any; `trained` ones are known by
+    their number of snapshots.
     """
     trained = trained or {}
     scores: dict[int, dict[str, CountScore]] = {}

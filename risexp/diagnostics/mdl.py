@@ -32,14 +32,7 @@ Ranks = dict[str, list[float]]
 def probe_mdl(
     config: RunConfig, scenes: int, levels: Sequence[float], rule: OrderRule = order
 ) -> Report:
-    """Count by MDL and AIC on ideal data and on the configured law, and compare ranks.
-
-    Args:
-        config: The law of the scenes.
-        scenes: How many at each level, and of the ideal data.
-        levels: SNR in dB.
-        rule: The criteria.
-    """
+    """Count by MDL and AIC on ideal data and on the law at levels of SNR in dB; compare ranks."""
     ideal = on_ideal_data(config, scenes, rule)
     measured = on_scenes(config, scenes, levels, rule)
     ranks, most = median_ranks(config, scenes), config.data.sources_max
@@ -54,9 +47,15 @@ def probe_mdl(
     )
     on_ideal = ideal[0].rate.value
     if not on_ideal > NEEDED:
-        return Report("mdl", "fail", evidence, (_unsound(on_ideal),))
+        broken = (
+            f"MDL counts only {on_ideal:.3f} of the ideal data right, where more than {NEEDED} is "
+            "due: the criterion itself is broken, so repair it (logarithms, no products; the "
+            "min(N, L) eigenvalues that can differ from zero) before reading anything else here."
+        )
+        return Report("mdl", "fail", evidence, (broken,))
     advice = (
-        _sound(on_ideal),
+        f"MDL counts {on_ideal:.3f} of the ideal data right: the criterion is sound, and where it "
+        "fails below, the covariance does not show K.",
         *_on_covariances(measured, majority),
         *_on_ranks(ranks, most, {counts.spectrum for counts in measured}),
     )
@@ -87,21 +86,6 @@ def _rank_table(ranks: Ranks, most: int) -> Table:
     headings = ("covariance", *(f"K = {count}" for count in range(1, most + 1)))
     rows: tuple[Row, ...] = tuple((name, *medians) for name, medians in ranks.items())
     return Table("median effective rank without noise", headings, rows)
-
-
-def _sound(accuracy: float) -> str:
-    return (
-        f"MDL counts {accuracy:.3f} of the ideal data right: the criterion is sound, and where it "
-        "fails below, the covariance does not show K."
-    )
-
-
-def _unsound(accuracy: float) -> str:
-    return (
-        f"MDL counts only {accuracy:.3f} of the ideal data right, where more than {NEEDED} is "
-        "due: the criterion itself is broken, so repair it (logarithms, no products; the "
-        "min(N, L) eigenvalues that can differ from zero) before reading anything else here."
-    )
 
 
 def _on_covariances(measured: Sequence[OrderCounts], majority: float) -> list[str]:

@@ -76,14 +76,7 @@ def probe_oracle(
     levels: Sequence[float],
     code: CodeUnderTest | None = None,
 ) -> Report:
-    """Feed labels to errors, loss, scores and localiser; measure the floor under a blend.
-
-    Args:
-        config: The law of the scenes.
-        scenes: How many of each kind.
-        beta: Share of the samples in the blend.
-        levels: SNR in dB at which the floor is listed.
-        code: The functions under test.
+    """Feed labels to errors, loss, scores and localiser; measure the floor under a blend with beta.
 
     Raises:
         ConfigInvalid: The field of view has no room for sources 10 deg apart.

@@ -129,11 +129,8 @@ def ideal_eigenvalues(
 ) -> Tensor:
     """The min(N, L) eigenvalues of sampled covariances of ideal data, (B, .) float64.
 
-    Args:
-        steering: A of each scene, (B, K_MAX, N) complex64 of unit length; absent sources are zero.
-        power: Mean power of each source.
-        snapshots: L.
-        seed: Of the symbols and the noise.
+    `steering` is A of each scene, (B, K_MAX, N) complex64 of unit length; absent sources are zero.
+    `power` is the mean of each source.
     """
     generator = torch.Generator().manual_seed(seed)
     parts = torch.split(steering, _SCENES)

@@ -57,19 +57,15 @@ def probe_preflight(probes: Probes, tell: Callable[[Stage], None] = lambda _: No
     advice = [f"{report.name}: {sentence}" for report in failed for sentence in report.advice]
     taken = sum(stage.seconds for stage in stages)
     clear = f"{', '.join(probes)} found nothing wrong in {taken:.0f} s: this run can learn."
+    times = tuple(
+        (stage.report.name, stage.report.verdict, round(stage.seconds, 2)) for stage in stages
+    )
     return Report(
         "preflight",
         "fail" if failed else "pass",
-        (_stage_table(stages), _check_table(stages)),
+        (Table("probes", ("probe", "verdict", "seconds"), times), _check_table(stages)),
         tuple(advice or [clear]),
     )
-
-
-def _stage_table(stages: Iterable[Stage]) -> Table:
-    rows = tuple(
-        (stage.report.name, stage.report.verdict, round(stage.seconds, 2)) for stage in stages
-    )
-    return Table("probes", ("probe", "verdict", "seconds"), rows)
 
 
 def _check_table(stages: Iterable[Stage]) -> Table:

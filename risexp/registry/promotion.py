@@ -150,11 +150,7 @@ def roll_back(
 def tidy(registry: Registry, name: str, *, exclusive: bool) -> tuple[int, ...]:
     """Delete abandoned versions, and set the tags that an interrupted promotion did not set.
 
-    Args:
-        registry: The registry.
-        name: Name of the model.
-        exclusive: True if no other process can be promoting; otherwise versions younger than a day
-            stay.
+    Unless it is `exclusive`, versions younger than a day stay: their promotion may go on.
     """
     deleted, recent_ms = list[int](), 1e3 * (time.time() - _ABANDONED_S)
     versions = registry.versions(name)

@@ -139,9 +139,7 @@ def _error(content: bytes, status: int = HTTPStatus.BAD_REQUEST) -> Response:
 def open_socket(host: str, port: int | None) -> socket.socket:
     """Open a socket that listens; requests wait there until the model is loaded.
 
-    Args:
-        host: An address or a name of this machine.
-        port: None for 5001, or any free port if that is taken; 0 for any free port.
+    Without a port it is 5001, or any free one if that is taken; 0 is any free one.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

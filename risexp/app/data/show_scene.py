@@ -48,9 +48,6 @@ def refocus(physics: PhysicsConfig, scenes: Scenes, field: DataConfig, config: R
     """Power a^H R a of the effective sampled covariance over the view, in dB below its peak.
 
     Each direction shows its best of a few ranges, evenly spaced in 1 / r.
-
-    Returns:
-        (theta, phi), one scene only.
     """
     seen = sampled_effective(config, physics, scenes)
     return decibels(best_of_planes(physics, field, power_of(seen)))
@@ -76,15 +73,9 @@ def power_of(seen: FactoredCovariance) -> Callable[[Tensor], Tensor]:
 def best_of_planes(
     physics: PhysicsConfig, field: DataConfig, power: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """What each direction of a view shows at its best of a few ranges, evenly spaced in 1 / r.
+    """The best of a few ranges, evenly spaced in 1 / r, of a power of steering vectors.
 
-    Args:
-        physics: Of the panel.
-        field: The view.
-        power: Of steering vectors (theta, phi, N), a value each.
-
-    Returns:
-        (theta, phi)
+    `power` takes vectors (theta, phi, N) of the directions of a view; the result is (theta, phi).
     """
     panel = panel_of(physics)
     theta, phi = torch.meshgrid(

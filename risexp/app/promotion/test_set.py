@@ -44,11 +44,7 @@ class TestSet:
 def load_test_set(config: RunConfig, scenes: int, folder: Path | None, advance: Advance) -> TestSet:
     """Load or draw the frozen test scenes of a configuration's law.
 
-    Args:
-        config: The candidate's configuration.
-        scenes: Number of scenes if no folder is given.
-        folder: A set to use; None for the home's own set, which is drawn if there is none yet.
-        advance: Called with the number of scenes that were drawn or verified.
+    Without a folder it is the home's own set of so many scenes, drawn if there is none yet.
     """
     if folder is not None:
         return _verified(config, folder, advance)

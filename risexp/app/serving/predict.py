@@ -46,12 +46,7 @@ class Predicted:
 def predict(model: str, frames: Path, refine: Refinement | None, device: torch.device) -> Predicted:
     """Count and localise the sources of every scene in a file.
 
-    Args:
-        model: A run, a checkpoint or a model, as for `resolve_bundle`.
-        frames: A `.npz` or `.mat` file.
-        refine: Whether positions are refined to fit the measurements; None for the setting that
-            the network was validated with.
-        device: Device of the network.
+    `refine` None refines positions as the network was validated.
     """
     file = read_frames(frames)
     trained = load_trained(model, device)

@@ -45,12 +45,7 @@ def serve(
     The bundle is written as an MLflow model first, also that of a registered model: the server
     runs this installation's code, never the code that lies beside a bundle.
 
-    Args:
-        model: A run, a checkpoint or a model, as for `resolve_bundle`.
-        host: Address to listen at.
-        port: None for 5001, or any free port if that is taken; 0 for any free port.
-        names: Host names of this machine, besides those it knows itself.
-        ready: Called when the server answers.
+    Without a port it is 5001, or any free one if that is taken; 0 is any free one.
     """
     expect_host(host)
     hosts = tuple(host_name(name, "--allow-host") for name in names)

@@ -95,13 +95,7 @@ class SpectraSeen:
 
 
 def show_spectra(name: str, scene: int, snr_db: float | None, device: torch.device) -> SpectraSeen:
-    """Compute both spectra of a test scene under the network's own configuration.
-
-    Args:
-        name: Name of a run, a checkpoint or a model.
-        scene: Index of the scene, from 0.
-        snr_db: SNR of the scene; None: as drawn.
-        device: Device of the network.
+    """Compute both spectra of a test scene, at its own SNR or another one in dB.
 
     Raises:
         RisexpError: There is no such run, checkpoint or model, or it is damaged.

@@ -31,11 +31,7 @@ class AvailableStores:
 
     @classmethod
     def under(cls, only: Page | None, tracking: str | None) -> "AvailableStores":
-        """The stores of this home.
-
-        Args:
-            only: One of the two pages; None: both.
-            tracking: The store of runs, from the command line.
+        """The stores of this home, of one page or of both.
 
         Raises:
             InvalidInput: There is nothing to show.

@@ -161,13 +161,10 @@ def over_crb_db(scores: SceneScores, level: SnrLevel) -> Axes:
 
 
 def median_at_bound(deviation: Tensor) -> Tensor:
-    """Median of |error| where each of P sources errs by its own N(0, deviation^2), (axes,).
+    """Median of |error| where each of P sources errs by its own N(0, deviation^2), (P, axes) to (axes,).
 
     The sources' deviations differ by orders of magnitude, so it is not 0.6745 times their median:
     it is the root of mean erf(x / (sqrt(2) deviation)) = 1/2, found by bisection.
-
-    Args:
-        deviation: (P, axes) float64, positive.
     """
     # Where a bound is infinite the median is still that of the others.
     low, high = torch.zeros_like(deviation[0]), deviation.clamp(max=_ENDLESS).amax(0)

@@ -127,17 +127,7 @@ def show_accuracy(
     json: bool,
     facts: Mapping[str, object] | None = None,
 ) -> None:
-    """Measure methods on scenes of a configuration, and show the result.
-
-    Args:
-        law: Configuration of the scenes.
-        methods: By the names of their rows.
-        draw: SNRs, scenes at one SNR, and their split.
-        heading: First words above the tables.
-        out: A new folder for files, if any.
-        json: Whether to print the document in place of the tables.
-        facts: Further keys of the printed document.
-    """
+    """Measure methods on scenes of a configuration, and show the result."""
     from risexp.app.benchmark.accuracy.document import accuracy_result
     from risexp.app.benchmark.accuracy.measure import measure_accuracy
 
@@ -161,16 +151,7 @@ def show_benchmark(
     json: bool,
     facts: Mapping[str, object] | None = None,
 ) -> None:
-    """Measure with a progress bar, show the result, and write its files into a new folder.
-
-    Args:
-        measure: Called with what counts the answers.
-        total: Number of answers.
-        heading: Stands above the tables.
-        out: The folder, if any.
-        json: Whether to print the document in place of the tables.
-        facts: Further keys of the printed document.
-    """
+    """Measure with a progress bar, show the result, and write its files into a new folder."""
     from risexp.app.benchmark.results import new_folder
 
     with nullcontext() if out is None else new_folder(out) as folder:

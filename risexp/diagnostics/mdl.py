@@ -54,8 +54,10 @@ def probe_mdl(
         )
         return Report("mdl", "fail", evidence, (broken,))
     advice = (
-        f"MDL counts {on_ideal:.3f} of the ideal data right: the criterion is sound, and where it "
-        "fails below, the covariance does not show K.",
+        (
+            f"MDL counts {on_ideal:.3f} of the ideal data right: the criterion is sound, and where "
+            "it fails below, the covariance does not show K."
+        ),
         *_on_covariances(measured, majority),
         *_on_ranks(ranks, most, {counts.spectrum for counts in measured}),
     )

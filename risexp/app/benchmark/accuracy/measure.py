@@ -161,7 +161,7 @@ def over_crb_db(scores: SceneScores, level: SnrLevel) -> Axes:
 
 
 def median_at_bound(deviation: Tensor) -> Tensor:
-    """Median of |error| where each of P sources errs by its own N(0, deviation^2), (P, axes) to (axes,).
+    """Median of |error| of P sources with errors N(0, deviation^2): (P, axes) to (axes,).
 
     The sources' deviations differ by orders of magnitude, so it is not 0.6745 times their median:
     it is the root of mean erf(x / (sqrt(2) deviation)) = 1/2, found by bisection.

@@ -8,11 +8,17 @@ from pathlib import Path
 import pytest
 
 from risexp.errors import CheckpointDamaged
-from risexp.training.checkpoint import Checkpoint
 from risexp.training.checkpoint_manifest import committed, unpacked
 from risexp.training.checkpoint_store import best, newest
-from risexp.training.progress import Best
-from tests.support.checkpoint_stores import OWNER, chosen, epoch_found, filled, names
+from tests.support.checkpoint_stores import (
+    OWNER,
+    chosen,
+    epoch_found,
+    fifth_is_best,
+    filled,
+    five_epochs,
+    names,
+)
 from tests.support.trainers import same_state
 
 DAMAGE = ("flip", "truncate", "delete", "lengthen", "empty")
@@ -35,41 +41,40 @@ def damage(path: Path, kind: str, place: float) -> None:
         path.write_bytes(content)
 
 
-def assert_damage_is_seen(folder: Path, run: tuple[Checkpoint, ...], rng: random.Random) -> None:
-    """Damage one file of the newest checkpoint: the one before it must be what is found."""
-    vault = filled(folder, run[:2])
-    files = sorted(vault.folder.glob("epoch-000002*"))
-    assert 3 == len(files)
+def damage_tensors(folder: Path, epoch: int, kind: str = "flip", place: float = 0.9) -> None:
+    damage(next(folder.glob(f"epoch-{epoch:06d}-*.safetensors")), kind, place)
+
+
+def assert_damage_is_seen(folder: Path, rng: random.Random) -> None:
+    """Damage one file of the newest checkpoint: the one before it must be found."""
+    store = filled(folder, five_epochs()[:2])
+    files = sorted(store.folder.glob("epoch-000002*"))
     kind, path = rng.choice(DAMAGE), rng.choice(files)
     damage(path, kind, rng.random())
 
-    found = newest([vault.folder], OWNER)
+    found = newest([store.folder], OWNER)
 
+    assert 3 == len(files)
     assert found.checkpoint is not None, (kind, path.name)
-    assert same_state(run[0].state, found.checkpoint.state), (kind, path.name)
+    assert same_state(five_epochs()[0].state, found.checkpoint.state), (kind, path.name)
     assert 1 == len(found.damaged), (kind, path.name)
-    assert (1,) == committed(vault.folder)
+    assert (1,) == committed(store.folder)
 
 
-def test_damage_to_any_file_is_seen_and_the_one_before_is_used(
-    tmp_path: Path, run: tuple[Checkpoint, ...]
-) -> None:
+def test_damage_to_any_file_is_seen_and_the_one_before_is_used(tmp_path: Path) -> None:
     for seed in range(20):
-        rng = random.Random(seed)  # noqa: S311 - places of damage
-        assert_damage_is_seen(tmp_path / str(seed), run, rng)
+        assert_damage_is_seen(tmp_path / str(seed), random.Random(seed))  # noqa: S311
 
 
 @pytest.mark.slow
-def test_a_thousand_damages_are_seen(tmp_path: Path, run: tuple[Checkpoint, ...]) -> None:
+def test_a_thousand_damages_are_seen(tmp_path: Path) -> None:
     rng = random.Random(1000)  # noqa: S311
     for index in range(1000):
-        assert_damage_is_seen(tmp_path / str(index), run, rng)
+        assert_damage_is_seen(tmp_path / str(index), rng)
 
 
-def test_ten_flipped_bits_in_each_file_are_seen(
-    tmp_path: Path, run: tuple[Checkpoint, ...]
-) -> None:
-    folder = filled(tmp_path, run[:1]).folder
+def test_ten_flipped_bits_in_each_file_are_seen(tmp_path: Path) -> None:
+    folder = filled(tmp_path, five_epochs()[:1]).folder
     paths = sorted(folder.iterdir())
     assert 3 == len(paths)
     for path, index in product(paths, range(10)):
@@ -82,41 +87,34 @@ def test_ten_flipped_bits_in_each_file_are_seen(
     assert 1 == unpacked(folder, 1).epoch
 
 
-def test_what_is_damaged_is_renamed_and_never_deleted(
-    tmp_path: Path, run: tuple[Checkpoint, ...]
-) -> None:
-    vault = filled(tmp_path, run[:2])
-    tensors = next(vault.folder.glob("epoch-000002-*.safetensors"))
+def test_damaged_files_are_renamed_and_never_deleted(tmp_path: Path) -> None:
+    store = filled(tmp_path, five_epochs()[:2])
+    tensors = next(store.folder.glob("epoch-000002-*.safetensors"))
     for place in (0.5, 0.25):
         damage(tensors, "truncate", place)
-        assert 1 == epoch_found(vault.folder)
-        vault.save(run[1])
+        assert 1 == epoch_found(store.folder)
+        store.save(five_epochs()[1])
 
-    corrupt = sorted(path.name for path in vault.folder.glob(f"{tensors.name}.corrupt*"))
+    corrupt = sorted(path.name for path in store.folder.glob(f"{tensors.name}.corrupt*"))
 
     assert [f"{tensors.name}.corrupt", f"{tensors.name}.corrupt-2"] == corrupt
-    sizes = [(vault.folder / name).stat().st_size for name in corrupt]
+    sizes = [(store.folder / name).stat().st_size for name in corrupt]
     assert sizes[0] == pytest.approx(2 * sizes[1], abs=2)
-    assert 2 == epoch_found(vault.folder)
+    assert 2 == epoch_found(store.folder)
 
 
-def test_pruning_leaves_a_damaged_manifest_and_its_files(
-    tmp_path: Path, run: tuple[Checkpoint, ...]
-) -> None:
-    vault = filled(tmp_path, run[:2])
-    manifest = vault.folder / "epoch-000002.manifest.json"
-    damage(manifest, "flip", 0.5)
-    before = {path for path in names(vault.folder) if "000002" in path}
+def test_pruning_leaves_a_damaged_manifest_and_its_files(tmp_path: Path) -> None:
+    store = filled(tmp_path, five_epochs()[:2])
+    damage(store.folder / "epoch-000002.manifest.json", "flip", 0.5)
+    before = {path for path in names(store.folder) if "000002" in path}
 
-    vault.save(run[2])
+    store.save(five_epochs()[2])
 
-    assert before <= set(names(vault.folder))
+    assert before <= set(names(store.folder))
 
 
-def test_a_manifest_of_another_checkpoint_is_damage(
-    tmp_path: Path, run: tuple[Checkpoint, ...]
-) -> None:
-    folder = filled(tmp_path, run[:2]).folder
+def test_a_manifest_of_another_checkpoint_is_damage(tmp_path: Path) -> None:
+    folder = filled(tmp_path, five_epochs()[:2]).folder
     text = (folder / "epoch-000001.manifest.json").read_bytes()
     (folder / "epoch-000002.manifest.json").write_bytes(text)
 
@@ -124,35 +122,29 @@ def test_a_manifest_of_another_checkpoint_is_damage(
         unpacked(folder, 2)
 
 
-def test_the_best_is_found_beside_a_damaged_last_one(
-    tmp_path: Path, run: tuple[Checkpoint, ...]
-) -> None:
-    folder = filled(tmp_path, run).folder
-    damage(next(folder.glob("epoch-000005-*.safetensors")), "flip", 0.9)
+def test_the_best_is_found_beside_a_damaged_last_one(tmp_path: Path) -> None:
+    folder = filled(tmp_path).folder
+    damage_tensors(folder, 5)
 
     assert (2, ()) == chosen(folder)
 
 
-def test_the_choice_is_that_of_the_newest_sound_manifest(
-    tmp_path: Path, run: tuple[Checkpoint, ...]
-) -> None:
-    folder = filled(tmp_path, run).folder
+def test_the_choice_is_that_of_the_newest_sound_manifest(tmp_path: Path) -> None:
+    folder = filled(tmp_path).folder
     damage(folder / "epoch-000005.manifest.json", "flip", 0.5)
 
-    epoch, (said,) = chosen(folder)
+    epoch, (sentence,) = chosen(folder)
 
     assert 2 == epoch
-    assert "epoch-000005.manifest.json" in said
-    assert said.endswith(": set aside")
+    assert "epoch-000005.manifest.json" in sentence
+    assert sentence.endswith(": set aside")
     assert (4, 2) == committed(folder)
 
 
-def test_a_damaged_best_is_set_aside_and_the_newest_sound_one_used(
-    tmp_path: Path, run: tuple[Checkpoint, ...]
-) -> None:
-    folder = filled(tmp_path, run).folder
+def test_a_damaged_best_is_set_aside_then_missing_and_the_newest_is_used(tmp_path: Path) -> None:
+    folder = filled(tmp_path).folder
     before = names(folder)
-    damage(next(folder.glob("epoch-000002-*.safetensors")), "flip", 0.9)
+    damage_tensors(folder, 2)
 
     epoch, (damaged, used) = chosen(folder)
 
@@ -162,91 +154,71 @@ def test_a_damaged_best_is_set_aside_and_the_newest_sound_one_used(
     assert (5, 4) == committed(folder)
     assert before == [name.removesuffix(".corrupt") for name in names(folder)]
     assert 3 == sum(name.endswith(".corrupt") for name in names(folder))
+    assert (5, ("the checkpoint of epoch 2 is missing", used)) == chosen(folder)
 
 
-def test_a_best_that_was_set_aside_before_is_said_to_be_missing(
-    tmp_path: Path, run: tuple[Checkpoint, ...]
-) -> None:
-    folder = filled(tmp_path, run).folder
-    damage(next(folder.glob("epoch-000002-*.safetensors")), "flip", 0.9)
-    chosen(folder)
+def test_a_damaged_best_that_is_the_last_gives_way_to_the_best_before_it(tmp_path: Path) -> None:
+    folder = filled(tmp_path, fifth_is_best()).folder
+    damage_tensors(folder, 5, "truncate", 0.5)
 
-    epoch, (missing, used) = chosen(folder)
-
-    assert 5 == epoch
-    assert "the checkpoint of epoch 2 is missing" == missing
-    assert "epoch 5 is used in place of that of epoch 2" in used
-
-
-def test_a_damaged_best_that_is_the_last_gives_way_to_the_best_before_it(
-    tmp_path: Path, run: tuple[Checkpoint, ...]
-) -> None:
-    progress = replace(run[4].state.progress, best=Best(5, "joint", 0.5))
-    better = replace(run[4], state=replace(run[4].state, progress=progress))
-    folder = filled(tmp_path, (*run[:4], better)).folder
-    damage(next(folder.glob("epoch-000005-*.safetensors")), "truncate", 0.5)
-
-    epoch, said = chosen(folder)
+    epoch, sentences = chosen(folder)
 
     assert 2 == epoch
-    assert "the checkpoint of epoch 2 is used in place of that of epoch 5" == said[-1]
+    assert "the checkpoint of epoch 2 is used in place of that of epoch 5" == sentences[-1]
 
 
-def test_the_copy_of_an_earlier_attempt_stands_in_for_a_damaged_one(
-    tmp_path: Path, run: tuple[Checkpoint, ...]
-) -> None:
-    first, second = (filled(tmp_path / name, run).folder for name in ("one", "two"))
+def test_the_copy_of_an_earlier_attempt_stands_in_for_a_damaged_one(tmp_path: Path) -> None:
+    first, second = (filled(tmp_path / name).folder for name in ("one", "two"))
     damage(next(second.glob("epoch-000002-*.json")), "empty", 0.0)
 
     found = best([first, second], OWNER)
 
-    assert 2 == found.checkpoint.epoch
-    assert 1 == len(found.damaged)
+    assert (2, 1) == (found.checkpoint.epoch, len(found.damaged))
     assert ((5, 4, 2), (5, 4)) == (committed(first), committed(second))
 
 
-def test_where_none_is_sound_it_is_said_what_to_do(
-    tmp_path: Path, run: tuple[Checkpoint, ...]
-) -> None:
-    folder = filled(tmp_path, run).folder
-    for tensors in folder.glob("*.safetensors"):
-        damage(tensors, "flip", 0.5)
+def test_where_no_checkpoint_is_sound_the_error_names_the_next_step(tmp_path: Path) -> None:
+    folder = filled(tmp_path).folder
+    for epoch in (2, 4, 5):
+        damage_tensors(folder, epoch, place=0.5)
 
-    with pytest.raises(CheckpointDamaged, match="no sound checkpoint is left in") as caught:
+    with pytest.raises(
+        CheckpointDamaged,
+        match=r"no sound checkpoint is left in.*put a copy of it back, or resume the run, which",
+    ):
         best([folder], OWNER)
 
-    assert "put a copy of it back, or resume the run, which then begins anew" in str(caught.value)
     assert 9 == sum(name.endswith(".corrupt") for name in names(folder))
 
 
-def test_what_is_replaced_between_two_reads_is_not_damaged(
-    tmp_path: Path, run: tuple[Checkpoint, ...], monkeypatch: pytest.MonkeyPatch
+def test_files_replaced_between_two_reads_are_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever trains the run keeps the best epoch anew, with its temperature."""
-    vault = filled(tmp_path, run)
-    old = next(vault.folder.glob("epoch-000002-*.json"))
+    """The training process saves the best epoch again, with its temperature."""
+    store = filled(tmp_path)
+    old = next(store.folder.glob("epoch-000002-*.json"))
     honest, calls = Path.read_bytes, list[Path]()
 
     def replaced(path: Path) -> bytes:
         if path == old and not calls:
             calls.append(path)
-            vault.save(replace(run[1], temperature=1.7))
+            store.save(replace(five_epochs()[1], temperature=1.7))
         return honest(path)
 
     monkeypatch.setattr(Path, "read_bytes", replaced)
 
-    found = best([vault.folder], OWNER)
+    found = best([store.folder], OWNER)
 
     assert [old] == calls
     assert (2, 1.7, ()) == (found.checkpoint.epoch, found.checkpoint.temperature, found.damaged)
-    assert (5, 4, 2) == committed(vault.folder)
+    assert (5, 4, 2) == committed(store.folder)
 
 
-def test_what_is_pruned_between_two_reads_is_not_damaged(
-    tmp_path: Path, run: tuple[Checkpoint, ...], monkeypatch: pytest.MonkeyPatch
+def test_files_pruned_between_two_reads_are_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vault = filled(tmp_path, run[:4])
-    manifest = vault.folder / "epoch-000004.manifest.json"
+    folder = filled(tmp_path, five_epochs()[:4]).folder
+    manifest = folder / "epoch-000004.manifest.json"
     honest = Path.read_bytes
 
     def pruned(path: Path) -> bytes:
@@ -256,4 +228,4 @@ def test_what_is_pruned_between_two_reads_is_not_damaged(
 
     monkeypatch.setattr(Path, "read_bytes", pruned)
 
-    assert (2, ()) == chosen(vault.folder)
+    assert (2, ()) == chosen(folder)

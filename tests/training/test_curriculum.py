@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risexp.config.learning import STRUCTURE, LossConfig, LossWeights
-from risexp.config.run import RunConfig
 from risexp.errors import ConfigInvalid
 from risexp.loss.terms import MAIN, TERMS
 from risexp.training.curriculum import curriculum
@@ -19,23 +18,15 @@ def table(epochs: int, **changes: object) -> tuple[Plan, ...]:
     return curriculum(small_config(training__epochs=epochs, **changes))
 
 
-def test_beta_rises_from_zero_to_its_final_value_in_a_fifth_of_the_epochs() -> None:
-    plans = table(30, beta__final=0.3)
-
-    betas = [plan.beta for plan in plans]
+def test_beta_rises_to_its_final_value_in_a_fifth_of_the_epochs_and_in_two_at_least() -> None:
+    betas = [plan.beta for plan in table(30, beta__final=0.3)]
+    missed = table(100, beta__final=1.0, beta__ramp_share=0.29)
 
     assert [0.0, 0.06, 0.12, 0.18, 0.24, 0.3] == pytest.approx(betas[:6], abs=1e-15)
     assert [0.3] * 25 == betas[5:]
-
-
-def test_the_ramp_takes_two_epochs_at_least() -> None:
     assert [0.1, 0.4, 0.4] == [plan.beta for plan in table(3, beta__start=0.1, beta__final=0.4)]
-
-
-def test_a_ramp_share_that_binary_numbers_miss_is_not_rounded_down() -> None:
-    plans = table(100, beta__final=1.0, beta__ramp_share=0.29)
-
-    assert [28 / 28, 27 / 28] == [plans[28].beta, plans[27].beta]
+    # Binary numbers miss 0.29, which must not round the ramp down.
+    assert [28 / 28, 27 / 28] == [missed[28].beta, missed[27].beta]
 
 
 def test_jitter_stays_within_its_width_and_the_unit_interval() -> None:
@@ -51,14 +42,13 @@ def test_jitter_stays_within_its_width_and_the_unit_interval() -> None:
 
 
 def test_jitter_depends_on_seed_and_epoch_alone() -> None:
-    short, long = (
-        table(9, beta__jitter=0.05, beta__start=0.5, beta__final=0.5),
-        table(20, beta__jitter=0.05, beta__start=0.5, beta__final=0.5),
+    changes = {"beta__jitter": 0.05, "beta__start": 0.5, "beta__final": 0.5}
+    short, long, other = (
+        [plan.beta for plan in table(epochs, **changes, training__seed=seed)]
+        for epochs, seed in ((9, 0), (20, 0), (9, 1))
     )
-    other = table(9, beta__jitter=0.05, beta__start=0.5, beta__final=0.5, training__seed=1)
 
-    assert [plan.beta for plan in short] == [plan.beta for plan in long[:9]]
-    assert [plan.beta for plan in short] != [plan.beta for plan in other]
+    assert other != short == long[:9]
 
 
 @pytest.mark.parametrize(
@@ -77,13 +67,6 @@ def test_a_phase_has_the_weights_of_its_own_section(phase: str, weights: dict[st
     assert set(LossWeights.model_fields) == set(plan.weights)
 
 
-def test_three_phases_follow_one_another_by_their_shares() -> None:
-    plans = table(10, curriculum__phase="three-phase")
-
-    assert ["geometry"] * 3 + ["count"] * 3 + ["joint"] * 4 == [plan.phase for plan in plans]
-    assert list(range(1, 11)) == [plan.epoch for plan in plans]
-
-
 @given(
     epochs=st.integers(3, 60),
     geometry=st.floats(0.01, 0.6),
@@ -98,10 +81,13 @@ def test_every_phase_of_three_has_an_epoch(epochs: int, geometry: float, count: 
     )
 
     assert ["geometry", "count", "joint"] == list(dict.fromkeys(plan.phase for plan in plans))
-    assert epochs == len(plans)
+    assert list(range(1, epochs + 1)) == [plan.epoch for plan in plans]
 
 
-def test_three_phases_in_two_epochs_are_refused() -> None:
+def test_three_phases_take_their_shares_of_three_epochs_or_more() -> None:
+    plans = table(10, curriculum__phase="three-phase")
+
+    assert ["geometry"] * 3 + ["count"] * 3 + ["joint"] * 4 == [plan.phase for plan in plans]
     with pytest.raises(ConfigInvalid, match="three or more"):
         table(2, curriculum__phase="three-phase")
 
@@ -129,14 +115,11 @@ def test_structure_comes_in_from_nothing_and_main_terms_at_once() -> None:
         small_config(training__epochs=5, curriculum__structure_ramp=3).replace(changes)
     )
 
+    assert set(TERMS) - MAIN == set(STRUCTURE)
     for name in STRUCTURE:
         assert [0.0, 0.2, 0.4, 0.4, 0.4] == [plan.weights[name] for plan in plans]
     for name in MAIN:
         assert 1 == len({plan.weights[name] for plan in plans})
-
-
-def test_structure_is_what_the_loss_does_not_call_main() -> None:
-    assert set(TERMS) - MAIN == set(STRUCTURE)
 
 
 def test_a_full_blend_makes_the_prediction_carry_a_fifth() -> None:
@@ -158,6 +141,8 @@ def test_epochs_are_judged_once_all_ramps_are_over() -> None:
     ramps = {"curriculum__count_ramp": 6, "curriculum__structure_ramp": 7}
     assert 7 == first_judged(**ramps, loss__subspace=0.1)
     assert 6 == first_judged(**ramps)
+    assert 1 == first_judged(**ramps, loss__count=0.0)
+    assert 20 == first_judged(curriculum__count_ramp=20)
 
 
 @given(
@@ -193,22 +178,3 @@ def test_a_ramp_that_does_not_come_to_its_end_is_refused() -> None:
 
         assert f"training.epochs = {epochs} end before the {said}" in str(caught.value)
         assert "\n" not in str(caught.value)
-
-
-def test_a_ramp_of_what_has_no_weight_delays_nothing() -> None:
-    plans = table(3, curriculum__structure_ramp=9, curriculum__count_ramp=9, loss__count=0.0)
-
-    assert all(plan.judged for plan in plans)
-
-
-def test_a_ramp_as_long_as_the_run_leaves_its_last_epoch_to_be_judged() -> None:
-    judged = [plan.judged for plan in table(4, curriculum__count_ramp=4)]
-
-    assert [False, False, False, True] == judged
-
-
-def test_the_default_run_has_a_table() -> None:
-    plans = curriculum(RunConfig())
-
-    assert RunConfig().training.epochs == len(plans)
-    assert {0.0} == {plan.beta for plan in plans}

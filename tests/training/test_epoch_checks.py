@@ -48,28 +48,26 @@ def test_no_more_refused_steps_are_borne_than_the_limit() -> None:
     assert [] == guards(six, limits=Limits(refused_share=0.06))
 
 
-def test_an_epoch_without_a_step_is_a_fault() -> None:
+def test_a_batch_or_an_epoch_without_a_step_is_a_fault() -> None:
     none = replace(STEPS, taken=0, refused=tuple(range(100)))
     nothing = Losses(0, math.nan, {"cov": math.nan}, {"cov": math.nan})
 
+    assert ["steps"] == guards(replace(STEPS, taken=97))
     assert ["steps", "refused"] == guards(none, nothing)
 
 
-def test_part_of_the_network_that_does_not_move_is_a_fault() -> None:
+def test_a_part_that_stands_still_or_moves_though_frozen_is_a_fault() -> None:
     still = replace(STEPS, moved={"backbone": 0.0, "heads": 0.4})
 
     assert ["moved"] == guards(still)
     assert () == faults(FROZEN, still, LOSSES, Limits())
-
-
-def test_a_frozen_part_that_moves_is_a_fault() -> None:
     assert ["moved"] == [fault.guard for fault in faults(FROZEN, STEPS, LOSSES, Limits())]
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_weights_that_are_not_finite_are_a_fault(value: float) -> None:
-    assert ["weights"] == guards(replace(STEPS, moved={"backbone": value, "heads": 0.4}))
-    assert ["average"] == guards(replace(STEPS, average_distance=value))
+def test_weights_that_are_not_finite_are_a_fault() -> None:
+    for value in (math.nan, math.inf):
+        assert ["weights"] == guards(replace(STEPS, moved={"backbone": value, "heads": 0.4}))
+        assert ["average"] == guards(replace(STEPS, average_distance=value))
 
 
 def test_an_average_that_is_plain_or_stands_still_is_a_fault() -> None:
@@ -79,36 +77,21 @@ def test_an_average_that_is_plain_or_stands_still_is_a_fault() -> None:
     assert [] == guards(replace(STEPS, average_distance=None, average_moved=None))
 
 
-def test_a_batch_without_a_step_is_a_fault() -> None:
-    assert ["steps"] == guards(replace(STEPS, taken=97))
-
-
-def test_a_total_of_exactly_zero_is_a_fault() -> None:
+def test_a_total_of_zero_or_of_other_terms_is_a_fault() -> None:
     zero = Losses(98, 0.0, {"cov": 0.0, "count": 0.0}, {"cov": 0.0, "count": 0.0})
 
     assert ["loss", "covariance"] == guards(losses=zero)
-
-
-def test_a_total_that_its_terms_do_not_make_is_a_fault() -> None:
     assert ["loss"] == guards(losses=replace(LOSSES, total=2.01))
 
 
-def test_a_covariance_error_out_of_its_bounds_is_a_fault() -> None:
-    expected = {1e-12: [], 99.0: [], 0.0: ["covariance"], 100.0: ["covariance"]}
+def test_a_weighted_covariance_error_out_of_its_bounds_is_a_fault() -> None:
+    limits = Limits(fixed_weights=False)
+    unweighted = replace(LOSSES, raw={"count": 1.0}, weighted={"count": 2.0})
+    for cov, expected in ((1e-12, []), (99.0, []), (0.0, ["covariance"]), (100.0, ["covariance"])):
+        losses = replace(LOSSES, raw={**LOSSES.raw, "cov": cov})
+        assert expected == guards(losses=losses, limits=limits), cov
 
-    assert expected == {
-        cov: guards(
-            losses=replace(LOSSES, raw={**LOSSES.raw, "cov": cov}),
-            limits=Limits(fixed_weights=False),
-        )
-        for cov in expected
-    }
-
-
-def test_a_covariance_error_that_is_not_weighed_has_no_bounds() -> None:
-    found = replace(LOSSES, raw={"count": 1.0}, weighted={"count": 2.0})
-
-    assert [] == guards(losses=found, limits=Limits(fixed_weights=False))
+    assert [] == guards(losses=unweighted, limits=limits)
 
 
 def test_a_weight_other_than_the_plans_is_a_fault_unless_weights_are_learned() -> None:

@@ -20,17 +20,16 @@ SOME = Plan(
 )
 
 
-def test_a_plan_survives_json_bit_for_bit() -> None:
-    text = json.dumps(SOME.as_json())
-
-    assert SOME == Plan.from_json(json.loads(text))
-
-
-def test_a_whole_curriculum_survives_json() -> None:
+def test_plans_survive_json_bit_for_bit() -> None:
     config = small_config(curriculum__phase="three-phase", training__epochs=9, beta__jitter=0.1)
-    plans = curriculum(config)
+    plans = (SOME, *curriculum(config))
 
-    assert plans == tuple(Plan.from_json(plan.as_json()) for plan in plans)
+    assert plans == tuple(Plan.from_json(json.loads(json.dumps(each.as_json()))) for each in plans)
+
+
+def test_a_part_at_rate_zero_is_frozen_and_a_term_of_weight_zero_is_not_active() -> None:
+    assert ("backbone",) == SOME.frozen
+    assert {"cov": 0.1, "count": 1.5} == SOME.active
 
 
 def test_what_is_no_plan_is_refused_by_its_field() -> None:
@@ -45,11 +44,3 @@ def test_what_is_no_plan_is_refused_by_its_field() -> None:
     for change, said in changes:
         with pytest.raises(DataInvalid, match=said):
             Plan.from_json(SOME.as_json() | change)
-
-
-def test_a_part_at_rate_zero_is_frozen() -> None:
-    assert ("backbone",) == SOME.frozen
-
-
-def test_a_term_of_weight_zero_is_not_active() -> None:
-    assert {"cov": 0.1, "count": 1.5} == SOME.active

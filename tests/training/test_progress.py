@@ -32,23 +32,23 @@ def test_the_direction_of_a_selection_is_its_own() -> None:
     assert {"k_loc": 3, "loss": 3, "success": 2} == {
         name: each and each.epoch for name, each in best.items()
     }
-
-
-def test_directions_are_those_of_the_scores() -> None:
     assert set(get_args(Selection)) == set(CRITERIA)
     for criterion in CRITERIA.values():
         if criterion.score in METRICS:
             assert METRICS[criterion.score].direction == criterion.direction
 
 
-def test_an_equal_value_is_no_better() -> None:
+def test_epochs_since_the_best_are_counted_and_an_equal_value_is_no_better() -> None:
     assert Best(1, "joint", 0.5) == after("k_loc", 0.5, 0.5).best
-
-
-def test_epochs_since_the_best_are_counted() -> None:
     assert [0, 1, 2, 0] == [
         after("k_loc", *values).since_best for values in ((5,), (5, 6), (5, 6, 7), (5, 6, 7, 4))
     ]
+
+
+def test_scores_are_compared_across_phases_and_losses_are_not() -> None:
+    assert Best(1, "geometry", 0.1) == in_two_phases("k_loc").best
+    assert Best(3, "joint", 0.3) == in_two_phases("loss").best
+    assert 1 == in_two_phases("k_loc").since_best  # patience begins anew with a phase
 
 
 def test_a_value_that_is_not_finite_is_an_error() -> None:
@@ -72,15 +72,3 @@ def in_two_phases(selection: Selection) -> Progress:
     for epoch, (phase, value) in enumerate(rows, start=1):
         progress = progress.closed(plan(epoch, phase), epoch, value, CRITERIA[selection])
     return progress
-
-
-def test_scores_are_compared_across_phases() -> None:
-    assert Best(1, "geometry", 0.1) == in_two_phases("k_loc").best
-
-
-def test_losses_of_two_phases_are_not_compared() -> None:
-    assert Best(3, "joint", 0.3) == in_two_phases("loss").best
-
-
-def test_patience_begins_anew_with_a_phase() -> None:
-    assert 1 == in_two_phases("k_loc").since_best

@@ -16,20 +16,18 @@ def curve(schedule: Schedule) -> list[float]:
     return [float(schedule.factor(torch.tensor(step + 1))) for step in range(schedule.steps)]
 
 
-def test_the_curve_at_start_middle_and_end(device: torch.device) -> None:
+def test_the_curve_is_a_line_then_half_a_cosine_and_stays_beyond_the_end(
+    device: torch.device,
+) -> None:
     schedule = Schedule(steps=101, warmup=11, final_share=0.1)
 
     factors = schedule.factor(torch.tensor([1, 6, 11, 56, 101], device=device))
 
     assert [1 / 11, 6 / 11, 1.0, 0.55, 0.1] == pytest.approx(factors.tolist(), abs=1e-12)
-
-
-def test_the_fall_is_half_a_cosine() -> None:
-    schedule = Schedule(steps=40, warmup=0, final_share=0.0)
-
+    assert 0.1 == pytest.approx(float(schedule.factor(torch.tensor(500))))
+    assert [1.0] == curve(Schedule(steps=1, warmup=1, final_share=0.01))
     expected = [(1 + math.cos(math.pi * step / 39)) / 2 for step in range(40)]
-
-    assert expected == pytest.approx(curve(schedule), abs=1e-12)
+    assert expected == pytest.approx(curve(Schedule(40, 0, 0.0)), abs=1e-12)
 
 
 @given(
@@ -37,9 +35,7 @@ def test_the_fall_is_half_a_cosine() -> None:
     warmup=st.floats(0.0, 0.99),
     final=st.floats(0.0, 1.0),
 )
-def test_no_rate_of_a_run_is_zero_or_above_the_largest(
-    steps: int, warmup: float, final: float
-) -> None:
+def test_no_rate_is_zero_or_above_the_largest(steps: int, warmup: float, final: float) -> None:
     optimizer = OptimizerConfig(warmup_share=warmup, final_share=max(final, 1e-3))
 
     factors = curve(Schedule.of(optimizer, steps))
@@ -56,13 +52,3 @@ def test_the_rate_rises_once_and_then_falls(steps: int, warmup: float) -> None:
 
     assert sorted(factors[: top + 1]) == factors[: top + 1]
     assert sorted(factors[top:], reverse=True) == factors[top:]
-
-
-def test_a_run_of_one_step_takes_it_at_full_rate() -> None:
-    assert [1.0] == curve(Schedule(steps=1, warmup=1, final_share=0.01))
-
-
-def test_beyond_the_last_step_the_rate_stays() -> None:
-    schedule = Schedule(steps=10, warmup=2, final_share=0.05)
-
-    assert 0.05 == pytest.approx(float(schedule.factor(torch.tensor(500))))

@@ -10,14 +10,12 @@ from torch import Tensor, nn
 
 from risexp.training.curriculum import curriculum
 from risexp.training.optimizer import Average, Schedule, StepRule, parts_of
-from risexp.training.plan import Plan
 from risexp.training.stepper import Stepper
 from tests.support.trainers import part_of, same, small_config, small_network
 
 RULE = StepRule(lr=0.1, head_factor=2.0, weight_decay=0.01, clip=1.0)
 SCHEDULE = Schedule(steps=8, warmup=4, final_share=0.0)
 PLAN = curriculum(small_config())[0]
-FROZEN = replace(PLAN, rates={"backbone": 0.0, "heads": 1.0})
 
 
 def stepper_of(network: nn.Module, rule: StepRule = RULE) -> Stepper:
@@ -49,42 +47,18 @@ def silence(network: nn.Module, total: Tensor) -> Tensor:
     return total
 
 
-def spoil_total(value: float) -> Callable[[nn.Module, Tensor], Tensor]:
-    return lambda _, total: torch.full_like(total, value)
-
-
-SPOILS = {
+SPOILS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
     "nan gradient": spoil(math.nan),
     "infinite gradient": spoil(math.inf),
     "gradient that overflows": spoil(1e30),
     "no gradient": silence,
-    "nan loss": spoil_total(math.nan),
-    "infinite loss": spoil_total(-math.inf),
+    "nan loss": lambda _, total: total * math.nan,
+    "infinite loss": lambda _, total: total * -math.inf,
 }
 
 
 @pytest.mark.parametrize("spoiled", SPOILS)
-def test_a_spoiled_step_leaves_no_trace(device: torch.device, spoiled: str) -> None:
-    network = small_network(device)
-    stepper = stepper_of(network)
-    with stepper.epoch(PLAN, 3):
-        stepper.step(backward(network), 0)
-        before = {name: each.clone() for name, each in network.state_dict().items()}
-        average = {name: each.clone() for name, each in stepper.average.module.state_dict().items()}
-        moments = {name: each.clone() for name, each in stepper.optimizer.tensors().items()}
-
-        total = SPOILS[spoiled](network, backward(network))
-        taken = stepper.step(total, 1)
-
-    assert not bool(taken)
-    assert same(before, network.state_dict())
-    assert same(average, stepper.average.module.state_dict())
-    assert same(moments, stepper.optimizer.tensors())
-    assert all(parameter.grad is None for parameter in network.parameters())
-
-
-@pytest.mark.parametrize("spoiled", SPOILS)
-def test_a_run_with_a_refused_step_goes_on_as_if_it_had_not_been(
+def test_a_spoiled_step_leaves_no_trace_and_the_run_goes_on(
     device: torch.device, spoiled: str
 ) -> None:
     network, twin = small_network(device), small_network(device)
@@ -92,15 +66,24 @@ def test_a_run_with_a_refused_step_goes_on_as_if_it_had_not_been(
 
     with stepper.epoch(PLAN, 3), plain.epoch(PLAN, 2):
         stepper.step(backward(network), 0)
-        stepper.step(SPOILS[spoiled](network, backward(network)), 1)
-        stepper.step(backward(network), 2)
         plain.step(backward(twin), 0)
+        taken = stepper.step(SPOILS[spoiled](network, backward(network)), 1)
+        assert not bool(taken)
+        assert_same(plain, twin, stepper, network)
+        assert all(parameter.grad is None for parameter in network.parameters())
+        stepper.step(backward(network), 2)
         plain.step(backward(twin), 1)
         steps, others = stepper.read(), plain.read()
 
+    assert_same(plain, twin, stepper, network)
+    assert replace(others, batches=3, refused=(1,)) == steps
+
+
+def assert_same(plain: Stepper, twin: nn.Module, stepper: Stepper, network: nn.Module) -> None:
+    """The weights, their average and the moments of two runs are equal bit for bit."""
     assert same(twin.state_dict(), network.state_dict())
     assert same(plain.average.module.state_dict(), stepper.average.module.state_dict())
-    assert replace(others, batches=3, refused=(1,)) == steps
+    assert same(plain.optimizer.tensors(), stepper.optimizer.tensors())
 
 
 def test_the_rate_of_a_step_follows_the_steps_taken(device: torch.device) -> None:
@@ -126,27 +109,10 @@ def test_the_whole_gradient_is_clipped_to_one_norm(device: torch.device) -> None
         other.step(backward(small, scale=1.0), 0)
         steps, others = one.read(), other.read()
 
-    assert same_within(small, large, 1e-4)
+    for a, b in zip(small.parameters(), large.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0.0, atol=1e-4)
     assert (1, 1) == (steps.clipped, others.clipped)
     assert 1e3 * others.grad_norm == pytest.approx(steps.grad_norm, rel=1e-5)
-
-
-def same_within(one: nn.Module, other: nn.Module, tolerance: float) -> bool:
-    pairs = zip(one.parameters(), other.parameters(), strict=True)
-    return all(torch.allclose(a, b, atol=tolerance) for a, b in pairs)
-
-
-def test_norms_are_the_mean_and_the_largest_of_steps_taken(device: torch.device) -> None:
-    network = small_network(device)
-    stepper = stepper_of(network, replace(RULE, lr=1e-7))
-    with stepper.epoch(PLAN, 4):
-        for batch, scale in enumerate((1.0, 3.0, math.inf, 2.0)):
-            total = backward(network, min(scale, 1e6))
-            stepper.step(total * scale if scale == math.inf else total, batch)
-        steps = stepper.read()
-
-    assert (3, (2,)) == (steps.taken, steps.refused)
-    assert steps.grad_norm_max == pytest.approx(1.5 * steps.grad_norm, rel=1e-4)
 
 
 def test_what_moved_is_the_sum_of_all_updates(device: torch.device) -> None:
@@ -168,32 +134,39 @@ def test_what_moved_is_the_sum_of_all_updates(device: torch.device) -> None:
     )
 
 
-def test_a_frozen_part_keeps_weights_and_moments(device: torch.device) -> None:
+def test_norms_are_the_mean_and_the_largest_of_steps_taken(device: torch.device) -> None:
     network = small_network(device)
-    stepper = stepper_of(network)
-    frozen = network.backbone.weight.detach().clone()
-
-    with stepper.epoch(FROZEN, 1):
-        stepper.step(backward(network), 0)
+    stepper = stepper_of(network, replace(RULE, lr=1e-7))
+    with stepper.epoch(PLAN, 4):
+        for batch, scale in enumerate((1.0, 3.0, math.inf, 2.0)):
+            total = backward(network, min(scale, 1e6))
+            stepper.step(total * scale if scale == math.inf else total, batch)
         steps = stepper.read()
 
-    assert torch.equal(frozen, network.backbone.weight)
-    assert 0.0 == steps.moved["backbone"] < steps.moved["heads"]
-    assert not stepper.optimizer.tensors()["exp_avg.backbone.weight"].any()
-    assert network.backbone.weight.requires_grad
+    assert (3, (2,)) == (steps.taken, steps.refused)
+    assert steps.grad_norm_max == pytest.approx(1.5 * steps.grad_norm, rel=1e-4)
 
 
-def test_a_slowed_part_moves_by_its_factor(device: torch.device) -> None:
-    def moved(plan: Plan) -> float:
-        network = small_network(device)
-        stepper = stepper_of(network, replace(RULE, weight_decay=0.0))
-        with stepper.epoch(plan, 1):
+def test_a_frozen_part_stands_still_and_a_slowed_one_moves_by_its_factor(
+    device: torch.device,
+) -> None:
+    networks = [small_network(device) for _ in range(3)]
+    frozen, still = stepper_of(networks[2], RULE), networks[2].backbone.weight.detach().clone()
+    steppers = (
+        *(stepper_of(each, replace(RULE, weight_decay=0.0)) for each in networks[:2]),
+        frozen,
+    )
+    moved = []
+    for network, stepper, rate in zip(networks, steppers, (1.0, 0.1, 0.0), strict=True):
+        with stepper.epoch(replace(PLAN, rates={"backbone": rate, "heads": 1.0}), 1):
             stepper.step(backward(network), 0)
-            return stepper.read().moved["backbone"]
+            moved.append(stepper.read().moved)
 
-    slowed = moved(replace(PLAN, rates={"backbone": 0.1, "heads": 1.0}))
-
-    assert 0.1 * moved(PLAN) == pytest.approx(slowed, rel=1e-3)
+    assert 0.1 * moved[0]["backbone"] == pytest.approx(moved[1]["backbone"], rel=1e-3)
+    assert 0.0 == moved[2]["backbone"] < moved[2]["heads"]
+    assert torch.equal(still, networks[2].backbone.weight)
+    assert not frozen.optimizer.tensors()["exp_avg.backbone.weight"].any()
+    assert networks[2].backbone.weight.requires_grad
 
 
 def test_a_network_with_a_parameter_in_no_part_is_refused() -> None:

@@ -14,7 +14,6 @@ from risexp.errors import TrainingAborted
 from risexp.training.curriculum import curriculum
 from risexp.training.events import BatchEnded, EpochEnded, EpochStarted
 from risexp.training.plan import Plan
-from risexp.training.trainer import Trainer
 from tests.support.trainers import (
     EVENTFUL,
     SmallLoss,
@@ -30,23 +29,21 @@ from tests.support.trainers import (
 WAITS = ("item", "tolist", "__bool__", "__float__", "__int__", "__index__", "cpu", "numpy")
 
 
-def sequence(trainer: Trainer) -> list[str]:
-    return [type(event).__name__ for event in trainer.run()]
+def test_a_run_yields_every_epoch_with_its_plan_and_every_batch(device: torch.device) -> None:
+    config = small_config(**EVENTFUL)
+    events = []
+    for event in small_trainer(config, device=device).run():
+        assert torch.is_grad_enabled()  # callbacks may compute gradients
+        events.append(event)
 
-
-def test_a_run_tells_of_every_epoch_and_every_batch(device: torch.device) -> None:
-    epoch = ["EpochStarted", *["BatchEnded"] * 4, "EpochEnded"]
-
-    assert epoch * 3 == sequence(small_trainer(device=device))
-
-
-def test_batches_are_numbered_within_their_epoch() -> None:
-    batches = [each for each in small_trainer().run() if isinstance(each, BatchEnded)]
-
-    assert [(epoch, batch) for epoch in (1, 2, 3) for batch in range(4)] == [
-        (each.epoch, each.batch) for each in batches
+    epoch = [EpochStarted, *[BatchEnded] * 4, EpochEnded]
+    assert epoch * 5 == [type(event) for event in events]
+    assert [BatchEnded(at, batch, 4) for at in range(1, 6) for batch in range(4)] == [
+        event for event in events if isinstance(event, BatchEnded)
     ]
-    assert {4} == {each.batches for each in batches}
+    assert curriculum(config) == tuple(
+        event.plan for event in events if isinstance(event, EpochEnded)
+    )
 
 
 def test_training_learns(device: torch.device) -> None:
@@ -71,11 +68,6 @@ def test_the_averaged_network_is_validated_in_evaluation_mode_without_gradients(
 
     assert [trainer.stepper.average.module] * 3 == seen
     assert trainer.network.training
-
-
-def test_listeners_may_compute_gradients_of_their_own() -> None:
-    for _ in small_trainer().run():
-        assert torch.is_grad_enabled()
 
 
 @contextmanager
@@ -139,45 +131,18 @@ def test_a_wait_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ["__bool__"] == found
 
 
-@pytest.mark.parametrize("pieces", [2, 16])
+@pytest.mark.parametrize("pieces", [2, 3, 16])
 def test_pieces_add_up_to_the_whole_batch(device: torch.device, pieces: int) -> None:
-    network = small_network(device)
-    network.left_out.p = 0.0
-    other = small_network(device)
-    other.left_out.p = 0.0
+    networks = small_network(device), small_network(device)
+    for network in networks:
+        network.left_out.p = 0.0
+    whole, cut = (small_trainer(network=each, device=device) for each in networks)
+    cut.recipe = replace(cut.recipe, pieces=pieces)
 
-    whole = epochs_of(small_trainer(network=network, device=device))
-    cut = epochs_of(
-        small_trainer(small_config(training__accumulation=pieces), network=other, device=device)
-    )
-
-    for one, two in zip(whole, cut, strict=True):
+    for one, two in zip(epochs_of(whole), epochs_of(cut), strict=True):
         assert one.losses.total == pytest.approx(two.losses.total, rel=1e-4)
         assert one.steps.grad_norm == pytest.approx(two.steps.grad_norm, rel=1e-4)
         assert 4 == two.steps.taken
-
-
-def test_pieces_of_unequal_size_count_by_their_scenes() -> None:
-    networks = small_network(), small_network()
-    for network in networks:
-        network.left_out.p = 0.0
-    whole, cut = (
-        small_trainer(small_config(training__epochs=1), network=each) for each in networks
-    )
-    cut.recipe = replace(cut.recipe, pieces=3)
-
-    one, two = epochs_of(whole)[0], epochs_of(cut)[0]
-
-    assert one.losses.total == pytest.approx(two.losses.total, rel=1e-5)
-    assert one.steps.grad_norm == pytest.approx(two.steps.grad_norm, rel=1e-5)
-
-
-def test_a_failing_validation_is_no_score() -> None:
-    def failing(_: nn.Module, __: Plan) -> Mapping[str, float]:
-        raise FloatingPointError
-
-    with pytest.raises(FloatingPointError):
-        epochs_of(small_trainer(validate=failing))
 
 
 @pytest.mark.parametrize("scores", [{}, {"loss": 1.0}, {"k_loc": math.nan}])
@@ -255,9 +220,3 @@ def test_what_the_loss_learns_is_trained_and_kept() -> None:
 
     assert kept == float(balance.variance.detach()) != 0.5
     assert "exp_avg.balance.variance" in trainer.state().optimizer
-
-
-def test_plans_are_handed_on_as_they_are() -> None:
-    config = small_config(**EVENTFUL)
-
-    assert curriculum(config) == tuple(each.plan for each in epochs_of(small_trainer(config)))

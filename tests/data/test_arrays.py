@@ -25,22 +25,17 @@ def test_arrays_of_any_precision_become_the_frames_they_came_from() -> None:
 
     for name, value in frames().items():
         assert torch.equal(value, getattr(found, name))
+    assert SCENES == len(SIZES.expect(found))
 
 
-def test_codes_that_all_scenes_share_may_have_an_axis_of_one() -> None:
-    shared = arrays()["codes"]
+def test_codes_may_be_shared_and_the_snr_left_out() -> None:
+    shared, others = arrays()["codes"], arrays()
+    del others["snr_db"]
 
     assert torch.equal(frames().codes, frames_of(arrays(codes=shared[np.newaxis])).codes)
-    assert (SCENES, *shared.shape) == tuple(
-        frames_of(arrays(codes=np.stack([shared] * SCENES))).codes.shape
-    )
-
-
-def test_the_snr_may_be_left_out() -> None:
-    given = arrays()
-    del given["snr_db"]
-
-    assert frames_of(given).snr_db is None
+    repeated = frames_of(arrays(codes=np.stack([shared] * SCENES))).codes
+    assert (SCENES, *shared.shape) == tuple(repeated.shape)
+    assert frames_of(others).snr_db is None
 
 
 OF_ANOTHER_KIND: tuple[tuple[dict[str, NDArray[Any]], str], ...] = (
@@ -57,35 +52,28 @@ OF_ANOTHER_KIND: tuple[tuple[dict[str, NDArray[Any]], str], ...] = (
 )
 
 
-def test_arrays_of_another_kind_are_refused() -> None:
+def test_arrays_of_another_kind_and_missing_ones_are_refused() -> None:
     for changes, said in OF_ANOTHER_KIND:
         with pytest.raises(DataInvalid, match=said):
             frames_of(arrays(**changes))
-
-
-def test_a_field_that_is_missing_is_named() -> None:
     for name in ("y", "channel", "codes"):
         others = {field: value for field, value in arrays().items() if field != name}
         with pytest.raises(DataInvalid, match=f"{name} is missing: y, channel and codes are"):
             frames_of(others)
 
 
-def test_frames_of_the_right_sizes_are_let_through() -> None:
-    assert frames() is not SIZES.expect(frames_of(arrays()))
-    assert SCENES == len(SIZES.expect(frames_of(arrays())))
+def test_frames_of_another_panel_or_without_a_scene_are_refused() -> None:
+    empty = {name: value if name == "codes" else value[:0] for name, value in arrays().items()}
 
-
-OTHER_SIZES = (
-    (Sizes(15, 8, 36), r"y has shape \(6, 16, 8\) where \(B, 15, 8\) was expected"),
-    (Sizes(16, 9, 36), r"y has shape \(6, 16, 8\) where \(B, 16, 9\) was expected"),
-    (Sizes(16, 8, 35), r"channel has shape \(6, 8, 36\) where \(B, 8, 35\) was expected"),
-)
-
-
-def test_frames_of_another_panel_are_refused() -> None:
-    for sizes, said in OTHER_SIZES:
-        with pytest.raises(DataInvalid, match=said):
+    for sizes, message in (
+        (Sizes(15, 8, 36), r"y has shape \(6, 16, 8\) where \(B, 15, 8\) was expected"),
+        (Sizes(16, 9, 36), r"y has shape \(6, 16, 8\) where \(B, 16, 9\) was expected"),
+        (Sizes(16, 8, 35), r"channel has shape \(6, 8, 36\) where \(B, 8, 35\) was expected"),
+    ):
+        with pytest.raises(DataInvalid, match=message):
             sizes.expect(frames())
+    with pytest.raises(DataInvalid, match="y holds no scene"):
+        SIZES.expect(frames_of(empty))
 
 
 def test_what_is_not_a_finite_number_is_refused_by_its_name() -> None:
@@ -95,13 +83,6 @@ def test_what_is_not_a_finite_number_is_refused_by_its_name() -> None:
 
         with pytest.raises(DataInvalid, match=f"{name}.* holds a value that is not a finite"):
             SIZES.expect(frames_of(arrays(**{name: spoiled})))
-
-
-def test_no_scene_at_all_is_refused() -> None:
-    empty = {name: value if name == "codes" else value[:0] for name, value in arrays().items()}
-
-    with pytest.raises(DataInvalid, match="y holds no scene"):
-        SIZES.expect(frames_of(empty))
 
 
 IMPOSSIBLE = (
@@ -115,17 +96,13 @@ IMPOSSIBLE = (
 
 
 def test_finite_numbers_that_no_panel_sends_are_refused() -> None:
-    for name, value, said in IMPOSSIBLE:
-        spoiled = arrays()[name].copy()
-        spoiled[(1,) + (0,) * (spoiled.ndim - 1)] = value
-
-        with pytest.raises(DataInvalid, match=said):
-            SIZES.expect(frames_of(arrays(**{name: spoiled})))
-
-
-def test_a_channel_that_carries_nothing_is_refused() -> None:
     silent = arrays()["channel"].copy()
     silent[4] = 0.0
 
+    for name, value, message in IMPOSSIBLE:
+        spoiled = arrays()[name].copy()
+        spoiled[(1,) + (0,) * (spoiled.ndim - 1)] = value
+        with pytest.raises(DataInvalid, match=message):
+            SIZES.expect(frames_of(arrays(**{name: spoiled})))
     with pytest.raises(DataInvalid, match="channel of scene 4 has an RMS of 0: expected are 1e-09"):
         SIZES.expect(frames_of(arrays(channel=silent)))

@@ -1,6 +1,7 @@
 """Frozen sets and the disk: what does not fit is told, and nothing half-written is left."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,18 +52,27 @@ def test_only_the_missing_part_of_a_set_needs_room(
     assert SCENES == len(FrozenSet.open(tmp_path / "set"))
 
 
-def test_a_disk_that_fills_up_is_the_machine_s_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_disk_that_fills_up_and_a_forbidden_place_are_the_machine_s_fault(
+    tmp_path: Path,
 ) -> None:
-    failing_save(monkeypatch, SECOND_SHARD, FULL)
-
-    with pytest.raises(EnvironmentFailed) as caught:
-        frozen(tmp_path / "set")
-
-    assert str(caught.value) == (
-        f"cannot write {tmp_path / 'set'}: No space left on device; what is whole was kept, and "
+    (tmp_path / "file").write_text("here already", encoding="utf-8")
+    full = (
+        f"cannot write {tmp_path / 'full'}: No space left on device; what is whole was kept, and "
         "the same command continues"
     )
+    short = OSError("38400 requested and 12484 written")
+
+    for name, call, failure, message in (
+        ("full", SECOND_SHARD, FULL, f"^{re.escape(full)}$"),
+        ("short", 3, short, "the disk took only part of a file"),
+        ("file/set", 3, short, r"cannot write .*file/set: Not a directory"),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            failing_save(patch, call, failure)
+            with pytest.raises(EnvironmentFailed, match=message):
+                frozen(tmp_path / name)
+
+    assert {"file", "full"} == {path.name for path in tmp_path.iterdir()}
 
 
 LIMITED = """
@@ -74,22 +84,18 @@ main(["data", "generate", "--out", sys.argv[1], "--split", "test", "--scenes", "
 """
 
 
-def run_limited(folder: Path) -> subprocess.CompletedProcess[str]:
-    """The command in a process that may write no file as large as the set's largest."""
+def test_a_file_that_cannot_be_written_ends_the_command_with_nothing_half_written(
+    tmp_path: Path,
+) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RISEXP_")}
-    return subprocess.run(  # noqa: S603 - our own interpreter and program
-        [sys.executable, "-c", LIMITED, str(folder)],
+
+    done = subprocess.run(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-c", LIMITED, str(tmp_path / "set")],
         capture_output=True,
         text=True,
         env=environment,
         check=False,
     )
-
-
-def test_a_file_that_cannot_be_written_ends_the_command_with_nothing_half_written(
-    tmp_path: Path,
-) -> None:
-    done = run_limited(tmp_path / "set")
 
     plan, *said = done.stderr.splitlines()
     assert 1 == done.returncode
@@ -98,21 +104,3 @@ def test_a_file_that_cannot_be_written_ends_the_command_with_nothing_half_writte
     assert 1 == len(said)
     assert said[0].startswith(f"risexp: cannot write {tmp_path / 'set'}: ")
     assert {} == contents(tmp_path)
-
-
-def test_a_short_write_is_told_in_words_a_person_knows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failing_save(monkeypatch, 3, OSError("38400 requested and 12484 written"))
-
-    with pytest.raises(EnvironmentFailed, match="disk"):
-        frozen(tmp_path / "set")
-
-
-def test_a_forbidden_place_is_the_machine_s_fault(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("here already", encoding="utf-8")
-
-    with pytest.raises(EnvironmentFailed, match=r"cannot write .*file/set: Not a directory"):
-        frozen(tmp_path / "file" / "set")
-
-    assert {"file": b"here already"} == contents(tmp_path)

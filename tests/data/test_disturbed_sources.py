@@ -92,27 +92,18 @@ def test_second_sources_stand_on_all_sides_of_the_first() -> None:
         assert 0.15 < float(side.double().mean()) < 0.35
 
 
-def test_a_line_of_directions_has_room_along_itself() -> None:
+def test_a_pair_takes_the_room_there_is_and_none_is_refused() -> None:
     line = PAIRS.model_copy(update={"theta_deg": (0.0, 0.0)})
-    scenes = of_two_or_more(line)
+    narrow = DataConfig(sources_max=3, phi_deg=(-1.0, 1.0), theta_deg=(-1.0, 1.0))
+    scenes, others = of_two_or_more(line), of_two_or_more(narrow)
+    chance = uniform(0.0, 1.0, len(scenes), BEARINGS)
 
-    truth = with_close_pair(
-        PANEL, scenes, 7.0, line, uniform(0.0, 1.0, len(scenes), BEARINGS)
-    ).truth
+    truth = with_close_pair(PANEL, scenes, 7.0, line, chance).truth
 
     apart = (truth.phi_rad[:, 0] - truth.phi_rad[:, 1]).abs().rad2deg()
     torch.testing.assert_close(torch.full_like(apart, 7.0), apart)
-
-
-def test_a_view_without_room_for_a_pair_is_refused() -> None:
-    narrow = DataConfig(sources_max=3, phi_deg=(-1.0, 1.0), theta_deg=(-1.0, 1.0))
-    scenes = of_two_or_more(narrow)
-
     with pytest.raises(ConfigInvalid, match="5 deg away"):
-        with_close_pair(PANEL, scenes, 5.0, narrow, torch.ones(len(scenes), BEARINGS))
-
-
-def test_a_lonely_source_makes_no_pair() -> None:
+        with_close_pair(PANEL, others, 5.0, narrow, torch.ones(len(others), BEARINGS))
     with pytest.raises(DataInvalid, match="two or more"):
         with_first_two(PANEL, tiny_scenes(64, physics=SMALL))
 

@@ -23,10 +23,7 @@ from tests.support.scenes import any_device
 Change = Callable[[NDArray[Any]], NDArray[Any]]
 TYPES_AND_SHAPES: tuple[tuple[str, Change, str], ...] = (
     ("y", lambda y: y.astype("c16"), "it holds complex128 [2, 16, 8], not complex64"),
-    ("phi_rad", lambda phi: phi.astype("f4"), "it holds float32 [2, 3], not float64 [2, 3]"),
-    ("count", lambda count: count.astype("i4"), "it holds int32 [2], not int64 [2]"),
     ("snr_db", lambda snr: snr[:1], "it holds float32 [1], not float32 [2]"),
-    ("y", lambda y: y.swapaxes(1, 2), "it holds complex64 [2, 8, 16], not complex64"),
     ("symbols", lambda s: s[:, 0], "it holds complex64 [2, 3], not complex64 [2, 1, 3]"),
     ("codes", lambda c: c[:, None], "it holds complex64 [16, 1, 36], not complex64"),
 )

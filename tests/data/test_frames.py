@@ -49,7 +49,7 @@ def equal(one: Scenes, two: Scenes) -> bool:
 
 
 OF_WRONG_SHAPE: dict[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
-    "frames": (
+    "Frames": (
         ("channel", (BATCH, ANTENNAS + 1, ELEMENTS)),
         ("channel", (BATCH + 1, ANTENNAS, ELEMENTS)),
         ("codes", (SNAPSHOTS, ELEMENTS + 1)),
@@ -58,7 +58,7 @@ OF_WRONG_SHAPE: dict[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
         ("snr_db", (BATCH, 1)),
         ("snr_db", (BATCH + 1,)),
     ),
-    "truth": (
+    "Truth": (
         ("theta_rad", (BATCH, MOST + 1)),
         ("range_m", (BATCH,)),
         ("amplitude", (BATCH + 1, MOST)),
@@ -70,12 +70,10 @@ OF_WRONG_SHAPE: dict[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
 
 
 def test_a_field_of_a_wrong_shape_is_refused_by_its_name() -> None:
-    for field, wrong in OF_WRONG_SHAPE["frames"]:
-        with pytest.raises(DataInvalid, match=f"{field} has shape"):
-            dataclasses.replace(frames(), **{field: torch.ones(wrong)})
-    for field, wrong in OF_WRONG_SHAPE["truth"]:
-        with pytest.raises(DataInvalid, match=f"{field} has shape"):
-            dataclasses.replace(truth(), **{field: torch.ones(wrong)})
+    for sound in (frames(), truth()):
+        for field, wrong in OF_WRONG_SHAPE[type(sound).__name__]:
+            with pytest.raises(DataInvalid, match=f"{field} has shape"):
+                type(sound)(**(dict(sound.items()) | {field: torch.ones(wrong)}))
 
 
 def test_an_estimator_is_handed_nothing_of_the_truth() -> None:
@@ -88,9 +86,9 @@ def test_an_estimator_is_handed_nothing_of_the_truth() -> None:
 
 
 @pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("snr_db", [None, uniform(-5.0, 20.0, BATCH)])
-def test_cutting_takes_the_same_scenes_of_every_field(shared: bool, snr_db: Tensor | None) -> None:
-    whole = frames(shared=shared, snr_db=snr_db)
+def test_cutting_takes_the_same_scenes_of_every_field_and_joining_undoes_it(shared: bool) -> None:
+    whole = frames(shared=shared, snr_db=uniform(-5.0, 20.0, BATCH))
+    scenes = Scenes(whole, truth())
 
     part = whole[1:3]
 
@@ -98,21 +96,12 @@ def test_cutting_takes_the_same_scenes_of_every_field(shared: bool, snr_db: Tens
     assert torch.equal(whole.y[1:3], part.y)
     assert torch.equal(whole.channel[1:3], part.channel)
     assert torch.equal(whole.codes if shared else whole.codes[1:3], part.codes)
-    assert (part.snr_db is None) == (snr_db is None)
-
-
-def test_as_many_scenes_as_snapshots_do_not_cut_shared_codes() -> None:
-    square = frames()[:SNAPSHOTS]
-
-    assert (SNAPSHOTS, ELEMENTS) == square[:1].codes.shape
-
-
-@pytest.mark.parametrize("shared", [True, False])
-def test_joining_undoes_cutting(shared: bool) -> None:
-    whole = Scenes(frames(shared=shared, snr_db=uniform(-5.0, 20.0, BATCH)), truth())
-
+    assert part.snr_db is not None
+    assert frames(shared=shared)[1:3].snr_db is None
+    # As many scenes as snapshots do not cut shared codes.
+    assert not shared or (SNAPSHOTS, ELEMENTS) == frames()[:SNAPSHOTS][:1].codes.shape
     for cuts in ((0, 1, 4), (0, 2, 3, 4), (0, 4)):
-        assert equal(whole, join([whole[low:high] for low, high in pairwise(cuts)])), cuts
+        assert equal(scenes, join([scenes[low:high] for low, high in pairwise(cuts)])), cuts
 
 
 def test_moving_keeps_every_value(device: torch.device) -> None:
@@ -123,13 +112,10 @@ def test_moving_keeps_every_value(device: torch.device) -> None:
     assert moved.frames.y.device.type == device.type
     assert moved.truth.count.device.type == device.type
     assert equal(scenes, moved.to("cpu"))
-
-
-def test_frames_without_snr_move_too(device: torch.device) -> None:
     assert frames().to(device).snr_db is None
 
 
-def test_normalised_frames_have_unit_rms_and_keep_their_scale(device: torch.device) -> None:
+def test_normalised_frames_have_unit_rms_and_silent_ones_stay_silent(device: torch.device) -> None:
     scale = torch.tensor([1e-6, 1e-2, 3.0, 50.0], dtype=torch.float64)
     raw = frames()
     spread = dataclasses.replace(raw, y=raw.y * scale[:, None, None]).to(device)
@@ -141,41 +127,21 @@ def test_normalised_frames_have_unit_rms_and_keep_their_scale(device: torch.devi
     restored = unit.y * torch.pow(10.0, log_rms)[:, None, None]
     assert (restored - spread.y).abs().max() < 1e-12
     assert torch.equal(spread.channel, unit.channel)
-
-
-def test_a_silent_frame_stays_silent() -> None:
-    raw = frames()
     raw.y[2] = 0.0
-
     unit, log_rms = raw.normalised()
-
     assert bool(unit.y.isfinite().all())
-    assert 0.0 == float(unit.y[2].abs().max())
-    assert -30.0 == float(log_rms[2])
+    assert (0.0, -30.0) == (float(unit.y[2].abs().max()), float(log_rms[2]))
 
 
-def test_present_marks_the_first_k_slots() -> None:
-    assert [
-        [True, False, False],
-        [True, True, True],
-        [True, True, False],
-        [True, False, False],
-    ] == truth().present.tolist()
-
-
-@pytest.mark.parametrize("held", [1, SNAPSHOTS])
-def test_gains_are_amplitude_times_symbol(held: int) -> None:
-    true = truth(held)
-
-    for scene in range(BATCH):
-        for source in range(MOST):
-            expected = true.amplitude[scene, source] * true.symbols[scene, :, source]
-            assert torch.equal(expected, true.gains[scene, :, source])
-
-
-def test_the_power_of_a_held_symbol_is_its_own_and_of_fresh_ones_their_mean() -> None:
+def test_truth_gives_present_slots_gains_and_powers() -> None:
     held, fresh = truth(1), truth(SNAPSHOTS)
 
+    assert [[True] * count + [False] * (MOST - count) for count in (1, 3, 2, 1)] == (
+        held.present.tolist()
+    )
+    for true in (held, fresh):
+        assert torch.equal(true.amplitude[:, None] * true.symbols, true.gains)
+    # A held symbol has its own power, fresh ones have their mean.
     own = (held.amplitude * held.symbols[:, 0].abs()).square()
     assert torch.allclose(own, held.powers)
     assert torch.equal(fresh.amplitude.square(), fresh.powers)

@@ -35,42 +35,26 @@ def expect_the_same(found: LoadedFrames) -> None:
         assert torch.equal(value, getattr(found.frames, name))
 
 
-def test_npz_gives_back_what_was_written(tmp_path: Path) -> None:
-    found = read_frames(npz(tmp_path))
+def test_npz_gives_back_its_arrays_and_other_names(tmp_path: Path) -> None:
+    plain = read_frames(npz(tmp_path))
+    turned = read_frames(npz(tmp_path, **{k: np.asfortranarray(v) for k, v in arrays().items()}))
+    np.savez_compressed(tmp_path / "more.npz", notes=np.array("of May"), **arrays())  # type: ignore[arg-type]
+    compressed = read_frames(tmp_path / "more.npz")
 
-    expect_the_same(found)
-    assert () == found.unused
-
-
-def test_arrays_in_the_order_of_columns_are_read_as_they_were(tmp_path: Path) -> None:
-    turned = {name: np.asfortranarray(value) for name, value in arrays().items()}
-
-    expect_the_same(read_frames(npz(tmp_path, **turned)))
+    for found in (plain, turned, compressed):
+        expect_the_same(found)
+    assert ((), ("notes",)) == (plain.unused, compressed.unused)
 
 
-def test_compressed_npz_is_read_and_other_names_are_told(tmp_path: Path) -> None:
-    path = tmp_path / "frames.npz"
-    np.savez_compressed(path, notes=np.array("of May"), **arrays())  # type: ignore[arg-type]
+def test_mat_gives_back_its_arrays_and_other_names(tmp_path: Path) -> None:
+    for compressed in (False, True):
+        found = read_frames(mat(tmp_path, compressed=compressed, notes=np.ones(2)))
+        expect_the_same(found)
+        assert ("notes",) == found.unused
 
-    found = read_frames(path)
-
-    expect_the_same(found)
-    assert ("notes",) == found.unused
-
-
-@pytest.mark.parametrize("compressed", [False, True])
-def test_mat_gives_back_what_was_written(tmp_path: Path, compressed: bool) -> None:
-    found = read_frames(mat(tmp_path, compressed=compressed, notes=np.ones(2)))
-
-    expect_the_same(found)
-    assert ("notes",) == found.unused
-
-
-def test_what_matlab_stores_as_real_is_complex_all_the_same(tmp_path: Path) -> None:
+    # MATLAB stores complex arrays without imaginary parts as real ones.
     signs = np.sign(arrays()["codes"].real)
-
     found = read_frames(mat(tmp_path, codes=signs))
-
     assert torch.equal(torch.from_numpy(signs).to(torch.complex64), found.frames.codes)
 
 
@@ -109,35 +93,12 @@ def test_a_header_that_promises_more_than_there_is_is_refused(tmp_path: Path) ->
         read_frames(tmp_path / "frames.npz")
 
 
-def test_fields_are_checked_and_the_file_is_named(tmp_path: Path) -> None:
-    np.savez(tmp_path / "frames.npz", y=arrays()["y"])
-
-    with pytest.raises(DataInvalid, match=r"frames\.npz: channel is missing"):
-        read_frames(tmp_path / "frames.npz")
-
-
 def test_an_array_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(npz(tmp_path), "a") as archive:
         archive.writestr("y", archive.read("channel.npy"))
 
     with pytest.raises(DataInvalid, match=r"frames\.npz holds an array twice: leave one of them"):
         read_frames(tmp_path / "frames.npz")
-
-
-def test_a_damaged_archive_of_any_method_is_refused(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "frames.npz", "w", zipfile.ZIP_LZMA) as archive:
-        archive.writestr("y.npy", bytes(1000))
-    whole = bytearray((tmp_path / "frames.npz").read_bytes())
-    whole[38:44] = b"\xff" * 6
-    (tmp_path / "frames.npz").write_bytes(whole)
-
-    with pytest.raises(DataInvalid, match="no sound"):
-        read_frames(tmp_path / "frames.npz")
-
-
-def test_a_name_that_no_file_can_have_is_refused() -> None:
-    with pytest.raises(DataInvalid, match="is no sound file: File name too long"):
-        read_frames(Path(f"{'x' * 300}.npz"))
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -192,19 +153,29 @@ NO_SUCH_FILES = (
 )
 
 
-def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
-    for name, content, said in NO_SUCH_FILES:
+def test_files_that_are_broken_or_hold_other_arrays_are_refused(tmp_path: Path) -> None:
+    path = npz(tmp_path)
+    no_python = path.read_bytes().replace(b"{'descr'", b"{[descr'", 1)
+    np.savez(path, y=arrays()["y"])
+    incomplete = path.read_bytes()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("y.npy", bytes(1000))
+    damaged = bytearray(path.read_bytes())
+    damaged[38:44] = b"\xff" * 6
+    words = mat(tmp_path, codes=np.array("random")).read_bytes()
+
+    for name, content, message in (
+        *NO_SUCH_FILES,
+        ("frames.npz", no_python, "no sound"),
+        ("frames.npz", incomplete, r"frames\.npz: channel is missing"),
+        ("frames.npz", bytes(damaged), "no sound"),
+        ("frames.mat", words, "codes is a char: numbers were expected"),
+    ):
         (tmp_path / name).write_bytes(content)
-
-        with pytest.raises(DataInvalid, match=said):
+        with pytest.raises(DataInvalid, match=message):
             read_frames(tmp_path / name)
-
-
-def test_words_where_numbers_should_be_are_refused(tmp_path: Path) -> None:
-    path = mat(tmp_path, codes=np.array("random"))
-
-    with pytest.raises(DataInvalid, match="codes is a char: numbers were expected"):
-        read_frames(path)
+    with pytest.raises(DataInvalid, match="is no sound file: File name too long"):
+        read_frames(Path(f"{'x' * 300}.npz"))
 
 
 @pytest.mark.parametrize("write", [npz, mat])
@@ -218,11 +189,3 @@ def test_a_file_cut_anywhere_is_refused_in_a_sentence(
         path.write_bytes(whole[: int(len(whole) * share)])
         with pytest.raises(DataInvalid, match="frames"):
             read_frames(path)
-
-
-def test_a_header_that_is_no_python_is_refused(tmp_path: Path) -> None:
-    path = npz(tmp_path)
-    path.write_bytes(path.read_bytes().replace(b"{'descr'", b"{[descr'", 1))
-
-    with pytest.raises(DataInvalid, match="no sound"):
-        read_frames(path)

@@ -37,7 +37,33 @@ def test_a_frozen_set_holds_the_bits_of_the_generator(
     assert bits(drawn) == bits(FrozenSet.open(tmp_path / "set").scenes(0, SCENES))
 
 
-def test_the_set_says_what_the_contract_says_it_says(tmp_path: Path) -> None:
+def test_a_whole_set_is_its_manifest_and_its_shards_and_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    first, before = frozen(folder), contents(folder)
+
+    again, drawn = freeze(folder, request_of(), "cpu", ignored)
+
+    assert (first, False) == (again, drawn)
+    assert before == contents(folder)
+    shown = {path.name for path in folder.iterdir() if path.name[0] != "."}
+    assert {"manifest.json", "shard-00000", "shard-00001", "shard-00002"} == shown
+    assert planned_bytes(request_of()) == sum(map(len, arrays(folder).values()))
+
+
+def test_the_bits_depend_on_the_request_and_not_on_the_size_of_a_shard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = frozen(tmp_path / "one"), frozen(tmp_path / "two")
+    monkeypatch.setattr(freezing, "SHARD_SCENES", 7)
+    frozen(tmp_path / "large")
+
+    assert one == two
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    small, large = (FrozenSet.open(tmp_path / name) for name in ("one", "large"))
+    assert bits(small.scenes(0, SCENES)) == bits(large.scenes(0, SCENES))
+
+
+def test_the_manifest_has_the_entries_of_the_contract(tmp_path: Path) -> None:
     frozen(tmp_path / "set")
 
     said = json.loads((tmp_path / "set" / "manifest.json").read_text(encoding="utf-8"))
@@ -86,21 +112,6 @@ def test_fields_have_the_shapes_and_types_of_the_contract(
     } == {name: (array.shape, array.dtype.str) for name, array in written.items()}
 
 
-def test_no_covariance_and_no_pickle_is_stored(tmp_path: Path) -> None:
-    frozen(tmp_path / "set")
-
-    for path in (tmp_path / "set").rglob("*.npy"):
-        array = np.load(path, allow_pickle=False)
-        assert array.shape.count(36) < 2
-        assert not array.dtype.hasobject
-
-
-def test_the_planned_bytes_are_the_bytes(tmp_path: Path) -> None:
-    frozen(tmp_path / "set")
-
-    assert planned_bytes(request_of()) == sum(map(len, arrays(tmp_path / "set").values()))
-
-
 def test_an_absurd_number_of_scenes_is_planned_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(freezing, "SHARD_SCENES", SHARD_SCENES)
     calls = iter(range(100))
@@ -146,39 +157,3 @@ def test_progress_is_told_after_each_shard_that_is_safe(tmp_path: Path) -> None:
     )
 
     assert [(0, 0), (4, 1), (4, 2), (2, 3)] == told
-
-
-def test_a_set_that_is_there_is_left_alone(tmp_path: Path) -> None:
-    first = frozen(tmp_path / "set")
-    before = contents(tmp_path / "set")
-
-    again, drawn = freeze(tmp_path / "set", request_of(), "cpu", ignored)
-
-    assert not drawn
-    assert first == again
-    assert before == contents(tmp_path / "set")
-
-
-def test_a_whole_set_is_its_manifest_and_its_shards(tmp_path: Path) -> None:
-    frozen(tmp_path / "set")
-
-    shown = {path.name for path in (tmp_path / "set").iterdir() if path.name[0] != "."}
-    assert {"manifest.json", "shard-00000", "shard-00001", "shard-00002"} == shown
-
-
-def test_two_sets_of_one_request_are_one_set(tmp_path: Path) -> None:
-    one, two = frozen(tmp_path / "one"), frozen(tmp_path / "two")
-
-    assert one == two
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
-
-
-def test_the_bits_do_not_depend_on_the_size_of_a_shard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    frozen(tmp_path / "small")
-    monkeypatch.setattr(freezing, "SHARD_SCENES", 7)
-    frozen(tmp_path / "large")
-
-    small, large = (FrozenSet.open(tmp_path / name) for name in ("small", "large"))
-    assert bits(small.scenes(0, SCENES)) == bits(large.scenes(0, SCENES))

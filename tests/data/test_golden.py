@@ -9,7 +9,7 @@ from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
 from risexp.data.freezing import GENERATOR
 from risexp.data.scenes import SceneGenerator, codes_of
-from risexp.data.streams import stream_key
+from risexp.data.streams import BLOCK, stream_key
 
 EIGHTHS = {
     "dft": "07fc3c3d",
@@ -35,10 +35,10 @@ def test_codes_are_what_they_were(kind: str) -> None:
 
 
 def test_streams_are_what_they_were() -> None:
-    keys = [stream_key(0, "train", 0), stream_key(7, "test", 1234)]
+    keys = [stream_key(0, "train", 0), stream_key(7, "test", 1234), stream_key(0, "test", 0)]
 
-    expected = [2115791543933604651, 585156375013031001]
-    assert expected == keys
+    assert [2115791543933604651, 585156375013031001, 2115791548140029359] == keys
+    assert 256 == BLOCK
 
 
 def test_scenes_are_what_they_were() -> None:

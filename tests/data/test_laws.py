@@ -11,7 +11,7 @@ from risexp.config.measurement import DataConfig
 from risexp.data.scenes import SceneGenerator
 from risexp.data.streams import BLOCK
 from risexp.errors import ConfigInvalid
-from tests.support.scenes import MANY, SMALL, drawn
+from tests.support.scenes import SMALL, drawn
 
 
 def spread(values: Tensor, low: float, high: float) -> float:
@@ -25,46 +25,32 @@ UNLIKELY = 1.95
 """A truly uniform sample is further out in one of a thousand cases."""
 
 
-def test_the_snr_is_uniform_over_its_interval(device: torch.device) -> None:
-    snr_db = drawn(device).frames.snr_db
-
+def test_snr_and_positions_are_uniform_over_their_intervals(device: torch.device) -> None:
+    truth, snr_db = drawn(device).truth, drawn(device).frames.snr_db
     assert snr_db is not None
-    assert float(snr_db.min()) >= -5.0
-    assert float(snr_db.max()) <= 20.0
-    assert spread(snr_db, -5.0, 20.0) < UNLIKELY
-
-
-def test_the_number_of_sources_is_uniform(device: torch.device) -> None:
-    counts = torch.bincount(drawn(device).truth.count.cpu(), minlength=6)[1:]
-
-    expected = MANY / 5
-    chi_square = float(((counts - expected).square() / expected).sum())
-    assert 5 == len(counts)
-    # 18.5 is exceeded in one of a thousand samples with four degrees of freedom.
-    assert chi_square < 18.5
-
-
-def test_positions_are_uniform_over_the_field_of_view(device: torch.device) -> None:
-    truth = drawn(device).truth
     fields = (
-        (truth.phi_rad.rad2deg(), -60.0, 60.0),
-        (truth.theta_rad.rad2deg(), -30.0, 30.0),
-        (truth.range_m, 0.5, 10.0),
+        (snr_db, -5.0, 20.0),
+        (truth.phi_rad.rad2deg()[truth.present], -60.0, 60.0),
+        (truth.theta_rad.rad2deg()[truth.present], -30.0, 30.0),
+        (truth.range_m[truth.present], 0.5, 10.0),
+        *((truth.range_m[truth.count == 5, slot], 0.5, 10.0) for slot in range(5)),
     )
 
     for values, low, high in fields:
-        of_sources = values[truth.present]
-        assert float(of_sources.min()) >= low
-        assert float(of_sources.max()) <= high
-        assert spread(of_sources, low, high) < UNLIKELY
+        assert low <= float(values.min()) <= float(values.max()) <= high
+        assert spread(values, low, high) < UNLIKELY
 
 
-def test_every_source_of_a_scene_has_the_same_law(device: torch.device) -> None:
-    truth = drawn(device).truth
-    full = truth.count == 5
+def test_counts_are_uniform_whatever_the_separation(device: torch.device) -> None:
+    far = DataConfig(separation_deg=25.0, sources_max=4)
+    separated = SceneGenerator(SMALL, far, device).scenes("train", 0, 4 * BLOCK).truth
 
-    for slot in range(5):
-        assert spread(truth.range_m[full, slot], 0.5, 10.0) < UNLIKELY
+    # Limits of chi square that one of a thousand samples exceeds.
+    for truth, most, limit in ((drawn(device).truth, 5, 18.5), (separated, 4, 16.3)):
+        counts = torch.bincount(truth.count.cpu(), minlength=most + 1)[1:]
+        expected = len(truth.count) / most
+        assert most == len(counts)
+        assert float(((counts - expected).square() / expected).sum()) < limit
 
 
 def test_slots_beyond_the_count_are_empty(device: torch.device) -> None:
@@ -78,7 +64,9 @@ def test_slots_beyond_the_count_are_empty(device: torch.device) -> None:
     assert 0.0 == float(truth.symbols.abs().amax(1)[absent].max())
 
 
-def test_amplitudes_fall_with_the_range_and_symbols_have_unit_power(device: torch.device) -> None:
+def test_sources_fade_and_fall_with_the_range_unless_power_is_equal(
+    device: torch.device,
+) -> None:
     truth = drawn(device).truth
     present = truth.present
 
@@ -88,14 +76,9 @@ def test_amplitudes_fall_with_the_range_and_symbols_have_unit_power(device: torc
     assert pytest.approx(1.0, abs=0.04) == float(power.mean())
     # CN(0, 1): a source is 10 dB under its mean power in one scene of ten.
     assert pytest.approx(1.0 - math.exp(-0.1), abs=0.01) == float((power < 0.1).float().mean())
-
-
-def test_equal_power_knows_neither_path_loss_nor_fading(device: torch.device) -> None:
-    truth = drawn(device, "physics.power=equal").truth
-
-    powers = truth.powers[truth.present]
-    assert float((powers - 1.0).abs().max()) < 1e-5
-    assert 0.0 == float((truth.amplitude[truth.present] - 1.0).abs().max())
+    equal = drawn(device, "physics.power=equal").truth
+    assert float((equal.powers[equal.present] - 1.0).abs().max()) < 1e-5
+    assert 0.0 == float((equal.amplitude[equal.present] - 1.0).abs().max())
 
 
 @pytest.mark.parametrize(("symbols", "rows"), [("frame", 1), ("snapshot", 16)])
@@ -120,7 +103,9 @@ def test_fresh_symbols_do_not_remember_each_other(device: torch.device) -> None:
 
 
 @pytest.mark.parametrize("separation", [5.0, 25.0])
-def test_sources_keep_the_demanded_angle(device: torch.device, separation: float) -> None:
+def test_sources_keep_the_demanded_angle_where_there_is_room(
+    device: torch.device, separation: float
+) -> None:
     data = DataConfig(separation_deg=separation, sources_max=4)
     truth = SceneGenerator(SMALL, data, device).scenes("train", 0, 3 * BLOCK).truth
 
@@ -129,6 +114,8 @@ def test_sources_keep_the_demanded_angle(device: torch.device, separation: float
     assert float(closest.min()) >= separation - 1e-9
     # The limit is reached, not overdone.
     assert float(closest.min()) < separation + 3.0
+    with pytest.raises(ConfigInvalid, match=r"separation_deg = 80 leaves no room for 5 sources"):
+        SceneGenerator(SMALL, DataConfig(separation_deg=80.0), device).block("train", 0)
 
 
 def least_angle_deg(phi: Tensor, theta: Tensor) -> Tensor:
@@ -138,21 +125,3 @@ def least_angle_deg(phi: Tensor, theta: Tensor) -> Tensor:
     turn = ((phi[:, left] - phi[:, right]) / 2.0).sin().square()
     angles = 2.0 * (half + theta[:, left].cos() * theta[:, right].cos() * turn).sqrt().asin()
     return angles[angles.isfinite()].rad2deg()
-
-
-def test_separation_does_not_favour_small_numbers_of_sources(device: torch.device) -> None:
-    data = DataConfig(separation_deg=25.0, sources_max=4)
-    count = SceneGenerator(SMALL, data, device).scenes("train", 0, 4 * BLOCK).truth.count
-
-    counts = torch.bincount(count.cpu(), minlength=5)[1:]
-
-    expected = BLOCK
-    # 16.3 is exceeded in one of a thousand samples with three degrees of freedom.
-    assert float(((counts - expected).square() / expected).sum()) < 16.3
-
-
-def test_a_separation_without_room_is_refused(device: torch.device) -> None:
-    generator = SceneGenerator(SMALL, DataConfig(separation_deg=80.0), device)
-
-    with pytest.raises(ConfigInvalid, match=r"separation_deg = 80 leaves no room for 5 sources"):
-        generator.block("train", 0)

@@ -1,5 +1,6 @@
 """Frozen sets read: a damaged file is named, and no scene of its shard is used."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,11 +28,15 @@ from tests.support.frozen_sets import (
 from tests.support.scenes import any_device
 
 
-def test_a_sound_set_has_no_faults(folder: Path) -> None:
-    manifest = FrozenSet.open(folder).manifest
+def test_a_sound_set_has_no_faults_and_its_own_configuration(folder: Path) -> None:
+    opened, config = FrozenSet.open(folder), load_config(preset="smoke").config
 
-    assert FEW == manifest.scenes
-    assert [(4, []), (2, [])] == list(set_faults(folder, manifest))
+    assert FEW == opened.manifest.scenes
+    assert [(4, []), (2, [])] == list(set_faults(folder, opened.manifest))
+    assert (config.canonical().physics, config.data) == (
+        opened.physics,
+        opened.manifest.config.data,
+    )
 
 
 def flipped(path: Path) -> None:
@@ -72,20 +77,20 @@ def test_no_scene_of_a_damaged_shard_is_used(folder: Path, damage: Callable[[Pat
         list(opened.shards())
 
 
-def test_a_missing_file_is_named(folder: Path) -> None:
+def test_missing_files_are_named_and_another_folder_is_no_set(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "shard-00000" / "range_m.npy").unlink()
     (folder / "shard-00001" / "codes.npy").unlink()
-
-    missing = [f"shard-0000{name}.npy: the file is missing" for name in ("0/range_m", "1/codes")]
-    assert missing == faults(folder)
-
-
-def test_what_is_no_set_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("words", encoding="utf-8")
     (tmp_path / "empty").mkdir()
 
-    for name, said in (("none", "no folder"), ("file", "no folder"), ("empty", "holds no manif")):
-        with pytest.raises(DataInvalid, match=said):
+    missing = [f"shard-0000{name}.npy: the file is missing" for name in ("0/range_m", "1/codes")]
+    assert missing == faults(folder)
+    with pytest.raises(DataInvalid, match=rf"damaged: {re.escape(missing[0])}"):
+        frozen_few(folder, monkeypatch)
+    for name, message in (("none", "no folder"), ("file", "no folder"), ("empty", "holds no man")):
+        with pytest.raises(DataInvalid, match=message):
             FrozenSet.open(tmp_path / name)
 
 
@@ -115,13 +120,6 @@ def test_any_part_of_a_set_is_that_part_of_its_split(
     drawn = SceneGenerator(config.physics, config.data).scenes("test", start, count)
     assert torch.equal(drawn.frames.y, read.frames.y)
     assert torch.equal(drawn.truth.range_m.nan_to_num(), read.truth.range_m.nan_to_num())
-
-
-def test_the_config_of_a_set_is_the_one_it_was_drawn_with(folder: Path) -> None:
-    opened = FrozenSet.open(folder)
-
-    assert load_config(preset="smoke").config.canonical().physics == opened.physics
-    assert load_config(preset="smoke").config.data == opened.manifest.config.data
 
 
 def test_writing_into_what_was_read_does_not_change_the_file(
@@ -155,12 +153,3 @@ def test_codes_of_their_own_for_every_scene_are_read(
 
     assert [] == faults(folder)
     assert (2, 16, 36) == FrozenSet.open(folder).scenes(1, 2).frames.codes.shape
-
-
-def test_a_whole_set_that_was_damaged_is_not_called_there(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (folder / "shard-00001" / "y.npy").unlink()
-
-    with pytest.raises(DataInvalid, match=r"damaged: shard-00001/y\.npy: the file is missing"):
-        frozen_few(folder, monkeypatch)

@@ -31,12 +31,7 @@ class SignalHandler(AbstractContextManager["SignalHandler"]):
         receive: Callable[[int], object] = lambda _: None,
         kinds: Iterable[int] = (signal.SIGINT, signal.SIGTERM),
     ) -> None:
-        """Choose the signals.
-
-        Args:
-            receive: Called within the handler with the number of the signal; it may raise.
-            kinds: The signals to handle.
-        """
+        """Choose the signals; `receive` runs within the handler and may raise."""
         self.numbers: list[int] = []
         """Signals received, the first one first."""
         self._receive = receive

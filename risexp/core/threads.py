@@ -16,12 +16,7 @@ class BackgroundThread(AbstractContextManager["BackgroundThread"], ABC):
     """Works in its own thread while it is entered."""
 
     def __init__(self, name: str, leave_s: float | None = None) -> None:
-        """Prepare the thread.
-
-        Args:
-            name: Name of the thread.
-            leave_s: Time that the work may still take at the exit; None: no limit.
-        """
+        """Prepare the thread; at the exit its work may take `leave_s`, or without limit if None."""
         self._left = threading.Event()
         self._leave_s = leave_s
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)

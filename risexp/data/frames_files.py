@@ -52,10 +52,6 @@ class LoadedFrames:
 def read_frames(path: Path, largest: int = LARGEST) -> LoadedFrames:
     """The frames in a `.npz` or `.mat` file, by the names y, channel, codes and snr_db.
 
-    Args:
-        path: The file.
-        largest: Bytes that it may unpack to.
-
     Raises:
         DataInvalid: It is no such file, holds something else, or unpacks to too much.
         EnvironmentFailed: It cannot be read.

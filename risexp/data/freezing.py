@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -64,13 +65,11 @@ def scene_request(config: RunConfig, split: Split, scenes: int, device: str = "c
 def planned_bytes(request: Request) -> int:
     """Size of the arrays of a set, headers included."""
     whole, rest = divmod(request.scenes, SHARD_SCENES)
-    each = _shard_bytes(request, SHARD_SCENES) if whole else 0
-    return whole * each + (_shard_bytes(request, rest) if rest else 0)
-
-
-def _shard_bytes(request: Request, scenes: int) -> int:
-    shapes = field_shapes(request.config, scenes).values()
-    return sum(math.prod(shape) * np.dtype(dtype).itemsize + _NPY_HEADER for shape, dtype in shapes)
+    return sum(
+        shards * (math.prod(shape) * np.dtype(dtype).itemsize + _NPY_HEADER)
+        for shards, scenes in ((whole, SHARD_SCENES), (int(rest > 0), rest))
+        for shape, dtype in field_shapes(request.config, scenes).values()
+    )
 
 
 def freeze(
@@ -78,11 +77,7 @@ def freeze(
 ) -> tuple[FrozenSetManifest, bool]:
     """Write a set, or finish an interrupted one; a whole set stays as it is.
 
-    Args:
-        folder: Where it goes; new, empty, or holding part of the same set.
-        request: What to draw.
-        device: Where to draw it.
-        advance: Called with the number of scenes after each shard that is safe on disk.
+    `advance` gets the number of scenes after each shard that is safe on disk.
 
     Returns:
         The manifest, and whether anything was drawn.
@@ -137,40 +132,36 @@ def _look(folder: Path, request: Request) -> FrozenSetManifest | None:
 def _finish(
     folder: Path, request: Request, device: str, advance: Callable[[int], None]
 ) -> FrozenSetManifest:
-    shards = list(_resumed(folder, request))
+    shards = _resumed(folder, request)
     advance(sum(shard.scenes for shard in shards))
-    _expect_room(folder, planned_bytes(request) * (1 - len(shards) / _shards_of(request)))
+    needed = -(-request.scenes // SHARD_SCENES)
+    _expect_room(folder, planned_bytes(request) * (1 - len(shards) / needed))
     # The first trace in the folder: it tells a killed command from other files.
     _commit(folder / _PROGRESS, FreezeProgress(request=request, shards=tuple(shards)))
     generator = SceneGenerator(request.config.physics, request.config.data, device)
-    for index in range(len(shards), _shards_of(request)):
+    for index in range(len(shards), needed):
         first = index * SHARD_SCENES
         count = min(SHARD_SCENES, request.scenes - first)
         scenes = generator.scenes(request.split, first, count)
         shards.append(_write_shard(folder, index, scenes, request.config))
         _commit(folder / _PROGRESS, FreezeProgress(request=request, shards=tuple(shards)))
         advance(count)
-    answer = tuple(shards)
     manifest = FrozenSetManifest(
         **{name: getattr(request, name) for name in Request.model_fields},
-        shards=answer,
-        digest=digest_of(request, answer),
+        shards=tuple(shards),
+        digest=digest_of(request, tuple(shards)),
     )
     _commit(folder / MANIFEST, manifest)
     return manifest
 
 
-def _resumed(folder: Path, request: Request) -> tuple[ShardRecord, ...]:
+def _resumed(folder: Path, request: Request) -> list[ShardRecord]:
     """The shards of an interrupted set, up to the first that is no longer what it was."""
     path = folder / _PROGRESS
     if not path.exists():
-        return ()
-    sound = []
-    for shard in read_model(path, FreezeProgress).shards:
-        if any(shard_faults(folder, shard, request.config)):
-            break
-        sound.append(shard)
-    return tuple(sound)
+        return []
+    shards = read_model(path, FreezeProgress).shards
+    return list(takewhile(lambda it: not any(shard_faults(folder, it, request.config)), shards))
 
 
 def _expect_same(folder: Path, found: Request, asked: Request) -> None:
@@ -234,10 +225,6 @@ def _expect_room(folder: Path, needed: float) -> None:
             f"{folder} needs {needed / 1e6:,.1f} MB and its disk has {free / 1e6:,.1f} MB free: "
             "make room or ask for fewer scenes"
         )
-
-
-def _shards_of(request: Request) -> int:
-    return -(-request.scenes // SHARD_SCENES)
 
 
 def _sweep(folder: Path, created: bool) -> None:

@@ -27,13 +27,8 @@ _VERSION_5: Final = 0x0100
 _VERSION_7_3: Final = 0x0200
 _MATRIX: Final = 14
 _COMPRESSED: Final = 15
-_TYPES: Final = dict(
-    zip(
-        (1, 2, 3, 4, 5, 6, 7, 9, 12, 13),
-        ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8", "i8", "u8"),
-        strict=True,
-    )
-)
+_NAMES: Final = ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8", "i8", "u8")
+_TYPES: Final = dict(zip((1, 2, 3, 4, 5, 6, 7, 9, 12, 13), _NAMES, strict=True))
 """How numbers are stored, by the type in their tag."""
 _NUMBERS: Final = range(6, 16)
 """Classes of arrays that hold numbers."""
@@ -46,12 +41,9 @@ _HEAD: Final = 1 << 16
 
 
 def read_matlab(path: Path, fields: Sequence[str], largest: int) -> Found:
-    """The arrays of these names that a file holds, and the other names in it.
+    """The arrays of these names in a file, and its other names; they may unpack to `largest` bytes.
 
-    Args:
-        path: The file.
-        fields: Names to read; `snr_db` gets one axis, all others are complex.
-        largest: Bytes that they may unpack to.
+    `snr_db` gets one axis, all others are complex.
 
     Raises:
         DataInvalid: It is of another version, broken, unpacks to more, or holds no numbers there.

@@ -215,9 +215,10 @@ def _value_faults(values: Mapping[str, Tensor], config: SceneConfig) -> Iterator
     """Problems of single fields."""
     most, count = config.data.sources_max, values["count"]
     present = torch.arange(most) < count.unsqueeze(-1)
+    unit = (values["codes"].abs() - 1.0).abs() < 1e-5
     rules = {
         "count": (f"counts lie outside 1..{most}", bool(((count >= 1) & (count <= most)).all())),
-        "codes": ("codes must have modulus 1", _all_close(values["codes"].abs(), 1.0)),
+        "codes": ("codes must have modulus 1", bool(unit.all())),
         "noise_power": ("it must be positive", bool((values["noise_power"] > 0).all())),
         "amplitude": (
             "it must be zero where there is no source",
@@ -260,27 +261,19 @@ def _position_faults(
     values: Mapping[str, Tensor], config: SceneConfig, present: Tensor
 ) -> Iterator[tuple[str, str]]:
     """Positions that are missing, too many, or out of the field of view: in degrees, say."""
-    for name, (low, high) in _field_of_view(config).items():
+    view, (nearest, farthest) = config.data, config.data.range_m
+    phi, theta = (tuple(map(math.radians, limits)) for limits in (view.phi_deg, view.theta_deg))
+    bounds = {  # a rounding wider than the configuration
+        "phi_rad": (phi[0] - 1e-9, phi[1] + 1e-9),
+        "theta_rad": (theta[0] - 1e-9, theta[1] + 1e-9),
+        "range_m": (nearest * (1 - 1e-9), farthest * (1 + 1e-9)),
+    }
+    for name, (low, high) in bounds.items():
         positions = values[name][present]
         if not torch.equal(values[name].isfinite(), present):
             yield name, "it must be finite for sources and NaN elsewhere"
         elif bool(((positions < low) | (positions > high)).any()):
             yield name, f"it leaves [{low:.4g}, {high:.4g}], the range of its configuration"
-
-
-def _all_close(values: Tensor, to: float) -> bool:
-    return bool(((values - to).abs() < 1e-5).all())
-
-
-def _field_of_view(config: SceneConfig) -> dict[str, tuple[float, float]]:
-    """Bounds of the positions as they are stored, a rounding wider."""
-    phi, theta = config.data.phi_deg, config.data.theta_deg
-    low, high = config.data.range_m
-    return {
-        "phi_rad": (math.radians(phi[0]) - 1e-9, math.radians(phi[1]) + 1e-9),
-        "theta_rad": (math.radians(theta[0]) - 1e-9, math.radians(theta[1]) + 1e-9),
-        "range_m": (low * (1 - 1e-9), high * (1 + 1e-9)),
-    }
 
 
 def _mapped(path: Path) -> Tensor:

@@ -44,12 +44,8 @@ class State:
 
     def tensors(self) -> dict[str, Mapping[str, Tensor]]:
         """The tensors by group."""
-        return {
-            "weights": self.weights,
-            "averaged": self.averaged,
-            "balance": self.balance,
-            "optimizer": self.optimizer,
-        }
+        groups = ("weights", "averaged", "balance", "optimizer")
+        return {group: getattr(self, group) for group in groups}
 
 
 def copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -62,11 +58,6 @@ def copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 @torch.no_grad()
 def restore(target: Mapping[str, Tensor], source: Mapping[str, Tensor], what: str) -> None:
     """Write tensors into those of the same names, all of them and no others.
-
-    Args:
-        target: The tensors in use, which are written.
-        source: Their new values.
-        what: Words for an error, e.g. `averaged weights`.
 
     Raises:
         CheckpointRefused: A name is missing or unknown, or a shape or type differs.
@@ -146,14 +137,12 @@ def config_tree(config: RunConfig) -> dict[str, Any]:
 def encode(checkpoint: Checkpoint) -> tuple[bytes, bytes]:
     """The checkpoint as the bytes of a JSON header and of a safetensors file."""
     state = checkpoint.state
+    scores = checkpoint.scores.items()
     header = _Header(
         run_id=checkpoint.run_id,
         config=dict(checkpoint.config),
         plan=checkpoint.plan,
-        scores={
-            name: value if math.isfinite(value) else None
-            for name, value in checkpoint.scores.items()
-        },
+        scores={name: value if math.isfinite(value) else None for name, value in scores},
         progress=state.progress,
         seed=state.seed,
         temperature=checkpoint.temperature,

@@ -131,11 +131,7 @@ class CheckpointScan:
     """Reads the checkpoints of several attempts; damaged ones are set aside, never deleted."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        """List the committed checkpoints.
-
-        Args:
-            folders: Folders of the attempts, the earliest first.
-        """
+        """List the committed checkpoints of the attempts, the earliest attempt first."""
         places = (
             Place(epoch, attempt, folder)
             for attempt, folder in enumerate(folders)

@@ -99,9 +99,7 @@ class BestCheckpoint:
 def newest(folders: Sequence[Path], owner: CheckpointOwner | None = None) -> RecoveredCheckpoint:
     """The newest sound checkpoint of several attempts; damaged ones are renamed, never deleted.
 
-    Args:
-        folders: Folders of the attempts, the earliest first.
-        owner: The run that it must belong to; None for any.
+    The earliest attempt comes first; without an owner any run's checkpoint will do.
 
     Raises:
         CheckpointRefused: It belongs to another run.
@@ -119,14 +117,10 @@ def newest(folders: Sequence[Path], owner: CheckpointOwner | None = None) -> Rec
 
 
 def best(folders: Sequence[Path], owner: CheckpointOwner | None = None) -> BestCheckpoint:
-    """The checkpoint of the best epoch, or of the last one while no epoch was judged.
+    """The checkpoint of the best epoch of several attempts, or of the last one if none was judged.
 
     The newest sound manifest says which one is the best. If that checkpoint is damaged, it is
     renamed, never deleted, and the manifest before counts; in the end, the newest checkpoint.
-
-    Args:
-        folders: Folders of the attempts, the earliest first.
-        owner: The run that it must belong to; None for any.
 
     Raises:
         CheckpointDamaged: No sound one is left.
@@ -141,7 +135,8 @@ def best(folders: Sequence[Path], owner: CheckpointOwner | None = None) -> BestC
         if checkpoint is not None:
             if owner is not None:
                 owner.expect(checkpoint)
-            return BestCheckpoint(checkpoint, (*scan.damaged, *_in_place(epoch, chosen[0])))
+            used = f"the checkpoint of epoch {epoch} is used in place of that of epoch {chosen[0]}"
+            return BestCheckpoint(checkpoint, (*scan.damaged, *[used] * (epoch != chosen[0])))
     where = ", ".join(map(str, folders)) or "a run that never began"
     if scan.damaged:
         raise CheckpointDamaged(
@@ -149,12 +144,6 @@ def best(folders: Sequence[Path], owner: CheckpointOwner | None = None) -> BestC
             "or resume the run, which then begins anew"
         )
     raise CheckpointDamaged(f"no checkpoint lies in {where}: go on with the run first")
-
-
-def _in_place(epoch: int, chosen: int) -> list[str]:
-    if epoch == chosen:
-        return []
-    return [f"the checkpoint of epoch {epoch} is used in place of that of epoch {chosen}"]
 
 
 def _uncommitted(folders: Sequence[Path], after: int) -> list[str]:

@@ -37,13 +37,7 @@ Parts = Mapping[Part, Mapping[str, Parameter]]
 
 
 def parts_of(network: Module, part_of: Callable[[str], Part], balance: Module) -> Parts:
-    """The trainable parameters of a run, by part.
-
-    Args:
-        network: Any module.
-        part_of: Gives the part of a parameter of the network by its name.
-        balance: Weighs the terms of the loss; its parameters are heads, as `balance.<name>`.
-    """
+    """The trainable parameters of a run, by part; those of the balance are heads."""
     parts: dict[Part, dict[str, Parameter]] = {part: {} for part in PARTS}
     for name, parameter in _trainable(network):
         parts[part_of(name)][name] = parameter

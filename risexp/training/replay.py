@@ -59,15 +59,7 @@ def explain(
     losses: Callable[[Plan], Iterable[HasLoss]],
     parameters: Mapping[str, Parameter],
 ) -> Refusal:
-    """Find the cause of a refused batch: terms are added one by one, without those that spoil it.
-
-    Args:
-        batch: Number of the batch.
-        scenes: Scenes of the batch.
-        plan: Plan of the epoch.
-        losses: The losses of the pieces of the batch, under a plan with some of the terms.
-        parameters: The trainable parameters by name; frozen ones may be among them.
-    """
+    """Find the cause of a refused batch: add terms one by one, without those that spoil it."""
     sound: dict[str, float] = {}
     seen: dict[str, _Look] = {}
     for name, weight in plan.active.items():

@@ -1,4 +1,4 @@
-"""`risexp bench accuracy`: what it takes, what it says, and what it leaves behind."""
+"""`risexp bench accuracy` and `risexp bench robustness`: what they take, print and leave behind."""
 
 from pathlib import Path
 
@@ -7,87 +7,71 @@ import pytest
 from risexp.app.benchmark.accuracy import measure as accuracy
 from risexp.cli.options import snr_levels
 from risexp.errors import ConfigInvalid
-from tests.support.commands import Capture, document, run
+from tests.support.commands import Capture, document, refused, run
 
-BENCH = "bench accuracy -p smoke --methods nomp --scenes 4"
-
-
-@pytest.mark.parametrize(
-    ("text", "levels"),
-    [
-        ("-5:20:5", (-5.0, 0.0, 5.0, 10.0, 15.0, 20.0)),
-        ("0:1:0.1", (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)),
-        ("7:7:2", (7.0,)),
-        ("0,10", (0.0, 10.0)),
-        ("10, -5,0", (-5.0, 0.0, 10.0)),
-        ("-5", (-5.0,)),
-    ],
-)
-def test_snrs_are_a_range_with_both_ends_or_a_list(text: str, levels: tuple[float, ...]) -> None:
-    assert levels == snr_levels(text)
+ACCURACY = "bench accuracy -p smoke --methods nomp --scenes 4"
+ROBUSTNESS = "bench robustness -p smoke --methods nomp --scenes 3 --scenarios phase,label"
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "no number"),
-        ("low", "'low' is no number"),
-        ("0,,5", "no number"),
-        ("0:5", "neither"),
-        ("0:5:1:2", "neither"),
-        ("5:0:1", "leads nowhere"),
-        ("0:5:0", "leads nowhere"),
-        ("0:5:-1", "leads nowhere"),
-        ("-5:20:10", "does not meet 20"),
-        ("0:50:0.1", "501 SNRs"),
-        ("0:nan:1", "too far out"),
-        ("0,inf", "too far out"),
-        ("0,101", "too far out"),
-        ("0,10,0", "0 dB twice"),
-    ],
-)
-def test_snrs_that_are_none_are_refused(text: str, said: str) -> None:
-    with pytest.raises(ConfigInvalid, match=said):
-        snr_levels(text)
+def test_snrs_are_a_range_with_both_ends_or_a_list() -> None:
+    expected = {
+        "-5:20:5": (-5.0, 0.0, 5.0, 10.0, 15.0, 20.0),
+        "0:1:0.1": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+        "7:7:2": (7.0,),
+        "10, -5,0": (-5.0, 0.0, 10.0),
+        "-5": (-5.0,),
+    }
+
+    assert expected == {text: snr_levels(text) for text in expected}
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ("--methods nmop", "did you mean nomp?"),
-        ("--methods ,", "names none"),
-        ("--scenes 0", "--scenes"),
-        ("--snr 5:0:1", "leads nowhere"),
-        ("--set data.snr_db=[0,10]", "--snr decides"),
-        ("--split holdout", "'holdout'"),
-        ("--preset smok", "did you mean smoke?"),
-        ("--out .", "inside it"),
-    ],
-)
-def test_bad_input_is_one_sentence_and_leaves_nothing(
-    capsys: Capture, tmp_path: Path, options: str, said: str
-) -> None:
-    code, out, err = run(capsys, f"{BENCH} --out new {options}")
+def test_snrs_that_are_none_are_refused() -> None:
+    for text, sentence in {
+        "": "no number",
+        "low": "'low' is no number",
+        "0,,5": "no number",
+        "0:5": "neither",
+        "0:5:1:2": "neither",
+        "5:0:1": "leads nowhere",
+        "0:5:0": "leads nowhere",
+        "0:5:-1": "leads nowhere",
+        "-5:20:10": "does not meet 20",
+        "0:50:0.1": "501 SNRs",
+        "0:nan:1": "too far out",
+        "0,101": "too far out",
+        "0,10,0": "0 dB twice",
+    }.items():
+        with pytest.raises(ConfigInvalid, match=sentence):
+            snr_levels(text)
 
-    assert (2, "") == (code, out)
-    assert said in err
-    assert 1 == len(err.splitlines())
+
+def test_bad_input_is_one_sentence_and_leaves_nothing(capsys: Capture, tmp_path: Path) -> None:
+    near = "--set data.phi_deg=[0,1] --set data.theta_deg=[0,1]"
+    for command, sentence in (
+        (f"{ACCURACY} --methods nmop", "did you mean nomp?"),
+        (f"{ACCURACY} --methods ,", "names none"),
+        (f"{ACCURACY} --scenes 0", "--scenes"),
+        (f"{ACCURACY} --snr 5:0:1", "leads nowhere"),
+        (f"{ACCURACY} --set data.snr_db=[0,10]", "--snr decides"),
+        (f"{ACCURACY} --split holdout", "'holdout'"),
+        (f"{ACCURACY} --out .", "inside it"),
+        (f"{ROBUSTNESS} --scenarios phse", "did you mean phase?"),
+        (f"{ROBUSTNESS} --scenarios ,", "--scenarios names none"),
+        (
+            f"{ROBUSTNESS} --scenarios pairs --set data.sources_max=1",
+            "pairs needs data",
+        ),
+        (f"{ROBUSTNESS} --scenarios pairs {near}", "deg away"),
+        (f"{ROBUSTNESS} --snr loud", "'loud' is no number"),
+        (f"{ROBUSTNESS} --set data.snr_db=[0,10]", "--snr decides"),
+        (f"{ROBUSTNESS} --out .", "inside it"),
+    ):
+        refused(capsys, command if "--out" in command else f"{command} --out new", sentence)
     assert [] == list(tmp_path.iterdir())
 
 
-def test_a_folder_that_holds_something_is_refused(capsys: Capture, tmp_path: Path) -> None:
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "old.json").write_text("{}")
-
-    code, out, err = run(capsys, f"{BENCH} --out results")
-
-    assert (2, "") == (code, out)
-    assert "results is not empty" in err
-    assert ["old.json"] == [path.name for path in (tmp_path / "results").iterdir()]
-
-
-def test_the_table_is_printed_and_kept(capsys: Capture, tmp_path: Path) -> None:
-    code, out, err = run(capsys, f"{BENCH} --snr -5:5:10 --out results")
+def test_the_table_of_accuracies_is_printed_and_kept(capsys: Capture, tmp_path: Path) -> None:
+    code, out, err = run(capsys, f"{ACCURACY} --snr -5:5:10 --out results")
 
     assert 0 == code
     assert out.startswith("4 test scenes at each SNR")
@@ -97,11 +81,34 @@ def test_the_table_is_printed_and_kept(capsys: Capture, tmp_path: Path) -> None:
     assert ["results"] == [path.name for path in tmp_path.iterdir()]
 
 
-def test_the_document_is_all_that_is_printed_as_json(capsys: Capture) -> None:
-    found = document(capsys, f"{BENCH} --snr 20 --split validation")
+def test_the_tables_of_robustness_are_printed_and_kept(capsys: Capture, tmp_path: Path) -> None:
+    code, out, err = run(capsys, f"{ROBUSTNESS} --scenarios label --snr 0,10 --out results")
 
-    assert ("validation", [20.0], 4) == (found["split"], found["snr_db"], found["scenes_per_snr"])
-    assert ["nomp"] == list(found["methods"])
+    names = {path.name for path in (tmp_path / "results").iterdir()}
+    assert 0 == code
+    assert out.startswith("3 test scenes at each SNR")
+    assert max(map(len, out.splitlines())) <= 100
+    assert all(f"label, {snr} dB: " in out for snr in (0, 10))
+    assert "figures go to results" in err
+    assert {"robustness.json", "robustness.csv", "levels_0dB.png", "levels_10dB.svg"} <= names
+
+
+def test_the_document_is_all_that_is_printed_as_json(capsys: Capture) -> None:
+    table = document(capsys, f"{ACCURACY} --snr 20 --split validation")
+    tables = document(capsys, f"{ROBUSTNESS} --snr 20")
+
+    assert ("validation", [20.0], 4) == (table["split"], table["snr_db"], table["scenes_per_snr"])
+    assert ["nomp"] == list(table["methods"]) == tables["methods"]
+    assert ([20.0], 3) == (tables["snr_db"], tables["scenes_per_snr"])
+    assert ["phase", "label"] == list(tables["scenarios"])
+
+
+def test_every_scenario_is_named_in_the_help(capsys: Capture) -> None:
+    from risexp.app.benchmark.robustness.scenarios import SCENARIOS
+
+    _, out, _ = run(capsys, "bench robustness --help")
+
+    assert all(name in out for name in SCENARIOS)
 
 
 def test_an_interrupted_run_leaves_nothing(
@@ -112,7 +119,7 @@ def test_an_interrupted_run_leaves_nothing(
 
     monkeypatch.setattr(accuracy, "measure_accuracy", interrupted)
 
-    code, out, err = run(capsys, f"{BENCH} --out deep/results")
+    code, out, err = run(capsys, f"{ACCURACY} --out deep/results")
 
     assert (130, "") == (code, out)
     assert "nothing half-written" in err

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from risexp.app.benchmark.accuracy import measure as accuracy
-from risexp.app.report import page as report_page
 from risexp.hpo.store.address import embedded
 from risexp.hpo.trials.trial_result import TrialResult
 from risexp.space.study_spec import StudySpec
-from tests.support.commands import Capture, document, run
+from tests.support.commands import Capture, document, refused, run
 from tests.support.recorded_runs import DEAD
 from tests.support.searches import Past, past, tiny
 from tests.support.validated_runs import SMOKE, validated, with_network
@@ -97,10 +96,7 @@ def test_impossible_requests_are_one_sentence_and_leave_nothing(
         ("show spectrum one -o nowhere/scene.png", "there is no folder nowhere"),
         ("show spectrum ohne -o ohne.png", "there is no run 'ohne'"),
     ):
-        code, out, err = run(capsys, command)
-        assert (2, "") == (code, out)
-        assert said in err
-        assert 1 == err.count("\n")
+        refused(capsys, command, said)
         assert before == sorted(tmp_path.iterdir())
     assert "mine" == (tmp_path / "there.html").read_text(encoding="utf-8")
 
@@ -116,27 +112,6 @@ def test_a_report_is_one_file(capsys: Capture, tmp_path: Path) -> None:
     assert (tmp_path / "toy.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     again = document(capsys, "report --study toy -o again.html --scenes 0")
     assert ("toy", 1, "again.html") == (again["study"], again["best"], again["page"])
-
-
-def test_a_report_replaces_no_file(
-    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another file appears while the report is made."""
-    search()
-    (tmp_path / "toy.html.partial").write_text("mine", encoding="utf-8")
-
-    def late(_: object) -> str:
-        (tmp_path / "toy.html").write_text("mine", encoding="utf-8")
-        return "the page"
-
-    monkeypatch.setattr(report_page, "report_page", late)
-
-    code, out, err = run(capsys, "report --study toy -o toy.html --scenes 0")
-
-    assert (2, "") == (code, out)
-    assert "toy.html is there already: name a new file" in err
-    for name in ("toy.html", "toy.html.partial"):
-        assert "mine" == (tmp_path / name).read_text(encoding="utf-8")
 
 
 def test_a_run_is_shown(capsys: Capture) -> None:
@@ -168,13 +143,10 @@ def test_show_study_is_study_show(capsys: Capture) -> None:
 def test_a_spectrum_is_drawn_and_told(capsys: Capture, tmp_path: Path) -> None:
     with_network("one", 0)
 
-    said = document(capsys, "show spectrum one --scene 2 --snr 10 -o scene.png")
+    spectrum = document(capsys, "show spectrum one --scene 2 --snr 10 -o scene.png")
 
-    assert ("one", 2, 10.0, "scene.png") == (
-        said["run"],
-        said["scene"],
-        said["snr_db"],
-        said["picture"],
+    assert {"run": "one", "scene": 2, "snr_db": 10.0, "picture": "scene.png"}.items() <= (
+        spectrum.items()
     )
-    assert {"network", "music", "nomp"} == set(said["found"])
+    assert {"network", "music", "nomp"} == set(spectrum["found"])
     assert (tmp_path / "scene.png").stat().st_size > 10_000

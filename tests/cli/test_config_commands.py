@@ -76,9 +76,3 @@ def test_config_diff_names_the_fields_that_differ(capsys: Capture, tmp_path: Pat
     ] == [line.split() for line in out.splitlines()]
     same = "parabolic and run.yaml are the same configuration\n"
     assert run(capsys, "config diff parabolic run.yaml") == (0, same, "")
-
-
-def test_config_diff_knows_the_default(capsys: Capture) -> None:
-    output = document(capsys, "config diff default equal-power")
-
-    assert {"physics.power": ["free_space", "equal"]} == output

@@ -43,22 +43,6 @@ def test_a_violation_exits_with_four_and_ends_the_message(capsys: Capture) -> No
     assert "fail" in {line.split()[0] for line in out.splitlines()}
 
 
-def test_a_failing_store_exits_with_one(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RISEXP_TRACKING_URI", "http://127.0.0.1:9")
-
-    code, _, err = run(capsys, "doctor --json")
-
-    assert 1 == code
-    assert "records: http://127.0.0.1:9 cannot be used (the store does not answer" in err
-
-
-def test_an_unknown_study_is_refused(capsys: Capture) -> None:
-    code, out, err = run(capsys, "doctor --study toy --study tox --fix")
-
-    assert (2, "") == (code, out)
-    assert "there is no study 'tox'" in err
-
-
 def test_repairs_are_reported_once(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fix, "PATIENCE_S", 0.0)
     die_amid_a_trial()

@@ -89,23 +89,6 @@ def test_a_search_that_was_ended_goes_on_with_the_same_command(
     assert 2 == len(find_run("tiny-000").attempts())
 
 
-@pytest.mark.slow
-def test_a_search_grows_ends_at_a_bound_and_refuses_another_space(capsys: Capture) -> None:
-    told = document(capsys, f"{HPO} --trials 4 --until k_loc<99")
-    states = [each["state"] for each in told["trials"]]
-    assert ("complete", "waiting") == (states[0], states[-1])
-    assert "is below 99" in told["ended"]
-
-    code, out, err = run(capsys, f"{HPO} --epochs 3")
-    assert (2, "") == (code, out)
-    assert "study tiny was begun with training.epochs = 2 (now 3)" in err
-    assert 1 == err.count("\n")
-
-    told = document(capsys, f"{HPO} --trials 5")
-    assert ["complete"] * 5 == [each["state"] for each in told["trials"]]
-    assert told["ended"] is None
-
-
 def test_an_impossible_search_is_refused_in_one_sentence_and_leaves_nothing_behind(
     capsys: Capture, tmp_path: Path
 ) -> None:

@@ -13,7 +13,6 @@ from risexp.hpo.store.store import find_store
 from risexp.hpo.studies.audit import Audit, Audited, Saved
 from risexp.hpo.studies.study import find_study
 from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
-from risexp.runs.folder import runs_home
 from tests.support.commands import Capture, document, refused, run
 from tests.support.searches import BLINK, LR
 
@@ -69,18 +68,6 @@ def test_a_search_says_what_pruning_saved_and_what_it_cost(capsys: Capture) -> N
     assert f"pruning saved {4 - epoch} of 8 epochs" in out
     assert "audit: 1 of 1 trials that were ended early came to their ends in study" in out
     assert "audit: 0 of 1 would have been the best" in out
-
-
-def test_runs_of_a_deleted_audit_are_noticed_before_the_search(
-    capsys: Capture, tmp_path: Path
-) -> None:
-    left = runs_home() / "tiny-audit-000"
-    left.mkdir(parents=True)
-    (left / "config.json").write_text("{}", encoding="utf-8")
-
-    refused(capsys, HPO, "risexp: runs of an earlier study 'tiny-audit' are in")
-
-    assert not (tmp_path / "mlruns" / "optuna.db").exists()
 
 
 def row(number: int, state: TrialWord, value: float | None = None) -> TrialRow:

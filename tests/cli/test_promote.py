@@ -7,7 +7,7 @@ import pytest
 
 from risexp.app.promotion import promote as module
 from risexp.tracking.stores import embedded
-from tests.support.commands import Capture, document, run
+from tests.support.commands import Capture, document, refused, run
 from tests.support.promotions import alone, answering, evidence, kept
 from tests.support.uploads import place
 
@@ -84,7 +84,5 @@ def test_impossible_requests_are_refused_in_a_sentence(capsys: Capture) -> None:
         ("models show other", "there is no model 'other'"),
         ("models show a@b@c", "name models:/NAME@ALIAS or models:/NAME/3"),
     ):
-        code, out, err = run(capsys, command)
-        assert (2, "") == (code, out)
-        assert said in err
+        refused(capsys, command, said)
     assert [] == document(capsys, "models list")

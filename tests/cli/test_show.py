@@ -68,11 +68,3 @@ def test_show_scene_of_a_single_loud_source_peaks_where_it_stands(
     true = FrozenSet.open(tmp_path / "set").scenes(0, 1).truth
     theta_deg = torch.rad2deg(true.theta_rad[0, 0]).item()
     assert pytest.approx(theta_deg, abs=1e-3) == source["theta_deg"]
-
-
-def test_show_scene_of_a_field_of_one_direction_says_nothing_on_stderr(capsys: Capture) -> None:
-    run(capsys, f"{GENERATE} -s data.phi_deg=[10,10] -s data.theta_deg=[0,0]")
-
-    code, _, err = run(capsys, "show scene set")
-
-    assert (0, "") == (code, err)

@@ -51,12 +51,6 @@ def test_the_best_trial_is_told_by_what_the_base_has_not(capsys: Capture) -> Non
     ] == [line.split() for line in out[1:] if line]
 
 
-def test_a_base_that_is_best_is_set_beside_nothing(capsys: Capture) -> None:
-    best_trial(study(row(0, 1.0, MANY), row(1, 1.5, {**MANY, "network.field_3": 4})))
-
-    assert "best: trial 0, k_loc 1.000, run toy-000\n" == capsys.readouterr().out
-
-
 def test_equal_and_waiting_trials_have_nothing_to_compare(capsys: Capture) -> None:
     waiting = TrialRow(1, "waiting", None, 0, 0, None, None, None, {}, None)
     equal = study(row(0, 1.0, MANY), row(1, 1.0, MANY))

@@ -16,7 +16,7 @@ from risexp.runs.spec import Labels, read_labels
 from risexp.tracking.stores import TrackingStore, embedded
 from risexp.tracking.upload_state import UploadState
 from tests.cli.test_train import TRAIN
-from tests.support.commands import Capture, document, run
+from tests.support.commands import Capture, document, refused, run
 from tests.support.uploads import ask, due, finished, held, new_run, place, run_ids, train
 
 
@@ -77,37 +77,19 @@ def test_a_run_that_is_killed_with_its_sender_is_sent_by_sync(
     assert [] == document(capsys, "sync")
 
 
-def test_sync_says_of_each_run_what_it_sent(capsys: Capture) -> None:
-    for name in ("one", "two"):
-        finished(name)
-
-    code, out, _ = run(capsys, "sync")
-    again = run(capsys, "sync")
-
-    assert code == 0
-    assert ["one", "two"] == [line.split()[0] for line in out.splitlines()[1:]]
-    assert (0, "every record is where it belongs\n", "") == again
-
-
-def test_sync_sends_what_is_named_and_only_that(capsys: Capture, at_home: TrackingStore) -> None:
-    one, two = finished("one"), finished("two", labels=Labels(store="off"))
-
-    told = document(capsys, "sync two")
-
-    assert ["two"] == [each["run"] for each in told]
-    assert ([], 1) == (run_ids(one, at_home), len(run_ids(two, at_home)))
-
-
-def test_sync_leaves_a_run_alone_that_is_being_sent(
+def test_sync_says_of_each_run_what_it_sent_and_sends_only_what_is_named(
     capsys: Capture, at_home: TrackingStore
 ) -> None:
-    folder = finished("busy")
+    one, two = finished("one"), finished("two", labels=Labels(store="off"))
+    finished("three")
 
-    with UploadState(folder.path).sending():
-        (told,) = document(capsys, "sync")
-
-    assert ("busy", "") == (told["state"], told["mlflow_run"])
-    assert [] == run_ids(folder, at_home)
+    named = document(capsys, "sync two")
+    assert ["two"] == [upload["run"] for upload in named]
+    assert ([], 1) == (run_ids(one, at_home), len(run_ids(two, at_home)))
+    code, out, _ = run(capsys, "sync")
+    assert 0 == code
+    assert ["one", "three"] == sorted(line.split()[0] for line in out.splitlines()[1:])
+    assert (0, "every record is where it belongs\n", "") == run(capsys, "sync")
 
 
 def test_sync_to_a_server_that_is_away_says_so_and_loses_nothing(capsys: Capture) -> None:
@@ -115,44 +97,25 @@ def test_sync_to_a_server_that_is_away_says_so_and_loses_nothing(capsys: Capture
 
     code, out, err = run(capsys, "sync --tracking http://me:planted-secret@127.0.0.1:9")
 
-    assert code == 1
-    assert "run one was not sent: the store does not answer (connection refused) (and 1 more)" in (
-        err
-    )
+    sentence = "run one was not sent: the store does not answer (connection refused) (and 1 more)"
+    assert (1, True) == (code, sentence in err)
     assert "planted-secret" not in out + err
     assert all(UploadState(folder.path).unsent() for folder in folders)
 
 
-def test_sync_does_not_move_a_run_to_another_store(capsys: Capture) -> None:
+def test_what_names_no_run_or_no_store_is_refused(capsys: Capture) -> None:
     finished("one")
-    run(capsys, "sync")
-    train(new_run("two"))
 
-    code, _, err = run(capsys, "sync one --tracking http://127.0.0.1:9")
-
-    assert code == 2
-    assert "run one is recorded in embedded and cannot move to http://127.0.0.1:9" in err
-
-
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
+    for command, sentence in (
         ("sync none", "there is no run 'none'"),
         ("sync --tracking off", "nothing is sent to `off`"),
         ("sync --tracking nowhere", "is no tracking store"),
         ("store init --tracking off", "--tracking says off"),
         ("store init --tracking file:///x", "is no tracking store"),
         ("train -p smoke --tracking nowhere", "is no tracking store"),
-    ],
-)
-def test_what_names_no_run_or_no_store_is_refused(capsys: Capture, command: str, said: str) -> None:
-    finished("one")
-
-    code, out, err = run(capsys, command)
-
-    assert (2, "") == (code, out)
-    assert said in err
-    assert ["one"] == [each.run_id for each in list_runs()]
+    ):
+        refused(capsys, command, sentence)
+    assert ["one"] == [folder.run_id for folder in list_runs()]
 
 
 def test_stores_that_are_ready_are_left_as_they_are(
@@ -190,13 +153,19 @@ def test_secrets_of_address_and_environment_are_in_no_file_of_a_run(
     assert "planted-secret" not in out + err
 
 
-def test_a_finished_run_counts_as_sent_only_with_its_ending(capsys: Capture) -> None:
+def test_a_finished_run_counts_as_sent_only_with_its_ending_and_keeps_its_store(
+    capsys: Capture,
+) -> None:
     folder = new_run("ending")
     train(folder)
     run(capsys, "sync")
     folder.close(complete("finished", 3))
 
-    (told,) = document(capsys, "sync")
+    (upload,) = document(capsys, "sync")
 
-    assert (0, "sent") == (told["lines"], told["state"])
+    assert (0, "sent") == (upload["lines"], upload["state"])
     assert 0 == UploadState(folder.path).unsent()
+    train(new_run("two"))
+    code, _, err = run(capsys, "sync ending --tracking http://127.0.0.1:9")
+    assert 2 == code
+    assert "run ending is recorded in embedded and cannot move to http://127.0.0.1:9" in err

@@ -22,6 +22,7 @@ from risexp.inference.estimate import answers
 from risexp.registry.mlflow_model import EXAMPLE, PINNED, requirements, save_model
 from risexp.registry.pyfunc_model import load_model
 from risexp.registry.sealed_model import BUNDLE_PATH, read_bundle
+from tests.support.frozen_sets import contents
 from tests.support.localisation import scenes_of
 from tests.support.models import CPU, SCENES, bundle, model_config, model_in, request
 
@@ -175,11 +176,10 @@ def test_requirements_are_exact_and_name_no_index(model: Path) -> None:
 
 
 def test_a_folder_that_exists_is_never_written_over(model: Path) -> None:
-    before = {path: path.read_bytes() for path in model.rglob("*") if path.is_file()}
-
+    before = contents(model)
     with pytest.raises(InvalidInput, match="exists already"):
         save_model(bundle(), model)
-    assert before == {path: path.read_bytes() for path in model.rglob("*") if path.is_file()}
+    assert before == contents(model)
 
 
 def test_a_model_that_could_not_be_written_leaves_nothing(

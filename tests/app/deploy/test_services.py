@@ -14,13 +14,10 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from risexp.app.deploy import services
 from risexp.app.deploy.folder import ROLES, secret_files
 from risexp.app.deploy.wheel import shipped
-from risexp.app.ui import ui
 from risexp.cli.main import app
 from risexp.config.yaml import read_yaml
-from risexp.hpo.store import address
 from tests.support.postgres import Server, postgres
 
 DOCKER = shipped("docker")
@@ -176,10 +173,6 @@ def test_commands_are_those_of_this_version() -> None:
 
     with pytest.raises(TyperException):
         parse(["worker", "--studdy=smoke"])
-
-
-def test_health_checks_read_the_variables_of_workers_and_pages() -> None:
-    assert (address.STORE, ui.TOKEN) == (services.STORE, services.TOKEN)
 
 
 def test_cuda_changes_only_the_devices_of_services_that_train() -> None:

@@ -1,10 +1,7 @@
 """`doctor --fix` repairs what loses nothing, past no living process; a second call does nothing."""
 
-import os
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,13 +11,11 @@ import pytest
 
 from risexp.app.doctor import fix
 from risexp.app.doctor.status import FolderState, folder_state
-from risexp.app.run.sync import sync
 from risexp.hpo.store.leases import USED_UP, Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import SLOT, SURPLUS, StudyRef
 from risexp.hpo.trials.trial_result import TrialResult
 from risexp.runs.folder import RunFolder, find_run
-from risexp.runs.outcome import complete
 from risexp.tracking.stores import embedded
 from risexp.tracking.upload_state import UploadState
 from tests.support.homes import (
@@ -45,7 +40,7 @@ from tests.support.homes import (
     uploaded,
 )
 from tests.support.searches import begun
-from tests.support.uploads import due, finished, held, stored
+from tests.support.uploads import finished, stored
 from tests.support.worker_processes import owner, queue_of
 
 
@@ -54,14 +49,6 @@ def no_patience(in_order: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Owners of expired leases get no time to renew them."""
     monkeypatch.setattr(fix, "PATIENCE_S", 0.0)
     return in_order
-
-
-def leave_a_trial_unsent() -> None:
-    with open_study(begin=4) as (store, study):
-        claim, folder = claimed(store, study)
-        trained(claim, folder)
-        folder.close(complete("finished", 3))
-        claim.finish(TrialResult("complete", "finished", 3.25))
 
 
 def fail_the_run_of_a_waiting_trial() -> None:
@@ -211,17 +198,6 @@ def test_a_trial_without_attempts_left_gets_an_outcome_and_a_failed_run() -> Non
     assert USED_UP == outcome.reason
 
 
-def test_a_trial_is_uploaded_as_its_journal_says() -> None:
-    leave_a_trial_unsent()
-
-    assert {"unsent": "warn"} == problems(diagnose())
-    sentences, diagnosis = repaired()
-    assert ("run toy-003: 8 lines were sent to embedded",) == sentences
-    assert {} == problems(diagnosis)
-    assert due(folder_of(3)) == held(folder_of(3), embedded())
-    assert "FINISHED" == run_of(3).info.status
-
-
 def test_a_database_in_another_journal_mode_writes_ahead_again() -> None:
     with closing(sqlite3.connect("mlruns/optuna.db")) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
@@ -309,61 +285,21 @@ def test_the_status_of_a_run_that_began_anew_stays(monkeypatch: pytest.MonkeyPat
     assert "RUNNING" == client().get_run(run_id).info.status
 
 
-def mlflow(*words: str) -> None:
-    """Run one of MLflow's own commands."""
-    subprocess.run(  # noqa: S603 - our own interpreter and a library's program
-        [sys.executable, "-m", "mlflow", *words],
-        env={**os.environ, "MLFLOW_TRACKING_URI": embedded().uri},
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-
-
-def text_of(what: str) -> str:
-    """Sentence and details of a check."""
-    check = check_of(diagnose(), what)
-    return " ".join((check.sentence, *check.details))
-
-
-def test_the_advice_on_a_deleted_run_helps() -> None:
-    run_id = mlflow_id(1)
-    client().delete_run(run_id)
-
-    text = text_of("toy: I5")
-
-    assert f"trial 1: it has 0 runs ({run_id} is in its mlflow.json)" in text
-    assert "`mlflow runs restore --run-id ID`" in text
-    mlflow("runs", "restore", "--run-id", run_id)
-    assert {} == problems(diagnose())
-
-
-def test_the_advice_on_two_runs_helps() -> None:
-    run = run_of(0)
-    own = run.info.run_id
-    duplicate_run(run, "FINISHED")
-    runs = client().search_runs([run.info.experiment_id], "tags.`risexp.run` = 'toy-000'")
-    (other,) = {each.info.run_id for each in runs} - {own}
-
-    text = text_of("toy: I5")
-
-    assert f"trial 0: it has 2 runs ({own} is in its mlflow.json; {other} is not)" in text
-    mlflow("runs", "delete", "--run-id", other)
-    assert {} == problems(diagnose())
-
-
-def test_different_values_stay_until_the_run_is_sent_anew_as_advised() -> None:
-    run_id = mlflow_id(2)
+def test_different_values_and_surplus_runs_stay_with_advice() -> None:
+    client().delete_run(mlflow_id(1))
+    duplicate_run(run_of(0), "FINISHED")
     change_tracking(
-        "UPDATE metrics SET value = 7 WHERE key = 'beta' AND step = 3 AND run_uuid = ?", run_id
+        "UPDATE metrics SET value = 7 WHERE key = 'beta' AND step = 3 AND run_uuid = ?",
+        mlflow_id(2),
     )
 
     sentences, diagnosis = repaired()
-    assert ((), {"toy: values": "fail"}, 4) == (sentences, problems(diagnosis), diagnosis.exit_code)
 
-    assert "`mlflow gc --run-ids ID`" in text_of("toy: values")
-    mlflow("runs", "delete", "--run-id", run_id)
-    mlflow("gc", "--backend-store-uri", embedded().uri, "--run-ids", run_id)
-    path = folder_of(2).path / "mlflow.json"
-    path.rename(path.with_name("mlflow.old"))
-    sync(("toy-002",), None)
-    assert {} == problems(diagnose())
+    assert ((), 4) == (sentences, diagnosis.exit_code)
+    assert {"toy: I5": "fail", "toy: values": "fail"} == problems(diagnosis)
+    runs, values = (check_of(diagnosis, name) for name in ("toy: I5", "toy: values"))
+    text = " ".join((runs.sentence, *runs.details))
+    assert f"trial 1: it has 0 runs ({mlflow_id(1)} is in its mlflow.json)" in text
+    assert f"trial 0: it has 2 runs ({mlflow_id(0)} is in its mlflow.json; " in text
+    assert "`mlflow runs restore --run-id ID`" in text
+    assert "`mlflow gc --run-ids ID`" in " ".join((values.sentence, *values.details))

@@ -8,7 +8,6 @@ from optuna.study import StudyDirection
 
 from risexp.app.doctor import snapshot, stores
 from risexp.app.doctor.status import StudyStatus, study_status
-from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.trials.invariants import State
@@ -54,31 +53,10 @@ def test_a_fault_of_one_reading_does_not_count(
     assert (0, 2) == (diagnosis.exit_code, len(readings))
 
 
-def test_attempts_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, real = list[int](), Leases.attempts
-
-    def counted(leases: Leases) -> object:
-        calls.append(1)
-        return real(leases)
-
-    with open_study() as (store, study):
-        monkeypatch.setattr(Leases, "attempts", counted)
-        status = study_status(store, study)
-
-    assert 1 == len(calls)
-    assert all(trial.tried for trial in status.record.trials)
-
-
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait for locks."""
     monkeypatch.setattr(stores, "PATIENCE_S", 0.0)
-
-
-@pytest.mark.usefixtures("impatient")
-def test_studies_are_read_while_another_one_is_created() -> None:
-    with open_study() as (store, _), store.locked("study another"):
-        assert {} == problems(diagnose())
 
 
 @pytest.mark.usefixtures("impatient")

@@ -5,7 +5,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import optuna
 import pytest
 import torch
 
@@ -13,7 +12,6 @@ from risexp.app.benchmark.accuracy import measure as accuracy
 from risexp.app.report.gather import Weighed, report_data, with_answers
 from risexp.app.report.page import report_page
 from risexp.app.search.derived import AuditRequest, ConfirmRequest, audit, confirm
-from risexp.errors import InvalidInput
 from risexp.hpo.store.address import embedded
 from risexp.hpo.studies.study import StudyPlan, facts_from_spec, open_study
 from risexp.hpo.trials.trial_result import TrialResult, unsound
@@ -142,16 +140,6 @@ def test_the_audit_of_a_study_is_part_of_its_report(pools: Employ) -> None:
     assert "1 would have been the best, by 1.000 of k_loc at most: the regret is 1.000." in text
 
 
-def test_the_audit_of_an_earlier_study_of_its_name_is_not(pools: Employ) -> None:
-    pools(train_by_rate)
-    audit(AuditRequest(study="toy", device="cpu", tracking="off"), RecordingView())
-    with opened(embedded()) as store:
-        optuna.delete_study(study_name="toy", storage=store.storage)
-    search("toy")
-
-    assert () == report_data("toy").audit.trials
-
-
 def test_what_was_confirmed_is_part_of_the_report(pools: Employ) -> None:
     assert report_data("toy").confirmation is None
     pools(train)
@@ -209,31 +197,14 @@ def test_a_best_trial_whose_journal_is_empty_is_reported() -> None:
     assert "no epoch was judged" not in text
 
 
-def test_a_run_without_a_checkpoint_leaves_a_remark() -> None:
-    data = with_answers(report_data("toy"), 4, torch.device("cpu"), lambda _: None)
-
-    assert data.accuracy is None
-    assert "no fresh scenes were answered: no checkpoint lies in" in data.remarks[-1]
-
-
-def test_a_damaged_run_leaves_a_remark(at_home: Path) -> None:
+def test_a_damaged_run_and_one_without_a_checkpoint_leave_a_remark(at_home: Path) -> None:
+    unanswered = with_answers(report_data("toy"), 4, torch.device("cpu"), lambda _: None)
     config = at_home / "mlruns" / "runs" / "toy-001" / "config.json"
     config.write_text(config.read_text(encoding="utf-8").replace("0", "1"), encoding="utf-8")
-
     data = report_data("toy")
 
+    assert unanswered.accuracy is None
+    assert "no fresh scenes were answered: no checkpoint lies in" in unanswered.remarks[-1]
     assert {} == dict(data.runs)
-    assert any("config.json was edited" in each for each in data.remarks)
+    assert any("config.json was edited" in remark for remark in data.remarks)
     assert "whose run is not in this home" in read(report_page(data)).text
-
-
-def test_an_unknown_study_has_no_report() -> None:
-    with pytest.raises(InvalidInput, match="there is no study 'toi'"):
-        report_data("toi")
-
-
-def test_the_same_study_gives_the_same_page() -> None:
-    data = report_data("toy")
-    again = replace(report_data("toy"), made_at=data.made_at)
-
-    assert report_page(data) == report_page(again)

@@ -10,13 +10,12 @@ from rich.console import Console
 from risexp.app.run.machine import Machine
 from risexp.app.run.train import Finished, resume, train
 from risexp.app.run.warm_start import EVENT, expect_same_meaning, recorded, warm_start
-from risexp.app.serving.resolve_model import load_trained, resolve_checkpoint
+from risexp.app.serving.resolve_model import resolve_checkpoint
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig, fields
 from risexp.errors import CheckpointRefused, ConfigInvalid, RisexpError
 from risexp.runs.folder import RunFolder, create_run, list_runs
 from risexp.runs.journal import Journal, read_journal
-from risexp.training.checkpoint_manifest import manifest_path
 from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from risexp.training.curriculum import curriculum
 from tests.support.configs import ANOTHER
@@ -79,10 +78,6 @@ def machine() -> Machine:
     return Machine(torch.device("cpu"), threads=1)
 
 
-def test_a_run_without_a_warm_start_starts_afresh() -> None:
-    assert warm_start(SMALL) is None
-
-
 def test_a_run_is_found_by_its_name_its_folder_and_the_folders_of_its_checkpoints(
     source: RunFolder,
 ) -> None:
@@ -113,27 +108,18 @@ def test_a_checkpoint_is_found_by_any_of_its_files(source: RunFolder) -> None:
             assert warm.origin["tensors_sha256"].startswith(sums[".safetensors"])
 
 
-@pytest.mark.parametrize("name", ["outcome.json", "epoch-000009.manifest.json", "checkpoints"])
-def test_what_is_no_checkpoint_is_refused(source: RunFolder, name: str) -> None:
+def test_what_is_no_checkpoint_is_refused(source: RunFolder) -> None:
     (source.path / "outcome.json").write_text("{}")
     (source.path / "elsewhere" / "checkpoints").mkdir(parents=True)
-    place = source.path / ("elsewhere" if name == "checkpoints" else "") / name
-
-    with pytest.raises(RisexpError) as caught:
-        warm_start(starting(place))
-
-    assert 2 == caught.value.exit_code
-    assert str(place) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_file_that_was_left_over_is_no_checkpoint(source: RunFolder) -> None:
-    (attempt,) = source.attempts()
-    stale = attempt / "epoch-000003-0123456789ab.safetensors"
-    stale.write_bytes(b"")
-
-    with pytest.raises(CheckpointRefused, match="is no file of a checkpoint"):
-        warm_start(starting(stale))
+    left_over = source.attempts()[0] / "epoch-000003-0123456789ab.safetensors"
+    left_over.write_bytes(b"")
+    names = ("outcome.json", "epoch-000009.manifest.json", "elsewhere/checkpoints")
+    for place in (*(source.path / name for name in names), left_over):
+        with pytest.raises(RisexpError) as caught:
+            warm_start(starting(place))
+        assert 2 == caught.value.exit_code
+        assert str(place) in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
 def test_weights_with_another_meaning_are_refused(source: RunFolder) -> None:
@@ -179,52 +165,32 @@ def test_what_was_started_from_is_noted_once(source: RunFolder) -> None:
 
 
 def test_a_run_starts_from_the_averaged_weights_that_its_journal_names() -> None:
+    assert warm_start(SMALL) is None
     first = trained_short()
+    name = first.folder.run_id
+    with pytest.raises(ConfigInvalid, match=r"count\.kind = 'ordinal', and this run has 'slots'"):
+        trained_short(curriculum__warm_start=name, count__kind="slots")
+    assert [name] == [run.run_id for run in list_runs()]
+
     second = trained_short(
-        curriculum__warm_start=first.folder.run_id, training__optimizer__lr=1e-7, loss__count=0.5
+        curriculum__warm_start=name, training__optimizer__lr=1e-7, loss__count=0.5
     )
 
     origin = recorded(second.folder)
-
     assert first.best is not None
     assert second.best is not None
     assert origin is not None
-    assert (first.folder.run_id, first.best.epoch) == (origin["run"], origin["epoch"])
+    assert (name, first.best.epoch) == (origin["run"], origin["epoch"])
     before, after = first.best.state.averaged, second.best.state.averaged
-    assert all(torch.allclose(before[name], after[name], atol=1e-5) for name in before)
+    assert all(torch.allclose(before[key], after[key], atol=1e-5) for key in before)
 
-
-def test_a_network_is_found_by_the_place_of_its_checkpoint_too() -> None:
-    finished = trained_short()
-    place = manifest_path(finished.folder.attempts()[0], 1)
-
-    network = load_trained(str(place), torch.device("cpu"))
-
-    assert 1 == network.bundle.epoch
-    assert same(network.bundle.weights, network.predictor.network.state_dict())
-
-
-def test_a_refused_start_leaves_no_run_behind() -> None:
-    first = trained_short()
-
-    with pytest.raises(ConfigInvalid, match=r"count\.kind = 'ordinal', and this run has 'slots'"):
-        trained_short(curriculum__warm_start=first.folder.run_id, count__kind="slots")
-
-    assert [first.folder.run_id] == [run.run_id for run in list_runs()]
-
-
-def test_a_run_that_begins_anew_begins_with_the_same_weights() -> None:
-    first = trained_short()
-    config = load_config(preset="smoke").config.replace(
-        {**SHORT, "curriculum.warm_start": first.folder.run_id}
-    )
+    # A run that begins anew begins with the same weights, or not at all.
+    config = load_config(preset="smoke").config.replace({**SHORT, "curriculum.warm_start": name})
     folder = create_run("later", config, curriculum(config))
     other = {"run": "lost", "epoch": 7, "tensors_sha256": "0" * 64}
     Journal(folder.journal, "later").note(0, EVENT, other)
-    before = folder.journal.read_bytes()
-
+    journal = folder.journal.read_bytes()
     with pytest.raises(CheckpointRefused, match="later began with epoch 7 of 'lost', and"):
         resume("later", machine(), Console(file=io.StringIO()))
-
-    assert before == folder.journal.read_bytes()
+    assert journal == folder.journal.read_bytes()
     assert ((), None) == (folder.attempts(), folder.outcome())

@@ -3,7 +3,6 @@
 import csv
 import json
 from pathlib import Path
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,8 +13,8 @@ from risexp.app.benchmark.methods import network_methods
 from risexp.app.serving.predict import HEADINGS, expect_new, predict, rows, write_answers
 from risexp.app.serving.resolve_model import load_trained
 from risexp.config.training import Refinement
-from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput
-from risexp.inference.estimate import Answer, answers
+from risexp.errors import DataInvalid, InvalidInput
+from risexp.inference.estimate import answers
 from tests.support.localisation import scenes_of
 from tests.support.models import CPU, SCENES, arrays, model_config, model_in
 
@@ -84,12 +83,6 @@ def test_both_files_hold_the_answers(model: str, frames: Path, tmp_path: Path) -
     ] == lines
 
 
-def test_a_scene_without_a_source_has_a_row_too() -> None:
-    none = Answer(count=0, count_probabilities=[1.0], sources=[], confidence=0.0)
-
-    assert [[0, 0.0, "", "", "", ""]] == rows(none)
-
-
 def test_a_file_that_exists_is_never_written_over(
     model: str, frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,33 +96,6 @@ def test_a_file_that_exists_is_never_written_over(
     with pytest.raises(InvalidInput, match=r"out\.json is there already"):
         write_answers(found, tmp_path / "out.json")
     assert "precious" == (tmp_path / "out.json").read_text(encoding="utf-8")
-
-
-def test_a_name_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    for name, said in (
-        ("out.txt", "names no format: end it in .json or .csv"),
-        ("out", "names no format"),
-        ("nowhere/out.csv", "there is no folder"),
-    ):
-        with pytest.raises(InvalidInput, match=said):
-            expect_new(tmp_path / name)
-
-
-def test_a_full_disk_or_an_interrupt_leaves_no_part_of_a_file(
-    model: str, frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    predicted = predict(model, frames, None, CPU)
-    before = sorted(tmp_path.iterdir())
-    cases: tuple[tuple[BaseException, type[BaseException]], ...] = (
-        (OSError(28, "No space left on device"), EnvironmentFailed),
-        (KeyboardInterrupt(), KeyboardInterrupt),
-    )
-
-    for fault, expected in cases:
-        monkeypatch.setattr("os.fsync", Mock(side_effect=fault))
-        with pytest.raises(expected):
-            write_answers(predicted, tmp_path / "out.json")
-        assert before == sorted(tmp_path.iterdir())
 
 
 def test_frames_are_answered_on_the_device(model: str, frames: Path, device: torch.device) -> None:

@@ -44,17 +44,6 @@ def test_scores_of_a_comparison_are_counted_by_snr_and_sources() -> None:
     assert (100, 3) == (recorded.scenes, recorded.sources_max)
 
 
-def test_only_differences_from_the_preset_are_shown() -> None:
-    validated("one", {}, SMOKE.replace({"loss.count": 0.25, "network.width": 48}))
-
-    differences = RunSeen.of("one").differences()
-
-    # Without a label the defaults stand for the preset.
-    assert (1.0, 0.25) == differences["loss.count"]
-    assert 48 == differences["network.width"][1]
-    assert "loss.cov" not in differences
-
-
 def test_a_count_that_never_learned_is_doubted() -> None:
     for scenes, doubt in ((2000.0, "at chance"), (100.0, "not told from chance by so few scenes")):
         validated(f"dead-{scenes:.0f}", {**DEAD, "scenes": scenes})

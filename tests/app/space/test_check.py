@@ -11,23 +11,9 @@ from tests.support.spaces import learning
 def test_every_shipped_space_may_be_searched_and_pruned() -> None:
     for name in space_paths():
         result = review(load_space(name))
-
         assert ((), ()) == (result.problems, result.notes), name
         assert result.cost is not None
-
-
-def test_the_shipped_smoke_space_is_small() -> None:
-    cost = review(load_space("smoke")).cost
-
-    assert cost is not None
-    assert cost.scenes <= 60_000
-
-
-def test_the_wide_space_varies_fields_that_the_small_preset_fixes() -> None:
-    wide = load_space("wide")
-
-    assert "small" == wide.base
-    assert {"training.optimizer.lr", "network.width", "loss.count", "beta.final"} <= set(wide.vary)
+        assert name != "smoke" or result.cost.scenes <= 60_000
 
 
 PROBLEMS: Sequence[tuple[Mapping[str, object], str]] = (
@@ -90,10 +76,3 @@ def test_overrides_of_a_search_are_checked_with_the_space() -> None:
     assert len(review(space, trials=3).notes) == 1
     invalid = review(space, (Layer("--set", {"data.seed": -1}),))
     assert "data.seed = -1 (from --set)" in invalid.problems[0]
-
-
-def test_an_invalid_space_has_no_cost() -> None:
-    result = review(learning(fixed={"data.sede": 1}))
-
-    assert result.problems == ("fixed: there is no field 'data.sede'; did you mean data.seed?",)
-    assert result.as_json(500.0)["cost"] is None

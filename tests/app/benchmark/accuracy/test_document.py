@@ -3,7 +3,6 @@
 import csv
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -46,18 +45,14 @@ def test_the_document_has_the_names_others_rely_on(result: BenchmarkResult) -> N
         assert {"ms_single", "dense_ratio", "mean_interval"} <= set(method)
 
 
-def test_every_scene_is_in_one_cell_of_the_confusions(result: BenchmarkResult) -> None:
+def test_every_scene_is_once_in_the_confusions_and_in_the_groups(result: BenchmarkResult) -> None:
     for method in result.document["methods"].values():
         rows = [sum(row) for row in method["confusion"]]
-        by_snr = [total(matrix) for matrix in method["confusion_by_snr"].values()]
+        by_snr = [sum(map(sum, matrix)) for matrix in method["confusion_by_snr"].values()]
         assert 2 * SCENES == sum(rows) + sum(method["confusion_none"])
         assert sum(rows) == sum(by_snr)
-
-
-def test_groups_hold_all_scenes_once(result: BenchmarkResult) -> None:
-    for method in result.document["methods"].values():
-        assert 2 * SCENES == sum(group["scenes"] for group in method["by_count"].values())
-        assert 2 * SCENES == sum(group["scenes"] for group in method["by_weakest_snr_db"].values())
+        for groups in ("by_count", "by_weakest_snr_db"):
+            assert 2 * SCENES == sum(group["scenes"] for group in method[groups].values())
 
 
 def test_what_is_undefined_is_null(result: BenchmarkResult) -> None:
@@ -109,13 +104,6 @@ def test_the_csv_has_a_row_for_each_method_and_snr(result: BenchmarkResult, writ
                 assert known[column] == (float(kept[column]) if kept[column] else None)
 
 
-def test_text_fits_into_a_hundred_columns(result: BenchmarkResult) -> None:
-    for block in result.blocks:
-        cells = [block.headings, *block.rows]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        assert sum(widths) + 2 * (len(widths) - 1) <= 100
-
-
 def test_text_names_methods_and_what_they_stand_beside(result: BenchmarkResult) -> None:
     count, success, over_crb, *_ = result.blocks
 
@@ -125,6 +113,10 @@ def test_text_names_methods_and_what_they_stand_beside(result: BenchmarkResult) 
     assert ("chance", ".33", ".33", ".333") == count.rows[-1]
     assert ("chance", ".00", ".00", ".000") == success.rows[-1]
     assert ("silent phi", "-", "-") in over_crb.rows
+    for block in result.blocks:
+        columns = zip(block.headings, *block.rows, strict=True)
+        widths = [max(map(len, column)) for column in columns]
+        assert sum(widths) + 2 * (len(widths) - 1) <= 100
 
 
 def test_many_snrs_go_into_several_blocks_and_the_mean_into_the_last() -> None:
@@ -138,64 +130,39 @@ def test_many_snrs_go_into_several_blocks_and_the_mean_into_the_last() -> None:
     assert {8, 4} == {len(row) for block in (first, second) for row in block.rows}
 
 
-def test_a_folder_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
-    with new_folder(tmp_path / "deep" / "new") as folder:
-        (folder / "file").write_text("whole")
-        assert not (tmp_path / "deep" / "new").exists()
-
-    assert ["deep/new/file"] == files(tmp_path)
-
-
-def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+def test_a_new_or_an_empty_folder_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-
-    with new_folder(tmp_path / "empty") as folder:
-        (folder / "file").write_text("whole")
-
-    assert ["empty/file"] == files(tmp_path)
-
-
-@pytest.mark.parametrize("reason", [KeyboardInterrupt, OSError, SystemExit])
-def test_what_is_interrupted_leaves_nothing(tmp_path: Path, reason: type[BaseException]) -> None:
-    with pytest.raises(reason):
-        write_half(tmp_path / "deep" / "new", reason)
-
-    assert [] == list(tmp_path.iterdir())
+    for name in ("deep/new", "empty"):
+        with new_folder(tmp_path / name) as folder:
+            (folder / "file").write_text("whole")
+            assert not (tmp_path / name / "file").exists()
+    assert ["deep/new/file", "empty/file"] == files(tmp_path)
 
 
-def test_a_folder_that_holds_something_is_refused_untouched(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("all my work")
+def test_what_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+    def write_half(reason: type[BaseException]) -> None:
+        with new_folder(tmp_path / "deep" / "new") as folder:
+            (folder / "file").write_text("half")
+            raise reason
 
-    with pytest.raises(DataInvalid, match="not empty"), new_folder(tmp_path):
-        pytest.fail("something was begun")
+    for reason in (KeyboardInterrupt, OSError):
+        with pytest.raises(reason):
+            write_half(reason)
+        assert [] == list(tmp_path.iterdir())
 
-    assert ["thesis.tex"] == files(tmp_path)
 
-
-def test_a_file_and_the_current_folder_are_refused(
+def test_a_full_folder_a_file_and_the_current_folder_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "file").write_text("words")
     monkeypatch.chdir(tmp_path / "here")
-
-    for name, said in (("../file", "is a file"), (".", "inside it")):
-        with pytest.raises(DataInvalid, match=said), new_folder(Path(name)):
+    for name, sentence in (("..", "not empty"), ("../file", "is a file"), (".", "inside it")):
+        with pytest.raises(DataInvalid, match=sentence), new_folder(Path(name)):
             pytest.fail("something was begun")
-
-
-def write_half(path: Path, reason: type[BaseException]) -> None:
-    """Begin a folder, and be stopped."""
-    with new_folder(path) as folder:
-        (folder / "file").write_text("half")
-        raise reason
+    assert ["file"] == files(tmp_path)
 
 
 def files(folder: Path) -> list[str]:
     """Every file below a folder."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-def total(matrix: Any) -> int:  # noqa: ANN401 - a matrix of a JSON document
-    """Sum of all cells."""
-    return sum(sum(row) for row in matrix)

@@ -15,18 +15,17 @@ from risexp.app.benchmark.accuracy.measure import (
     over_crb_db,
 )
 from risexp.app.benchmark.methods import Method
-from risexp.app.benchmark.timing import dense_null_spectrum, single_ms
+from risexp.app.benchmark.timing import dense_null_spectrum
 from risexp.covariance.factored import FactoredCovariance
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.errors import ConfigInvalid, DataInvalid
-from risexp.evaluation.intervals import Interval, bootstrap, bootstrap_jointly
+from risexp.evaluation.intervals import Interval, bootstrap_jointly
 from risexp.evaluation.references import references
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.inference.estimate import Estimate
 from tests.support.accuracy import SCENES, SMOKE, accurate, measured, snr_of
 from tests.support.estimates import drawn_case, estimate_at
-from tests.support.looping import for_each
 from tests.support.scenes import gaussian, worst
 
 
@@ -35,23 +34,16 @@ def table() -> AccuracyTable:
     return measured()
 
 
-def test_a_method_that_knows_the_truth_is_right_everywhere(table: AccuracyTable) -> None:
-    row = table.rows["accurate"]
+def test_who_knows_is_right_everywhere_and_who_is_wrong_gets_nothing(table: AccuracyTable) -> None:
+    right, wrong = table.rows["accurate"], table.rows["wrong"]
 
-    assert [1.0, 1.0] == [each.value.k_acc for each in row.by_level]
-    assert [1.0, 1.0] == [each.value.success_rate for each in row.by_level]
-    assert (1.0, 1.0, -1.0) == (
-        row.mean.value.k_acc,
-        row.mean.value.success_rate,
-        row.mean.low.k_loc,
-    )
-
-
-def test_a_method_that_is_always_wrong_gets_nothing(table: AccuracyTable) -> None:
-    row = table.rows["wrong"]
-
-    assert [0.0, 0.0] == [each.value.k_acc for each in row.by_level]
-    assert (0.0, 0.0) == (row.mean.value.success_rate, row.mean.high.success_rate)
+    assert [1.0, 1.0] == [score.value.k_acc for score in right.by_level]
+    assert [1.0, 1.0] == [score.value.success_rate for score in right.by_level]
+    mean = right.mean
+    assert (1.0, 1.0, -1.0) == (mean.value.k_acc, mean.value.success_rate, mean.low.k_loc)
+    assert [0.0, 0.0] == [score.value.k_acc for score in wrong.by_level]
+    assert (0.0, 0.0) == (wrong.mean.value.success_rate, wrong.mean.high.success_rate)
+    assert all(math.isnan(value) for over in table.rows["silent"].over_crb_db for value in over)
 
 
 def test_every_method_hears_the_same_scenes_at_every_snr() -> None:
@@ -81,26 +73,14 @@ def test_scenes_are_the_first_of_the_split_in_whole_batches() -> None:
     assert 260 == len(table.levels[0].references) == len(table.levels[0].source_snr_db)
 
 
-def test_the_mean_is_the_mean_over_snr(table: AccuracyTable) -> None:
+def test_the_mean_is_that_over_snr_and_an_interval_contains_its_value(table: AccuracyTable) -> None:
     for row in table.rows.values():
         for name, value in row.mean.value.items():
-            expected = average([dict(each.value.items())[name] for each in row.by_level])
+            expected = average([dict(score.value.items())[name] for score in row.by_level])
             assert expected == pytest.approx(value, nan_ok=True)
-
-
-def test_intervals_contain_what_they_are_of(table: AccuracyTable) -> None:
-    for row in table.rows.values():
         for interval in (*row.by_level, row.mean):
             for low, value, high in ends(interval):
                 assert math.isnan(value) or low - 1e-9 <= value <= high + 1e-9
-
-
-def test_each_snr_has_the_interval_it_would_have_alone(table: AccuracyTable) -> None:
-    row = table.rows["bent"]
-
-    for scores, interval in zip(row.scores, row.by_level, strict=True):
-        expected = torch.tensor(ends(bootstrap(scores)))
-        torch.testing.assert_close(expected, torch.tensor(ends(interval)), equal_nan=True)
 
 
 def test_a_scene_is_drawn_at_all_snrs_together() -> None:
@@ -124,12 +104,8 @@ def test_references_are_of_the_very_scenes(table: AccuracyTable) -> None:
     scenes = SceneGenerator(config.physics, config.data).scenes("test", 0, SCENES)
     expected = references(config.physics, config.data, scenes).means()
 
-    assert expected.k_reference == table.references["k_reference"][1]
-    assert expected.k_bound == table.references["k_bound"][1]
-    assert expected.success_reference == table.references["success_reference"][1]
-
-
-def test_chance_counts_one_of_all_counts_and_locates_nothing(table: AccuracyTable) -> None:
+    for name in ("k_reference", "k_bound", "success_reference"):
+        assert getattr(expected, name) == table.references[name][1]
     assert (1 / 3, 1 / 3) == table.references["k_chance"]
     assert (0.0, 0.0) == table.references["success_chance"]
 
@@ -159,10 +135,6 @@ def test_the_median_at_the_bound_is_that_of_errors_drawn_there() -> None:
     assert abs(found / float(0.6745 * deviation.median()) - 1.0) > 0.2
 
 
-def test_where_nothing_is_found_no_error_is_told(table: AccuracyTable) -> None:
-    assert all(math.isnan(value) for over in table.rows["silent"].over_crb_db for value in over)
-
-
 def test_times_are_milliseconds_of_the_method_alone() -> None:
     def slow(scenes: Scenes) -> Estimate:
         time.sleep(0.004)
@@ -171,24 +143,9 @@ def test_times_are_milliseconds_of_the_method_alone() -> None:
     table = measured({"slow": slow}, snr_db=(0.0, 10.0))
 
     row = table.rows["slow"]
-    assert 4.0 <= row.ms_single < 400.0
-    assert all(4.0 / SCENES <= each < 400.0 / SCENES for each in row.ms_per_scene)
+    assert row.ms_single >= 4.0
+    assert all(each >= 4.0 / SCENES for each in row.ms_per_scene)
     assert table.dense_ms / row.mean_ms == table.dense_ratio("slow") > 0.0
-
-
-def test_what_is_made_once_is_not_counted_as_latency() -> None:
-    made: list[int] = []
-
-    def lazy(scenes: Scenes) -> Estimate:
-        if not made:
-            time.sleep(0.2)
-        made.append(len(scenes))
-        return accurate(scenes)
-
-    scenes = SceneGenerator(SMOKE.physics, SMOKE.data).scenes("test", 0, 4)
-
-    assert single_ms(lazy, scenes, calls=5) < 100.0
-    assert [1] * 6 == made
 
 
 def test_the_dense_twin_computes_the_null_spectrum() -> None:
@@ -201,21 +158,14 @@ def test_the_dense_twin_computes_the_null_spectrum() -> None:
     assert worst(covariance.music(steering, count), spectrum) < 1e-9
 
 
-def test_a_method_that_does_not_exist_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ConfigInvalid, match=r"'nmop'.*nomp"):
-        chosen_methods(["nmop"], SMOKE)
-
-
-@for_each(("names", "said"), [([], "names none"), (["nomp", "nomp"], "twice")])
-def test_no_method_and_the_same_twice_are_refused(names: list[str], said: str) -> None:
-    with pytest.raises(ConfigInvalid, match=said):
-        chosen_methods(names, SMOKE)
-
-
-def test_a_shipped_method_fills_a_row() -> None:
-    table = measured(chosen_methods(["nomp"], SMOKE), snr_db=(20.0,))
-
-    assert table.rows["nomp"].mean.value.k_acc > 0.5
+def test_methods_that_are_unknown_none_or_named_twice_are_refused() -> None:
+    for names, sentence in (
+        (["nmop"], r"'nmop'.*nomp"),
+        ([], "names none"),
+        (["nomp", "nomp"], "twice"),
+    ):
+        with pytest.raises(ConfigInvalid, match=sentence):
+            chosen_methods(names, SMOKE)
 
 
 def listening(heard: list[Scenes]) -> Method:

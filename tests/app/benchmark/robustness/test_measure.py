@@ -13,7 +13,6 @@ from risexp.app.benchmark.robustness.measure import (
     RobustnessRow,
     RobustnessTable,
     measure_robustness,
-    without_broken,
 )
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
@@ -21,7 +20,7 @@ from risexp.data.scenes import SceneGenerator
 from risexp.inference.estimate import Estimate
 from tests.support.accuracy import SMOKE, accurate
 from tests.support.estimates import perfect
-from tests.support.robustness import BUILT, METHODS, drawn, measured
+from tests.support.robustness import BUILT, measured
 
 
 def fallible(scenes: Scenes) -> Estimate:
@@ -86,15 +85,6 @@ def test_methods_are_built_for_the_receiver_of_the_level() -> None:
     assert ["spherical", "fresnel", "parabolic"] == believed[-3:]
 
 
-def test_progress_counts_every_answer() -> None:
-    told: list[int] = []
-    chosen = {"label": BUILT["label"]}
-
-    measure_robustness(SMOKE, lambda _: METHODS, chosen, (0.0, 10.0), 5, told.append)
-
-    assert 2 * 7 * 3 * 5 == sum(told)
-
-
 def test_what_is_no_number_is_no_source_and_is_counted() -> None:
     table = measured("wavefront", methods={"fallible": fallible}, scenes=30)
 
@@ -103,15 +93,6 @@ def test_what_is_no_number_is_no_source_and_is_counted() -> None:
         assert 10 == level["fallible"].broken
         assert 20 / 30 == pytest.approx(level["fallible"].interval.value.success_rate)
     assert "scored as no source: fallible 30" in next(iter(robustness_result(table).blocks)).title
-
-
-def test_a_sound_answer_is_left_as_it_is() -> None:
-    estimate = accurate(drawn(BUILT["label"]))
-
-    kept, broken = without_broken(estimate)
-
-    assert 0 == broken
-    assert torch.equal(estimate.count, kept.count)
 
 
 def test_sources_are_found_in_the_bin_of_their_range() -> None:

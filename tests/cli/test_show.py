@@ -12,45 +12,34 @@ from risexp.data.shards import FrozenSet
 from tests.support.commands import GENERATE, Capture, document, run
 
 
-def scene_with_most_sources(folder: Path) -> int:
-    return int(FrozenSet.open(folder).scenes(0, 6).truth.count.argmax())
-
-
-def test_show_scene_draws_a_picture(capsys: Capture, tmp_path: Path) -> None:
+def test_show_scene_draws_a_picture_and_lists_the_sources_strongest_first(
+    capsys: Capture, tmp_path: Path
+) -> None:
     run(capsys, GENERATE)
-    index = scene_with_most_sources(tmp_path / "set")
-
-    code, out, err = run(capsys, f"show scene set --index {index}")
-
-    assert (0, "") == (code, err)
-    assert out.startswith(f"test scene {index} at ")
-    assert f"drawn in scene-{index}.png" in out
-    with Image.open(tmp_path / f"scene-{index}.png") as picture:
-        assert "PNG" == picture.format
-        assert picture.width > 1000
-        shades = np.asarray(picture.convert("L"))
-    assert int(shades.max()) - int(shades.min()) > 200
-    assert len(np.unique(shades)) > 50
-
-
-def test_show_scene_lists_the_sources_strongest_first(capsys: Capture, tmp_path: Path) -> None:
-    run(capsys, GENERATE)
-    index = scene_with_most_sources(tmp_path / "set")
+    scenes = FrozenSet.open(tmp_path / "set").scenes(0, 6)
+    index = int(scenes.truth.count.argmax())
 
     answer = document(capsys, f"show scene set --index {index} --out deep.png")
-    _, out, _ = run(capsys, f"show scene set --index {index}")
+    code, out, err = run(capsys, f"show scene set --index {index}")
 
-    true = FrozenSet.open(tmp_path / "set").scenes(index, 1)
     levels = [source["snr_db"] for source in answer["sources"]]
     assert {"index", "split", "snr_db", "sources", "picture"} == set(answer)
     assert "deep.png" == answer["picture"]
     assert (tmp_path / "deep.png").exists()
-    assert len(levels) == int(true.truth.count[0]) > 1
+    assert len(levels) == int(scenes.truth.count[index]) > 1
     assert sorted(levels, reverse=True) == levels
-    assert [line.split()[-1] for line in out.splitlines()[2:]] == [f"{db:.1f}" for db in levels]
     # Together, up to their interference, the sources are as loud as the scene.
     total = 10.0 * math.log10(sum(10.0 ** (level / 10.0) for level in levels))
     assert pytest.approx(answer["snr_db"], abs=4.0) == total
+    assert (0, "") == (code, err)
+    assert out.startswith(f"test scene {index} at ")
+    assert f"drawn in scene-{index}.png" in out
+    assert [line.split()[-1] for line in out.splitlines()[2:]] == [f"{db:.1f}" for db in levels]
+    with Image.open(tmp_path / f"scene-{index}.png") as picture:
+        assert ("PNG", True) == (picture.format, picture.width > 1000)
+        shades = np.asarray(picture.convert("L"))
+    assert int(shades.max()) - int(shades.min()) > 200
+    assert len(np.unique(shades)) > 50
 
 
 @pytest.mark.parametrize("symbols", ["frame", "snapshot"])

@@ -64,7 +64,11 @@ def test_runs_are_ranked_and_those_within_the_noise_are_ties() -> None:
 
 
 def test_validations_are_the_same_if_law_number_and_device_are() -> None:
-    changes = {"one": {}, "alike": {"loss.count": 0.5}, "more": {"validation.scenes": 64}}
+    changes: dict[str, dict[str, object]] = {
+        "one": {},
+        "alike": {"loss.count": 0.5},
+        "more": {"validation.scenes": 64},
+    }
     for name, change in (changes | {"law": {"data.seed": 2}}).items():
         validated(name, {}, SMOKE.replace(change))
     one, *others = read_runs(["one", "alike", "more", "law"])

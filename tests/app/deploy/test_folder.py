@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,15 +20,11 @@ RANDOM = re.compile(r"\b[0-9a-f]{48}\b")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    return write_deployment(tmp_path_factory.mktemp("there") / "ris", ["RIS.example.org"])
-
-
-@pytest.fixture
-def quick(made: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The wheel is copied, not built again."""
-    (wheel,) = (made.folder / "image").glob("*.whl")
-    monkeypatch.setattr(deploy, "write_wheel", lambda folder: shutil.copy(wheel, folder))
+def made(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment; this file copies the wheel in place of building it again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deploy, "write_wheel", lambda folder: shutil.copy(built, folder))
+        yield write_deployment(tmp_path_factory.mktemp("there") / "ris", ["RIS.example.org"])
 
 
 def mode(path: Path) -> int:
@@ -134,7 +131,7 @@ def test_a_place_that_cannot_hold_the_folder_is_refused(
     assert [tmp_path / "file", tmp_path / "here"] == sorted(tmp_path.rglob("*"))
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("made")
 def test_an_empty_folder_is_filled_independent_of_the_umask(tmp_path: Path) -> None:
     (tmp_path / "my ris; no").mkdir()
     before = os.umask(0o077)
@@ -149,7 +146,7 @@ def test_an_empty_folder_is_filled_independent_of_the_umask(tmp_path: Path) -> N
     assert ["cd", str(made.folder)] == shlex.split(made.next()[0])
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("made")
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = os.fsync
     for survived in (0, 1, 9, 15):

@@ -122,15 +122,8 @@ def test_secrets_are_files_of_the_deployment() -> None:
     assert secret_files().keys() == COMPOSE["secrets"].keys()
 
 
-def test_a_service_waits_for_the_services_it_needs() -> None:
+def test_a_service_waits_for_the_services_it_needs_and_the_dashboard_only_reads() -> None:
     healthy, completed = "service_healthy", "service_completed_successfully"
-    conditions = {
-        name: {
-            other: needed["condition"] for other, needed in service.get("depends_on", {}).items()
-        }
-        for name, service in SERVICES.items()
-    }
-
     assert {
         "postgres": {},
         "mlflow": {"postgres": healthy},
@@ -138,18 +131,17 @@ def test_a_service_waits_for_the_services_it_needs() -> None:
         "dashboard": {"init": completed},
         "search": {"init": completed},
         "worker": {"init": completed},
-    } == conditions
-
-
-def test_workers_have_more_time_to_end_than_they_wait_for_mlflow() -> None:
+    } == {
+        name: {
+            other: needed["condition"] for other, needed in service.get("depends_on", {}).items()
+        }
+        for name, service in SERVICES.items()
+    }
+    # Workers have more time to end than they wait for MLflow.
     for name in ("search", "worker"):
         waits = int(SERVICES[name]["environment"]["RISEXP_TRACKING_WAIT_S"])
         assert seconds(SERVICES[name]["stop_grace_period"]) >= 2 * waits
-
-
-def test_the_dashboard_has_a_role_that_only_reads() -> None:
     environment = SERVICES["dashboard"]["environment"]
-
     assert environment["RISEXP_STORE"].startswith("postgresql://watcher@")
     assert "/run/secrets/watcher_pgpass" == environment["PGPASSFILE"]
     assert [] == SERVICES["dashboard"].get("volumes", [])
@@ -180,9 +172,9 @@ def test_cuda_changes_only_the_devices_of_services_that_train() -> None:
 
     assert {"search", "worker"} == over.keys()
     for service in over.values():
-        assert [*service] == ["deploy"]
-        assert [*service["deploy"]] == ["resources"]
-        assert [*service["deploy"]["resources"]] == ["reservations"]
+        assert ["deploy"] == [*service]
+        assert ["reservations"] == [*service["deploy"].pop("resources")]
+        assert {} == service["deploy"]
 
 
 def test_no_file_names_the_host_of_a_registry_or_an_index() -> None:

@@ -12,13 +12,6 @@ from risexp.app.deploy import wheel
 from risexp.errors import EnvironmentFailed
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    wheel.write_wheel(folder)
-    return next(folder.glob("*.whl"))
-
-
 @pytest.fixture
 def installed(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The package as a wheel installs it, and no source tree beside it."""

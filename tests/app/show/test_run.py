@@ -16,7 +16,6 @@ pytestmark = pytest.mark.usefixtures("own_home")
 
 def test_a_run_is_summarised_by_its_best_epoch() -> None:
     validated("one", {"k_loc": 3.0, "k_acc": 0.71})
-
     seen = RunSeen.of("one")
 
     assert ("complete", 2, 3.0) == (seen.state, seen.best_epoch, seen.best["k_loc"])
@@ -28,20 +27,10 @@ def test_a_run_is_summarised_by_its_best_epoch() -> None:
     assert {"attempt-01": ()} == seen.kept
     assert (None, 0) == (seen.page, seen.unsent)
     assert seen.as_json() == json.loads(json.dumps(seen.as_json(), allow_nan=False))
-
-
-def test_scores_of_a_comparison_are_counted_by_snr_and_sources() -> None:
-    validated("one", {})
-
-    recorded = RunSeen.of("one").recorded
-
+    recorded = seen.recorded
     assert recorded is not None
-    assert {
-        "0 to 10, K = 1": (36, 30),
-        "0 to 10, K = 2": (35, 24),
-        "0 to 10, K = 3": (29, 17),
-    } == recorded.strata
-    assert (100, 3) == (recorded.scenes, recorded.sources_max)
+    strata = {"0 to 10, K = 1": (36, 30), "0 to 10, K = 2": (35, 24), "0 to 10, K = 3": (29, 17)}
+    assert (100, 3, strata) == (recorded.scenes, recorded.sources_max, recorded.strata)
 
 
 def test_a_count_that_never_learned_is_doubted() -> None:

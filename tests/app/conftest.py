@@ -14,7 +14,6 @@ from tests.support.worker_pool import Employ, FakePool
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An embedded database without a study."""
     path = tmp_path_factory.mktemp("store") / "optuna.db"
     open_store(f"sqlite:///{path}").close()
     return path

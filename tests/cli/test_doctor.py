@@ -11,7 +11,6 @@ from tests.support.homes import NAME, change_studies, die_amid_a_trial
 
 @pytest.fixture(autouse=True)
 def home(in_order: Path) -> Path:
-    """A sound home."""
     return in_order
 
 

@@ -180,7 +180,6 @@ def test_the_fault_of_an_audits_own_pruner_fails_the_command(capsys: Capture, st
 
 
 def reports(study: str, number: int) -> dict[int, float]:
-    """The reports of a trial, by epoch."""
     with open_studies(find_store) as store:
         trial = store.storage.get_all_trials(find_study(store, study).id)[number]
         return dict(trial.intermediate_values)

@@ -54,7 +54,6 @@ def test_stages_are_searched_one_after_the_other_and_read_again(capsys: Capture)
 
 
 def stage(name: str, states: tuple[TrialWord, ...], verdict: StageVerdict | None) -> StageRow:
-    """A stage with trials in these states."""
     rows = tuple(
         TrialRow(number, state, None, 1, 2, 4.0, 4.0, 4.0 if state == "complete" else None, {}, 1.0)
         for number, state in enumerate(states)

@@ -169,7 +169,6 @@ def searched_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def searched(searched_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The current folder is a copy of that home."""
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
     monkeypatch.delenv("RISEXP_STORE", raising=False)
     shutil.copytree(searched_home, tmp_path, dirs_exist_ok=True)

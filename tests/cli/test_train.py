@@ -40,14 +40,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home."""
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
     return tmp_path
 
 
 @pytest.fixture
 def finished(trained: Path, at_home: Path) -> RunFolder:
-    """The finished run in the test's own home."""
     shutil.copytree(trained, at_home, dirs_exist_ok=True)
     return the_run()
 
@@ -58,7 +56,6 @@ def the_run() -> RunFolder:
 
 
 def weights(folder: RunFolder) -> dict[str, list[float]]:
-    """Weights of the last epoch."""
     last = newest(folder.attempts()).checkpoint
     assert last is not None
     states = {"weights": last.state.weights, "averaged": last.state.averaged}

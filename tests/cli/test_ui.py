@@ -64,7 +64,6 @@ def status(address: str, path: str, **headers: str) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """Processes that a process has started."""
     said = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
     return [int(each) for each in said.split()]
 

@@ -41,8 +41,6 @@ _OPTIONS = (
 
 
 class Browser:
-    """Opens pages, and sees what is on them."""
-
     def __init__(self, driver: Chrome, screenshots: Path | None) -> None:
         self.driver = driver
         self._screenshots = screenshots
@@ -76,8 +74,6 @@ class Browser:
         return texts
 
     def click(self, xpath: str) -> None:
-        """Click the first element of that kind, as soon as it can be."""
-
         def clicked(driver: Chrome) -> bool:
             element = driver.find_element(By.XPATH, xpath)
             self.into_view(element)
@@ -87,7 +83,6 @@ class Browser:
         self._wait().until(clicked, f"{xpath} was never to be clicked")
 
     def drawn(self, xpath: str) -> bool:
-        """Whether a picture has come, and is one."""
         picture = self.sees(xpath)
         wide = "return arguments[0].complete && arguments[0].naturalWidth > 0"
         return bool(self._wait().until(lambda driver: driver.execute_script(wide, picture)))
@@ -103,18 +98,15 @@ class Browser:
             self.driver.switch_to.window(opened.pop())
 
     def at(self, address: str) -> None:
-        """Wait until that is a part of the address."""
         self._wait().until(
             lambda driver: address in driver.current_url,
             f"the address {self.driver.current_url} never held {address}",
         )
 
     def into_view(self, element: WebElement) -> None:
-        """Scroll there."""
         self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
 
     def press(self, element: WebElement, key: str = Keys.ARROW_RIGHT) -> None:
-        """Press a key on an element."""
         element.send_keys(key)
 
     def narrow(self, width: int) -> None:
@@ -136,12 +128,10 @@ class Browser:
         )
 
     def complaints(self) -> list[str]:
-        """What pages have complained of since the last time."""
         told = self.driver.get_log("browser")  # type: ignore[no-untyped-call] # Selenium's own
         return [str(each) for each in told]
 
     def keep(self, name: str) -> None:
-        """Keep what is seen, where that is asked for."""
         if self._screenshots is not None:
             self.driver.save_screenshot(str(self._screenshots / f"{name}.png"))
 
@@ -167,13 +157,7 @@ def programs() -> tuple[str, str] | None:
 
 @contextmanager
 def begin(browser: str, steering: str, screenshots: str | None) -> Iterator[Browser]:
-    """Start a browser without a screen.
-
-    Args:
-        browser: The program.
-        steering: The program that steers it.
-        screenshots: A folder that keeps what it sees; None: nothing is kept.
-    """
+    """Start a browser without a screen; `screenshots` is a folder that keeps what it sees."""
     options = ChromeOptions()
     options.binary_location = browser
     for each in _OPTIONS:

@@ -44,7 +44,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Of the commands that make and show the study."""
     told = {key: value for key, value in os.environ.items() if not key.startswith("RISEXP_")}
     return told | {"RISEXP_HOME": str(tmp_path_factory.mktemp("pages")), "OMP_NUM_THREADS": "1"}
 
@@ -103,7 +102,6 @@ def pages(home: Path, environment: dict[str, str]) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """A browser, once for all tests."""
     there = programs()
     require(there is not None, "no browser: apt-get install chromium chromium-driver")
     assert there is not None

@@ -9,15 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Trial:
-    """The run of a trial."""
-
     name: str
     run_id: str
     k_loc: float
 
 
 def trials(home: Path) -> list[Trial]:
-    """Of the study, by number."""
     rows = _asked(
         home,
         "SELECT r.name, r.run_uuid, m.value FROM runs r JOIN latest_metrics m USING (run_uuid) "
@@ -34,7 +31,6 @@ def run_of(home: Path, number: int | None) -> str:
 
 
 def studies(home: Path) -> list[str]:
-    """Names of all that there are."""
     rows = _asked(home, "SELECT study_name FROM studies", "optuna.db")
     return [str(name) for (name,) in rows]
 

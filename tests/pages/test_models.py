@@ -14,19 +14,14 @@ def test_a_model_says_which_version_is_champion(browser: Browser, pages: dict[st
     browser.reads("champion")
 
 
-def test_a_version_has_its_card_and_the_verdicts_of_its_gates(
-    browser: Browser, pages: dict[str, str]
+def test_a_version_has_its_card_and_its_verdicts_and_leads_to_its_run(
+    browser: Browser, pages: dict[str, str], home: Path
 ) -> None:
     browser.open(f"{pages['mlflow']}/{MODEL}/versions/1")
 
     browser.reads("success")
     browser.sees("//table//*[contains(., 'chance')]")
     browser.reads("skipped")
-
-
-def test_a_version_leads_to_its_run(browser: Browser, pages: dict[str, str], home: Path) -> None:
-    browser.open(f"{pages['mlflow']}/{MODEL}/versions/1")
-
     browser.follow("pages-")
     browser.at("#/experiments/1/runs/")
     assert (home / "mlruns" / "sets").is_dir()

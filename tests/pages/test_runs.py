@@ -12,7 +12,6 @@ from tests.pages.records import run_of, trials
 
 @pytest.fixture
 def runs(pages: dict[str, str]) -> str:
-    """The address of the experiment."""
     return f"{pages['mlflow']}/#/experiments/1"
 
 

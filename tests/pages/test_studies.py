@@ -10,7 +10,6 @@ from tests.pages.records import run_of, studies
 
 @pytest.fixture
 def study(pages: dict[str, str]) -> str:
-    """The address of the study."""
     return f"{pages['dashboard']}/dashboard/studies/1"
 
 

@@ -52,8 +52,6 @@ def promote_next(registry: Registry, run: str, tmp_path: Path) -> Promote:
 
 
 def at(step: Step, action: Callable[[], object]) -> Callable[[Step], None]:
-    """Acts after one step."""
-
     def on_step(now: Step) -> None:
         if now == step:
             action()

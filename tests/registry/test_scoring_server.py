@@ -36,7 +36,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def port(model: Path) -> Iterator[int]:
-    """Port of a server on loopback."""
     with running(model, RequestGuard(writable=True)) as port:
         yield port
 
@@ -57,7 +56,6 @@ def running(model: Path, guard: RequestGuard, host: str = "127.0.0.1") -> Iterat
 
 @pytest.fixture
 def ask(port: int) -> Iterator[Ask]:
-    """Sends one request; returns its status and answer."""
     with asking(port) as asked:
         yield asked
 

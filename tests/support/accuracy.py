@@ -17,7 +17,6 @@ SCENES = 24
 
 
 def accurate(scenes: Scenes) -> Estimate:
-    """The truth."""
     return perfect(scenes.truth)
 
 

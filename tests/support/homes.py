@@ -94,12 +94,10 @@ def uploaded(store: StudyStore, study: StudyRef) -> None:
 
 
 def change_studies(statement: str, *values: object) -> None:
-    """Change the database of studies behind Optuna's back."""
     _changed("optuna.db", statement, values)
 
 
 def change_tracking(statement: str, *values: object) -> None:
-    """Change MLflow's database behind its back."""
     _changed("mlflow.db", statement, values)
 
 
@@ -110,22 +108,18 @@ def _changed(name: str, statement: str, values: Sequence[object]) -> None:
 
 
 def client() -> MlflowClient:
-    """MLflow's own client of the embedded store."""
     return MlflowClient(embedded().uri)
 
 
 def run_of(number: int) -> Run:
-    """MLflow's run of a trial."""
     return stored(folder_of(number), embedded())
 
 
 def mlflow_id(number: int) -> str:
-    """MLflow's id of a trial's run."""
     return str(run_of(number).info.run_id)
 
 
 def parent_run() -> Run:
-    """MLflow's run of the study itself."""
     return client().get_run(run_of(0).data.tags["mlflow.parentRunId"])
 
 
@@ -138,7 +132,6 @@ def duplicate_run(run: Run, status: str) -> None:
 
 
 def folder_of(number: int) -> RunFolder:
-    """Folder of a trial."""
     return find_run(f"{NAME}-{number:03d}")
 
 
@@ -157,7 +150,6 @@ def problems(diagnosis: Diagnosis) -> dict[str, str]:
 
 
 def check_of(diagnosis: Diagnosis, what: str) -> Check:
-    """The one check of a subject."""
     (only,) = [check for check in diagnosis.checks if check.what == what]
     return only
 
@@ -170,7 +162,6 @@ def repaired() -> tuple[tuple[str, ...], Diagnosis]:
 
 
 def expire_leases() -> None:
-    """Make every lease expire."""
     change_studies("UPDATE risexp_attempts SET expires_at = 0 WHERE ended IS NULL")
 
 

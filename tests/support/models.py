@@ -55,13 +55,11 @@ def _template() -> TemporaryDirectory[str]:
 
 
 def model_in(folder: Path) -> Path:
-    """A copy of the complete model."""
     return Path(shutil.copytree(Path(_template().name) / "model", folder / "model"))
 
 
 @cache
 def frames() -> Frames:
-    """The first frames of the model's law."""
     return scenes_of(model_config(), SCENES).frames
 
 

@@ -107,7 +107,6 @@ def evidence(**changes: Any) -> Evidence:  # noqa: ANN401 - any field
 
 
 def alone(**changes: Any) -> Evidence:  # noqa: ANN401 - likewise
-    """The same evidence without a champion."""
     return evidence(champion=None, ms_ratio=None, same_data=None, **changes)
 
 
@@ -181,5 +180,4 @@ def kept(name: str, seed: int = 0, labels: Labels | None = None) -> RunFolder:
 
 
 def answering(evidence: Evidence) -> Callable[..., Evaluation]:
-    """An evaluation that always has this result."""
     return lambda *_: evidence.evaluation

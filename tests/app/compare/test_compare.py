@@ -36,7 +36,6 @@ LR = "training.optimizer.lr"
 
 @pytest.fixture(autouse=True)
 def home(at_home: Path) -> None:
-    """A home with an empty store of studies."""
     del at_home
 
 

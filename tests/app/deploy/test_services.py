@@ -41,7 +41,6 @@ def words(service: Service) -> list[str]:
 
 
 def failing(holds: Callable[[str, Service], bool]) -> list[str]:
-    """The services for which something does not hold."""
     return [name for name, service in SERVICES.items() if not holds(name, service)]
 
 

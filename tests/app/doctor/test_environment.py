@@ -134,7 +134,6 @@ def test_a_lock_is_seen_without_being_tried(tmp_path: Path) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait for stores."""
     monkeypatch.setattr(stores, "PATIENCE_S", 0.0)
 
 
@@ -159,7 +158,6 @@ def test_a_store_that_does_not_answer_is_named_without_its_password(
 
 
 def older(path: Path) -> None:
-    """Create tables of an earlier MLflow."""
     from mlflow.store.tracking.dbmodels.initial_models import Base
 
     config = Config()

@@ -73,7 +73,6 @@ def double_a_metric() -> None:
 
 
 def attempt(number: int = 0) -> Path:
-    """Checkpoint folder of a trial."""
     (only,) = folder_of(number).attempts()
     return only
 

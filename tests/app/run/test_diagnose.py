@@ -23,7 +23,6 @@ Trains = Callable[..., TrainedNetwork]
 
 @pytest.fixture
 def train(monkeypatch: pytest.MonkeyPatch) -> Trains:
-    """Add a trained run by its name."""
     runs: dict[str, TrainedNetwork] = {}
 
     def lookup(name: str, _device: torch.device) -> TrainedNetwork:

@@ -68,7 +68,6 @@ def starting(name: str | Path, **changes: object) -> RunConfig:
 
 
 def trained_short(**changes: object) -> Finished:
-    """A very short run with a real network."""
     named = {name.replace("__", "."): value for name, value in changes.items()}
     config = load_config(preset="smoke").config.replace(SHORT | named)
     return train(config, machine(), Console(file=io.StringIO()))

@@ -5,17 +5,7 @@ from itertools import count
 
 import pytest
 
-from risexp.app.space.probe import (
-    BATCH,
-    BATCHES,
-    EPOCHS,
-    SCENES,
-    ProbeResult,
-    Trace,
-    lasting,
-    probe_space,
-    shortened,
-)
+from risexp.app.space import probe
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
 from risexp.errors import VerificationFailed
@@ -23,24 +13,24 @@ from risexp.space.spec import SearchSpace
 from tests.support.spaces import LEARNING, RIDGE, learning, planted
 
 
-def fake_trace(config: RunConfig) -> Trace:
+def fake_trace(config: RunConfig) -> probe.Trace:
     """A fake training that depends on rate, depth, average and loss only."""
     weights = f"{config.training.optimizer.lr} {config.network.depth}"
     scores = (("k_loc", config.training.ema_decay or 0.0), ("nan", float("nan")))
-    return Trace((config.loss.count,), weights, scores, None)
+    return probe.Trace((config.loss.count,), weights, scores, None)
 
 
 def probed(
-    space: SearchSpace, train: Callable[[RunConfig], Trace] = fake_trace
-) -> dict[str, ProbeResult]:
-    return {result.path: result for result in probe_space(space, train=train)}
+    space: SearchSpace, train: Callable[[RunConfig], probe.Trace] = fake_trace
+) -> dict[str, probe.ProbeResult]:
+    return {result.path: result for result in probe.probe_space(space, train=train)}
 
 
 def test_only_dimensions_that_change_weights_or_scores_are_alive() -> None:
     paths: list[str] = []
     results = {
         result.path: result
-        for result in probe_space(
+        for result in probe.probe_space(
             learning(), train=fake_trace, tell=lambda one: paths.append(one.path)
         )
     }
@@ -63,13 +53,13 @@ def test_runs_that_differ_by_themselves_prove_nothing() -> None:
     numbers = count()
 
     with pytest.raises(VerificationFailed, match="two runs of the same configuration differ in we"):
-        probed(learning(), lambda _: Trace((), str(next(numbers)), (), None))
+        probed(learning(), lambda _: probe.Trace((), str(next(numbers)), (), None))
 
 
 def test_no_run_is_made_twice_or_for_a_field_without_an_effect() -> None:
     made: list[str] = []
 
-    def counted(config: RunConfig) -> Trace:
+    def counted(config: RunConfig) -> probe.Trace:
         made.append(config.sha())
         return fake_trace(config)
 
@@ -90,7 +80,7 @@ def test_no_run_is_made_twice_or_for_a_field_without_an_effect() -> None:
 def test_two_runs_that_differ_in_a_ramp_are_equally_long() -> None:
     made: list[RunConfig] = []
 
-    def kept(config: RunConfig) -> Trace:
+    def kept(config: RunConfig) -> probe.Trace:
         made.append(config)
         return fake_trace(config)
 
@@ -116,12 +106,12 @@ def test_a_short_run_is_a_run_of_a_few_steps() -> None:
     for preset in ("smoke", "small", "base", "three-phase", "snapshot-symbols"):
         config = load_config(preset=preset).config
 
-        short = shortened(config, "", lasting(config))
+        short = probe.shortened(config, "", probe.lasting(config))
 
         training = short.training
         sizes = (training.epochs, training.batch, short.validation.scenes)
-        assert (EPOCHS, BATCH, SCENES) == sizes
-        assert BATCHES == training.scenes_per_epoch // training.batch
+        assert (probe.EPOCHS, probe.BATCH, probe.SCENES) == sizes
+        assert probe.BATCHES == training.scenes_per_epoch // training.batch
         assert not training.compile
         assert config.network == short.network
         assert config.training.optimizer == training.optimizer
@@ -131,11 +121,11 @@ def test_a_short_run_keeps_a_probed_batch_ends_its_ramps_and_starts_afresh() -> 
     changes = {"training.batch": 384, "curriculum.count_ramp": 9, "training.accumulation": 3}
     ramped = load_config(preset="small").config.replace({**changes, "training.epochs": 12})
     frozen = {"curriculum.phase": "count", "curriculum.warm_start": "train-1"}
-    short = shortened(load_config(preset="smoke").config.replace(frozen), "", EPOCHS)
+    short = probe.shortened(load_config(preset="smoke").config.replace(frozen), "", probe.EPOCHS)
 
-    assert 9 == lasting(ramped)
-    assert 384 == shortened(ramped, "training.batch", 9).training.batch
-    assert 33 == shortened(ramped, "", 9).training.batch
-    assert 9 == shortened(ramped, "", 9).training.epochs
+    assert 9 == probe.lasting(ramped)
+    assert 384 == probe.shortened(ramped, "training.batch", 9).training.batch
+    assert 33 == probe.shortened(ramped, "", 9).training.batch
+    assert 9 == probe.shortened(ramped, "", 9).training.epochs
     assert short.curriculum.warm_start is None
     assert 1.0 == short.curriculum.count_backbone_lr

@@ -164,5 +164,4 @@ def test_a_full_folder_a_file_and_the_current_folder_are_refused(
 
 
 def files(folder: Path) -> list[str]:
-    """Every file below a folder."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

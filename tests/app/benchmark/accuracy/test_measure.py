@@ -169,8 +169,6 @@ def test_methods_that_are_unknown_none_or_named_twice_are_refused() -> None:
 
 
 def listening(heard: list[Scenes]) -> Method:
-    """A method that remembers what it was given."""
-
     def method(scenes: Scenes) -> Estimate:
         heard.append(scenes)
         return accurate(scenes)

@@ -266,11 +266,12 @@ def test_the_status_of_a_run_that_began_anew_stays(monkeypatch: pytest.MonkeyPat
 
 
 def test_different_values_and_surplus_runs_stay_with_advice() -> None:
-    homes.client().delete_run(homes.mlflow_id(1))
+    ids = [homes.mlflow_id(number) for number in range(3)]
+    homes.client().delete_run(ids[1])
     homes.duplicate_run(homes.run_of(0), "FINISHED")
     homes.change_tracking(
         "UPDATE metrics SET value = 7 WHERE key = 'beta' AND step = 3 AND run_uuid = ?",
-        homes.mlflow_id(2),
+        ids[2],
     )
 
     sentences, diagnosis = homes.repaired()
@@ -279,7 +280,7 @@ def test_different_values_and_surplus_runs_stay_with_advice() -> None:
     assert {"toy: I5": "fail", "toy: values": "fail"} == homes.problems(diagnosis)
     runs, values = (homes.check_of(diagnosis, name) for name in ("toy: I5", "toy: values"))
     text = " ".join((runs.sentence, *runs.details))
-    assert f"trial 1: it has 0 runs ({homes.mlflow_id(1)} is in its mlflow.json)" in text
-    assert f"trial 0: it has 2 runs ({homes.mlflow_id(0)} is in its mlflow.json; " in text
+    assert f"trial 1: it has 0 runs ({ids[1]} is in its mlflow.json)" in text
+    assert f"trial 0: it has 2 runs ({ids[0]} is in its mlflow.json; " in text
     assert "`mlflow runs restore --run-id ID`" in text
     assert "`mlflow gc --run-ids ID`" in " ".join((values.sentence, *values.details))

@@ -44,8 +44,7 @@ def test_the_criteria_of_fresh_symbols_price_a_source_at_four_numbers(
     device: torch.device,
 ) -> None:
     config = config_of("physics.symbols=snapshot")
-    frames = scenes_of(config, 4, device).frames
-    law, pursuit, ranges = pursued(config, frames)
+    law, pursuit, ranges = pursued(config, scenes_of(config, 4, device).frames)
     likelihood = torch.stack([fit.profile for fit in pursuit.fits[1:]], dim=-1)
     sources = torch.arange(1, 6, device=device)
 
@@ -128,25 +127,17 @@ def hits(rule: CountRule, device: torch.device) -> tuple[Tensor, Tensor]:
     return (count == scenes.truth.count).double(), said
 
 
-def test_evidence_outdoes_the_criteria_it_replaces(device: torch.device) -> None:
-    right = {rule: float(hits(rule, device)[0].mean()) for rule in RULES}
-
-    assert right["evidence"] > right["bic"] - 0.02
-    assert right["bic"] > right["aic"] + 0.2
-    assert right["evidence"] > 0.6
-
-
-def test_the_evidence_is_right_as_often_as_it_says(device: torch.device) -> None:
+def test_evidence_outdoes_the_criteria_and_is_right_as_often_as_it_says(
+    device: torch.device,
+) -> None:
+    rates = {rule: float(hits(rule, device)[0].mean()) for rule in RULES}
     right, said = hits("evidence", device)
-
-    assert pytest.approx(float(said.mean()), abs=0.05) == float(right.mean())
-
-
-def test_sure_answers_are_right_more_often_than_unsure_ones(device: torch.device) -> None:
-    right, said = hits("evidence", device)
-
     unsure, sure = said.argsort()[:256], said.argsort()[256:]
 
+    assert rates["evidence"] > rates["bic"] - 0.02
+    assert rates["bic"] > rates["aic"] + 0.2
+    assert rates["evidence"] > 0.6
+    assert pytest.approx(float(said.mean()), abs=0.05) == float(right.mean())
     assert float(right[sure].mean()) > float(right[unsure].mean()) + 0.15
     for half in (unsure, sure):
         assert pytest.approx(float(said[half].mean()), abs=0.08) == float(right[half].mean())

@@ -14,7 +14,6 @@ from tests.support.localisation import WAVEFRONTS, anywhere, config_of
 from tests.support.looping import for_each
 from tests.support.scenes import any_device, gaussian, uniform, worst
 
-SMALL_PANELS = ((6, 6), (24, 6), (5, 16))
 HALF = 0.45
 """Least share of a source's energy, about half, that some grid point must see."""
 
@@ -31,31 +30,14 @@ def least_seen(grid: Grid, *overrides: str) -> float:
     return float(grid.energies(waves.conj().unsqueeze(1)).amax(-1).min())
 
 
-@for_each("wavefront", WAVEFRONTS)
-def test_every_source_has_a_grid_point_on_its_slope(
-    device: torch.device, wavefront: Wavefront
-) -> None:
-    law = f"physics.wavefront={wavefront}"
-
-    assert least_seen(grid_of(device, law), law) > HALF
-
-
-@for_each("panel", SMALL_PANELS)
-def test_every_source_before_another_panel_has_one_too(
-    device: torch.device, panel: tuple[int, int]
-) -> None:
-    law = (
-        f"physics.elements_h={panel[0]}",
-        f"physics.elements_v={panel[1]}",
-        "physics.symbols=snapshot",
-    )
-
-    assert least_seen(grid_of(device, *law), *law) > HALF
-
-
 @for_each(
-    "view",
+    "law",
     [
+        *((f"physics.wavefront={wavefront}",) for wavefront in WAVEFRONTS),
+        *(
+            (f"physics.elements_h={h}", f"physics.elements_v={v}", "physics.symbols=snapshot")
+            for h, v in ((6, 6), (24, 6), (5, 16))
+        ),
         ("data.range_m=[0.3,50]",),
         ("data.phi_deg=[-75,75]", "data.theta_deg=[-75,75]"),
         ("data.phi_deg=[-60,-20]",),
@@ -64,10 +46,10 @@ def test_every_source_before_another_panel_has_one_too(
         ("physics.spacing_wavelengths=1.0",),
     ],
 )
-def test_every_source_of_another_view_has_one_too(
-    device: torch.device, view: tuple[str, ...]
+def test_every_source_has_a_grid_point_on_its_slope(
+    device: torch.device, law: tuple[str, ...]
 ) -> None:
-    assert least_seen(grid_of(device, *view), *view) > HALF
+    assert least_seen(grid_of(device, *law), *law) > HALF
 
 
 def test_a_grid_for_a_smaller_panel_would_miss_sources(device: torch.device) -> None:
@@ -100,7 +82,7 @@ def test_responses_are_the_products_with_steering_vectors(
     assert worst(grid.energies(rows), summed_energy(responses)) < 1e-6
 
 
-def test_points_run_over_u_fastest_then_v_then_rho(device: torch.device) -> None:
+def test_points_run_over_u_fastest_then_v_then_rho_and_are_few(device: torch.device) -> None:
     grid = grid_of(device)
     planes, rows, columns = grid.shape
     u, v, rho = grid.points.unbind(-1)
@@ -109,6 +91,12 @@ def test_points_run_over_u_fastest_then_v_then_rho(device: torch.device) -> None
     assert bool((u[:, :, 1:] > u[:, :, :-1]).all())
     assert bool((v[:, 1:] > v[:, :-1]).all())
     assert bool((rho[1:] > rho[:-1]).all())
+    laid = grid.unfold(grid.candidates[:, 0].unsqueeze(0), outside=-9.0)
+    assert torch.equal(torch.where(grid.inside, grid.points[..., 0], -9.0), laid[0])
+    assert int((laid == -9.0).sum()) > 0
+    large = ("physics.elements_h=32", "physics.elements_v=32", "physics.symbols=snapshot")
+    # The grid of a thousand elements takes less than a gigabyte.
+    assert 8 * len(grid_of(device, *large).candidates) * 1024 < 1e9
 
 
 @for_each("panel", ["physics.elements_h=12", "physics.elements_h=20"])
@@ -124,16 +112,6 @@ def test_steps_are_the_distances_of_neighbours(device: torch.device, panel: str)
 
     assert torch.allclose(expected, grid.steps, rtol=1e-4)
     assert float(grid.steps[0]) <= 1.0 / grid.panel.elements_h + 1e-6
-
-
-def test_values_lie_where_their_points_lie(device: torch.device) -> None:
-    grid = grid_of(device)
-    values = grid.candidates[:, 0].unsqueeze(0)
-
-    laid = grid.unfold(values, outside=-9.0)
-
-    assert torch.equal(torch.where(grid.inside, grid.points[..., 0], -9.0), laid[0])
-    assert int((laid == -9.0).sum()) > 0
 
 
 @for_each("axis", [0, 1, 2])
@@ -154,21 +132,6 @@ def test_the_prior_gives_a_candidate_the_share_of_the_sources_nearest_to_it(
     assert float((share - expected).abs().max()) < 0.1
 
 
-def test_the_grid_of_a_panel_of_a_thousand_elements_takes_less_than_a_gigabyte(
-    device: torch.device,
-) -> None:
-    grid = grid_of(
-        device, "physics.elements_h=32", "physics.elements_v=32", "physics.symbols=snapshot"
-    )
-
-    assert 8 * len(grid.candidates) * grid.panel.elements < 1e9
-
-
-def grid_on(device: torch.device) -> Grid:
-    receiver = ReceiverModel.of(config_of())
-    return search_grid(receiver.panel, receiver.view, device)
-
-
 def spectrum(grid: Grid, peaks: dict[tuple[int, int, int], float], floor: float = 0.0) -> Tensor:
     """A spectrum (1, G) that is flat but for some points, named by plane, row and column."""
     laid = torch.full(grid.shape, floor, dtype=torch.float64, device=grid.points.device)
@@ -184,45 +147,38 @@ def places(grid: Grid, points: Tensor) -> list[tuple[int, ...]]:
     return [tuple(map(int, torch.unravel_index(each, grid.shape))) for each in where]
 
 
-def test_the_highest_maxima_come_first(device: torch.device) -> None:
-    grid = grid_on(device)
-    heights = spectrum(grid, {(3, 6, 10): 5.0, (0, 2, 4): 7.0, (6, 9, 15): 6.0})
+@for_each(
+    ("heights", "peaks"),
+    [
+        (
+            {(3, 6, 10): 5.0, (0, 2, 4): 7.0, (6, 9, 15): 6.0},
+            [(0, 2, 4), (6, 9, 15), (3, 6, 10)],
+        ),
+        # A slope is no peak however high it is, across planes too.
+        (
+            {(3, 6, 10): 5.0, (3, 6, 11): 4.9, (3, 7, 10): 4.8, (0, 2, 4): 1.0},
+            [(3, 6, 10), (0, 2, 4)],
+        ),
+        ({(3, 6, 10): 5.0, (4, 7, 11): 4.9, (0, 2, 4): 1.0}, [(3, 6, 10), (0, 2, 4)]),
+        # The other end of a row is no neighbour.
+        ({(3, 6, 0): 5.0, (3, 6, -1): 4.0, (3, 7, -1): 3.0}, [(3, 6, 0), (3, 6, -1)]),
+    ],
+)
+def test_the_highest_maxima_come_first_and_neighbours_are_none(
+    device: torch.device,
+    heights: dict[tuple[int, int, int], float],
+    peaks: list[tuple[int, int, int]],
+) -> None:
+    grid = grid_of(device)
 
-    found = highest_peaks(grid, heights, 3)
+    found = highest_peaks(grid, spectrum(grid, heights), len(peaks))
 
-    assert [(0, 2, 4), (6, 9, 15), (3, 6, 10)] == places(grid, found[0])
-
-
-def test_a_slope_is_no_peak_however_high_it_is(device: torch.device) -> None:
-    grid = grid_on(device)
-    heights = spectrum(grid, {(3, 6, 10): 5.0, (3, 6, 11): 4.9, (3, 7, 10): 4.8, (0, 2, 4): 1.0})
-
-    found = highest_peaks(grid, heights, 2)
-
-    assert [(3, 6, 10), (0, 2, 4)] == places(grid, found[0])
-
-
-def test_neighbours_are_neighbours_across_planes_too(device: torch.device) -> None:
-    grid = grid_on(device)
-    heights = spectrum(grid, {(3, 6, 10): 5.0, (4, 7, 11): 4.9, (0, 2, 4): 1.0})
-
-    found = highest_peaks(grid, heights, 2)
-
-    assert [(3, 6, 10), (0, 2, 4)] == places(grid, found[0])
-
-
-def test_the_other_end_of_a_row_is_no_neighbour(device: torch.device) -> None:
-    grid = grid_on(device)
-    last = grid.shape[2] - 1
-    heights = spectrum(grid, {(3, 6, 0): 5.0, (3, 6, last): 4.0, (3, 7, last): 3.0})
-
-    found = highest_peaks(grid, heights, 2)
-
-    assert [(3, 6, 0), (3, 6, last)] == places(grid, found[0])
+    last = grid.shape[2]
+    assert [(plane, row, at % last) for plane, row, at in peaks] == places(grid, found[0])
 
 
 def test_where_maxima_run_out_the_highest_other_points_follow(device: torch.device) -> None:
-    grid = grid_on(device)
+    grid = grid_of(device)
     u, v, rho = grid.candidates.double().unbind(-1)
     cone = -(u.square() + v.square() + 0.1 * (rho - 1.0).square()).unsqueeze(0)
 
@@ -231,17 +187,11 @@ def test_where_maxima_run_out_the_highest_other_points_follow(device: torch.devi
     expected = grid.candidates[cone[0].topk(4).indices]
     assert torch.equal(expected[0], found[0, 0])
     assert sorted(map(tuple, expected.tolist())) == sorted(map(tuple, found[0].tolist()))
-
-
-@for_each("height", [0.0, -3.0, 1e30])
-def test_a_plain_has_points_enough(device: torch.device, height: float) -> None:
-    grid = grid_on(device)
-    heights = torch.full((2, len(grid.candidates)), height, device=device)
-
-    found = highest_peaks(grid, heights, 7)
-
-    assert (2, 7, 3) == tuple(found.shape)
-    assert 7 == len(set(map(tuple, found[0].tolist())))
+    for height in (0.0, -3.0, 1e30):
+        plain = torch.full((2, len(grid.candidates)), height, device=device)
+        found = highest_peaks(grid, plain, 7)
+        assert (2, 7, 3) == tuple(found.shape)
+        assert 7 == len(set(map(tuple, found[0].tolist())))
 
 
 @any_device
@@ -249,7 +199,7 @@ def test_a_plain_has_points_enough(device: torch.device, height: float) -> None:
 def test_peaks_are_different_points_of_the_view_none_below_a_peak_left_out(
     *, device: torch.device, seed: int, count: int, scale: float
 ) -> None:
-    grid = grid_on(device)
+    grid = grid_of(device)
     heights = scale * uniform(-1.0, 1.0, 3, len(grid.candidates), seed=seed).to(device)
 
     found = highest_peaks(grid, heights, count)
@@ -262,8 +212,10 @@ def test_peaks_are_different_points_of_the_view_none_below_a_peak_left_out(
     assert torch.equal(grid.candidates[heights.argmax(-1)], found[:, 0])
 
 
-def test_refined_points_of_one_peak_are_kept_once(device: torch.device) -> None:
-    grid = grid_on(device)
+def test_refined_points_of_one_peak_are_kept_once_and_others_all(
+    device: torch.device,
+) -> None:
+    grid = grid_of(device)
     step = grid.steps
     base = torch.tensor([0.1, 0.1, 1.0], device=device)
     far = base + 3.0 * step
@@ -272,15 +224,9 @@ def test_refined_points_of_one_peak_are_kept_once(device: torch.device) -> None:
 
     assert [[1, 2]] == distinct(grid, points, heights, 2).tolist()
     assert [[1, 2, 0, 3]] == distinct(grid, points, heights, 4).tolist()
-
-
-def test_points_apart_along_rho_alone_are_two_peaks(device: torch.device) -> None:
-    grid = grid_on(device)
-    base = torch.tensor([0.1, 0.1, 1.0], device=device)
-    along = torch.tensor([0.0, 0.0, 1.0], device=device) * grid.steps
+    along = torch.tensor([0.0, 0.0, 1.0], device=device) * step
     points = torch.stack([base, base + along, base + 0.1 * along]).unsqueeze(0)
     heights = torch.tensor([[5.0, 3.0, 4.0]], dtype=torch.float64, device=device)
-
     assert [[0, 1, 2]] == distinct(grid, points, heights, 3).tolist()
 
 
@@ -289,7 +235,7 @@ def test_points_apart_along_rho_alone_are_two_peaks(device: torch.device) -> Non
 def test_distinct_points_are_chosen_once_each_the_highest_first(
     *, device: torch.device, seed: int, count: int
 ) -> None:
-    grid = grid_on(device)
+    grid = grid_of(device)
     order = torch.randperm(len(grid.candidates), generator=torch.Generator().manual_seed(seed))[:12]
     points = grid.candidates[order.to(device)].view(2, 6, 3)
     heights = uniform(-1.0, 1.0, 2, 6, seed=seed).to(device)

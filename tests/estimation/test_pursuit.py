@@ -58,7 +58,7 @@ def test_a_noiseless_source_is_found_exactly_in_enough_steps(
     assert worst(scenes.truth.powers.double(), found.powers) < 1e-3
 
 
-def test_two_steps_bring_a_source_nearer_than_none() -> None:
+def test_more_steps_bring_a_source_nearer_and_leave_less() -> None:
     config = config_of("data.sources_max=1", NOISELESS)
     scenes = scenes_of(config, 32)
     true = points_of(scenes.truth)
@@ -70,6 +70,11 @@ def test_two_steps_bring_a_source_nearer_than_none() -> None:
 
     assert off[1] < 0.3 * off[0]
     assert off[2] < 0.3 * off[1]
+    frames = scenes_of(config_of(), 64).frames
+    one, two, six = (
+        float(searched(config_of(), frames, steps).misfit[:, -1].sum()) for steps in (1, 2, 6)
+    )
+    assert one > two > six
 
 
 @any_device
@@ -97,12 +102,13 @@ def test_what_is_left_is_the_misfit_of_the_points_by_least_squares() -> None:
     assert float(((left - found.misfit[:, -1]).abs() / energy).max()) < 1e-5
 
 
-def test_a_glance_agrees_with_a_full_search_on_loud_sources_far_apart() -> None:
+def test_a_quick_search_agrees_with_a_full_one_on_loud_sources_far_apart() -> None:
     config = config_of(*LOUD)
     scenes = scenes_of(config, 64)
     law, pursuit, _ = pursued(config, scenes.frames)
+    true = points_of(scenes.truth)[..., :2].nan_to_num(9.0)
 
-    found = searched(config, scenes.frames, MANY_STEPS)
+    quick, found = (searched(config, scenes.frames, steps) for steps in (2, MANY_STEPS))
 
     for count in range(1, 6):
         here = scenes.truth.count == count
@@ -111,29 +117,9 @@ def test_a_glance_agrees_with_a_full_search_on_loud_sources_far_apart() -> None:
         assert float((near < 0.01).double().mean()) > 0.9
     assert worst(law.noise_power, found.noise_power) < 1e-12
     assert law.samples == found.samples
-
-
-def test_first_sources_of_a_glance_are_the_true_ones() -> None:
-    config = config_of(*LOUD)
-    scenes = scenes_of(config, 64)
-
-    found = searched(config, scenes.frames)
-
-    true = points_of(scenes.truth)[..., :2].nan_to_num(9.0)
-    gaps = (found.points[:, :, None, :2] - true[:, None]).abs().amax(-1)
-    asked = torch.arange(5) < scenes.truth.count[:, None]
-    near = gaps.amin(-1)[asked]
-    assert float((near < 0.02).double().mean()) > 0.97
-
-
-def test_more_steps_leave_less(device: torch.device) -> None:
-    frames = scenes_of(config_of(), 64, device).frames
-
-    one, two, six = (
-        float(searched(config_of(), frames, steps).misfit[:, -1].sum()) for steps in (1, 2, 6)
-    )
-
-    assert one > two > six
+    gaps = (quick.points[:, :, None, :2] - true[:, None]).abs().amax(-1).amin(-1)
+    first = gaps[torch.arange(5) < scenes.truth.count[:, None]]
+    assert float((first < 0.02).double().mean()) > 0.97
 
 
 def test_a_scene_is_searched_alike_alone_and_in_any_company(device: torch.device) -> None:
@@ -196,7 +182,7 @@ def test_degenerate_frames_leave_numbers(device: torch.device, fault: str) -> No
     assert bool((found.power_spread > 0.0).all())
 
 
-def test_double_precision_and_unknown_snrs_are_searched() -> None:
+def test_double_precision_unknown_snrs_and_single_sources_are_searched() -> None:
     scenes = scenes_of(SMOKE, 8)
     frames = scenes.frames
     wide = {name: getattr(frames, name).to(torch.complex128) for name in ("y", "channel", "codes")}
@@ -208,12 +194,6 @@ def test_double_precision_and_unknown_snrs_are_searched() -> None:
     assert torch.float32 == doubled.points.dtype
     assert worst(plain.misfit, doubled.misfit) < 1e-4
     assert finite(unknown)
-
-
-def test_where_one_source_is_the_most_one_is_looked_for() -> None:
-    config = config_of("data.sources_max=1", preset="smoke")
-
-    found = searched(config, scenes_of(config, 4).frames)
-
-    assert (4, 1, 3) == tuple(found.points.shape)
-    assert (4, 2) == tuple(found.misfit.shape)
+    single = config_of("data.sources_max=1", preset="smoke")
+    one = searched(single, scenes_of(single, 4).frames)
+    assert ((4, 1, 3), (4, 2)) == (tuple(one.points.shape), tuple(one.misfit.shape))

@@ -173,17 +173,12 @@ def test_coincident_sources_have_a_boundless_bound_and_raise_nothing(apart: floa
         assert (variances(bound) > 1e6 * variances(ordinary)).all()
 
 
-def test_ten_decibels_divide_the_frame_bound_by_ten() -> None:
+def test_ten_decibels_divide_a_bound_by_ten_once_noise_is_weak() -> None:
     loud, quiet = bound_of_frames(two_sources()), bound_of_frames(two_sources(), NOISE / 10)
+    snapshots = [bound_of_snapshots(two_sources(), NOISE * share) for share in (1e-4, 1e-5)]
 
     assert worst(loud / 10, quiet) < 1e-9
-
-
-def test_ten_decibels_divide_the_snapshot_bound_by_ten_once_noise_is_weak() -> None:
-    loud = bound_of_snapshots(two_sources(), NOISE * 1e-4)
-    quiet = bound_of_snapshots(two_sources(), NOISE * 1e-5)
-
-    assert worst(loud / 10, quiet) < 1e-3
+    assert worst(snapshots[0] / 10, snapshots[1]) < 1e-3
 
 
 def test_scenes_of_a_batch_have_the_bounds_they_have_alone() -> None:
@@ -205,7 +200,9 @@ def test_scenes_of_a_batch_have_the_bounds_they_have_alone() -> None:
         assert worst(alone(swapped, 7 * NOISE), bound[1:]) < 1e-9
 
 
-def test_positions_padded_with_nan_are_as_good_as_any(device: torch.device) -> None:
+def test_padded_positions_are_as_good_as_any_and_silent_ones_boundless(
+    device: torch.device,
+) -> None:
     scenes = tiny_scenes(40, device=device)
     truth, frames = scenes.truth, scenes.frames
     padded = Sources(truth.phi_rad, truth.theta_rad, truth.range_m, truth.present)
@@ -216,24 +213,15 @@ def test_positions_padded_with_nan_are_as_good_as_any(device: torch.device) -> N
         truth.present,
     )
 
-    one, two = (
-        frame_bound(
-            panel(), frames.channel, frames.codes, each, truth.gains[:, 0], truth.noise_power
-        )
-        for each in (padded, filled)
+    gains = truth.gains[:, 0]
+    silent = gains.clone()
+    silent[:, 0] = 0.0
+
+    one, two, boundless = (
+        frame_bound(panel(), frames.channel, frames.codes, each, sent, truth.noise_power)
+        for each, sent in ((padded, gains), (filled, gains), (padded, silent))
     )
 
     assert torch.equal(one.nan_to_num(-7.0), two.nan_to_num(-7.0))
     assert bool(one[:, 0, 0].isfinite().all())
-
-
-def test_a_source_that_is_there_and_silent_has_a_boundless_bound(device: torch.device) -> None:
-    scenes = tiny_scenes(40, device=device)
-    truth, frames = scenes.truth, scenes.frames
-    sources = Sources(truth.phi_rad, truth.theta_rad, truth.range_m, truth.present)
-    gains = truth.gains[:, 0].clone()
-    gains[:, 0] = 0.0
-
-    bound = frame_bound(panel(), frames.channel, frames.codes, sources, gains, truth.noise_power)
-
-    assert bool(bound[:, 0, 0].isposinf().all())
+    assert bool(boundless[:, 0, 0].isposinf().all())

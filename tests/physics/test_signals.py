@@ -47,7 +47,7 @@ def one_by_one(channel: Tensor, codes: Tensor, steering: Tensor, symbols: Tensor
 
 @for_each("codes_shape", [(SNAPSHOTS, ELEMENTS), (BATCH, SNAPSHOTS, ELEMENTS)])
 @for_each("symbols_held", [1, SNAPSHOTS])
-def test_received_is_h_diag_c_a_s_of_every_snapshot(
+def test_received_and_its_operator_are_h_diag_c_a_s_of_every_snapshot(
     device: torch.device, codes_shape: tuple[int, ...], symbols_held: int
 ) -> None:
     channel = gaussian(BATCH, ANTENNAS, ELEMENTS, seed=2).to(device)
@@ -59,18 +59,7 @@ def test_received_is_h_diag_c_a_s_of_every_snapshot(
 
     assert (BATCH, SNAPSHOTS, ANTENNAS) == y.shape
     assert worst(one_by_one(channel, codes, steering, symbols), y) < 1e-14
-
-
-@for_each("codes_shape", [(SNAPSHOTS, ELEMENTS), (BATCH, SNAPSHOTS, ELEMENTS)])
-def test_the_stacked_operator_does_what_received_does(
-    device: torch.device, codes_shape: tuple[int, ...]
-) -> None:
-    channel = gaussian(BATCH, ANTENNAS, ELEMENTS, seed=2).to(device)
-    field = gaussian(BATCH, 1, ELEMENTS, seed=3).to(device)
-    codes = unit_codes(*codes_shape).to(device)
-
-    operator = stacked_operator(channel, codes)
-
+    operator, field = stacked_operator(channel, codes), symbols[:, :1] @ steering
     assert (BATCH, SNAPSHOTS * ANTENNAS, ELEMENTS) == operator.shape
     assert worst(received(channel, codes, field).flatten(1), (operator @ field.mT)[..., 0]) < 1e-14
 
@@ -82,38 +71,31 @@ def test_batches_of_different_size_are_refused() -> None:
         received(channel, codes, gaussian(1, 1, ELEMENTS))
 
 
-def test_the_path_amplitude_is_lambda_over_four_pi_r() -> None:
+def test_the_path_amplitude_is_lambda_over_four_pi_r_or_one() -> None:
     range_m = torch.tensor([0.5, 1.0, 10.0], dtype=torch.float64)
 
     amplitude = path_amplitude("free_space", range_m, wavelength_m=0.3)
 
     assert pytest.approx([0.0477464829, 0.0238732415, 0.00238732415]) == amplitude.tolist()
+    assert [1.0] * 3 == path_amplitude("equal", range_m, wavelength_m=0.3).tolist()
 
 
-def test_equal_sources_have_amplitude_one_at_any_range() -> None:
-    range_m = torch.tensor([0.5, 10.0], dtype=torch.float64)
-
-    amplitude = path_amplitude("equal", range_m, wavelength_m=0.3)
-
-    assert [1.0, 1.0] == amplitude.tolist()
-
-
-def test_free_space_symbols_are_circular_gaussian_of_unit_power(device: torch.device) -> None:
-    symbols = draw_symbols("free_space", (400, 100), torch.Generator(device).manual_seed(0))
+def test_symbols_are_circular_gaussian_of_unit_power_or_of_modulus_one(
+    device: torch.device,
+) -> None:
+    symbols, equal = (
+        draw_symbols(power, (400, 100), torch.Generator(device).manual_seed(0))
+        for power in ("free_space", "equal")
+    )
 
     power = symbols.abs().square()
     assert pytest.approx(1.0, abs=0.02) == float(power.mean())
     # An exponential law's variance is 1, and a circular law has no pseudo-variance.
     assert pytest.approx(1.0, abs=0.06) == float(power.var())
     assert abs(complex(symbols.square().mean())) < 0.02
-
-
-def test_equal_symbols_have_modulus_one_and_any_phase(device: torch.device) -> None:
-    symbols = draw_symbols("equal", (400, 100), torch.Generator(device).manual_seed(0))
-
-    assert symbols.abs().sub(1.0).abs().max() < 1e-6
-    assert abs(complex(symbols.mean())) < 0.02
-    assert pytest.approx(0.25, abs=0.01) == float((symbols.angle() > math.pi / 2).float().mean())
+    assert equal.abs().sub(1.0).abs().max() < 1e-6
+    assert abs(complex(equal.mean())) < 0.02
+    assert pytest.approx(0.25, abs=0.01) == float((equal.angle() > math.pi / 2).float().mean())
 
 
 def energy(channel: Tensor) -> Tensor:

@@ -1,14 +1,11 @@
 from pathlib import Path
 
-import pytest
-
 from risexp.callbacks.checkpoint import CheckpointCallback
-from risexp.errors import CheckpointRefused
 from risexp.training.checkpoint import config_tree
 from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore, newest
 from risexp.training.events import EpochEnded
 from risexp.training.trainer import Trainer
-from tests.support.trainers import epochs_of, same_state, small_config, small_trainer
+from tests.support.trainers import same_state, small_config, small_trainer
 
 CONFIG = config_tree(small_config())
 OWNER = CheckpointOwner("run-1", small_config().sha())
@@ -30,11 +27,3 @@ def test_every_epoch_is_kept_as_it_ended(tmp_path: Path) -> None:
             assert event.plan == kept.plan
             assert event.scores["k_loc"] == kept.scores["k_loc"]
             assert same_state(trainer.state(), kept.state)
-
-
-def test_nothing_is_kept_under_another_configuration(tmp_path: Path) -> None:
-    trainer = small_trainer()
-    keep = keeper(tmp_path, trainer, CheckpointOwner("run-1", "0" * 64))
-
-    with pytest.raises(CheckpointRefused, match="made under configuration"):
-        keep(epochs_of(trainer)[-1])

@@ -70,16 +70,6 @@ class Uphill(Objective):
         return replace(loss, total=-loss.total, weighted=weighted)
 
 
-class Detached(Objective):
-    """Scores a covariance through which no gradient passes."""
-
-    def mark(
-        self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
-    ) -> Loss:
-        seen = replace(answer, effective=answer.effective.detach())
-        return super().mark(seen, observation, scenes, plan)
-
-
 class WithUnused(Network):
     """Has an output that no term uses."""
 
@@ -95,27 +85,6 @@ class WithoutHeads(Network):
         answer = super().forward(observation, beta)
         guessed = answer.pointers.existence[:, : answer.count_logits.shape[1]]
         return replace(answer, count_logits=guessed)
-
-
-class Blind(Network):
-    """Answers the same count logits for every scene."""
-
-    def __init__(self, config: RunConfig) -> None:
-        super().__init__(config)
-        self.logits = nn.Parameter(torch.zeros(self.law.width))
-
-    def forward(self, observation: Observation, beta: float) -> Prediction:
-        answer = super().forward(observation, beta)
-        return replace(answer, count_logits=self.logits + 0.0 * answer.count_logits)
-
-
-class Shuffled(Network):
-    """Gives each scene the count of another one."""
-
-    def forward(self, observation: Observation, beta: float) -> Prediction:
-        answer = super().forward(observation, beta)
-        order = torch.randperm(len(answer))
-        return replace(answer, count_logits=answer.count_logits[order])
 
 
 class OutsideTheLoop(Trainer):

@@ -11,12 +11,10 @@ from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Report
 from risexp.model.network import Network
 from risexp.training.objective import Objective
-from tests.diagnostics.faults import Blind, Shuffled
-from tests.diagnostics.reports import failed, table
+from tests.diagnostics.reports import table
 from tests.support.references import smoke
 
 FEW = Amount(scenes=16, epochs=60, fresh=2048, judged=256)
-BY_HEART = Amount(scenes=16, epochs=60, judged=0)
 
 
 @cache
@@ -32,33 +30,6 @@ def test_a_count_head_learns_scenes_by_heart_and_others_better_than_chance() -> 
     rows = table(report, "true and answered").rows
     assert 256 == sum(cell for row in rows for cell in row[1:] if isinstance(cell, int))
     assert 0.95 <= float(str(table(report, "by heart").rows[-1][-1]))
-
-
-def test_the_fresh_half_can_be_left_out() -> None:
-    report = probe_k_head(smoke("frame", "network.width=32"), BY_HEART)
-
-    assert "pass" == report.verdict
-    assert 2 == len(table(report, "checks").rows)
-
-
-def test_a_head_that_does_not_look_learns_nothing_by_heart() -> None:
-    """Museum 14: the loss is that of the frequencies, and stays there."""
-    report = probe_k_head(
-        smoke(), Amount(scenes=16, epochs=6, judged=0), trainer=ProbeTrainer(network=Blind)
-    )
-
-    assert ["K accuracy of scenes known by heart"] == failed(report)
-    assert "differs from scene to scene and belongs to its scene" in report.advice[0]
-
-
-def test_counts_of_other_scenes_are_no_better_than_chance() -> None:
-    """Museum 14."""
-    amount = Amount(scenes=16, epochs=2, fresh=256, judged=256)
-
-    report = probe_k_head(smoke(), amount, trainer=ProbeTrainer(network=Shuffled))
-
-    assert "lower 99 % bound of the K accuracy of fresh scenes" in failed(report)
-    assert any("shows nothing of the count" in sentence for sentence in report.advice)
 
 
 def test_where_all_scenes_hold_one_source_there_is_nothing_to_count() -> None:

@@ -79,14 +79,6 @@ def test_networks_are_compared_with_each_other_and_with_nomp_scene_by_scene() ->
     assert "`risexp train --preset small --set physics.snapshots=64` trains one" in said
 
 
-def test_scenes_of_every_length_hold_the_same_sources() -> None:
-    few, many = (drawn(smoke("frame", f"physics.snapshots={length}"), 30) for length in (16, 64))
-
-    assert torch.equal(few.truth.count, many.truth.count)
-    assert torch.equal(few.truth.symbols, many.truth.symbols)
-    assert torch.equal(few.frames.channel, many.frames.channel)
-
-
 def test_a_length_that_cannot_be_is_refused() -> None:
     with pytest.raises(ConfigInvalid, match="equations for 36 elements"):
         probe_l_ablation(smoke(), 20, lengths=(4,))

@@ -15,7 +15,7 @@ from risexp.diagnostics.label_checks import (
 from risexp.diagnostics.probe_data import drawn
 from risexp.loss.terms import TERMS
 from risexp.training.objective import Objective
-from tests.diagnostics.faults import IndexWise, OneSided
+from tests.diagnostics.faults import IndexWise
 from tests.support.references import LAWS, smoke
 
 SCENES = 64
@@ -57,17 +57,6 @@ def test_what_is_asked_are_the_terms_of_the_oracle_and_those_with_a_weight() -> 
 
 def test_a_balance_that_learns_changes_nothing() -> None:
     assert [] == failed(smoke("frame", "loss.balance=uncertainty"))
-
-
-def test_a_label_that_is_regularised_on_one_side_only_is_told_by_its_terms() -> None:
-    """Museum 11."""
-    config = smoke("frame", "covariance.alpha_base=0.1")
-
-    checks = term_checks(config, OneSided.of(config), drawn(config, SCENES))
-
-    wrong = [check for check in checks if not check.passed]
-    assert {"term cov of labels", "term cov_pred of labels"} <= {each.label for each in wrong}
-    assert "regularised alike" in wrong[0].advice
 
 
 def test_slots_that_are_compared_by_their_index_are_told_by_another_order_alone() -> None:

@@ -125,21 +125,6 @@ def test_a_wrong_error_fails_with_what_to_do() -> None:
         assert advice in report.advice[0], (error, checks, advice)
 
 
-def test_a_load_left_out_of_the_label_leaves_the_floor_of_old(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Museum 11: half the identity on one side of a rank-one label is (1 - 1 / N) / 4."""
-    monkeypatch.setattr(
-        "risexp.covariance.effective.alpha", lambda snr_db, _base: torch.full_like(snr_db, 0.5)
-    )
-
-    report = probed(replace(CodeUnderTest.of(smoke()), error=prediction_loaded))
-
-    (measured,) = (row[1] for row in table(report, "checks").rows if row[0] == "cov of labels")
-    assert pytest.approx((1 - 1 / 36) / 4, abs=1e-4) == measured
-    assert "pass" == probed().verdict
-
-
 def test_a_similarity_in_place_of_an_error_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     nmse = FactoredCovariance.nmse
     monkeypatch.setattr(FactoredCovariance, "nmse", lambda one, other: 1.0 - nmse(one, other))

@@ -24,17 +24,6 @@ def test_beams_are_orthonormal_and_as_many_as_are_counted() -> None:
     torch.testing.assert_close(gram, wanted, atol=1e-5, rtol=0.0)
 
 
-def test_there_are_as_many_eigenvalues_as_can_differ_from_zero() -> None:
-    cases: list[tuple[int, int]] = [(16, 16), (36, 36), (200, 36)]
-    for snapshots, expected in cases:
-        beams = orthogonal_beams(smoke(), COUNT)
-
-        values = ideal_eigenvalues(beams, power=1.0, snapshots=snapshots)
-
-        assert (4, expected) == values.shape, (snapshots, expected)
-        assert bool((values[:, -1] > 0).all()), (snapshots, expected)
-
-
 def test_eigenvalues_are_the_powers_of_the_sources_and_of_the_noise() -> None:
     beams = orthogonal_beams(smoke(), COUNT)
 

@@ -11,7 +11,6 @@ from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Report
 from risexp.training.curriculum import curriculum
 from risexp.training.objective import Objective
-from tests.diagnostics.faults import Detached, OutsideTheLoop, trained_by
 from tests.diagnostics.reports import table
 from tests.support.references import smoke
 
@@ -47,19 +46,6 @@ def test_counts_that_fail_are_named() -> None:
     assert "stays above 0.1 for K = 1 at " in report.advice[0]
     assert "K = 3 at " in report.advice[0]
     assert "--epochs" in report.advice[0]
-
-
-def test_a_loop_that_steps_once_an_epoch_fails() -> None:
-    """Museum 1."""
-    report = probe_overfit(smoke(), 24, 20, ProbeTrainer(trainer=trained_by(OutsideTheLoop)))
-
-    assert "fail" == report.verdict
-    assert "1 of 4 optimizer steps were taken (steps: " in report.advice[0]
-
-
-def test_a_covariance_without_a_gradient_fails() -> None:
-    with pytest.raises(RuntimeError, match="does not require grad"):
-        probe_overfit(smoke(), 24, 20, ProbeTrainer(objective=Detached.of))
 
 
 def test_scenes_are_judged_apart_by_their_count() -> None:

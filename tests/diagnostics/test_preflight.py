@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 
 from risexp.config.run import RunConfig
 from risexp.data.scenes import SceneGenerator
-from risexp.diagnostics.k_head import Amount, probe_k_head
 from risexp.diagnostics.oracle import CodeUnderTest
 from risexp.diagnostics.preflight import Stage, probe_preflight, probes_of
 from risexp.diagnostics.probe_trainer import ProbeTrainer
@@ -15,12 +14,9 @@ from risexp.inference.estimate import Estimate
 from risexp.training.setup import TrainSetup
 from risexp.training.trainer import Trainer
 from tests.diagnostics.faults import (
-    Blind,
     OneSided,
     OutsideTheLoop,
-    Undefined,
     WithoutSteps,
-    WithUnused,
     trained_by,
 )
 from tests.diagnostics.reports import table
@@ -83,13 +79,6 @@ def test_a_label_regularised_on_one_side_is_found() -> None:
     assert "oracle: Labels fed as predictions do not score 0 by the term cov:" in report.advice[0]
 
 
-def test_another_steering_in_the_localiser_is_found() -> None:
-    report = flown("oracle", tried=mirrored(CodeUnderTest.of(smoke())))
-
-    assert {"oracle"} == failed(report)
-    assert "oracle: The localiser misses" in report.advice[0]
-
-
 Factory = Callable[[RunConfig, TrainSetup, SceneGenerator], Trainer]
 
 
@@ -103,32 +92,6 @@ def test_a_step_outside_the_loop_is_found() -> None:
 
         assert found == failed(report), (trainer, found, words)
         assert words in report.advice[0], (trainer, found, words)
-
-
-def test_an_output_without_use_is_found_by_name() -> None:
-    report = flown("litmus", trainer=ProbeTrainer(network=WithUnused))
-
-    assert {"litmus"} == failed(report)
-    assert "reaches spare.weight, spare.bias" in report.advice[0]
-
-
-def test_an_undefined_gradient_is_found_with_its_term() -> None:
-    report = flown("litmus k-head", trainer=ProbeTrainer(objective=Undefined.of))
-
-    assert {"litmus", "k-head"} == failed(report)
-    assert "gradient in pointers at " in report.advice[0]
-    assert any("k-head: 0 of 4 optimizer steps" in sentence for sentence in report.advice)
-
-
-def test_a_count_that_does_not_look_is_found() -> None:
-    probe = partial(
-        probe_k_head, smoke(), Amount(16, 6, judged=0), trainer=ProbeTrainer(network=Blind)
-    )
-
-    report = probe_preflight({"k-head": probe})
-
-    assert {"k-head"} == failed(report)
-    assert "k-head: The count head does not learn 16 scenes by heart" in report.advice[0]
 
 
 def test_later_probes_are_asked_whatever_the_first_says() -> None:

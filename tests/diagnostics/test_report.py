@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import FrozenInstanceError
 
 import pytest
 import torch
@@ -25,15 +24,6 @@ def test_a_rate_has_its_wilson_interval() -> None:
             rate.low,
             rate.high,
         ), hits
-
-
-def test_the_interval_of_a_rate_holds_the_true_share_as_often_as_it_says() -> None:
-    generator = torch.Generator().manual_seed(0)
-    drawn = torch.rand(2000, 60, generator=generator) < 0.3
-
-    held = [rate.low <= 0.3 <= rate.high for rate in map(Rate.of, drawn)]
-
-    assert pytest.approx(0.95, abs=0.02) == sum(held) / len(held)
 
 
 def test_a_surer_interval_is_wider_and_more_scenes_make_it_narrower() -> None:
@@ -75,13 +65,6 @@ def test_a_report_is_one_json_document_with_null_for_what_is_undefined() -> None
         ],
         "advice": ["Look."],
     } == output
-
-
-def test_a_report_cannot_be_changed_after_the_fact() -> None:
-    report = Report("oracle", "fail", (), ())
-
-    with pytest.raises(FrozenInstanceError):
-        report.verdict = "pass"  # type: ignore[misc]
 
 
 def test_a_check_is_met_by_numbers_on_its_side_and_never_by_nan() -> None:

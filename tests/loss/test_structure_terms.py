@@ -31,7 +31,7 @@ from tests.support.predictions import (
     scored,
     small_target,
 )
-from tests.support.scenes import gaussian, matrix, worst
+from tests.support.scenes import matrix, worst
 
 STRUCTURE = sorted(TERMS.keys() - MAIN)
 
@@ -74,17 +74,6 @@ def test_the_deficit_is_that_of_the_dense_matrix(device: torch.device) -> None:
     assert worst(expected, scored(eigenvalue_deficit, prediction, target)) < 1e-5
 
 
-def test_an_answer_of_one_source_alone_falls_short_of_the_weakest(device: torch.device) -> None:
-    target = small_target(device=device)
-    alone = of_columns(target, target.steering.mT * torch.tensor([1.0, 0, 0, 0, 0], device=device))
-    several = target.count > 1
-
-    deficit = scored(eigenvalue_deficit, alone, target)
-
-    assert float(deficit[~several].max()) < 1e-4
-    assert bool((deficit[several] > 0.0).all())
-
-
 def test_the_unspanned_share_is_that_of_the_dense_projector(device: torch.device) -> None:
     target = small_target(device=device)
     prediction = random_prediction(target)
@@ -105,17 +94,6 @@ def test_weak_columns_span_as_well_as_strong_ones(device: torch.device) -> None:
         share = scored(unspanned_share, of_columns(target, target.steering.mT * scale), target)
 
         assert float(share.max()) < 1e-8, power
-
-
-def test_every_source_that_is_not_spanned_counts_alike(device: torch.device) -> None:
-    target = small_target(64, device=device)
-    apart = target.count == 2
-    alone = of_columns(target, target.steering.mT * torch.tensor([1.0, 0, 0, 0, 0], device=device))
-    overlap = (target.steering[:, 0].conj() * target.steering[:, 1]).sum(-1).abs().square()
-
-    share = scored(unspanned_share, alone, target)
-
-    assert worst(0.5 * (1.0 - overlap[apart]).double(), share[apart]) < 1e-4
 
 
 def test_the_ring_lies_half_a_beam_around_each_source(device: torch.device) -> None:
@@ -146,18 +124,6 @@ def test_nulls_are_those_of_the_dense_subspace(device: torch.device) -> None:
     actual = scored(shallow_nulls, prediction, target)
 
     assert worst(expected, actual.double()) < 1e-4
-
-
-def test_nulls_deep_enough_are_free_and_shallow_ones_are_not(device: torch.device) -> None:
-    target = small_target(device=device)
-    noise = gaussian(len(target), 36, 5).to(device)
-
-    def charged(share: float) -> float:
-        columns = target.covariance.factor + share * noise
-        return float(scored(shallow_nulls, of_columns(target, columns), target).mean())
-
-    assert charged(0.0) < 1e-6
-    assert 1e-3 < charged(0.3) < charged(3.0)
 
 
 def test_columns_that_are_alike_overlap_wholly_or_not_at_all(device: torch.device) -> None:

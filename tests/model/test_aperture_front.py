@@ -55,17 +55,6 @@ def test_an_element_is_seen_by_its_row_and_its_column() -> None:
         assert [expected.tolist()] * 2 == changed.tolist(), (row, column)
 
 
-def test_there_is_a_token_a_row_a_column_a_source_and_the_scene() -> None:
-    cases: list[tuple[str, ...]] = [(), ("physics.symbols=snapshot",)]
-    for overrides in cases:
-        config = network_config(*SIDES, *overrides, front="aperture")
-        observation = observed(config)
-
-        seen = front_of(config)._tokens(observation)
-
-        assert (4, HIGH + WIDE + 3 + 1, 16) == tuple(seen.shape), overrides
-
-
 def test_slots_start_in_the_middle_of_the_view() -> None:
     config = network_config(front="aperture")
     view = ReceiverModel.of(config).view

@@ -12,8 +12,8 @@ from risexp.model.blocks import Features
 from risexp.model.factors import FactorHead, Factors
 from risexp.physics.geometry import direction_cosines
 from risexp.physics.steering import steering_slopes, steering_vector
-from tests.support.localisation import WAVEFRONTS, anywhere, scenes_of
-from tests.support.networks import FACTORS, MAKES, answer, network_config
+from tests.support.localisation import WAVEFRONTS, anywhere
+from tests.support.networks import FACTORS, network_config
 from tests.support.scenes import gaussian, uniform, worst
 
 SCENES, WIDTH, REACH = 4, 16, 0.1
@@ -141,20 +141,6 @@ def test_slots_stay_inside_the_view_and_near_their_anchors() -> None:
         assert bool(((points - features(config).anchors).abs() <= reach * 1.01).all()), kind
 
 
-def test_both_factors_have_a_column_for_each_slot() -> None:
-    for kind in FACTORS:
-        config = network_config("physics.elements_h=4", "physics.elements_v=9")
-
-        factors = made(config, kind)
-
-        for columns in (factors.angle, factors.range):
-            assert (SCENES, 36, 3) == tuple(columns.shape), kind
-            assert torch.complex64 == columns.dtype, kind
-        for value in vars(factors.pointers).values():
-            assert (SCENES, 3) == tuple(value.shape), kind
-            assert torch.float32 == value.dtype, kind
-
-
 def test_free_columns_are_no_waves_and_start_at_the_power_of_their_slot() -> None:
     config = network_config()
     made_of = head(config, "free", moved=0.3)
@@ -168,13 +154,3 @@ def test_free_columns_are_no_waves_and_start_at_the_power_of_their_slot() -> Non
     expected = lengths(one.angle) * torch.e
     assert worst(expected, lengths(louder.angle)) < 1e-5
     assert worst(lengths(one.range) * torch.e, lengths(louder.range)) < 1e-5
-
-
-def test_scenes_are_answered_with_columns_of_their_own() -> None:
-    for front, kind in MAKES:
-        config = network_config(f"factors.kind={kind}", front=front)
-
-        prediction = answer(config, scenes_of(config, 3).frames)
-
-        assert worst(prediction.angle_factor[0], prediction.angle_factor[1]) > 1e-3, (front, kind)
-        assert worst(prediction.range_factor[0], prediction.range_factor[1]) > 1e-3, (front, kind)

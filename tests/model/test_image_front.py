@@ -115,13 +115,3 @@ def test_a_view_of_a_few_cells_has_slots_that_share_one() -> None:
 
         assert finite(prediction), narrow
         assert (3, 3) == tuple(prediction.pointers.rho.shape), narrow
-
-
-def test_the_gradient_of_a_range_reaches_the_planes_of_the_map() -> None:
-    config = network_config(front="image")
-    front = front_of(config)
-
-    torch.autograd.backward(front(observed(config)).anchors[..., 2].sum())
-
-    assert front.plane.weight.grad is not None
-    assert bool(front.plane.weight.grad.any())

@@ -5,7 +5,6 @@ from itertools import product
 
 import torch
 
-from risexp.config.learning import Front
 from risexp.model.network import Network, part_of
 from risexp.model.observation import Observer
 from risexp.model.prediction import Prediction
@@ -78,17 +77,6 @@ def test_every_scene_is_answered_by_its_own_snr() -> None:
         assert float(two.effective.diagonal[0]) > 1.2 * float(one.effective.diagonal[0]), front
 
 
-def test_training_and_serving_answer_alike_where_nothing_is_left_out() -> None:
-    for front, kind in MAKES:
-        config = network_config(f"factors.kind={kind}", front=front)
-        observation, network = observed(config), awake(config)
-
-        with torch.no_grad():
-            trained, served = network.train()(observation, 0.2), network.eval()(observation, 0.2)
-
-        assert 0.0 == max(differences(trained, served).values()), (front, kind)
-
-
 def test_features_are_left_out_in_training_only() -> None:
     for front in FRONTS:
         config = network_config("network.dropout=0.5", front=front)
@@ -118,23 +106,6 @@ def test_half_precision_stays_inside_the_front() -> None:
         assert 0.0 < worst(exact.pointers.existence, said.pointers.existence), (front, kind)
 
 
-def test_weights_travel_strictly_and_bring_the_answer_along() -> None:
-    for kind, front in product(KINDS, FRONTS):
-        config = network_config(f"count.kind={kind}", front=front)
-        observation, taught, fresh = (
-            observed(config),
-            awake(config, seed=1),
-            untrained(config, seed=2),
-        )
-
-        fresh.load_state_dict(taught.state_dict(), strict=True)
-
-        with torch.no_grad():
-            assert 0.0 == max(
-                differences(taught(observation, 0.3), fresh(observation, 0.3)).values()
-            ), kind
-
-
 def test_a_network_that_will_be_compiled_has_the_same_weights_by_name() -> None:
     """Nothing is compiled before the first answer."""
     for front in FRONTS:
@@ -145,15 +116,6 @@ def test_a_network_that_will_be_compiled_has_the_same_weights_by_name() -> None:
 
         assert list(plain.state_dict()) == list(compiled.state_dict()), front
         compiled.load_state_dict(plain.state_dict(), strict=True)
-
-
-def test_a_seed_names_the_first_weights() -> None:
-    config = network_config()
-
-    one, same, other = (untrained(config, seed=each).state_dict() for each in (0, 0, 1))
-
-    assert all(torch.equal(one[name], same[name]) for name in one)
-    assert not torch.equal(one["front.source.weight"], other["front.source.weight"])
 
 
 def test_a_network_is_a_backbone_and_heads() -> None:
@@ -190,18 +152,6 @@ def test_a_threshold_that_is_configured_is_the_one_that_counts() -> None:
     config = network_config("count.threshold=0.9")
 
     assert 0.9 == answer(config, scenes_of(config, 2).frames).count_law.threshold
-
-
-def test_fresh_symbols_are_answered() -> None:
-    fronts: list[Front] = ["image", "aperture"]
-    for front, snapshots in product(fronts, [1, 16]):
-        config = network_config(
-            "physics.symbols=snapshot", f"physics.snapshots={snapshots}", front=front
-        )
-
-        prediction = answer(config, scenes_of(config, 4).frames, 0.3)
-
-        assert finite(prediction), (front, snapshots)
 
 
 def test_the_front_follows_the_law_of_the_symbols() -> None:

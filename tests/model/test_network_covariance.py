@@ -4,7 +4,7 @@ from itertools import product
 
 import torch
 
-from risexp.covariance.effective import alpha, effective
+from risexp.covariance.effective import effective
 from tests.support.localisation import scenes_of
 from tests.support.networks import (
     FRONTS,
@@ -15,9 +15,6 @@ from tests.support.networks import (
     observed,
 )
 from tests.support.scenes import matrix, worst
-
-PRECISIONS = ["fp32", "bf16"]
-HALF = {"fp32": 1e-4, "bf16": 3e-2}
 
 
 def test_covariances_have_two_columns_a_slot_and_those_of_the_samples() -> None:
@@ -66,24 +63,6 @@ def test_what_is_decomposed_is_the_effective_covariance_of_what_is_predicted() -
             front,
             kind,
         )
-
-
-def test_a_blend_moves_the_covariance_by_its_share_of_the_samples() -> None:
-    """Museum 8: (1 - alpha) beta (sampled - predicted), and not nothing."""
-    for beta in [0.01, 0.3, 1.0]:
-        config = network_config()
-        observation, network = observed(config), awake(config)
-
-        with torch.no_grad():
-            alone, blended = network(observation, 0.0), network(observation, beta)
-
-        said, sampled = (
-            matrix(each.trace_normalize()) for each in (alone.predicted, observation.sampled)
-        )
-        kept = (1.0 - alpha(observation.snr_db, 1e-3)).double()[:, None, None]
-        moved = matrix(blended.effective) - matrix(alone.effective)
-        assert worst(kept * beta * (sampled - said), moved) < 1e-4, beta
-        assert float(moved.abs().square().sum((-2, -1)).sqrt().min()) > beta, beta
 
 
 def test_without_a_blend_nobody_looks_at_the_samples() -> None:

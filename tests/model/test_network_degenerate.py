@@ -9,7 +9,7 @@ import torch
 from risexp.config.learning import FactorKind, Front
 from risexp.data.frames import Frames, Scenes
 from risexp.model.observation import Observer
-from tests.support.localisation import WAVEFRONTS, echoes, scenes_of, with_frames
+from tests.support.localisation import WAVEFRONTS, echoes, scenes_of
 from tests.support.networks import (
     FRONTS,
     MAKES,
@@ -151,18 +151,6 @@ def test_double_precision_is_answered_like_single() -> None:
             assert worst(value, outputs(two)[name]) < 3e-3, front
 
 
-def test_frames_without_an_snr_are_answered_by_the_one_they_show() -> None:
-    for front in FRONTS:
-        config = network_config(front=front)
-        unknown = with_frames(scenes_of(config, 4), snr_db=None).frames
-        shown = replace(unknown, snr_db=Observer.of(config)(unknown).snr_db)
-
-        one, two = answer(config, unknown, 0.3), answer(config, shown, 0.3)
-
-        for name, value in outputs(one).items():
-            assert worst(value, outputs(two)[name]) < 1e-2, front
-
-
 VIEWS = (
     ("data.phi_deg=[10,10]", "data.theta_deg=[0,0]"),
     ("data.range_m=[2,2]",),
@@ -188,11 +176,3 @@ def test_every_wavefront_panel_and_extreme_view_is_answered(front: Front) -> Non
             offenders.append(overrides)
 
     assert [] == offenders
-
-
-@pytest.mark.parametrize("kind", ["ordinal", "softmax", "slots"])
-def test_where_one_source_is_the_most_a_network_learns_to_point(kind: str) -> None:
-    overrides = ("data.sources_max=1", f"count.kind={kind}")
-    frames = scenes_of(network_config(*overrides), 4).frames
-
-    assert [] == [make for make in MAKES if not sound(*make, frames, *overrides)]

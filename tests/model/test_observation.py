@@ -44,15 +44,6 @@ def test_nothing_in_a_network_takes_or_names_the_truth() -> None:
         assert set() == names(path.read_text("utf-8")) & SECRETS, path
 
 
-def test_a_network_that_did_would_be_seen() -> None:
-    for fault in [
-        "from risexp.data.frames import Truth as Known",
-        "def forward(self, observation, truth): ...",
-        "def forward(self, scenes: Scenes): return scenes.truth.count",
-    ]:
-        assert set() != names(fault) & SECRETS, fault
-
-
 def test_only_the_front_that_judges_a_search_makes_one() -> None:
     for front in FRONTS:
         observation = observed(network_config(front=front))
@@ -113,14 +104,6 @@ def test_an_observation_is_a_constant_in_single_precision() -> None:
             assert torch.float32 == getattr(wide, name).dtype, front
             assert worst(getattr(plain, name), getattr(wide, name)) < 1e-5, front
         assert worst(plain.sampled.dense(), wide.sampled.dense()) < 1e-3, front
-
-
-def test_scenes_keep_their_own_snr() -> None:
-    config = network_config()
-    frames = scenes_of(config, 4).frames
-
-    assert frames.snr_db is not None
-    assert frames.snr_db.tolist() == Observer.of(config)(frames).snr_db.tolist()
 
 
 def test_an_snr_that_is_not_given_is_measured(device: torch.device) -> None:

@@ -10,12 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from risexp.config.learning import CountDecision, CountKind
-from risexp.model.prediction import CountLaw, poisson_binomial, predicted
-from tests.support.localisation import label, scenes_of
-from tests.support.networks import KINDS, network_config, truthful
+from risexp.model.prediction import CountLaw, predicted
+from tests.support.networks import KINDS
 from tests.support.scenes import gaussian, matrix, uniform, worst
-
-CONFIG = network_config()
 
 
 def test_the_predicted_covariance_is_the_sum_of_both_factors() -> None:
@@ -26,26 +23,6 @@ def test_the_predicted_covariance_is_the_sum_of_both_factors() -> None:
     expected = angle @ angle.mH + 0.3 * (ranged @ ranged.mH)
     assert worst(expected.to(torch.complex128), matrix(prediction)) < 1e-6
     assert [0.0, 0.0] == prediction.diagonal.tolist()
-
-
-def test_who_knows_the_truth_counts_it() -> None:
-    for kind in KINDS:
-        scenes = scenes_of(CONFIG, 32)
-
-        prediction = truthful(CONFIG, scenes, kind)
-
-        assert 32 == len(prediction), kind
-        assert scenes.truth.count.tolist() == prediction.count.tolist(), kind
-        right = prediction.count_probabilities.gather(-1, scenes.truth.count[:, None] - 1)
-        assert worst(torch.ones(32, 1), right.float()) < 1e-6, kind
-
-
-def test_who_knows_the_truth_predicts_its_covariance() -> None:
-    scenes = scenes_of(CONFIG, 32)
-
-    prediction = truthful(CONFIG, scenes)
-
-    assert float(prediction.effective.nmse(label(CONFIG, scenes)).max()) < 1e-10
 
 
 MOST = 5
@@ -128,23 +105,6 @@ def test_other_heads_answer_the_most_probable_count() -> None:
 
         assert torch.equal(law(kind).probabilities(logits).argmax(-1) + 1, count), kind
         assert len(set(count.tolist())) > 2, kind
-
-
-def test_a_softmax_head_answers_its_largest_logit() -> None:
-    logits = drawn("softmax")
-
-    assert torch.equal(logits.argmax(-1) + 1, law("softmax").count(logits))
-    assert worst(logits.double().softmax(-1), law("softmax").probabilities(logits)) < 1e-9
-
-
-def test_the_number_of_slots_that_hold_a_source_is_that_of_all_their_outcomes() -> None:
-    for slots in [1, 2, 5]:
-        chances = uniform(0.0, 1.0, 8, slots, seed=1)
-
-        found = poisson_binomial(chances)
-
-        expected = torch.stack([brute_force(scene) for scene in chances])
-        assert worst(expected, found) < 1e-12, slots
 
 
 def test_slots_are_counted_given_that_there_is_one() -> None:

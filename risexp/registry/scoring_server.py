@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -69,7 +69,10 @@ class JsonGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it."""
         request = Request(scope, receive)
-        response = _refusal(request) or await self._answer(request)
+        try:
+            response = _refusal(request) or await self._answer(request)
+        except ClientDisconnect:
+            return
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
@@ -100,7 +103,7 @@ class JsonGate:
 
 
 def _refusal(request: Request) -> Response | None:
-    if request.url.path not in _PATHS:
+    if request.scope["path"] not in _PATHS:
         return PlainTextResponse(f"there are {', '.join(sorted(_PATHS))}", HTTPStatus.NOT_FOUND)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.method == "POST" and kind != _JSON:

@@ -4,12 +4,15 @@ The page of a trial links to its run through the path `/mlflow`, which leads to 
 started beside the dashboard. What is stored is never changed, so it suits any server.
 """
 
+import asyncio
 import json
+import logging
 import re
 import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from socket import socket
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast, runtime_checkable
 
@@ -18,7 +21,10 @@ from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
-from starlette.types import ASGIApp, Scope
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.links import PAGE
@@ -35,6 +41,10 @@ if TYPE_CHECKING:
 
 RUNS: Final = "/mlflow"
 """Path under which the dashboard leads to MLflow."""
+LARGEST: Final = 128 << 20
+"""Largest body of a request, in bytes: the limit of optuna-dashboard itself."""
+SILENCE_S: Final = 60.0
+"""Longest time that a client may be silent before its request is complete."""
 _DETAIL: Final = re.compile(r"/api/studies/[0-9]+/*")
 _PAGE: Final = re.compile(r"#/experiments/([0-9]+)(?:/runs/([0-9A-Za-z-]+))?")
 _QUOTED_PAGE: Final = re.compile(f"`({_PAGE.pattern})`")
@@ -62,7 +72,7 @@ def guarded_dashboard(store: StudyStore, guard: RequestGuard, mlflow_port: int |
 
     pages = WSGIMiddleware(_Bottle(cast("WSGIApplication", wsgi(store.once().storage))))
     # The fragment after # stays with the browser, and comes with it.
-    linked = LinkedApp(pages, RUNS, lambda _scope: "/", mlflow_port, rewrite)
+    linked = LinkedApp(_WholeBody(pages), RUNS, lambda _scope: "/", mlflow_port, rewrite)
     return GuardedApp(linked, guard, json_prefix="/api/", failure=_FAILED)
 
 
@@ -77,7 +87,8 @@ class DashboardServer:
         mlflow_port: int | None,
     ) -> None:
         """Start the thread, which takes over the socket."""
-        self._server = uvicorn.Server(server_config(guarded_dashboard(store, guard, mlflow_port)))
+        pages = guarded_dashboard(store, guard, mlflow_port)
+        self._server = uvicorn.Server(server_config(pages, http=_ImpatientProtocol))
         self._thread = threading.Thread(
             target=self._server.run, args=([listening],), name="dashboard", daemon=True
         )
@@ -89,8 +100,83 @@ class DashboardServer:
 
     def stop(self) -> None:
         """End the server."""
+        # A request that is still open is cut off, and that is no error to print.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._server.should_exit = True
         self._thread.join()
+
+
+class _ImpatientProtocol(H11Protocol):
+    """Closes a connection whose client stops in the middle of a request."""
+
+    _silence: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        self._wait()
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+        self._silence = self.loop.call_later(SILENCE_S, self._close_incomplete)
+
+    def _close_incomplete(self) -> None:
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            self.transport.close()
+
+
+class _WholeBody:
+    """Passes a body of limited size on in one piece, and no body where a request only reads."""
+
+    def __init__(self, pages: ASGIApp) -> None:
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._pages(scope, receive, send)
+            return
+        try:
+            body = await _body(Request(scope, receive))
+        except ClientDisconnect:
+            return
+        if body is None:
+            reason = f"a request has at most {LARGEST >> 20} MiB"
+            refused = JSONResponse({"reason": reason}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            await refused(scope, receive, send)
+            return
+        # Bottle would look for the chunks of a body once more.
+        framing = (b"content-length", b"transfer-encoding")
+        kept = [pair for pair in scope["headers"] if pair[0].lower() not in framing]
+        headers = [*kept, (b"content-length", str(len(body)).encode())]
+
+        async def receive_body() -> Message:
+            return {"type": "http.request", "body": bytes(body)}
+
+        await self._pages({**scope, "headers": headers}, receive_body, send)
+
+
+async def _body(request: Request) -> bytearray | None:
+    """The body of a request; None if it is too long."""
+    body = bytearray()
+    if request.method in ("GET", "HEAD"):
+        return body
+    if int(request.headers.get("content-length", "0")) > LARGEST:
+        return None
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST:
+            return None
+    return body
 
 
 @runtime_checkable

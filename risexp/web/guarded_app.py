@@ -4,12 +4,13 @@
 response. `LinkedApp` leads from one user interface to the other one.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Literal
 
 import uvicorn
 from starlette.datastructures import Headers, MutableHeaders
@@ -187,13 +188,19 @@ def guarded_request(scope: Scope) -> GuardedRequest:
 
 
 def server_config(
-    app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, grace_s: int = 2
+    app: ASGIApp,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    grace_s: int = 2,
+    http: type[asyncio.Protocol] | Literal["auto"] = "auto",
 ) -> uvicorn.Config:
     """Settings of a server without access log and server header: an address may hold a token."""
     return uvicorn.Config(
         app,
         host=host,
         port=port,
+        http=http,
         log_level="warning",
         access_log=False,
         server_header=False,

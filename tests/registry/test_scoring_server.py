@@ -1,5 +1,6 @@
 """A model behind an address: requests over HTTP that are answered, and those that are refused."""
 
+import asyncio
 import json
 import re
 import socket
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from risexp.errors import EnvironmentFailed
 from risexp.inference.estimate import answers
 from risexp.registry.mlflow_model import EXAMPLE
 from risexp.registry.scoring_server import (
     CONNECTIONS,
+    JsonGate,
     open_socket,
     scoring_server,
     socket_address,
@@ -185,6 +188,22 @@ def test_a_request_that_is_too_long_is_not_read(
         chunks = iter([b"{" * 999, b"{" * 2])
         connection.request("POST", "/invocations", chunks, headers, encode_chunked=True)
         assert 413 == connection.getresponse().status
+
+
+def test_a_client_that_leaves_within_its_request_is_no_error() -> None:
+    body = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", JSON.encode())]
+    scope = {"type": "http", "method": "POST", "path": "/invocations", "headers": headers}
+
+    async def receive() -> Message:
+        return body.pop(0)
+
+    async def never(*_: object) -> None:
+        raise AssertionError
+
+    asyncio.run(JsonGate(never)(scope, receive, never))
+
+    assert [] == body
 
 
 def test_too_many_connections_get_a_503(model: Path) -> None:

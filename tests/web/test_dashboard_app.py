@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from risexp.hpo.store.patient_storage import PatientStorage
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.links import PAGE
 from risexp.hpo.studies.study import study_names
-from risexp.web.dashboard_app import guarded_dashboard, with_links
+from risexp.web.dashboard_app import DashboardServer, guarded_dashboard, with_links
 from risexp.web.guard import RequestGuard
 from tests.support.web_requests import request
 from tests.support.worker_processes import opened
@@ -195,3 +197,45 @@ def test_a_database_that_is_away_gives_one_sentence(
     assert (500, True) == (status, b"does not answer" in answer)
     assert b"Traceback" not in answer
     assert ("application/json" in headers["content-type"]) == place.startswith("/api/")
+
+
+@contextmanager
+def served(store: StudyStore) -> Iterator[int]:
+    """The port of a writable dashboard."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    port: int = listening.getsockname()[1]
+    server = DashboardServer(store, listening, RequestGuard(writable=True), None)
+    try:
+        yield port
+    finally:
+        server.stop()
+
+
+def test_a_client_that_stops_within_its_request_is_cut_off(
+    store: StudyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("risexp.web.dashboard_app.SILENCE_S", 0.5)
+    body = b"POST /api/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{"
+
+    with served(store) as port:
+        for sent in (b"", b"GET /api/studies HTTP/1.1\r\nHost: 127", body):
+            with socket.create_connection(("127.0.0.1", port), timeout=60.0) as client:
+                client.sendall(sent)
+
+                assert b"" == client.recv(1)
+
+
+def test_a_body_in_chunks_is_read_up_to_a_limit(
+    store: StudyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("risexp.web.dashboard_app.LARGEST", 1000)
+    kind = {"Content-Type": "application/json"}
+    study = b'{"study_name": "mine", "directions": ["minimize"]}'
+
+    with served(store) as port:
+        for chunks, expected in (([study[:9], study[9:]], 201), ([study, b" " * 1000], 413)):
+            with closing(HTTPConnection("127.0.0.1", port, timeout=60.0)) as client:
+                client.request("POST", "/api/studies", iter(chunks), kind, encode_chunked=True)
+
+                assert expected == client.getresponse().status
+    assert "mine" in study_names(store)

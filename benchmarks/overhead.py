@@ -18,7 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,10 @@ from optuna.storages import RDBStorage
 from rich.console import Console
 
 from risexp.app.run.machine import Machine
-from risexp.app.run.run import Callbacks
 from risexp.app.run.train import resume_run
 from risexp.app.search.study_record import StudyUploader, study_labels
 from risexp.app.search.worker import owner_of, trial_folder
+from risexp.callbacks.run_loop import Callbacks
 from risexp.hpo.store.store import find_store, open_store
 from risexp.hpo.studies.study import StudyPlan, facts_from_spec, find_study, open_study
 from risexp.hpo.workers.worker import Job, JobResult, Worker
@@ -59,6 +59,7 @@ OURS = (
     "PruningCallback",
     "PruningCallback.enforce",
     "StudyEndCheck",
+    "TimeLimit",
     "LeaseGuard",
 )
 """Our callbacks that track, report, prune, and hold the lease."""
@@ -126,11 +127,10 @@ def ours(_size: Size, ready: Connection) -> None:
 
     def train(job: Job) -> JobResult:
         began = time.perf_counter()
-        callbacks = Callbacks(
-            first=(clock.within(job.lease_guard),),
-            recorders=(job.pruning_callback,),
-            enders=(job.pruning_callback.enforce, job.study_end),
-            write_guard=lambda tell: job.lease_guard.write_guard(clock.within(tell)),
+        callbacks = replace(
+            job.callbacks,
+            first=tuple(map(clock.within, job.callbacks.first)),
+            write_guard=lambda write: job.callbacks.write_guard(clock.within(write)),
         )
         finished = resume_run(trial_folder(job, labels), CPU, Console(quiet=True), callbacks)
         clock.add("wall", began)

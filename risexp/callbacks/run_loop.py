@@ -3,7 +3,8 @@
 import signal
 from collections.abc import Callable, Generator, Iterable, Sequence, Sized
 from contextlib import ExitStack, closing
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from risexp.callbacks.guards import GuardCallback
 from risexp.errors import TrainingAborted
@@ -14,6 +15,30 @@ from risexp.training.progress import Progress
 
 Callback = Callable[[Event], None]
 """Receives all events of a run in order; it can end the run only by raising."""
+
+
+WriteGuard = Callable[[Callable[[Any], None]], Callable[[Any], None]]
+"""Wraps callbacks that write, e.g. to silence them once another process owns the run."""
+
+
+def identity(callback: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return the callback as it is."""
+    return callback
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Callbacks of a run besides its own recorders, guards and checkpoints."""
+
+    first: tuple[Callback, ...] = ()
+    """Called before all others."""
+    recorders: tuple[Callback, ...] = ()
+    enders: tuple[Callback, ...] = ()
+    """May end the run; called before signals are honoured."""
+    write_guard: WriteGuard = identity
+
+
+NO_CALLBACKS: Final = Callbacks()
 
 
 class RunnableTrainer(Protocol):

@@ -8,10 +8,10 @@ from typing import Any, Final
 from rich.console import Console
 
 from risexp.app.run.machine import Machine, device_named
-from risexp.app.run.run import Callbacks
 from risexp.app.run.train import Finished, train
 from risexp.app.run.warm_start import recorded, warm_start
 from risexp.callbacks.early_stopping import Until
+from risexp.callbacks.run_loop import Callbacks
 from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput, RisexpError
 from risexp.runs.folder import RunFolder, find_run, is_run
 from risexp.runs.source import Source, sources

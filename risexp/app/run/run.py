@@ -1,8 +1,8 @@
 """Builds a run from its configuration, fits it with its callbacks, and calibrates its count."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 import torch
 from rich.console import Console
@@ -23,7 +23,7 @@ from risexp.callbacks.guards import (
 )
 from risexp.callbacks.learning_guards import standard_guards
 from risexp.callbacks.recorder import ConfusionRecorder, LastConfusions, Recorder
-from risexp.callbacks.run_loop import Callback, callback_order, run_loop
+from risexp.callbacks.run_loop import Callback, Callbacks, callback_order, run_loop
 from risexp.callbacks.signals import SignalCallback
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
@@ -45,30 +45,8 @@ from risexp.training.plan import Plan
 from risexp.training.setup import TrainSetup, build_trainer
 from risexp.training.trainer import Trainer
 
-WriteGuard = Callable[[Callable[[Any], None]], Callable[[Any], None]]
-"""Wraps callbacks that write, e.g. to silence them once another process owns the run."""
 _BATCH: Final = 512
 """Scenes of one forward pass of calibration."""
-
-
-def identity(callback: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return the callback as it is."""
-    return callback
-
-
-@dataclass(frozen=True)
-class Callbacks:
-    """Callbacks of a run besides its own recorders, guards and checkpoints."""
-
-    first: tuple[Callback, ...] = ()
-    """Called before all others."""
-    recorders: tuple[Callback, ...] = ()
-    enders: tuple[Callback, ...] = ()
-    """May end the run; called before signals are honoured."""
-    write_guard: WriteGuard = identity
-
-
-NO_CALLBACKS: Final = Callbacks()
 
 
 @dataclass(frozen=True)

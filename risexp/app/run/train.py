@@ -8,8 +8,9 @@ import torch
 from rich.console import Console
 
 from risexp.app.run.machine import Machine, device_named
-from risexp.app.run.run import NO_CALLBACKS, Callbacks, Run, calibrate
+from risexp.app.run.run import Run, calibrate
 from risexp.app.run.warm_start import WarmStart, warm_start
+from risexp.callbacks.run_loop import NO_CALLBACKS, Callbacks
 from risexp.config.run import RunConfig
 from risexp.inference.calibration import Calibration
 from risexp.runs.folder import RunFolder, create_run, find_run, new_run_id

@@ -14,10 +14,10 @@ import torch
 from rich.console import Console
 
 from risexp.app.run.machine import Machine
-from risexp.app.run.run import Callbacks
 from risexp.app.run.train import Finished, resume_run
 from risexp.app.search.studies import open_studies
 from risexp.app.search.study_record import StudyUploader, study_labels
+from risexp.callbacks.run_loop import Callbacks
 from risexp.callbacks.watchdog import Watchdog
 from risexp.config.training import TrainingConfig
 from risexp.errors import InvalidInput, TrainingAborted
@@ -100,13 +100,9 @@ def train_trial(job: Job, machine: Machine, labels: Labels) -> JobResult:
     def keep(dump: Callable[[Path], None]) -> None:
         dump(folder.path / f"stacks-{len(folder.attempts()):02d}.txt")
 
-    with Watchdog(job.lease_guard.write_guard(keep), job.on_hang) as watchdog:
-        callbacks = Callbacks(
-            first=(watchdog, job.lease_guard),
-            recorders=(job.pruning_callback,),
-            enders=(job.pruning_callback.enforce, job.study_end, job.time_limit),
-            write_guard=job.lease_guard.write_guard,
-        )
+    callbacks = job.callbacks
+    with Watchdog(callbacks.write_guard(keep), job.on_hang) as watchdog:
+        callbacks = replace(callbacks, first=(watchdog, *callbacks.first))
         finished = _train_in_memory(folder, machine, callbacks)
     if isinstance(finished, JobResult):
         return finished
@@ -120,7 +116,7 @@ def trial_folder(job: Job, labels: Labels) -> RunFolder:
     Raises:
         InvalidInput: Another configuration has a run of this name.
     """
-    config = job.loaded.config
+    config = job.config
     if not is_run(job.run_id):
         create_run(job.run_id, config, curriculum(config))
     folder = find_run(job.run_id)

@@ -13,7 +13,8 @@ from typing import Final
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
 
-from risexp.config.layers import Loaded
+from risexp.callbacks.run_loop import Callbacks
+from risexp.config.run import RunConfig
 from risexp.core.threads import PeriodicThread
 from risexp.hpo.search.parameters import suggest
 from risexp.hpo.search.pruners import build_pruner
@@ -40,20 +41,16 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Job:
-    """One attempt at a trial, and the callbacks that its training has to call."""
+    """One attempt at a trial, and the callbacks of its training."""
 
     number: int
     attempt: int
     run_id: str
-    loaded: Loaded
+    config: RunConfig
     values: Mapping[str, JsonValue]
     """The searched values, by field."""
-    lease_guard: LeaseGuard
-    """To be called first; nothing is written past it."""
-    pruning_callback: PruningCallback
-    """To be called with the recorders; its `enforce` and the next two may end the run."""
-    study_end: StudyEndCheck
-    time_limit: TimeLimit
+    callbacks: Callbacks
+    """Guard of the lease, reports to the study, and what may end the attempt."""
     on_hang: Callable[[], object]
     """To be called, from any thread, before a process that hangs is ended."""
 
@@ -164,18 +161,27 @@ class Worker:
         values: Mapping[str, JsonValue],
         pruning_callback: PruningCallback,
     ) -> Job:
-        attempts = self._queue.leases.attempts(claim.lease.trial_id)
         return Job(
             number=claim.number,
             attempt=claim.attempt,
             run_id=claim.run_id,
-            loaded=self._study.spec.resolve(values),
+            config=self._study.spec.resolve(values).config,
             values=values,
-            lease_guard=LeaseGuard(heartbeat),
-            pruning_callback=pruning_callback,
-            study_end=StudyEndCheck(self._store, self._study),
-            time_limit=TimeLimit(limit_of(self._store, self._study), spent_s(attempts)),
+            callbacks=self._callbacks(claim, LeaseGuard(heartbeat), pruning_callback),
             on_hang=partial(_give_back_hung, claim, heartbeat),
+        )
+
+    def _callbacks(
+        self, claim: Claim, lease_guard: LeaseGuard, pruning_callback: PruningCallback
+    ) -> Callbacks:
+        attempts = self._queue.leases.attempts(claim.lease.trial_id)
+        study_end = StudyEndCheck(self._store, self._study)
+        time_limit = TimeLimit(limit_of(self._store, self._study), spent_s(attempts))
+        return Callbacks(
+            first=(lease_guard,),
+            recorders=(pruning_callback,),
+            enders=(pruning_callback.enforce, study_end, time_limit),
+            write_guard=lease_guard.write_guard,
         )
 
     def _record(self, claim: Claim, result: JobResult, pruning_callback: PruningCallback) -> None:

@@ -111,7 +111,8 @@ def test_a_trial_is_a_run_that_ends_with_the_same_value_and_weights_though_inter
             if isinstance(event, EpochEnded):
                 signal.raise_signal(signal.SIGTERM)
 
-        return train(replace(job, study_end=ending), study)  # type: ignore[arg-type]
+        enders = (ending, *job.callbacks.enders)
+        return train(replace(job, callbacks=replace(job.callbacks, enders=enders)), study)
 
     study = begun(store, "disturbed")
     codes = [work(store, begun(store, "disturbed"), disturbed)[0] for _ in range(2)]

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import count
 from math import inf
 
+from risexp.callbacks.run_loop import Callback
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore
@@ -30,7 +31,7 @@ def events_of(epochs: int, last: int) -> Iterator[Event]:
     yield from (ended_of(epoch_plan, SCORES) for epoch_plan in joint(epochs).plans[:last])
 
 
-def outcome_of(limit: TimeLimit, epochs: int, last: int) -> Outcome | None:
+def outcome_of(limit: Callback, epochs: int, last: int) -> Outcome | None:
     """The outcome by which a time limit ends a run; None if it does not."""
     try:
         for event in events_of(epochs, last):
@@ -99,7 +100,7 @@ def test_every_worker_obeys_the_limit_of_its_study(store: StudyStore) -> None:
     def train(job: Job) -> JobResult:
         if job.attempt == 1:
             return JobResult(signalled(15), None)
-        outcome = outcome_of(job.time_limit, epochs=3, last=2)
+        outcome = outcome_of(job.callbacks.enders[-1], epochs=3, last=2)
         return JobResult(outcome or DONE, 1.5)
 
     codes = [work(store, study, train)[0] for _ in range(2)]

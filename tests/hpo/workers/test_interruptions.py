@@ -27,7 +27,7 @@ def test_a_worker_that_hangs_gives_its_trial_back_and_writes_nothing_more(
     def hang(job: Job) -> JobResult:
         if job.attempt == 1 and job.number == 0:
             job.on_hang()
-            job.lease_guard.write_guard(lambda _: written.append(True))("a word")
+            job.callbacks.write_guard(lambda _: written.append(True))("a word")
         return JobResult(DONE, 1.5)
 
     code, said = work(store, study, hang)

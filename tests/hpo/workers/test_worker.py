@@ -58,11 +58,11 @@ def test_trial_zero_is_the_base_and_others_are_what_was_drawn(
 
     work(store, study, train)
 
-    base, *others = (job.loaded.config for job in train.jobs)
+    base, *others = (job.config for job in train.jobs)
     assert TOY_SPEC.base == base
     assert TOY_SPEC.base not in others
     for job in train.jobs:
-        known = job.loaded.config.flat()
+        known = job.config.flat()
         assert dict(job.values) == {path: known[path] for path in job.values}
 
 
@@ -183,11 +183,12 @@ def test_a_trial_is_released_after_the_epoch_in_which_its_study_ended(
     epoch = epochs_of(small_trainer())[0]
 
     def ends(job: Job) -> JobResult:
-        job.study_end(epoch)
+        _pruner, check_end, _limit = job.callbacks.enders
+        check_end(epoch)
         end_study(store, study, "12 s are over")
-        job.study_end(RunStarted("toy-000", 3, 0, 4))
+        check_end(RunStarted("toy-000", 3, 0, 4))
         with pytest.raises(EndRun) as stop:
-            job.study_end(epoch)
+            check_end(epoch)
         return JobResult(stop.value.outcome, None)
 
     code, said = work(store, study, ends)
@@ -203,7 +204,8 @@ def test_counts_of_the_pruner_are_added_up_over_the_attempts_at_a_trial(store: S
     first, second, third = epochs_of(small_trainer())
 
     def train(job: Job) -> JobResult:
-        job.pruning_callback(RunStarted(job.run_id, 3, 0, 4))
+        (report,) = job.callbacks.recorders
+        report(RunStarted(job.run_id, 3, 0, 4))
         if job.attempt == 1:
             call(job, first)
             call(job, second)
@@ -221,8 +223,8 @@ def test_counts_of_the_pruner_are_added_up_over_the_attempts_at_a_trial(store: S
 
 
 def call(job: Job, epoch: EpochEnded) -> None:
-    job.pruning_callback(epoch)
-    job.pruning_callback.enforce(epoch)
+    for callback in (*job.callbacks.recorders, *job.callbacks.enders):
+        callback(epoch)
 
 
 def test_a_worker_waits_for_a_trial_that_another_one_may_give_back(

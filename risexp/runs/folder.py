@@ -17,8 +17,10 @@ from risexp.core.durable import write_durably
 from risexp.core.home import home
 from risexp.core.locks import file_lock
 from risexp.errors import DataInvalid, InvalidInput
+from risexp.runs.journal import Journal
 from risexp.runs.outcome import Outcome
 from risexp.runs.spec import RunSpec, writing
+from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from risexp.training.plan import Plan
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -79,15 +81,28 @@ class RunFolder:
         folders = (self.path / "checkpoints").glob("attempt-*")
         return tuple(sorted(path for path in folders if _ATTEMPT.fullmatch(path.name)))
 
-    def begin(self, environment: Mapping[str, Any]) -> Path:
-        """Start an attempt: make the folder of its checkpoints."""
+    @property
+    def owner(self) -> CheckpointOwner:
+        """The run, as its checkpoints name it."""
+        return CheckpointOwner(self.run_id, self.config_sha)
+
+    def checkpoints(self) -> CheckpointStore:
+        """The store of the last attempt."""
+        return CheckpointStore(self.attempts()[-1], self.owner)
+
+    def open_journal(self) -> Journal:
+        """The journal, open for new lines."""
+        return Journal(self.journal, self.run_id)
+
+    def begin(self, environment: Mapping[str, Any]) -> CheckpointStore:
+        """Start an attempt: make the store of its checkpoints."""
         with writing(self.path):
             folder = self.path / "checkpoints" / f"attempt-{len(self.attempts()) + 1:02d}"
             folder.parent.mkdir(mode=0o700, exist_ok=True)
             folder.mkdir(mode=0o700)
             _write(self.path / _ENVIRONMENT, [*self.environments(), dict(environment)])
             (self.path / _OUTCOME).unlink(missing_ok=True)
-        return folder
+        return CheckpointStore(folder, self.owner)
 
     def close(self, outcome: Outcome) -> None:
         """Write how the run ended."""

@@ -18,12 +18,12 @@ from risexp.callbacks.run_loop import Callback, callback_order, run_loop
 from risexp.callbacks.signals import SignalCallback
 from risexp.errors import EnvironmentFailed
 from risexp.runs.folder import RunFolder, create_run, find_run
-from risexp.runs.journal import Contents, Journal, read_journal
+from risexp.runs.journal import Contents, read_journal
 from risexp.runs.machine import environment
 from risexp.runs.metrics import KEYS
 from risexp.runs.outcome import Outcome
 from risexp.training.checkpoint import State, config_tree
-from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore, newest
+from risexp.training.checkpoint_store import newest
 from risexp.training.curriculum import curriculum
 from risexp.training.events import BatchEnded, EpochEnded, Event
 from risexp.training.plan import Plan
@@ -73,12 +73,11 @@ def attempt(
     recorders: Sequence[Callback] = (),
 ) -> tuple[Outcome, State | None]:
     """One attempt at a run, from wherever it is; how it ends and where it then stands."""
-    owner = CheckpointOwner(run.run_id, run.config_sha)
-    last = newest(run.attempts(), owner).checkpoint
+    last = newest(run.attempts(), run.owner).checkpoint
     trainer = small_trainer(CONFIG, validate=validate, resumed=None if last is None else last.state)
-    journal = Journal(run.journal, run.run_id)
+    journal = run.open_journal()
     guards = GuardCallback(standard_guards(trainer, run.plans(), journal))
-    store = CheckpointStore(run.begin(environment(CPU)), owner)
+    store = run.begin(environment(CPU))
     with run.held(), SignalCallback(lambda _: None) as signals:
         observers = callback_order(
             guards,
@@ -87,7 +86,7 @@ def attempt(
             enders=[*enders, signals],
         )
         outcome = run_loop(trainer, observers, run.run_id, run.close)
-    kept = newest(run.attempts(), owner).checkpoint
+    kept = newest(run.attempts(), run.owner).checkpoint
     return outcome, None if kept is None else kept.state
 
 

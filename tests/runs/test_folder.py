@@ -108,7 +108,8 @@ def test_each_attempt_has_a_folder_and_the_next_one_reopens_the_run() -> None:
     ended = run.outcome()
     second = run.begin({"threads": 2})
 
-    assert (first, second) == run.attempts()
+    assert (first.folder, second.folder) == run.attempts()
+    assert second == run.checkpoints()
     assert ["attempt-01", "attempt-02"] == [path.name for path in run.attempts()]
     assert [{"threads": 1}, {"threads": 2}] == run.environments()
     assert (error, None) == (ended, run.outcome())

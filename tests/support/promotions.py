@@ -19,12 +19,10 @@ from risexp.registry.model_registry import Registry, Version
 from risexp.registry.promotion import Promotion, Step, promote
 from risexp.registry.verdicts import Evaluation, Evidence, ScoredAnswers
 from risexp.runs.folder import RunFolder
-from risexp.runs.journal import Journal
 from risexp.runs.outcome import complete
 from risexp.runs.spec import Labels
 from risexp.tracking.stores import TrackingStore, in_environment
 from risexp.training.checkpoint import Checkpoint, State, config_tree, copied
-from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from risexp.training.progress import Progress
 from tests.support.estimates import estimate_at, truth_at
 from tests.support.networks import awake, network_config
@@ -162,7 +160,7 @@ def kept(name: str, seed: int = 0, labels: Labels | None = None) -> RunFolder:
     config = network_config().canonical()
     folder = new_run(name, config, labels)
     train(folder)
-    Journal(folder.journal, name).write(3, {"guard/loss": 0.0})
+    folder.open_journal().write(3, {"guard/loss": 0.0})
     weights = awake(config, seed=seed).state_dict()
     checkpoint = Checkpoint(
         run_id=name,
@@ -172,9 +170,7 @@ def kept(name: str, seed: int = 0, labels: Labels | None = None) -> RunFolder:
         state=State(copied(weights), copied(weights), {}, {}, Progress(epoch=3), seed),
         temperature=1.2,
     )
-    CheckpointStore(folder.attempts()[-1], CheckpointOwner(name, folder.config_sha)).save(
-        checkpoint
-    )
+    folder.checkpoints().save(checkpoint)
     folder.close(complete("finished", 3))
     return folder
 

@@ -19,7 +19,6 @@ from risexp.hpo.workers.pool import WorkerSpec
 from risexp.runs.folder import RunFolder, create_run
 from risexp.space.spec import SearchSpace
 from risexp.training.checkpoint import Checkpoint, config_tree
-from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from risexp.training.curriculum import curriculum
 from tests.support.searches import BLINK
 from tests.support.trainers import checkpoints
@@ -104,7 +103,7 @@ def keep(run: str, config: RunConfig, scores: Mapping[str, float]) -> None:
 
 def put(folder: RunFolder, scores: Mapping[str, float]) -> None:
     """A checkpoint of these scores in a new attempt at a run."""
-    store = CheckpointStore(folder.begin({}), CheckpointOwner(folder.run_id, folder.config_sha))
+    store = folder.begin({})
     tree, kept = config_tree(folder.config()), checkpoint()
     scores = {**kept.scores, **scores}
     store.save(replace(kept, run_id=folder.run_id, config=tree, scores=scores))

@@ -25,7 +25,7 @@ from risexp.config.run import RunConfig
 from risexp.evaluation.scene_scores import Confusions as Found
 from risexp.evaluation.scene_scores import confusion
 from risexp.runs.folder import RunFolder, create_run
-from risexp.runs.journal import Journal, read_journal
+from risexp.runs.journal import read_journal
 from risexp.runs.outcome import Outcome, complete
 from risexp.runs.spec import Labels, write_labels
 from risexp.tracking.client import TrackingClient
@@ -103,7 +103,7 @@ def new_run(name: str, config: RunConfig | None = None, labels: Labels | None = 
 def train(folder: RunFolder, epochs: range = range(1, 4)) -> None:
     """An attempt that trains some epochs, and says nothing of its end."""
     folder.begin({"threads": 1, "device": "cpu"})
-    journal, last = Journal(folder.journal, folder.run_id), LastConfusions()
+    journal, last = folder.open_journal(), LastConfusions()
 
     def validated(event: Event) -> None:
         if isinstance(event, EpochEnded):

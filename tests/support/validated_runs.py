@@ -6,10 +6,8 @@ from dataclasses import replace
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
 from risexp.runs.folder import RunFolder
-from risexp.runs.journal import Journal
 from risexp.runs.outcome import Outcome, complete
 from risexp.training.checkpoint import config_tree
-from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from tests.support.checkpoint_stores import five_epochs
 from tests.support.networks import awake, network_config
 from tests.support.recorded_runs import SCORES
@@ -28,7 +26,7 @@ def validated(
     """An ended run of two epochs; the second one is the best and has these scores."""
     folder = new_run(name, config)
     folder.begin({"threads": 1, "device": "cpu", "risexp": "0"})
-    journal = Journal(folder.journal, name)
+    journal = folder.open_journal()
     journal.note(0, "started", {})
     for epoch, better in ((1, 0.5), (2, 0.0)):
         best_scores = {**SCORES, "scenes": 100.0, **scores}
@@ -51,6 +49,5 @@ def with_network(name: str, seed: int) -> RunFolder:
     checkpoint = five_epochs()[0]
     state = replace(checkpoint.state, averaged=awake(config, seed=seed).state_dict())
     own = replace(checkpoint, run_id=name, config=config_tree(config), state=state)
-    (attempt,) = folder.attempts()
-    CheckpointStore(attempt, CheckpointOwner(name, own.config_sha)).save(own)
+    folder.checkpoints().save(own)
     return folder

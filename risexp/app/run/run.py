@@ -36,7 +36,6 @@ from risexp.loss.self_test import nmse_self_test
 from risexp.model.network import Network, part_of
 from risexp.model.observation import Observer
 from risexp.runs.folder import RunFolder
-from risexp.runs.journal import Journal
 from risexp.runs.outcome import Outcome
 from risexp.training.checkpoint import Checkpoint, State, config_tree
 from risexp.training.checkpoint_store import CheckpointStore
@@ -95,7 +94,7 @@ class Run:
     ) -> Outcome:
         """Train to the end with recorders, guards and checkpoints."""
         trainer, plans = self.trainer, folder.plans()
-        journal = Journal(folder.journal, folder.run_id)
+        journal = folder.open_journal()
         guards = (*standard_guards(trainer, plans, journal, self._idle()), self._leak_guard())
         guard = GuardCallback(guards)
         recorders: tuple[Callback, ...] = (

@@ -14,12 +14,11 @@ from risexp.callbacks.run_loop import NO_CALLBACKS, Callbacks
 from risexp.config.run import RunConfig
 from risexp.inference.calibration import Calibration
 from risexp.runs.folder import RunFolder, create_run, find_run, new_run_id
-from risexp.runs.journal import Journal
 from risexp.runs.machine import environment
 from risexp.runs.outcome import Outcome, complete
 from risexp.tracking.uploader_process import Tracking, recorded
 from risexp.training.checkpoint import Checkpoint
-from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore, best, newest
+from risexp.training.checkpoint_store import best, newest
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def resume_run(
         device = device_named(str(before[0]["device"]))
         machine = replace(machine, device=device, threads=int(before[0]["threads"]))
     torch.set_num_threads(machine.threads)
-    last = newest(folder.attempts(), CheckpointOwner(folder.run_id, folder.config_sha))
+    last = newest(folder.attempts(), folder.owner)
     resumed = None if last.checkpoint is None else last.checkpoint.state
     warm = None if resumed is not None else warm_start(config)
     run = Run.build(config, machine, warm=warm, resumed=resumed)
@@ -115,21 +114,19 @@ def _merge_damage(finished: Finished, damaged: tuple[str, ...], warm: WarmStart 
 def _fit_and_calibrate(
     folder: RunFolder, run: Run, console: Console, callbacks: Callbacks
 ) -> Finished:
-    owner = CheckpointOwner(folder.run_id, folder.config_sha)
     outcome = finished_outcome(run)
     if outcome is not None:
-        store = CheckpointStore(folder.attempts()[-1], owner)
+        store = folder.checkpoints()
     else:
-        store = CheckpointStore(folder.begin(environment(run.machine.device)), owner)
+        store = folder.begin(environment(run.machine.device))
         outcome = run.fit(folder, store, console, callbacks)
-    kept, damaged = _best(folder, owner)
+    kept, damaged = _best(folder)
     if kept is None or outcome.status != "complete" or kept.temperature is not None:
         return Finished(folder, outcome, kept, None, damaged)
     calibrated, calibration = calibrate(kept, run.config, run.machine.device)
 
     def save(checkpoint: Checkpoint) -> None:
-        journal = Journal(folder.journal, folder.run_id)
-        journal.note(checkpoint.epoch, "calibrated", vars(calibration))
+        folder.open_journal().note(checkpoint.epoch, "calibrated", vars(calibration))
         store.save(checkpoint)
 
     callbacks.write_guard(save)(calibrated)
@@ -150,10 +147,9 @@ def finished_outcome(run: Run) -> Outcome | None:
     return complete("early-stop", progress.epoch) if stopped else None
 
 
-def _best(folder: RunFolder, owner: CheckpointOwner) -> tuple[Checkpoint | None, tuple[str, ...]]:
-    attempts = folder.attempts()
-    last = newest(attempts, owner)
+def _best(folder: RunFolder) -> tuple[Checkpoint | None, tuple[str, ...]]:
+    last = newest(folder.attempts(), folder.owner)
     if last.checkpoint is None:
         return None, last.damaged
-    chosen = best(attempts, owner)
+    chosen = best(folder.attempts(), folder.owner)
     return chosen.checkpoint, (*last.damaged, *chosen.damaged)

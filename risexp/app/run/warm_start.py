@@ -8,7 +8,7 @@ from risexp.app.serving.resolve_model import config_of, resolve_checkpoint
 from risexp.config.run import RunConfig
 from risexp.errors import CheckpointRefused, ConfigInvalid
 from risexp.runs.folder import RunFolder
-from risexp.runs.journal import Journal, read_journal
+from risexp.runs.journal import read_journal
 from risexp.training.checkpoint import State
 from risexp.training.checkpoint_manifest import packed
 
@@ -54,7 +54,7 @@ class WarmStart:
         """
         before = recorded(folder)
         if before is None:
-            Journal(folder.journal, folder.run_id).note(0, EVENT, self.origin)
+            folder.open_journal().note(0, EVENT, self.origin)
         elif before[_DIGEST] != self.origin[_DIGEST]:
             raise CheckpointRefused(
                 f"{folder.run_id} began with epoch {before['epoch']} of {before['run']!r}, and "

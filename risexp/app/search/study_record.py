@@ -13,7 +13,7 @@ from risexp.hpo.studies.study import StudyRef, run_id
 from risexp.hpo.studies.table import StudyTable
 from risexp.hpo.trials.limits import FAILING
 from risexp.runs.folder import find_run, is_run, runs_home
-from risexp.runs.journal import Journal, utc_ms
+from risexp.runs.journal import utc_ms
 from risexp.runs.outcome import Outcome
 from risexp.runs.spec import EXPERIMENT, Labels, Parent
 from risexp.space.files import space_text
@@ -186,7 +186,7 @@ def close_used_up(table: StudyTable) -> None:
             hung = row.reason == HANGING
             how = "hung: see stacks-*.txt here" if hung else "died: see the workers' logs"
             sentence = f"{row.attempts} attempts at trial {row.number} {how}"
-            Journal(folder.journal, name).note(row.epoch, "ended", {"reason": row.reason})
+            folder.open_journal().note(row.epoch, "ended", {"reason": row.reason})
             folder.close(Outcome("failed", row.reason, sentence, 1))
 
 

@@ -15,8 +15,7 @@ from risexp.config.layers import load_config
 from risexp.config.run import RunConfig, fields
 from risexp.errors import CheckpointRefused, ConfigInvalid, RisexpError
 from risexp.runs.folder import RunFolder, create_run, list_runs
-from risexp.runs.journal import Journal, read_journal
-from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
+from risexp.runs.journal import read_journal
 from risexp.training.curriculum import curriculum
 from tests.support.configs import ANOTHER
 from tests.support.trainers import checkpoints, same, small_config
@@ -57,7 +56,7 @@ pytestmark = pytest.mark.usefixtures("own_home")
 def source() -> RunFolder:
     """A run with checkpoints of all three epochs."""
     folder = create_run("source", SMALL, curriculum(SMALL))
-    store = CheckpointStore(folder.begin({}), CheckpointOwner("source", SMALL.sha()))
+    store = folder.begin({})
     for checkpoint in checkpoints(3, "source"):
         store.save(checkpoint)
     return folder
@@ -187,7 +186,7 @@ def test_a_run_starts_from_the_averaged_weights_that_its_journal_names() -> None
     config = load_config(preset="smoke").config.replace({**SHORT, "curriculum.warm_start": name})
     folder = create_run("later", config, curriculum(config))
     other = {"run": "lost", "epoch": 7, "tensors_sha256": "0" * 64}
-    Journal(folder.journal, "later").note(0, EVENT, other)
+    folder.open_journal().note(0, EVENT, other)
     journal = folder.journal.read_bytes()
     with pytest.raises(CheckpointRefused, match="later began with epoch 7 of 'lost', and"):
         resume("later", machine(), Console(file=io.StringIO()))

@@ -20,11 +20,7 @@ class CheckpointCallback:
     """The trainer's state."""
 
     def __call__(self, event: Event) -> None:
-        """Save the state at the end of an epoch.
-
-        Raises:
-            EnvironmentFailed: The disk is full or not writable; earlier checkpoints stay.
-        """
+        """Save the state at the end of an epoch."""
         if isinstance(event, EpochEnded):
             self.store.save(
                 Checkpoint(

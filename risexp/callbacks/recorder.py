@@ -25,11 +25,7 @@ class Recorder:
     _step: int = field(default=0, init=False)
 
     def __call__(self, event: Event) -> None:
-        """Write a row or a note.
-
-        Raises:
-            EnvironmentFailed: The disk is full or not writable.
-        """
+        """Write a row or a note."""
         match event:
             case RunStarted(epochs=epochs, done=done):
                 self._step = done
@@ -75,11 +71,7 @@ class ConfusionRecorder:
     last: LastConfusions
 
     def __call__(self, event: Event) -> None:
-        """Write a note.
-
-        Raises:
-            EnvironmentFailed: The disk is full or not writable.
-        """
+        """Write a note."""
         if isinstance(event, EpochEnded) and (confusions := self.last.take()) is not None:
             bins = {name: _tables(table) for name, table in confusions.by_snr.items()}
             details = {**_tables(confusions.whole), "by_snr": bins}

@@ -96,9 +96,6 @@ def run_loop(
 
     Returns:
         How the run ended: by itself, by a callback, by a guard or by a signal.
-
-    Raises:
-        Exception: Any other error, after all callbacks received `RunEnded`.
     """
     try:
         outcome = _outcome(trainer, callbacks, run_id)

@@ -141,11 +141,7 @@ def worker(
 
 
 def _sound(name: str) -> SearchSpace:
-    """A space without problems.
-
-    Raises:
-        SpaceInvalid: It has one.
-    """
+    """A space without problems."""
     space = load_space(name)
     report = check_space(space)
     if not report.sound:
@@ -156,11 +152,7 @@ def _sound(name: str) -> SearchSpace:
 def _check_options(
     space: SearchSpace, sources: list[str], points: int | None, *, audit: bool, share: float | None
 ) -> None:
-    """Check options that need each other, or a space without stages.
-
-    Raises:
-        InvalidInput: They do not fit together.
-    """
+    """Check options that need each other, or a space without stages."""
     if points is not None and not sources:
         raise InvalidInput(
             f"--points {points} of nothing: name a study with --from, or leave it out"
@@ -203,13 +195,7 @@ def _search_stages(request: "SearchRequest", json: bool) -> None:
 
 
 def _search(request: "SearchRequest", check: "AuditRequest | None", json: bool) -> None:
-    """Search, print the result, audit it if asked, and leave with the exit code.
-
-    Raises:
-        VerificationFailed: A pruner received no scores, or was never asked.
-        RisexpError: The audit failed.
-        Exit: A signal ended it, or the study ended itself.
-    """
+    """Search, print the result, audit it if asked, and leave with the exit code."""
     from risexp.app.search.search import search
 
     began = monotonic()

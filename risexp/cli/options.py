@@ -217,11 +217,7 @@ def resources(
     threads: Threads = 1,
     tracking: TrackingTo = None,
 ) -> dict[str, Any]:
-    """The numbers, places and time limits of workers, as `Resources` takes them.
-
-    Raises:
-        InvalidInput: A time is invalid.
-    """
+    """The numbers, places and time limits of workers, as `Resources` takes them."""
     cards = [] if gpus is None else [card for card in gpus.split(",") if card]
     # As many as the GPUs hold; on CPUs one for each two cores, and one at least.
     default = len(cards) * per_gpu if cards else max(1, (os.cpu_count() or 2) // 2)

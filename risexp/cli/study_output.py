@@ -64,11 +64,7 @@ def best_trial(study: "StudyTable") -> None:
 
 
 def trial_of(study: "StudyTable", trial: int) -> "TrialRow":
-    """A trial by its number.
-
-    Raises:
-        InvalidInput: The study has none of that number.
-    """
+    """A trial by its number."""
     for row in study.trials:
         if row.number == trial:
             return row

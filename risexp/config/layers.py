@@ -38,11 +38,7 @@ def load_config(
     environment: Mapping[str, str] | None = None,
     overrides: Sequence[str] = (),
 ) -> Loaded:
-    """Resolve default < preset < files < environment < `--set a.b=v`.
-
-    Raises:
-        ConfigInvalid: A layer names an unknown field, or the result is invalid.
-    """
+    """Resolve default < preset < files < environment < `--set a.b=v`."""
     layers = [] if preset is None else [preset_layer(preset)]
     layers += [Layer(str(path), flatten(read_yaml(path), str(path))) for path in paths]
     layers += environment_layers(environment or {})
@@ -61,11 +57,7 @@ def resolve(layers: Iterable[Layer]) -> Loaded:
 
 
 def with_overrides(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
-    """A configuration with overrides `a.b=v` of a command line.
-
-    Raises:
-        ConfigInvalid: A name is unknown, or the result is invalid.
-    """
+    """A configuration with overrides `a.b=v` of a command line."""
     layers = [override_layer(text) for text in overrides]
     values = {path: value for layer in layers for path, value in layer.values.items()}
     return config.replace(values, dict.fromkeys(values, "--set"))

@@ -10,11 +10,7 @@ PARTIAL = ".partial"
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write a file in one step; a crash leaves the old file, or none, and a partial one.
-
-    Raises:
-        OSError: The disk is full or forbidden; nothing partial is left.
-    """
+    """Write a file in one step; a crash leaves the old file, or none, and a partial one."""
     partial = path.with_name(path.name + PARTIAL)
     partial.unlink(missing_ok=True)
     try:
@@ -31,11 +27,7 @@ def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 
 def expect_new(path: Path) -> None:
-    """Check that a file can be created, before its content is computed.
-
-    Raises:
-        InvalidInput: The name is taken, also by a dangling link, or the folder is missing.
-    """
+    """Check that a file can be created, before its content is computed."""
     if os.path.lexists(path):
         raise InvalidInput(f"{path} is there already: name a new file")
     if not path.absolute().parent.is_dir():
@@ -43,12 +35,7 @@ def expect_new(path: Path) -> None:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Create a file in one step; an existing file stays, even if it was created a moment ago.
-
-    Raises:
-        InvalidInput: The name is taken, or the folder is missing.
-        EnvironmentFailed: The disk is full or forbidden; nothing partial is left.
-    """
+    """Create a file in one step; an existing file stays, even if it was created a moment ago."""
     expect_new(path)
     partial = path.with_name(f".risexp-{secrets.token_hex(8)}{PARTIAL}")
     try:

@@ -29,10 +29,6 @@ def file_lock(path: Path, busy: str, wait_s: float = 0.0) -> Iterator[None]:
         path: The lock file, which is created where it is missing.
         busy: The error sentence if another process holds the lock.
         wait_s: How long to wait for the other process.
-
-    Raises:
-        Busy: Another process still holds the lock.
-        EnvironmentFailed: The file cannot be locked.
     """
     lock = FileLock(path, timeout=wait_s, mode=0o600)
     try:
@@ -63,9 +59,6 @@ def server_lock(
         busy: The error sentence if another process holds the lock.
         wait_s: How long to wait for the other process.
         retry: Repeats a call while the server does not answer.
-
-    Raises:
-        Busy: Another process still holds the lock.
     """
     end = time.monotonic() + wait_s
     while (connection := retry(lambda: _locked_connection(engine, key))) is None:

@@ -61,9 +61,6 @@ class Seal(Generic[M]):
 
         Returns:
             The digest of the manifest, which tells this content from any other.
-
-        Raises:
-            OSError: The disk is full or forbidden.
         """
         document = manifest.model_dump(mode="json")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -73,11 +70,7 @@ class Seal(Generic[M]):
         return canonical_sha(document)
 
     def read(self, path: Path) -> tuple[M, str]:
-        """A manifest exactly as it was written, and its digest.
-
-        Raises:
-            EnvironmentFailed: It is there and cannot be read.
-        """
+        """A manifest exactly as it was written, and its digest."""
         if self._size(path) > _LARGEST_MANIFEST:
             raise self.damaged(f"{path} is no {self.kind}")
         text = self._bytes(path)
@@ -95,11 +88,7 @@ class Seal(Generic[M]):
             raise self.damaged(f"{path}: {self.explain(error)}") from None
 
     def verified(self, path: Path, record: SealedFile) -> bytes:
-        """The bytes of a file, compared with its record.
-
-        Raises:
-            EnvironmentFailed: It is there and cannot be read.
-        """
+        """The bytes of a file, compared with its record."""
         # The size first: a forged file may fill the memory, or never end.
         if (size := self._size(path)) != record.size:
             raise self.damaged(

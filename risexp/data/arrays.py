@@ -27,9 +27,6 @@ def frames_of(arrays: Mapping[str, NDArray[Any]]) -> Frames:
     """Frames in single precision from arrays by name.
 
     Codes that all scenes share have the shape (L, N) or (1, L, N).
-
-    Raises:
-        DataInvalid: A name is missing or unknown, or an array is none of its kind.
     """
     for name in NEEDED:
         if name not in arrays:
@@ -69,11 +66,7 @@ class Sizes:
         return cls(physics.snapshots, physics.antennas, physics.elements)
 
     def expect(self, frames: Frames) -> Frames:
-        """Check that frames have these sizes, are not empty, and can come from a panel.
-
-        Raises:
-            DataInvalid: They are not.
-        """
+        """Check that frames have these sizes, are not empty, and can come from a panel."""
         if len(frames) == 0:
             raise DataInvalid("y holds no scene: its first axis counts scenes")
         if tuple(frames.y.shape[1:]) != (self.snapshots, self.antennas):

@@ -69,9 +69,6 @@ def with_shared_stream(
         scenes: Scenes with fresh symbols.
         correlation: c, within [0, 1].
         turn_rad: psi_k, (B, K_MAX): phases of the paths.
-
-    Raises:
-        DataInvalid: Symbols are held over the snapshots: such sources are coherent anyway.
     """
     truth = scenes.truth
     if truth.symbols.shape[1] == 1:
@@ -96,11 +93,7 @@ def with_equal_power(panel: Panel, scenes: Scenes) -> Scenes:
 
 
 def with_first_two(panel: Panel, scenes: Scenes) -> Scenes:
-    """The same scenes with the first two sources only.
-
-    Raises:
-        DataInvalid: A scene has one source only.
-    """
+    """The same scenes with the first two sources only."""
     return _restaged(panel, scenes, _first_two(scenes.truth))
 
 
@@ -115,10 +108,6 @@ def with_close_pair(
         separation_deg: Angle between the two directions.
         view: Limits of azimuth and elevation.
         chance: U(0, 1) draws, (B, BEARINGS): the highest one inside the view selects the bearing.
-
-    Raises:
-        ConfigInvalid: Around a source, no place at this angle lies in the view.
-        DataInvalid: A scene has but one source.
     """
     truth = _first_two(scenes.truth)
     phi, theta = _around(truth.phi_rad[:, 0], truth.theta_rad[:, 0], separation_deg)
@@ -136,11 +125,7 @@ def with_close_pair(
 
 
 def mislabelled(scenes: Scenes, offset_db: float) -> Scenes:
-    """The same measurements with a wrong SNR.
-
-    Raises:
-        DataInvalid: The scenes have no SNR.
-    """
+    """The same measurements with a wrong SNR."""
     snr_db = scenes.frames.snr_db
     if snr_db is None:
         raise DataInvalid("frames without an SNR cannot be told a wrong one")

@@ -28,11 +28,7 @@ class _Batch:
         )
 
     def followed_by(self, others: list[Self]) -> Self:
-        """These scenes and then the others.
-
-        Raises:
-            DataInvalid: What all scenes share differs, or only some have a field.
-        """
+        """These scenes and then the others."""
         joined = {}
         for name, value in self.items():
             rest = [getattr(other, name) for other in others]
@@ -85,11 +81,7 @@ class Frames(_Batch):
         return self.y.shape[0]
 
     def checked(self) -> Self:
-        """These frames, once every value is known to be finite.
-
-        Raises:
-            DataInvalid: A value is not; it would make an answer that means nothing.
-        """
+        """These frames, once every value is known to be finite."""
         for name, value in self.items():
             if value is not None and not bool(torch.isfinite(value).all()):
                 place = "" if _shared(name, value) else f" of scene {_first_unsound(value)}"

@@ -50,12 +50,7 @@ class LoadedFrames:
 
 
 def read_frames(path: Path, largest: int = LARGEST) -> LoadedFrames:
-    """The frames in a `.npz` or `.mat` file, by the names y, channel, codes and snr_db.
-
-    Raises:
-        DataInvalid: It is no such file, holds something else, or unpacks to too much.
-        EnvironmentFailed: It cannot be read.
-    """
+    """The frames in a `.npz` or `.mat` file, by the names y, channel, codes and snr_db."""
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise DataInvalid(f"{path} is neither a .npz nor a .mat file")

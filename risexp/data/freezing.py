@@ -81,10 +81,6 @@ def freeze(
 
     Returns:
         The manifest, and whether anything was drawn.
-
-    Raises:
-        DataInvalid: The folder holds something else.
-        EnvironmentFailed: The disk is full or forbidden; whole shards stay for the next call.
     """
     try:
         whole = _look(folder, request)
@@ -108,11 +104,7 @@ def freeze(
 
 
 def _look(folder: Path, request: Request) -> FrozenSetManifest | None:
-    """The set if it is whole; nothing is written, so that a refused folder stays as it was.
-
-    Raises:
-        DataInvalid: The folder holds another set, or something else.
-    """
+    """The set if it is whole; nothing is written, so that a refused folder stays as it was."""
     if folder.exists() and not folder.is_dir():
         raise DataInvalid(f"{folder} is a file: name a folder for the set")
     if (folder / MANIFEST).exists():

@@ -82,11 +82,7 @@ def digest_of(request: Request, shards: tuple[ShardRecord, ...]) -> str:
 
 
 def read_manifest(folder: Path) -> FrozenSetManifest:
-    """The manifest of a whole set.
-
-    Raises:
-        DataInvalid: There is none, or it is not a manifest, or it was edited.
-    """
+    """The manifest of a whole set."""
     if not folder.is_dir():
         raise DataInvalid(f"there is no folder {folder}")
     path = folder / MANIFEST
@@ -120,11 +116,7 @@ def _contradictions(manifest: FrozenSetManifest, written: object) -> Iterator[st
 
 
 def read_model(path: Path, kind: type[Model]) -> Model:
-    """One JSON document checked against its model.
-
-    Raises:
-        DataInvalid: The file cannot be read, or is no such document.
-    """
+    """One JSON document checked against its model."""
     try:
         return kind.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -44,10 +44,6 @@ def read_matlab(path: Path, fields: Sequence[str], largest: int) -> Found:
     """The arrays of these names in a file, and its other names; they may unpack to `largest` bytes.
 
     `snr_db` gets one axis, all others are complex.
-
-    Raises:
-        DataInvalid: It is of another version, broken, unpacks to more, or holds no numbers there.
-        OSError: It cannot be read.
     """
     with path.open("rb") as file:
         order = _order(path, file.read(_HEADER))

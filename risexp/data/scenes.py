@@ -38,11 +38,7 @@ def panel_of(physics: PhysicsConfig) -> Panel:
 
 
 def codes_of(physics: PhysicsConfig) -> Tensor:
-    """The codes a configuration describes, (L, N) complex64.
-
-    Raises:
-        ConfigInvalid: Quantised phases leave too few independent codes to solve for the field.
-    """
+    """The codes a configuration describes, (L, N) complex64."""
     codes = codebook(
         physics.codebook,
         panel_of(physics),

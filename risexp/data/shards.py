@@ -52,11 +52,7 @@ class FrozenSet:
 
     @classmethod
     def open(cls, folder: Path) -> "FrozenSet":
-        """Open a set by its manifest; its arrays are checked when first used.
-
-        Raises:
-            DataInvalid: The folder holds no whole set.
-        """
+        """Open a set by its manifest; its arrays are checked when first used."""
         return cls(folder, read_manifest(folder))
 
     def __len__(self) -> int:
@@ -73,11 +69,7 @@ class FrozenSet:
             yield self.shard(index)
 
     def shard(self, index: int) -> Scenes:
-        """The scenes of one shard.
-
-        Raises:
-            DataInvalid: A file is missing or not what the manifest says; the file is named.
-        """
+        """The scenes of one shard."""
         record = self.manifest.shards[index]
         if index not in self._sound:
             for fault in shard_faults(self.folder, record, self.manifest.config):
@@ -87,11 +79,7 @@ class FrozenSet:
         return _scenes_of({name: _mapped(self.folder / file.path) for name, file in files})
 
     def scenes(self, start: int, count: int) -> Scenes:
-        """Scenes start .. start + count - 1.
-
-        Raises:
-            DataInvalid: The set has no such scenes.
-        """
+        """Scenes start .. start + count - 1."""
         stop = start + count
         if not 0 <= start < stop <= len(self):
             asked = f"{start}..{stop - 1}" if count > 1 else f"{start}"

@@ -76,11 +76,7 @@ def probe_oracle(
     levels: Sequence[float],
     code: CodeUnderTest | None = None,
 ) -> Report:
-    """Feed labels to errors, loss, scores and localiser; measure the floor under a blend with beta.
-
-    Raises:
-        ConfigInvalid: The field of view has no room for sources 10 deg apart.
-    """
+    """Feed labels to errors, loss, scores and localiser; measure the floor under a blend."""
     code = code or CodeUnderTest.of(config)
     ours, separated = drawn(config, scenes), config.replace(SEPARATED)
     resolved = localiser_scores(separated, _apart(separated, scenes), code)

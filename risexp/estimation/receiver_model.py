@@ -113,9 +113,6 @@ def noise_power(frames: Frames, symbols: Symbols) -> Tensor:
 
     With an SNR it is mean |y|^2 / (1 + SNR). Without, it is the energy of y outside the span of
     G = [H diag(c_l)]_l, of which no field on the panel explains anything; that takes L M > N.
-
-    Raises:
-        DataInvalid: No SNR is given and the measurements leave nothing unexplained.
     """
     if frames.snr_db is None and symbols == "snapshot":
         message = "fresh symbols leave no measurement free of signal: give snr_db with the frames"

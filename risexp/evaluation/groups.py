@@ -22,9 +22,6 @@ def by_snr(
     """Groups of scenes by their SNR, (B,) dB; groups without a scene are left out.
 
     A scene on an edge belongs to the bin above it, on the last edge to the bin below.
-
-    Raises:
-        DataInvalid: A scene has no SNR.
     """
     return {name: table[chosen] for name, chosen in snr_bins(len(table), snr_db, edges_db).items()}
 
@@ -32,11 +29,7 @@ def by_snr(
 def snr_bins(
     scenes: int, snr_db: Tensor, edges_db: Sequence[float] = SNR_EDGES_DB
 ) -> dict[str, Tensor]:
-    """Which of B scenes are in which bin, (B,) bool each; bins without a scene are left out.
-
-    Raises:
-        DataInvalid: A scene has no SNR.
-    """
+    """Which of B scenes are in which bin, (B,) bool each; bins without a scene are left out."""
     if snr_db.shape != (scenes,) or bool(snr_db.isnan().any()):
         raise DataInvalid(
             f"snr_db has shape {tuple(snr_db.shape)} and {int(snr_db.isnan().sum())} NaN where "
@@ -63,9 +56,6 @@ def by_weakest(
     """Groups of scenes by the SNR of their weakest source.
 
     `source_snr_db` (B, K_MAX) is NaN where there is no source.
-
-    Raises:
-        DataInvalid: A scene has no SNR.
     """
     weakest = source_snr_db.nan_to_num(nan=torch.inf).amin(-1)
     return by_snr(table, weakest.where(weakest < torch.inf, torch.nan), edges_db)

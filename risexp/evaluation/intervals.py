@@ -73,9 +73,6 @@ def bootstrap_jointly(
 
     A scene that is hard at one SNR is hard at the next, so a resample draws whole scenes, with
     their answers at all SNRs; drawn apart, the mean would look surer than it is.
-
-    Raises:
-        DataInvalid: The tables are not of the same scenes.
     """
     samples, values = _resampled(tables, resamples, seed), _values(tables)
     intervals = tuple(
@@ -95,9 +92,6 @@ def paired(
     """Our scores minus theirs on the same scenes, with intervals of the differences.
 
     Both answers are scored on the same resamples, so what makes a scene hard for both cancels.
-
-    Raises:
-        DataInvalid: The two tables are not of the same scenes.
     """
     (mine, other), values = _resampled((ours, theirs), resamples, seed), _values((ours, theirs))
     return _interval(values[0] - values[1], mine - other, level)
@@ -114,9 +108,6 @@ def paired_jointly(
     """Our scores minus theirs on the same scenes at several SNRs, and their mean over SNRs.
 
     As `paired` at each SNR; a scene is drawn with both answers at all of them.
-
-    Raises:
-        DataInvalid: The tables are not of the same scenes.
     """
     tables, half = (*ours, *theirs), len(ours)
     samples, values = _resampled(tables, resamples, seed), _values(tables)

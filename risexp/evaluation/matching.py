@@ -87,11 +87,7 @@ class Matching(TensorBatch):
 
 
 def match(estimate: Estimate, truth: Truth) -> Matching:
-    """Pair estimated with true sources, scene by scene, at the least total cost.
-
-    Raises:
-        DataInvalid: A present source has no finite position, or the scenes are not the same.
-    """
+    """Pair estimated with true sources, scene by scene, at the least total cost."""
     check_answer(estimate, truth)
     offset = torch.stack(
         [
@@ -110,11 +106,7 @@ def match(estimate: Estimate, truth: Truth) -> Matching:
 
 
 def check_answer(estimate: Estimate, truth: Truth) -> None:
-    """Check that an estimate can be scored.
-
-    Raises:
-        DataInvalid: A present source has no finite position, or the scenes are not the same.
-    """
+    """Check that an estimate can be scored."""
     if len(estimate) != len(truth):
         raise DataInvalid(
             f"the estimate is of {len(estimate)} scenes and the truth of {len(truth)}: "
@@ -175,11 +167,7 @@ class Gospa(TensorBatch):
 
 
 def gospa(estimate: Estimate, truth: Truth) -> Gospa:
-    """Distance between what is estimated and what is true, scene by scene.
-
-    Raises:
-        DataInvalid: A present source has no finite position, or the scenes are not the same.
-    """
+    """Distance between what is estimated and what is true, scene by scene."""
     check_answer(estimate, truth)
     apart = _cartesian(truth).unsqueeze(-2) - _cartesian(estimate).unsqueeze(-3)
     distance = torch.linalg.vector_norm(apart, dim=-1).clamp(max=CUTOFF_M)

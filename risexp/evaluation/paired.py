@@ -75,11 +75,7 @@ def rates(table: SceneScores) -> dict[str, Tensor]:
 
 
 def differences(ours: SceneScores, theirs: SceneScores) -> dict[str, Tensor]:
-    """Our part of each rate minus theirs, scene by scene, (B,) float64.
-
-    Raises:
-        DataInvalid: The two tables are not of the same scenes.
-    """
+    """Our part of each rate minus theirs, scene by scene, (B,) float64."""
     if not torch.equal(ours.matching.true_count, theirs.matching.true_count):
         raise DataInvalid(
             f"the tables of {len(ours)} and {len(theirs)} scenes differ in their true counts: "

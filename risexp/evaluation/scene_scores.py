@@ -118,9 +118,5 @@ class SceneScores(TensorBatch):
 
 
 def score_scenes(estimate: Estimate, truth: Truth) -> SceneScores:
-    """Compare an answer with the truth, scene by scene.
-
-    Raises:
-        DataInvalid: A present source has no finite position, or the scenes are not the same.
-    """
+    """Compare an answer with the truth, scene by scene."""
     return SceneScores(match(estimate, truth), gospa(estimate, truth))

@@ -73,11 +73,7 @@ class Answer(TypedDict):
 
 
 def answered(predictor: Callable[[Frames], Estimate], frames: Frames) -> list[Answer]:
-    """A predictor's answer to each scene.
-
-    Raises:
-        DataInvalid: The frames have no finite answer.
-    """
+    """A predictor's answer to each scene."""
     try:
         replies = answers(predictor(frames))
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]

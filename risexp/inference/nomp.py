@@ -31,11 +31,7 @@ class Nomp:
     rule: CountRule = "evidence"
 
     def __call__(self, frames: Frames) -> Estimate:
-        """Count and localise.
-
-        Raises:
-            DataInvalid: A value of the frames is not finite.
-        """
+        """Count and localise."""
         frames = frames.checked()
         noise = noise_power(frames, self.receiver.symbols)
         parts = []

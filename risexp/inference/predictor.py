@@ -125,11 +125,7 @@ class Predictor:
         return next(self.network.parameters()).device
 
     def __call__(self, frames: Frames) -> Estimate:
-        """Count and localise.
-
-        Raises:
-            DataInvalid: A value of the frames is not finite.
-        """
+        """Count and localise."""
         frames = frames.checked()
         parts = []
         for start in range(0, max(len(frames), 1), _SCENES):

@@ -45,12 +45,7 @@ Nested = str | list["Nested"]
 
 
 def save_model(bundle: Bundle, folder: Path) -> str:
-    """Write a complete MLflow model into a new folder or nothing; returns its bundle's digest.
-
-    Raises:
-        InvalidInput: The folder exists already.
-        EnvironmentFailed: The disk is full or the folder is forbidden.
-    """
+    """Write a complete MLflow model into a new folder or nothing; returns its bundle's digest."""
     if folder.exists():
         raise InvalidInput(f"{folder} exists already: name a folder that does not")
     partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")

@@ -61,12 +61,7 @@ class ModelAddress:
 
 @contextmanager
 def open_registry(option: str | None) -> Iterator[Registry]:
-    """Open the registry of the chosen store.
-
-    Raises:
-        InvalidInput: Tracking is off, or nothing was ever recorded in the store.
-        EnvironmentFailed: The store does not answer.
-    """
+    """Open the registry of the chosen store."""
     store = chosen_store(option)
     if store is None:
         raise InvalidInput("tracking is off, and models are kept where runs are: name a store")

@@ -63,11 +63,7 @@ def promote(
     exclusive: bool,
     on_step: OnStep = _ignore,
 ) -> Version:
-    """Create a version and move the alias to it; `exclusive` if a lock keeps all others out.
-
-    Raises:
-        EnvironmentFailed: Another version than the judged one has the alias now.
-    """
+    """Create a version and move the alias to it; `exclusive` if a lock keeps all others out."""
     _expect_champion(registry, promotion)
     tidy(registry, promotion.name, exclusive=exclusive)
     on_step("tidied")

@@ -140,11 +140,7 @@ def unseal(folder: Path) -> tuple[dict[str, bytes], str]:
 
 
 def write_bundle(bundle: Bundle, folder: Path) -> str:
-    """Seal a bundle in a folder: its files, then their manifest.
-
-    Raises:
-        EnvironmentFailed: The disk is full or the folder is forbidden.
-    """
+    """Seal a bundle in a folder: its files, then their manifest."""
     header = _Header(
         run_id=bundle.run_id,
         epoch=bundle.epoch,

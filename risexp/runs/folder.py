@@ -51,19 +51,11 @@ class RunFolder:
         return self._spec().sha
 
     def config(self) -> RunConfig:
-        """The configuration as the user gave it.
-
-        Raises:
-            DataInvalid: The file was edited, or this version does not know one of its fields.
-        """
+        """The configuration as the user gave it."""
         return self._spec().config(str(self.path / _CONFIG))
 
     def plans(self) -> tuple[Plan, ...]:
-        """One plan per epoch, as made before the run.
-
-        Raises:
-            DataInvalid: The file was edited.
-        """
+        """One plan per epoch, as made before the run."""
         return tuple(map(Plan.from_json, _read(self.path / _PLANS, list)))
 
     def environments(self) -> list[Mapping[str, Any]]:
@@ -110,11 +102,7 @@ class RunFolder:
             _write(self.path / _OUTCOME, outcome.as_json())
 
     def held(self) -> AbstractContextManager[None]:
-        """Lock the run, so that no other process trains it.
-
-        Raises:
-            Busy: Another process trains it.
-        """
+        """Lock the run, so that no other process trains it."""
         busy = f"another process trains {self.run_id}: wait for it, or end it"
         return file_lock(self.path / ".lock", busy)
 
@@ -144,10 +132,6 @@ def create_run(run_id: str, config: RunConfig, plans: Sequence[Plan]) -> RunFold
 
     The configuration is written last and makes it a run; a folder without it, left by a process
     that was killed, is used again.
-
-    Raises:
-        InvalidInput: The name is not valid, or taken.
-        EnvironmentFailed: The disk is full or not writable.
     """
     if not is_name(run_id):
         raise InvalidInput(f"{run_id!r} is no name of a run: use letters, digits, and . _ -")
@@ -174,11 +158,7 @@ def is_run(run_id: str) -> bool:
 
 
 def find_run(name: str) -> RunFolder:
-    """A run by its name or by the path of its folder.
-
-    Raises:
-        InvalidInput: There is no such run.
-    """
+    """A run by its name or by the path of its folder."""
     if os.sep not in name:
         names = [run.run_id for run in list_runs()]
         if name in names:

@@ -95,12 +95,7 @@ class Contents:
 
 
 def read_journal(path: Path, start: int = 0) -> Contents:
-    """The whole lines of a journal, from byte `start` on.
-
-    Raises:
-        DataInvalid: A line before the last one is damaged.
-        EnvironmentFailed: The file cannot be read.
-    """
+    """The whole lines of a journal, from byte `start` on."""
     try:
         with path.open("rb") as file:
             file.seek(start)
@@ -154,11 +149,7 @@ class Journal:
             self._read_earlier_attempts()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Append the values of an epoch that are new; on return they are on disk.
-
-        Raises:
-            EnvironmentFailed: The disk refused; no part of the line is left.
-        """
+        """Append the values of an epoch that are new; on return they are on disk."""
         known = self._written.get(step, {})
         words = {key: _number_or_word(value) for key, value in values.items()}
         new = {key: value for key, value in words.items() if key not in known}

@@ -42,11 +42,7 @@ class Outcome:
 
     @classmethod
     def from_json(cls, text: bytes, source: Path) -> Self:
-        """Read what `as_json` wrote; `source` names the file in errors.
-
-        Raises:
-            DataInvalid: The text is no outcome.
-        """
+        """Read what `as_json` wrote; `source` names the file in errors."""
         try:
             return TypeAdapter(cls).validate_json(text)
         except ValidationError as error:

@@ -50,11 +50,7 @@ class Source:
 
     @classmethod
     def from_json(cls, document: object, source: Path) -> Self:
-        """Read what `asdict` made; `source` names the file in errors.
-
-        Raises:
-            DataInvalid: The document is no source.
-        """
+        """Read what `asdict` made; `source` names the file in errors."""
         try:
             return TypeAdapter(cls).validate_json(json.dumps(document), strict=True)
         except ValidationError as error:
@@ -77,11 +73,7 @@ def keep_source(folder: Path, root: Path | None = None) -> None:
 
 
 def sources(folder: Path) -> list[Source]:
-    """The code of each attempt of a run, the first one first.
-
-    Raises:
-        DataInvalid: The document was edited.
-    """
+    """The code of each attempt of a run, the first one first."""
     path = folder / _DOCUMENT
     if not path.exists():
         return []

@@ -40,11 +40,7 @@ class RunSpec:
 
     @classmethod
     def from_json(cls, document: object, where: str) -> Self:
-        """Read what `as_json` wrote; `where` names the document in errors.
-
-        Raises:
-            DataInvalid: The document has another shape, or was edited.
-        """
+        """Read what `as_json` wrote; `where` names the document in errors."""
         if not isinstance(document, dict) or document.keys() - {_GIVEN_SHA} != _KEYS:
             raise DataInvalid(f"{where} is no configuration of a run")
         spec = cls(document["canonical"], document["given"])
@@ -68,11 +64,7 @@ class RunSpec:
         }
 
     def config(self, where: str) -> RunConfig:
-        """The configuration as the user gave it.
-
-        Raises:
-            DataInvalid: This version does not know one of its fields or values.
-        """
+        """The configuration as the user gave it."""
         try:
             return RunConfig.model_validate_json(json.dumps(self.given))
         except ValidationError as error:
@@ -117,22 +109,14 @@ _LABELS: Final = TypeAdapter(Labels)
 
 
 def write_labels(folder: Path, labels: Labels) -> None:
-    """Write the labels of a run into its folder.
-
-    Raises:
-        EnvironmentFailed: The disk is full or not writable.
-    """
+    """Write the labels of a run into its folder."""
     path = folder / _LABELS_FILE
     with writing(path):
         write_durably(path, json.dumps(asdict(labels), indent=1, allow_nan=False).encode())
 
 
 def read_labels(folder: Path) -> Labels | None:
-    """The labels of a run; None if its folder has none.
-
-    Raises:
-        DataInvalid: The document was edited.
-    """
+    """The labels of a run; None if its folder has none."""
     path = folder / _LABELS_FILE
     if not path.exists():
         return None

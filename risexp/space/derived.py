@@ -39,9 +39,6 @@ def confirming(spec: StudySpec, seeds: Sequence[int], epochs: int | None) -> Stu
         spec: Of the study that is confirmed.
         seeds: At least two; the first is the base's.
         epochs: In place of the preset's.
-
-    Raises:
-        SpaceInvalid: A condition asks for the seed, or the space varies the epochs that are given.
     """
     space, base = spec.space, spec.base
     if _is_condition(space, SEED):
@@ -101,9 +98,6 @@ def stage_space(space: SearchSpace, stage: str, kept: Mapping[str, JsonValue]) -
         space: A space with stages.
         stage: The name of one of them.
         kept: Values of varied fields that earlier stages kept.
-
-    Raises:
-        SpaceInvalid: There is no such stage.
     """
     if stage not in space.stages:
         known = ", ".join(space.stages) or "none"

@@ -44,9 +44,6 @@ def shrink(space: SearchSpace, trials: Sequence[Ended], name: str) -> SearchSpac
         space: The searched space; of a staged one, a stage.
         trials: The complete and the pruned ones.
         name: Of the new space.
-
-    Raises:
-        SpaceInvalid: There are too few trials.
     """
     best = _best(space, trials)
     start, fixed = dict(best[0].values), dict(space.fixed)

@@ -78,11 +78,7 @@ class SearchSpace(Section):
         return self
 
     def trial_zero(self, over: tuple[Layer, ...] = ()) -> Loaded:
-        """The configuration of trial 0: the base, with the layers that a search puts over it.
-
-        Raises:
-            ConfigInvalid: The base or a field set on it is unknown or invalid.
-        """
+        """The configuration of trial 0: the base, with the layers that a search puts over it."""
         return resolve([*self.layers(), *over])
 
     def layers(self) -> list[Layer]:

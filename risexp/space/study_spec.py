@@ -40,11 +40,7 @@ class StudySpec:
         epochs: int | None = None,
         patience: int | None = None,
     ) -> Self:
-        """A space under what a search was started with.
-
-        Raises:
-            ConfigInvalid: A field is unknown, set twice, or set though the space varies it.
-        """
+        """A space under what a search was started with."""
         set_ = [override_layer(text) for text in overrides]
         short = [
             Layer(f"--{name}", {f"training.{name}": value})
@@ -72,11 +68,7 @@ class StudySpec:
         return self.space.pick_values(known, lambda path, _: known[path])
 
     def resolve(self, values: Mapping[str, JsonValue]) -> Loaded:
-        """The configuration of a trial: its values override every layer.
-
-        Raises:
-            ConfigInvalid: A field does not vary, or the configuration is invalid.
-        """
+        """The configuration of a trial: its values override every layer."""
         for path in values:
             if path not in self.space.vary:
                 hint = nearest(path, self.space.vary)
@@ -112,9 +104,6 @@ class StudySpec:
         Args:
             document: The plain values.
             source: Its name in errors.
-
-        Raises:
-            DataInvalid: It is no spec, or this version of risexp reads another base from it.
         """
         try:
             space = SearchSpace.model_validate(document["space"])

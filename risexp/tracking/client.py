@@ -72,11 +72,7 @@ class TrackingClient:
         self._client.search_experiments(max_results=1)
 
     def experiment(self, name: str) -> str:
-        """The id of an experiment, which is created if it is missing.
-
-        Raises:
-            EnvironmentFailed: The experiment was deleted.
-        """
+        """The id of an experiment, which is created if it is missing."""
         existing = self._client.get_experiment_by_name(name)
         if existing is None:
             return self._create_experiment(name)
@@ -104,11 +100,7 @@ class TrackingClient:
             return str(existing.experiment_id)
 
     def find(self, experiment_id: str, uid: str) -> str | None:
-        """The id of the run with this `risexp.uid`; None if there is none.
-
-        Raises:
-            EnvironmentFailed: The run was deleted.
-        """
+        """The id of the run with this `risexp.uid`; None if there is none."""
         runs = self._with_uid(experiment_id, uid)
         active = [run for run in runs if run.info.lifecycle_stage == LifecycleStage.ACTIVE]
         if active:
@@ -144,11 +136,7 @@ class TrackingClient:
         return [MetricPoint(key, row.value, row.timestamp, row.step) for row in rows]
 
     def file(self, run_id: str, name: str) -> bytes:
-        """The content of an artifact.
-
-        Raises:
-            EnvironmentFailed: The run has no such artifact.
-        """
+        """The content of an artifact."""
         with TemporaryDirectory() as folder:
             try:
                 return Path(self._client.download_artifacts(run_id, name, folder)).read_bytes()

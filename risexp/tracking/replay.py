@@ -58,11 +58,7 @@ def repeated(values: Values) -> Values:
 
 
 def read_folder(folder: RunFolder) -> ReplayedRun:
-    """The record in a run's folder.
-
-    Raises:
-        DataInvalid: A document was edited, or the run never began.
-    """
+    """The record in a run's folder."""
     environments = folder.environments()
     if not environments:
         raise DataInvalid(f"run {folder.run_id} never began: there is nothing to train again")
@@ -97,10 +93,6 @@ def read_store(runs: "TrackingClient", name: str, place: str) -> ReplayedRun:
         runs: Client of the store, within `in_environment`.
         name: Name of the run, or MLflow's id.
         place: The store, for messages.
-
-    Raises:
-        InvalidInput: There is no such run, or there are several of this name.
-        DataInvalid: An artifact is not what a run writes.
     """
     run = _find(runs, name, place)
     where = f"run {run.run_id} of {place}"

@@ -43,9 +43,6 @@ def prepare(store: TrackingStore) -> bool:
 
     Returns:
         True if this call created them.
-
-    Raises:
-        EnvironmentFailed: The disk is full or not writable, or another process does not finish.
     """
     if store.database is not None:
         return _prepare_file(store.database)

@@ -76,11 +76,7 @@ def embedded() -> TrackingStore:
 
 
 def store_named(text: str) -> TrackingStore:
-    """The store with an address.
-
-    Raises:
-        InvalidInput: No store can have such an address.
-    """
+    """The store with an address."""
     if text == EMBEDDED:
         return embedded()
     try:
@@ -123,9 +119,6 @@ def store_again(
         name: Name of the store, from the run's folder.
         option: Address from the command line; it must name the same store.
         environment: Its address is used if it names the same store.
-
-    Raises:
-        InvalidInput: The option names another store.
     """
     variables = os.environ if environment is None else environment
     if option is not None:

@@ -63,11 +63,7 @@ def write_study_run(
     update: StudyRunUpdate,
     experiment_id: str,
 ) -> str:
-    """Apply an update to the run of a study, which is created if it is missing.
-
-    Raises:
-        Busy: Another process is creating the run and does not finish.
-    """
+    """Apply an update to the run of a study, which is created if it is missing."""
     run_id = study_run_id(runs, runs_folder, experiment_id, parent)
     runs.add(run_id, params=update.params, tags=update.tags)
     runs.add_files(run_id, update.files)
@@ -89,9 +85,6 @@ def study_run_id(
             from creating the run twice.
         experiment_id: Experiment of the run.
         parent: The study.
-
-    Raises:
-        Busy: Another process is creating the run and does not finish.
     """
     digest = hashlib.sha256(parent.uid.encode()).hexdigest()[:16]
     busy = f"another process makes the record of study {parent.name}"

@@ -171,11 +171,7 @@ class UploadState:
         return len(lines) + (progress.ending != due and (progress.sent > 0 or bool(lines)))
 
     def sending(self, timeout_s: float = 0.0) -> AbstractContextManager[None]:
-        """Lock the upload of this run.
-
-        Raises:
-            Busy: Another process holds the lock.
-        """
+        """Lock the upload of this run."""
         busy = f"another process sends the record of {self.run}"
         return file_lock(self.path / ".mlflow.lock", busy, timeout_s)
 

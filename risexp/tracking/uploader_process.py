@@ -63,11 +63,7 @@ class Tracking:
 
 
 def tracking_of(option: str | None, labels: Labels) -> Tracking:
-    """Tracking from the command line and the environment.
-
-    Raises:
-        InvalidInput: The store or the waiting time is not valid.
-    """
+    """Tracking from the command line and the environment."""
     chosen_store(option)
     text = os.environ.get(WAIT) or str(_WAIT_S)
     try:
@@ -89,9 +85,6 @@ def recorded(
         folder: Folder of the run.
         tracking: Where to upload; None: nowhere.
         tell: Receives a sentence if something was not uploaded.
-
-    Raises:
-        InvalidInput: The run is in another store already.
     """
     store = None if tracking is None else _labelled_store(folder, tracking)
     keep_source(folder)
@@ -113,11 +106,7 @@ def recorded(
 
 
 def store_for(folder: Path, option: str | None) -> TrackingStore | None:
-    """The store of a run; None if tracking is off.
-
-    Raises:
-        InvalidInput: The option names another store than the one the run is in.
-    """
+    """The store of a run; None if tracking is off."""
     progress, labels = UploadState(folder).progress(), read_labels(folder)
     if progress is not None and option != OFF:
         return store_again(folder.name, progress.store, option)

@@ -159,11 +159,7 @@ def encode(checkpoint: Checkpoint) -> tuple[bytes, bytes]:
 
 
 def decode(header: bytes, tensors: bytes) -> Checkpoint:
-    """The checkpoint that `encode` wrote.
-
-    Raises:
-        CheckpointDamaged: The bytes are something else.
-    """
+    """The checkpoint that `encode` wrote."""
     try:
         read = _Header.model_validate_json(header)
         named = safetensors.torch.load(tensors)

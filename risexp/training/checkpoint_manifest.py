@@ -55,21 +55,12 @@ def packed(checkpoint: Checkpoint) -> tuple[CheckpointManifest, dict[str, bytes]
 
 
 def commit(folder: Path, manifest: CheckpointManifest, files: Mapping[str, bytes]) -> None:
-    """Write a packed checkpoint, the manifest last.
-
-    Raises:
-        OSError: The disk is full or forbidden.
-    """
+    """Write a packed checkpoint, the manifest last."""
     _SEAL.write(manifest_path(folder, manifest.epoch), manifest, files)
 
 
 def unpacked(folder: Path, epoch: int) -> Checkpoint:
-    """The checkpoint of an epoch, every byte compared with what was committed.
-
-    Raises:
-        CheckpointDamaged: Something is missing or was changed.
-        EnvironmentFailed: A file is there and cannot be read.
-    """
+    """The checkpoint of an epoch, every byte compared with what was committed."""
     manifest = read_manifest(folder, epoch)
     header, tensors = (
         _SEAL.verified(folder / record.name, record)
@@ -83,12 +74,7 @@ def unpacked(folder: Path, epoch: int) -> Checkpoint:
 
 
 def read_manifest(folder: Path, epoch: int) -> CheckpointManifest:
-    """The manifest of an epoch, exactly as it was written.
-
-    Raises:
-        CheckpointDamaged: It is missing or was changed.
-        EnvironmentFailed: It is there and cannot be read.
-    """
+    """The manifest of an epoch, exactly as it was written."""
     return _SEAL.read(manifest_path(folder, epoch))[0]
 
 
@@ -143,11 +129,7 @@ class CheckpointScan:
         """One sentence for each damaged one."""
 
     def opened(self, read: Callable[[Path, int], _Read], place: Place) -> _Read | None:
-        """The result of `read`; None if the checkpoint is damaged, which is then set aside.
-
-        Raises:
-            EnvironmentFailed: A file cannot be read, or not be set aside.
-        """
+        """The result of `read`; None if the checkpoint is damaged, which is then set aside."""
         try:
             return read(place.folder, place.epoch)
         except CheckpointDamaged as error:

@@ -19,12 +19,7 @@ _FIRST_COUNT_SHARE: Final = 0.1
 
 
 def curriculum(config: RunConfig) -> tuple[Plan, ...]:
-    """One plan an epoch.
-
-    Raises:
-        ConfigInvalid: A run of three phases has fewer than three epochs, or a ramp does not come
-            to its end, so that no epoch could be judged.
-    """
+    """One plan an epoch."""
     epochs = config.training.epochs
     settled = _settled(config)
     plans = []
@@ -45,11 +40,7 @@ def curriculum(config: RunConfig) -> tuple[Plan, ...]:
 
 
 def phases(curriculum: CurriculumConfig, epochs: int) -> tuple[Phase, ...]:
-    """The phase of every epoch.
-
-    Raises:
-        ConfigInvalid: Three phases do not fit into the epochs.
-    """
+    """The phase of every epoch."""
     if curriculum.phase != "three-phase":
         return (curriculum.phase,) * epochs
     if epochs < 3:

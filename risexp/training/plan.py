@@ -55,11 +55,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, document: object) -> Self:
-        """The plan that `as_json` wrote.
-
-        Raises:
-            DataInvalid: A field is missing, unknown or of another kind.
-        """
+        """The plan that `as_json` wrote."""
         try:
             return TypeAdapter(cls).validate_json(json.dumps(document), strict=True)
         except ValidationError as error:

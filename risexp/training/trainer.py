@@ -92,11 +92,7 @@ class Trainer:
             yield ended
 
     def state(self) -> State:
-        """The state after the last epoch, from which another process can go on.
-
-        Raises:
-            RuntimeError: An epoch is under way, or was given up.
-        """
+        """The state after the last epoch, from which another process can go on."""
         self._expect_whole()
         return State(
             weights=copied(self.network.state_dict()),

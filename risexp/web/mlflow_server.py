@@ -173,11 +173,7 @@ class Service:
 
 
 def serve(service: Service) -> None:
-    """Create the tables, and serve MLflow with accounts until a signal comes.
-
-    Raises:
-        EnvironmentFailed: The database does not answer, or MLflow refuses its accounts.
-    """
+    """Create the tables, and serve MLflow with accounts until a signal comes."""
     guard = RequestGuard((*LOOPBACK, *(name.lower() for name in service.names)), writable=True)
     # Before MLflow is imported, which reads it.
     os.environ.update({**SETTINGS, **mlflow_settings(guard)})

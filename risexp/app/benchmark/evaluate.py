@@ -22,11 +22,7 @@ HELD: Final = (
 
 
 def scenes_law(trained: RunConfig, overrides: Sequence[str]) -> RunConfig:
-    """Configuration of the scenes for an evaluation: the network's own, with overrides.
-
-    Raises:
-        ConfigInvalid: A field is unknown, or does not decide the scenes.
-    """
+    """Configuration of the scenes for an evaluation: the network's own, with overrides."""
     for path in _named(overrides):
         if path == "data.snr_db":
             raise ConfigInvalid("data.snr_db has no effect on an evaluation: set --snr")
@@ -51,9 +47,6 @@ def compared(
 
     `against` names methods and other rows of the network; `refine` = `measurement` adds the network
     refined on the measurements.
-
-    Raises:
-        ConfigInvalid: A name is unknown or stands twice, or the scenes do not fit the network.
     """
     expect_fitting(trained.config, config)
     own = network_methods(trained.predictor)
@@ -68,11 +61,7 @@ def compared(
 
 
 def expect_fitting(made_for: RunConfig, scenes: RunConfig) -> None:
-    """Check that a network fits the scenes: its panel, and no more sources than it has slots.
-
-    Raises:
-        ConfigInvalid: It does not fit.
-    """
+    """Check that a network fits the scenes: its panel, and no more sources than it has slots."""
     ours, theirs = made_for.flat(), scenes.flat()
     alike = [path for path in HELD if path.startswith("physics.")]
     if _columns(made_for, scenes) != _columns(made_for, made_for):

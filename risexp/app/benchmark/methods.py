@@ -29,11 +29,7 @@ NETWORK: Final = "network"
 
 
 def method_named(name: str, config: RunConfig) -> Method:
-    """Build one method for the scenes of a configuration.
-
-    Raises:
-        ConfigInvalid: There is no method of that name.
-    """
+    """Build one method for the scenes of a configuration."""
     if name not in METHODS:
         hint = nearest(name, METHODS) or f"; there are {', '.join(METHODS)}"
         raise ConfigInvalid(f"there is no method {name!r}{hint}")

@@ -62,11 +62,7 @@ class BenchmarkResult:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which takes its name only once everything is written.
-
-    Raises:
-        DataInvalid: Something stands there already, or nothing could take its place.
-    """
+    """A folder to write into, which takes its name only once everything is written."""
     target = folder.resolve()
     _expect_free(folder, target)
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")

@@ -23,11 +23,7 @@ _GRID = (91, 181)
 
 
 def show_scene(folder: Path, index: int, picture: Path, config: RunConfig) -> SceneSeen:
-    """Describe a scene and draw it into a PNG file.
-
-    Raises:
-        DataInvalid: The set or the scene does not exist, or its files are damaged.
-    """
+    """Describe a scene and draw it into a PNG file."""
     frozen = FrozenSet.open(folder)
     scenes = frozen.scenes(index, 1)
     seen = SceneSeen(

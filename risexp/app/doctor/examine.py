@@ -183,11 +183,7 @@ HOME_LEFTOVERS: Final[tuple[CheckRow[Snapshot], ...]] = (
 def examine(
     studies: Sequence[str] = (), *, fix: bool = False, tell: Tell = lambda _: None
 ) -> Diagnosis:
-    """Run every check.
-
-    Raises:
-        InvalidInput: A named study does not exist, or the environment names no store.
-    """
+    """Run every check."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     done = tuple(apply_fixes(studies, tell)) if fix else ()
     with studies_store() as opened:

@@ -43,11 +43,7 @@ PATIENCE_S: Final = RENEW_S
 
 
 def apply_fixes(studies: Sequence[str], tell: Tell) -> Iterator[str]:
-    """Repair step by step, and yield sentences; a second call has nothing to do.
-
-    Raises:
-        InvalidInput: A named study does not exist, or the environment names no store.
-    """
+    """Repair step by step, and yield sentences; a second call has nothing to do."""
     places = destinations()
     with studies_store() as opened:
         look = read_snapshot(opened, studies, places)

@@ -96,11 +96,7 @@ class StudyCase:
 def read_snapshot(
     studies: StudiesStore, names: Sequence[str], destinations: Destinations
 ) -> Snapshot:
-    """Read the named studies and all that belongs to them; everything if none is named.
-
-    Raises:
-        InvalidInput: A named study does not exist.
-    """
+    """Read the named studies and all that belongs to them; everything if none is named."""
     if studies.missing and names:
         raise InvalidInput(f"there is no study {names[0]!r}: no search has been made yet")
     store = studies.store
@@ -122,11 +118,7 @@ def read_snapshot(
 
 
 def read_again(store: StudyStore, name: str) -> StudyStatus:
-    """Read a study once more, while no process changes its plan.
-
-    Raises:
-        RisexpError: A process does, or the store does not answer.
-    """
+    """Read a study once more, while no process changes its plan."""
     return with_folders(study_status(store, find_study(store, name)), read_folders((name,)))
 
 
@@ -188,12 +180,7 @@ class _Locked(RisexpError):
 
 
 def _study(store: StudyStore, name: str) -> StudyRef:
-    """Find a study without waiting for its lock; the lock tells a new study from a foreign one.
-
-    Raises:
-        _Locked: Another process holds the lock.
-        InvalidInput: It does not exist, or risexp did not create it.
-    """
+    """Find a study without waiting for its lock; the lock tells a new study from a foreign one."""
     with suppress(InvalidInput):
         return find_study(replace(store, locked=lambda _: nullcontext()), name)
     try:

@@ -170,11 +170,7 @@ def read_folders(studies: Sequence[str]) -> Folders:
 
 
 def folder_state(run: RunFolder) -> FolderState:
-    """Read every document of one folder.
-
-    Raises:
-        RisexpError: A document is missing or damaged.
-    """
+    """Read every document of one folder."""
     uploads, store = UploadState(run.path), store_for(run.path, None)
     progress, ending, unsent = uploads.progress(), uploads.ending(), missing_lines(run)
     begun = unsent > 0 or (progress is not None and progress.sent > 0)

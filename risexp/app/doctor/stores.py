@@ -60,11 +60,7 @@ class TrackedStudy:
 
 @contextmanager
 def studies_store() -> Iterator[StudiesStore]:
-    """Open the database of studies if it exists and answers; close it in the end.
-
-    Raises:
-        InvalidInput: The environment names no database, or its driver is not installed.
-    """
+    """Open the database of studies if it exists and answers; close it in the end."""
     opened = _studies_store()
     try:
         yield opened

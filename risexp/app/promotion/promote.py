@@ -44,9 +44,6 @@ def promote(
     """Judge a run beside the champion, and move the alias to it if every gate passes.
 
     Before that nothing is written but the frozen scenes, which are kept for the next promotion.
-
-    Raises:
-        RisexpError: The run cannot be judged or promoted, or the machine failed.
     """
     from risexp.registry.model_address import open_registry
 

@@ -129,11 +129,7 @@ class ReportData:
 
 
 def report_data(name: str) -> ReportData:
-    """Read a study as it stands now.
-
-    Raises:
-        RisexpError: There is no such study, or its store does not answer.
-    """
+    """Read a study as it stands now."""
     with open_studies(find_store) as store:
         gathered = _from_store(store, find_study(store, name))
     runs, remarks = _runs(gathered.table)

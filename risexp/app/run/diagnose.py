@@ -19,11 +19,7 @@ from risexp.training.checkpoint_store import best
 
 
 def diagnose_k_head_of(run: str, amount: Amount, beta: float | None = None) -> Report:
-    """Probe the count head from the best weights of a run, by default with its beta.
-
-    Raises:
-        RisexpError: There is no such run, or it has no sound checkpoint.
-    """
+    """Probe the count head from the best weights of a run, by default with its beta."""
     kept = best(find_run(run).attempts())
     checkpoint = kept.checkpoint
     trainer = ProbeTrainer(
@@ -35,11 +31,7 @@ def diagnose_k_head_of(run: str, amount: Amount, beta: float | None = None) -> R
 
 
 def diagnose_l_ablation_of(runs: Sequence[str], scenes: int, train_scenes: int) -> Report:
-    """Compare numbers of snapshots with trained runs, one for each number, beside NOMP.
-
-    Raises:
-        RisexpError: There is no such run, it has no sound checkpoint, or two runs do not match.
-    """
+    """Compare numbers of snapshots with trained runs, one for each number, beside NOMP."""
     networks = {name: load_trained(name, torch.device("cpu")) for name in runs}
     config = _common_config({name: network.config for name, network in networks.items()})
     report = probe_l_ablation(config, scenes, train_scenes, _by_length(networks))

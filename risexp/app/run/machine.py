@@ -20,12 +20,7 @@ class Machine:
 
 
 def device_named(name: str) -> torch.device:
-    """The device of a name; `auto` is a GPU if there is one.
-
-    Raises:
-        ConfigInvalid: It is no name of a device.
-        EnvironmentFailed: This machine has no such device.
-    """
+    """The device of a name; `auto` is a GPU if there is one."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     match = re.fullmatch(r"cpu|cuda(?::(\d+))?", name)

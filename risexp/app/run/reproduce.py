@@ -87,11 +87,7 @@ class Reproduced:
 
 
 def recalled(name: str, option: str | None) -> ReplayedRun:
-    """Read the record of a run from its folder here, or from the store that `option` names.
-
-    Raises:
-        RisexpError: There is no such run, or its record is incomplete.
-    """
+    """Read the record of a run from its folder here, or from the store that `option` names."""
     store = chosen_store(option)
     if store is None or (option is None and (is_run(name) or "/" in name)):
         return _from_folder(find_run(name))
@@ -118,11 +114,7 @@ def _from_folder(folder: RunFolder) -> ReplayedRun:
 
 
 def reproduce(recall: ReplayedRun, console: Console, tracking: str | None = None) -> Reproduced:
-    """Train a run again for its recorded epochs, on the same device and number of threads.
-
-    Raises:
-        RisexpError: It cannot be trained here.
-    """
+    """Train a run again for its recorded epochs, on the same device and number of threads."""
     if recall.epochs == 0:
         raise DataInvalid(f"{recall.place} holds no epoch of run {recall.run}: nothing to compare")
     then = recall.environment

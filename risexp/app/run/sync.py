@@ -83,11 +83,7 @@ class Destinations:
 
 
 def sync(names: Sequence[str], option: str | None) -> list[Synced]:
-    """Upload the records of runs; of all runs with missing data if none is named.
-
-    Raises:
-        InvalidInput: There is no such run, it is in another store, or tracking is off.
-    """
+    """Upload the records of runs; of all runs with missing data if none is named."""
     if option == OFF:
         raise InvalidInput("nothing is sent to `off`: name a store, or none")
     chosen_store(option)
@@ -175,12 +171,7 @@ class Made:
 
 
 def init_store(option: str | None) -> Made:
-    """Make the tables of the tracking store and of the studies' database, if they are missing.
-
-    Raises:
-        InvalidInput: There can be no such store, or tracking is off.
-        EnvironmentFailed: One does not answer, or the disk is full or forbidden.
-    """
+    """Make the tables of the tracking store and of the studies' database, if they are missing."""
     store = chosen_store(option)
     if store is None:
         source = "--tracking" if option else VARIABLE

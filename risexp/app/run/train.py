@@ -41,11 +41,7 @@ def train(
     tracking: Tracking | None = None,
     callbacks: Callbacks = NO_CALLBACKS,
 ) -> Finished:
-    """Train a new run; one that cannot begin leaves no folder behind.
-
-    Raises:
-        RisexpError: It cannot begin, or the machine failed.
-    """
+    """Train a new run; one that cannot begin leaves no folder behind."""
     torch.set_num_threads(machine.threads)
     warm = warm_start(config)
     run = Run.build(config.canonical(), machine, warm=warm)
@@ -60,11 +56,7 @@ def train(
 def resume(
     name: str, machine: Machine, console: Console, tracking: Tracking | None = None
 ) -> Finished:
-    """Resume a run from its newest sound checkpoint, on the device it began on.
-
-    Raises:
-        RisexpError: There is no such run, another process trains it, or the machine failed.
-    """
+    """Resume a run from its newest sound checkpoint, on the device it began on."""
     folder = find_run(name)
     with folder.held():
         return resume_run(folder, machine, console, tracking=tracking)
@@ -77,11 +69,7 @@ def resume_run(
     callbacks: Callbacks = NO_CALLBACKS,
     tracking: Tracking | None = None,
 ) -> Finished:
-    """Train a run that this process holds, from its newest sound checkpoint or from the start.
-
-    Raises:
-        RisexpError: It cannot go on, or the machine failed.
-    """
+    """Train a run that this process holds, from its newest sound checkpoint or from the start."""
     config = folder.config().canonical()
     before = folder.environments()
     if before:

@@ -64,11 +64,7 @@ class WarmStart:
 
 
 def warm_start(config: RunConfig) -> WarmStart | None:
-    """Load the checkpoint that a configuration names, if any.
-
-    Raises:
-        RisexpError: It has no sound checkpoint, or its weights would mean something else here.
-    """
+    """Load the checkpoint that a configuration names, if any."""
     name = config.curriculum.warm_start
     if name is None:
         return None
@@ -87,11 +83,7 @@ def warm_start(config: RunConfig) -> WarmStart | None:
 
 
 def expect_same_meaning(name: str, learned: RunConfig, ours: RunConfig) -> None:
-    """Check that the weights of one configuration mean the same under ours.
-
-    Raises:
-        ConfigInvalid: They do not.
-    """
+    """Check that the weights of one configuration mean the same under ours."""
     before, now = learned.canonical().flat(), ours.canonical().flat()
     for path in MEANING:
         if before[path] != now[path]:

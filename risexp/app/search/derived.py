@@ -84,11 +84,7 @@ class ConfirmResult:
 
 
 def confirm(request: ConfirmRequest, view: StudyView) -> ConfirmResult:
-    """Train the best trials of a study to their ends under several seeds, or go on with that.
-
-    Raises:
-        RisexpError: There is no such study, it has nothing to confirm, or the machine failed.
-    """
+    """Train the best trials of a study to their ends under several seeds, or go on with that."""
     request.check(request.name)
     asked = request.asked()
     with open_studies(find_store) as store:
@@ -171,11 +167,7 @@ class AuditResult:
 
 
 def check_auditable(request: AuditRequest) -> None:
-    """Check, before a study is searched, that it can be audited afterwards.
-
-    Raises:
-        RisexpError: Its audit cannot be made, or cannot go on with what it started with.
-    """
+    """Check, before a study is searched, that it can be audited afterwards."""
     request.check(request.name)
     try:
         with open_studies(find_store) as store:
@@ -201,9 +193,6 @@ def audit(request: AuditRequest, view: StudyView) -> AuditResult:
     """Train some pruned trials of a study to their ends, or go on with that.
 
     They keep their values and seeds.
-
-    Raises:
-        RisexpError: There is no such study, it cannot be audited, or the machine failed.
     """
     request.check(request.name)
     with open_studies(find_store) as store:
@@ -240,9 +229,6 @@ def _check_audit(store: StudyStore, request: AuditRequest, uid: str | None) -> N
         store: The store of both studies.
         request: The audit.
         uid: Of the audited study; None where it does not exist yet.
-
-    Raises:
-        InvalidInput: It is another study, or runs of a deleted one are in the way.
     """
     name = request.name
     if not is_study(store, name):

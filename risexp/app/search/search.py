@@ -50,11 +50,7 @@ class SearchRequest(Resources):
 
     @cached_property
     def spec(self) -> StudySpec:
-        """The space under what is set on top of it.
-
-        Raises:
-            ConfigInvalid: A field is unknown, set twice, or set though the space varies it.
-        """
+        """The space under what is set on top of it."""
         return StudySpec.of(
             self.space,
             environment=os.environ,
@@ -98,9 +94,6 @@ def search(request: SearchRequest, view: StudyView) -> SearchResult:
     Args:
         request: Its space and its study.
         view: Shows the study as it goes on.
-
-    Raises:
-        RisexpError: It cannot begin, or the machine failed.
     """
     spec = request.spec
     request.check(request.study)
@@ -141,10 +134,6 @@ def start_of(
         option: The option that names another study.
         asked: The options that its points follow from.
         create: Chooses the points of a new study.
-
-    Raises:
-        InvalidInput: The study was started with other options or not by risexp, or the runs of a
-            deleted study of this name are still there.
     """
     if not is_study(store, study):
         check_no_runs(study, option)
@@ -155,11 +144,7 @@ def start_of(
 
 
 def check_no_runs(study: str, option: str) -> None:
-    """Check that no runs have the names of a new study's runs.
-
-    Raises:
-        InvalidInput: There are some; `option` names another study.
-    """
+    """Check that no runs have the names of a new study's runs."""
     if is_run(run_id(study, 0)):
         raise InvalidInput(
             f"runs of an earlier study {study!r} are in {runs_home()}: give {option} another name, "
@@ -177,9 +162,6 @@ def run_study(
         study: An open study.
         resources: Its workers.
         view: Shows the study as it goes on.
-
-    Raises:
-        RisexpError: The machine failed.
     """
     tracking = chosen_store(resources.tracking)
     uploader = StudyUploader(study, tracking, Links(store, study), opening(study))

@@ -112,9 +112,6 @@ def search_stages(request: SearchRequest, view: StudyView) -> StagesResult:
     Args:
         request: Its space has stages, and `trials` is for each of them.
         view: Shows the study of a stage as it goes on.
-
-    Raises:
-        RisexpError: It cannot begin, or the machine failed.
     """
     _check_stages(request)
     began = time.monotonic()
@@ -155,11 +152,7 @@ def _row(stage: str, result: SearchResult, keep: Keep) -> StageRow:
 
 
 def _trial(table: StudyTable, row: TrialRow) -> StageTrial:
-    """A complete trial with the scores of the checkpoint that its run keeps.
-
-    Raises:
-        DataInvalid: The run of that name has another score than the trial.
-    """
+    """A complete trial with the scores of the checkpoint that its run keeps."""
     folder = find_run(run_id(table.name, row.number))
     scores = best(folder.attempts()).checkpoint.scores
     if scores[SCORE] != row.value:
@@ -192,12 +185,7 @@ def _result(
 
 
 def _check_stages(request: SearchRequest) -> None:
-    """Check, before the first stage, what would end a later one.
-
-    Raises:
-        InvalidInput: A bound is given, or a stage cannot be the name of a study.
-        ConfigInvalid: A field is set that a stage varies.
-    """
+    """Check, before the first stage, what would end a later one."""
     if request.until is not None:
         raise InvalidInput(
             f"--until ends a study, and the stages of {request.space.name} are compared with their "

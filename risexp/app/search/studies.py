@@ -65,21 +65,13 @@ def list_studies() -> tuple[list[StudyTable], list[str]]:
 
 
 def show_study(name: str) -> StudyTable:
-    """The present state of a study.
-
-    Raises:
-        InvalidInput: There is none of that name.
-    """
+    """The present state of a study."""
     with open_studies() as store:
         return study_table(store, find_study(store, name))
 
 
 def stop_study(name: str) -> End:
-    """End a study: running trials are released at the end of their epoch, and wait.
-
-    Raises:
-        InvalidInput: There is none of that name, or all its trials have finished.
-    """
+    """End a study: running trials are released at the end of their epoch, and wait."""
     with open_studies() as store:
         study = find_study(store, name)
         if study_table(store, study).over:
@@ -136,11 +128,7 @@ class StudyView:
 
 
 def watch_study(name: str, view: StudyView) -> StudyTable:
-    """Show a study until all its trials have finished, or it has ended and none of them runs.
-
-    Raises:
-        InvalidInput: There is none of that name.
-    """
+    """Show a study until all its trials have finished, or it has ended and none of them runs."""
     with open_studies() as store:
         study = find_study(store, name)
         while True:

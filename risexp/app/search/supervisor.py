@@ -54,11 +54,7 @@ class Resources:
         return "cuda" if self.gpus and self.device == "auto" else self.device
 
     def check(self, study: str) -> None:
-        """Check the settings of the workers before anything is made.
-
-        Raises:
-            RisexpError: The study's name is invalid, or there is no such device or store.
-        """
+        """Check the settings of the workers before anything is made."""
         if not is_name(run_id(study, 0)):
             raise InvalidInput(
                 f"{study!r} is no name of a study: use letters, digits, and . _ -, at most "
@@ -121,9 +117,6 @@ class Supervisor:
         """Supervise until every worker has left; return the exit code.
 
         Where no trial is left, no worker is started.
-
-        Raises:
-            EnvironmentFailed: Every worker died repeatedly.
         """
         if not self._look().over:
             self._run_workers(signals)

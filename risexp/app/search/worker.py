@@ -56,9 +56,6 @@ def work(args: WorkerArgs, say: Callable[[str], None]) -> int:
 
     Returns:
         The exit code: 0, or that of the signal.
-
-    Raises:
-        RisexpError: There is no such study, or the machine failed.
     """
     if args.crew is not None:
         end_with_parent(sys.stdin.fileno(), lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -91,9 +88,6 @@ def train_trial(job: Job, machine: Machine, labels: Labels) -> JobResult:
         job: One attempt at the trial.
         machine: Device and threads.
         labels: Of its run.
-
-    Raises:
-        RisexpError: It cannot begin, or the machine failed.
     """
     folder = trial_folder(job, labels)
 
@@ -111,11 +105,7 @@ def train_trial(job: Job, machine: Machine, labels: Labels) -> JobResult:
 
 
 def trial_folder(job: Job, labels: Labels) -> RunFolder:
-    """The folder of a trial's run, which its first attempt creates.
-
-    Raises:
-        InvalidInput: Another configuration has a run of this name.
-    """
+    """The folder of a trial's run, which its first attempt creates."""
     config = job.config
     if not is_run(job.run_id):
         create_run(job.run_id, config, curriculum(config))

@@ -49,12 +49,7 @@ class RunSeen:
 
     @classmethod
     def of(cls, name: str) -> Self:
-        """Read a run by its name or the path of its folder.
-
-        Raises:
-            InvalidInput: There is no such run.
-            DataInvalid: Its folder was edited.
-        """
+        """Read a run by its name or the path of its folder."""
         folder = find_run(name)
         return cls(
             folder=folder,
@@ -223,11 +218,7 @@ class RunSeen:
 
 
 def expect_judged(seen: RunSeen) -> RecordedScores:
-    """Scores of a run's best epoch.
-
-    Raises:
-        InvalidInput: No epoch was validated.
-    """
+    """Scores of a run's best epoch."""
     if seen.recorded is None:
         raise InvalidInput(
             f"run {seen.name} has no judged epoch to compare: go on with it, or leave it out"

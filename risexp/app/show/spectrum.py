@@ -95,11 +95,7 @@ class SpectraSeen:
 
 
 def show_spectra(name: str, scene: int, snr_db: float | None, device: torch.device) -> SpectraSeen:
-    """Compute both spectra of a test scene, at its own SNR or another one in dB.
-
-    Raises:
-        RisexpError: There is no such run, checkpoint or model, or it is damaged.
-    """
+    """Compute both spectra of a test scene, at its own SNR or another one in dB."""
     network = load_trained(name, device)
     config = network.config
     if snr_db is not None:
@@ -166,12 +162,7 @@ def _positions_of(estimate: Estimate) -> tuple[Position, ...]:
 
 
 def write_spectra(seen: SpectraSeen, path: Path) -> None:
-    """Draw the spectra into a new PNG file.
-
-    Raises:
-        InvalidInput: A file of that name exists.
-        EnvironmentFailed: The disk is full or forbidden; no file is left.
-    """
+    """Draw the spectra into a new PNG file."""
     stream = io.BytesIO()
     _draw_spectra(seen).savefig(stream, format="png", dpi=130)
     write_new(path, stream.getvalue())

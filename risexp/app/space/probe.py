@@ -92,11 +92,7 @@ def probe_space(
     train: Train | None = None,
     tell: Callable[[ProbeResult], None] = lambda _: None,
 ) -> tuple[ProbeResult, ...]:
-    """Train two short runs for every dimension, from one seed, on the same scenes and one thread.
-
-    Raises:
-        VerificationFailed: The same configuration does not train the same way twice.
-    """
+    """Train two short runs for each dimension, from one seed, on the same scenes and one thread."""
     torch.set_num_threads(1)
     parts = [stage_space(space, stage, {}) for stage in space.stages] or [space]
     results: dict[str, ProbeResult] = {}

@@ -11,12 +11,7 @@ from risexp.space.spec import SearchSpace
 
 
 def shrunk(study: str, name: str) -> SearchSpace:
-    """Make a space around the best trials of a study.
-
-    Raises:
-        InvalidInput: There is no such study, or no database of studies.
-        SpaceInvalid: It has too few trials, or the narrower space is not valid.
-    """
+    """Make a space around the best trials of a study."""
     url = store_url()
     address = address_of(embedded() if url is None else url)
     if address.path is not None and not address.path.is_file():

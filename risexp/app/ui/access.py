@@ -16,11 +16,7 @@ _HEADER: Final = re.compile(r"[!-~]*")
 
 
 def host_name(name: str, option: str) -> str:
-    """A host name in small letters; a scheme or a port in it would let nothing in.
-
-    Raises:
-        InvalidInput: The text is no host name; the sentence names the option.
-    """
+    """A host name in small letters; a scheme or a port in it would let nothing in."""
     if _NAME.fullmatch(name.lower()) is None:
         raise InvalidInput(
             f"{option} {name!r} is no host name: give names such as ris.example.org, without "
@@ -30,11 +26,7 @@ def host_name(name: str, option: str) -> str:
 
 
 def expect_host(host: str) -> None:
-    """Check the host to listen at.
-
-    Raises:
-        InvalidInput: The host is empty, which would be every address of the machine.
-    """
+    """Check the host to listen at."""
     if not host.strip():
         raise InvalidInput("--host is empty: give 127.0.0.1, or 0.0.0.0 for every address")
 
@@ -43,9 +35,6 @@ def secret_of(variable: str) -> str:
     """The value of a variable, or the first line of the file that VARIABLE_FILE names; else empty.
 
     A file is safer than a variable: it is in no list of processes.
-
-    Raises:
-        InvalidInput: Both are set, or the file cannot be read or is empty.
     """
     value, file = os.environ.get(variable, ""), os.environ.get(f"{variable}_FILE", "")
     if value and file:
@@ -54,11 +43,7 @@ def secret_of(variable: str) -> str:
 
 
 def secret_in(path: Path) -> str:
-    """The first line of a file.
-
-    Raises:
-        InvalidInput: The file cannot be read, or its first line is empty.
-    """
+    """The first line of a file."""
     try:
         with path.open(encoding="utf-8") as file:
             secret = file.readline(_LARGEST).strip()
@@ -72,11 +57,7 @@ def secret_in(path: Path) -> str:
 
 
 def token_of(variable: str) -> str:
-    """A secret for headers and addresses, from the sources of `secret_of`; else empty.
-
-    Raises:
-        InvalidInput: As `secret_of`, or it has a character that a header cannot hold.
-    """
+    """A secret for headers and addresses, from the sources of `secret_of`; else empty."""
     token = secret_of(variable).strip()
     if _HEADER.fullmatch(token) is None:
         raise InvalidInput(
@@ -87,11 +68,7 @@ def token_of(variable: str) -> str:
 
 
 def token_at(host: str, variable: str) -> tuple[str, bool]:
-    """The token of a server, and True if it was made here; empty if no token is needed.
-
-    Raises:
-        InvalidInput: As `token_of`, or the token is too short.
-    """
+    """The token of a server, and True if it was made here; empty if no token is needed."""
     token = token_of(variable)
     if token and len(token) < _SHORTEST_TOKEN:
         raise InvalidInput(

@@ -74,12 +74,7 @@ class ServedPages:
 
 
 def serve(request: UiRequest, ready: Callable[[ServedPages], None]) -> None:
-    """Serve until a signal comes.
-
-    Raises:
-        InvalidInput: There is nothing to show, or the token or a name is not valid.
-        EnvironmentFailed: A port is taken, a store does not answer, or a server ended by itself.
-    """
+    """Serve until a signal comes."""
     expect_host(request.host)
     names = tuple(host_name(name, "--allow-host") for name in request.names)
     request = replace(request, names=names)
@@ -130,11 +125,7 @@ class _Pages:
             self._servers.append(DashboardServer(stores.studies, listening, own, mlflow_port))
 
     def wait_for_answers(self, stop: threading.Event) -> bool:
-        """Wait until all pages answer; False if a signal comes before.
-
-        Raises:
-            EnvironmentFailed: A server ended by itself, or does not answer.
-        """
+        """Wait until all pages answer; False if a signal comes before."""
         limit = time.monotonic() + _START_S
         left = [*self._ports]
         while left and not stop.wait(_CHECK_S):
@@ -171,11 +162,7 @@ class _Pages:
         return ServedPages(mlflow, dashboard, stores.elsewhere, token, stores.notes)
 
     def expect_alive(self) -> None:
-        """Check that no server ended by itself.
-
-        Raises:
-            EnvironmentFailed: A server did.
-        """
+        """Check that no server ended by itself."""
         for server in self._servers:
             if sentence := server.died():
                 raise EnvironmentFailed(sentence)
@@ -189,11 +176,7 @@ class _Pages:
 
 
 def _listen(host: str, port: int | None, usual: int) -> socket.socket:
-    """A socket at the given port, or else at the usual one or any free one.
-
-    Raises:
-        EnvironmentFailed: The port is taken.
-    """
+    """A socket at the given port, or else at the usual one or any free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listen = partial(socket.create_server, family=family, backlog=64)
     try:

@@ -31,12 +31,7 @@ class AvailableStores:
 
     @classmethod
     def under(cls, only: Page | None, tracking: str | None) -> "AvailableStores":
-        """The stores of this home, of one page or of both.
-
-        Raises:
-            InvalidInput: There is nothing to show.
-            EnvironmentFailed: A store does not answer, or is of another version.
-        """
+        """The stores of this home, of one page or of both."""
         notes: list[str] = []
         runs = _runs(tracking, notes) if only != "dashboard" else None
         is_server = runs is not None and runs.artifacts is None
@@ -58,11 +53,7 @@ def _nothing(elsewhere: str | None, notes: list[str]) -> str:
 
 
 def _runs(option: str | None, notes: list[str]) -> TrackingStore | None:
-    """The store of runs, if its tables are current.
-
-    Raises:
-        EnvironmentFailed: It does not answer, or its tables are of another version.
-    """
+    """The store of runs, if its tables are current."""
     store = chosen_store(option)
     if store is None:
         notes.append("tracking is off, so that there are no runs to show")

@@ -76,9 +76,6 @@ def suggest(study_spec: StudySpec, trial: Trial) -> dict[str, JsonValue]:
         study_spec: Of the study.
         trial: A running trial, of a study object that was loaded for it alone: a study keeps the
             trials it once listed, so the sampler of an older object would never learn.
-
-    Raises:
-        SpaceInvalid: A stored value is forbidden, or lies outside the space.
     """
     space, known = study_spec.space, study_spec.base.flat()
     values = space.pick_values(

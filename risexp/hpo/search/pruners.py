@@ -12,11 +12,7 @@ from risexp.space.pruners import PRUNERS, PrunerSection, WarmupSection
 
 
 def build_pruner(pruning: Pruning) -> BasePruner:
-    """The pruner of a study, whose trials report their epochs by number, from 1 on.
-
-    Raises:
-        SpaceInvalid: The space names a pruner that cannot be used.
-    """
+    """The pruner of a study, whose trials report their epochs by number, from 1 on."""
     return _build(pruning.spec, pruning)
 
 

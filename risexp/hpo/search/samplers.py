@@ -29,11 +29,7 @@ Values = dict[str, JsonValue]
 
 
 def build_sampler(study_spec: StudySpec, worker: str) -> BaseSampler:
-    """The sampler of one worker, by its id; no two workers propose the same sequence.
-
-    Raises:
-        SpaceInvalid: The space names a sampler that cannot be used.
-    """
+    """The sampler of one worker, by its id; no two workers propose the same sequence."""
     spec = study_spec.space.sampler
     seed = seed_of(spec.seed, worker)
     grouped = any(dimension.when for dimension in study_spec.space.vary.values())
@@ -82,11 +78,7 @@ class ConstrainedSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Values for every dimension whose condition holds; those the trial has stay.
-
-        Raises:
-            SpaceInvalid: No draw was allowed.
-        """
+        """Values for every dimension whose condition holds; those the trial has stay."""
         del search_space
         taken = self._taken(study, trial)
         repeated: dict[str, Any] | None = None

@@ -35,11 +35,7 @@ class Pruning:
 
     @classmethod
     def of(cls, study_spec: StudySpec) -> Self:
-        """The pruner of a study, by its space.
-
-        Raises:
-            ConfigInvalid: A trial of it has no plan.
-        """
+        """The pruner of a study, by its space."""
         settled, epochs = ramps(study_spec)
         pruner = study_spec.space.pruner
         warmup = warmup_of(pruner)
@@ -74,11 +70,7 @@ class Pruning:
 
 
 def ramps(study_spec: StudySpec) -> tuple[int, int]:
-    """The first epoch without a ramp, and the number of epochs: the largest of all trials.
-
-    Raises:
-        ConfigInvalid: A trial has no plan.
-    """
+    """The first epoch without a ramp, and the number of epochs: the largest of all trials."""
     settled, epochs = 1, 1
     for values in islice(timings(study_spec.space, study_spec.base), _CORNERS):
         try:

@@ -71,11 +71,7 @@ def embedded() -> str:
 
 
 def address_of(url: str) -> Address:
-    """The address that a URL names.
-
-    Raises:
-        InvalidInput: It is not a URL, or names an unknown kind of database.
-    """
+    """The address that a URL names."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -102,11 +98,7 @@ def _embedded(url: URL, *, optioned: bool) -> Address:
 
 
 def prepare(path: Path) -> None:
-    """Create an empty database file that only its owner can read.
-
-    Raises:
-        EnvironmentFailed: The folder cannot be written.
-    """
+    """Create an empty database file that only its owner can read."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)

@@ -79,11 +79,7 @@ class Retry:
     pid: int = field(default_factory=os.getpid)
 
     def __call__(self, call: Callable[[], T]) -> T:
-        """Make the call, and again while its error passes.
-
-        Raises:
-            EnvironmentFailed: The database refuses for good, or has been away for too long.
-        """
+        """Make the call, and again while its error passes."""
         self._expect_own_process()
         end, wait = self.clock() + self.limit_s, _FIRST_S
         while True:

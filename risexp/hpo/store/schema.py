@@ -67,11 +67,7 @@ def database_clock(engine: sa.Engine) -> sa.ColumnElement[float]:
 
 
 def is_whole(engine: sa.Engine) -> bool:
-    """Whether the schema is complete.
-
-    Raises:
-        EnvironmentFailed: It has another version.
-    """
+    """Whether the schema is complete."""
     if not sa.inspect(engine).has_table(STAMP.name):
         return False
     with engine.connect() as connection:

@@ -80,10 +80,6 @@ def open_store(
         url: Of the database; None for the home's own.
         retry: Limits for the retries of its calls.
         busy_s: How long one statement waits for the lock of an embedded database.
-
-    Raises:
-        InvalidInput: The URL is invalid, or its driver is not installed.
-        EnvironmentFailed: The database cannot be reached or written.
     """
     database = _Database.at(url, retry, busy_s)
     if database.address.path is not None:
@@ -99,12 +95,7 @@ def open_store(
 def find_store(
     url: str | None = None, *, retry: Retry | None = None, busy_s: float = BUSY_S
 ) -> StudyStore:
-    """Open an existing store; the arguments are those of `open_store`.
-
-    Raises:
-        NotMade: It does not exist.
-        EnvironmentFailed: The database cannot be reached.
-    """
+    """Open an existing store; the arguments are those of `open_store`."""
     database = _Database.at(url, retry, busy_s)
     path = database.address.path
     with _explained(database.address):

@@ -37,9 +37,6 @@ class Links:
         """Link a trial to its run.
 
         An ended trial takes no more attributes: it gets a note in the dashboard instead.
-
-        Raises:
-            EnvironmentFailed: The database is away.
         """
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study.id, number)
         attributes = {RUN: run_id, PAGE: page}
@@ -52,11 +49,7 @@ class Links:
             self._note(f"dashboard:{trial_id}", note)
 
     def tell_study(self, note: str) -> None:
-        """Put a note above the study.
-
-        Raises:
-            EnvironmentFailed: The database is away.
-        """
+        """Put a note above the study."""
         self._note("dashboard", note)
 
     def _note(self, subject: str, text: str) -> None:

@@ -69,11 +69,7 @@ class StudyStart:
         points: Sequence[StartPoint] | None = None,
         asked: Mapping[str, JsonValue] | None = None,
     ) -> Self:
-        """The start of a new study; by default from its base alone.
-
-        Raises:
-            SpaceInvalid: A point lies outside the space.
-        """
+        """The start of a new study; by default from its base alone."""
         points, asked = (base_point(spec),) if points is None else points, asked or {}
         facts = facts_from_spec(spec)
         if asked:
@@ -84,11 +80,7 @@ class StudyStart:
 
     @classmethod
     def of(cls, study: StudyRef) -> Self:
-        """The start of an existing study.
-
-        Raises:
-            DataInvalid: This version of risexp reads another configuration from its facts.
-        """
+        """The start of an existing study."""
         kept = study.facts.get(POINTS)
         if kept is None:
             return cls(study.spec, (base_point(study.spec),), {}, study.facts)
@@ -108,9 +100,6 @@ class StudyStart:
             study: Its name.
             asked: The options of this command.
             option: The option that names another study.
-
-        Raises:
-            InvalidInput: The options differ.
         """
         before, after = (
             {name: str(value) for name, value in options.items() if value is not None}
@@ -230,12 +219,7 @@ def fitting(
 
 
 def fitted(spec: StudySpec, values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """The point of a space that has these values; fields that are missing are as in trial 0.
-
-    Raises:
-        SpaceInvalid: A value lies outside, or the combination is forbidden.
-        ConfigInvalid: The configuration is no valid run.
-    """
+    """The point of a space that has these values; fields that are missing are as in trial 0."""
     space, base = spec.space, spec.base.flat()
     point = space.pick_values(base, lambda path, _: values.get(path, base[path]))
     for path, value in point.items():

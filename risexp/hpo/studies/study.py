@@ -70,11 +70,7 @@ class StudyRef:
 
     @cached_property
     def spec(self) -> StudySpec:
-        """The spec that the study was begun with.
-
-        Raises:
-            DataInvalid: It has none, or this version of risexp reads another configuration from it.
-        """
+        """The spec that the study was begun with."""
         if SPEC not in self.facts:
             raise DataInvalid(
                 f"study {self.name} holds no record of its space: it is no search of risexp"
@@ -97,11 +93,7 @@ class End:
 
 
 def open_study(store: StudyStore, plan: StudyPlan) -> StudyRef:
-    """Create a study, or go on with it; its budget only grows.
-
-    Raises:
-        InvalidInput: The study of that name is another one, or was not made by risexp.
-    """
+    """Create a study, or go on with it; its budget only grows."""
     if plan.trials < 1:
         raise InvalidInput(f"a study of {plan.trials} trials is none: ask for one at least")
     with store.locked(f"study {plan.name}"):
@@ -119,11 +111,7 @@ def open_study(store: StudyStore, plan: StudyPlan) -> StudyRef:
 
 
 def find_study(store: StudyStore, name: str) -> StudyRef:
-    """An existing study.
-
-    Raises:
-        InvalidInput: There is none of that name, or it was not made by risexp.
-    """
+    """An existing study."""
     # The process that creates a study holds the lock until it is complete.
     with store.locked(f"study {name}"):
         try:

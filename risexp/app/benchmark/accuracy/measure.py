@@ -110,11 +110,7 @@ def average(values: Sequence[float]) -> float:
 
 
 def chosen_methods(names: Sequence[str], config: RunConfig) -> dict[str, Method]:
-    """Build methods by their names.
-
-    Raises:
-        ConfigInvalid: No name is given, one stands twice, or no method has it.
-    """
+    """Build methods by their names."""
     if not names:
         raise ConfigInvalid("--methods names none: try nomp")
     for name in names:

@@ -68,12 +68,7 @@ class Scenario:
 
 
 def chosen_scenarios(names: Sequence[str], config: RunConfig) -> dict[str, Scenario]:
-    """Build scenarios by their names; `all` stands for every one.
-
-    Raises:
-        ConfigInvalid: No name is given, one stands twice, no scenario has it, or the
-            configuration allows too few sources for it.
-    """
+    """Build scenarios by their names; `all` stands for every one."""
     if not names:
         raise ConfigInvalid("--scenarios names none: try all")
     chosen = list(SCENARIOS) if list(names) == ["all"] else list(names)

@@ -1,4 +1,4 @@
-"""Stores and studies for the tests of the search."""
+"""Stores and studies for the tests of the search, on every database there is."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,8 +9,9 @@ from sqlalchemy import inspect
 
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, open_study
+from risexp.hpo.trials.queue import Queue
 from tests.support.postgres import Server, postgres
-from tests.support.worker_processes import opened, plan
+from tests.support.worker_processes import opened, plan, queue_of
 
 KEPT = {"version_info", "alembic_version", "risexp_store"}
 """Tables that say what the schema is."""
@@ -38,10 +39,10 @@ def server_store(server: Server) -> Iterator[StudyStore]:
         yield found
 
 
-@pytest.fixture
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def backend(request: pytest.FixtureRequest) -> str:
-    """The kind of database: SQLite, unless a test is marked `ON_BOTH` or `AT_NIGHT`."""
-    return str(getattr(request, "param", "sqlite"))
+    """The kind of database; PostgreSQL only at night, but for tests marked `ON_BOTH`."""
+    return str(request.param)
 
 
 @pytest.fixture
@@ -79,3 +80,9 @@ def url(store: StudyStore) -> str:
 def study(store: StudyStore) -> StudyRef:
     """A study of four trials."""
     return open_study(store, plan(4))
+
+
+@pytest.fixture
+def queue(store: StudyStore, study: StudyRef) -> Queue:
+    """A worker's access to the study."""
+    return queue_of(store, study)

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import event
 
 from risexp.hpo.store.address import address_of
-from tests.support.worker_processes import ON_BOTH
+from tests.support.worker_processes import EMBEDDED, ON_BOTH
 
 
 @contextmanager
@@ -87,6 +87,7 @@ def test_only_a_waiting_trial_can_be_set_running(storage: RDBStorage, study: opt
     assert not storage.set_trial_state_values(first, TrialState.RUNNING)
 
 
+@EMBEDDED
 def test_two_workers_can_set_one_trial_running_on_sqlite(
     storage: RDBStorage, study: optuna.Study
 ) -> None:

@@ -6,36 +6,23 @@ from risexp.space.spec import SearchSpace
 from tests.support.spaces import RIDGE, learning, planted
 
 
-def test_the_cost_is_that_of_trials_that_all_come_to_their_end() -> None:
+def test_the_cost_is_that_of_trials_that_all_come_to_their_longest_end() -> None:
     cost = cost_of(learning(trials=10, fixed={"training.epochs": 5}))
-
-    assert (10, 5, 10 * 5 * 1024) == (cost.trials, cost.epochs, cost.scenes)
-    assert 100.0 == cost.seconds(512.0)
-    assert 100.0 == cost.as_json(512.0)["seconds"]
-
-
-def test_lengths_that_vary_cost_their_upper_bounds() -> None:
     lengths = {
         "training.epochs": {"kind": "int", "low": 2, "high": 6},
         "training.scenes_per_epoch": {"kind": "choice", "options": [2048, 1024]},
     }
-
-    assert 4 * 6 * 2048 == cost_of(planted(lengths, base="smoke")).scenes
-
-
-def test_what_is_set_over_a_space_counts() -> None:
-    assert 4 * 1024 == cost_of(learning(), (Layer("--epochs", {"training.epochs": 1}),)).scenes
-
-
-def test_stages_cost_as_many_trials_each() -> None:
     stages = {"one": {"sampled.ridge": RIDGE}, "two": {"sampled.ridge": RIDGE}}
-    space = SearchSpace.model_validate(
-        {"name": "s", "trials": 4, "base": "smoke", "stages": stages}
+    staged = cost_of(
+        SearchSpace.model_validate({"name": "s", "trials": 4, "base": "smoke", "stages": stages})
     )
 
-    cost = cost_of(space)
-
-    assert (8, 8 * 3 * 1024) == (cost.trials, cost.scenes)
+    assert (10, 5, 10 * 5 * 1024) == (cost.trials, cost.epochs, cost.scenes)
+    assert 100.0 == cost.seconds(512.0)
+    assert 100.0 == cost.as_json(512.0)["seconds"]
+    assert 4 * 6 * 2048 == cost_of(planted(lengths, base="smoke")).scenes
+    assert 4 * 1024 == cost_of(learning(), (Layer("--epochs", {"training.epochs": 1}),)).scenes
+    assert (8, 8 * 3 * 1024) == (staged.trials, staged.scenes)
 
 
 def test_times_are_said_as_people_say_them() -> None:

@@ -72,8 +72,9 @@ def test_epochs_are_those_given_and_no_fewer_than_the_search_had() -> None:
     assert RunConfig().training.epochs == full(without_preset).base.training.epochs
 
 
-def test_every_trial_has_every_seed() -> None:
+def test_every_trial_has_every_seed_and_no_earlier_one() -> None:
     after = full(cheap())
+    varied = full(ridge(vary={"sampled.ridge": RIDGE, SEED: ZERO_ONE}, start={SEED: 1}))
 
     assert {"sampled.ridge", SEED} == after.space.vary.keys()
     assert 11 == after.base_values()[SEED]
@@ -81,6 +82,8 @@ def test_every_trial_has_every_seed() -> None:
         assert after.space.vary[SEED].holds(seed)
         assert seed == after.resolve({**after.base_values(), SEED: seed}).config.training.seed
     assert not after.space.vary[SEED].holds(14)
+    assert (11, SEEDS) == (varied.base.training.seed, varied.space.vary[SEED].ends())
+    assert [1, 3, 4] == unused_seeds({0, 2, None}, 3)
 
 
 def test_epochs_that_vary_stay_each_trials_own() -> None:
@@ -97,23 +100,15 @@ def test_epochs_that_vary_stay_each_trials_own() -> None:
         full(before, 4)
 
 
-def test_a_seed_that_varied_gives_way_to_the_new_ones() -> None:
-    after = full(ridge(vary={"sampled.ridge": RIDGE, SEED: ZERO_ONE}, start={SEED: 1}))
+def test_the_scenes_are_others_than_the_searchs_and_the_same_for_all() -> None:
+    for overrides, seed in (((), 1), (("data.seed=4",), 0)):
+        after = full(ridge(overrides))
 
-    assert (11, SEEDS) == (after.base.training.seed, after.space.vary[SEED].ends())
-
-
-@pytest.mark.parametrize(("overrides", "seed"), [((), 1), (("data.seed=4",), 0)])
-def test_the_scenes_are_others_than_the_searchs_and_the_same_for_all(
-    overrides: tuple[str, ...], seed: int
-) -> None:
-    after = full(ridge(overrides))
-
-    for each in SEEDS:
-        values = {**after.base_values(), SEED: each}
-        assert seed == after.resolve(values).config.data.seed
-    assert "full fidelity" == after.zero.origins[SCENES]
-    assert SCENES not in after.space.vary
+        for each in SEEDS:
+            values = {**after.base_values(), SEED: each}
+            assert seed == after.resolve(values).config.data.seed
+        assert "full fidelity" == after.zero.origins[SCENES]
+        assert SCENES not in after.space.vary
 
 
 def test_scenes_that_the_space_decides_stay_as_they_are() -> None:
@@ -156,10 +151,6 @@ def test_a_trial_without_a_pruner_is_the_same_run() -> None:
     assert before.resolve(values).config == unpruned(before).resolve(values).config
 
 
-def test_used_seeds_are_passed_over() -> None:
-    assert [1, 3, 4] == unused_seeds({0, 2, None}, 3)
-
-
 WEIGHT: Mapping[str, object] = {"kind": "choice", "options": [0.0, 0.5, 1.0]}
 OFF, ON = {"loss.subspace": 0.0}, {"loss.subspace": 1.0}
 
@@ -177,25 +168,17 @@ def staged(**more: object) -> SearchSpace:
 
 def test_a_stage_is_a_space_that_starts_with_what_was_kept() -> None:
     space = stage_space(staged(pruner={"kind": "none"}), "cross", ON)
+    twice = {"first": {"loss.cross": WEIGHT}, "second": {"loss.cross": WEIGHT}}
+
+    again = stage_space(staged(stages=twice), "second", {"loss.cross": 0.5})
 
     zero = space.trial_zero().config
-
     assert ("terms-cross", 3, {"loss.cross"}) == (space.name, space.trials, set(space.vary))
     assert (1.0, 0.0, 0.1) == (zero.loss.subspace, zero.loss.cross, zero.loss.structure_share)
     assert "none" == space.pruner.kind
     assert () == check_space(space).problems
-
-
-def test_a_stage_that_varies_a_kept_field_again_starts_from_it() -> None:
-    again = {"first": {"loss.cross": WEIGHT}, "second": {"loss.cross": WEIGHT}}
-
-    space = stage_space(staged(stages=again), "second", {"loss.cross": 0.5})
-
-    assert 0.5 == space.trial_zero().config.loss.cross
-    assert "loss.cross" not in space.fixed
-
-
-def test_an_unknown_stage_is_refused_with_the_known_ones() -> None:
+    assert 0.5 == again.trial_zero().config.loss.cross
+    assert "loss.cross" not in again.fixed
     with pytest.raises(SpaceInvalid, match="no stage 'corss'; there are: subspace, cross"):
         stage_space(staged(), "corss", {})
 
@@ -210,9 +193,8 @@ def test_stages_come_alone_and_after_all_before_them() -> None:
     assert [("", plain)] == list(stage_spaces(plain))
 
 
-@pytest.mark.parametrize(
-    ("more", "problem"),
-    [
+def test_every_stage_is_checked() -> None:
+    for more, problem in (
         (
             {"stages": {"one": {"loss.croos": WEIGHT}}},
             "stage one: vary: there is no field 'loss.croos'",
@@ -226,12 +208,10 @@ def test_stages_come_alone_and_after_all_before_them() -> None:
             {"fixed": {"loss.structure_share": 0.5}},
             "stage cross after all before it: loss.cross = 1.0 is no run: loss.structure_share",
         ),
-    ],
-)
-def test_every_stage_is_checked(more: Mapping[str, object], problem: str) -> None:
-    problems = check_space(staged(**more)).problems
+    ):
+        problems = check_space(staged(**more)).problems
 
-    assert any(each.startswith(problem) for each in problems), problems
+        assert any(each.startswith(problem) for each in problems), problems
 
 
 def trial(
@@ -243,32 +223,24 @@ def trial(
 REFERENCE = trial(OFF, 3.0, 0.70, 0.50)
 
 
-@pytest.mark.parametrize(
-    ("best", "kept"),
-    [
+def test_a_stage_is_kept_where_its_scores_hold_or_lose_less_than_the_space_allows() -> None:
+    worse = trial({"loss.subspace": 0.5}, 9.0, 0.9, 0.9)
+    for best, kept in (
         (trial(ON, 2.9, 0.71, 0.51), True),
         (trial(ON, 3.04, 0.695, 0.495), True),
         (trial(ON, 3.1, 0.71, 0.51), False),
         (trial(ON, 2.9, 0.68, 0.51), False),
         (trial(ON, 2.9, 0.71, 0.48), False),
         (trial(ON, 2.9, math.nan, 0.51), False),
-    ],
-    ids=["better", "holds", "k_loc", "k_acc", "success", "nan"],
-)
-def test_a_stage_is_kept_where_its_scores_hold(best: StageTrial, kept: bool) -> None:
-    worse = trial({"loss.subspace": 0.5}, 9.0, 0.9, 0.9)
+    ):
+        judged = verdict(REFERENCE, [worse, best], Keep())
 
-    judged = verdict(REFERENCE, [worse, best], Keep())
+        assert (ON if kept else {}) == judged.kept
+        assert judged.sentence.startswith("kept: " if kept else "left out: ")
+        assert f"k_loc {best.scores['k_loc'] - 3.0:+.3f}" in judged.sentence
+        assert best.scores["k_loc"] - 3.0 == judged.moved["k_loc"]
 
-    assert (ON if kept else {}) == judged.kept
-    assert judged.sentence.startswith("kept: " if kept else "left out: ")
-    assert f"k_loc {best.scores['k_loc'] - 3.0:+.3f}" in judged.sentence
-    assert best.scores["k_loc"] - 3.0 == judged.moved["k_loc"]
-
-
-def test_the_space_says_how_much_a_stage_may_lose() -> None:
     lost = trial(ON, 2.9, 0.66, 0.51)
-
     assert ON == verdict(REFERENCE, [lost], Keep(k_acc=0.05)).kept
     assert {} == verdict(REFERENCE, [lost], Keep(k_acc=0.03)).kept
     nothing = verdict(REFERENCE, [], Keep())

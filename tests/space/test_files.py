@@ -39,38 +39,23 @@ def test_the_home_is_the_current_folder_unless_named(
     assert Path() == unnamed == home()
 
 
-def test_shipped_spaces_are_found_without_a_home() -> None:
+def test_a_space_is_found_by_name_in_the_home_before_the_shipped_ones_or_by_path(
+    tmp_path: Path,
+) -> None:
     assert {"smoke", "codes", "covariance"} <= set(space_paths())
-
-
-def test_a_space_of_the_home_is_found_by_name(tmp_path: Path) -> None:
-    path = place(tmp_path, "mine")
-
-    assert space_paths()["mine"] == path
-    assert "mine" == load_space("mine").name
-
-
-def test_a_space_of_the_home_hides_a_shipped_one(tmp_path: Path) -> None:
-    shipped = load_space("smoke")
+    assert "smoke" == load_space("smoke").base
+    path = place(tmp_path, "mine", f"# mine: one knob, turned gently.\n{MINIMAL}")
+    elsewhere = place(tmp_path, "smoke").rename(tmp_path / "elsewhere.yml")
     place(tmp_path, "smoke")
 
-    assert "smoke" == shipped.base
-    assert load_space("smoke").base is None
+    mine, smoke, other = load_space("mine"), load_space("smoke"), load_space(str(elsewhere))
 
-
-def test_a_path_is_read_wherever_it_lies(tmp_path: Path) -> None:
-    path = tmp_path / "elsewhere.yml"
-    path.write_text(MINIMAL, encoding="utf-8")
-
-    assert "elsewhere" == load_space(str(path)).name
-
-
-def test_the_first_comment_is_what_a_space_is_about(tmp_path: Path) -> None:
-    place(tmp_path, "mine", f"# mine: one knob, turned gently.\n{MINIMAL}")
-    place(tmp_path, "bare")
-
-    assert "one knob, turned gently." == load_space("mine").about
-    assert "" == load_space("bare").about
+    assert path == space_paths()["mine"]
+    assert ("mine", "one knob, turned gently.") == (mine.name, mine.about)
+    assert (None, "") == (smoke.base, smoke.about)
+    assert "elsewhere" == other.name
+    with pytest.raises(ConfigInvalid, match=r"none\.yaml: No such file or directory"):
+        load_space(str(tmp_path / "none.yaml"))
 
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:
@@ -85,11 +70,6 @@ def test_an_unknown_name_is_told_the_known_ones() -> None:
             load_space(name)
 
         assert str(caught.value).startswith(part), (name, part)
-
-
-def test_a_missing_path_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigInvalid, match=r"none\.yaml: No such file or directory"):
-        load_space(str(tmp_path / "none.yaml"))
 
 
 VARY = "vary: {sampled.ridge: {kind: log, low: 0.1, high: 1.0}}\n"
@@ -151,41 +131,27 @@ def varied(path: str, **changes: object) -> SearchSpace:
     return space_of(vary={**WIDE["vary"], path: {**WIDE["vary"][path], **changes}})
 
 
-def test_a_copy_under_another_name_differs_in_nothing() -> None:
-    copy = space_of(name="narrow", about="the second sweep")
-
-    assert [] == diff_spaces(space_of(), copy)
-
-
-def test_the_order_in_which_things_are_written_is_no_difference() -> None:
+def test_names_orders_and_written_defaults_are_no_difference() -> None:
     reversed_ = space_of(
         vary=dict(reversed(WIDE["vary"].items())),
         forbid=[dict(reversed(WIDE["forbid"][0].items()))],
     )
+    copy = space_of(name="narrow", about="the second sweep")
 
-    assert [] == diff_spaces(space_of(), reversed_)
-
-
-def test_a_default_written_out_is_no_difference() -> None:
-    assert [] == diff_spaces(space_of(), varied("physics.phase_bits", step=1))
-
-
-def test_a_narrower_range_is_a_difference() -> None:
-    narrow = varied("sampled.ridge", low=1e-4, high=1e-2)
-
-    rows = diff_spaces(space_of(), narrow)
-
-    assert [
-        (
-            "vary sampled.ridge",
-            "kind log, low 1e-05, high 0.1",
-            "kind log, low 0.0001, high 0.01",
-        )
-    ] == rows
+    for same in (copy, reversed_, varied("physics.phase_bits", step=1)):
+        assert [] == diff_spaces(space_of(), same)
 
 
 def test_one_change_is_one_row() -> None:
     cases: list[tuple[SearchSpace, tuple[str, str, str]]] = [
+        (
+            varied("sampled.ridge", low=1e-4, high=1e-2),
+            (
+                "vary sampled.ridge",
+                "kind log, low 1e-05, high 0.1",
+                "kind log, low 0.0001, high 0.01",
+            ),
+        ),
         (space_of(base=None), ("base", "smoke", "default")),
         (space_of(trials=8), ("trials", "24", "8")),
         (space_of(fixed={"data.seed": 4}), ("fixed data.seed", "3", "4")),

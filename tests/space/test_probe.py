@@ -9,45 +9,29 @@ def found(space: SearchSpace) -> dict[str, Pair]:
     return {pair.path: pair for pair in pairs(space, space.trial_zero().config)}
 
 
-def test_every_dimension_is_compared_at_its_first_and_last_bound() -> None:
+def test_every_dimension_is_compared_at_its_bounds_and_nothing_else_differs() -> None:
     compared = found(learning())
 
     assert LEARNING.keys() == compared.keys()
     assert (1, 7) == (compared["network.depth"].one, compared["network.depth"].two)
-    assert (None, 0.999) == (
-        compared["training.ema_decay"].one,
-        compared["training.ema_decay"].two,
-    )
-
-
-def test_a_pair_differs_in_its_field_alone() -> None:
-    for path, pair in found(learning()).items():
+    ema = compared["training.ema_decay"]
+    assert (None, 0.999) == (ema.one, ema.two)
+    for path, pair in compared.items():
         one, two = (config.flat() for config in pair.configs)
         assert {path} == {each for each in one if one[each] != two[each]}
         assert (pair.one, pair.two) == (one[path], two[path])
+    smoothing = compared["count.smoothing"].configs
+    assert ["softmax", "softmax"] == [config.count.kind for config in smoothing]
 
 
-def test_a_condition_is_met_on_both_sides() -> None:
-    compared = found(learning())["count.smoothing"]
+def test_a_dimension_is_compared_only_where_others_bring_it_to_life() -> None:
+    ramp = {"curriculum.structure_ramp": {"kind": "int", "low": 0, "high": 3}}
+    weight = {"loss.subspace": {"kind": "uniform", "low": 0.0, "high": 1.0}}
 
-    assert ["softmax", "softmax"] == [config.count.kind for config in compared.configs]
-
-
-def test_a_dimension_is_compared_where_others_bring_it_to_life() -> None:
-    vary = {
-        "loss.subspace": {"kind": "uniform", "low": 0.0, "high": 1.0},
-        "curriculum.structure_ramp": {"kind": "int", "low": 0, "high": 3},
-    }
-
-    compared = found(planted(vary, base="smoke"))["curriculum.structure_ramp"]
+    compared = found(planted({**weight, **ramp}, base="smoke"))["curriculum.structure_ramp"]
 
     assert all(config.loss.subspace > 0.0 for config in compared.configs)
-
-
-def test_what_lives_nowhere_is_not_compared() -> None:
-    ramp = {"kind": "int", "low": 0, "high": 3}
-
-    assert {} == found(planted({"curriculum.structure_ramp": ramp}, base="smoke"))
+    assert {} == found(planted(ramp, base="smoke"))
 
 
 def test_forbidden_runs_are_not_compared() -> None:

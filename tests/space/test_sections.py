@@ -23,19 +23,13 @@ def refused(**more: object) -> str:
     return one_sentence(caught.value)
 
 
-def test_parzen_estimators_propose_and_the_median_prunes_unless_told() -> None:
+def test_parzen_estimators_propose_and_the_median_prunes_by_default() -> None:
     space = learning()
+    patient = learning(pruner={"kind": "patient", "pruner": {"kind": "asha", "warmup": 7}})
 
-    assert Tpe() == space.sampler
-    assert Median() == space.pruner
-    assert "auto" == warmup_of(space.pruner)
-
-
-def test_the_warmup_of_a_patient_pruner_is_that_of_the_one_it_asks() -> None:
-    space = learning(pruner={"kind": "patient", "pruner": {"kind": "asha", "warmup": 7}})
-
-    assert isinstance(space.pruner, Patient)
-    assert 7 == warmup_of(space.pruner)
+    assert (Tpe(), Median(), "auto") == (space.sampler, space.pruner, warmup_of(space.pruner))
+    assert isinstance(patient.pruner, Patient)
+    assert 7 == warmup_of(patient.pruner)
     assert warmup_of(NoPruner(kind="none")) is None
 
 

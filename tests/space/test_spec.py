@@ -72,11 +72,13 @@ def test_whole_numbers_are_drawn_on_their_steps(low: int, steps: int, step: int,
         assert low <= value <= low + steps * step
 
 
-def test_both_ends_of_whole_numbers_are_drawn() -> None:
+def test_both_ends_of_whole_numbers_and_every_option_are_drawn() -> None:
     drawn_from = dimension(kind="int", low=2, high=8, step=2)
     source = dice()
+    options = draws(space({"physics.codebook": CODEBOOK}), 100)
 
     assert {2, 4, 6, 8} == {drawn_from.draw(source) for _ in range(100)}
+    assert {"dft", "balanced", "random"} == {values["physics.codebook"] for values in options}
 
 
 class Extreme(random.Random):
@@ -93,30 +95,19 @@ def test_rounding_does_not_carry_a_draw_out_of_a_log_range(high: float) -> None:
     assert drawn_from.holds(drawn_from.draw(Extreme()))
 
 
-def test_a_log_range_is_even_in_the_logarithm() -> None:
-    drawn_from = dimension(kind="log", low=1e-4, high=1e-2)
+def test_a_uniform_range_is_even_and_a_log_range_in_the_logarithm() -> None:
+    even, log = (
+        dimension(kind="uniform", low=-4.0, high=-2.0),
+        dimension(kind="log", low=1e-4, high=1e-2),
+    )
     source = dice()
 
-    logs = [math.log10(float(str(drawn_from.draw(source)))) for _ in range(2000)]
-
-    assert pytest.approx(-3.0, abs=0.05) == sum(logs) / len(logs)
-    assert pytest.approx(0.25, abs=0.04) == sum(log < -3.5 for log in logs) / len(logs)
-
-
-def test_a_uniform_range_is_even() -> None:
-    drawn_from = dimension(kind="uniform", low=-1.0, high=3.0)
-    source = dice()
-
-    values = [float(str(drawn_from.draw(source))) for _ in range(2000)]
-
-    assert pytest.approx(1.0, abs=0.1) == sum(values) / len(values)
-    assert pytest.approx(0.25, abs=0.04) == sum(value < 0.0 for value in values) / len(values)
-
-
-def test_every_option_is_drawn() -> None:
-    drawn = draws(space({"physics.codebook": CODEBOOK}), 100)
-
-    assert {"dft", "balanced", "random"} == {values["physics.codebook"] for values in drawn}
+    for values in (
+        [float(str(even.draw(source))) for _ in range(2000)],
+        [math.log10(float(str(log.draw(source)))) for _ in range(2000)],
+    ):
+        assert pytest.approx(-3.0, abs=0.05) == sum(values) / len(values)
+        assert pytest.approx(0.25, abs=0.04) == sum(each < -3.5 for each in values) / len(values)
 
 
 def test_a_dimension_does_not_hold_what_it_cannot_draw() -> None:
@@ -182,13 +173,9 @@ def test_a_space_without_sense_is_refused() -> None:
 def test_trial_zero_is_the_base_with_what_is_fixed() -> None:
     zero = space({"physics.codebook": CODEBOOK}, base="smoke", fixed={"data.seed": 3}).trial_zero()
 
-    assert 6 == zero.config.physics.elements_h
-    assert 3 == zero.config.data.seed
+    assert (6, 3) == (zero.config.physics.elements_h, zero.config.data.seed)
     assert "space planted: fixed" == zero.origins["data.seed"]
     assert "preset smoke" == zero.origins["physics.elements_h"]
-
-
-def test_a_base_that_is_no_preset_is_refused() -> None:
     with pytest.raises(ConfigInvalid, match="there is no preset 'smoky'; did you mean smoke"):
         space({"physics.codebook": CODEBOOK}, base="smoky").trial_zero()
 
@@ -201,6 +188,8 @@ def test_a_conditional_dimension_is_drawn_exactly_when_its_condition_holds() -> 
         assert pooled == ("physics.pool_h" in values)
         assert ("physics.pool_v" in values) == (values.get("physics.pool_h") in {7, 8})
     assert {1, 2, 3} == {len(values) for values in drawn}
+    order = [path for path, _ in space(NESTED).ordered()]
+    assert ["physics.codebook", "physics.pool_h", "physics.pool_v"] == order
 
 
 def test_a_condition_on_a_field_that_does_not_vary_looks_at_the_base() -> None:
@@ -232,12 +221,6 @@ def test_a_condition_on_an_undrawn_dimension_does_not_hold() -> None:
 
     assert all("physics.pool_h" in values for values in drawn if "physics.pool_v" in values)
     assert any("physics.pool_v" in values for values in drawn)
-
-
-def test_dimensions_come_after_those_they_ask_about() -> None:
-    order = [path for path, _ in space(NESTED).ordered()]
-
-    assert ["physics.codebook", "physics.pool_h", "physics.pool_v"] == order
 
 
 def test_draws_are_reproducible_and_differ_by_seed() -> None:

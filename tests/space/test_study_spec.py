@@ -34,20 +34,16 @@ def test_later_layers_win_and_a_trials_values_override_all() -> None:
     }.items()
 
 
-def test_the_environment_sets_a_varied_field_in_trial_0_alone() -> None:
-    spec = StudySpec.of(learning(), environment={"RISEXP__LOSS__COUNT": "0.75"})
-
-    assert 0.75 == spec.base_values()["loss.count"]
-    assert 0.25 == spec.resolve({"loss.count": 0.25}).config.loss.count
-
-
 def test_trial_0_is_the_base_itself() -> None:
     spec = spec_of()
+    set_ = StudySpec.of(learning(), environment={"RISEXP__LOSS__COUNT": "0.75"})
 
     values = spec.base_values()
 
     assert spec.base.sha() == spec.resolve(values).config.sha()
     assert LEARNING.keys() - {"count.smoothing"} == set(values)
+    assert 0.75 == set_.base_values()["loss.count"]
+    assert 0.25 == set_.resolve({"loss.count": 0.25}).config.loss.count
 
 
 def test_unknown_varied_and_repeated_fields_are_refused() -> None:
@@ -113,24 +109,20 @@ def test_another_space_or_base_is_another_study() -> None:
         assert "\n" not in str(sentence)
 
 
-def test_the_layers_over_a_space_are_part_of_the_study() -> None:
-    longer = StudySpec.of(learning(), epochs=4)
-
-    assert spec_of().sha() != longer.sha()
-    assert longer.sha() == StudySpec.of(learning(), overrides=["training.epochs=4"]).sha()
-
-
-def test_a_spec_is_read_as_it_was_written() -> None:
+def test_a_spec_is_read_as_it_was_written_with_the_layers_over_its_space() -> None:
     written = StudySpec.of(
         learning(pruner={"kind": "patient", "pruner": {"kind": "asha"}}),
         environment=ENVIRONMENT,
         patience=5,
     )
+    longer = StudySpec.of(learning(), epochs=4)
 
     read = StudySpec.from_json(written.as_json(), "study s")
 
     assert (written, written.sha()) == (read, read.sha())
     assert Layer("--patience", {"training.patience": 5}) == read.over[-1]
+    assert spec_of().sha() != longer.sha()
+    assert longer.sha() == StudySpec.of(learning(), overrides=["training.epochs=4"]).sha()
 
 
 def test_a_spec_with_another_base_or_without_its_parts_is_refused() -> None:

@@ -110,52 +110,33 @@ def test_an_invalid_draw_between_valid_pairs_is_found() -> None:
 
 
 def test_a_dimension_that_changes_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    ramp = {"curriculum.structure_ramp": {"kind": "int", "low": 0, "high": 6}}
+    weight = {"loss.subspace": {"kind": "uniform", "low": 0.0, "high": 0.5}}
+    kinds = {"count.kind": {"kind": "choice", "options": ["ordinal", "softmax"]}}
+    smoothing = {"kind": "uniform", "low": 0.01, "high": 0.2}
+    two = {"physics.codebook": {"kind": "choice", "options": ["dft", "balanced"]}}
+    ridge = {
+        "physics.codebook": CODEBOOK,
+        "sampled.ridge": only_when(RIDGE, physics__codebook="random"),
+    }
+    dead = "is dead: different values give the same configuration"
+
+    assert f"curriculum.structure_ramp {dead}" == problem(ramp)
+    assert checked({**ramp, **weight}).sound
+    assert f"count.smoothing {dead}" == problem({**kinds, "count.smoothing": smoothing})
+    told = {**kinds, "count.smoothing": only_when(smoothing, count__kind="softmax")}
+    assert checked(told).sound
+    forbidden = problem(two, forbid=[{"physics.codebook": "balanced"}])
+    assert forbidden.startswith("physics.codebook is dead: what is not forbidden")
+    assert checked(ridge).sound
+
     sha = RunConfig.sha
 
     def deaf(config: RunConfig, *sections: str) -> str:
         return sha(config.replace({"sampled.ridge": 1e-3}), *sections)
 
     monkeypatch.setattr(RunConfig, "sha", deaf)
-
-    message = problem(
-        {
-            "physics.codebook": CODEBOOK,
-            "sampled.ridge": only_when(RIDGE, physics__codebook="random"),
-        }
-    )
-
-    assert "sampled.ridge is dead: different values give the same configuration" == message
-
-
-def test_a_ramp_of_a_weight_that_only_the_base_leaves_out_is_no_dead_dimension() -> None:
-    ramp = {"kind": "int", "low": 0, "high": 6}
-    weight = {"kind": "uniform", "low": 0.0, "high": 0.5}
-
-    alone = problem({"curriculum.structure_ramp": ramp})
-
-    assert "curriculum.structure_ramp is dead" in alone
-    assert checked({"curriculum.structure_ramp": ramp, "loss.subspace": weight}).sound
-
-
-def test_a_dimension_that_lives_under_one_choice_needs_a_condition() -> None:
-    kinds = {"kind": "choice", "options": ["ordinal", "softmax"]}
-    smoothing = {"kind": "uniform", "low": 0.01, "high": 0.2}
-
-    message = problem({"count.kind": kinds, "count.smoothing": smoothing})
-    told = checked(
-        {"count.kind": kinds, "count.smoothing": only_when(smoothing, count__kind="softmax")}
-    )
-
-    assert "count.smoothing is dead: different values give the same configuration" == message
-    assert told.sound
-
-
-def test_a_dimension_that_forbid_leaves_one_value_is_dead() -> None:
-    two = {"kind": "choice", "options": ["dft", "balanced"]}
-
-    message = problem({"physics.codebook": two}, forbid=[{"physics.codebook": "balanced"}])
-
-    assert "physics.codebook is dead" in message
+    assert f"sampled.ridge {dead}" == problem(ridge)
 
 
 def test_a_space_that_is_mostly_forbidden_is_found() -> None:

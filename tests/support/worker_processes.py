@@ -29,11 +29,6 @@ STEPS = 5
 """Steps of the toy."""
 NAME = "toy"
 
-AT_NIGHT = pytest.mark.parametrize(
-    "backend", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
-)
-"""For tests that run on PostgreSQL only with the slow ones."""
-
 ON_BOTH = pytest.mark.parametrize("backend", ["sqlite", "postgresql"], indirect=True)
 """For tests of the databases themselves, which run on PostgreSQL by day too."""
 EMBEDDED = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

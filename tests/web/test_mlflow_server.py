@@ -17,6 +17,7 @@ from tests.support.worker_processes import until
 
 KEY = "the secret key of the forms"
 WORD = "the password of the account"
+SEARCH = "/api/2.0/mlflow/experiments/search"
 SERVE = """
 import sys
 from pathlib import Path
@@ -32,12 +33,7 @@ class Served:
     process: subprocess.Popen[bytes]
     port: int
 
-    def status(
-        self,
-        path: str = "/api/2.0/mlflow/experiments/search",
-        known: str | None = WORD,
-        host: str = "localhost",
-    ) -> int:
+    def status(self, path: str = SEARCH, known: str | None = WORD, host: str = "localhost") -> int:
         """What a request is answered with."""
         headers = {"Host": host, "Content-Type": "application/json"}
         if known is not None:
@@ -86,27 +82,19 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 def test_it_answers_whom_it_knows_keeps_its_key_and_ends_when_asked_to(served: Served) -> None:
     answers = {
-        "no password": served.status(known=None),
-        "a wrong password": served.status(known="password1234"),
-        "the password": served.status(),
-        "a name of its own": served.status(host="ris.example.org"),
-        "a foreign name": served.status(host="evil.example"),
-        "a job": served.status("/ajax-api/3.0/jobs/"),
+        "no password": (401, served.status(known=None)),
+        "a wrong password": (401, served.status(known="password1234")),
+        "the password": (200, served.status()),
+        "a name of its own": (200, served.status(host="ris.example.org")),
+        "a foreign name": (421, served.status(host="evil.example")),
+        "a job": (403, served.status("/ajax-api/3.0/jobs/")),
     }
     place = Path(f"/proc/{served.process.pid}")
     environment = (place / "environ").read_bytes()
     children = (place / "task" / place.name / "children").read_text()
     served.process.send_signal(signal.SIGTERM)
 
-    expected = {
-        "no password": 401,
-        "a wrong password": 401,
-        "the password": 200,
-        "a name of its own": 200,
-        "a foreign name": 421,
-        "a job": 403,
-    }
-    assert expected == answers
+    assert {} == {name: codes for name, codes in answers.items() if codes[0] != codes[1]}
     assert KEY.encode() not in environment
     assert "" == children
     assert 0 == served.process.wait(60)

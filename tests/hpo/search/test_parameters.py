@@ -27,9 +27,8 @@ from tests.support.spaces import LEARNING, learning, planted, spec_of
 from tests.support.studies import claimed, claimed_again, had, study_of, worked
 
 
-@pytest.mark.parametrize(
-    ("options", "shown"),
-    [
+def test_options_are_labelled_readably_and_read_back() -> None:
+    cases: list[tuple[list[JsonValue], list[JsonValue]]] = [
         (["dft", "random"], ["dft", "random"]),
         ([0, 0.5], [0, 0.5]),
         ([True, False], [True, False]),
@@ -38,15 +37,23 @@ from tests.support.studies import claimed, claimed_again, had, study_of, worked
         ([[-5, 20], [0, 10]], ["[-5, 20]", "[0, 10]"]),
         ([None, "null"], ["null", '"null"']),
         ([4, "4"], ["4", '"4"']),
-    ],
-)
-def test_options_are_labelled_readably_and_read_back(
-    options: list[JsonValue], shown: list[JsonValue]
-) -> None:
-    dimension = Choice(kind="choice", options=options)
+    ]
+    for options, shown in cases:
+        dimension = Choice(kind="choice", options=options)
 
-    assert shown == labels(options)
-    assert list(map(repr, options)) == [repr(read(dimension, label)) for label in shown]
+        assert shown == labels(options)
+        assert list(map(repr, options)) == [repr(read(dimension, label)) for label in shown]
+
+    vary = learning().vary
+    values: dict[str, JsonValue] = {
+        "training.optimizer.lr": 1.5e-3,
+        "network.depth": 3,
+        "count.kind": "softmax",
+        "training.ema_decay": None,
+    }
+    kept = stored(vary, values)
+    assert "null" == kept["training.ema_decay"]
+    assert values == {path: read(vary[path], value) for path, value in kept.items()}
 
 
 def test_every_kind_of_dimension_has_its_distribution_in_every_process() -> None:
@@ -63,21 +70,6 @@ def test_every_kind_of_dimension_has_its_distribution_in_every_process() -> None
         assert each == json_to_distribution(distribution_to_json(each))
 
 
-def test_values_are_stored_and_read_back() -> None:
-    vary = learning().vary
-    values: dict[str, JsonValue] = {
-        "training.optimizer.lr": 1.5e-3,
-        "network.depth": 3,
-        "count.kind": "softmax",
-        "training.ema_decay": None,
-    }
-
-    kept = stored(vary, values)
-
-    assert "null" == kept["training.ema_decay"]
-    assert values == {path: read(vary[path], value) for path, value in kept.items()}
-
-
 @given(st.integers(0, 2**31))
 def test_every_suggestion_is_a_valid_configuration_of_the_space(seed: int) -> None:
     study_spec = spec_of(learning(sampler={"kind": "random", "seed": seed}))
@@ -90,8 +82,9 @@ def test_every_suggestion_is_a_valid_configuration_of_the_space(seed: int) -> No
         assert all(config.flat()[path] == value for path, value in values.items())
 
 
-def test_trial_0_has_the_values_of_the_base() -> None:
-    study_spec = spec_of()
+def test_trial_0_has_the_values_of_the_base_under_the_options_of_the_search() -> None:
+    environment = {"RISEXP__NETWORK__DEPTH": "5"}
+    study_spec = StudySpec.of(learning(), environment=environment, epochs=2)
     study = study_of()
     study.enqueue_trial(stored(study_spec.space.vary, base_point(study_spec).values))
 
@@ -99,13 +92,7 @@ def test_trial_0_has_the_values_of_the_base() -> None:
 
     assert study_spec.base_values() == values
     assert study_spec.base.sha() == study_spec.resolve(values).config.sha()
-
-
-def test_trial_0_is_the_base_under_the_options_of_the_search() -> None:
-    study_spec = StudySpec.of(learning(), environment={"RISEXP__NETWORK__DEPTH": "5"}, epochs=2)
-
-    assert 5 == base_point(study_spec).values["network.depth"]
-    assert 2 == study_spec.base.training.epochs
+    assert (5, 2) == (values["network.depth"], study_spec.base.training.epochs)
 
 
 def test_a_trial_that_is_claimed_again_has_the_same_values_byte_for_byte() -> None:

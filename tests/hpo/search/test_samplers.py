@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from optuna.samplers import RandomSampler
-from optuna.trial import Trial, TrialState
+from optuna.trial import TrialState
 from pydantic import JsonValue
 
 from risexp.errors import SpaceInvalid
@@ -38,16 +38,12 @@ def miss(values: Values) -> float:
 def test_workers_propose_differently_and_one_worker_the_same_again(kind: str) -> None:
     study_spec = spec_of(learning(sampler={"kind": kind, "seed": 7}))
     workers = ("node-a:1", "node-a:2", "node-b:1")
+    seeds = {seed_of(seed, worker) for seed in (0, 2**62) for worker in "ab"}
 
     firsts = [repr(worked(study_spec, lambda _: 0.0, 2, worker)) for worker in workers]
 
     assert 3 == len(set(firsts))
     assert firsts[0] == repr(worked(study_spec, lambda _: 0.0, 2, workers[0]))
-
-
-def test_seeds_fit_numpy_and_differ_by_study_and_worker() -> None:
-    seeds = {seed_of(seed, worker) for seed in (0, 2**62) for worker in "ab"}
-
     assert 4 == len(seeds)
     assert all(0 <= seed < 2**32 for seed in seeds)
 
@@ -56,20 +52,6 @@ def test_the_sampler_learns_although_trials_are_claimed() -> None:
     misses = [miss(values) for values in worked(LEARNER, miss, 48)]
 
     assert median(misses[24:]) < 0.4 * median(misses[:8])
-
-
-def test_a_study_object_that_is_used_for_all_trials_would_never_learn() -> None:
-    """Why a claim loads the study: Optuna lists the trials once, until it is asked or told."""
-    study = study_of(build_sampler(LEARNER, "w0"))
-    misses = []
-    for place in range(48):
-        study.enqueue_trial({})
-        trial = Trial(study, place)
-        trial.storage.set_trial_state_values(place, TrialState.RUNNING)
-        misses.append(miss(suggest(LEARNER, trial)))
-        trial.storage.set_trial_state_values(place, TrialState.COMPLETE, [misses[-1]])
-
-    assert median(misses[24:]) > 0.7 * median(misses[:8])
 
 
 def test_the_sampler_learns_under_a_condition() -> None:

@@ -27,8 +27,10 @@ def median(**message: object) -> Mapping[str, object]:
 
 def test_without_ramps_the_first_few_epochs_are_left_alone() -> None:
     resolved = pruning({"sampled.ridge": RIDGE})
+    none = pruning({"beta.final": FINAL}, pruner={"kind": "none"})
 
     assert (3, 4, 1, 20) == (resolved.warmup, resolved.first, resolved.settled, resolved.epochs)
+    assert ([], []) == (list(none.problems()), list(none.notes(1)))
 
 
 @pytest.mark.parametrize(
@@ -85,15 +87,6 @@ def test_the_first_epoch_that_is_judged_is_the_one_no_ramp_changes() -> None:
     assert judged[0] == Pruning.of(study_spec).settled
 
 
-def test_lengths_that_vary_are_looked_at_at_both_ends() -> None:
-    lengths = {"training.epochs": {"kind": "int", "low": 5, "high": 40}}
-
-    resolved = Pruning.of(StudySpec.of(planted(lengths, base="smoke", fixed={"beta.final": 0.3})))
-
-    # Beta has its final value after a fifth of the epochs.
-    assert (8, 40) == (resolved.settled, resolved.epochs)
-
-
 def test_a_combination_that_is_forbidden_is_not_waited_for() -> None:
     ramps = {"curriculum.count_ramp": {"kind": "choice", "options": [0, 4, 9]}}
 
@@ -120,12 +113,6 @@ def test_a_warmup_that_ends_before_the_ramps_is_a_problem() -> None:
     ]
 
     assert [1, 0, 0] == list(map(len, problems))
-
-
-def test_no_pruner_has_no_problem() -> None:
-    resolved = pruning({"beta.final": FINAL}, pruner={"kind": "none"})
-
-    assert ([], []) == (list(resolved.problems()), list(resolved.notes(1)))
 
 
 @pytest.mark.parametrize(
@@ -155,8 +142,12 @@ def test_a_pruner_that_can_end_no_trial_is_noted_before_the_search(
     assert [] == notes if message is None else message in notes[0]
 
 
-def test_options_of_the_search_move_the_warmup() -> None:
+def test_options_of_the_search_and_lengths_that_vary_move_the_warmup() -> None:
+    """Beta has its final value after a fifth of the epochs."""
     space = learning(fixed={**TWENTY, "beta.final": 0.3})
+    lengths = {"training.epochs": {"kind": "int", "low": 5, "high": 40}}
+    varied = Pruning.of(StudySpec.of(planted(lengths, base="smoke", fixed={"beta.final": 0.3})))
 
     assert 4 == Pruning.of(StudySpec.of(space)).warmup
     assert 8 == Pruning.of(StudySpec.of(space, epochs=40)).warmup
+    assert (8, 40) == (varied.settled, varied.epochs)

@@ -6,15 +6,13 @@ from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.hpo.store.address import address_of, embedded, prepare
 
 
-def test_the_default_is_a_file_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_is_a_file_in_the_home_and_a_path_is_made_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
-
-    assert tmp_path / "mlruns" / "optuna.db" == address_of(embedded()).path
-
-
-def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
+    assert tmp_path / "mlruns" / "optuna.db" == address_of(embedded()).path
     assert tmp_path / "a.db" == address_of("sqlite:///a.db").path
 
 
@@ -51,16 +49,12 @@ def test_invalid_addresses_are_refused_without_secrets() -> None:
         assert "secret" not in str(refusal.value)
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "mlruns").write_text("a file")
+def test_only_its_owner_can_read_a_new_file_and_a_folder_that_cannot_be_made_is_named(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "mlruns" / "optuna.db"
+    prepare(path)
+    assert 0o600 == path.stat().st_mode & 0o777
 
     with pytest.raises(EnvironmentFailed, match="cannot write"):
-        prepare(tmp_path / "mlruns" / "optuna.db")
-
-
-def test_only_its_owner_can_read_a_new_file(tmp_path: Path) -> None:
-    path = tmp_path / "mlruns" / "optuna.db"
-
-    prepare(path)
-
-    assert 0o600 == path.stat().st_mode & 0o777
+        prepare(path / "optuna.db")

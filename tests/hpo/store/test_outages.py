@@ -17,6 +17,7 @@ from risexp.hpo.trials.reaper import Reaper
 from tests.support.postgres import Server
 from tests.support.worker_processes import (
     begun,
+    claimed,
     exit_codes,
     owner,
     plan,
@@ -90,7 +91,7 @@ def test_a_locked_database_is_waited_for_at_every_step(tmp_path: Path) -> None:
         holder = lock_until_waited(path, waits)
         match step:
             case "claim":
-                claim = queue.claim(owner())
+                claim = claimed(queue)
             case "train":
                 assert claim is not None
                 train(claim)
@@ -113,8 +114,7 @@ def test_a_lock_for_longer_than_a_lease_takes_no_trial_away(tmp_path: Path) -> N
     store = impatient(path, Waits(times=10**9))
     study = open_study(store, plan(1))
     queue = queue_of(store, study, ttl_s=0.2)
-    claim = queue.claim(owner())
-    assert claim is not None
+    claim = claimed(queue)
     reaper = Reaper(queue.leases, study, patience_s=0.2)
     reaper.look()
     with Heartbeat(queue.leases, claim.lease, renew_s=0.05) as heartbeat:

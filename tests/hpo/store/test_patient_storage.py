@@ -13,7 +13,7 @@ from risexp.hpo.store.patient_storage import PatientStorage
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, open_study
 from risexp.hpo.trials.trial_result import TrialResult, unsound
-from tests.support.worker_processes import ON_BOTH, draw, owner, plan, queue_of
+from tests.support.worker_processes import ON_BOTH, claimed, draw, plan, queue_of
 
 
 @contextmanager
@@ -43,9 +43,8 @@ def plain(store: StudyStore, study: StudyRef) -> list[FrozenTrial]:
 
 def live(store: StudyStore, study: StudyRef) -> Iterator[str]:
     """Steps of a study, written by another storage than the one that reads."""
-    queue, me = queue_of(store, study), owner()
-    first = queue.claim(me)
-    assert first is not None
+    queue = queue_of(store, study)
+    first = claimed(queue)
     yield "claimed"
     first.suggest(draw)
     yield "suggested"
@@ -53,13 +52,11 @@ def live(store: StudyStore, study: StudyRef) -> Iterator[str]:
     yield "reported"
     first.finish(TrialResult("complete", "finished", 0.5))
     yield "complete"
-    second = queue.claim(me)
-    assert second is not None
+    second = claimed(queue)
     second.suggest(draw)
     second.finish(unsound("collapse"))
     yield "pruned"
-    third = queue.claim(me)
-    assert third is not None
+    third = claimed(queue)
     third.suggest(draw)
     yield "running"
     third.release()
@@ -78,18 +75,6 @@ def test_all_trials_are_read_as_optunas_own_storage_reads_them(
         assert [each.state for each in wanted] == [each.state for each in read], step
         begun = [each.number for each in wanted if each.state != TrialState.WAITING]
         assert [wanted[number] for number in begun] == [read[number] for number in begun], step
-
-
-def test_states_are_chosen(store: StudyStore, study: StudyRef) -> None:
-    for _ in live(store, study):
-        pass
-
-    def numbers(*states: TrialState) -> list[int]:
-        return [each.number for each in store.storage.get_all_trials(study.id, states=states)]
-
-    assert [0] == numbers(TrialState.COMPLETE)
-    assert [0, 1] == numbers(TrialState.COMPLETE, TrialState.PRUNED)
-    assert [2, 3] == numbers(TrialState.WAITING)
 
 
 def test_running_trials_are_not_read_for_a_list_of_finished_ones(
@@ -122,13 +107,6 @@ def test_a_trial_that_ends_while_it_is_read_is_shown_as_ended(
     assert [TrialState.COMPLETE] == [each.state for each in reader.get_all_trials(study.id)]
 
 
-def test_a_copy_may_be_changed(store: StudyStore, study: StudyRef) -> None:
-    copied = store.storage.get_all_trials(study.id, deepcopy=True)
-    copied[0].user_attrs["slot"] = 99
-
-    assert 0 == store.storage.get_all_trials(study.id)[0].user_attrs["slot"]
-
-
 def test_reading_again_costs_no_more_if_more_trials_wait(
     store: StudyStore, study: StudyRef
 ) -> None:
@@ -146,7 +124,9 @@ def test_reading_again_costs_no_more_if_more_trials_wait(
 
 
 @ON_BOTH
-def test_the_list_is_what_optuna_has(store: StudyStore, study: StudyRef) -> None:
+def test_the_list_is_what_optuna_has_and_states_are_chosen(
+    store: StudyStore, study: StudyRef
+) -> None:
     """Ids, numbers and states, by number."""
     for _ in live(store, study):
         pass
@@ -154,13 +134,24 @@ def test_the_list_is_what_optuna_has(store: StudyStore, study: StudyRef) -> None
 
     listed = store.storage.list_trials(study.id)
 
-    assert [trial.number for trial in wanted] == [each.number for each in listed]
-    assert [trial.state for trial in wanted] == [each.state for each in listed]
+    def numbers(*states: TrialState) -> list[int]:
+        return [each.number for each in store.storage.get_all_trials(study.id, states=states)]
+
+    assert [(trial.number, trial.state) for trial in wanted] == [
+        (each.number, each.state) for each in listed
+    ]
     assert wanted == [store.storage.get_trial(each.trial_id) for each in listed]
+    assert [0] == numbers(TrialState.COMPLETE)
+    assert [0, 1] == numbers(TrialState.COMPLETE, TrialState.PRUNED)
+    assert [2, 3] == numbers(TrialState.WAITING)
 
 
-def test_a_deleted_study_is_forgotten(store: StudyStore, study: StudyRef) -> None:
-    store.storage.get_all_trials(study.id)
+def test_a_deleted_study_is_forgotten_and_a_copy_may_be_changed(
+    store: StudyStore, study: StudyRef
+) -> None:
+    copied = store.storage.get_all_trials(study.id, deepcopy=True)
+    copied[0].user_attrs["slot"] = 99
+    assert 0 == store.storage.get_all_trials(study.id)[0].user_attrs["slot"]
 
     store.storage.delete_study(study.id)
 

@@ -92,23 +92,18 @@ def test_errors_that_are_not_the_databases_are_passed_on() -> None:
 
 
 def test_waits_grow_to_seconds_and_the_limit_is_kept() -> None:
-    call, clock = Flaky(10**6, operational("database is locked")), Clock()
+    locked = operational("database is locked")
+    call, clock, once = Flaky(10**6, locked), Clock(), Flaky(2, locked)
 
     with pytest.raises(EnvironmentFailed, match=r"has not answered for 600 s .*is locked"):
         patient(clock)(call)
+    with pytest.raises(EnvironmentFailed):
+        patient(Clock(), limit_s=0.0)(once)
 
     assert 600.0 <= clock.now < 606.0
     assert max(clock.slept) <= 5.0
     assert clock.slept[0] <= 0.05
-
-
-def test_with_a_limit_of_zero_the_call_is_made_once() -> None:
-    call, clock = Flaky(2, operational("database is locked")), Clock()
-
-    with pytest.raises(EnvironmentFailed):
-        patient(clock, limit_s=0.0)(call)
-
-    assert 1 == call.calls
+    assert 1 == once.calls
 
 
 def test_a_fork_is_refused() -> None:

@@ -36,25 +36,16 @@ def numbers(points: Sequence[StartPoint]) -> list[int]:
 
 def test_the_epochs_that_pruned_trials_had_left_are_saved() -> None:
     rows = [complete(0, 3.0), pruned(1, 4), pruned(2, 7), complete(3, 2.0, epochs=8)]
+    guarded = [complete(0, 3.0), pruned(1, 4, reason="non-finite")]
+    vary = {"training.epochs": {"kind": "int", "low": 2, "high": 20}}
+    row = TrialRow(1, "pruned", "pruned", 1, 5, 9.0, 9.0, None, {"training.epochs": 16}, 1.0)
 
     saved = Saved.of_study(ten(), rows)
 
     assert Saved(2, 6 + 3, 10 + 4 + 7 + 8 + 9) == saved
     assert "pruning saved 9 of 38 epochs (24%)" == saved.sentence()
     assert "pruning saved 0 of 0 epochs (0%)" == Saved().sentence()
-
-
-def test_trials_that_a_guard_ended_save_nothing() -> None:
-    rows = [complete(0, 3.0), pruned(1, 4, reason="non-finite")]
-
-    assert Saved(0, 0, 14) == Saved.of_study(ten(), rows)
-    assert [] == pruned_rows(rows)
-
-
-def test_each_trial_is_counted_by_its_own_epochs() -> None:
-    vary = {"training.epochs": {"kind": "int", "low": 2, "high": 20}}
-    row = TrialRow(1, "pruned", "pruned", 1, 5, 9.0, 9.0, None, {"training.epochs": 16}, 1.0)
-
+    assert (Saved(0, 0, 14), []) == (Saved.of_study(ten(), guarded), pruned_rows(guarded))
     assert Saved(1, 11, 16) == Saved.of_study(spec_of(planted(vary, base="smoke")), [row])
 
 
@@ -74,21 +65,10 @@ def test_the_seed_decides_which_trials_are_audited() -> None:
 
 
 def test_a_share_of_the_pruned_trials_is_audited_rounded_up() -> None:
-    cases: list[tuple[int, float | None, int]] = [
-        (2, None, 2),
-        (9, None, 3),
-        (9, 1.0, 9),
-        (9, 0.5, 5),
-        (9, 0.01, 1),
-        (0, None, 0),
-        (0, 0.5, 0),
-        (100, 0.07, 7),
-        (100, 0.55, 55),
-        (100, 0.28, 28),
-        (100, 0.281, 29),
-    ]
+    unasked = ((2, None, 2), (9, None, 3), (0, None, 0))
+    asked = ((9, 1.0, 9), (9, 0.01, 1), (0, 0.5, 0), (100, 0.55, 55), (100, 0.281, 29))
 
-    for count, share, expected in cases:
+    for count, share, expected in (*unasked, *asked):
         rows = [complete(200, 1.0), *(pruned(number, 3) for number in range(count))]
         points = chosen(rows, share, 0)
         assert expected == len(set(numbers(points))) == len(points)
@@ -120,7 +100,7 @@ def test_regret_is_how_much_better_the_best_would_have_been() -> None:
         assert (0, 0.0) == (audit([2.0], final).better, audit([2.0], final).regret)
 
 
-def test_trials_that_did_not_complete_tell_nothing() -> None:
+def test_trials_that_did_not_complete_tell_nothing_and_an_audit_is_json() -> None:
     found = audit([2.0], [None, 1.0])
 
     assert (1, 1, 1.0) == (len(found.ended), found.better, found.regret)
@@ -128,9 +108,4 @@ def test_trials_that_did_not_complete_tell_nothing() -> None:
     assert (0, None) == (audit([], [1.0]).better, audit([], [1.0]).regret)
     table = StudyTable("s", 1, None, (pruned(4, 3),))
     assert () == Audit.of(ten(), table, [StartPoint({LR: 1e-3}, "s", 4)], {}).trials
-
-
-def test_an_audit_is_json() -> None:
-    document = audit([2.0], [None, 1.0]).as_json()
-
-    assert document == json.loads(json.dumps(document, allow_nan=False))
+    assert found.as_json() == json.loads(json.dumps(found.as_json(), allow_nan=False))

@@ -64,22 +64,15 @@ def by_trial(found: Confirmation) -> dict[int, ConfirmedPoint]:
     return {each.trial: each for each in found.candidates}
 
 
-def test_the_base_comes_first_and_the_best_others_after_it() -> None:
+def test_the_base_comes_first_and_the_best_others_after_it_none_of_them_twice() -> None:
     rows = (row(0, 2.0), row(1, 3.0, {LR: 1e-3}), row(2, 1.0, {LR: 2e-3}), row(3, None, {LR: 4e-3}))
+    twice = (row(0, 2.0), row(1, 1.0), row(2, 3.0, {LR: 1e-3}), row(3, 4.0, {LR: 1e-3}))
 
     assert [(0, 2.0), (2, 1.0), (1, 3.0)] == best_of(rates(), *rows, top=2)
     assert [(0, 2.0), (2, 1.0)] == best_of(rates(), *rows, top=1)
     assert BASE == candidates(rates(), table(*rows), 1)[0].values
-
-
-def test_a_base_that_did_not_complete_is_a_candidate_without_a_score() -> None:
     assert [(0, None), (1, 3.0)] == best_of(rates(), row(0, None), row(1, 3.0, {LR: 1e-3}))
-
-
-def test_no_candidate_is_there_twice() -> None:
-    rows = (row(0, 2.0), row(1, 1.0), row(2, 3.0, {LR: 1e-3}), row(3, 4.0, {LR: 1e-3}))
-
-    assert [(1, 1.5), (2, 3.5)] == best_of(rates(), *rows)
+    assert [(1, 1.5), (2, 3.5)] == best_of(rates(), *twice)
 
 
 def test_trials_that_differ_in_their_seed_alone_are_one_candidate_with_their_mean() -> None:
@@ -101,13 +94,6 @@ def test_trials_that_differ_in_their_seed_alone_are_one_candidate_with_their_mea
     assert [BASE, {LR: 1e-3}] == [point.values for point in candidates(spec, table(*same), 5)]
     assert [(0, None), (2, 4.0)] == best_of(spec, *lucky, top=1)
     assert {0, 1} == seeds_of(spec, table(*same))
-
-
-def test_every_candidate_has_the_first_seed_before_any_has_the_second() -> None:
-    found = under_seeds([StartPoint(BASE, "s"), StartPoint({LR: 1e-3}, "s", 4, 2.0)], [7, 8])
-
-    assert [(0, 7), (4, 7), (0, 8), (4, 8)] == [(each.trial, each.values[SEED]) for each in found]
-    assert [None, 2.0, None, 2.0] == [each.score for each in found]
 
 
 def test_means_ranks_and_differences_are_over_the_seeds() -> None:
@@ -140,17 +126,12 @@ def test_the_search_is_judged_by_the_order_it_found() -> None:
 def test_the_base_was_not_chosen_and_does_not_count_in_the_order() -> None:
     now = [[0.5, 0.5], [1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]
 
-    found = confirmed([9.0, 1.0, 2.0, 3.0], now)
+    found, unscored = (confirmed([base, 1.0, 2.0, 3.0], now) for base in (9.0, None))
 
     assert (1.0, 3) == (found.agreement, found.pairs)
     assert (4, 1) == (found.base.rank_before, found.base.rank)
+    assert (None, 1) == (unscored.base.rank_before, unscored.base.rank)
     assert (None, 2) == (confirmed([9.0, 1.0, 2.0], now[:3]).agreement, 2)
-
-
-def test_a_base_without_a_score_before_has_no_rank_before() -> None:
-    found = confirmed([None, 1.0, 2.0, 3.0], [[9.0, 9.0], [1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
-
-    assert (None, 4) == (found.base.rank_before, found.base.rank)
 
 
 def test_what_lost_a_seed_has_no_rank_and_is_compared_over_the_others() -> None:
@@ -165,34 +146,28 @@ def test_what_lost_a_seed_has_no_rank_and_is_compared_over_the_others() -> None:
     assert found.best == found.base
 
 
-def test_what_has_not_begun_is_told_as_such() -> None:
+def test_every_candidate_has_the_first_seed_before_any_has_the_second() -> None:
     points = under_seeds(
         [StartPoint(BASE, "s", 0, 1.0), StartPoint({LR: 1e-3}, "s", 4, 2.0)], [7, 8]
     )
 
     found = Confirmation.of(points, {0: row(0, 3.0)})
 
+    assert [(0, 7, 1.0), (4, 7, 2.0), (0, 8, 1.0), (4, 8, 2.0)] == [
+        (each.trial, each.values[SEED], each.score) for each in points
+    ]
     assert found.best is None
     assert [{7: 3.0}, {}] == [each.scores for each in found.candidates]
     nothing = found.candidates[1]
-    assert (None, None, None, None) == (
-        nothing.mean,
-        nothing.range,
-        nothing.best,
-        nothing.difference,
-    )
+    assert [None] * 4 == [nothing.mean, nothing.range, nothing.best, nothing.difference]
 
 
-def test_one_shared_seed_makes_no_interval() -> None:
-    found = confirmed([1.0, 2.0], [[5.0, None], [4.0, 3.0]])
+def test_one_shared_seed_makes_no_interval_and_a_confirmation_is_json() -> None:
+    found = confirmed([1.0, None], [[5.0, None], [4.0, 3.0]])
 
     apart = by_trial(found)[1].difference
     assert apart is not None
     assert (-1.0, None) == (apart.mean, apart.interval)
-
-
-def test_a_confirmation_is_json() -> None:
-    document = confirmed([1.0, None], [[5.0, None], [4.0, 3.0]]).as_json()
-
+    document = found.as_json()
     assert document == json.loads(json.dumps(document, allow_nan=False))
     assert {"1": 4.0, "2": 3.0} == document["candidates"][0]["k_loc_by_seed"]

@@ -10,11 +10,11 @@ from risexp.hpo.studies.importance import LEAST, Importance, importance
 from risexp.hpo.trials.trial_result import TrialResult
 from risexp.space.spec import SearchSpace
 from risexp.space.study_spec import StudySpec
-from tests.support.searches import Past, past
+from tests.support.searches import LR, RATE, Past, past
 from tests.support.spaces import planted
 from tests.support.worker_processes import opened
 
-LR, WEIGHT = "training.optimizer.lr", "loss.count"
+WEIGHT = "loss.count"
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def space() -> SearchSpace:
     return planted(vary, base="smoke", pruner={"kind": "none"})
 
 
-def of(store: StudyStore, count: int, *, constant: bool = False) -> Importance:
+def of(store: StudyStore, count: int, name: str = "toy", *, constant: bool = False) -> Importance:
     """Of trials whose score follows the weight alone."""
     trials: list[Past] = []
     for place in range(count):
@@ -39,7 +39,9 @@ def of(store: StudyStore, count: int, *, constant: bool = False) -> Importance:
         values = {LR: 1e-4 * (1 + place * 7 % count), WEIGHT: weight}
         score = 3.0 if constant else weight
         trials.append((values, [score], TrialResult("complete", "finished", score)))
-    return importance(store, past(store, "toy", StudySpec.of(space()), trials))
+    vary = {**RATE, WEIGHT: {"kind": "uniform", "low": 0.1, "high": 2.0}}
+    space = planted(vary, base="smoke", pruner={"kind": "none"})
+    return importance(store, past(store, name, StudySpec.of(space), trials))
 
 
 def test_the_field_that_decides_is_found(own: StudyStore) -> None:
@@ -51,15 +53,9 @@ def test_the_field_that_decides_is_found(own: StudyStore) -> None:
     assert (12, None) == (found.trials, found.doubt)
 
 
-def test_of_a_few_trials_nothing_is_said(own: StudyStore) -> None:
-    found = of(own, LEAST - 1)
+def test_of_a_few_trials_or_equal_scores_nothing_is_said(own: StudyStore) -> None:
+    few, equal = of(own, LEAST - 1), of(own, LEAST, "equal", constant=True)
 
-    assert {} == found.shares
-    assert found.doubt is not None
-    assert f"{LEAST - 1} complete trials are too few" in found.doubt
-
-
-def test_where_all_scores_are_equal_nothing_is_said(own: StudyStore) -> None:
-    found = of(own, LEAST, constant=True)
-
-    assert ({}, "all complete trials have the same score or values") == (found.shares, found.doubt)
+    assert ({}, {}) == (few.shares, equal.shares)
+    assert f"{LEAST - 1} complete trials are too few" in str(few.doubt)
+    assert "all complete trials have the same score or values" == equal.doubt

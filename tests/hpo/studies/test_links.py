@@ -8,7 +8,7 @@ from optuna_dashboard import get_note, save_note  # type: ignore[import-untyped]
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.links import PAGE, RUN, Links, study_page, trial_page
 from risexp.hpo.studies.study import StudyRef
-from tests.support.worker_processes import draw, owner, queue_of, train
+from tests.support.worker_processes import claimed, draw, queue_of, train
 
 
 @pytest.fixture
@@ -27,9 +27,7 @@ def handle(store: StudyStore, study: StudyRef) -> optuna.Study:
 def test_a_trial_that_waits_or_runs_has_its_run_as_attributes(
     store: StudyStore, study: StudyRef, links: Links
 ) -> None:
-    claim = queue_of(store, study).claim(owner())
-    assert claim is not None
-    claim.suggest(draw)
+    claimed(queue_of(store, study)).suggest(draw)
 
     for number in (0, 1, 0):
         link(links, number)
@@ -44,8 +42,7 @@ def test_a_trial_that_waits_or_runs_has_its_run_as_attributes(
 def test_a_trial_that_has_ended_has_it_as_its_note(
     store: StudyStore, study: StudyRef, links: Links
 ) -> None:
-    claim = queue_of(store, study).claim(owner())
-    assert claim is not None
+    claim = claimed(queue_of(store, study))
     train(claim)
 
     link(links)
@@ -55,15 +52,7 @@ def test_a_trial_that_has_ended_has_it_as_its_note(
     assert RUN not in store.storage.get_all_trials(study.id)[0].user_attrs
 
 
-def test_a_note_of_a_person_stays(store: StudyStore, study: StudyRef, links: Links) -> None:
-    save_note(handle(store, study), "my own words")
-
-    links.tell_study("In MLflow: def")
-
-    assert "my own words" == get_note(handle(store, study))
-
-
-def test_the_note_of_a_study_is_written_once(
+def test_the_note_of_a_study_is_written_once_and_that_of_a_person_stays(
     store: StudyStore, study: StudyRef, links: Links
 ) -> None:
     links.tell_study("In MLflow: def")
@@ -72,5 +61,13 @@ def test_the_note_of_a_study_is_written_once(
 
     assert "In MLflow: def" == get_note(handle(store, study))
     assert before == store.storage.get_study_system_attrs(study.id)
+
+    save_note(handle(store, study), "my own words")
+    links.tell_study("In MLflow: ghi")
+
+    assert "my own words" == get_note(handle(store, study))
+
+
+def test_pages_are_those_of_the_dashboard(study: StudyRef) -> None:
     assert f"/dashboard/studies/{study.id}" == study_page(study)
     assert f"/dashboard/studies/{study.id}/trials?numbers=7" == trial_page(study, 7)

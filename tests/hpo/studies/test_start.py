@@ -70,78 +70,57 @@ def fit(
     return fitting(spec, source, StudyTable("wide", len(rows), None, rows), most, known)
 
 
-def test_points_are_tried_in_their_slots_and_the_rest_is_drawn(store: StudyStore) -> None:
-    study = open_study(store, with_points().plan("toy", 4))
-    train = toy()
+def test_the_start_of_a_study_is_read_from_its_facts(store: StudyStore) -> None:
+    open_study(store, with_points().plan("toy", 2))
+    assert with_points() == StudyStart.of(find_study(store, "toy"))
+    assert StudyStart.new(TOY_SPEC) == StudyStart.of(searched(store, 2, name="alone"))
+    assert (facts_from_spec(TOY_SPEC), 1) == (
+        StudyStart.new(TOY_SPEC).plan("toy").facts,
+        StudyStart.new(TOY_SPEC).plan("toy").trials,
+    )
+    odd = StartPoint({LR: 0.1 + 0.2, "training.ema_decay": None}, "wide", 7, 1.5)
+    assert odd == StartPoint(**odd.as_json())
 
+
+def test_points_fill_a_budget_that_grows_and_the_rest_is_drawn(store: StudyStore) -> None:
+    first, train = open_study(store, with_points().plan("toy", 1)), toy()
+    work(store, first, train)
+    start = StudyStart.of(find_study(store, "toy"))
+
+    study = open_study(store, start.plan("toy"))
+    open_study(store, start.plan("toy", 4))
     work(store, study, train)
 
     points = [BASE.values, *(point.values for point in OTHERS)]
     assert points == [job.values for job in train.jobs[:3]]
     assert train.jobs[3].values not in points
-
-
-def test_the_start_of_a_study_is_read_from_its_facts(store: StudyStore) -> None:
-    open_study(store, with_points().plan("toy", 2))
-    assert with_points() == StudyStart.of(find_study(store, "toy"))
-    odd = StartPoint({LR: 0.1 + 0.2, "training.ema_decay": None}, "wide", 7, 1.5)
-    assert odd == StartPoint(**odd.as_json())
-
-
-def test_a_search_without_points_of_others_starts_from_its_base(store: StudyStore) -> None:
-    study = searched(store, 2)
-
-    start = StudyStart.of(study)
-
-    assert (facts_from_spec(TOY_SPEC), (BASE,), {}) == (study.facts, start.points, start.asked)
-    assert StudyStart.new(TOY_SPEC).plan("toy", 2) == start.plan("toy", 2)
-    assert 1 == start.plan("toy").trials
-
-
-def test_points_fill_a_budget_that_grows(store: StudyStore) -> None:
-    first = open_study(store, with_points().plan("toy", 1))
-    work(store, first, toy())
-    start = StudyStart.of(find_study(store, "toy"))
-
-    study = open_study(store, start.plan("toy"))
-    open_study(store, start.plan("toy", 3))
-    work(store, study, toy())
-
-    assert [1, 5, 1] == [trial.parameters["network.depth"] for trial in trials(store, study)]
+    assert [1, 5, 1] == [trial.parameters["network.depth"] for trial in trials(store, study)[:3]]
     assert 0.5 == trials(store, study)[2].parameters["loss.count"]
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
+def test_a_point_outside_the_space_is_refused() -> None:
+    cases: list[tuple[Mapping[str, JsonValue], str]] = [
         ({"network.depth": 8}, r"trial 1 cannot be tried: network\.depth = 8 lies outside"),
         ({"count.kind": "softmax"}, r"other fields than it has: count\.smoothing"),
         ({"loss.cov": 0.1}, r"other fields than it has: loss\.cov"),
-    ],
-)
-def test_a_point_outside_the_space_is_refused(values: dict[str, float | str], message: str) -> None:
-    point = StartPoint({**BASE.values, **values})
+    ]
+    for values, message in cases:
+        point = StartPoint({**BASE.values, **values})
 
-    with pytest.raises(SpaceInvalid, match=message):
-        StudyStart.new(TOY_SPEC, (BASE, point), ASKED)
+        with pytest.raises(SpaceInvalid, match=message):
+            StudyStart.new(TOY_SPEC, (BASE, point), ASKED)
 
 
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
+def test_a_study_does_not_go_on_with_other_options() -> None:
+    with_points().check_asked("toy", {**ASKED, "--top": None}, "--study")
+
+    cases: list[tuple[Mapping[str, JsonValue], str]] = [
         ({}, r"--from wide \(given: -\), --points 2 \(given: -\): give --study another name"),
         ({"--from": "wide", "--points": 3}, r"begun with --points 2 \(given: 3\)"),
-        ({**ASKED, "--top": None}, None),
-    ],
-)
-def test_a_study_does_not_go_on_with_other_options(
-    asked: dict[str, JsonValue], message: str | None
-) -> None:
-    if message is None:
-        with_points().check_asked("toy", asked, "--study")
-        return
-    with pytest.raises(InvalidInput, match=message):
-        with_points().check_asked("toy", asked, "--study")
+    ]
+    for asked, message in cases:
+        with pytest.raises(InvalidInput, match=message):
+            with_points().check_asked("toy", asked, "--study")
 
 
 def test_the_trial_of_a_point_is_found_by_its_slot(store: StudyStore) -> None:
@@ -188,13 +167,26 @@ def test_neither_the_base_nor_a_point_is_taken_twice() -> None:
     assert [0, 2] == [number for number, _ in points.rejected]
 
 
-def test_a_few_rejected_trials_are_named_and_the_rest_counted() -> None:
+def test_a_few_rejected_trials_and_changed_fields_are_named_and_the_rest_counted() -> None:
     rows = [rate(number, float(number), 0.5) for number in range(1, 6)]
-
     first, *reasons, rest = fit(simple(), wide(), *rows).sentences()
-
     assert "points from study wide: trials none, the best first" == first
     assert (3, "and 2 more of its trials") == (len(reasons), rest)
+
+    fixed = {
+        "network.depth": 7,
+        "network.width": 48,
+        "network.dropout": 0.1,
+        "loss.cov": 0.4,
+        "loss.count": 1.5,
+        "training.ema_decay": 0.9,
+        "training.batch": 32,
+        "training.epochs": 7,
+    }
+    other = StudySpec.of(planted(RATE, base="smoke", fixed=fixed))
+    points = fit(simple(), other, rate(7, 1.0, 2e-3))
+    assert sorted(fixed) == points.changed
+    assert points.sentences()[-1].endswith(f"trial 0: {', '.join(sorted(fixed)[:6])} and 2 more")
 
 
 def test_fields_that_the_other_study_fixed_or_was_given_are_part_of_its_trials() -> None:
@@ -208,25 +200,6 @@ def test_fields_that_the_other_study_fixed_or_was_given_are_part_of_its_trials()
     assert {**spec_of().base_values(), **changed} == point.values
     assert ["loss.cov"] == points.changed
     assert points.sentences()[-1].endswith("is as in trial 0: loss.cov")
-
-
-def test_a_few_fields_that_are_as_in_trial_0_are_named() -> None:
-    fixed = {
-        "network.depth": 7,
-        "network.width": 48,
-        "network.dropout": 0.1,
-        "loss.cov": 0.4,
-        "loss.count": 1.5,
-        "training.ema_decay": 0.9,
-        "training.batch": 32,
-        "training.epochs": 7,
-    }
-    other = StudySpec.of(planted(RATE, base="smoke", fixed=fixed))
-
-    points = fit(simple(), other, rate(7, 1.0, 2e-3))
-
-    assert sorted(fixed) == points.changed
-    assert points.sentences()[-1].endswith(f"trial 0: {', '.join(sorted(fixed)[:6])} and 2 more")
 
 
 def test_trials_of_a_shipped_space_fit_into_the_space_it_is_shrunk_to() -> None:
@@ -267,28 +240,20 @@ def test_conditions_decide_which_fields_a_point_has() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
+def test_values_outside_a_space_or_invalid_as_a_run_are_no_point_of_it() -> None:
+    spec = spec_of(learning(forbid=[{"network.depth": 7, "training.ema_decay": None}]))
+    cases: list[tuple[Mapping[str, JsonValue], str]] = [
         ({"network.depth": 2}, r"network\.depth = 2 lies outside \[1, 7\]"),
         ({"network.depth": 3.0}, "lies outside"),
         ({"count.kind": "slots"}, r"count\.kind = 'slots' lies outside \['ordinal', 'softmax'\]"),
         ({"network.depth": 7, "training.ema_decay": None}, "forbids its combination"),
-    ],
-)
-def test_values_outside_a_space_are_no_point_of_it(
-    values: dict[str, JsonValue], message: str
-) -> None:
-    spec = spec_of(learning(forbid=[{"network.depth": 7, "training.ema_decay": None}]))
+    ]
+    for values, message in cases:
+        with pytest.raises(SpaceInvalid, match=message):
+            fitted(spec, values)
 
-    with pytest.raises(SpaceInvalid, match=message):
-        fitted(spec, values)
-
-
-def test_an_invalid_run_is_no_point() -> None:
     vary = {"training.epochs": {"kind": "int", "low": 2, "high": 9}}
     spec = spec_of(planted(vary, base="smoke", fixed={"curriculum.phase": "three-phase"}, trials=2))
-
     assert {"training.epochs": 9} == fitted(spec, {"training.epochs": 9})
     with pytest.raises(ConfigInvalid, match="three"):
         fitted(spec, {"training.epochs": 2})

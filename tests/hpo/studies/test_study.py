@@ -33,19 +33,6 @@ def slots(store: StudyStore, study: StudyRef) -> list[int]:
     return [trial.user_attrs[SLOT] for trial in store.storage.get_all_trials(study.id)]
 
 
-def test_a_new_study_holds_all_its_trials_waiting_the_base_first(store: StudyStore) -> None:
-    study = open_study(store, plan(5))
-
-    waiting = store.storage.get_all_trials(study.id)
-    assert [TrialState.WAITING] * 5 == [trial.state for trial in waiting]
-    assert [0, 1, 2, 3, 4] == slots(store, study)
-
-    work_here(store, study)
-
-    first, second, *_ = store.storage.get_all_trials(study.id)
-    assert 0.5 == first.params["x"] != second.params["x"]
-
-
 def given(store: StudyStore, study: StudyRef) -> list[object]:
     """The parameters of each trial when it was enqueued, by its number."""
     trials = store.storage.get_all_trials(study.id)
@@ -55,16 +42,17 @@ def given(store: StudyStore, study: StudyRef) -> list[object]:
 POINTS: Sequence[Mapping[str, object]] = ({"x": 0.5}, {"x": 0.25, "y": 3}, {"y": 9})
 
 
-def test_a_study_starts_with_its_points_as_its_budget_grows(store: StudyStore) -> None:
+def test_a_study_tries_its_points_first_though_its_budget_grows(store: StudyStore) -> None:
     open_study(store, StudyPlan(NAME, 2, {}, POINTS))
     study = open_study(store, StudyPlan(NAME, 4, {}, POINTS))
+    assert ["WAITING"] * 4 == [trial.state.name for trial in store.storage.list_trials(study.id)]
+    assert [*POINTS, {}] == given(store, study)
 
     work_here(store, study)
 
     base, second, third, drawn = (each.params for each in store.storage.get_all_trials(study.id))
     assert (0.5, {"x": 0.25, "y": 3}, 9) == (base["x"], second, third["y"])
     assert drawn.keys() == {"x", "y"}
-    assert [*POINTS, {}] == given(store, study)
     assert [] == violations(store, study)
 
 
@@ -85,10 +73,9 @@ def test_slots_that_a_dead_process_left_empty_get_their_points(
 
 
 def test_a_budget_grows_and_never_shrinks(store: StudyStore, study: StudyRef) -> None:
-    assert study == open_study(store, plan(4))
-    more = open_study(store, plan(6))
-    fewer = open_study(store, plan(2))
+    same, more, fewer = (open_study(store, plan(trials)) for trials in (4, 6, 2))
 
+    assert study == same
     assert (6, 6) == (more.trials, fewer.trials)
     assert [0, 1, 2, 3, 4, 5] == slots(store, study)
 
@@ -154,30 +141,25 @@ def test_a_study_is_found_by_name(store: StudyStore, study: StudyRef) -> None:
         find_study(store, "toi")
 
 
-def test_a_second_trial_in_a_slot_is_closed(store: StudyStore, study: StudyRef) -> None:
+def test_a_second_trial_in_a_slot_is_closed_unless_a_worker_has_it(
+    store: StudyStore, study: StudyRef
+) -> None:
     """Its enqueuing was answered twice: the first answer was lost."""
     handle = optuna.load_study(study_name=NAME, storage=store.storage)
     handle.enqueue_trial({}, user_attrs={SLOT: 2})
+    leases, surplus = Leases(store, study.uid), store.storage.list_trials(study.id)[4].trial_id
+    lease = leases.take(surplus, owner(), "toy-004")
+    assert lease is not None
+    open_study(store, plan(4))
+    assert TrialState.WAITING == store.storage.get_trial(surplus).state
+    leases.end(lease, "released")
 
     open_study(store, plan(4))
     work_here(store, study)
 
     assert [] == violations(store, study)
-    surplus = store.storage.get_all_trials(study.id)[4]
-    assert (TrialState.FAIL, "surplus") == (surplus.state, surplus.user_attrs["reason"])
-
-
-def test_a_second_trial_in_a_slot_is_left_while_a_worker_has_it(
-    store: StudyStore, study: StudyRef
-) -> None:
-    handle = optuna.load_study(study_name=NAME, storage=store.storage)
-    handle.enqueue_trial({}, user_attrs={SLOT: 2})
-    listed = store.storage.list_trials(study.id)
-    Leases(store, study.uid).take(listed[4].trial_id, owner(), "toy-004")
-
-    open_study(store, plan(4))
-
-    assert TrialState.WAITING == store.storage.list_trials(study.id)[4].state
+    trial = store.storage.get_trial(surplus)
+    assert (TrialState.FAIL, "surplus") == (trial.state, trial.user_attrs["reason"])
 
 
 def test_the_end_of_a_study_is_kept_until_it_goes_on(store: StudyStore, study: StudyRef) -> None:

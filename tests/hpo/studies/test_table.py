@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 
 import pytest
-from optuna.trial import TrialState
 
 from risexp.hpo.search.parameters import suggest
 from risexp.hpo.store.store import StudyStore
@@ -13,27 +12,17 @@ from risexp.hpo.studies.table import StudyTable, TrialRow, study_table
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.trials.trial_result import TrialResult, unsound
-from risexp.space.study_spec import StudySpec
-from tests.support.spaces import learning, spec_of
-from tests.support.toy_workers import searched
-from tests.support.worker_processes import owner, queue_of
-
-TOY_SPEC: StudySpec = spec_of(learning(pruner={"kind": "none"}))
+from tests.support.toy_workers import TOY_SPEC, searched
+from tests.support.worker_processes import claimed, queue_of
 
 
 @pytest.fixture
 def study(store: StudyStore) -> StudyRef:
-    return searched(store, 5, TOY_SPEC)
+    return searched(store, 5)
 
 
 def claim(store: StudyStore, study: StudyRef) -> Claim:
-    found = queue_of(store, study).claim(owner())
-    assert found is not None
-    return found
-
-
-def seen(store: StudyStore, study: StudyRef) -> StudyTable:
-    return study_table(store, study)
+    return claimed(queue_of(store, study))
 
 
 def row(number: int, value: float | None = None) -> TrialRow:
@@ -41,16 +30,12 @@ def row(number: int, value: float | None = None) -> TrialRow:
     return TrialRow(number, state, None, 0, 0, None, None, value, {}, None)  # type: ignore[arg-type]
 
 
-def test_a_study_of_which_nothing_is_done_has_no_best(store: StudyStore, study: StudyRef) -> None:
-    table = seen(store, study)
-
-    assert ["waiting"] * 5 == [each.state for each in table.trials]
+def test_each_trial_is_shown_as_it_stands(store: StudyStore, study: StudyRef) -> None:
+    table = study_table(store, study)
     assert (5, 0, 0, False) == (table.wanted, table.done, table.epochs, table.over)
     assert (None, None, None) == (table.best, table.lowest, table.ended)
     assert TrialRow(0, "waiting", None, 0, 0, None, None, None, {}, None) == table.trials[0]
 
-
-def test_each_trial_is_shown_as_it_stands(store: StudyStore, study: StudyRef) -> None:
     for scores, ending in (
         ([5.0, 3.0, 4.0], TrialResult("complete", "finished", 3.0)),
         ([6.0], TrialResult("pruned", "pruned")),
@@ -62,11 +47,10 @@ def test_each_trial_is_shown_as_it_stands(store: StudyStore, study: StudyRef) ->
         for epoch, score in enumerate(scores, start=1):
             held.report(epoch, score)
         held.finish(ending)
-        assert drawn == seen(store, study).trials[held.number].values
-    running = claim(store, study)
-    running.report(1, 9.0)
+        assert drawn == study_table(store, study).trials[held.number].values
+    claim(store, study).report(1, 9.0)
 
-    table = seen(store, study)
+    table = study_table(store, study)
 
     shown = [(each.state, each.reason, each.epoch, each.k_loc, each.best) for each in table.trials]
     assert [
@@ -78,32 +62,27 @@ def test_each_trial_is_shown_as_it_stands(store: StudyStore, study: StudyRef) ->
     ] == shown
     assert [3.0, None, None, None, None] == [each.value for each in table.trials]
     assert (4, 5, False) == (table.done, table.epochs, table.over)
-    assert TOY_SPEC.base_values() == table.trials[0].values
-    assert table.trials[0].seconds is not None
-    assert table.trials[4].seconds is None
+    assert (True, False) == tuple(table.trials[n].seconds is not None for n in (0, 4))
+    document = json.loads(json.dumps(table.as_json(), allow_nan=False))
+    assert ("toy", 5, None, 0, 5) == tuple(
+        document[name] for name in ("study", "wanted", "ended", "best", "epochs")
+    )
+    assert TOY_SPEC.base_values() == document["trials"][0]["values"]
 
 
-def test_attempts_are_counted_and_the_end_of_a_study_is_said(
+def test_attempts_are_counted_and_the_end_of_a_study_and_added_trials_are_seen(
     store: StudyStore, study: StudyRef
 ) -> None:
     first = claim(store, study)
     Reaper(queue_of(store, study).leases, study).abandon(first.lease.owner)
     claim(store, study)
     end_study(store, study, "stopped by hand")
-
-    table = seen(store, study)
-
-    assert [2, 0, 0, 0, 0] == [each.attempts for each in table.trials]
-    assert "stopped by hand" == table.ended
-
-
-def test_a_trial_that_somebody_adds_meanwhile_is_a_row(store: StudyStore, study: StudyRef) -> None:
     store.storage.create_new_trial(study.id)
 
-    table = seen(store, study)
+    table = study_table(store, study)
 
-    assert 6 == len(table.trials)
-    assert TrialState.RUNNING.name.lower() == table.trials[5].state
+    assert [2, 0, 0, 0, 0, 0] == [each.attempts for each in table.trials]
+    assert ("stopped by hand", "running") == (table.ended, table.trials[5].state)
 
 
 def test_the_best_is_the_first_of_the_lowest() -> None:
@@ -112,17 +91,3 @@ def test_the_best_is_the_first_of_the_lowest() -> None:
     assert (1, 1.0) == (table.best and table.best.number, table.lowest)
     assert not table.over
     assert replace(table, trials=table.trials[:3]).over
-
-
-def test_a_table_is_plain_json(store: StudyStore, study: StudyRef) -> None:
-    held = claim(store, study)
-    held.suggest(lambda trial: suggest(TOY_SPEC, trial))
-    held.report(1, 5.0)
-    held.finish(TrialResult("complete", "finished", 5.0))
-
-    document = json.loads(json.dumps(seen(store, study).as_json(), allow_nan=False))
-
-    assert ("toy", 5, None, 0, 1) == tuple(
-        document[name] for name in ("study", "wanted", "ended", "best", "epochs")
-    )
-    assert TOY_SPEC.base_values() == document["trials"][0]["values"]

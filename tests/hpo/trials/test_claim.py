@@ -15,30 +15,15 @@ from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.queue import Queue
 from risexp.hpo.trials.trial_result import TrialResult, unsound
 from tests.support.worker_processes import (
-    AT_NIGHT,
+    claimed,
     draw,
     owner,
-    queue_of,
     states,
     train,
     violations,
-    work_here,
 )
 
-pytestmark = AT_NIGHT
-
 DONE = TrialResult("complete", "finished", 0.5)
-
-
-@pytest.fixture
-def queue(store: StudyStore, study: StudyRef) -> Queue:
-    return queue_of(store, study)
-
-
-def claimed(queue: Queue) -> Claim:
-    claim = queue.claim(owner())
-    assert claim is not None
-    return claim
 
 
 def stored(store: StudyStore, claim: Claim) -> FrozenTrial:
@@ -56,49 +41,30 @@ def test_trials_are_claimed_in_their_order_and_once(
     assert queue.claim(owner()) is None
     assert ["running"] * 4 == states(store, study)
     assert not queue.is_done()
-
-
-def test_trials_are_trained_to_their_end(store: StudyStore, study: StudyRef, queue: Queue) -> None:
-    assert not queue.is_done()
-
-    work_here(store, study)
-
+    for claim in claims:
+        train(claim)
     assert queue.is_done()
-    assert ["complete"] * 4 == states(store, study)
     assert [] == violations(store, study)
     assert () == queue.leases.look().living
 
 
-def test_a_released_trial_is_claimed_first_and_keeps_what_it_has(
-    store: StudyStore, study: StudyRef, queue: Queue
-) -> None:
-    claim = claimed(queue)
-    drawn = claim.suggest(draw)
-    claim.report(1, 0.75)
-    claim.release()
-
-    again = claimed(queue)
-
-    assert (0, 2) == (again.number, again.attempt)
-    assert {1: 0.75} == again.reports
-    assert drawn == again.suggest(draw)
-    again.finish(TrialResult("failed", "ValueError"))
-    work_here(store, study)
-    assert [] == violations(store, study)
-
-
-def test_parameters_that_an_earlier_attempt_has_not_drawn_are_drawn(
+def test_a_released_trial_is_claimed_first_keeps_what_it_has_and_draws_the_rest(
     store: StudyStore, queue: Queue
 ) -> None:
     claim = claimed(queue)
-    claim.suggest(lambda trial: trial.suggest_float("x", 0.0, 1.0))
+    assert 0.5 == claim.suggest(lambda trial: trial.suggest_float("x", 0.0, 1.0))
+    claim.report(1, 0.75)
+    for _ in range(2):
+        claim.release()
+        claim = claimed(queue)
+
+    x, y = claim.suggest(draw)
+
+    assert (0, 3, {1: 0.75}) == (claim.number, claim.attempt, claim.reports)
+    assert {"x": 0.5, "y": y} == {"x": x, "y": y} == stored(store, claim).params
     claim.release()
-
-    again = claimed(queue)
-    x, y = again.suggest(draw)
-
-    assert {"x": x, "y": y} == stored(store, again).params
-    assert 0.5 == x
+    claim = claimed(queue)
+    assert (x, y) == claim.suggest(draw)
 
 
 def test_the_first_drawn_value_stays_although_two_workers_draw(
@@ -119,24 +85,19 @@ def test_the_first_drawn_value_stays_although_two_workers_draw(
     assert {"y": drawn[0]} == stored(store, claim).params
 
 
-def test_no_step_is_reported_twice(store: StudyStore, queue: Queue) -> None:
+def test_no_step_is_reported_twice_and_no_score_that_is_not_finite(
+    store: StudyStore, queue: Queue
+) -> None:
     claim = claimed(queue)
 
     reports = [claim.report(*each) for each in ((1, 0.5), (1, 0.5), (1, 0.25), (2, 0.1))]
 
     assert ["written", "known", "different", "written"] == reports
-    assert {1: 0.5, 2: 0.1} == stored(store, claim).intermediate_values
-
-
-def test_a_score_that_is_not_finite_is_never_reported(store: StudyStore, queue: Queue) -> None:
-    claim = claimed(queue)
-
     for value in (float("nan"), -float("inf")):
-        with pytest.raises(TrainingAborted, match="the score of step 1 is") as abort:
-            claim.report(1, value)
-
+        with pytest.raises(TrainingAborted, match="the score of step 3 is") as abort:
+            claim.report(3, value)
         assert "non-finite" == abort.value.guard
-    assert {} == stored(store, claim).intermediate_values
+    assert {1: 0.5, 2: 0.1} == stored(store, claim).intermediate_values
 
 
 def test_the_pruner_sees_what_was_reported(store: StudyStore, study: StudyRef) -> None:
@@ -168,24 +129,18 @@ def test_a_trial_ends_with_its_result(store: StudyStore, queue: Queue) -> None:
         assert {"slot": claim.number, "reason": result.reason, **attributes} == trial.user_attrs
 
 
-def test_a_constraint_of_an_attempt_that_died_before_its_end_stays(
+def test_what_an_attempt_wrote_whose_answer_was_lost_is_written_again(
     store: StudyStore, queue: Queue
 ) -> None:
-    claim = claimed(queue)
-    store.storage.set_trial_system_attr(claim.lease.trial_id, "constraints:collapse", 1.0)
+    first, second = claimed(queue), claimed(queue)
+    store.storage.set_trial_system_attr(first.lease.trial_id, "constraints:collapse", 1.0)
+    store.storage.set_trial_state_values(second.lease.trial_id, TrialState.COMPLETE, [0.5])
 
-    claim.finish(unsound("collapse"))
+    first.finish(unsound("collapse"))
+    second._tell(DONE, stored(store, second))
 
-    assert {"collapse": 1.0} == stored(store, claim).constraints
-
-
-def test_a_result_whose_answer_was_lost_is_written_again(store: StudyStore, queue: Queue) -> None:
-    claim = claimed(queue)
-    store.storage.set_trial_state_values(claim.lease.trial_id, TrialState.COMPLETE, [0.5])
-
-    claim._tell(DONE, stored(store, claim))
-
-    assert 0.5 == stored(store, claim).value
+    assert {"collapse": 1.0} == stored(store, first).constraints
+    assert 0.5 == stored(store, second).value
 
 
 def test_a_trial_that_a_reaper_has_requeued_meanwhile_is_finished(
@@ -254,16 +209,6 @@ def test_a_trial_that_is_given_up_waits_again_and_then_fails(
     trial = stored(store, claims[-1])
     assert (TrialState.FAIL, "attempts") == (trial.state, trial.user_attrs["reason"])
     assert 1 == claimed(queue).number
-
-
-def test_released_attempts_are_not_deaths(store: StudyStore, study: StudyRef, queue: Queue) -> None:
-    for _ in range(3):
-        claimed(queue).release()
-
-    train(claimed(queue))
-
-    assert "complete" == states(store, study)[0]
-    assert 4 == len(queue.leases.attempts())
 
 
 def test_a_trial_that_was_finished_after_it_was_listed_is_skipped(

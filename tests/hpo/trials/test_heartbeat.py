@@ -31,15 +31,13 @@ def expiry(leases: Leases) -> float:
     return leases.look().living[0].expires_at
 
 
-def test_the_lease_is_renewed_while_the_heartbeat_is_entered(leases: Leases, lease: Lease) -> None:
+def test_the_lease_is_renewed_in_the_background_and_its_loss_noticed(
+    leases: Leases, lease: Lease
+) -> None:
     before = expiry(leases)
 
-    with Heartbeat(leases, lease, renew_s=0.01):
-        until(lambda: expiry(leases) > before)
-
-
-def test_a_lost_lease_is_noticed_during_training(leases: Leases, lease: Lease) -> None:
     with Heartbeat(leases, lease, renew_s=0.01) as heartbeat:
+        until(lambda: expiry(leases) > before)
         heartbeat.check()
         leases.end(lease, "died")
         until(lambda: heartbeat.lost)
@@ -97,7 +95,7 @@ class AwayLeases(Leases):
         raise OperationalError("", {}, sqlite3.OperationalError("database is locked"))
 
 
-def test_a_database_that_is_away_costs_no_lease_and_no_waiting(
+def test_a_database_that_is_away_costs_no_lease_and_no_waiting_until_it_stays_away(
     leases: Leases, lease: Lease
 ) -> None:
     limits_s: list[float] = []
@@ -108,16 +106,11 @@ def test_a_database_that_is_away_costs_no_lease_and_no_waiting(
 
     assert not heartbeat.lost
     assert {0.0} == set(limits_s)
-
-
-def test_a_database_that_stays_away_ends_the_training(leases: Leases, lease: Lease) -> None:
     clock = Clock()
     heartbeat = Heartbeat(AwayLeases(leases.store.once(), []), lease, clock=clock)
     clock.now += 51.0
-
     with pytest.raises(EnvironmentFailed, match="has not answered"):
         heartbeat.check()
-
     assert not heartbeat.lost
 
 
@@ -166,13 +159,15 @@ def at_batch(event: Event) -> bool:
     return isinstance(event, BatchEnded) and (event.epoch, event.batch) == (2, 1)
 
 
-def test_a_lost_trial_ends_at_the_batch_and_writes_nothing_more() -> None:
+def test_a_lost_trial_ends_at_once_and_writes_nothing_more() -> None:
     events, recorded, outcome = guarded_run(LosesLease(at_batch))
+    late = guarded_run(LosesLease(lambda event: isinstance(event, RunEnded)))
 
     assert BatchEnded(2, 0, 4) == events[-1]
-    assert [] == recorded
+    assert [] == recorded == late[1]
     assert ("released", "fenced", 75) == (outcome.status, outcome.reason, outcome.exit_code)
     assert "attempt 1 has lost its lease" == outcome.sentence
+    assert [] == [event for event in late[0] if isinstance(event, RunEnded)]
 
 
 def test_a_kept_trial_is_trained_and_recorded() -> None:
@@ -184,10 +179,3 @@ def test_a_kept_trial_is_trained_and_recorded() -> None:
     assert "finished" == outcome.reason
     assert isinstance(events[-1], RunEnded)
     assert len(events) - 1 < heartbeat.checks
-
-
-def test_a_trial_that_is_lost_after_its_last_event_has_no_outcome_written() -> None:
-    events, recorded, _ = guarded_run(LosesLease(lambda event: isinstance(event, RunEnded)))
-
-    assert [] == recorded
-    assert [] == [event for event in events if isinstance(event, RunEnded)]

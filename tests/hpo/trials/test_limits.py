@@ -22,7 +22,7 @@ from risexp.runs.outcome import EndRun, Outcome, signalled
 from risexp.training.events import Event, RunStarted
 from tests.support.recorded_runs import SCORES, ended_of, joint
 from tests.support.toy_workers import DONE, attempts, reasons, searched, toy, work
-from tests.support.worker_processes import owner, states
+from tests.support.worker_processes import EMBEDDED, owner, states
 
 
 def events_of(epochs: int, last: int) -> Iterator[Event]:
@@ -48,17 +48,12 @@ def time_limit(limit_s: float | None, spent: float) -> TimeLimit:
 
 def test_a_trial_is_pruned_after_the_epoch_that_exceeds_its_limit() -> None:
     outcome = outcome_of(time_limit(30.0, 0.0), epochs=9, last=9)
+    later = outcome_of(time_limit(30.0, 15.0), epochs=9, last=9)
 
     assert outcome is not None
     assert ("pruned", "limit", 0) == (outcome.status, outcome.reason, outcome.exit_code)
     assert "have taken 30 s at epoch 3 of 9, and 30 s are the limit" in outcome.sentence
-
-
-def test_earlier_attempts_count() -> None:
-    outcome = outcome_of(time_limit(30.0, 15.0), epochs=9, last=9)
-
-    assert outcome is not None
-    assert "at epoch 2 of 9" in outcome.sentence
+    assert "at epoch 2 of 9" in str(later), "earlier attempts count"
 
 
 def test_no_trial_ends_after_its_last_epoch_or_without_a_limit() -> None:
@@ -92,6 +87,7 @@ def test_ended_attempts_are_timed_by_the_database(store: StudyStore, study: Stud
     assert ended.ended_at - ended.began_at + 5.0 == spent_s([shifted])
 
 
+@EMBEDDED
 def test_every_worker_obeys_the_limit_of_its_study(store: StudyStore) -> None:
     """The first attempt is released at once; the next worker reads the limit from the study."""
     study = searched(store, 1)
@@ -110,11 +106,13 @@ def test_every_worker_obeys_the_limit_of_its_study(store: StudyStore) -> None:
     assert ["released", "finished"] == [each.ended for each in attempts(store, study)]
 
 
+@EMBEDDED
 def test_five_failures_in_a_row_end_the_study_until_it_is_opened_again(store: StudyStore) -> None:
     study = searched(store, 8)
-    errors = [ValueError(str(place)) for place in range(8)]
+    errors = [ValueError(str(place)) for place in range(4)]
+    full = [EnvironmentFailed("cannot write: no space left on device")] * 6
 
-    code, said = work(store, study, toy(errors[0], JobResult(DONE, 1.0), *errors[1:]))
+    code, said = work(store, study, toy(errors[0], JobResult(DONE, 1.0), *errors[1:], *full))
 
     end = end_of(store, study)
     assert 0 == code
@@ -124,15 +122,3 @@ def test_five_failures_in_a_row_end_the_study_until_it_is_opened_again(store: St
     assert f"study toy ended: {FAILING}" == said[-1]
     work(store, searched(store, 8), toy())
     assert "complete" == states(store, study)[-1]
-
-
-def test_a_machine_that_fails_every_trial_ends_the_study(store: StudyStore) -> None:
-    study = searched(store, 6)
-    full = EnvironmentFailed("cannot write: no space left on device")
-
-    work(store, study, toy(*[full] * 18))
-
-    assert [*["failed"] * 5, "waiting"] == states(store, study)
-    end = end_of(store, study)
-    assert end is not None
-    assert FAILING == end.reason

@@ -10,10 +10,9 @@ from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.queue import Queue
 from risexp.hpo.trials.reaper import Reaper
 from tests.support.worker_processes import (
-    AT_NIGHT,
+    claimed,
     draw,
     owner,
-    queue_of,
     states,
     train,
     violations,
@@ -22,18 +21,12 @@ from tests.support.worker_processes import (
 
 
 @pytest.fixture
-def queue(store: StudyStore, study: StudyRef) -> Queue:
-    return queue_of(store, study)
-
-
-@pytest.fixture
 def claim(queue: Queue) -> Claim:
     """A trial whose worker is about to die."""
-    claimed = queue.claim(owner())
-    assert claimed is not None
-    claimed.suggest(draw)
-    claimed.report(1, 0.5)
-    return claimed
+    claim = claimed(queue)
+    claim.suggest(draw)
+    claim.report(1, 0.5)
+    return claim
 
 
 class TimedLeases(Leases):
@@ -58,7 +51,6 @@ def ends(leases: Leases) -> list[str | None]:
     return [attempt.ended for attempt in leases.attempts()]
 
 
-@AT_NIGHT
 def test_a_living_lease_is_not_touched(queue: Queue, study: StudyRef, claim: Claim) -> None:
     assert 0 == Reaper(queue.leases, study, patience_s=0.0).look()
 
@@ -67,7 +59,6 @@ def test_a_living_lease_is_not_touched(queue: Queue, study: StudyRef, claim: Cla
     assert ["finished"] == ends(queue.leases)
 
 
-@AT_NIGHT
 def test_a_trial_whose_lease_has_expired_waits_again_and_only_once(
     store: StudyStore, study: StudyRef, queue: Queue, claim: Claim
 ) -> None:
@@ -86,7 +77,6 @@ def test_a_trial_whose_lease_has_expired_waits_again_and_only_once(
     assert [] == violations(store, study)
 
 
-@AT_NIGHT
 def test_a_trial_whose_attempts_keep_dying_fails(
     store: StudyStore, study: StudyRef, queue: Queue
 ) -> None:
@@ -102,35 +92,24 @@ def test_a_trial_whose_attempts_keep_dying_fails(
     assert "attempts" == store.storage.get_all_trials(study.id)[0].user_attrs["reason"]
 
 
-@AT_NIGHT
-def test_a_trial_that_was_finished_before_its_worker_died_stays_finished(
+def test_a_trial_whose_worker_died_is_judged_by_its_own_state(
     store: StudyStore, study: StudyRef, queue: Queue, claim: Claim
 ) -> None:
+    """The first was finished already, and the second not running yet."""
+    second = store.storage.list_trials(study.id)[1]
+    queue.leases.take(second.trial_id, owner(), "toy-001")
     store.storage.set_trial_state_values(claim.lease.trial_id, TrialState.COMPLETE, [0.5])
-    expire(queue.leases)
-
-    assert 0 == Reaper(queue.leases, study, patience_s=0.0).look()
-
-    assert ["finished"] == ends(queue.leases)
-    assert "complete" == states(store, study)[0]
-
-
-@AT_NIGHT
-def test_a_trial_that_was_leased_but_not_running_is_requeued(
-    store: StudyStore, study: StudyRef, queue: Queue
-) -> None:
-    first = store.storage.list_trials(study.id)[0]
-    queue.leases.take(first.trial_id, owner(), "toy-000")
     expire(queue.leases)
 
     Reaper(queue.leases, study, patience_s=0.0).look()
 
+    assert ["finished", "died"] == ends(queue.leases)
+    assert "complete" == states(store, study)[0]
     again = queue.claim(owner())
     assert again is not None
-    assert (0, 2) == (again.number, again.attempt)
+    assert (1, 2) == (again.number, again.attempt)
 
 
-@AT_NIGHT
 def test_a_worker_that_was_seen_to_end_loses_its_trial_at_once(
     store: StudyStore, queue: Queue, study: StudyRef, claim: Claim
 ) -> None:
@@ -171,39 +150,29 @@ def test_owners_have_time_to_renew_after_an_outage(timed: TimedLeases, study: St
     assert [lease] == [attempt.lease for attempt in timed.look().living]
 
 
-def test_a_watched_lease_is_taken_as_soon_as_it_expires(
+def test_a_watched_lease_is_taken_as_it_expires_and_an_unwatched_one_after_the_patience(
     timed: TimedLeases, study: StudyRef
 ) -> None:
     reaper = Reaper(timed, study, patience_s=10.0)
     first_lease(timed, study)
-
     assert [0, 0, 0, 1] == looks(reaper, timed, 0.0, 29.0, 29.0, 3.0)
 
-
-def test_a_new_reaper_takes_an_expired_lease_after_its_patience(
-    timed: TimedLeases, study: StudyRef
-) -> None:
     first_lease(timed, study)
     timed.pass_s(500.0)
     reaper = Reaper(timed, study, patience_s=10.0)
-
     assert [0, 0, 0, 1] == looks(reaper, timed, 0.0, 5.0, 4.0, 2.0)
 
 
-def test_a_clock_that_jumps_costs_no_lease(timed: TimedLeases, study: StudyRef) -> None:
-    reaper = Reaper(timed, study, patience_s=10.0)
-    first_lease(timed, study)
-
-    assert [0] * 6 == looks(reaper, timed, 0.0, 11.0, 90.0, -95.0, 1000.0, 9.0)
-
-
-def test_a_lease_that_is_renewed_is_never_taken(timed: TimedLeases, study: StudyRef) -> None:
+def test_neither_a_clock_that_jumps_nor_a_lease_that_is_renewed_costs_a_trial(
+    timed: TimedLeases, study: StudyRef
+) -> None:
     reaper = Reaper(timed, study, patience_s=10.0)
     lease = first_lease(timed, study)
 
+    assert [0] * 6 == looks(reaper, timed, 0.0, 11.0, 90.0, -95.0, 1000.0, 9.0)
     for _ in range(10):
-        assert [0, 0] == looks(reaper, timed, 5.0, 5.0)
         timed.renew(lease)
+        assert [0, 0] == looks(reaper, timed, 5.0, 5.0)
 
 
 def test_a_trial_that_runs_without_a_lease_is_requeued_after_the_time_of_two_leases(

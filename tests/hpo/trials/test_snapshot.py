@@ -1,24 +1,10 @@
-import pytest
-
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
-from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.invariants import TrialSnapshot, constancy
 from risexp.hpo.trials.queue import Queue
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.hpo.trials.trial_result import TrialResult, unsound
-from tests.support.worker_processes import draw, owner, queue_of
-
-
-@pytest.fixture
-def queue(store: StudyStore, study: StudyRef) -> Queue:
-    return queue_of(store, study)
-
-
-def claimed(queue: Queue) -> Claim:
-    claim = queue.claim(owner())
-    assert claim is not None
-    return claim
+from tests.support.worker_processes import claimed, draw
 
 
 def test_a_snapshot_shows_the_stored_study(

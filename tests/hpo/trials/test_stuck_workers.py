@@ -11,7 +11,7 @@ from risexp.hpo.store.leases import LeaseOwner, Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials.reaper import StuckWorkers, is_stopped
-from tests.support.worker_processes import Clock, owner, until
+from tests.support.worker_processes import EMBEDDED, Clock, owner, until
 
 LOCK_AND_STOP = """
 import os, signal, sqlite3, sys
@@ -48,6 +48,7 @@ def held(
     return leases, me
 
 
+@EMBEDDED
 def test_a_worker_stopped_amid_a_write_is_found_though_the_database_is_locked(
     store: StudyStore, study: StudyRef
 ) -> None:

@@ -30,26 +30,21 @@ def test_a_run_that_can_continue_leaves_its_trial_open() -> None:
     assert [None] * 3 == [trial_result(outcome, 3.5) for outcome in outcomes]
 
 
-def test_a_complete_run_without_a_score_fails() -> None:
-    assert TrialResult("failed", "no-score") == trial_result(complete("finished", 20), None)
+def test_a_complete_run_needs_a_finite_score() -> None:
+    done = complete("finished", 20)
+
+    assert TrialResult("failed", "no-score") == trial_result(done, None)
+    for value in (math.nan, math.inf, -math.inf):
+        assert unsound("non-finite") == trial_result(done, value)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_score_that_is_not_finite_prunes_with_a_constraint(value: float) -> None:
-    assert unsound("non-finite") == trial_result(complete("finished", 20), value)
-
-
-@pytest.mark.parametrize(
-    ("state", "value", "constraints"),
-    [
+def test_a_contradictory_result_cannot_be_made() -> None:
+    constraints: dict[str, float]
+    for state, value, constraints in (
         ("complete", None, {}),
         ("complete", math.nan, {}),
         ("pruned", 1e6, {}),
         ("pruned", None, {"collapse": math.inf}),
-    ],
-)
-def test_a_contradictory_result_cannot_be_made(
-    state: str, value: float | None, constraints: dict[str, float]
-) -> None:
-    with pytest.raises(ValueError, match=r"is none|is not finite"):
-        TrialResult(state, "reason", value, constraints)  # type: ignore[arg-type]
+    ):
+        with pytest.raises(ValueError, match=r"is none|is not finite"):
+            TrialResult(state, "reason", value, constraints)  # type: ignore[arg-type]

@@ -10,7 +10,6 @@ from risexp.hpo.studies.study import find_study, open_study
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.trials.snapshot import study_snapshot
 from tests.support.worker_processes import (
-    AT_NIGHT,
     NAME,
     ON_BOTH,
     bury_all,
@@ -54,7 +53,6 @@ def live(url: str, me: LeaseOwner) -> None:
     Reaper(queue.leases, study).look()
 
 
-@AT_NIGHT
 @pytest.mark.parametrize("point", [each for each in POINTS if each not in MAKING])
 def test_a_death_at_any_point_costs_nothing(url: str, point: Point) -> None:
     assert [-9] == exit_codes(start(live, url, owner(), crash=point))

@@ -11,7 +11,9 @@ from risexp.hpo.studies.table import study_table
 from risexp.hpo.workers.worker import Job, JobResult
 from risexp.runs.outcome import signalled
 from tests.support.toy_workers import DONE, attempts, reasons, searched, toy, work
-from tests.support.worker_processes import states
+from tests.support.worker_processes import EMBEDDED, states
+
+pytestmark = EMBEDDED
 
 
 @pytest.fixture
@@ -40,34 +42,22 @@ def test_a_worker_that_hangs_gives_its_trial_back_and_writes_nothing_more(
     assert any("has lost its lease" in each for each in said)
 
 
-def test_a_trial_that_always_hangs_fails_and_says_so(store: StudyStore) -> None:
-    study = searched(store, 1)
-
-    def hang(job: Job) -> JobResult:
-        job.on_hang()
-        return JobResult(DONE, 1.5)
-
-    work(store, study, hang)
-
-    assert (["failed"], ["hung"]) == (states(store, study), reasons(store, study))
-    assert ["hung"] * 3 == [each.ended for each in attempts(store, study)]
-    (row,) = study_table(store, study).trials
-    assert ("failed", "hung") == (row.state, row.reason)
-
-
 def test_a_trial_whose_attempts_hung_or_died_has_used_them_up(store: StudyStore) -> None:
-    study = searched(store, 1)
-    away = EnvironmentFailed("the disk is full")
+    study = searched(store, 2)
 
     def end(job: Job) -> JobResult:
-        if job.attempt == 2:
+        if job.number == 0 or job.attempt == 2:
             job.on_hang()
-        raise away
+            return JobResult(DONE, 1.5)
+        raise EnvironmentFailed("the disk is full")
 
     work(store, study, end)
 
-    assert ["died", "hung", "died"] == [each.ended for each in attempts(store, study)]
-    assert ["attempts"] == reasons(store, study)
+    hung, mixed = ["hung"] * 3, ["died", "hung", "died"]
+    assert [*hung, *mixed] == [each.ended for each in attempts(store, study)]
+    assert ["hung", "attempts"] == reasons(store, study)
+    row, _ = study_table(store, study).trials
+    assert ("failed", "hung") == (row.state, row.reason)
 
 
 def test_a_waiting_trial_shows_that_it_hung_until_it_ends(store: StudyStore) -> None:
@@ -98,15 +88,8 @@ def test_a_signal_gives_the_trial_back_and_ends_the_worker(
     assert code == exit_code
     assert ["complete", "waiting", "waiting"] == states(store, study)
     assert ["finished", "released"] == [each.ended for each in attempts(store, study)]
-
-
-def test_a_released_trial_continues_as_the_next_attempt(store: StudyStore, study: StudyRef) -> None:
-    work(store, study, toy(signalled(signal.SIGTERM)))
-    train = toy()
-
     work(store, study, train)
-
-    assert [(0, 2), (1, 1), (2, 1)] == [(job.number, job.attempt) for job in train.jobs]
+    assert [(1, 2), (2, 1)] == [(job.number, job.attempt) for job in train.jobs[2:]]
     assert ["complete"] * 3 == states(store, study)
 
 

@@ -6,7 +6,7 @@ from multiprocessing.context import ForkServerProcess
 
 import pytest
 
-from risexp.hpo.store.leases import TTL_S, LeaseOwner
+from risexp.hpo.store.leases import TTL_S
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, open_study
 from risexp.hpo.trials.reaper import Reaper
@@ -25,17 +25,17 @@ from tests.support.worker_processes import (
 )
 
 
-def test_four_workers_do_forty_trials_once(url: str) -> None:
+def test_three_workers_do_twenty_trials_once(url: str) -> None:
     with opened(url) as store:
-        study = open_study(store, plan(40))
-        owners = [owner() for _ in range(4)]
+        study = open_study(store, plan(20))
+        owners = [owner() for _ in range(3)]
 
         processes = [start(work, url, each, TTL_S, 0.0) for each in owners]
 
-        assert [0] * 4 == exit_codes(*processes, limit_s=100.0)
+        assert [0] * 3 == exit_codes(*processes, limit_s=100.0)
         assert [] == violations(store, study)
         attempts = begun(store, study)
-        assert [*range(40)] == sorted(int(each.run_id.removeprefix("toy-")) for each in attempts)
+        assert [*range(20)] == sorted(int(each.run_id.removeprefix("toy-")) for each in attempts)
         assert {"complete"} == {each.state for each in study_snapshot(store, study).trials}
         assert {each.id for each in owners} >= {each.lease.owner for each in attempts}
 
@@ -82,7 +82,7 @@ class Storm:
         return exit_codes(*self._alive.values(), limit_s=200.0)
 
     def _start(self) -> None:
-        me: LeaseOwner = owner()
+        me = owner()
         self._alive[me.id] = start(work, self._store.url, me, self._ttl_s, self._pace_s)
 
 
@@ -95,17 +95,12 @@ def rage(
         until(lambda: storm.kill(seen=seen))
 
     assert [0] * workers == storm.over()
-    record = study_snapshot(store, study)
     assert [] == violations(store, study)
+    record = study_snapshot(store, study)
     assert ["complete"] * trials == [each.state for each in record.trials]
     attempts = begun(store, study)
     assert trials <= len(attempts) <= trials + deaths
     assert trials == len({each.lease.trial_id for each in attempts if each.ended == "finished"})
-
-
-def test_a_storm_of_deaths_loses_no_trial(url: str) -> None:
-    with opened(url) as store:
-        rage(store, trials=12, workers=3, deaths=6, ttl_s=TTL_S, seen=True)
 
 
 @pytest.mark.slow

@@ -30,7 +30,9 @@ from tests.support.toy_workers import (
     worker,
 )
 from tests.support.trainers import epochs_of, small_trainer
-from tests.support.worker_processes import opened, owner, states
+from tests.support.worker_processes import EMBEDDED, opened, owner, states
+
+pytestmark = EMBEDDED
 
 
 @pytest.fixture
@@ -44,26 +46,18 @@ def test_every_trial_is_trained_once_and_recorded(store: StudyStore, study: Stud
     code, _ = work(store, study, train)
 
     assert 0 == code
-    assert [0, 1, 2] == [job.number for job in train.jobs]
     assert ["toy-000", "toy-001", "toy-002"] == [job.run_id for job in train.jobs]
-    assert ["complete"] * 3 == states(store, study)
-    assert [1.5] * 3 == [each.value for each in trials(store, study)]
+    assert [("complete", 1.5)] * 3 == [(each.state, each.value) for each in trials(store, study)]
     assert ["finished"] * 3 == [each.ended for each in attempts(store, study)]
-
-
-def test_trial_zero_is_the_base_and_others_are_what_was_drawn(
-    store: StudyStore, study: StudyRef
-) -> None:
-    train = toy()
-
-    work(store, study, train)
-
     base, *others = (job.config for job in train.jobs)
     assert TOY_SPEC.base == base
     assert TOY_SPEC.base not in others
     for job in train.jobs:
         known = job.config.flat()
         assert dict(job.values) == {path: known[path] for path in job.values}
+
+    end_study(store, study, "stopped by hand")
+    assert (0, ["study toy ended: stopped by hand"]) == work(store, study, train)
 
 
 def test_the_study_records_how_every_run_ended(store: StudyStore) -> None:
@@ -74,25 +68,19 @@ def test_the_study_records_how_every_run_ended(store: StudyStore) -> None:
         ("pruned", "pruned"): pruned("it was worse"),
         ("pruned", "chance"): aborted(TrainingAborted("it counts nothing", guard="chance")),
         ("failed", "ZeroDivisionError"): ZeroDivisionError("no scenes"),
+        ("complete", "finished"): JobResult(DONE, 1.5),
     }
     study = searched(store, len(endings))
 
-    code, _ = work(store, study, toy(*endings.values()))
+    code, said = work(store, study, toy(*endings.values()))
 
     recorded = store.storage.get_all_trials(study.id)
     assert 0 == code
     assert [*endings] == [*zip(states(store, study), reasons(store, study), strict=True)]
-    assert [{}, {}, {"non-finite": 1.0}, {}, {"chance": 1.0}, {}] == [
+    assert [{}, {}, {"non-finite": 1.0}, {}, {"chance": 1.0}, {}, {}] == [
         dict(trial.constraints) for trial in recorded
     ]
-
-
-def test_an_error_fails_one_trial_and_is_shown(store: StudyStore, study: StudyRef) -> None:
-    code, said = work(store, study, toy(ZeroDivisionError("no scenes")))
-
-    assert 0 == code
-    assert ["failed", "complete", "complete"] == states(store, study)
-    assert "trial 0: ZeroDivisionError: no scenes" in said
+    assert "trial 5: ZeroDivisionError: no scenes" in said
     assert any("Traceback" in each for each in said)
 
 
@@ -113,45 +101,26 @@ def test_values_without_a_valid_configuration_fail_only_their_trial(store: Study
     assert ["ConfigInvalid"] == reasons(store, study)
 
 
+@pytest.mark.parametrize("knows", [True, False])
 def test_a_worker_that_lost_its_lease_writes_nothing_and_claims_another_trial(
-    store: StudyStore, study: StudyRef
+    store: StudyStore, study: StudyRef, knows: bool
 ) -> None:
-    train = toy(fenced("another worker has it"))
+    train = toy(fenced("another worker has it") if knows else JobResult(DONE, 99.0))
 
     def lose(job: Job) -> JobResult:
         if not train.jobs:
-            (held,) = Leases(store, study.uid).look().living
-            Reaper(Leases(store, study.uid), study).abandon(held.lease.owner)
-        return train(job)
-
-    code, _ = work(store, study, lose)
-
-    assert 0 == code
-    assert "died" == attempts(store, study)[0].ended
-    assert [0, 0, 1, 2] == [job.number for job in train.jobs]
-    assert [1, 2] == [job.attempt for job in train.jobs][:2]
-    assert ["complete"] * 3 == states(store, study)
-
-
-def test_a_late_result_of_a_lost_trial_is_not_recorded(store: StudyStore, study: StudyRef) -> None:
-    """The worker does not know that another one has the trial."""
-    first = True
-
-    def late(_job: Job) -> JobResult:
-        nonlocal first
-        if first:
-            first = False
             leases = Leases(store, study.uid)
             (held,) = leases.look().living
             Reaper(leases, study).abandon(held.lease.owner)
-            return JobResult(DONE, 99.0)
-        return JobResult(DONE, 1.0)
+        return train(job)
 
-    code, said = work(store, study, late)
+    code, said = work(store, study, lose)
 
     assert 0 == code
-    assert [1.0] * 3 == [each.value for each in trials(store, study)]
-    assert any("another worker goes on" in each for each in said)
+    assert "died" == attempts(store, study)[0].ended
+    assert [(0, 1), (0, 2), (1, 1), (2, 1)] == [(job.number, job.attempt) for job in train.jobs]
+    assert [1.5] * 3 == [each.value for each in trials(store, study)]
+    assert knows or any("another worker goes on" in each for each in said)
 
 
 def test_a_trial_whose_machine_failed_counts_a_death_each_time(store: StudyStore) -> None:
@@ -163,18 +132,6 @@ def test_a_trial_whose_machine_failed_counts_a_death_each_time(store: StudyStore
     assert ["failed", "complete"] == states(store, study)
     assert ["attempts", "finished"] == reasons(store, study)
     assert ["died"] * 3 == [each.ended for each in attempts(store, study)][:3]
-
-
-def test_a_worker_takes_no_trial_of_a_study_that_has_ended(
-    store: StudyStore, study: StudyRef
-) -> None:
-    end_study(store, study, "stopped by hand")
-    train = toy()
-
-    code, said = work(store, study, train)
-
-    assert (0, []) == (code, train.jobs)
-    assert ["study toy ended: stopped by hand"] == said
 
 
 def test_a_trial_is_released_after_the_epoch_in_which_its_study_ended(

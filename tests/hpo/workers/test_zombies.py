@@ -18,7 +18,6 @@ from risexp.hpo.trials.reaper import Reaper, is_stopped
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.hpo.trials.trial_result import TrialResult
 from tests.support.worker_processes import (
-    AT_NIGHT,
     NAME,
     ON_BOTH,
     STEPS,
@@ -123,7 +122,6 @@ def stored(store: StudyStore, study: StudyRef) -> tuple[object, list[Attempt]]:
     return study_snapshot(store, study), Leases(store, study.uid).attempts()
 
 
-@AT_NIGHT
 @pytest.mark.parametrize("point", POINTS)
 def test_a_worker_that_continues_after_its_heir_changes_nothing(url: str, point: Point) -> None:
     with opened(url) as store:
@@ -139,7 +137,6 @@ def test_a_worker_that_continues_after_its_heir_changes_nothing(url: str, point:
         assert [] == violations(store, study)
 
 
-@AT_NIGHT
 @pytest.mark.parametrize("point", POINTS)
 def test_a_worker_that_continues_while_its_heir_works_does_no_harm(url: str, point: Point) -> None:
     """Stopped between its check and its write, it still writes what its heir would."""

@@ -107,6 +107,13 @@ def test_other_heads_answer_the_most_probable_count() -> None:
         assert len(set(count.tolist())) > 2, kind
 
 
+def test_a_softmax_head_answers_its_largest_logit() -> None:
+    logits = drawn("softmax")
+
+    assert torch.equal(logits.argmax(-1) + 1, law("softmax").count(logits))
+    assert worst(logits.double().softmax(-1), law("softmax").probabilities(logits)) < 1e-9
+
+
 def test_slots_are_counted_given_that_there_is_one() -> None:
     chances = uniform(0.05, 0.95, 8, MOST, seed=1)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from risexp.core.locks import Busy
 from risexp.runs.folder import RunFolder, list_runs
 from risexp.runs.outcome import complete
 from risexp.runs.source import sources
@@ -90,6 +91,22 @@ def test_sync_says_of_each_run_what_it_sent_and_sends_only_what_is_named(
     assert 0 == code
     assert ["one", "three"] == sorted(line.split()[0] for line in out.splitlines()[1:])
     assert (0, "every record is where it belongs\n", "") == run(capsys, "sync")
+
+
+def test_sync_fails_where_another_process_does_not_finish_the_store(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_store: TrackingStore) -> None:
+        raise Busy("another process has been making the store for 5 minutes")
+
+    folder = finished("one")
+    monkeypatch.setattr("risexp.app.run.sync.opened", refuse)
+
+    code, _, err = run(capsys, "sync")
+
+    assert 1 == code
+    assert "run one was not sent: another process has been making the store" in err
+    assert UploadState(folder.path).unsent()
 
 
 def test_sync_to_a_server_that_is_away_says_so_and_loses_nothing(capsys: Capture) -> None:

@@ -146,7 +146,9 @@ def _sent(folder: RunFolder, store: TrackingStore, destinations: Destinations) -
     progress = state.progress()
     name = "" if progress is None else progress.run_id
     if isinstance(sent, Failure):
-        kind: State = "busy" if isinstance(sent.error, Busy) else "failed"
+        # Busy of another uploader only: a store that cannot be opened is a failure.
+        busy = sent is not client and isinstance(sent.error, Busy)
+        kind: State = "busy" if busy else "failed"
         return Synced(state.run, kind, store.name, name, sentence=sent.sentence)
     return Synced(state.run, "sent", store.name, name, sent.lines, sent.points)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, Self
 
+import optuna
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -45,6 +46,8 @@ def open_studies(make: Callable[[str | None], StudyStore] = open_store) -> Itera
     Args:
         make: `find_store` refuses to create one.
     """
+    # Optuna's own messages are not for users of the command line.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     store = make(store_url())
     try:
         yield store

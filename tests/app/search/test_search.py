@@ -68,6 +68,20 @@ def test_a_search_ends_with_its_trials_and_goes_on_with_more(pools: Employ) -> N
     assert result.as_json() == json.loads(json.dumps(result.as_json(), allow_nan=False))
 
 
+def test_optuna_says_nothing_of_its_own_in_a_search(
+    pools: Employ, caplog: pytest.LogCaptureFixture
+) -> None:
+    pools()
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    try:
+        searched()
+    finally:
+        optuna.logging.set_verbosity(before)
+
+    assert [] == [record.message for record in caplog.records if record.name.startswith("optuna")]
+
+
 def test_a_study_does_not_go_on_under_another_space(pools: Employ) -> None:
     employed = pools()
     searched()

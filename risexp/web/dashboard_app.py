@@ -131,7 +131,8 @@ class _ImpatientProtocol(H11Protocol):
 
     def _close_incomplete(self) -> None:
         cycle = self.cycle
-        if cycle is None or cycle.response_complete or cycle.more_body:
+        # Before the first request there is no cycle, though uvicorn's types promise one.
+        if cycle is None or cycle.response_complete or cycle.more_body:  # type: ignore[redundant-expr]
             self.transport.close()
 
 

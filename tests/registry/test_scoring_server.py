@@ -191,7 +191,10 @@ def test_a_request_that_is_too_long_is_not_read(
 
 
 def test_a_client_that_leaves_within_its_request_is_no_error() -> None:
-    body = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    body: list[Message] = [
+        {"type": "http.request", "body": b"{", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
     headers = [(b"host", b"127.0.0.1"), (b"content-type", JSON.encode())]
     scope = {"type": "http", "method": "POST", "path": "/invocations", "headers": headers}
 

@@ -39,6 +39,8 @@ class CheckRow(Generic[T]):
     """Sentence without faults; if it is empty, the check is left out."""
     fix: str = ""
     verdict: Literal["warn", "fail"] = "fail"
+    details: Callable[[T], Sequence[str]] = lambda _: ()
+    """Sentences that are listed although all is well."""
 
     def check(self, area: Area, subject: T, again: Callable[[], T] | None = None) -> Check | None:
         """Judge a subject; if `again` reads it anew, only faults of both readings count."""
@@ -49,6 +51,8 @@ class CheckRow(Generic[T]):
         sound = self.sound if isinstance(self.sound, str) else self.sound(subject)
         if not faults and not sound:
             return None
+        if not faults:
+            return Check(area, self.what, "ok", sound, tuple(self.details(subject)))
         return judged(area, self.what, faults, sound, self.fix, self.verdict)
 
 

@@ -31,6 +31,7 @@ from risexp.app.doctor.study_checks import (
     reports_sentence,
     state_sentence,
     unended_trials,
+    unheld_trials,
     violations,
     wrong_reports,
     wrong_values,
@@ -116,6 +117,7 @@ STUDY_LEFTOVERS: Final[tuple[CheckRow[StudyCase], ...]] = (
         "none is over, or workers see to them",
         f"once its time is over, a worker or {FIX} gives the trial back",
         "warn",
+        details=unheld_trials,
     ),
     CheckRow(
         "end",

@@ -32,10 +32,13 @@ def state_sentence(status: StudyStatus) -> str:
 
 
 def lease_faults(case: StudyCase) -> list[str]:
+    """The same trials as faults, unless workers are there who see to them."""
+    return [] if case.status.at_work else unheld_trials(case)
+
+
+def unheld_trials(case: StudyCase) -> list[str]:
     """Expired leases, running trials without a lease, and trials that will wait again."""
     status = case.status
-    if status.at_work:
-        return []
     expired = [
         f"attempt {each.lease.attempt} at trial {number} on {each.host or 'no machine'} (process "
         f"{each.pid}) has not renewed its lease"

@@ -222,6 +222,18 @@ def test_a_study_at_work_is_not_judged_by_the_trials_it_holds() -> None:
         assert "toy: I2" not in {each.what for each in diagnosis.checks}
 
 
+def test_workers_see_to_a_lease_that_is_over_and_it_is_listed() -> None:
+    change_studies("UPDATE risexp_attempts SET ended = NULL, expires_at = 0 WHERE run_id='toy-000'")
+    with open_study(begin=5) as (store, study):
+        claim, _ = claimed(store, study)
+
+        leases = check_of(diagnose(), "toy: leases")
+
+        claim.release()
+    assert ("ok", 1) == (leases.verdict, len(leases.details))
+    assert "at trial 0 on" in leases.details[0]
+
+
 def test_the_run_of_a_trial_that_may_begin_at_any_moment_is_not_judged() -> None:
     with open_study(begin=5) as (store, study):
         (claim, folder), (other, _) = claimed(store, study), claimed(store, study)

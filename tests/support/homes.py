@@ -170,3 +170,12 @@ def die_amid_a_trial() -> None:
     with open_study(begin=4) as (store, study):
         claimed(store, study)
     expire_leases()
+
+
+def change_a_status() -> None:
+    client().set_terminated(mlflow_id(1), "FINISHED")
+
+
+def attempt(number: int = 0) -> Path:
+    (only,) = folder_of(number).attempts()
+    return only

@@ -31,7 +31,7 @@ from optuna.trial import TrialState
 from risexp.hpo.store.address import address_of
 from risexp.hpo.store.leases import LeaseOwner
 from risexp.hpo.store.store import StudyStore, open_store
-from risexp.hpo.studies.study import StudyPlan, StudyRef, find_study, open_study
+from risexp.hpo.studies.study import StudyRef, find_study, open_study
 from risexp.hpo.trials.queue import Queue
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.trials.trial_result import TrialResult
@@ -117,7 +117,7 @@ def rates(store: StudyStore, workers: int, trials: int) -> dict[str, float]:
     found = {}
     for label, loop in (("ours", ours), ("optuna", plain)):
         name = f"{label}-{workers}-{uuid.uuid4().hex[:6]}"
-        study = open_study(store, StudyPlan(name, trials, {}))
+        study = open_study(store, name, trials, {})
         seconds, twice = timed(loop, store.url, name, workers)
         done = len(store.storage.list_trials(study.id, (TrialState.COMPLETE,)))
         found[f"{label}_trials_per_s"] = done / seconds
@@ -136,7 +136,7 @@ def hold(url: str, name: str, ready: Connection) -> None:
 
 def recovery(store: StudyStore, times: int) -> list[float]:
     """Seconds from the end of a worker that is seen to another one's claim of its trial."""
-    study = open_study(store, StudyPlan(f"dead-{uuid.uuid4().hex[:6]}", times, {}))
+    study = open_study(store, f"dead-{uuid.uuid4().hex[:6]}", times, {})
     queue = queue_of(store, study)
     reaper, found = Reaper(queue.leases, study), []
     for _ in range(times):
@@ -158,7 +158,7 @@ def recovery(store: StudyStore, times: int) -> list[float]:
 def latency(store: StudyStore, waiting: int) -> dict[str, float]:
     """What one claim, its suggestion and a report take among so many that wait."""
     began = time.perf_counter()
-    study = open_study(store, StudyPlan(f"many-{uuid.uuid4().hex[:6]}", waiting, {}))
+    study = open_study(store, f"many-{uuid.uuid4().hex[:6]}", waiting, {})
     found = {"created_s": time.perf_counter() - began}
     queue = Queue(store, study, TPESampler(n_startup_trials=5), MedianPruner())
     spent: dict[str, list[float]] = {"claim": [], "suggest": [], "report": [], "finish": []}

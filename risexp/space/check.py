@@ -133,9 +133,9 @@ def _bounds(space: SearchSpace, base: RunConfig) -> Iterator[str]:
         yield from _bounds_alone(space, base, path, values)
     for one, two in itertools.combinations(ends, 2):
         for left, right in itertools.product(ends[one], ends[two]):
-            failure = _failure(space, base, left | right) if _agree(left, right) else None
-            if failure is not None:
-                yield f"{one} = {left[one]!r} with {two} = {right[two]!r} is no run: {failure}"
+            reason = failure(space, base, left | right) if _agree(left, right) else None
+            if reason is not None:
+                yield f"{one} = {left[one]!r} with {two} = {right[two]!r} is no run: {reason}"
 
 
 def _bounds_alone(
@@ -143,10 +143,10 @@ def _bounds_alone(
 ) -> Iterator[str]:
     known = base.flat()
     allowed = [corner for corner in values if not space.forbids(known | corner)]
-    failures = [(corner[path], _failure(space, base, corner)) for corner in allowed]
-    broken = [(end, failure) for end, failure in failures if failure is not None]
-    for end, failure in broken:
-        yield f"{path} = {end!r} is no run: {failure}"
+    reasons = [(corner[path], failure(space, base, corner)) for corner in allowed]
+    broken = [(end, reason) for end, reason in reasons if reason is not None]
+    for end, reason in broken:
+        yield f"{path} = {end!r} is no run: {reason}"
     if not broken and not _differ(base, allowed) and not _differ_in_draws(space, base, path):
         yield f"{path} is dead: different values give the same configuration"
 
@@ -167,7 +167,7 @@ def _differ_in_draws(space: SearchSpace, base: RunConfig, path: str) -> bool:
         values = space.draw(base, source)
         ends = [values | {path: end} for end in space.vary[path].ends()] if path in values else []
         allowed = [end for end in ends if not space.forbids(known | end)]
-        if len(allowed) > 1 and all(_failure(space, base, end) is None for end in allowed):
+        if len(allowed) > 1 and all(failure(space, base, end) is None for end in allowed):
             seen.append(_differ(base, allowed))
     return bool(seen) and all(seen)
 
@@ -198,7 +198,7 @@ def _agree(one: Mapping[str, JsonValue], two: Mapping[str, JsonValue]) -> bool:
     return all(two.get(path, value) == value for path, value in one.items())
 
 
-def _failure(space: SearchSpace, base: RunConfig, values: Mapping[str, JsonValue]) -> str | None:
+def failure(space: SearchSpace, base: RunConfig, values: Mapping[str, JsonValue]) -> str | None:
     """Why the values are no valid run, or None; forbidden ones count as valid."""
     if space.forbids(base.flat() | dict(values)):
         return None
@@ -218,9 +218,8 @@ def _drawn(space: SearchSpace, base: RunConfig, draws: int) -> SpaceReport:
         if space.forbids(known | values):
             forbidden += 1
             continue
-        failure = _failure(space, base, values)
-        if failure is not None:
-            return SpaceReport(space, (f"a draw is no run: {values}: {failure}",))
+        if (reason := failure(space, base, values)) is not None:
+            return SpaceReport(space, (f"a draw is no run: {values}: {reason}",))
         for path, value in values.items():
             seen[path].append(repr(value))
     share = forbidden / draws

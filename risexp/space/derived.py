@@ -103,18 +103,16 @@ def stage_space(space: SearchSpace, stage: str, kept: Mapping[str, JsonValue]) -
         known = ", ".join(space.stages) or "none"
         raise SpaceInvalid(f"space {space.name} has no stage {stage!r}; there are: {known}")
     vary = space.stages[stage]
-    return SearchSpace(
-        name=f"{space.name}-{stage}",
-        about=f"stage {stage} of {space.name}",
-        base=space.base,
-        trials=space.trials,
-        fixed={**space.fixed, **{path: each for path, each in kept.items() if path not in vary}},
-        start={path: each for path, each in {**space.start, **kept}.items() if path in vary},
-        vary=vary,
-        forbid=space.forbid,
-        sampler=space.sampler,
-        pruner=space.pruner,
-    )
+    changed = {
+        "name": f"{space.name}-{stage}",
+        "about": f"stage {stage} of {space.name}",
+        "fixed": {**space.fixed, **{path: each for path, each in kept.items() if path not in vary}},
+        "start": {path: each for path, each in {**space.start, **kept}.items() if path in vary},
+        "vary": vary,
+        "stages": {},
+        "keep": Keep(),
+    }
+    return space.model_copy(update=changed)
 
 
 def stage_spaces(space: SearchSpace) -> Iterator[tuple[str, SearchSpace]]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from risexp.config.run import RunConfig
-from risexp.errors import ConfigInvalid
-from risexp.space.check import corners
+from risexp.space.check import corners, failure
 from risexp.space.spec import SearchSpace
 
 _DRAWS = 20
@@ -34,8 +33,11 @@ def pairs(space: SearchSpace, base: RunConfig) -> Iterator[Pair]:
     for path, dimension in space.vary.items():
         one, two, *_ = (*dimension.ends()[:1], *dimension.ends()[-1:])
         for values in _surroundings(space, base, path):
-            configs = _runs(space, base, [{**values, path: end} for end in (one, two)])
-            if configs is not None and configs[0].sha() != configs[1].sha():
+            both = [{**values, path: end} for end in (one, two)]
+            if any(space.forbids(base.flat() | end) or failure(space, base, end) for end in both):
+                continue
+            configs = base.replace(both[0]), base.replace(both[1])
+            if configs[0].sha() != configs[1].sha():
                 yield Pair(path, one, two, configs)
                 break
 
@@ -50,16 +52,3 @@ def _surroundings(
         values = space.draw(base, source)
         if path in values:
             yield values
-
-
-def _runs(
-    space: SearchSpace, base: RunConfig, both: list[dict[str, JsonValue]]
-) -> tuple[RunConfig, RunConfig] | None:
-    """Two configurations, or None if one of them is no run."""
-    if any(space.forbids({**base.flat(), **values}) for values in both):
-        return None
-    try:
-        one, two = (base.replace(values) for values in both)
-    except ConfigInvalid:
-        return None
-    return one, two

@@ -46,8 +46,7 @@ def shrink(space: SearchSpace, trials: Sequence[Ended], name: str) -> SearchSpac
         name: Of the new space.
     """
     best = _best(space, trials)
-    start, fixed = dict(best[0].values), dict(space.fixed)
-    vary: dict[str, Dimension] = {}
+    fixed, vary = dict(space.fixed), dict[str, Dimension]()
     for path, dimension in space.ordered():
         if not _attainable(space, dimension, vary, fixed):
             continue
@@ -61,18 +60,14 @@ def shrink(space: SearchSpace, trials: Sequence[Ended], name: str) -> SearchSpac
             vary[path] = dimension
     if not vary:
         raise SpaceInvalid(f"space {space.name}: its best trials agree in all that varies")
-    return SearchSpace(
-        name=name,
-        about=f"{space.name}, narrowed to where {len(best)} of {len(trials)} trials were best.",
-        base=space.base,
-        trials=space.trials,
-        fixed=fixed,
-        start={path: value for path, value in start.items() if path in vary},
-        vary=vary,
-        forbid=space.forbid,
-        sampler=space.sampler,
-        pruner=space.pruner,
-    )
+    changed = {
+        "name": name,
+        "about": f"{space.name}, narrowed to where {len(best)} of {len(trials)} trials were best.",
+        "fixed": fixed,
+        "start": {path: value for path, value in best[0].values.items() if path in vary},
+        "vary": vary,
+    }
+    return space.model_copy(update=changed)
 
 
 def _best(space: SearchSpace, trials: Sequence[Ended]) -> list[Ended]:

@@ -11,8 +11,8 @@ from risexp.app.search.studies import open_studies
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.store import find_store
 from risexp.hpo.studies.audit import Audit, Audited, Saved
-from risexp.hpo.studies.study import find_study
-from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
+from risexp.hpo.studies.study import TrialWord, find_study
+from risexp.hpo.studies.table import StudyTable, TrialRow
 from tests.support.commands import Capture, document, refused, run
 from tests.support.searches import BLINK, LR
 

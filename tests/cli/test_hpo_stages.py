@@ -9,7 +9,8 @@ from pydantic import JsonValue
 from risexp.app.search.search import SearchResult
 from risexp.app.search.stages import StageRow, StagesResult
 from risexp.app.search.studies import show_study
-from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
+from risexp.hpo.studies.study import TrialWord
+from risexp.hpo.studies.table import StudyTable, TrialRow
 from risexp.runs.folder import find_run
 from risexp.space.derived import StageVerdict
 from tests.support.commands import Capture, document, refused, run

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from risexp.app.space import probe as space_probe
 from risexp.app.space.probe import Trace
 from risexp.config.run import RunConfig
 from risexp.hpo.store.store import open_store
 from risexp.hpo.studies.start import StudyStart
-from risexp.hpo.studies.study import open_study
 from risexp.space.files import load_space, space_paths
 from risexp.space.study_spec import StudySpec
 from tests.support.commands import Capture, document, run
@@ -149,19 +149,20 @@ def test_space_show_prints_stages_start_sampler_and_pruner(capsys: Capture, tmp_
 
 @pytest.fixture(scope="module")
 def searched_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose database holds the study `first`, of twelve finished trials."""
+    """A home with the study `first`: twelve complete trials, a pruned and a waiting one."""
     home = tmp_path_factory.mktemp("home")
     (home / "one.yaml").write_text(SOUND, encoding="utf-8")
     given = StudySpec.of(load_space(str(home / "one.yaml")))
     store = open_store(f"sqlite:///{home / 'mlruns' / 'optuna.db'}")
     try:
-        open_study(store, StudyStart.new(given).plan("first", 1))
+        StudyStart.new(given).open(store, "first", 1)
         study = optuna.load_study(study_name="first", storage=store.storage)
         ridges = [1e-3, 1.2e-3, 1.5e-3, *[9e-3] * 9]
         study.add_trials(
             had(given, {"sampled.ridge": ridge}, value=float(place))
             for place, ridge in enumerate(ridges)
         )
+        study.add_trial(had(given, {"sampled.ridge": 5e-3}, state=TrialState.PRUNED, value=0.1))
     finally:
         store.close()
     return home
@@ -183,6 +184,7 @@ def test_space_shrink_writes_the_next_space(capsys: Capture, tmp_path: Path) -> 
     found = load_space(str(tmp_path / "next.yaml"))
     assert "risexp space check next.yaml" in out
     assert {"sampled.ridge": 1e-3} == found.start
+    assert "narrowed to where 4 of 13 trials were best" in found.about
     assert found.vary["sampled.ridge"].ends()[0] != 1e-4
     assert 0 == run(capsys, "space check next.yaml")[0]
     assert (2, True) == (again, "next.yaml is there already: name a new file" in refused)

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import inspect
 
 from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.study import StudyRef, open_study
+from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials.queue import Queue
 from tests.support.postgres import Server, postgres
-from tests.support.worker_processes import opened, plan, queue_of
+from tests.support.worker_processes import FailPoints, opened, queue_of, toy_study
 
 KEPT = {"version_info", "alembic_version", "risexp_store"}
 """Tables that say what the schema is."""
@@ -77,9 +77,15 @@ def url(store: StudyStore) -> str:
 
 
 @pytest.fixture
+def fail_points(monkeypatch: pytest.MonkeyPatch) -> FailPoints:
+    """Points at which workers of this process die or stop."""
+    return FailPoints(monkeypatch)
+
+
+@pytest.fixture
 def study(store: StudyStore) -> StudyRef:
     """A study of four trials."""
-    return open_study(store, plan(4))
+    return toy_study(store, 4)
 
 
 @pytest.fixture

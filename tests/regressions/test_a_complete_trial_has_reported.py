@@ -3,16 +3,15 @@
 from pathlib import Path
 
 from risexp.hpo.store.store import open_store
-from risexp.hpo.studies.study import open_study
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.trial_result import TrialResult
 from tests.support.worker_processes import (
     STEPS,
     draw,
     owner,
-    plan,
     queue_of,
     score,
+    toy_study,
     train,
     violations,
 )
@@ -25,7 +24,7 @@ def train_silently(claim: Claim) -> None:
 
 def test_a_study_whose_trials_never_reported_is_an_error(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'optuna.db'}")
-    study = open_study(store, plan(3))
+    study = toy_study(store, 3)
     queue = queue_of(store, study)
     for worker in (train, train_silently, train_silently):
         claim = queue.claim(owner())

@@ -7,17 +7,16 @@ import pytest
 from optuna.samplers import TPESampler
 
 from risexp.hpo.store.store import StudyStore, open_store
-from risexp.hpo.studies.study import open_study
 from risexp.hpo.trials.trial_result import TrialResult, trial_result, unsound
 from risexp.runs.outcome import complete
-from tests.support.worker_processes import draw, owner, plan, queue_of
+from tests.support.worker_processes import draw, owner, queue_of, toy_study
 
 NAN = float("nan")
 
 
 def finished(store: StudyStore, *endings: TrialResult) -> optuna.Study:
     """A study whose trials have these results."""
-    queue = queue_of(store, open_study(store, plan(len(endings))))
+    queue = queue_of(store, toy_study(store, len(endings)))
     for ending in endings:
         claim = queue.claim(owner())
         assert claim is not None

@@ -6,10 +6,9 @@ import pytest
 
 from risexp.errors import TrainingAborted
 from risexp.hpo.store.store import open_store
-from risexp.hpo.studies.study import open_study
 from risexp.hpo.trials.trial_result import TrialResult, trial_result
 from risexp.runs.outcome import aborted, complete
-from tests.support.worker_processes import draw, owner, plan, queue_of
+from tests.support.worker_processes import draw, owner, queue_of, toy_study
 
 NOT_FINITE = [float("inf"), -float("inf"), float("nan")]
 
@@ -19,7 +18,7 @@ def test_an_infinite_score_ends_the_trial_and_is_stored_nowhere(
     tmp_path: Path, value: float
 ) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'optuna.db'}")
-    queue = queue_of(store, open_study(store, plan(1)))
+    queue = queue_of(store, toy_study(store, 1))
     claim = queue.claim(owner())
     assert claim is not None
     claim.suggest(draw)

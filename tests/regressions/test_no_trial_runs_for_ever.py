@@ -8,7 +8,7 @@ import optuna
 
 from risexp.errors import TrainingAborted
 from risexp.hpo.store.store import open_store
-from risexp.hpo.studies.study import find_study, open_study
+from risexp.hpo.studies.study import find_study
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.hpo.trials.trial_result import trial_result
@@ -17,9 +17,9 @@ from tests.support.worker_processes import (
     NAME,
     exit_codes,
     owner,
-    plan,
     queue_of,
     start,
+    toy_study,
     violations,
     work,
     work_here,
@@ -52,7 +52,7 @@ def test_a_dead_workers_trial_runs_for_ever_in_optunas_own_loop(tmp_path: Path) 
 
 def test_a_dead_workers_trial_is_finished_under_its_number(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'optuna.db'}")
-    study = open_study(store, plan(2))
+    study = toy_study(store, 2)
     dead = owner()
     assert [-9] == exit_codes(start(work, store.url, dead, 60.0, 0.0, crash="report.written"))
     assert ["I2"] * 2 == [each.rule for each in violations(store, study)]

@@ -13,7 +13,7 @@ from risexp.hpo.search.parameters import stored, suggest
 from risexp.hpo.store.address import embedded
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.start import StudyStart
-from risexp.hpo.studies.study import StudyPlan, StudyRef, facts_from_spec, open_study
+from risexp.hpo.studies.study import StudyRef, facts_from_spec, open_study
 from risexp.hpo.trials.trial_result import TrialResult
 from risexp.hpo.workers.worker import Job, JobResult, Train, Worker
 from risexp.space.spec import SearchSpace
@@ -46,7 +46,7 @@ def begun(
 ) -> StudyRef:
     """A study of such a space without a worker; or the same one, opened again."""
     spec = StudySpec.of(tiny() if space is None else space)
-    return open_study(store, StudyStart.new(spec).plan(name, trials))
+    return StudyStart.new(spec).open(store, name, trials)
 
 
 Past = tuple[Mapping[str, JsonValue], Sequence[float], TrialResult]
@@ -56,7 +56,7 @@ Past = tuple[Mapping[str, JsonValue], Sequence[float], TrialResult]
 def past(store: StudyStore, name: str, spec: StudySpec, trials: Sequence[Past]) -> StudyRef:
     """A study that is over, of these trials."""
     points = [stored(spec.space.vary, values) for values, _, _ in trials]
-    study = open_study(store, StudyPlan(name, len(trials), facts_from_spec(spec), points))
+    study = open_study(store, name, len(trials), facts_from_spec(spec), points)
     queue = queue_of(store, study)
     for _, reports, result in trials:
         claim = queue.claim(owner())

@@ -7,7 +7,7 @@ from typing import Any
 from risexp.hpo.store.leases import Attempt, Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.start import StudyStart
-from risexp.hpo.studies.study import StudyRef, open_study
+from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials.invariants import TrialSnapshot
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.hpo.workers.worker import Job, JobResult, Train, Worker
@@ -25,7 +25,7 @@ DONE = complete("finished", 3)
 def searched(
     store: StudyStore, trials: int, of: StudySpec = TOY_SPEC, name: str = "toy"
 ) -> StudyRef:
-    return open_study(store, StudyStart.new(of).plan(name, trials))
+    return StudyStart.new(of).open(store, name, trials)
 
 
 @dataclass

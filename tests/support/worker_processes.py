@@ -2,10 +2,13 @@
 
 import multiprocessing
 import os
+import signal
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 
@@ -17,7 +20,7 @@ from optuna.samplers import RandomSampler
 from risexp.core.failpoint import CRASH_AT, STOP_AT, Point
 from risexp.hpo.store.leases import TTL_S, Attempt, Fenced, LeaseOwner, Leases
 from risexp.hpo.store.store import StudyStore, open_store
-from risexp.hpo.studies.study import StudyPlan, StudyRef, find_study
+from risexp.hpo.studies.study import StudyRef, find_study, open_study
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.invariants import Violation, every
 from risexp.hpo.trials.queue import Queue
@@ -25,7 +28,7 @@ from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.hpo.trials.trial_result import TrialResult
 
-STEPS = 5
+STEPS = 3
 """Steps of the toy."""
 NAME = "toy"
 
@@ -50,6 +53,50 @@ SERVER.set_forkserver_preload(
 )
 
 
+class Died(BaseException):
+    """A worker of this process came to the point at which it dies."""
+
+
+class FailPoints:
+    """Points at which a worker of this process dies, or stops until it is resumed.
+
+    For a store it is no other than a process that is killed or stopped there: a point lies outside
+    every transaction, and what unwinds gives back locks only.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
+        self._stopped, self._resumed = threading.Event(), threading.Event()
+        patch.setattr(os, "kill", self._fire)
+
+    def die_at(self, point: Point) -> None:
+        """Raise `Died` at a point."""
+        self._patch.setenv(CRASH_AT, point)
+
+    @contextmanager
+    def stopped(self, point: Point, work: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
+        """Work in a thread that has stopped at a point; what continues it gives its result."""
+        self._patch.setenv(STOP_AT, point)
+        with ThreadPoolExecutor(1) as pool:
+            result = pool.submit(work)
+            try:
+                assert self._stopped.wait(60.0)
+
+                def resume() -> bool:
+                    self._resumed.set()
+                    return result.result(60.0)
+
+                yield resume
+            finally:
+                self._resumed.set()
+
+    def _fire(self, _pid: int, number: int) -> None:
+        if number == signal.SIGKILL:
+            raise Died
+        self._stopped.set()
+        self._resumed.wait(60.0)
+
+
 class Clock:
     """Time that passes only when a test moves `now`."""
 
@@ -60,9 +107,9 @@ class Clock:
         return self.now
 
 
-def plan(trials: int, **facts: object) -> StudyPlan:
+def toy_study(store: StudyStore, trials: int) -> StudyRef:
     """A study with this number of trials."""
-    return StudyPlan(NAME, trials, facts, [{"x": 0.5}])
+    return open_study(store, NAME, trials, {}, [{"x": 0.5}])
 
 
 def owner(device: str = "cpu") -> LeaseOwner:

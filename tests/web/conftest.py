@@ -12,12 +12,11 @@ RUN = "#/experiments/1/runs/0123456789abcdef0123456789abcdef"
 def study_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a store whose study has one finished trial with a note, and one without."""
     from risexp.hpo.studies.links import Links
-    from risexp.hpo.studies.study import open_study
-    from tests.support.worker_processes import opened, owner, plan, queue_of, train
+    from tests.support.worker_processes import opened, owner, queue_of, toy_study, train
 
     path = tmp_path_factory.mktemp("dashboard") / "optuna.db"
     with opened(f"sqlite:///{path}") as store:
-        study = open_study(store, plan(2))
+        study = toy_study(store, 2)
         claim = queue_of(store, study).claim(owner())
         assert claim is not None
         train(claim)

@@ -24,7 +24,7 @@ from risexp.hpo.studies.confirmation import (
     under_seeds,
 )
 from risexp.hpo.studies.start import StudyStart, by_slot
-from risexp.hpo.studies.study import StudyRef, find_study, is_study, open_study, run_id
+from risexp.hpo.studies.study import StudyRef, find_study, is_study, run_id
 from risexp.hpo.studies.table import TrialRow, study_table
 from risexp.space.derived import SCENES, confirming, scenes_are_free, unpruned, unused_seeds
 
@@ -249,7 +249,7 @@ def _train(
     store: StudyStore, name: str, start: StudyStart, resources: Resources, view: StudyView
 ) -> tuple[SearchResult, Mapping[int, TrialRow]]:
     """Train every point of a derived study; its trials by their slots."""
-    result = run_study(store, open_study(store, start.plan(name)), resources, view)
+    result = run_study(store, start.open(store, name), resources, view)
     return result, _rows(store, name)
 
 

@@ -21,7 +21,7 @@ from risexp.hpo.store.store import StudyStore, find_store, open_store
 from risexp.hpo.studies.audit import Saved
 from risexp.hpo.studies.links import Links
 from risexp.hpo.studies.start import StartPoint, StudyStart, base_point, budget_note, fitting
-from risexp.hpo.studies.study import StudyRef, find_study, is_study, open_study, run_id
+from risexp.hpo.studies.study import StudyRef, find_study, is_study, run_id
 from risexp.hpo.studies.table import StudyTable, study_table
 from risexp.hpo.trials.limits import set_limit
 from risexp.runs.folder import is_run, runs_home
@@ -115,7 +115,7 @@ def search(request: SearchRequest, view: StudyView) -> SearchResult:
             view.say(note)
         if not request.unchecked:
             _check_learns(spec)
-        study = open_study(store, start.plan(request.study, request.trials))
+        study = start.open(store, request.study, request.trials)
         return run_study(store, study, request, view)
 
 

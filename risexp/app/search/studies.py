@@ -14,8 +14,8 @@ from rich.text import Text
 from risexp.errors import DataInvalid, InvalidInput
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.store import StudyStore, open_store
-from risexp.hpo.studies.study import End, end_study, find_study, study_names
-from risexp.hpo.studies.table import WORDS, StudyTable, TrialRow, TrialWord, study_table
+from risexp.hpo.studies.study import End, TrialWord, end_study, find_study, study_names
+from risexp.hpo.studies.table import WORDS, StudyTable, TrialRow, study_table
 
 _LOOK_S: Final = 1.0
 _STYLES: Final[Mapping[TrialWord, str]] = {

@@ -1,12 +1,12 @@
 """Narrows the space of a finished study."""
 
 from risexp.errors import InvalidInput, SpaceInvalid
-from risexp.hpo.search.parameters import ended_trials
 from risexp.hpo.store.address import address_of, embedded, store_url
 from risexp.hpo.store.store import open_store
 from risexp.hpo.studies.study import find_study
+from risexp.hpo.studies.table import study_table
 from risexp.space.check import check_space
-from risexp.space.shrink import shrink
+from risexp.space.shrink import Ended, shrink
 from risexp.space.spec import SearchSpace
 
 
@@ -20,10 +20,11 @@ def shrunk(study: str, name: str) -> SearchSpace:
     try:
         ref = find_study(store, study)
         space = ref.spec.space
-        trials = store.storage.get_all_trials(ref.id, deepcopy=False)
+        rows = study_table(store, ref).trials
     finally:
         store.close()
-    narrower = shrink(space, ended_trials(space, trials), name)
+    ended = [Ended(row.values, row.value) for row in rows if row.state in {"complete", "pruned"}]
+    narrower = shrink(space, ended, name)
     for problem in check_space(narrower).problems:
         raise SpaceInvalid(f"the rest of space {space.name} is not valid: {problem}")
     return narrower

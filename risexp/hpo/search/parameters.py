@@ -1,7 +1,7 @@
 """Parameters of trials: a space's dimensions as Optuna stores, draws and reads them."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optuna import Trial
@@ -12,16 +12,11 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
 
 from risexp.errors import SpaceInvalid
 from risexp.space.dimensions import Choice, Dimension, Integer, Log, Uniform
-from risexp.space.shrink import Ended
-from risexp.space.spec import SearchSpace
 from risexp.space.study_spec import StudySpec
-
-_SCORED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def distribution(dimension: Dimension) -> BaseDistribution:
@@ -92,22 +87,6 @@ def suggest(study_spec: StudySpec, trial: Trial) -> dict[str, JsonValue]:
             f"trial {trial.number} was given a combination that space {space.name} forbids"
         )
     return values
-
-
-def ended_trials(space: SearchSpace, trials: Iterable[FrozenTrial]) -> list[Ended]:
-    """The complete and pruned trials of a study, in their order, with values of the space."""
-    return [
-        Ended(
-            values={
-                path: read(space.vary[path], value)
-                for path, value in trial.params.items()
-                if path in space.vary
-            },
-            score=trial.value if trial.state == TrialState.COMPLETE else None,
-        )
-        for trial in trials
-        if trial.state in _SCORED
-    ]
 
 
 def _stored(dimension: Dimension, value: JsonValue) -> Any:  # noqa: ANN401 - a value of Optuna's

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from risexp.config.run import RunConfig
 from risexp.errors import ConfigInvalid
+from risexp.space.check import failure
 from risexp.space.pruners import NoPruner, PrunerSection, warmup_of
 from risexp.space.spec import SearchSpace
 from risexp.space.study_spec import StudySpec
@@ -94,7 +95,7 @@ def timings(space: SearchSpace, base: RunConfig) -> Iterator[dict[str, JsonValue
     order = [path for path, _ in space.ordered() if path.startswith(_TIMING) or path in conditions]
     for values in _branches(space, base.flat(), order, {}):
         known = {**base.flat(), **values}
-        if not space.forbids(known) and _is_valid(base, values):
+        if not space.forbids(known) and failure(space, base, values) is None:
             yield values
 
 
@@ -131,11 +132,3 @@ def _distinct_ends(path: str, ends: list[JsonValue]) -> list[JsonValue]:
     """The bounds that may make ramps last differently."""
     numbers = [end for end in ends if isinstance(end, int | float)]
     return [max(numbers)] if path.startswith("loss.") and numbers else ends
-
-
-def _is_valid(base: RunConfig, values: Mapping[str, JsonValue]) -> bool:
-    try:
-        base.replace(values)
-    except ConfigInvalid:
-        return False
-    return True

@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import Any, Final, Self
 
 from risexp.hpo.studies.start import StartPoint
-from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
+from risexp.hpo.studies.study import TrialWord
+from risexp.hpo.studies.table import StudyTable, TrialRow
 from risexp.space.study_spec import StudySpec
 
 PRUNED: Final = "pruned"

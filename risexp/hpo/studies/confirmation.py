@@ -81,9 +81,9 @@ class ConfirmedPoint:
     """k_loc by completed seed."""
     best: int | None
     """Number of the confirming trial of smallest k_loc."""
-    rank_before: int | None = None
+    rank_before: int | None
     """Among the candidates, from 1."""
-    rank: int | None = None
+    rank: int | None
     """By the mean of k_loc; None where a seed did not complete."""
     difference: SeedDifference | None = None
     """None for the base itself, and where no seed is shared."""
@@ -151,58 +151,55 @@ class Confirmation:
             rows: Its trials by their slots.
         """
         seeds = tuple(dict.fromkeys(_seed(point) for point in points))
-        count = len(points) // len(seeds)
-        gathered = [_candidate(points, place, count, rows) for place in range(count)]
-        before = _ranks([point.before for point in gathered])
-        means = [point.mean if len(point.scores) == len(seeds) else None for point in gathered]
-        ranked = [
-            _compared(point, gathered[0], *ranks)
-            for point, ranks in zip(gathered, zip(before, _ranks(means), strict=True), strict=True)
+        first = points[: len(points) // len(seeds)]
+        ended = [_by_seed(points, rows, place, len(first)) for place in range(len(first))]
+        scores = [{seed: value for seed, (value, _) in each.items()} for each in ended]
+        means = [mean(each.values()) if len(each) == len(seeds) else None for each in scores]
+        before, after = _ranks([point.score for point in first]), _ranks(means)
+        gathered = [
+            ConfirmedPoint(
+                trial=point.trial,
+                values=_without_seed(point.values),
+                before=point.score,
+                scores=scores[place],
+                best=min(ended[place].values())[1] if ended[place] else None,
+                rank_before=before[place],
+                rank=after[place],
+                difference=_difference(scores[place], scores[0]) if place else None,
+            )
+            for place, point in enumerate(first)
         ]
         both = [
-            (point.before, score)
-            for point, score in zip(gathered[1:], means[1:], strict=True)
-            if point.before is not None and score is not None
+            (point.score, score)
+            for point, score in zip(first[1:], means[1:], strict=True)
+            if point.score is not None and score is not None
         ]
         return cls(
-            candidates=tuple(sorted(ranked, key=_order)),
-            base=ranked[0],
+            candidates=tuple(sorted(gathered, key=_order)),
+            base=gathered[0],
             seeds=seeds,
             agreement=rank_correlation([one for one, _ in both], [other for _, other in both]),
             pairs=len(both),
         )
 
 
-def _candidate(
-    points: Sequence[StartPoint], place: int, count: int, rows: Mapping[int, TrialRow]
-) -> ConfirmedPoint:
-    """One candidate, from its points in the order of the seeds."""
+def _by_seed(
+    points: Sequence[StartPoint], rows: Mapping[int, TrialRow], place: int, count: int
+) -> dict[int, tuple[float, int]]:
+    """Value and number of each complete trial of one of `count` candidates, by its seed."""
     slots = range(place, len(points), count)
-    ended = {
-        _seed(points[slot]): rows[slot]
+    return {
+        _seed(points[slot]): (row.value, row.number)
         for slot in slots
-        if slot in rows and rows[slot].value is not None
+        if (row := rows.get(slot)) is not None and row.value is not None
     }
-    first, best = points[place], best_first(ended.values())
-    return ConfirmedPoint(
-        trial=first.trial,
-        values=_without_seed(first.values),
-        before=first.score,
-        scores={seed: row.value for seed, row in ended.items() if row.value is not None},
-        best=best[0].number if best else None,
-    )
 
 
-def _compared(
-    point: ConfirmedPoint, base: ConfirmedPoint, rank_before: int | None, rank: int | None
-) -> ConfirmedPoint:
-    differences = [
-        score - base.scores[seed] for seed, score in point.scores.items() if seed in base.scores
-    ]
-    difference = None
-    if differences and point is not base:
-        difference = SeedDifference(mean(differences), mean_interval(differences, LEVEL))
-    return replace(point, rank_before=rank_before, rank=rank, difference=difference)
+def _difference(scores: Mapping[int, float], base: Mapping[int, float]) -> SeedDifference | None:
+    differences = [score - base[seed] for seed, score in scores.items() if seed in base]
+    if not differences:
+        return None
+    return SeedDifference(mean(differences), mean_interval(differences, LEVEL))
 
 
 def _ranks(scores: Sequence[float | None]) -> list[int | None]:

@@ -47,11 +47,14 @@ def importance(store: StudyStore, study: StudyRef, seed: int = 0) -> Importance:
         complete = handle.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         count = len(complete)
         if count < LEAST:
-            return Importance(trials=count, doubt=_few(count))
-        if len({each.value for each in complete}) == 1 or not _varied(complete):
-            return Importance(
-                trials=count, doubt="all complete trials have the same score or values"
+            few = (
+                f"{count} complete trials are too few to tell which field mattered: it takes "
+                f"{LEAST} at least, and better three a field"
             )
+            return Importance(trials=count, doubt=few)
+        if len({each.value for each in complete}) == 1 or not _varied(complete):
+            same = "all complete trials have the same score or values"
+            return Importance(trials=count, doubt=same)
         shares = get_param_importances(handle, evaluator=FanovaImportanceEvaluator(seed=seed))
     doubt = None
     if count < _EACH * len(shares):
@@ -60,13 +63,6 @@ def importance(store: StudyStore, study: StudyRef, seed: int = 0) -> Importance:
             "be read off this, not the order of the others"
         )
     return Importance(dict(shares), count, doubt)
-
-
-def _few(count: int) -> str:
-    return (
-        f"{count} complete trials are too few to tell which field mattered: it takes {LEAST} at "
-        "least, and better three a field"
-    )
 
 
 def _varied(trials: "list[optuna.trial.FrozenTrial]") -> bool:

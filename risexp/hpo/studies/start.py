@@ -13,7 +13,7 @@ from risexp.config.run import RunConfig
 from risexp.errors import ConfigInvalid, InvalidInput, SpaceInvalid
 from risexp.hpo.search.parameters import stored
 from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.study import SURPLUS, StudyPlan, StudyRef, facts_from_spec, slot_of
+from risexp.hpo.studies.study import SURPLUS, StudyRef, facts_from_spec, open_study, slot_of
 from risexp.hpo.studies.table import StudyTable, TrialRow, study_table
 from risexp.space.check import extent
 from risexp.space.files import differing
@@ -87,11 +87,12 @@ class StudyStart:
         points = tuple(StartPoint(**point) for point in kept["points"])
         return cls(study.spec, points, kept["asked"], study.facts)
 
-    def plan(self, study: str, trials: int | None = None) -> StudyPlan:
-        """The study to open: `trials` finished ones in total, by default one for each point."""
-        vary = self.spec.space.vary
-        values = [stored(vary, point.values) for point in self.points]
-        return StudyPlan(study, len(values) if trials is None else trials, self.facts, values)
+    def open(self, store: StudyStore, study: str, trials: int | None = None) -> StudyRef:
+        """Create or go on with the study of this name, by default with one trial a point."""
+        values = [stored(self.spec.space.vary, point.values) for point in self.points]
+        return open_study(
+            store, study, len(values) if trials is None else trials, self.facts, values
+        )
 
     def check_asked(self, study: str, asked: Mapping[str, JsonValue], option: str) -> None:
         """Check that a study goes on with the options that it was started with.

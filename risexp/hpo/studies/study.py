@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError
@@ -27,6 +27,16 @@ from risexp.hpo.store.store import StudyStore
 from risexp.space.spec import SCORE
 from risexp.space.study_spec import StudySpec
 
+TrialWord = Literal["waiting", "running", "complete", "pruned", "failed"]
+
+STATES: Final[Mapping[TrialState, TrialWord]] = {
+    TrialState.WAITING: "waiting",
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+"""Optuna's states of a trial in our words."""
 SLOT: Final = "slot"
 """Attribute of a trial: its place in the budget."""
 REASON: Final = "reason"
@@ -40,19 +50,6 @@ _UID: Final = "risexp.uid"
 _TRIALS: Final = "risexp.trials"
 _FACTS: Final = "risexp.facts"
 _END: Final = "risexp.end"
-
-
-@dataclass(frozen=True)
-class StudyPlan:
-    """A study to open."""
-
-    name: str
-    trials: int
-    """Finished ones in total; a study that has more keeps them."""
-    facts: Mapping[str, Any]
-    """What a study cannot change once it has begun; as JSON."""
-    points: Sequence[Mapping[str, Any]] = ()
-    """Parameters of the first slots, from slot 0 on; the sampler draws what is missing."""
 
 
 @dataclass(frozen=True)
@@ -92,21 +89,36 @@ class End:
     """Numbers of the trials that had not finished."""
 
 
-def open_study(store: StudyStore, plan: StudyPlan) -> StudyRef:
-    """Create a study, or go on with it; its budget only grows."""
-    if plan.trials < 1:
-        raise InvalidInput(f"a study of {plan.trials} trials is none: ask for one at least")
-    with store.locked(f"study {plan.name}"):
-        study_id = _created(store, plan.name)
-        _described(store, study_id, plan)
-        study = _ref(store, plan.name, study_id)
-        _check_same(study, plan)
-        if study.trials < plan.trials:
-            store.storage.set_study_user_attr(study_id, _TRIALS, plan.trials)
-            study = _ref(store, plan.name, study_id)
+def open_study(
+    store: StudyStore,
+    name: str,
+    trials: int,
+    facts: Mapping[str, Any],
+    points: Sequence[Mapping[str, Any]] = (),
+) -> StudyRef:
+    """Create a study, or go on with it; its budget only grows.
+
+    Args:
+        store: Where the study is.
+        name: Of the study.
+        trials: Finished ones in total; a study that has more keeps them.
+        facts: What a study cannot change once it has begun; as JSON.
+        points: Parameters of the first slots, from slot 0 on; the sampler draws what is missing.
+    """
+    if trials < 1:
+        raise InvalidInput(f"a study of {trials} trials is none: ask for one at least")
+    with store.locked(f"study {name}"):
+        study_id = _created(store, name)
+        if _unfinished(store, study_id):
+            _describe(store, name, study_id, {_FACTS: dict(facts), _TRIALS: trials})
+        study = _ref(store, name, study_id)
+        _check_same(study, facts)
+        if study.trials < trials:
+            store.storage.set_study_user_attr(study_id, _TRIALS, trials)
+            study = _ref(store, name, study_id)
         if _END in store.storage.get_study_user_attrs(study_id):
             store.storage.set_study_user_attr(study_id, _END, None)
-        store.retry(lambda: _fill(store, study, plan.points))
+        store.retry(lambda: _fill(store, study, points))
         return study
 
 
@@ -171,15 +183,13 @@ def _created(store: StudyStore, name: str) -> int:
     return store.storage.get_study_id_from_name(name)
 
 
-def _described(store: StudyStore, study_id: int, plan: StudyPlan) -> None:
+def _describe(store: StudyStore, name: str, study_id: int, attributes: Mapping[str, Any]) -> None:
     """Write the facts of a new study; its identifier comes last and marks it as complete."""
-    if not _unfinished(store, study_id):
-        return
-    store.storage.set_study_user_attr(study_id, _FACTS, dict(plan.facts))
-    store.storage.set_study_user_attr(study_id, _TRIALS, plan.trials)
+    for attribute, value in attributes.items():
+        store.storage.set_study_user_attr(study_id, attribute, value)
     with experimental():
         # The name that dashboards show.
-        optuna.load_study(study_name=plan.name, storage=store.storage).set_metric_names([SCORE])
+        optuna.load_study(study_name=name, storage=store.storage).set_metric_names([SCORE])
     store.storage.set_study_user_attr(study_id, _UID, secrets.token_hex(16))
     failpoint("study.described")
 
@@ -199,14 +209,14 @@ def _ref(store: StudyStore, name: str, study_id: int) -> StudyRef:
     return StudyRef(name, study_id, attributes[_UID], attributes[_TRIALS], attributes[_FACTS])
 
 
-def _check_same(study: StudyRef, plan: StudyPlan) -> None:
-    keys = sorted(study.facts.keys() | plan.facts.keys())
+def _check_same(study: StudyRef, facts: Mapping[str, Any]) -> None:
+    keys = sorted(study.facts.keys() | facts.keys())
     # As it is stored: a tuple comes back as a list.
-    now = json.loads(json.dumps(dict(plan.facts)))
+    now = json.loads(json.dumps(dict(facts)))
     if changed := [key for key in keys if study.facts.get(key) != now.get(key)]:
         raise InvalidInput(
-            f"study {plan.name!r} began with another {' and '.join(changed)}: search under another "
-            "name, or with what it began with"
+            f"study {study.name!r} began with another {' and '.join(changed)}: search under "
+            "another name, or with what it began with"
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
@@ -10,20 +10,11 @@ from pydantic import JsonValue
 from risexp.hpo.search.parameters import read
 from risexp.hpo.store.leases import HANGING, Attempt, Leases
 from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.study import REASON, StudyRef, end_of
+from risexp.hpo.studies.study import REASON, STATES, StudyRef, TrialWord, end_of
 from risexp.space.spec import SearchSpace
-
-TrialWord = Literal["waiting", "running", "complete", "pruned", "failed"]
 
 WORDS: Final[tuple[TrialWord, ...]] = ("complete", "pruned", "failed", "running", "waiting")
 """The states in the order of their counts in a summary."""
-_WORDS: Final[Mapping[TrialState, TrialWord]] = {
-    TrialState.WAITING: "waiting",
-    TrialState.RUNNING: "running",
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
 
 
 @dataclass(frozen=True)
@@ -132,7 +123,7 @@ def _row(trial: FrozenTrial, attempts: Sequence[Attempt], space: SearchSpace) ->
     ]
     return TrialRow(
         number=trial.number,
-        state=_WORDS[trial.state],
+        state=STATES[trial.state],
         reason=_reason(trial, attempts),
         attempts=len(attempts),
         epoch=last,

@@ -12,18 +12,14 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from risexp.core.failpoint import failpoint
 from risexp.errors import EnvironmentFailed, TrainingAborted
 from risexp.hpo.store.leases import Fenced, Lease, Leases
-from risexp.hpo.studies.study import REASON
+from risexp.hpo.studies.study import REASON, STATES
 from risexp.hpo.trials.reaper import requeue
 from risexp.hpo.trials.trial_result import NON_FINITE, TrialResult
 
 T = TypeVar("T")
 Written = Literal["written", "known", "different"]
 
-_STATES: Final = {
-    "complete": TrialState.COMPLETE,
-    "pruned": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
-}
+_STATES: Final = {word: state for state, word in STATES.items()}
 _DRAWS: Final = 3
 
 

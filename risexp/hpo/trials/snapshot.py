@@ -2,22 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final
 
 from optuna.trial import FrozenTrial, TrialState
 
 from risexp.hpo.store.leases import Attempt, Leases
 from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.study import REASON, SURPLUS, StudyRef, end_of, slot_of
-from risexp.hpo.trials.invariants import State, StudySnapshot, TrialSnapshot
-
-_STATES: Final[dict[TrialState, State]] = {
-    TrialState.WAITING: "waiting",
-    TrialState.RUNNING: "running",
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
+from risexp.hpo.studies.study import REASON, STATES, SURPLUS, StudyRef, end_of, slot_of
+from risexp.hpo.trials.invariants import StudySnapshot, TrialSnapshot
 
 
 def study_snapshot(
@@ -48,7 +39,7 @@ def _trial_snapshot(trial: FrozenTrial, attempts: list[Attempt]) -> TrialSnapsho
     return TrialSnapshot(
         number=trial.number,
         slot=slot_of(trial),
-        state=_STATES[trial.state],
+        state=STATES[trial.state],
         # Optuna's value of a pruned trial is its last report.
         value=trial.value if trial.state == TrialState.COMPLETE else None,
         reason=trial.user_attrs.get(REASON),

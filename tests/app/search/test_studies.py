@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from risexp.app.search.studies import StudyView, cells, line, live_table
-from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
+from risexp.hpo.studies.study import TrialWord
+from risexp.hpo.studies.table import StudyTable, TrialRow
 
 
 def row(number: int, state: TrialWord, **more: object) -> TrialRow:

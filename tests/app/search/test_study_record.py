@@ -19,8 +19,8 @@ from risexp.app.search.study_record import (
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.links import PAGE, RUN, Links
-from risexp.hpo.studies.study import StudyRef
-from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
+from risexp.hpo.studies.study import StudyRef, TrialWord
+from risexp.hpo.studies.table import StudyTable, TrialRow
 from risexp.hpo.trials.limits import FAILING
 from risexp.runs.folder import RunFolder, find_run, is_run
 from risexp.runs.spec import Labels

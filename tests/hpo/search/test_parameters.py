@@ -13,18 +13,17 @@ from optuna.distributions import (
     json_to_distribution,
 )
 from optuna.samplers import RandomSampler
-from optuna.trial import TrialState, create_trial
+from optuna.trial import TrialState
 from pydantic import JsonValue
 
 from risexp.errors import SpaceInvalid
-from risexp.hpo.search.parameters import distribution, ended_trials, labels, read, stored, suggest
+from risexp.hpo.search.parameters import distribution, labels, read, stored, suggest
 from risexp.hpo.search.samplers import build_sampler
 from risexp.hpo.studies.start import base_point
 from risexp.space.dimensions import Choice
-from risexp.space.shrink import Ended
 from risexp.space.study_spec import StudySpec
 from tests.support.spaces import LEARNING, learning, planted, spec_of
-from tests.support.studies import claimed, claimed_again, had, study_of, worked
+from tests.support.studies import claimed, claimed_again, study_of, worked
 
 
 def test_options_are_labelled_readably_and_read_back() -> None:
@@ -138,18 +137,3 @@ def test_enqueued_values_outside_the_space_or_forbidden_are_refused() -> None:
             warnings.simplefilter("ignore")  # Optuna warns as well, and takes it
             with pytest.raises(SpaceInvalid, match=message):
                 suggest(study_spec, claimed_again(study, 0, RandomSampler(seed=3)))
-
-
-def test_trials_that_ended_are_read_as_plain_values() -> None:
-    spec = spec_of()
-    values = {"training.ema_decay": None, "network.depth": 3, "count.kind": "softmax"}
-    trials = [
-        had(spec, values, value=2.5),
-        had(spec, {"loss.count": 0.5}, state=TrialState.PRUNED, value=9.0),
-        had(spec, values, state=TrialState.FAIL),
-        create_trial(state=TrialState.RUNNING),
-    ]
-
-    assert [Ended(values, 2.5), Ended({"loss.count": 0.5}, None)] == ended_trials(
-        spec.space, trials
-    )

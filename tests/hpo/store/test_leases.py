@@ -2,8 +2,8 @@ import pytest
 
 from risexp.hpo.store.leases import Fenced, Lease, Leases
 from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.study import StudyRef, open_study
-from tests.support.worker_processes import ON_BOTH, owner, plan, work_here
+from risexp.hpo.studies.study import StudyRef
+from tests.support.worker_processes import ON_BOTH, owner, toy_study, work_here
 
 pytestmark = ON_BOTH
 
@@ -138,6 +138,6 @@ def test_a_deleted_studys_attempts_are_not_those_of_the_next_with_its_ids(
     work_here(store, study)
     store.storage.delete_study(study.id)
 
-    again = open_study(store, plan(4))
+    again = toy_study(store, 4)
 
     assert [] == Leases(store, again.uid).attempts()

@@ -10,7 +10,6 @@ from pathlib import Path
 from risexp.hpo.store.leases import TTL_S, Leases
 from risexp.hpo.store.retry import Retry
 from risexp.hpo.store.store import StudyStore, open_store
-from risexp.hpo.studies.study import open_study
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.heartbeat import Heartbeat
 from risexp.hpo.trials.reaper import Reaper
@@ -20,10 +19,10 @@ from tests.support.worker_processes import (
     claimed,
     exit_codes,
     owner,
-    plan,
     queue_of,
     start,
     states,
+    toy_study,
     train,
     until,
     violations,
@@ -82,7 +81,7 @@ def test_a_locked_database_is_waited_for_at_every_step(tmp_path: Path) -> None:
     path = tmp_path / "optuna.db"
     waits = Waits(times=6)
     store = impatient(path, waits)
-    study = open_study(store, plan(2))
+    study = toy_study(store, 2)
     queue = queue_of(store, study)
     claim: Claim | None = None
     for step in ("claim", "train", "claim", "release", "look"):
@@ -112,7 +111,7 @@ def test_a_lock_for_longer_than_a_lease_takes_no_trial_away(tmp_path: Path) -> N
     """Neither owner nor reaper can write; once they can, the owner comes first."""
     path = tmp_path / "optuna.db"
     store = impatient(path, Waits(times=10**9))
-    study = open_study(store, plan(1))
+    study = toy_study(store, 1)
     queue = queue_of(store, study, ttl_s=0.2)
     claim = claimed(queue)
     reaper = Reaper(queue.leases, study, patience_s=0.2)
@@ -145,7 +144,7 @@ def restart(server: Server) -> None:
 def test_a_server_that_restarts_costs_no_trial(server: Server) -> None:
     url = server.create("outage")
     store = open_store(url)
-    study = open_study(store, plan(12))
+    study = toy_study(store, 12)
     workers = [start(work, url, owner(), TTL_S, 0.02) for _ in range(3)]
     until(lambda: states(store, study).count("complete") >= 2)
 

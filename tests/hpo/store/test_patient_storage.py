@@ -11,9 +11,9 @@ from sqlalchemy import event
 from risexp.hpo.store.address import address_of
 from risexp.hpo.store.patient_storage import PatientStorage
 from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.study import StudyRef, open_study
+from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials.trial_result import TrialResult, unsound
-from tests.support.worker_processes import ON_BOTH, claimed, draw, plan, queue_of
+from tests.support.worker_processes import ON_BOTH, claimed, draw, queue_of, toy_study
 
 
 @contextmanager
@@ -114,7 +114,7 @@ def test_reading_again_costs_no_more_if_more_trials_wait(
     storage.get_all_trials(study.id)
     with statements(store) as few:
         storage.get_all_trials(study.id)
-    more = open_study(store, plan(40))
+    more = toy_study(store, 40)
     storage.get_all_trials(more.id)
 
     with statements(store) as many:

@@ -10,15 +10,15 @@ from risexp.hpo.store.address import address_of
 from risexp.hpo.store.retry import Retry
 from risexp.hpo.store.schema import METADATA, ONE_LIVING, STAMP
 from risexp.hpo.store.store import StudyStore, find_store, open_store
-from risexp.hpo.studies.study import find_study, open_study
+from risexp.hpo.studies.study import find_study
 from tests.support.worker_processes import (
     EMBEDDED,
     NAME,
     ON_BOTH,
     exit_codes,
     opened,
-    plan,
     start,
+    toy_study,
     until,
     violations,
 )
@@ -27,7 +27,7 @@ from tests.support.worker_processes import (
 def open_and_make(url: str) -> None:
     """What every worker does first: all of them open the same study."""
     with opened(url) as store:
-        open_study(store, plan(6))
+        toy_study(store, 6)
 
 
 @ON_BOTH

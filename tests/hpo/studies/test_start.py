@@ -21,8 +21,8 @@ from risexp.hpo.studies.start import (
     fitted,
     fitting,
 )
-from risexp.hpo.studies.study import SLOT, facts_from_spec, find_study, open_study
-from risexp.hpo.studies.table import StudyTable, TrialRow, TrialWord
+from risexp.hpo.studies.study import SLOT, TrialWord, facts_from_spec, find_study
+from risexp.hpo.studies.table import StudyTable, TrialRow
 from risexp.space.files import load_space
 from risexp.space.shrink import Ended, shrink
 from risexp.space.study_spec import StudySpec
@@ -71,24 +71,22 @@ def fit(
 
 
 def test_the_start_of_a_study_is_read_from_its_facts(store: StudyStore) -> None:
-    open_study(store, with_points().plan("toy", 2))
+    with_points().open(store, "toy", 2)
     assert with_points() == StudyStart.of(find_study(store, "toy"))
     assert StudyStart.new(TOY_SPEC) == StudyStart.of(searched(store, 2, name="alone"))
-    assert (facts_from_spec(TOY_SPEC), 1) == (
-        StudyStart.new(TOY_SPEC).plan("toy").facts,
-        StudyStart.new(TOY_SPEC).plan("toy").trials,
-    )
+    one = StudyStart.new(TOY_SPEC).open(store, "one")
+    assert (facts_from_spec(TOY_SPEC), 1) == (one.facts, one.trials)
     odd = StartPoint({LR: 0.1 + 0.2, "training.ema_decay": None}, "wide", 7, 1.5)
     assert odd == StartPoint(**odd.as_json())
 
 
 def test_points_fill_a_budget_that_grows_and_the_rest_is_drawn(store: StudyStore) -> None:
-    first, train = open_study(store, with_points().plan("toy", 1)), toy()
+    first, train = with_points().open(store, "toy", 1), toy()
     work(store, first, train)
     start = StudyStart.of(find_study(store, "toy"))
 
-    study = open_study(store, start.plan("toy"))
-    open_study(store, start.plan("toy", 4))
+    study = start.open(store, "toy")
+    start.open(store, "toy", 4)
     work(store, study, train)
 
     points = [BASE.values, *(point.values for point in OTHERS)]
@@ -124,11 +122,11 @@ def test_a_study_does_not_go_on_with_other_options() -> None:
 
 
 def test_the_trial_of_a_point_is_found_by_its_slot(store: StudyStore) -> None:
-    study = open_study(store, with_points().plan("toy", 1))
+    study = with_points().open(store, "toy", 1)
     handle = optuna.load_study(study_name="toy", storage=store.storage)
     for slot in (2, 1, 2):
         handle.enqueue_trial({}, user_attrs={SLOT: slot})
-    study = open_study(store, with_points().plan("toy", 3))
+    study = with_points().open(store, "toy", 3)
 
     assert {0: 0, 1: 2, 2: 1} == {
         slot: trial.number for slot, trial in by_slot(store, study).items()

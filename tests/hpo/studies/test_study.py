@@ -13,7 +13,6 @@ from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import (
     SLOT,
     End,
-    StudyPlan,
     StudyRef,
     end_of,
     end_study,
@@ -26,7 +25,7 @@ from risexp.hpo.studies.study import (
 )
 from risexp.space.study_spec import StudySpec
 from tests.support.spaces import learning
-from tests.support.worker_processes import NAME, owner, plan, violations, work_here
+from tests.support.worker_processes import NAME, owner, toy_study, violations, work_here
 
 
 def slots(store: StudyStore, study: StudyRef) -> list[int]:
@@ -43,8 +42,8 @@ POINTS: Sequence[Mapping[str, object]] = ({"x": 0.5}, {"x": 0.25, "y": 3}, {"y":
 
 
 def test_a_study_tries_its_points_first_though_its_budget_grows(store: StudyStore) -> None:
-    open_study(store, StudyPlan(NAME, 2, {}, POINTS))
-    study = open_study(store, StudyPlan(NAME, 4, {}, POINTS))
+    open_study(store, NAME, 2, {}, POINTS)
+    study = open_study(store, NAME, 4, {}, POINTS)
     assert ["WAITING"] * 4 == [trial.state.name for trial in store.storage.list_trials(study.id)]
     assert [*POINTS, {}] == given(store, study)
 
@@ -59,13 +58,12 @@ def test_a_study_tries_its_points_first_though_its_budget_grows(store: StudyStor
 def test_slots_that_a_dead_process_left_empty_get_their_points(
     store: StudyStore,
 ) -> None:
-    handle = optuna.load_study(
-        study_name=open_study(store, StudyPlan(NAME, 1, {}, POINTS)).name, storage=store.storage
-    )
+    open_study(store, NAME, 1, {}, POINTS)
+    handle = optuna.load_study(study_name=NAME, storage=store.storage)
     handle.enqueue_trial(dict(POINTS[2]), user_attrs={SLOT: 2})
 
-    study = open_study(store, StudyPlan(NAME, 3, {}, POINTS))
-    again = open_study(store, StudyPlan(NAME, 3, {}, POINTS))
+    study = open_study(store, NAME, 3, {}, POINTS)
+    again = open_study(store, NAME, 3, {}, POINTS)
 
     assert study == again
     assert [0, 2, 1] == slots(store, study)
@@ -73,7 +71,7 @@ def test_slots_that_a_dead_process_left_empty_get_their_points(
 
 
 def test_a_budget_grows_and_never_shrinks(store: StudyStore, study: StudyRef) -> None:
-    same, more, fewer = (open_study(store, plan(trials)) for trials in (4, 6, 2))
+    same, more, fewer = (toy_study(store, trials) for trials in (4, 6, 2))
 
     assert study == same
     assert (6, 6) == (more.trials, fewer.trials)
@@ -84,7 +82,7 @@ def test_a_study_that_is_done_goes_on_with_more_trials(store: StudyStore, study:
     work_here(store, study)
     assert [] == violations(store, study)
 
-    more = open_study(store, plan(6))
+    more = toy_study(store, 6)
     assert [(None, 4), (None, 5)] == [(None, each.number) for each in violations(store, more)]
     work_here(store, more)
 
@@ -92,17 +90,17 @@ def test_a_study_that_is_done_goes_on_with_more_trials(store: StudyStore, study:
 
 
 def test_a_study_does_not_change_what_it_is(store: StudyStore) -> None:
-    open_study(store, StudyPlan(NAME, 1, {"space": "a" * 64, "base": ["small", 1]}))
+    open_study(store, NAME, 1, {"space": "a" * 64, "base": ["small", 1]})
 
     with pytest.raises(InvalidInput, match="'toy' began with another space and stop: search"):
-        open_study(store, StudyPlan(NAME, 3, {"space": "b" * 64, "base": ("small", 1), "stop": 1}))
+        open_study(store, NAME, 3, {"space": "b" * 64, "base": ("small", 1), "stop": 1})
 
     assert 1 == find_study(store, NAME).trials
 
 
 def test_a_study_of_no_trials_is_refused(store: StudyStore) -> None:
     with pytest.raises(InvalidInput, match="a study of 0 trials is none"):
-        open_study(store, plan(0))
+        toy_study(store, 0)
 
     assert [] == study_names(store)
 
@@ -114,7 +112,7 @@ def test_a_study_exists_once_it_is_complete_or_has_a_trial_of_another_program(
     optuna.create_study(study_name=NAME, storage=store.storage)
     assert not is_study(store, NAME)
 
-    open_study(store, plan(1))
+    toy_study(store, 1)
     other = optuna.create_study(study_name="other", storage=store.storage)
     other.enqueue_trial({})
 
@@ -127,7 +125,7 @@ def test_a_study_of_another_program_is_left_alone(store: StudyStore) -> None:
     theirs.enqueue_trial({})
 
     with pytest.raises(InvalidInput, match="was not made by risexp"):
-        open_study(store, plan(3))
+        toy_study(store, 3)
     with pytest.raises(InvalidInput, match="was not made by risexp"):
         find_study(store, NAME)
 
@@ -150,11 +148,11 @@ def test_a_second_trial_in_a_slot_is_closed_unless_a_worker_has_it(
     leases, surplus = Leases(store, study.uid), store.storage.list_trials(study.id)[4].trial_id
     lease = leases.take(surplus, owner(), "toy-004")
     assert lease is not None
-    open_study(store, plan(4))
+    toy_study(store, 4)
     assert TrialState.WAITING == store.storage.get_trial(surplus).state
     leases.end(lease, "released")
 
-    open_study(store, plan(4))
+    toy_study(store, 4)
     work_here(store, study)
 
     assert [] == violations(store, study)
@@ -169,7 +167,7 @@ def test_the_end_of_a_study_is_kept_until_it_goes_on(store: StudyStore, study: S
 
     assert End("time-limit", (0, 1, 2, 3)) == end_of(store, study)
     assert [] == violations(store, study)
-    open_study(store, plan(4))
+    toy_study(store, 4)
     assert end_of(store, study) is None
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from risexp.hpo.store.leases import TTL_S
 from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.study import StudyRef, open_study
+from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.trials.snapshot import study_snapshot
 from tests.support.worker_processes import (
@@ -16,9 +16,9 @@ from tests.support.worker_processes import (
     exit_codes,
     opened,
     owner,
-    plan,
     queue_of,
     start,
+    toy_study,
     until,
     violations,
     work,
@@ -27,7 +27,7 @@ from tests.support.worker_processes import (
 
 def test_three_workers_do_twenty_trials_once(url: str) -> None:
     with opened(url) as store:
-        study = open_study(store, plan(20))
+        study = toy_study(store, 20)
         owners = [owner() for _ in range(3)]
 
         processes = [start(work, url, each, TTL_S, 0.0) for each in owners]
@@ -89,7 +89,7 @@ class Storm:
 def rage(
     store: StudyStore, trials: int, workers: int, deaths: int, ttl_s: float, *, seen: bool
 ) -> None:
-    study = open_study(store, plan(trials))
+    study = toy_study(store, trials)
     storm = Storm(store, study, workers, ttl_s)
     for _ in range(deaths):
         until(lambda: storm.kill(seen=seen))

@@ -17,7 +17,7 @@ from tests.support.localisation import at_snr, config_of, localiser, scenes_of, 
 from tests.support.looping import for_each
 
 LAWS = ("frame", "snapshot")
-METHODS = ("nomp", "nomp:bic", "nomp:aic", "music", "mvdr", "mdl", "aic")
+METHODS = ("nomp", "nomp:bic", "music", "mvdr", "mdl")
 BLIND = (*METHODS, "music:true-k", "mvdr:true-k")
 """Methods that look at measurements alone."""
 SPECTRA: tuple[Spectrum, ...] = ("music", "mvdr")
@@ -29,14 +29,13 @@ UNSOLVABLE: dict[str, Callable[[Frames], dict[str, Tensor]]] = {
 }
 
 
-@pytest.mark.parametrize("preset", [None, "smoke"])
 @for_each("method", BLIND)
 @for_each("symbols", LAWS)
 @for_each("kind", UNSOLVABLE)
 def test_measurements_without_an_answer_are_answered_with_some_source(
-    device: torch.device, preset: str | None, symbols: str, method: str, kind: str
+    device: torch.device, symbols: str, method: str, kind: str
 ) -> None:
-    config = config_of(f"physics.symbols={symbols}", preset=preset)
+    config = config_of(f"physics.symbols={symbols}", preset="smoke")
     scenes = scenes_of(config, 2, device)
 
     found = localiser(method, config)(with_frames(scenes, **UNSOLVABLE[kind](scenes.frames)))
@@ -46,12 +45,12 @@ def test_measurements_without_an_answer_are_answered_with_some_source(
 
 @for_each("wrong", [math.nan, math.inf])
 @for_each("field", ["y", "channel", "snr_db"])
-@for_each("method", ["nomp", "nomp:bic", "music", "mdl", "mvdr:true-k"])
+@for_each("method", ["nomp", "mdl", "mvdr:true-k"])
 @for_each("symbols", LAWS)
 def test_a_number_that_is_none_is_refused_by_scene_and_field(
     device: torch.device, symbols: str, method: str, field: str, wrong: float
 ) -> None:
-    config = config_of(f"physics.symbols={symbols}")
+    config = config_of(f"physics.symbols={symbols}", preset="smoke")
     scenes = scenes_of(config, 3, device)
     value = dict(scenes.frames.items())[field].clone()
     value[1].view(-1)[-1] = wrong
@@ -65,11 +64,11 @@ def test_a_number_that_is_none_is_refused_by_scene_and_field(
 def test_no_scene_is_answered_with_no_estimate(
     device: torch.device, symbols: str, method: str
 ) -> None:
-    config = config_of(f"physics.symbols={symbols}")
+    config = config_of(f"physics.symbols={symbols}", preset="smoke")
 
     found = localiser(method, config)(scenes_of(config, 2, device)[:0])
 
-    assert (0, 5) == tuple(found.phi_rad.shape)
+    assert (0, 3) == tuple(found.phi_rad.shape)
 
 
 @for_each("spectrum", SPECTRA)
@@ -95,8 +94,8 @@ def test_one_snapshot_is_answered_or_refused_in_one_sentence(
     config = config_of("physics.snapshots=1", *overrides, "data.sources_max=2")
     scenes = scenes_of(config, 4, device)
 
-    if method in {"music", "mvdr", "mdl", "aic"}:
-        with pytest.raises(DataInvalid, match=r"^[^\n]*needs at least 2 snapshots, not 1$"):
+    if method in {"music", "mvdr", "mdl"}:
+        with pytest.raises(DataInvalid, match=r"^mdl [^\n]*needs at least 2 snapshots, not 1$"):
             localiser(method, config)(scenes)
     else:
         assert sound(localiser(method, config)(scenes))
@@ -107,7 +106,8 @@ def test_one_snapshot_is_answered_or_refused_in_one_sentence(
 def test_where_one_source_is_the_most_the_count_is_one_for_certain(
     device: torch.device, symbols: str, method: str
 ) -> None:
-    config = config_of(f"physics.symbols={symbols}", "data.sources_max=1", at_snr(-5.0))
+    one = ("data.sources_max=1", at_snr(-5.0), f"physics.symbols={symbols}")
+    config = config_of(*one, preset="smoke")
 
     found = localiser(method, config)(scenes_of(config, 4, device))
 
@@ -124,13 +124,4 @@ def test_fresh_symbols_without_an_snr_are_refused_in_one_sentence(device: torch.
         Nomp(ReceiverModel.of(config))(unknown.frames)
     for method in ("music", "mvdr:true-k"):
         with pytest.raises(DataInvalid, match="snr_db"):
-            localiser(method, config)(unknown)
-
-
-def test_as_many_samples_as_elements_without_an_snr_are_refused(device: torch.device) -> None:
-    config = config_of("physics.antennas=12", "physics.snapshots=12")
-    unknown = with_frames(scenes_of(config, 2, device), snr_db=None)
-
-    for method in ("nomp", "mvdr:true-k"):
-        with pytest.raises(DataInvalid, match=r"^[^\n]*give snr_db with the frames$"):
             localiser(method, config)(unknown)

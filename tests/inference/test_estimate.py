@@ -9,7 +9,6 @@ import torch
 from risexp.data.frames import Frames
 from risexp.errors import DataInvalid
 from risexp.inference.estimate import Estimate, answered, answers
-from tests.support.estimates import drawn_case
 from tests.support.looping import for_each
 from tests.support.models import frames
 
@@ -38,27 +37,6 @@ def test_confidence_is_the_probability_of_the_answered_count_or_zero() -> None:
     assert pytest.approx([0.2, 0.0, 0.1]) == answer([2, 0, 3]).confidence.tolist()
 
 
-def test_a_slice_is_an_answer_to_those_scenes(device: torch.device) -> None:
-    found = answer([2, 0, 4]).to(device)
-
-    part = found[1:]
-
-    assert 2 == len(part)
-    assert [0, 4] == part.count.tolist()
-    for name, value in vars(part).items():
-        assert torch.equal(getattr(found, name)[1:].nan_to_num(-1.0), value.nan_to_num(-1.0))
-        assert device.type == value.device.type
-
-
-def test_joined_parts_are_the_whole() -> None:
-    whole, _ = drawn_case(3, scenes=7)
-
-    again = Estimate.join([whole[:3], whole[3:3], whole[3:6], whole[6:]])
-
-    for name, value in vars(again).items():
-        assert torch.equal(getattr(whole, name).nan_to_num(-1.0), value.nan_to_num(-1.0))
-
-
 def test_probabilities_that_are_no_numbers_are_refused() -> None:
     fields = dict(vars(answer([2, 0, 4])))
     fields["count_probabilities"] = torch.full((3, 3), math.nan)
@@ -76,12 +54,10 @@ def test_fields_of_other_scenes_are_refused(field: str) -> None:
         Estimate(**fields)
 
 
-NAN = math.nan
-
-
 def estimate() -> Estimate:
     """Two sources, one, and none."""
-    degrees = torch.tensor([[30.0, -45.0], [10.0, NAN], [NAN, NAN]], dtype=torch.float64)
+    nan = math.nan
+    degrees = torch.tensor([[30.0, -45.0], [10.0, nan], [nan, nan]], dtype=torch.float64)
     return Estimate(
         count=torch.tensor([2, 1, 0]),
         count_probabilities=torch.tensor([[0.25, 0.75], [0.5, 0.5], [0.5, 0.5]]),
@@ -92,33 +68,23 @@ def estimate() -> Estimate:
 
 
 def test_each_scene_is_answered_in_degrees_and_metres() -> None:
-    first, second, third = answers(estimate())
+    found = answers(estimate())
 
-    assert [2, 1, 0] == [each["count"] for each in (first, second, third)]
-    assert [0.25, 0.75] == first["count_probabilities"]
-    assert [0.75, 0.5, 0.0] == [each["confidence"] for each in (first, second, third)]
-    assert {"phi_deg": 30.0, "theta_deg": 15.0, "range_m": 3.0} == pytest.approx(
-        first["sources"][0]
-    )
-    assert {"phi_deg": -45.0, "theta_deg": -22.5, "range_m": 4.5} == pytest.approx(
-        first["sources"][1]
-    )
-
-
-def test_there_are_as_many_sources_as_are_counted_and_all_are_numbers() -> None:
-    said = answers(estimate())
-
-    assert [2, 1, 0] == [len(each["sources"]) for each in said]
-    assert all(
-        math.isfinite(value)
-        for each in said
-        for source in each["sources"]
-        for value in (source["phi_deg"], source["theta_deg"], source["range_m"])
-    )
+    assert [2, 1, 0] == [each["count"] for each in found]
+    assert [0.25, 0.75] == found[0]["count_probabilities"]
+    assert [0.75, 0.5, 0.0] == [each["confidence"] for each in found]
+    expected = [[(30.0, 15.0, 3.0), (-45.0, -22.5, 4.5)], [(10.0, 5.0, 1.0)], []]
+    for places, answer in zip(expected, found, strict=True):
+        assert [{"phi_deg", "theta_deg", "range_m"}] * len(places) == [
+            set(each) for each in answer["sources"]
+        ]
+        for place, source in zip(places, answer["sources"], strict=True):
+            actual = (source["phi_deg"], source["theta_deg"], source["range_m"])
+            assert pytest.approx(place) == actual
 
 
 def test_an_answer_that_is_no_number_is_not_given() -> None:
-    lost = replace(estimate(), range_m=torch.tensor([[1.0, 2.0], [NAN, 1.0], [1.0, 1.0]]))
+    lost = replace(estimate(), range_m=torch.tensor([[1.0, 2.0], [math.nan, 1.0], [1.0, 1.0]]))
 
     with pytest.raises(DataInvalid, match="scene 1 has no finite answer"):
         answered(lambda _: lost, frames())

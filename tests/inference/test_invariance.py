@@ -1,10 +1,10 @@
 """What must not change an answer, and how it must change where the world is mirrored."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
@@ -12,7 +12,6 @@ from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.estimate import Estimate
 from risexp.inference.nomp import Nomp
 from tests.support.localisation import (
-    Localiser,
     apart,
     at_snr,
     config_of,
@@ -26,7 +25,7 @@ from tests.support.looping import for_each
 from tests.support.scenes import gaussian
 
 LAWS = ("frame", "snapshot")
-SCENES = {"frame": 16, "snapshot": 5}
+SCENES = {"frame": 12, "snapshot": 4}
 CLEAR = (at_snr(20.0), "physics.power=equal", "data.separation_deg=15")
 """Scenes whose sources nobody could miss: what differs there differs by no chance."""
 
@@ -43,6 +42,22 @@ def small(gap: tuple[float, float], degrees: float = 1e-2, metres: float = 2e-2)
     return gap[0] < degrees and gap[1] < metres
 
 
+def retold(scenes: Scenes) -> Scenes:
+    """The same scenes: another phase, mixed antennas, another order of snapshots, own codes."""
+    frames = scenes.frames
+    batch, snapshots, antennas = frames.y.shape
+    phase = gaussian(batch, 1, 1, seed=9).sgn().to(frames.y)
+    unitary = torch.linalg.qr(gaussian(batch, antennas, antennas, seed=3)).Q.to(frames.y)
+    order = torch.randperm(snapshots, generator=torch.Generator().manual_seed(1))
+    order = order.to(frames.y.device)
+    return with_frames(
+        scenes,
+        y=((frames.y * phase) @ unitary.mT)[:, order],
+        channel=unitary @ frames.channel,
+        codes=frames.codes[order].expand(batch, -1, -1),
+    )
+
+
 def mirrored(scenes: Scenes, config: RunConfig, axis: int) -> Scenes:
     """The same scenes with the elements counted from the other end along v (0) or h (1)."""
     shape = config.physics.elements_v, config.physics.elements_h
@@ -51,69 +66,18 @@ def mirrored(scenes: Scenes, config: RunConfig, axis: int) -> Scenes:
     return with_frames(scenes, channel=frames.channel[..., order], codes=frames.codes[..., order])
 
 
-def rotated_station(scenes: Scenes) -> Scenes:
-    """The antennas' signals mixed by a unitary matrix of each scene's own."""
-    frames = scenes.frames
-    antennas = frames.y.shape[-1]
-    drawn = gaussian(len(scenes), antennas, antennas, seed=3).to(frames.y.device)
-    unitary = torch.linalg.qr(drawn).Q.to(frames.y.dtype)
-    return with_frames(scenes, y=frames.y @ unitary.mT, channel=unitary @ frames.channel)
-
-
-def shuffled_snapshots(scenes: Scenes) -> Scenes:
-    frames = scenes.frames
-    order = torch.randperm(frames.y.shape[1], generator=torch.Generator().manual_seed(1))
-    order = order.to(frames.y.device)
-    return with_frames(scenes, y=frames.y[:, order], codes=frames.codes[order])
-
-
-def codes_of_each_scene(scenes: Scenes) -> Scenes:
-    frames = scenes.frames
-    return with_frames(scenes, codes=frames.codes.expand(len(scenes), -1, -1))
-
-
-def turned(scenes: Scenes) -> Scenes:
-    """Every scene's measurements turned by a phase of its own."""
-    phase = gaussian(len(scenes), 1, 1, seed=9).sgn().to(scenes.frames.y)
-    return with_frames(scenes, y=scenes.frames.y * phase)
-
-
-@pytest.mark.parametrize("method", ["nomp", "nomp:bic", "music:true-k", "mvdr:true-k"])
+@pytest.mark.parametrize("method", ["nomp", "music:true-k", "mvdr:true-k"])
 @for_each("symbols", LAWS)
-def test_phase_antennas_order_of_snapshots_and_copies_of_codes_change_nothing(
+def test_scenes_told_otherwise_are_answered_alike_and_mirrored_ones_in_the_mirror(
     device: torch.device, symbols: str, method: str
 ) -> None:
     config = clear(symbols, "data.sources_max=1") if "true-k" in method else clear(symbols)
     scenes, localise = heard(config, device), localiser(method, config)
     before = localise(scenes)
 
-    for change in (turned, rotated_station, shuffled_snapshots, codes_of_each_scene):
-        gap = apart(before, localise(change(scenes)))
-
-        assert small(gap)
-
-
-@pytest.mark.parametrize("axis", [0, 1])
-@for_each("method", ["nomp", "music:true-k", "mvdr:true-k"])
-@for_each("symbols", LAWS)
-def test_a_mirrored_panel_sees_mirrored_angles(
-    device: torch.device, symbols: str, method: str, axis: int
-) -> None:
-    config = clear(symbols, "data.sources_max=1") if "true-k" in method else clear(symbols)
-    scenes, localise = heard(config, device), localiser(method, config)
-    before = localise(scenes)
-    signs = (1.0, -1.0) if axis == 0 else (-1.0, 1.0)
-    expected = Estimate(
-        before.count,
-        before.count_probabilities,
-        signs[0] * before.phi_rad,
-        signs[1] * before.theta_rad,
-        before.range_m,
-    )
-
-    gap = apart(expected, localise(mirrored(scenes, config, axis)))
-
-    assert small(gap)
+    for axis, (phi, theta) in enumerate(((1.0, -1.0), (-1.0, 1.0))):
+        expected = replace(before, phi_rad=phi * before.phi_rad, theta_rad=theta * before.theta_rad)
+        assert small(apart(expected, localise(mirrored(retold(scenes), config, axis)))), axis
 
 
 @for_each("symbols", LAWS)
@@ -127,8 +91,7 @@ def test_the_scale_of_measurements_means_nothing_where_all_powers_are_equal(
         localise(with_frames(scenes, y=scenes.frames.y * scale)) for scale in (1e-3, 1e3)
     )
 
-    gap = apart(before, after)
-    assert small(gap)
+    assert small(apart(before, after))
     assert torch.allclose(before.count_probabilities, after.count_probabilities, atol=1e-3)
 
 
@@ -144,24 +107,22 @@ def test_an_echo_too_loud_for_a_far_source_is_believed_to_be_near(device: torch.
     assert float((loud.range_m - quiet.range_m).mean()) < -1.0
 
 
-def alone(localise: Localiser, scenes: Scenes) -> Estimate:
-    return Estimate.join([localise(scenes[place : place + 1]) for place in range(len(scenes))])
-
-
-@pytest.mark.parametrize("method", ["nomp", "nomp:bic", "music on label", "mvdr on label"])
+@pytest.mark.parametrize("method", ["nomp", "music on label", "mvdr on label"])
 @for_each("symbols", LAWS)
-def test_a_scene_is_answered_alone_as_it_is_among_others(
+def test_a_scene_is_answered_alone_as_it_is_among_others_in_any_order(
     device: torch.device, symbols: str, method: str
 ) -> None:
     config = clear(symbols)
     scenes, localise = heard(config, device), localiser(method, config)
+    order = torch.randperm(len(scenes), generator=torch.Generator().manual_seed(2)).tolist()
 
-    gap = apart(localise(scenes), alone(localise, scenes))
+    together = localise(picked(scenes, order))
 
-    assert small(gap, degrees=1e-4, metres=1e-3)
+    alone = Estimate.join([localise(scenes[place : place + 1]) for place in order])
+    assert small(apart(together, alone), degrees=1e-4, metres=1e-3)
 
 
-@for_each(("symbols", "count", "size"), [("frame", 96, 8), ("snapshot", 8, 1)])
+@for_each(("symbols", "count", "size"), [("frame", 64, 16), ("snapshot", 6, 1)])
 def test_noisy_scenes_too_are_answered_alike_in_small_groups_and_large(
     device: torch.device, symbols: str, count: int, size: int
 ) -> None:
@@ -182,23 +143,6 @@ def test_noisy_scenes_too_are_answered_alike_in_small_groups_and_large(
     assert float(off.max()) < 0.02
 
 
-@for_each("method", ["nomp", "music on label", "mvdr on label"])
-@for_each("symbols", LAWS)
-def test_answers_follow_the_order_of_their_scenes(
-    device: torch.device, symbols: str, method: str
-) -> None:
-    config = clear(symbols)
-    scenes, localise = heard(config, device), localiser(method, config)
-    order = torch.randperm(len(scenes), generator=torch.Generator().manual_seed(2))
-
-    found = localise(picked(scenes, order.tolist()))
-
-    back = order.argsort().to(device)
-    unshuffled = Estimate(*(value[back] for value in vars(found).values()))
-    gap = apart(localise(scenes), unshuffled)
-    assert small(gap, degrees=1e-4, metres=1e-4)
-
-
 @for_each("symbols", LAWS)
 def test_an_angle_of_the_station_or_a_seed_is_no_business_of_the_receiver(symbols: str) -> None:
     one, two = (
@@ -212,26 +156,19 @@ def test_an_angle_of_the_station_or_a_seed_is_no_business_of_the_receiver(symbol
 def test_double_precision_frames_are_answered_like_single_ones(device: torch.device) -> None:
     config = clear("frame")
     scenes, localise = scenes_of(config, 4, device), localiser("nomp", config)
-
-    def wide(value: Tensor) -> Tensor:
-        return value.to(torch.complex128)
-
     frames = scenes.frames
-    found = localise(
-        with_frames(
-            scenes, y=wide(frames.y), channel=wide(frames.channel), codes=wide(frames.codes)
-        )
-    )
+    wide = {name: getattr(frames, name).to(torch.complex128) for name in ("y", "channel", "codes")}
 
-    gap = apart(localise(scenes), found)
-    assert small(gap)
+    found = localise(with_frames(scenes, **wide))
+
+    assert small(apart(localise(scenes), found))
 
 
 def test_noise_measured_instead_of_told_gives_nearly_the_same_answers(
     device: torch.device,
 ) -> None:
     config = config_of()
-    scenes, localise = scenes_of(config, 128, device), localiser("nomp", config)
+    scenes, localise = scenes_of(config, 64, device), localiser("nomp", config)
     told = localise(scenes)
 
     measured = localise(with_frames(scenes, snr_db=None))

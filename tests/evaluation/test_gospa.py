@@ -10,8 +10,6 @@ from tests.support.estimates import (
     drawn_case,
     estimate_of,
     perfect,
-    shuffled_estimate,
-    shuffled_truth,
     truth_at,
     truth_of,
     with_extra,
@@ -42,27 +40,6 @@ def test_an_angle_counts_by_the_way_it_makes() -> None:
 
     # A chord of 5 degrees at 6 m, and the same on the circle of 60 degrees' elevation: half.
     assert pytest.approx(1.5 * 2 * 6.0 * 0.0436194, rel=1e-6) == float(localisation)
-
-
-def test_perfect_is_zero(device: torch.device) -> None:
-    _, truth = drawn_case(1, device=device)
-
-    assert 0.0 == float(gospa(perfect(truth), truth).total.max())
-
-
-@any_device
-@given(seed=SEEDS, width=st.integers(0, 7))
-def test_the_order_of_the_sources_does_not_matter(
-    device: torch.device, seed: int, width: int
-) -> None:
-    estimate, truth = drawn_case(seed, width=width, device=device)
-
-    one = gospa(estimate, truth)
-    other = gospa(shuffled_estimate(estimate, seed), shuffled_truth(truth, seed + 1))
-
-    assert pytest.approx(one.localisation.tolist(), abs=1e-12) == other.localisation.tolist()
-    assert torch.equal(one.missed, other.missed)
-    assert torch.equal(one.false, other.false)
 
 
 @any_device

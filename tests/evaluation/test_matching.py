@@ -11,18 +11,14 @@ from hypothesis import strategies as st
 
 from risexp.data.frames import Truth
 from risexp.errors import DataInvalid
-from risexp.evaluation.matching import CAP, TOLERANCE, Matching, match
-from risexp.evaluation.success_bound import BOX
+from risexp.evaluation.matching import TOLERANCE, Matching, match
 from risexp.inference.estimate import Estimate
 from tests.support.estimates import (
     drawn_case,
-    estimate_at,
     estimate_of,
-    perfect,
     shuffled_estimate,
     shuffled_truth,
     truth_of,
-    with_extra,
 )
 from tests.support.looping import for_each
 from tests.support.scenes import any_device
@@ -118,52 +114,6 @@ def test_far_sources_that_cost_the_same_are_paired_alike_in_any_order() -> None:
     assert errors_of(one) == errors_of(other)
 
 
-@any_device
-@given(seed=SEEDS, width=WIDTHS)
-def test_a_far_extra_estimate_costs_no_true_match(
-    device: torch.device, seed: int, width: int
-) -> None:
-    estimate, truth = drawn_case(seed, width=width, device=device)
-    before = match(estimate, truth)
-
-    after = match(with_extra(estimate, (89.0, 80.0, 500.0)), truth)
-
-    found = (before.relative <= CAP).any(-1)
-    assert torch.equal(before.partner[found], after.partner[found])
-    assert torch.equal(before.errors[found], after.errors[found])
-    assert torch.equal(torch.minimum(before.pairs + 1, truth.count), after.pairs)
-
-
-def test_an_empty_answer_misses_every_source(device: torch.device) -> None:
-    _, truth = drawn_case(4, device=device)
-    nothing = torch.empty(8, 0, dtype=torch.float64, device=device)
-
-    matching = match(estimate_at(torch.zeros_like(truth.count), *(nothing,) * 3), truth)
-
-    assert torch.equal(truth.count, matching.missed)
-    assert [0] * 8 == matching.pairs.tolist()
-    assert bool(matching.errors.isnan().all())
-
-
-def test_of_two_equal_estimates_one_is_surplus(device: torch.device) -> None:
-    truth = truth_of([(10.0, 5.0, 4.0)], device=device)
-    twice = estimate_of([(11.0, 5.0, 4.0)] * 2, device=device)
-
-    matching = match(twice, truth)
-
-    assert (1, 0) == (int(matching.pairs), int(matching.missed))
-    assert pytest.approx([1.0]) == matching.phi_deg[matching.matched].tolist()
-
-
-def test_the_truth_as_an_answer_has_errors_of_exactly_zero(device: torch.device) -> None:
-    _, truth = drawn_case(5, device=device)
-
-    matching = match(shuffled_estimate(perfect(truth), 1), truth)
-
-    assert 0.0 == float(matching.errors[truth.present].abs().max())
-    assert torch.equal(truth.present, matching.matched)
-
-
 @for_each(
     ("off", "inside"),
     [
@@ -192,12 +142,6 @@ def test_no_scene_is_located_with_a_source_too_many_or_too_few() -> None:
     matching = match(estimate_of([near], [near, far]), truth)
 
     assert [False, False] == matching.within(TOLERANCE).tolist()
-
-
-def test_tolerances_are_those_of_the_reference() -> None:
-    phi_deg, theta_deg, range_m = TOLERANCE
-
-    assert pytest.approx(BOX) == (math.radians(phi_deg), math.radians(theta_deg), range_m)
 
 
 @for_each("field", ["phi_rad", "theta_rad", "range_m"])

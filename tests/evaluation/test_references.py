@@ -13,7 +13,7 @@ from tests.support.references import LAWS, at_snr, refer, smoke
 from tests.support.scenes import tiny_scenes
 
 
-def referred(symbols: Symbols, snr_db: float, count: int = 300) -> References:
+def referred(symbols: Symbols, snr_db: float, count: int = 150) -> References:
     config = at_snr(symbols, snr_db)
     return refer(config, tiny_scenes(count, physics=config.physics, data=config.data), draws=100)
 
@@ -63,7 +63,7 @@ def test_nothing_stands_in_the_way_of_a_scene_without_noise_to_speak_of(
 
 @for_each("symbols", LAWS)
 def test_references_rise_with_the_snr_and_keep_their_order(symbols: Symbols) -> None:
-    levels = [referred(symbols, snr_db).means() for snr_db in (-4.0, 4.0, 12.0, 20.0)]
+    levels = [referred(symbols, snr_db).means() for snr_db in (-4.0, 6.0, 16.0)]
 
     for name in vars(levels[0]):
         values = [getattr(means, name) for means in levels]
@@ -96,28 +96,12 @@ def test_means_of_a_group_are_those_of_its_scenes() -> None:
     assert pytest.approx(float(found.detectable.double().mean())) == found.means().k_reference
 
 
-def test_an_empty_group_has_no_means() -> None:
-    found = referred("frame", 5.0, count=4)
-
-    means = found.means(torch.zeros(4, dtype=torch.bool))
-
-    assert all(math.isnan(value) for value in vars(means).values())
-
-
-def test_no_scenes_have_no_references() -> None:
+def test_no_scenes_have_no_references_and_no_means() -> None:
     config = smoke()
     scenes = tiny_scenes(4, physics=config.physics, data=config.data)
 
     found = refer(config, scenes[:0])
 
     assert 0 == len(found)
+    assert all(math.isnan(value) for value in vars(found.means()).values())
     assert (0, config.data.sources_max, 3) == tuple(found.deviation.shape)
-
-
-def test_the_bound_is_above_the_reference_for_equal_powers_too() -> None:
-    config = at_snr("frame", 0.0, "physics.power=equal")
-    scenes = tiny_scenes(256, physics=config.physics, data=config.data)
-
-    means = refer(config, scenes, draws=20).means()
-
-    assert 0.5 < means.k_reference < means.k_bound

@@ -4,13 +4,8 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
 
-from risexp.config.measurement import DataConfig
-from risexp.data.frames import Scenes, Truth
-from risexp.data.scenes import SceneGenerator
 from risexp.evaluation.scene_scores import confusion, score_scenes
-from risexp.inference.estimate import Estimate
 from tests.support.estimates import (
     drawn_case,
     estimate_at,
@@ -18,45 +13,8 @@ from tests.support.estimates import (
     perfect,
     scores_of,
     shuffled_estimate,
-    truth_at,
     truth_of,
-    with_count,
 )
-from tests.support.scenes import SMALL, uniform
-
-
-def strongest_first(scenes: Scenes) -> tuple[Truth, Tensor]:
-    """The scenes with their strongest source first, and the SNR of each source as an amplitude."""
-    truth, snr_db = scenes.truth, scenes.frames.snr_db
-    assert snr_db is not None
-    order = truth.powers.argsort(-1, descending=True)
-    columns = (value.gather(-1, order) for value in (truth.phi_rad, truth.theta_rad, truth.range_m))
-    share = (truth.powers / truth.powers.sum(-1, keepdim=True)).gather(-1, order)
-    amplitude = (share.double() * 10.0 ** (snr_db.double().unsqueeze(-1) / 10.0)).sqrt()
-    return truth_at(truth.count, *columns), amplitude
-
-
-def five_found(truth: Truth, amplitude: Tensor) -> Estimate:
-    """Five sources a scene: the true ones, the worse the fainter and farther, then false ones."""
-    shape = truth.phi_rad.shape
-    generator = torch.Generator().manual_seed(1)
-    normal = torch.randn(3, *shape, generator=generator, dtype=torch.float64).to(amplitude)
-    spread = truth.range_m / amplitude.clamp(min=1e-3)
-    false = (
-        uniform(-60.0, 60.0, *shape, seed=2).deg2rad(),
-        uniform(-30.0, 30.0, *shape, seed=3).deg2rad(),
-        uniform(1.0, 10.0, *shape, seed=4),
-    )
-    near = (
-        truth.phi_rad + 0.006 * spread * normal[0],
-        truth.theta_rad + 0.006 * spread * normal[1],
-        truth.range_m + 0.08 * spread * normal[2],
-    )
-    columns = (
-        torch.where(truth.present, value, other.to(value))
-        for value, other in zip(near, false, strict=True)
-    )
-    return estimate_at(torch.full_like(truth.count, shape[1]), *columns)
 
 
 def test_perfect_is_exactly_minus_one(device: torch.device) -> None:
@@ -104,26 +62,6 @@ def test_an_error_beyond_the_cap_is_as_bad_as_a_source_not_found() -> None:
 
     # Only the count tells them apart.
     assert pytest.approx(fewer.k_loc - 1.0) == wrong.k_loc
-
-
-def test_the_true_count_is_worth_more_than_any_other(device: torch.device) -> None:
-    scenes = SceneGenerator(SMALL, DataConfig(), device).scenes("test", 0, 1000)
-    truth, amplitude = strongest_first(scenes)
-    full = five_found(truth, amplitude)
-    loud, louder = ((amplitude > least).sum(-1).clamp(min=1) for least in (0.2, 0.35))
-    counts = {
-        "true": truth.count,
-        "bic": loud,
-        "2 bic": louder,
-        "always 5": torch.full_like(truth.count, 5),
-        "always 1": torch.ones_like(truth.count),
-    }
-
-    k_loc = {
-        name: scores_of(with_count(full, count), truth).k_loc for name, count in counts.items()
-    }
-
-    assert list(counts) == sorted(k_loc, key=k_loc.__getitem__)
 
 
 def test_rows_are_true_and_columns_estimated(device: torch.device) -> None:

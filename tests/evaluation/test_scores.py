@@ -114,14 +114,6 @@ def test_a_scene_of_weight_two_counts_like_the_scene_twice(device: torch.device)
         assert pytest.approx(value) == float(counted[name]), name
 
 
-def test_a_subset_scores_as_if_nothing_else_had_been_there(device: torch.device) -> None:
-    estimate, truth = drawn_case(5, scenes=30, device=device)
-
-    part = score_scenes(estimate, truth)[10:20]
-
-    assert scores_of(estimate[10:20], truth[10:20]) == summarise(part)
-
-
 def test_batches_joined_score_like_the_whole(device: torch.device) -> None:
     estimate, truth = drawn_case(6, scenes=30, device=device)
     batches = [score_scenes(estimate[k : k + 7], truth[k : k + 7]) for k in range(0, 30, 7)]
@@ -178,12 +170,3 @@ def test_directions_point_away_from_finding_nothing(name: str) -> None:
         assert best > drawn
     else:
         assert best < drawn
-
-
-def test_the_probabilities_of_the_count_change_no_score(device: torch.device) -> None:
-    estimate, truth = drawn_case(10, device=device)
-    sure = torch.eye(5, dtype=torch.float64, device=device)[estimate.count.sub(3) % 5]
-
-    assert scores_of(estimate, truth) == scores_of(
-        replace(estimate, count_probabilities=sure), truth
-    )

@@ -39,7 +39,7 @@ def test_each_source_may_have_gains_of_its_own() -> None:
 
 
 def test_amplitude_is_that_of_a_wave_from_a_point() -> None:
-    truth = tiny_scenes().truth
+    truth = tiny_scenes(3).truth
     large = panel()
     h_m, v_m = large.positions()
 

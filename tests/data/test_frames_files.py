@@ -110,7 +110,7 @@ def test_no_byte_before_the_numbers_of_a_mat_does_more_than_to_make_it_refused(
     whole = path.read_bytes()
     refused = 0
     for place in range(128, len(whole)):
-        for byte in (0, 1, 14, 39, 255):
+        for byte in (0, 14, 255):
             changed = bytearray(whole)
             changed[place] = byte
             if compressed:

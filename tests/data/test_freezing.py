@@ -25,18 +25,6 @@ from tests.support.frozen_sets import (
 )
 
 
-@pytest.mark.parametrize("overrides", [(), ("physics.symbols=snapshot",), ("data.seed=9",)])
-def test_a_frozen_set_holds_the_bits_of_the_generator(
-    tmp_path: Path, overrides: tuple[str, ...]
-) -> None:
-    config = smoke(*overrides)
-    frozen(tmp_path / "set", request_of(*overrides))
-
-    drawn = SceneGenerator(config.physics, config.data).scenes("test", 0, SCENES)
-
-    assert bits(drawn) == bits(FrozenSet.open(tmp_path / "set").scenes(0, SCENES))
-
-
 def test_a_whole_set_is_its_manifest_and_its_shards_and_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     first, before = frozen(folder), contents(folder)
@@ -87,16 +75,20 @@ def test_the_manifest_has_the_entries_of_the_contract(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("symbols", "held"), [("frame", 1), ("snapshot", 16)])
-def test_fields_have_the_shapes_and_types_of_the_contract(
+def test_a_set_holds_the_bits_of_the_generator_in_the_shapes_and_types_of_the_contract(
     tmp_path: Path, symbols: str, held: int
 ) -> None:
-    frozen(tmp_path / "set", request_of(f"physics.symbols={symbols}"))
+    overrides = (f"physics.symbols={symbols}", "data.seed=9")
+    config = smoke(*overrides)
+    frozen(tmp_path / "set", request_of(*overrides))
 
+    drawn = SceneGenerator(config.physics, config.data).scenes("test", 0, SCENES)
     written = {
         path.stem: np.load(path, allow_pickle=False)
         for path in (tmp_path / "set" / "shard-00000").iterdir()
     }
 
+    assert bits(drawn) == bits(FrozenSet.open(tmp_path / "set").scenes(0, SCENES))
     assert {
         "y": ((4, 16, 8), "<c8"),
         "channel": ((4, 8, 36), "<c8"),

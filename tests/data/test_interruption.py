@@ -1,12 +1,15 @@
 """Frozen sets interrupted: never taken for whole, and finished to the same bits."""
 
+import multiprocessing
+import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, BinaryIO
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from risexp.data.shards import FrozenSet
 from risexp.errors import DataInvalid, EnvironmentFailed
@@ -117,28 +120,6 @@ def full_at(document: int) -> Callable[[Path, Path], Path]:
     return full
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import numpy as np
-from risexp.config.layers import load_config
-from risexp.data import freezing
-
-save, calls = np.save, iter(range(1, 1000))
-
-def killed(file, array, **options):
-    if next(calls) == 15:
-        file.write(b"half an arr")
-        file.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
-    save(file, array, **options)
-
-np.save, freezing.SHARD_SCENES = killed, 4
-request = freezing.scene_request(load_config(preset="smoke").config, "test", 10)
-freezing.freeze(Path(sys.argv[1]), request, "cpu", lambda count: None)
-"""
-
-
 def test_a_set_killed_before_its_first_shard_is_finished(
     tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
@@ -152,17 +133,33 @@ def test_a_set_killed_before_its_first_shard_is_finished(
         assert whole == contents(tmp_path / name), name
 
 
+def killed(folder: Path) -> None:
+    """Freeze a set, and die while a field of the second shard is half written."""
+    save, calls = np.save, iter(range(1, 1000))
+
+    def half(file: BinaryIO, array: NDArray[Any], **options: Any) -> None:  # noqa: ANN401
+        if next(calls) == SECOND_SHARD:
+            file.write(b"half an arr")
+            file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+        save(file, array, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(np, "save", half)
+        frozen(folder)
+
+
 def test_a_killed_process_leaves_a_set_that_the_next_one_finishes(
     tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
-    dead = subprocess.run(  # noqa: S603 - our own interpreter and program
-        [sys.executable, "-c", KILLED, str(tmp_path / "killed")], check=False
-    )
+    dead = multiprocessing.get_context("fork").Process(target=killed, args=(tmp_path / "killed",))
+    dead.start()
+    dead.join(60.0)
     torn = set(contents(tmp_path / "killed"))
 
     frozen(tmp_path / "killed")
 
-    assert -signal.SIGKILL == dead.returncode
+    assert -signal.SIGKILL == dead.exitcode
     assert "manifest.json" not in torn
     assert "shard-00000/y.npy" in torn
     assert any("shard-00001.partial" in name for name in torn)

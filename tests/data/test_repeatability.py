@@ -3,7 +3,7 @@
 from functools import cache
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from risexp.config.measurement import DataConfig
@@ -14,7 +14,7 @@ from tests.support.frozen_sets import bits
 from tests.support.scenes import SMALL, any_device
 
 
-@any_device
+@settings(any_device, max_examples=10)
 @given(start=st.integers(0, 700), count=st.integers(1, 600))
 def test_scenes_have_the_same_bits_wherever_a_request_or_a_walk_begins(
     device: torch.device, start: int, count: int

@@ -90,9 +90,3 @@ def test_a_row_without_a_partner_gets_the_value_for_being_alone() -> None:
     partner = torch.tensor([[1, -1, 0]])
 
     assert [[2.0, 9.0, 5.0]] == paired_values(values, partner, alone=9.0).tolist()
-
-
-def test_no_scene_is_no_trouble(device: torch.device) -> None:
-    none = torch.zeros(0, 5, dtype=torch.bool, device=device)
-
-    assert (0, 5) == assign(torch.zeros(0, 5, 5, device=device), none, none).shape

@@ -84,7 +84,6 @@ def around(
         ("frame", "free_space", 20.0),
         ("frame", "equal", 30.0),
         ("snapshot", "free_space", 20.0),
-        ("snapshot", "free_space", 30.0),
     ],
 )
 def test_the_evidence_of_one_source_is_the_sum_over_all_its_positions(

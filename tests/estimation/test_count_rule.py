@@ -57,20 +57,20 @@ def test_the_criteria_of_fresh_symbols_price_a_source_at_four_numbers(
         assert torch.allclose((-0.5 * scores).softmax(-1), probabilities)
 
 
-@for_each("rule", RULES)
 @for_each("symbols", ["frame", "snapshot"])
 def test_probabilities_are_some_and_belong_to_the_counts(
-    device: torch.device, symbols: str, rule: CountRule
+    device: torch.device, symbols: str
 ) -> None:
-    config = config_of(f"physics.symbols={symbols}")
+    config = config_of(f"physics.symbols={symbols}", preset="smoke")
     law, pursuit, ranges = pursued(config, scenes_of(config, 8, device).frames)
 
-    count, probabilities = counted(rule, pursuit, law, ranges)
+    for rule in RULES:
+        count, probabilities = counted(rule, pursuit, law, ranges)
 
-    assert (8, 5) == tuple(probabilities.shape)
-    assert torch.allclose(torch.ones_like(probabilities[:, 0]), probabilities.sum(-1))
-    assert bool((probabilities >= 0.0).all())
-    assert bool(((count >= 1) & (count <= 5)).all())
+        assert (8, 3) == tuple(probabilities.shape)
+        assert torch.allclose(torch.ones_like(probabilities[:, 0]), probabilities.sum(-1))
+        assert bool((probabilities >= 0.0).all())
+        assert bool(((count >= 1) & (count <= 3)).all())
 
 
 def test_a_joint_probability_is_evidence_times_hidden_sources_times_their_choices(
@@ -115,7 +115,7 @@ def test_the_count_answered_is_worth_most_hits_and_successes(device: torch.devic
 
 @cache
 def default_law(device: torch.device) -> tuple[Scenes, Found]:
-    scenes = scenes_of(config_of(), 512, device)
+    scenes = scenes_of(config_of(), 256, device)
     return scenes, pursued(config_of(), scenes.frames)
 
 
@@ -132,7 +132,7 @@ def test_evidence_outdoes_the_criteria_and_is_right_as_often_as_it_says(
 ) -> None:
     rates = {rule: float(hits(rule, device)[0].mean()) for rule in RULES}
     right, said = hits("evidence", device)
-    unsure, sure = said.argsort()[:256], said.argsort()[256:]
+    unsure, sure = said.argsort()[:128], said.argsort()[128:]
 
     assert rates["evidence"] > rates["bic"] - 0.02
     assert rates["bic"] > rates["aic"] + 0.2

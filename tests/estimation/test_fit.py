@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from risexp.estimation.fit import Gaussian, log_diagonal
+from risexp.estimation.fit import Gaussian
 from tests.support.looping import for_each
 from tests.support.scenes import gaussian, uniform, worst
 
@@ -56,18 +56,6 @@ def test_where_nothing_is_known_the_volume_is_that_of_the_view() -> None:
     assert 1.0 == float(shape.rho_mean)
 
 
-def test_a_unit_of_one_parameter_moves_the_volume_by_its_logarithm() -> None:
-    information = informed(1, 1, seed=3)
-    scale = torch.tensor([1.0, 1.0, 1.0, 7.0], dtype=torch.float64)
-    other = information * scale.unsqueeze(-1) * scale.unsqueeze(-2)
-    nowhere, rho = torch.zeros(4, 4, dtype=torch.float64), torch.ones(4, 1)
-
-    one, two = (Gaussian.of(each, nowhere, rho, EXTENT) for each in (information, other))
-
-    gained = (one.log_volume - two.log_volume) - math.log(7.0)
-    assert float(gained.abs().max()) < 1e-5
-
-
 @for_each("scale", [1e-12, 1.0, 1e12])
 def test_twins_nobody_can_tell_apart_leave_finite_numbers(scale: float) -> None:
     row = uniform(-1.0, 1.0, 4, 1, 3, seed=1)
@@ -97,11 +85,3 @@ def test_no_source_has_no_volume() -> None:
 
     assert [0.0, 0.0, 0.0] == shape.log_volume.tolist()
     assert (3, 0) == tuple(shape.rho_spread.shape)
-
-
-def test_the_log_diagonal_is_half_the_log_determinant() -> None:
-    information = informed(2, 0, seed=5)
-
-    half = log_diagonal(torch.linalg.cholesky(information))
-
-    assert worst(0.5 * torch.logdet(information), half) < 1e-12

@@ -25,7 +25,7 @@ def grid_of(device: torch.device, *overrides: str, preset: str | None = None) ->
 
 def least_seen(grid: Grid, *overrides: str) -> float:
     """What the best grid point sees of the source that fares worst."""
-    sources = anywhere(config_of(*overrides), 500).float().to(grid.points.device)
+    sources = anywhere(config_of(*overrides), 300).float().to(grid.points.device)
     waves = steering_vector(grid.panel, *sources.unbind(-1))
     return float(grid.energies(waves.conj().unsqueeze(1)).amax(-1).min())
 
@@ -228,18 +228,3 @@ def test_refined_points_of_one_peak_are_kept_once_and_others_all(
     points = torch.stack([base, base + along, base + 0.1 * along]).unsqueeze(0)
     heights = torch.tensor([[5.0, 3.0, 4.0]], dtype=torch.float64, device=device)
     assert [[0, 1, 2]] == distinct(grid, points, heights, 3).tolist()
-
-
-@any_device
-@given(seed=st.integers(0, 2**31), count=st.integers(1, 6))
-def test_distinct_points_are_chosen_once_each_the_highest_first(
-    *, device: torch.device, seed: int, count: int
-) -> None:
-    grid = grid_of(device)
-    order = torch.randperm(len(grid.candidates), generator=torch.Generator().manual_seed(seed))[:12]
-    points = grid.candidates[order.to(device)].view(2, 6, 3)
-    heights = uniform(-1.0, 1.0, 2, 6, seed=seed).to(device)
-
-    chosen = distinct(grid, points, heights, count)
-
-    assert torch.equal(heights.argsort(dim=-1, descending=True)[:, :count], chosen)

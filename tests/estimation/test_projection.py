@@ -14,7 +14,7 @@ from risexp.estimation.descent import advance, approach, refine
 from risexp.estimation.projection import Equations, loaded_root, project
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.physics.bounds import Sources, frame_bound
-from risexp.physics.geometry import Wavefront, angles, direction_cosines
+from risexp.physics.geometry import Wavefront
 from risexp.physics.steering import steering_vector
 from tests.estimation.equations import plain_equations, single
 from tests.estimation.turning import turning
@@ -225,11 +225,3 @@ def test_the_root_of_an_overlap_of_near_twins_is_finite(
 
     assert bool(root.isfinite().all())
     assert worst(overlap, root @ root.mH) < 1e-5
-
-
-def test_points_and_angles_are_each_other_s_inverse() -> None:
-    points = anywhere(config_of(), 200)
-
-    u, v = direction_cosines(*angles(points[:, 0], points[:, 1]))
-
-    assert worst(points[:, :2], torch.stack([u, v], dim=-1)) < 1e-12

@@ -127,12 +127,12 @@ def outside(found: Estimate, data: DataConfig) -> dict[str, float]:
     }
 
 
-@for_each("method", ["nomp", "nomp:aic", "music:true-k", "mvdr:true-k"])
-@for_each(("symbols", "count"), [("frame", 128), ("snapshot", 12)])
+@for_each("method", ["nomp:aic", "music:true-k", "mvdr:true-k"])
+@for_each(("symbols", "count"), [("frame", 64), ("snapshot", 12)])
 def test_no_answer_lies_where_no_source_can_stand(
     device: torch.device, symbols: str, count: int, method: str
 ) -> None:
-    config = config_of(f"physics.symbols={symbols}")
+    config = config_of(f"physics.symbols={symbols}", preset="smoke")
 
     excess = outside(localiser(method, config)(scenes_of(config, count, device)), config.data)
 
@@ -173,12 +173,12 @@ def test_with_an_snr_it_is_its_share_of_the_power(device: torch.device) -> None:
 
 @for_each("snr_db", [-5.0, 10.0, 30.0])
 def test_without_one_it_is_measured_without_bias(device: torch.device, snr_db: float) -> None:
-    scenes = scenes_of(config_of(at_snr(snr_db)), 256, device)
+    scenes = scenes_of(config_of(at_snr(snr_db), preset="smoke"), 256, device)
 
     measured = noise_power(with_frames(scenes, snr_db=None).frames, "frame")
 
     ratio = measured / scenes.truth.noise_power.double()
-    freedom = scenes.frames.y[0].numel() - 144
+    freedom = scenes.frames.y[0].numel() - 36
     assert pytest.approx(1.0, abs=4.0 / (freedom * 256) ** 0.5) == float(ratio.mean())
     assert pytest.approx(freedom**-0.5, rel=0.2) == float(ratio.std())
 
@@ -194,27 +194,19 @@ def test_it_is_the_energy_that_no_field_on_the_panel_explains(device: torch.devi
 
 
 @for_each("told", [True, False])
-def test_a_scale_of_the_measurements_is_a_scale_of_the_noise(
+def test_a_scale_of_the_measurements_is_a_scale_of_the_noise_which_is_never_nothing(
     device: torch.device, *, told: bool
 ) -> None:
     scenes = scenes_of(config_of(), 8, device)
     scenes = scenes if told else with_frames(scenes, snr_db=None)
 
-    louder = noise_power(with_frames(scenes, y=1e3 * scenes.frames.y).frames, "frame")
-
-    assert (
-        worst(torch.ones(8).double(), (louder / noise_power(scenes.frames, "frame")).cpu() / 1e6)
-        < 1e-5
+    plain, louder, silent = (
+        noise_power(with_frames(scenes, y=times * scenes.frames.y).frames, "frame").cpu()
+        for times in (1.0, 1e3, 0.0)
     )
 
-
-@for_each("told", [True, False])
-def test_it_is_never_nothing(device: torch.device, *, told: bool) -> None:
-    scenes = scenes_of(config_of(), 8, device)
-    silent = with_frames(scenes, y=torch.zeros_like(scenes.frames.y))
-    silent = silent if told else with_frames(silent, snr_db=None)
-
-    assert bool((noise_power(silent.frames, "frame") > 0.0).all())
+    assert worst(torch.ones(8).double(), louder / plain / 1e6) < 1e-5
+    assert bool((silent > 0.0).all())
 
 
 def test_as_many_samples_as_elements_show_none(device: torch.device) -> None:

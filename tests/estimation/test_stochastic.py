@@ -1,6 +1,5 @@
 """The likelihood of fresh symbols against dense Gaussians in double precision."""
 
-import math
 from collections.abc import Callable
 
 import pytest
@@ -125,38 +124,6 @@ def test_information_inverts_to_the_cramer_rao_bound(wavefront: Wavefront) -> No
     turned = torch.linalg.inv(turning(phi, theta, range_m))
     actual = turned @ inverse @ turned.mT
     assert worst(torch.ones_like(expected), actual / expected) < 1e-5
-
-
-def test_information_is_the_mean_square_of_the_slope() -> None:
-    """Fisher's two forms agree over measurements drawn from the very model."""
-    config = small()
-    frames = recorded(config, scenes=1)
-    points, log_powers = case(config, frames)
-    draws = 4000
-    waves = steering_vector(panel_of(config.physics), *points[0].unbind(-1))
-    seen = torch.stack([(frames.channel[0] * code) @ waves.mT for code in frames.codes])
-    generator = torch.Generator().manual_seed(1)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, dtype=torch.complex128, generator=generator)
-
-    sent = normal(draws, 5, COUNT) * (0.5 * log_powers[0]).exp()
-    noise = normal(draws, 5, 4) * frames.noise_power.sqrt()
-    many = NoisyMeasurements(
-        torch.einsum("lmk,dlk->dlm", seen, sent) + noise,
-        frames.channel.expand(draws, -1, -1),
-        frames.codes,
-        frames.noise_power.expand(draws),
-    )
-
-    found = weigh(
-        ReceiverModel.of(config), many, points.expand(draws, -1, -1), log_powers.expand(draws, -1)
-    )
-
-    scale = found.information[0].diagonal().rsqrt()
-    square = found.slope.mT @ found.slope / draws
-    assert worst(*(scale[:, None] * x * scale for x in (found.information[0], square))) < 0.1
-    assert float((found.slope.mean(0) * scale).abs().max()) < 4.0 / math.sqrt(draws)
 
 
 def test_matched_and_strength_are_what_an_unheard_source_would_meet() -> None:

@@ -16,7 +16,6 @@ from risexp.estimation.receiver_model import ReceiverModel, noise_power
 from risexp.physics.bounds import Sources, frame_bound, snapshot_bound
 from risexp.physics.geometry import angles, direction_cosines
 from risexp.physics.steering import steering_vector
-from tests.estimation.pursuits import pursued
 from tests.support.localisation import (
     anywhere,
     at_snr,
@@ -27,6 +26,7 @@ from tests.support.localisation import (
     scenes_of,
 )
 from tests.support.looping import for_each
+from tests.support.pursuits import pursued
 
 LADDER = (2.0 * torch.arange(20, dtype=torch.float64) + 1.0) / 20 - 1.0
 

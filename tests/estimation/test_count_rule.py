@@ -11,9 +11,9 @@ from risexp.data.frames import Scenes
 from risexp.estimation.count_rule import CountRule, counted, log_evidence, log_joint
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.nomp import Nomp
-from tests.estimation.pursuits import Found, pursued
 from tests.support.localisation import at_snr, config_of, plain_misfit, scenes_of
 from tests.support.looping import for_each
+from tests.support.pursuits import Found, pursued
 
 RULES: tuple[CountRule, ...] = ("evidence", "bic", "aic")
 

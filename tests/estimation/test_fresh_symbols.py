@@ -10,9 +10,9 @@ from risexp.estimation.grid import search_grid
 from risexp.estimation.stochastic import weigh
 from risexp.physics.signals import coded
 from risexp.physics.steering import steering_vector
-from tests.estimation.pursuits import SCENES, fitted, heard, law, small
 from tests.support.localisation import anywhere, at_snr, config_of, points_of, scenes_of
 from tests.support.looping import for_each
+from tests.support.pursuits import SCENES, fitted, heard, law, small
 from tests.support.scenes import worst
 
 FRESH = small("snapshot")

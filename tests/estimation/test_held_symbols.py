@@ -17,7 +17,6 @@ from risexp.estimation.projection import project
 from risexp.estimation.receiver_model import noise_power
 from risexp.physics.steering import steering_vector
 from tests.estimation.equations import plain_equations
-from tests.estimation.pursuits import SCENES, fitted, heard, law, small
 from tests.support.localisation import (
     anywhere,
     at_snr,
@@ -29,6 +28,7 @@ from tests.support.localisation import (
     scenes_of,
 )
 from tests.support.looping import for_each
+from tests.support.pursuits import SCENES, fitted, heard, law, small
 from tests.support.scenes import worst
 
 HELD = small("frame")

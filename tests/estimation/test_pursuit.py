@@ -13,7 +13,6 @@ from risexp.estimation import pursuit
 from risexp.estimation.pursuit import QuickPursuit, quick_pursuit
 from risexp.estimation.receiver_model import ReceiverModel, noise_power
 from risexp.physics.geometry import Wavefront
-from tests.estimation.pursuits import pursued
 from tests.support.localisation import (
     NOISELESS,
     SEPARATED,
@@ -26,6 +25,7 @@ from tests.support.localisation import (
     with_frames,
 )
 from tests.support.looping import for_each
+from tests.support.pursuits import pursued
 from tests.support.scenes import any_device, worst
 
 MANY_STEPS = 14

@@ -11,7 +11,6 @@ from risexp.estimation.count_rule import CountRule, counted
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference import nomp
 from risexp.inference.nomp import Nomp
-from tests.estimation.pursuits import pursued
 from tests.support.localisation import (
     apart,
     at_snr,
@@ -22,6 +21,7 @@ from tests.support.localisation import (
     sound,
     with_frames,
 )
+from tests.support.pursuits import pursued
 
 RULES: tuple[CountRule, ...] = ("evidence", "bic", "aic")
 SMOKE = config_of(preset="smoke")

@@ -51,15 +51,6 @@ def test_attention_is_the_softmax_of_every_head() -> None:
         assert worst(plain_attention(block, given), seen.detach()) < 1e-5, heads
 
 
-def test_features_are_left_out_at_random_in_training_only() -> None:
-    block, given = Attention(8, 2, dropout=0.5), tokens()
-
-    trained, served = [block(given) for _ in range(2)], [block.eval()(given) for _ in range(2)]
-
-    assert not torch.equal(*trained)
-    assert torch.equal(*served)
-
-
 def test_a_residual_block_keeps_the_shape_of_an_image_and_adds_to_it() -> None:
     block = Residual(8, dropout=0.0)
     image = gaussian(2, 8, 7, 5, seed=4).real.float()

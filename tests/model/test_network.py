@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import product
 
+import pytest
 import torch
 
 from risexp.model.network import Network, part_of
@@ -106,16 +107,21 @@ def test_half_precision_stays_inside_the_front() -> None:
         assert 0.0 < worst(exact.pointers.existence, said.pointers.existence), (front, kind)
 
 
-def test_a_network_that_will_be_compiled_has_the_same_weights_by_name() -> None:
-    """Nothing is compiled before the first answer."""
+def test_a_network_that_will_be_compiled_has_the_same_weights_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its trunk is compiled in place, not wrapped in a module of another name."""
+    compiled: list[torch.nn.Module] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(module))
     for front in FRONTS:
-        plain, compiled = (
+        plain, other = (
             Network(network_config(f"training.compile={each}", front=front))
             for each in ("false", "true")
         )
 
-        assert list(plain.state_dict()) == list(compiled.state_dict()), front
-        compiled.load_state_dict(plain.state_dict(), strict=True)
+        assert other.front.trunk is compiled.pop(), front
+        assert [] == compiled, front
+        assert list(plain.state_dict()) == list(other.state_dict()), front
 
 
 def test_a_network_is_a_backbone_and_heads() -> None:

@@ -131,26 +131,6 @@ def test_slots_at_one_place_have_finite_gradients() -> None:
         assert sound_gradients(network), (front, factors)
 
 
-def test_double_precision_is_answered_like_single() -> None:
-    for front in FRONTS:
-        config = network_config(front=front)
-        frames = scenes_of(config, 4).frames
-        assert frames.snr_db is not None, front
-        wide = replace(
-            frames,
-            y=frames.y.to(torch.complex128),
-            channel=frames.channel.to(torch.complex128),
-            codes=frames.codes.to(torch.complex128),
-            snr_db=frames.snr_db.double(),
-        )
-
-        one, two = answer(config, frames, 0.3), answer(config, wide, 0.3)
-
-        for name, value in outputs(one).items():
-            assert value.dtype == outputs(two)[name].dtype, front
-            assert worst(value, outputs(two)[name]) < 3e-3, front
-
-
 VIEWS = (
     ("data.phi_deg=[10,10]", "data.theta_deg=[0,0]"),
     ("data.range_m=[2,2]",),

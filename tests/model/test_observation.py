@@ -4,13 +4,11 @@ import ast
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 import torch
 
 from risexp import model
 from risexp.covariance.sampled import sampled_covariance
 from risexp.data.frames import Frames
-from risexp.errors import DataInvalid
 from risexp.model.observation import Observer
 from tests.support.localisation import scenes_of, with_frames
 from tests.support.networks import FRONTS, network_config, observed
@@ -118,13 +116,6 @@ def test_an_snr_that_is_not_given_is_measured(device: torch.device) -> None:
     assert torch.float32 == measured.dtype
     assert int(loud.sum()) > 4
     assert float((measured - given)[loud].abs().max()) < 1.5
-
-
-def test_fresh_symbols_without_an_snr_are_refused_in_one_sentence() -> None:
-    config = network_config("physics.symbols=snapshot")
-
-    with pytest.raises(DataInvalid, match=r"^[^\n]*give snr_db with the frames$"):
-        Observer.of(config)(with_frames(scenes_of(config, 2), snr_db=None).frames)
 
 
 def test_a_silent_frame_has_finite_numbers() -> None:

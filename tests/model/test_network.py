@@ -112,7 +112,11 @@ def test_a_network_that_will_be_compiled_has_the_same_weights_by_name(
 ) -> None:
     """Its trunk is compiled in place, not wrapped in a module of another name."""
     compiled: list[torch.nn.Module] = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(module))
+
+    def noted(module: torch.nn.Module) -> None:
+        compiled.append(module)
+
+    monkeypatch.setattr(torch.nn.Module, "compile", noted)
     for front in FRONTS:
         plain, other = (
             Network(network_config(f"training.compile={each}", front=front))

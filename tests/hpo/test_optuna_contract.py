@@ -1,4 +1,7 @@
-"""Behaviour of Optuna 5.0 that we rely on and that it does not promise."""
+"""Behaviour of Optuna 5.0 that we rely on and that it does not promise.
+
+What our own tests of claims, queues and samplers would show as well is not repeated here.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,7 +9,6 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna.distributions import FloatDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import RandomSampler
 from optuna.storages import RDBStorage
@@ -51,19 +53,13 @@ def ids(storage: RDBStorage, study: optuna.Study) -> list[int]:
     ]
 
 
-def running(storage: RDBStorage, study: optuna.Study) -> list[int]:
-    """The ids of the trials, which are set running."""
-    trial_ids = ids(storage, study)
-    for trial_id in trial_ids:
-        storage.set_trial_state_values(trial_id, TrialState.RUNNING)
-    return trial_ids
-
-
 @ON_BOTH
 def test_a_running_trial_can_wait_again_and_keeps_its_data(
     storage: RDBStorage, study: optuna.Study
 ) -> None:
-    first, _ = running(storage, study)
+    first, _ = ids(storage, study)
+    assert storage.set_trial_state_values(first, TrialState.RUNNING)
+    assert not storage.set_trial_state_values(first, TrialState.RUNNING)
     trial = Trial(study, first)
     trial.suggest_float("x", 0.0, 1.0)
     trial.report(0.25, 1)
@@ -77,14 +73,6 @@ def test_a_running_trial_can_wait_again_and_keeps_its_data(
     assert {"slot": 0, "note": "kept"} == waiting.user_attrs
     assert storage.set_trial_state_values(first, TrialState.RUNNING)
     assert {"x": 0.5} == Trial(study, first).params
-
-
-@ON_BOTH
-def test_only_a_waiting_trial_can_be_set_running(storage: RDBStorage, study: optuna.Study) -> None:
-    first, _ = ids(storage, study)
-
-    assert storage.set_trial_state_values(first, TrialState.RUNNING)
-    assert not storage.set_trial_state_values(first, TrialState.RUNNING)
 
 
 @EMBEDDED
@@ -107,7 +95,7 @@ def test_two_workers_can_set_one_trial_running_on_sqlite(
 
 
 def test_a_finished_trial_stays_as_it_is(storage: RDBStorage, study: optuna.Study) -> None:
-    first, _ = running(storage, study)
+    first, _ = ids(storage, study)
     storage.set_trial_state_values(first, TrialState.COMPLETE, [1.0])
 
     for state in TrialState:
@@ -117,52 +105,6 @@ def test_a_finished_trial_stays_as_it_is(storage: RDBStorage, study: optuna.Stud
         storage.set_trial_user_attr(first, "note", "late")
 
     assert 1.0 == storage.get_trial(first).value
-
-
-def test_the_first_value_of_a_parameter_stays(storage: RDBStorage, study: optuna.Study) -> None:
-    first, _ = ids(storage, study)
-    unit = FloatDistribution(0.0, 1.0)
-    storage.set_trial_param(first, "x", 0.25, unit)
-
-    storage.set_trial_param(first, "x", 0.75, unit)
-
-    assert {"x": 0.25} == storage.get_trial(first).params
-
-
-def test_a_reported_step_is_not_written_again_and_only_a_warning_says_so(
-    storage: RDBStorage, study: optuna.Study
-) -> None:
-    first, _ = running(storage, study)
-    Trial(study, first).report(0.5, 1)
-
-    with pytest.warns(UserWarning, match="already reported"):
-        Trial(study, first).report(0.75, 1)
-
-    assert {1: 0.5} == storage.get_trial(first).intermediate_values
-
-
-def test_trials_come_in_the_order_of_their_numbers(
-    storage: RDBStorage, study: optuna.Study
-) -> None:
-    first, _ = ids(storage, study)
-    storage.set_trial_state_values(first, TrialState.RUNNING)
-    storage.set_trial_state_values(first, TrialState.WAITING)
-    study.enqueue_trial({})
-
-    waiting = study.get_trials(states=(TrialState.WAITING,))
-
-    assert [0, 1, 2] == [trial.number for trial in waiting]
-
-
-def test_enqueued_parameters_are_suggested_and_unknown_ones_are_ignored(
-    storage: RDBStorage, study: optuna.Study
-) -> None:
-    study.enqueue_trial({"x": 0.125, "nowhere": 1})
-    third = ids(storage, study)[2]
-    storage.set_trial_state_values(third, TrialState.RUNNING)
-
-    assert 0.125 == Trial(study, third).suggest_float("x", 0.0, 1.0)
-    assert {"x": 0.125} == storage.get_trial(third).params
 
 
 class Listing(RandomSampler):
@@ -180,7 +122,9 @@ class Listing(RandomSampler):
 def test_a_study_shows_its_sampler_old_trials_until_it_is_loaded_again(
     storage: RDBStorage, study: optuna.Study
 ) -> None:
-    first, second = running(storage, study)
+    first, second = ids(storage, study)
+    for trial in (first, second):
+        storage.set_trial_state_values(trial, TrialState.RUNNING)
     sampler = Listing()
     kept = optuna.load_study(study_name="plain", storage=storage, sampler=sampler)
     Trial(kept, first)
@@ -191,41 +135,6 @@ def test_a_study_shows_its_sampler_old_trials_until_it_is_loaded_again(
     Trial(anew, second)
 
     assert [[], [], [0]] == sampler.shown
-
-
-def test_only_a_running_trial_can_be_finished(storage: RDBStorage, study: optuna.Study) -> None:
-    first, _ = ids(storage, study)
-
-    with pytest.raises(ValueError, match="Cannot tell a WAITING trial"):
-        study.tell(Trial(study, first), 1.0)
-
-
-def test_constraints_keep_their_first_value_and_decide_who_is_best(
-    storage: RDBStorage, study: optuna.Study
-) -> None:
-    first, second = running(storage, study)
-    unsound = Trial(study, first)
-    unsound.set_constraint("collapse", 1.0)
-    with pytest.warns(UserWarning, match="already set"):
-        unsound.set_constraint("collapse", -1.0)
-    study.tell(unsound, 0.1)
-
-    study.tell(Trial(study, second), 0.9)
-
-    assert {"collapse": 1.0} == storage.get_trial(first).constraints
-    assert 1 == study.best_trial.number
-
-
-def test_the_value_of_a_pruned_trial_is_its_last_report(
-    storage: RDBStorage, study: optuna.Study
-) -> None:
-    first, second = running(storage, study)
-    Trial(study, first).report(0.25, 1)
-
-    study.tell(Trial(study, first), state=TrialState.PRUNED)
-    study.tell(Trial(study, second), state=TrialState.PRUNED)
-
-    assert [0.25, None] == [trial.value for trial in study.trials]
 
 
 def test_braces_in_a_url_are_filled_in_unless_they_are_quoted(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def test_a_section_without_sense_is_refused_in_one_sentence() -> None:
         ({"stages": STAGES}, "vary and stages are two ways to say what varies: keep one"),
         ({"vary": {}, "stages": {"empty": {}}}, "the stage empty varies nothing"),
         ({"vary": {}}, "nothing varies: give vary a field, or stages a stage"),
+        ({"trials": 0}, "trials = 0"),
         ({"start": {"data.seed": 3}}, "start names data.seed, which does not vary"),
         ({"vary": {}, "stages": STAGES, "start": {"data.seed": 3}}, "start names data.seed"),
         ({"keep": {"k_acc": -0.1}}, "keep.k_acc = -0.1"),

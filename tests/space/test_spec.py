@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from risexp.config.run import RunConfig
-from risexp.errors import ConfigInvalid
 from risexp.space.dimensions import Dimension, matches
 from risexp.space.spec import SearchSpace
 
@@ -130,13 +129,8 @@ def test_a_dimension_without_sense_is_refused() -> None:
         {"kind": "uniform", "low": 1.0, "high": 1.0},
         {"kind": "uniform", "low": 2.0, "high": 1.0},
         {"kind": "uniform", "low": 0.0, "high": math.inf},
-        {"kind": "uniform", "low": math.nan, "high": 1.0},
-        {"kind": "uniform", "low": "0", "high": 1.0},
-        {"kind": "uniform", "low": 0.0},
         {"kind": "uniform", "low": 0.0, "high": 1.0, "step": 0.1},
         {"kind": "log", "low": 0.0, "high": 1.0},
-        {"kind": "log", "low": -1.0, "high": 1.0},
-        {"kind": "log", "low": 1.0, "high": 0.1},
         {"kind": "int", "low": 1, "high": 1},
         {"kind": "int", "low": 1.0, "high": 4.0},
         {"kind": "int", "low": 1, "high": 8, "step": 4},
@@ -144,40 +138,10 @@ def test_a_dimension_without_sense_is_refused() -> None:
         {"kind": "choice", "options": ["dft"]},
         {"kind": "choice", "options": ["dft", "random", "dft"]},
         {"kind": "choice", "options": [[1, 2], [1.0, 2.0]]},
-        {"kind": "choice", "options": "dft"},
-        {"kind": "choise", "options": ["dft", "random"]},
-        {"options": ["dft", "random"]},
-        {"kind": "choice", "options": ["dft", "random"], "if": {}},
-        {"kind": "choice", "options": ["dft", "random"], "when": ["physics.codebook"]},
     ]
     for part in cases:
         with pytest.raises(ValidationError):
             dimension(**part)
-
-
-def test_a_space_without_sense_is_refused() -> None:
-    cases: list[Mapping[str, Any]] = [
-        {"trials": 0},
-        {"trials": 2.5},
-        {"trails": 4},
-        {"fixed": [1]},
-        {"forbid": {"physics.codebook": "dft"}},
-        {"base": 3},
-        {"vary": {}},
-    ]
-    for more in cases:
-        with pytest.raises(ValidationError):
-            space(**{"vary": {"physics.codebook": CODEBOOK}, **more})
-
-
-def test_trial_zero_is_the_base_with_what_is_fixed() -> None:
-    zero = space({"physics.codebook": CODEBOOK}, base="smoke", fixed={"data.seed": 3}).trial_zero()
-
-    assert (6, 3) == (zero.config.physics.elements_h, zero.config.data.seed)
-    assert "space planted: fixed" == zero.origins["data.seed"]
-    assert "preset smoke" == zero.origins["physics.elements_h"]
-    with pytest.raises(ConfigInvalid, match="there is no preset 'smoky'; did you mean smoke"):
-        space({"physics.codebook": CODEBOOK}, base="smoky").trial_zero()
 
 
 def test_a_conditional_dimension_is_drawn_exactly_when_its_condition_holds() -> None:
@@ -221,13 +185,6 @@ def test_a_condition_on_an_undrawn_dimension_does_not_hold() -> None:
 
     assert all("physics.pool_h" in values for values in drawn if "physics.pool_v" in values)
     assert any("physics.pool_v" in values for values in drawn)
-
-
-def test_draws_are_reproducible_and_differ_by_seed() -> None:
-    one = draws(space(NESTED), 50, seed=4)
-
-    assert one == draws(space(NESTED), 50, seed=4)
-    assert one != draws(space(NESTED), 50, seed=5)
 
 
 def test_a_combination_is_forbidden_when_all_its_values_meet() -> None:

@@ -13,15 +13,12 @@ from optuna.distributions import (
     json_to_distribution,
 )
 from optuna.samplers import RandomSampler
-from optuna.trial import TrialState
 from pydantic import JsonValue
 
 from risexp.errors import SpaceInvalid
 from risexp.hpo.search.parameters import distribution, labels, read, stored, suggest
 from risexp.hpo.search.samplers import build_sampler
-from risexp.hpo.studies.start import base_point
 from risexp.space.dimensions import Choice
-from risexp.space.study_spec import StudySpec
 from tests.support.spaces import LEARNING, learning, planted, spec_of
 from tests.support.studies import claimed, claimed_again, study_of, worked
 
@@ -79,32 +76,6 @@ def test_every_suggestion_is_a_valid_configuration_of_the_space(seed: int) -> No
         assert ("count.smoothing" in values) == (config.count.kind == "softmax")
         assert LEARNING.keys() - {"count.smoothing"} <= values.keys()
         assert all(config.flat()[path] == value for path, value in values.items())
-
-
-def test_trial_0_has_the_values_of_the_base_under_the_options_of_the_search() -> None:
-    environment = {"RISEXP__NETWORK__DEPTH": "5"}
-    study_spec = StudySpec.of(learning(), environment=environment, epochs=2)
-    study = study_of()
-    study.enqueue_trial(stored(study_spec.space.vary, base_point(study_spec).values))
-
-    values = suggest(study_spec, claimed_again(study, 0, build_sampler(study_spec, "w")))
-
-    assert study_spec.base_values() == values
-    assert study_spec.base.sha() == study_spec.resolve(values).config.sha()
-    assert (5, 2) == (values["network.depth"], study_spec.base.training.epochs)
-
-
-def test_a_trial_that_is_claimed_again_has_the_same_values_byte_for_byte() -> None:
-    study_spec = spec_of()
-    study = study_of()
-    first = claimed(study, build_sampler(study_spec, "first"))
-    before = suggest(study_spec, first)
-
-    first.storage.set_trial_state_values(first.number, TrialState.WAITING)
-    again = claimed_again(study, first.number, build_sampler(study_spec, "second"))
-
-    assert repr(before) == repr(suggest(study_spec, again))
-    assert repr(before) == repr(suggest(study_spec, again))
 
 
 def test_values_of_an_earlier_attempt_stay_and_the_others_are_allowed_with_them() -> None:

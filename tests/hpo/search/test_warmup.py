@@ -7,7 +7,6 @@ import pytest
 from risexp.errors import ConfigInvalid
 from risexp.hpo.search.warmup import Pruning
 from risexp.space.study_spec import StudySpec
-from risexp.training.curriculum import curriculum
 from tests.support.spaces import RIDGE, learning, only_when, planted
 
 TWENTY: Mapping[str, object] = {"training.epochs": 20}
@@ -75,16 +74,6 @@ def test_the_warmup_covers_the_longest_ramp_of_any_trial(
     assert settled == resolved.settled
     assert max(settled, 3) == resolved.warmup
     assert [] == list(resolved.problems())
-
-
-def test_the_first_epoch_that_is_judged_is_the_one_no_ramp_changes() -> None:
-    study_spec = StudySpec.of(
-        planted({"sampled.ridge": RIDGE}, base="smoke", fixed={"beta.final": 0.3})
-    )
-
-    judged = [plan.epoch for plan in curriculum(study_spec.base) if plan.judged]
-
-    assert judged[0] == Pruning.of(study_spec).settled
 
 
 def test_a_combination_that_is_forbidden_is_not_waited_for() -> None:

@@ -7,10 +7,7 @@ from multiprocessing.context import ForkServerProcess
 import pytest
 
 from risexp.hpo.store.leases import TTL_S
-from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials.reaper import Reaper
-from risexp.hpo.trials.snapshot import study_snapshot
 from tests.support.worker_processes import (
     begun,
     exit_codes,
@@ -18,6 +15,7 @@ from tests.support.worker_processes import (
     owner,
     queue_of,
     start,
+    states,
     toy_study,
     until,
     violations,
@@ -36,83 +34,56 @@ def test_three_workers_do_twenty_trials_once(url: str) -> None:
         assert [] == violations(store, study)
         attempts = begun(store, study)
         assert [*range(20)] == sorted(int(each.run_id.removeprefix("toy-")) for each in attempts)
-        assert {"complete"} == {each.state for each in study_snapshot(store, study).trials}
+        assert ["complete"] * 20 == states(store, study)
         assert {each.id for each in owners} >= {each.lease.owner for each in attempts}
 
 
-class Storm:
-    """Kills workers and starts others, as a supervisor that sees them end."""
-
-    def __init__(
-        self, store: StudyStore, study: StudyRef, workers: int, ttl_s: float = TTL_S
-    ) -> None:
-        self._store = store
-        self._leases = queue_of(store, study, ttl_s).leases
-        self._reaper = Reaper(self._leases, study, most_deaths=10**6)
-        self._ttl_s = ttl_s
-        self._pace_s = 0.02
-        self._alive: dict[str, ForkServerProcess] = {}
-        for _ in range(workers):
-            self._start()
-
-    def kill(self, *, seen: bool) -> bool:
-        """Kill a worker that has begun a trial; false if none has.
-
-        Args:
-            seen: Whether the supervisor requeues its trial; else its lease has to expire.
-        """
-        begun = [
-            each.lease.owner
-            for each in self._leases.look().living
-            if each.lease.owner in self._alive and each.parameters is not None
-        ]
-        if not begun:
-            return False
-        victim = random.Random(secrets.randbits(32)).choice(begun)  # noqa: S311 - not for secrets
-        process = self._alive.pop(victim)
-        process.kill()
-        process.join()
-        if seen:
-            self._reaper.abandon(victim)
-        self._start()
-        return True
-
-    def over(self) -> list[int | None]:
-        """The exit codes of the workers that are left."""
-        return exit_codes(*self._alive.values(), limit_s=200.0)
-
-    def _start(self) -> None:
-        me = owner()
-        self._alive[me.id] = start(work, self._store.url, me, self._ttl_s, self._pace_s)
-
-
-def rage(
-    store: StudyStore, trials: int, workers: int, deaths: int, ttl_s: float, *, seen: bool
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("trials", "workers", "deaths", "ttl_s", "seen"),
+    [
+        pytest.param(60, 4, 20, 2.0, False, id="machines are lost, and leases have to expire"),
+        pytest.param(120, 8, 60, TTL_S, True, id="a supervisor sees each death"),
+    ],
+)
+def test_a_long_storm_loses_no_trial(
+    url: str, trials: int, workers: int, deaths: int, ttl_s: float, seen: bool
 ) -> None:
-    study = toy_study(store, trials)
-    storm = Storm(store, study, workers, ttl_s)
-    for _ in range(deaths):
-        until(lambda: storm.kill(seen=seen))
+    alive: dict[str, ForkServerProcess] = {}
+    source = random.Random(secrets.randbits(32))  # noqa: S311 - not for secrets
 
-    assert [0] * workers == storm.over()
-    assert [] == violations(store, study)
-    record = study_snapshot(store, study)
-    assert ["complete"] * trials == [each.state for each in record.trials]
-    attempts = begun(store, study)
-    assert trials <= len(attempts) <= trials + deaths
-    assert trials == len({each.lease.trial_id for each in attempts if each.ended == "finished"})
+    def employ() -> None:
+        me = owner()
+        alive[me.id] = start(work, url, me, ttl_s, 0.02)
 
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_long_storm_without_a_supervisor_loses_no_trial(url: str) -> None:
-    """Machines are lost: every trial waits for its lease to expire."""
     with opened(url) as store:
-        rage(store, trials=60, workers=4, deaths=20, ttl_s=2.0, seen=False)
+        study = toy_study(store, trials)
+        leases = queue_of(store, study, ttl_s).leases
+        reaper = Reaper(leases, study, most_deaths=10**6)
+        for _ in range(workers):
+            employ()
 
+        def kill_one() -> bool:
+            """Kill a worker that has begun a trial, and start another; false if none has."""
+            owners = [each.lease.owner for each in leases.look().living if each.parameters]
+            if not (busy := [each for each in owners if each in alive]):
+                return False
+            victim = source.choice(busy)
+            process = alive.pop(victim)
+            process.kill()
+            process.join()
+            if seen:
+                reaper.abandon(victim)
+            employ()
+            return True
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_long_storm_loses_no_trial(url: str) -> None:
-    with opened(url) as store:
-        rage(store, trials=120, workers=8, deaths=60, ttl_s=TTL_S, seen=True)
+        for _ in range(deaths):
+            until(kill_one)
+
+        assert [0] * workers == exit_codes(*alive.values(), limit_s=200.0)
+        assert [] == violations(store, study)
+        assert ["complete"] * trials == states(store, study)
+        attempts = begun(store, study)
+        assert trials <= len(attempts) <= trials + deaths
+        assert trials == len({each.lease.trial_id for each in attempts if each.ended == "finished"})

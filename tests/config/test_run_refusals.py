@@ -40,29 +40,21 @@ def test_what_cannot_work_is_refused_with_its_reason() -> None:
         ({"physics.elements_h": 2, "physics.elements_v": 2}, "2 x 2 panel"),
         ({"physics.elements_h": 1}, "physics.elements_h"),
         ({"physics.elements_h": 257}, "physics.elements_h"),
-        ({"physics.antennas": 0}, "physics.antennas"),
-        ({"physics.snapshots": 0}, "physics.snapshots"),
         ({"physics.antennas": 8}, "8 antennas x 16 distinct codes give 128 equations for 144"),
         ({"physics.snapshots": 8}, "16 antennas x 8 distinct codes give 128 equations for 144"),
         ({"physics.pool_h": 2, "physics.pool_v": 4}, "8 distinct codes"),
         ({"physics.pool_h": 2, "physics.pool_v": 4, "physics.codebook": "balanced"}, "8 distinct"),
         ({"physics.pool_h": 13}, "pool_h = 13 exceeds elements_h = 12"),
         ({"physics.pool_v": 13, "physics.codebook": "random"}, "pool_v = 13 exceeds"),
-        ({"physics.wavelength_m": 0.0}, "physics.wavelength_m"),
-        ({"physics.spacing_wavelengths": -0.5}, "physics.spacing_wavelengths"),
-        ({"physics.phase_bits": 0}, "physics.phase_bits"),
-        ({"physics.station_deg": 91.0}, "physics.station_deg"),
-        ({"physics.station_range_m": 0.0}, "physics.station_range_m"),
-        ({"data.sources_max": 0}, "data.sources_max"),
         ({"data.sources_max": 33}, "data.sources_max"),
         ({"data.phi_deg": [-90.0, 0.0]}, "half space"),
         ({"data.theta_deg": [0.0, 120.0]}, "half space"),
         ({"data.range_m": [0.0, 1.0]}, "a source's distance is positive"),
-        ({"data.range_m": [-1.0, 1.0]}, "a source's distance is positive"),
         ({"data.snr_db": [-5.0, 101.0]}, "snr_db"),
-        ({"data.separation_deg": -1.0}, "data.separation_deg"),
+        ({"physics.rician_db": [101.0, 101.0]}, "rician_db"),
+        ({"data.range_m": [1e-4, 1.0]}, "too far out"),
+        ({"data.range_m": [1.0, 1e7]}, "too far out"),
         ({"sampled.ridge": 0.0}, "sampled.ridge"),
-        ({"covariance.alpha_base": 1.5}, "covariance.alpha_base"),
     ]
     for changes, reason in cases:
         assert reason in refusal(changes), (changes, reason)
@@ -85,15 +77,11 @@ def test_the_panel_limits_the_sources() -> None:
 
 
 def test_too_few_equations_are_refused_for_held_symbols_only() -> None:
-    cases: list[Mapping[str, object]] = [{"physics.antennas": 8}, {"physics.snapshots": 4}]
-    for changes in cases:
+    for changes in ({"physics.antennas": 8}, {"physics.snapshots": 4}):
         fresh = RunConfig().replace({**changes, "physics.symbols": "snapshot"})
 
         assert "equations" in refusal(changes), changes
         assert fresh.physics.equations < fresh.physics.elements, changes
-
-
-def test_as_many_equations_as_elements_are_enough() -> None:
     assert 144 == RunConfig().replace({"physics.antennas": 9}).physics.equations
 
 
@@ -129,16 +117,6 @@ def test_the_pool_is_two_thirds_of_each_axis_unless_said_or_too_small() -> None:
         assert RunConfig().replace(changes).physics.pool == pool, (changes, pool)
 
 
-def test_what_leaves_single_precision_is_refused() -> None:
-    cases: list[Mapping[str, object]] = [
-        {"physics.rician_db": [5000.0, 5000.0]},
-        {"data.range_m": [1e-40, 1e-40]},
-        {"data.range_m": [1e25, 1e25]},
-    ]
-    for changes in cases:
-        assert refusal(changes), changes
-
-
 def test_heads_that_cannot_share_the_width_are_refused_where_there_are_any() -> None:
     for front in ["pursuit", "aperture"]:
         odd = {"network.width": 30, "network.heads": 4}
@@ -147,9 +125,7 @@ def test_heads_that_cannot_share_the_width_are_refused_where_there_are_any() -> 
         image = RunConfig().replace({"network.front": "image", **odd})
 
         assert "network.width = 30 cannot be shared by network.heads = 4" == message, front
-        assert image.canonical() == RunConfig.model_validate_json(
-            image.canonical().model_dump_json()
-        ), front
+        assert 30 == image.network.width, front
 
 
 def test_shares_of_structure_leave_room_for_the_main_terms() -> None:

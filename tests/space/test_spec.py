@@ -13,10 +13,10 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from risexp.config.run import RunConfig
 from risexp.space.dimensions import Dimension, matches
 from risexp.space.spec import SearchSpace
+from tests.support.spaces import CODEBOOK, planted
 
 DIMENSION: TypeAdapter[Dimension] = TypeAdapter(Dimension)
 
-CODEBOOK = {"kind": "choice", "options": ["dft", "balanced", "random"]}
 NESTED: Mapping[str, Mapping[str, object]] = {
     # Declared innermost first: the order of drawing must come from the conditions.
     "physics.pool_v": {"kind": "int", "low": 5, "high": 8, "when": {"physics.pool_h": [7, 8]}},
@@ -36,10 +36,6 @@ def dice(seed: int = 0) -> random.Random:
 
 def dimension(**part: object) -> Dimension:
     return DIMENSION.validate_python(part)
-
-
-def space(vary: Mapping[str, object], **more: object) -> SearchSpace:
-    return SearchSpace.model_validate({"name": "planted", "trials": 4, "vary": vary, **more})
 
 
 def draws(of: SearchSpace, count: int, seed: int = 0) -> list[dict[str, Any]]:
@@ -74,7 +70,7 @@ def test_whole_numbers_are_drawn_on_their_steps(low: int, steps: int, step: int,
 def test_both_ends_of_whole_numbers_and_every_option_are_drawn() -> None:
     drawn_from = dimension(kind="int", low=2, high=8, step=2)
     source = dice()
-    options = draws(space({"physics.codebook": CODEBOOK}), 100)
+    options = draws(planted({"physics.codebook": CODEBOOK}), 100)
 
     assert {2, 4, 6, 8} == {drawn_from.draw(source) for _ in range(100)}
     assert {"dft", "balanced", "random"} == {values["physics.codebook"] for values in options}
@@ -145,14 +141,14 @@ def test_a_dimension_without_sense_is_refused() -> None:
 
 
 def test_a_conditional_dimension_is_drawn_exactly_when_its_condition_holds() -> None:
-    drawn = draws(space(NESTED), 300)
+    drawn = draws(planted(NESTED), 300)
 
     for values in drawn:
         pooled = values["physics.codebook"] in {"dft", "balanced"}
         assert pooled == ("physics.pool_h" in values)
         assert ("physics.pool_v" in values) == (values.get("physics.pool_h") in {7, 8})
     assert {1, 2, 3} == {len(values) for values in drawn}
-    order = [path for path, _ in space(NESTED).ordered()]
+    order = [path for path, _ in planted(NESTED).ordered()]
     assert ["physics.codebook", "physics.pool_h", "physics.pool_v"] == order
 
 
@@ -160,8 +156,8 @@ def test_a_condition_on_a_field_that_does_not_vary_looks_at_the_base() -> None:
     vary = {"sampled.ridge": {"kind": "log", "low": 1e-4, "high": 1e-2}}
     asking = {"when": {"physics.symbols": "snapshot"}}
 
-    held = space({"sampled.ridge": vary["sampled.ridge"] | asking})
-    fresh = space(
+    held = planted({"sampled.ridge": vary["sampled.ridge"] | asking})
+    fresh = planted(
         {"sampled.ridge": vary["sampled.ridge"] | asking}, fixed={"physics.symbols": "snapshot"}
     )
 
@@ -181,7 +177,7 @@ def test_a_condition_on_an_undrawn_dimension_does_not_hold() -> None:
         "physics.pool_v": {"kind": "int", "low": 5, "high": 8, "when": {"physics.pool_h": None}},
     }
 
-    drawn = draws(space(vary), 200)
+    drawn = draws(planted(vary), 200)
 
     assert all("physics.pool_h" in values for values in drawn if "physics.pool_v" in values)
     assert any("physics.pool_v" in values for values in drawn)
@@ -196,7 +192,7 @@ def test_a_combination_is_forbidden_when_all_its_values_meet() -> None:
         ("random", 4, True),
     ]
     for codebook, bits, forbidden in cases:
-        asked = space(
+        asked = planted(
             {"physics.codebook": CODEBOOK},
             forbid=[
                 {"physics.codebook": ["dft", "balanced"], "physics.phase_bits": 1},

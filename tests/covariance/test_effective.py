@@ -9,7 +9,6 @@ from torch import Tensor
 from risexp.covariance.effective import alpha, effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.data.frames import Scenes
-from tests.support.looping import for_each
 from tests.support.scenes import (
     gaussian,
     label_covariance,
@@ -59,13 +58,6 @@ def test_a_perfect_prediction_scores_zero_in_whatever_form_it_comes(device: torc
     score = effective(predicted, snr_db).nmse(effective(label, snr_db))
 
     assert float(score.abs().max()) < 1e-9
-
-
-@for_each("beta", [0.0, 0.3, 1.0])
-def test_the_trace_is_n_after_all(device: torch.device, beta: float) -> None:
-    covariance = physical_covariance(tiny_scenes(64, device=device), beta=beta)
-
-    assert worst(torch.full((64,), 144.0), covariance.trace().cpu()) < 1e-5
 
 
 def test_effective_is_normalise_blend_normalise_regularise(device: torch.device) -> None:

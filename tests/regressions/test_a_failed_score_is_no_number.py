@@ -1,73 +1,74 @@
-"""Once: a score that was NaN came back as 1e6, and the sampler and every plot believed it."""
+"""Once: a score that was NaN came back as 1e6, an infinite one as 1.8e308 and first in rankings.
 
+The sampler and every plot believed them.
+"""
+
+import math
 from pathlib import Path
 
 import optuna
 import pytest
-from optuna.samplers import TPESampler
+from optuna.trial import TrialState
 
-from risexp.hpo.store.store import StudyStore, open_store
-from risexp.hpo.trials.trial_result import TrialResult, trial_result, unsound
-from risexp.runs.outcome import complete
-from tests.support.worker_processes import draw, owner, queue_of, toy_study
+from risexp.errors import TrainingAborted
+from risexp.hpo.trials.trial_result import TrialResult, trial_result
+from risexp.runs.outcome import aborted, complete
+from tests.support.worker_processes import claimed, draw, opened, queue_of, toy_study
 
-NAN = float("nan")
-
-
-def finished(store: StudyStore, *endings: TrialResult) -> optuna.Study:
-    """A study whose trials have these results."""
-    queue = queue_of(store, toy_study(store, len(endings)))
-    for ending in endings:
-        claim = queue.claim(owner())
-        assert claim is not None
-        claim.suggest(draw)
-        claim.finish(ending)
-    return optuna.load_study(study_name="toy", storage=store.storage, sampler=TPESampler())
+NOT_FINITE = (math.inf, -math.inf, math.nan)
+LEARNT_FROM = (TrialState.COMPLETE, TrialState.PRUNED)
+"""The states a TPE sampler reads: a failed trial is none, and it would draw the like again."""
 
 
 def result_of(value: float) -> TrialResult:
     """The result of a complete run with this score."""
-    ending = trial_result(complete("finished", 20), value)
-    assert ending is not None
-    return ending
+    result = trial_result(complete("finished", 20), value)
+    assert result is not None
+    return result
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> StudyStore:
-    return open_store(f"sqlite:///{tmp_path / 'optuna.db'}")
+def test_a_score_that_is_no_number_prunes_the_trial_and_the_sampler_stays_away(
+    tmp_path: Path,
+) -> None:
+    results = [*map(result_of, (*NOT_FINITE, 0.5)), TrialResult("failed", "ValueError")]
+    with opened(f"sqlite:///{tmp_path / 'optuna.db'}") as store:
+        queue = queue_of(store, toy_study(store, 5))
+        for result in results:
+            claim = claimed(queue)
+            claim.suggest(draw)
+            claim.finish(result)
+        study = optuna.load_study(study_name="toy", storage=store.storage)
+        trials, best = study.trials, study.best_trial.number
 
-
-def test_a_score_that_is_not_a_number_prunes_the_trial_with_a_reason(store: StudyStore) -> None:
-    study = finished(store, result_of(NAN), result_of(0.5))
-    store.close()
-
-    failed, sound = study.trials
-    assert ("PRUNED", None) == (failed.state.name, failed.value)
-    assert ("non-finite", {"non-finite": 1.0}) == (failed.user_attrs["reason"], failed.constraints)
-    assert sound.number == study.best_trial.number
-
-
-def test_the_sampler_learns_to_stay_away(store: StudyStore) -> None:
-    """A failed trial is none to it, and it would draw the like again."""
-    study = finished(
-        store, unsound("non-finite"), TrialResult("failed", "ValueError"), result_of(0.5)
-    )
-    seen = [trial.number for trial in study.trials if trial.state in LEARNT_FROM]
-    store.close()
-
-    assert [0, 2] == seen
-    assert [False, True] == [
-        all(value <= 0.0 for value in study.trials[number].constraints.values()) for number in seen
+    learnt = [trial for trial in trials if trial.state in LEARNT_FROM]
+    assert ([0, 1, 2, 3], 3) == ([trial.number for trial in learnt], best)
+    assert [("PRUNED", None, "non-finite")] * 3 == [
+        (trial.state.name, trial.value, trial.user_attrs["reason"]) for trial in learnt[:3]
     ]
+    assert [{"non-finite": 1.0}] * 3 == [trial.constraints for trial in learnt[:3]]
+    assert all(value <= 0.0 for value in learnt[3].constraints.values())
 
 
-LEARNT_FROM = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-"""The states a TPE sampler reads."""
+def test_a_report_that_is_no_number_ends_the_trial_and_is_stored_nowhere(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path / 'optuna.db'}") as store:
+        queue = queue_of(store, toy_study(store, 3))
+        for value in NOT_FINITE:
+            claim = claimed(queue)
+            claim.suggest(draw)
+            claim.report(1, 0.5)
+
+            with pytest.raises(TrainingAborted) as abort:
+                claim.report(2, value)
+            result = trial_result(aborted(abort.value), None)
+            assert result is not None
+            claim.finish(result)
+
+            trial = store.storage.get_trial(claim.lease.trial_id)
+            assert ({1: 0.5}, 0.5) == (trial.intermediate_values, trial.value)
+            assert ("PRUNED", "non-finite") == (trial.state.name, trial.user_attrs["reason"])
 
 
-@pytest.mark.parametrize("value", [1e6, 0.0])
-def test_no_number_can_stand_for_a_failure(value: float) -> None:
-    with pytest.raises(ValueError, match="is none"):
-        TrialResult("failed", "ValueError", value)
-    with pytest.raises(ValueError, match="is none"):
-        TrialResult("pruned", "non-finite", value)
+def test_no_number_can_stand_for_a_failure() -> None:
+    for state, value in (("failed", 1e6), ("pruned", 1e6), ("failed", 0.0), ("pruned", 0.0)):
+        with pytest.raises(ValueError, match="is none"):
+            TrialResult(state, "non-finite", value)  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
 """Once: no trial ever reported, so nothing was pruned, and the savings were made up."""
 
 from collections.abc import Callable
+from pathlib import Path
 
-import optuna
 import pytest
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
@@ -11,10 +11,23 @@ from risexp.callbacks.run_loop import Callback
 from risexp.hpo.search.pruners import build_pruner
 from risexp.hpo.search.pruning_callback import PRUNING_COUNTS, PruningCallback, check_pruning_ran
 from risexp.hpo.search.warmup import Pruning
+from risexp.hpo.trials.claim import Claim
+from risexp.hpo.trials.trial_result import TrialResult
 from risexp.space.study_spec import StudySpec
 from tests.support.recorded_runs import Told, followed, joint, k_locs
 from tests.support.spaces import learning
 from tests.support.studies import study_of
+from tests.support.worker_processes import (
+    STEPS,
+    claimed,
+    draw,
+    opened,
+    queue_of,
+    score,
+    toy_study,
+    train,
+    violations,
+)
 
 EPOCHS = 6
 RULE = {"kind": "median", "startup": 3}
@@ -83,15 +96,6 @@ def test_a_study_whose_pruner_was_not_used_is_noticed(choose: Choose, message: s
     assert message in fault.sentence
 
 
-def test_a_pruner_that_can_end_no_trial_is_noted_before_the_search() -> None:
-    late = {"kind": "median", "warmup": EPOCHS - 1}
-    space = learning(fixed={"training.epochs": EPOCHS}, pruner=late)
-
-    (note,) = Pruning.of(StudySpec.of(space)).notes(trials=20)
-
-    assert "the pruner can end no trial: its warm-up of 5 epochs leaves none of 6" in note
-
-
 def test_a_warmup_shorter_than_the_ramp_of_beta_is_refused() -> None:
     hasty = {"kind": "median", "warmup": 1}
     fixed = {"training.epochs": 30, "beta.final": 0.3}
@@ -102,9 +106,20 @@ def test_a_warmup_shorter_than_the_ramp_of_beta_is_refused() -> None:
     assert "until epoch 6: give it 5 or more, or auto" in problem
 
 
-def test_optuna_itself_says_nothing_when_nothing_is_reported() -> None:
-    study = optuna.create_study(pruner=optuna.pruners.MedianPruner(n_startup_trials=1))
-    for _ in range(4):
-        study.tell(study.ask(), 1.0)
+def train_silently(claim: Claim) -> None:
+    """Training as it was once: only the last score is recorded."""
+    claim.finish(TrialResult("complete", "finished", score(claim.suggest(draw), STEPS)))
 
-    assert not study.ask().should_prune()
+
+def test_a_study_in_a_store_whose_trials_never_reported_is_an_error(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path / 'optuna.db'}") as store:
+        study = toy_study(store, 3)
+        for worker in (train, train_silently, train_silently):
+            worker(claimed(queue_of(store, study)))
+
+        found = violations(store, study)
+
+    said = "it never reported, so nothing could be pruned"
+    assert [("I3", 1, said), ("I3", 2, said)] == [
+        (each.rule, each.number, each.sentence) for each in found
+    ]

@@ -3,7 +3,7 @@
 A prefix loaded without strictness left them plain; 60 steps at a decay of .999 left them initial.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
@@ -14,7 +14,6 @@ from risexp.training.checkpoint import copied, restore
 from risexp.training.optimizer import Average
 from risexp.training.plan import Plan
 from tests.support.trainers import (
-    CPU,
     epochs_of,
     guarded_epochs,
     scored,
@@ -23,18 +22,17 @@ from tests.support.trainers import (
     small_trainer,
 )
 
-SIXTY = small_config(
-    training__epochs=1, training__scenes_per_epoch=16 * 60, training__ema_decay=0.999
-)
-
 
 def flat(network: nn.Module) -> Tensor:
     return torch.cat([each.detach().flatten() for each in network.parameters()])
 
 
 def test_sixty_steps_leave_nothing_of_the_initial_weights(device: torch.device) -> None:
+    config = small_config(
+        training__epochs=1, training__scenes_per_epoch=16 * 60, training__ema_decay=0.999
+    )
     initial = flat(small_network(device))
-    trainer = small_trainer(SIXTY, device=device)
+    trainer = small_trainer(config, device=device)
 
     (epoch,) = epochs_of(trainer)
     averaged, plain = flat(trainer.stepper.average.module), flat(trainer.network)
@@ -42,57 +40,36 @@ def test_sixty_steps_leave_nothing_of_the_initial_weights(device: torch.device) 
     assert 60 == epoch.steps.taken
     assert float((averaged - plain).norm()) < 0.7 * float((initial - plain).norm())
     assert float((averaged - initial).norm()) > 0.3 * float((initial - plain).norm())
-
-
-def test_an_uncorrected_average_would_be_the_initial_one() -> None:
-    """What the bias does without its correction, for comparison."""
-    network = small_network()
-    average = Average(network, 0.999)
-    initial = flat(average.module).clone()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(1.0)
-    for _ in range(60):
-        with torch.no_grad():
-            for mean, weight in zip(average.module.parameters(), network.parameters(), strict=True):
-                mean.lerp_(weight, 0.001)
-
-    assert float((flat(average.module) - initial).mean()) < 0.06
-
-
-def test_an_average_that_stays_where_it_began_ends_the_run(
-    device: torch.device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Average, "add", lambda *_: None)
-
-    with pytest.raises(TrainingAborted, match="the averaged weights did not move") as caught:
-        guarded_epochs(small_trainer(device=device))
-
-    assert "average" == caught.value.guard
-
-
-def test_an_average_that_is_the_plain_weights_ends_the_run(
-    device: torch.device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def plain(average: Average, _: Tensor, __: Tensor) -> None:
-        average.module.load_state_dict(average._network.state_dict())
-
-    monkeypatch.setattr(Average, "add", plain)
-
-    with pytest.raises(TrainingAborted, match="are the plain ones after 4 steps") as caught:
-        guarded_epochs(small_trainer(device=device))
-
-    assert "average" == caught.value.guard
-
-
-def test_every_epoch_tells_how_far_the_average_is(device: torch.device) -> None:
-    trainer = small_trainer(device=device)
-
-    for epoch in epochs_of(trainer):
-        assert epoch.steps.average_distance is not None
-        assert epoch.steps.average_distance > 0.0
-    last = float((flat(trainer.stepper.average.module) - flat(trainer.network)).double().norm())
+    last = float((averaged - plain).double().norm())
     assert last == pytest.approx(epoch.steps.average_distance, rel=1e-5)
+
+
+def left_alone(_: Average, __: Tensor, ___: Tensor) -> None: ...
+
+
+def plain(average: Average, _: Tensor, __: Tensor) -> None:
+    average.module.load_state_dict(average._network.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (left_alone, "the averaged weights did not move"),
+        (plain, "the averaged weights are the plain ones after 4 steps"),
+    ],
+)
+def test_an_average_that_is_none_ends_the_run(
+    device: torch.device,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Callable[[Average, Tensor, Tensor], None],
+    said: str,
+) -> None:
+    monkeypatch.setattr(Average, "add", fault)
+
+    with pytest.raises(TrainingAborted, match=said) as caught:
+        guarded_epochs(small_trainer(device=device))
+
+    assert "average" == caught.value.guard
 
 
 def test_the_averaged_weights_are_the_ones_validated_and_kept() -> None:
@@ -106,9 +83,8 @@ def test_the_averaged_weights_are_the_ones_validated_and_kept() -> None:
 
     epochs_of(trainer)
 
-    kept = trainer.state().averaged
-    module = small_network(CPU)
-    restore(module.state_dict(), kept, "averaged weights")
+    module = small_network()
+    restore(module.state_dict(), trainer.state().averaged, "averaged weights")
     assert torch.equal(seen[-1], flat(module))
     assert not torch.equal(seen[-1], flat(trainer.network))
 

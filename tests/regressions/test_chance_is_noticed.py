@@ -7,16 +7,7 @@ import pytest
 
 from risexp.callbacks.epoch_table import cells
 from risexp.callbacks.learning_guards import ChanceGuard
-from tests.support.recorded_runs import (
-    DEAD,
-    SCORES,
-    Told,
-    ended_of,
-    guarded,
-    plan_of,
-    plans_of,
-    telling,
-)
+from tests.support.recorded_runs import DEAD, SCORES, Told, ended_of, guarded, plans_of, telling
 
 FIVE = math.log(5.0)
 STUCK: Mapping[str, float] = {**DEAD, "k_acc": 0.201, "count_entropy": 0.0, "count_nll": FIVE}
@@ -25,28 +16,17 @@ SURE_AND_WRONG: Mapping[str, float] = {**DEAD, "count_entropy": 0.1, "count_nll"
 
 
 @pytest.mark.parametrize("scores", [STUCK, GUESSING, SURE_AND_WRONG])
-def test_a_count_at_chance_ends_the_run_after_so_many_epochs(scores: Mapping[str, float]) -> None:
-    trainer = Told(plans_of(*("joint",) * 20), telling(*[scores] * 20))
+def test_a_count_at_chance_is_shown_and_ends_the_run_after_so_many_epochs(
+    scores: Mapping[str, float],
+) -> None:
+    plans = plans_of(*("joint",) * 9)
 
-    outcome = guarded(trainer, ChanceGuard(epochs=5))
+    dead, late = (
+        guarded(Told(plans, telling(*told)), ChanceGuard(epochs=5))
+        for told in ([scores] * 9, [scores] * 4 + [SCORES] * 5)
+    )
 
-    assert ("chance", 4) == (outcome.reason, outcome.exit_code)
-    assert outcome.sentence.startswith("epoch 5: for 5 judged epochs the count was at chance")
-
-
-def test_a_count_that_wakes_up_in_time_ends_nothing() -> None:
-    trainer = Told(plans_of(*("joint",) * 9), telling(*[STUCK] * 4, *[SCORES] * 5))
-
-    assert "finished" == guarded(trainer, ChanceGuard(epochs=5)).reason
-
-
-def test_epochs_before_the_ramps_end_are_not_held_against_a_run() -> None:
-    plans = tuple(plan_of(epoch, judged=epoch > 6) for epoch in range(1, 9))
-
-    assert "finished" == guarded(Told(plans, telling(*[STUCK] * 8)), ChanceGuard(epochs=5)).reason
-
-
-@pytest.mark.parametrize("scores", [STUCK, GUESSING, SURE_AND_WRONG])
-def test_a_count_at_chance_is_called_so_on_the_screen(scores: Mapping[str, float]) -> None:
-    assert cells(ended_of(plan_of(1), scores))["remark"].startswith("at chance")
-    assert "" == cells(ended_of(plan_of(1), SCORES))["remark"]
+    assert ("chance", 4) == (dead.reason, dead.exit_code)
+    assert dead.sentence.startswith("epoch 5: for 5 judged epochs the count was at chance")
+    assert "finished" == late.reason
+    assert cells(ended_of(plans[0], scores))["remark"].startswith("at chance")

@@ -4,18 +4,10 @@ import pytest
 import torch
 
 from risexp.errors import CheckpointRefused
-from risexp.training.checkpoint import State
 from tests.support.configs import refusal
 from tests.support.trainers import epochs_of, same, small_config, small_network, small_trainer
 
-COUNT = {"curriculum__phase": "count", "curriculum__warm_start": "geometry-run"}
-
-
-def geometry(device: torch.device) -> State:
-    """What the geometry phase has learned."""
-    trainer = small_trainer(small_config(curriculum__phase="geometry"), device=device)
-    epochs_of(trainer)
-    return trainer.state()
+COUNT = small_config(curriculum__phase="count", curriculum__warm_start="geometry-run")
 
 
 def test_a_frozen_backbone_that_learned_nothing_is_refused_by_the_configuration() -> None:
@@ -24,23 +16,21 @@ def test_a_frozen_backbone_that_learned_nothing_is_refused_by_the_configuration(
     assert "freezes a backbone that has learned nothing: name a warm_start" in said
 
 
-def test_a_warm_start_that_is_named_and_missing_is_an_error(device: torch.device) -> None:
-    with pytest.raises(CheckpointRefused, match="would start from random weights"):
-        small_trainer(small_config(**COUNT), device=device)
-
-
-def test_a_warm_start_of_another_shape_is_an_error(device: torch.device) -> None:
-    warm = geometry(device)
+def test_a_warm_start_that_is_missing_or_of_another_shape_is_an_error(device: torch.device) -> None:
     wider = small_network(device)
     wider.backbone = torch.nn.Linear(256, 9).to(device)
 
+    with pytest.raises(CheckpointRefused, match="would start from random weights"):
+        small_trainer(COUNT, device=device)
     with pytest.raises(CheckpointRefused, match=r"'backbone\.weight' are float32 \[8, "):
-        small_trainer(small_config(**COUNT), warm=warm, network=wider, device=device)
+        small_trainer(COUNT, warm=small_trainer(device=device).state(), network=wider)
 
 
 def test_the_count_phase_keeps_the_backbone_it_was_given(device: torch.device) -> None:
-    warm = geometry(device)
-    trainer = small_trainer(small_config(**COUNT), warm=warm, device=device)
+    geometry = small_trainer(small_config(curriculum__phase="geometry"), device=device)
+    epochs_of(geometry)
+    warm = geometry.state()
+    trainer = small_trainer(COUNT, warm=warm, device=device)
 
     epochs = epochs_of(trainer)
     weights = trainer.state().weights
@@ -51,12 +41,3 @@ def test_the_count_phase_keeps_the_backbone_it_was_given(device: torch.device) -
     )
     assert {0.0} == {each.steps.moved["backbone"] for each in epochs}
     assert all(each.steps.moved["heads"] > 0.0 for each in epochs)
-
-
-def test_three_phases_need_no_warm_start(device: torch.device) -> None:
-    config = small_config(curriculum__phase="three-phase")
-
-    epochs = epochs_of(small_trainer(config, device=device))
-
-    assert ["geometry", "count", "joint"] == [each.plan.phase for each in epochs]
-    assert [False, True, False] == [each.steps.moved["backbone"] == 0.0 for each in epochs]

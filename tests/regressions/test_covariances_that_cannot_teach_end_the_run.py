@@ -3,47 +3,28 @@
 Planted in the parts of a whole run, so that each check is shown to be asked in one.
 """
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import torch
-from rich.console import Console
 
-from risexp.app.run.machine import Machine
-from risexp.app.run.train import train
-from risexp.config.layers import load_config
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
-from risexp.loss import weighting as weighted
 from risexp.loss.terms import TERMS
-from risexp.runs.journal import read_journal
-from risexp.runs.outcome import Outcome
+from risexp.runs.journal import Row, read_journal
+from tests.support.short_runs import short_run
 
-TINY = {
-    "training.epochs": 2,
-    "training.scenes_per_epoch": 64,
-    "training.batch": 32,
-    "validation.scenes": 16,
-    "validation.calibration_scenes": 16,
-}
-Effective = Callable[..., FactoredCovariance]
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
-@pytest.fixture
-def outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Outcome]:
-    """How a short run ends, with whatever is planted by then."""
-    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
-    config = load_config(preset="smoke").config.replace(TINY)
-    machine = Machine(torch.device("cpu"), threads=1)
-    return lambda: train(config, machine, Console(file=io.StringIO())).outcome
-
-
-def blended(changed: Callable[[FactoredCovariance], FactoredCovariance]) -> Effective:
-    """What a network scores itself by, after a change."""
-    return lambda *given, **named: changed(effective(*given, **named))
+def scored_by(
+    monkeypatch: pytest.MonkeyPatch, changed: Callable[[FactoredCovariance], FactoredCovariance]
+) -> None:
+    """Plant a change of the covariance that a network scores itself by."""
+    monkeypatch.setattr(
+        "risexp.model.network.effective",
+        lambda *given, **named: changed(effective(*given, **named)),
+    )
 
 
 def normalised_twice(covariance: FactoredCovariance) -> FactoredCovariance:
@@ -53,47 +34,42 @@ def normalised_twice(covariance: FactoredCovariance) -> FactoredCovariance:
     )
 
 
-def test_a_sound_run_is_not_ended(outcome: Callable[[], Outcome]) -> None:
-    ended = outcome()
-
-    assert ("finished", 0) == (ended.reason, ended.exit_code)
+def ended() -> tuple[tuple[str, int], str, tuple[Row, ...]]:
+    """Reason and exit code of a short run, its sentence, and the rows of its journal."""
+    run = short_run()
+    end = run.outcome
+    return (end.reason, end.exit_code), end.sentence, read_journal(run.folder.journal).rows
 
 
 def test_a_blend_that_was_detached_ends_the_run_in_its_first_batch(
-    outcome: Callable[[], Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("risexp.model.network.effective", blended(FactoredCovariance.detach))
+    scored_by(monkeypatch, FactoredCovariance.detach)
 
-    ended = outcome()
+    end, sentence, rows = ended()
 
-    assert ("aborted", "blend", 4) == (ended.status, ended.reason, ended.exit_code)
-    assert ended.sentence.startswith("epoch 1: the effective covariance has no gradient")
-    (journal,) = tmp_path.glob("mlruns/runs/*/journal.jsonl")
-    assert () == read_journal(journal).rows
+    assert (("blend", 4), ()) == (end, rows)
+    assert sentence.startswith("epoch 1: the effective covariance has no gradient")
 
 
-def test_a_normalisation_that_was_doubled_ends_the_run(
-    outcome: Callable[[], Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("risexp.model.network.effective", blended(normalised_twice))
+def test_a_normalisation_that_was_doubled_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    scored_by(monkeypatch, normalised_twice)
 
-    ended = outcome()
+    end, sentence, (row,) = ended()
 
-    assert ("aborted", "covariance", 4) == (ended.status, ended.reason, ended.exit_code)
-    assert "an NMSE under training lies between 0 and 100; look at how" in ended.sentence
-    (journal,) = tmp_path.glob("mlruns/runs/*/journal.jsonl")
-    (row,) = read_journal(journal).rows
+    assert ("covariance", 4) == end
+    assert "an NMSE under training lies between 0 and 100; look at how" in sentence
     assert 100.0 < row.values["loss/cov"]
     assert 1.0 == row.values["guard/covariance"]
 
 
 def test_an_error_that_is_zero_whatever_is_answered_ends_the_run(
-    outcome: Callable[[], Outcome], monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     swallowed = {**TERMS, "cov": lambda pair: 0.0 * TERMS["cov"](pair)}
-    monkeypatch.setattr(weighted, "TERMS", swallowed)
+    monkeypatch.setattr("risexp.loss.weighting.TERMS", swallowed)
 
-    ended = outcome()
+    end, sentence, _ = ended()
 
-    assert ("covariance", 4) == (ended.reason, ended.exit_code)
-    assert ended.sentence.startswith("epoch 1: cov is 0,")
+    assert ("covariance", 4) == end
+    assert sentence.startswith("epoch 1: cov is 0,")

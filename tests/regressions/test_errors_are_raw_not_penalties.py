@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from risexp.evaluation.matching import Matching
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.evaluation.scores import summarise
 from tests.support.estimates import drawn_case, estimate_at, perfect, with_count
@@ -21,32 +20,26 @@ def one_found_of_many(device: torch.device) -> SceneScores:
     return table[truth.count >= 3]
 
 
-def medians_with_penalties(matching: Matching) -> tuple[float, float]:
-    """The medians of old: a slot without a pair enters the errors as 90 deg and 10 m."""
+def test_penalties_in_place_of_errors_would_be_the_medians(device: torch.device) -> None:
+    matching = one_found_of_many(device).matching
     errors = matching.errors.abs()
     filled = torch.where(matching.matched.unsqueeze(-1), errors, PENALTIES.to(errors))
     slots = torch.arange(errors.shape[1], device=errors.device)
+
     asked = filled[slots < matching.true_count.unsqueeze(-1)]
-    return float(asked[:, :2].median()), float(asked[:, 2].median())
+
+    assert (90.0, 10.0) == (float(asked[:, :2].median()), float(asked[:, 2].median()))
 
 
-def test_penalties_in_place_of_errors_are_the_medians(device: torch.device) -> None:
+def test_medians_are_of_errors_that_were_made_and_what_is_missed_is_counted_apart(
+    device: torch.device,
+) -> None:
     table = one_found_of_many(device)
-
-    assert (90.0, 10.0) == medians_with_penalties(table.matching)
-
-
-def test_medians_are_of_errors_that_were_made(device: torch.device) -> None:
-    scores = summarise(one_found_of_many(device))
+    scores, matching = summarise(table), table.matching
 
     assert pytest.approx((1.0, 0.2)) == (scores.aoa_median, scores.range_median)
     assert pytest.approx((1.0, 0.2)) == (scores.aoa_p95, scores.range_p95)
     assert pytest.approx((1.0, 0.2)) == (scores.aoa_rmse, scores.range_rmse)
-
-
-def test_what_was_not_found_is_counted_apart(device: torch.device) -> None:
-    matching = one_found_of_many(device).matching
-
     assert torch.equal(matching.true_count - 1, matching.missed)
     assert torch.equal(matching.missed, (~matching.matched).sum(-1) - (5 - matching.true_count))
     assert bool(matching.errors[~matching.matched].isnan().all())

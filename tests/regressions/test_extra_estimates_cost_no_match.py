@@ -4,7 +4,6 @@ The assignment was padded to a square, and only its first K rows were read: an e
 row lost its source, however near it was.
 """
 
-import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -63,12 +62,11 @@ def test_the_first_rows_lose_a_source_that_was_found(device: torch.device) -> No
     assert ([1], [1]) == (ours(late, truth).tolist(), ours(early, truth).tolist())
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_no_source_is_lost_to_extra_estimates(device: torch.device, seed: int) -> None:
-    _, truth = drawn_case(seed, scenes=64, device=device)
+def test_no_source_is_lost_to_extra_estimates(device: torch.device) -> None:
+    _, truth = drawn_case(1, scenes=320, device=device)
     estimate = perfect(truth)
     for extra in range(3):
-        estimate = shuffled_estimate(with_extra(estimate, FAR), seed + extra)
+        estimate = shuffled_estimate(with_extra(estimate, FAR), extra)
 
     assert torch.equal(truth.count, ours(estimate, truth))
     assert bool((first_rows(estimate, truth) < truth.count).any())

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import pytest
 import torch
 from torch import Tensor, nn
 
@@ -12,10 +11,8 @@ from risexp.callbacks.run_loop import run_loop
 from risexp.data.frames import Frames
 from risexp.runs.outcome import Outcome
 from risexp.training.epoch_checks import Limits
-from risexp.training.events import EpochEnded
-from risexp.training.optimizer import Schedule
 from risexp.training.trainer import Trainer
-from tests.support.trainers import Small, small_config, small_trainer
+from tests.support.trainers import Small, small_trainer
 
 
 class Deaf(Small):
@@ -38,17 +35,6 @@ def guarded(trainer: Trainer) -> Outcome:
     return run_loop(trainer, (watch, watch.enforce), "run-1", lambda _: None)
 
 
-def test_a_warm_up_that_never_leaves_zero_is_noticed(
-    device: torch.device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Schedule, "factor", lambda _, step: torch.zeros_like(step).double())
-
-    outcome = guarded(small_trainer(device=device))
-
-    assert ("moved", 4) == (outcome.reason, outcome.exit_code)
-    assert "epoch 1: no weight of the backbone moved in 4 steps" in outcome.sentence
-
-
 def test_parameters_that_no_term_depends_on_are_noticed_and_named(device: torch.device) -> None:
     outcome = guarded(small_trainer(device=device, network=Deaf().to(device)))
 
@@ -61,28 +47,3 @@ def test_parameters_that_no_term_depends_on_are_noticed_and_named(device: torch.
 
 def test_a_network_that_is_used_whole_ends_nothing(device: torch.device) -> None:
     assert "finished" == guarded(small_trainer(device=device)).reason
-
-
-class Hidden(Small):
-    """Its backbone lies behind a layer of zeros, as that of a new network often does."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        nn.init.zeros_(self.heads.weight)
-
-
-def test_a_backbone_that_a_layer_of_zeros_hides_at_first_ends_nothing(
-    device: torch.device,
-) -> None:
-    config = small_config(training__scenes_per_epoch=16)
-    trainer = small_trainer(config, device=device, network=Hidden().to(device))
-    asked = partial(never_touched, trainer.stepper)
-
-    first = next(each for each in trainer.run() if isinstance(each, EpochEnded))
-
-    assert 1 == first.steps.taken
-    assert ["backbone.weight", "backbone.bias"] == list(asked()["backbone"])
-    assert (
-        "finished"
-        == guarded(small_trainer(config, device=device, network=Hidden().to(device))).reason
-    )

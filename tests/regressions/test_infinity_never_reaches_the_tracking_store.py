@@ -2,7 +2,6 @@
 
 import math
 import sys
-from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -10,47 +9,30 @@ from mlflow import MlflowClient
 from risexp.runs.journal import Journal
 from risexp.runs.outcome import complete
 from risexp.tracking.client import TrackingClient
-from risexp.tracking.stores import TrackingStore, embedded
-from tests.support.uploads import ask, finished, held, new_run, place, sent, stored, train
-
-NOT_FINITE = [math.inf, -math.inf, math.nan]
+from risexp.tracking.stores import embedded
+from tests.support.uploads import ask, held, new_run, place, sent, stored, train
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrackingStore:
-    """An embedded store."""
-    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
-    return place(embedded())
-
-
-def test_mlflow_itself_makes_a_number_of_infinity(store: TrackingStore) -> None:
+@pytest.mark.usefixtures("own_home")
+def test_scores_that_are_no_numbers_are_counted_and_named_and_not_sent() -> None:
+    store = place(embedded())
     client = MlflowClient(store.uri)
-    run = client.create_run(client.create_experiment("as it once was"))
-    client.log_metric(run.info.run_id, "best/k_loc", math.inf)
-
-    ((value,),) = ask(store, "SELECT value FROM metrics")
-
-    assert value == pytest.approx(sys.float_info.max)
-
-
-@pytest.mark.parametrize("value", NOT_FINITE)
-def test_a_score_that_is_no_number_is_counted_and_named_and_not_sent(
-    store: TrackingStore, value: float
-) -> None:
-    folder, runs = new_run("planted"), TrackingClient(store)
+    plain = client.create_run(client.create_experiment("as it once was")).info.run_id
+    client.log_metric(plain, "best/k_loc", math.inf)
+    ((kept,),) = ask(store, "SELECT value FROM metrics")
+    folder = new_run("planted")
     train(folder)
-    journal = Journal(folder.journal, folder.run_id)
-    journal.write(4, {"val/k_loc": value, "best/k_loc": value, "beta": 0.5})
+    planted = {"val/k_loc": math.inf, "best/k_loc": -math.inf, "val/range_rmse": math.nan}
+    Journal(folder.journal, folder.run_id).write(4, {**planted, "beta": 0.5})
     folder.close(complete("finished", 4))
-    sound = finished("sound")
 
-    for each in (folder, sound):
-        sent(each, store, runs)
+    sent(folder, store, TrackingClient(store))
 
-    values = [each for *_, each in held(folder, store)]
-    assert all(abs(each) < 1e300 for each in values)
-    assert not [key for key, step, *_ in held(folder, store) if step == 4 and "k_loc" in key]
-    run = stored(folder, store)
-    assert 2.0 == run.data.metrics["guard/nonfinite"]
-    assert f"best/k_loc = {value}" in run.data.tags["risexp.nonfinite"]
-    assert stored(sound, store).data.metrics["best/k_loc"] == run.data.metrics["best/k_loc"]
+    run, values = stored(folder, store), held(folder, store)
+    last = {key: value for key, step, _, value in values if step == 4}
+    assert pytest.approx(sys.float_info.max) == kept
+    assert {"beta": 0.5, "guard/nonfinite": 3.0} == last
+    assert all(abs(value) < 1e300 for *_, value in values)
+    assert 3.25 == run.data.metrics["best/k_loc"]
+    said = "epoch 4: val/k_loc = inf, best/k_loc = -inf, val/range_rmse = nan"
+    assert said == run.data.tags["risexp.nonfinite"]

@@ -1,4 +1,6 @@
-"""Once: loss, backward and step stood outside the batch loop: one step an epoch, for months."""
+"""Once: loss, backward and step stood outside the batch loop: one step an epoch, or none."""
+
+from collections.abc import Collection
 
 import pytest
 import torch
@@ -10,35 +12,29 @@ from risexp.training.stepper import Stepper
 from tests.support.trainers import epochs_of, guarded_epochs, small_config, small_trainer
 
 
-def once_an_epoch(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
-    """Plant the fault: only the last batch of an epoch reaches the optimizer."""
+@pytest.mark.parametrize("stepped", [(3,), ()])
+def test_missing_steps_are_told_by_the_epoch_and_end_the_run(
+    monkeypatch: pytest.MonkeyPatch, stepped: Collection[int]
+) -> None:
+    """Plant the fault: only these batches of an epoch reach the optimizer."""
     honest = Stepper.step
 
     def step(stepper: Stepper, total: Tensor, batch: int) -> Tensor:
-        if batch == batches - 1:
+        if batch in stepped:
             return honest(stepper, total, batch)
         return torch.ones((), dtype=torch.bool, device=total.device)
 
     monkeypatch.setattr(Stepper, "step", step)
+    told = next(each for each in small_trainer().run() if isinstance(each, EpochEnded))
+    count = len(stepped)
 
-
-def test_one_step_an_epoch_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    once_an_epoch(monkeypatch, batches=4)
-
-    with pytest.raises(TrainingAborted, match="epoch 1: 1 of 4 batches were a step") as caught:
+    with pytest.raises(
+        TrainingAborted, match=f"epoch 1: {count} of 4 batches were a step"
+    ) as caught:
         guarded_epochs(small_trainer())
 
+    assert (4, count, count) == (told.steps.batches, told.steps.taken, told.steps.total)
     assert "steps" == caught.value.guard
-
-
-def test_the_epoch_tells_of_its_missing_steps_before_it_ends_the_run(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    once_an_epoch(monkeypatch, batches=4)
-
-    told = next(each for each in small_trainer().run() if isinstance(each, EpochEnded))
-
-    assert (4, 1, 1) == (told.steps.batches, told.steps.taken, told.steps.total)
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 4])
@@ -47,6 +43,7 @@ def test_every_batch_is_one_step(device: torch.device, pieces: int) -> None:
 
     epochs = epochs_of(trainer)
 
-    assert [(4, 4), (4, 4), (4, 4)] == [(each.steps.batches, each.steps.taken) for each in epochs]
-    assert [4, 8, 12] == [each.steps.total for each in epochs]
+    assert [(4, 4, 4), (4, 4, 8), (4, 4, 12)] == [
+        (each.steps.batches, each.steps.taken, each.steps.total) for each in epochs
+    ]
     assert 12 == trainer.progress.step

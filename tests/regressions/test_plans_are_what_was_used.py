@@ -11,6 +11,7 @@ from risexp.data.frames import Scenes
 from risexp.errors import TrainingAborted
 from risexp.training.curriculum import curriculum
 from risexp.training.plan import Plan
+from risexp.training.replay import BatchObjective
 from tests.support.trainers import (
     SmallLoss,
     epochs_of,
@@ -44,7 +45,9 @@ def stale_table(network: nn.Module, scenes: Scenes, plan: Plan) -> SmallLoss:
     return summed(dict.fromkeys(joint, loss.total), joint)
 
 
-def test_what_the_loss_is_given_is_the_table(device: torch.device) -> None:
+def test_what_the_loss_is_given_is_the_table_and_its_terms_weigh_what_it_says(
+    device: torch.device,
+) -> None:
     used: dict[int, Plan] = {}
 
     def noted(network: nn.Module, scenes: Scenes, plan: Plan) -> SmallLoss:
@@ -54,33 +57,20 @@ def test_what_the_loss_is_given_is_the_table(device: torch.device) -> None:
     epochs = epochs_of(small_trainer(CONFIG, objective=noted, device=device))
 
     assert curriculum(CONFIG) == tuple(used.values()) == tuple(each.plan for each in epochs)
-
-
-def test_the_losses_that_are_told_weigh_what_the_table_says(device: torch.device) -> None:
-    for each in epochs_of(small_trainer(CONFIG, device=device)):
-        weights = {
-            name: each.losses.weighted[name] / each.losses.raw[name] for name in each.losses.raw
-        }
-
+    for each in epochs:
+        raw, weighted = each.losses.raw, each.losses.weighted
+        weights = {name: weighted[name] / raw[name] for name in raw}
         assert each.plan.active == pytest.approx(weights, rel=1e-5)
 
 
-def test_a_weight_that_is_not_the_plans_ends_the_run(device: torch.device) -> None:
-    with pytest.raises(TrainingAborted, match="epoch 1: the term count adds") as caught:
-        guarded_epochs(small_trainer(CONFIG, objective=stuck_ramp, device=device))
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [(stuck_ramp, "the term count adds"), (stale_table, "the loss has the terms")],
+)
+def test_a_weight_or_a_term_that_is_not_the_plans_ends_the_run(
+    device: torch.device, fault: BatchObjective, said: str
+) -> None:
+    with pytest.raises(TrainingAborted, match=f"epoch 1: {said}") as caught:
+        guarded_epochs(small_trainer(CONFIG, objective=fault, device=device))
 
     assert "plan" == caught.value.guard
-
-
-def test_terms_that_are_not_the_plans_end_the_run(device: torch.device) -> None:
-    with pytest.raises(TrainingAborted, match="epoch 1: the loss has the terms") as caught:
-        epochs_of(small_trainer(CONFIG, objective=stale_table, device=device))
-
-    assert "plan" == caught.value.guard
-
-
-def test_the_phases_of_the_table_differ() -> None:
-    table = curriculum(CONFIG.replace({"curriculum.count_ramp": 0}))
-    weights = {plan.phase: plan.weights for plan in table}
-
-    assert [0.1, 1.5, 1.0] == [weights[name]["count"] for name in ("geometry", "count", "joint")]

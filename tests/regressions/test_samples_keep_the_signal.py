@@ -7,13 +7,14 @@ many antennas as elements its overlap is above .99 too.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 
 from risexp.config.measurement import PhysicsConfig
 from risexp.covariance.factored import FactoredCovariance
-from risexp.covariance.sampled import joint_field, sampled_covariance, snapshot_fields
+from risexp.covariance.sampled import sampled_covariance
 from risexp.data.frames import Frames
 from tests.support.scenes import DEFAULT_PHYSICS, noiseless_sources
 
@@ -31,34 +32,30 @@ def per_snapshot(frames: Frames) -> FactoredCovariance:
     return sampled_covariance("per_snapshot", frames.y, frames.channel, frames.codes, ridge=1e-3)
 
 
-def joint_less_the_mean(frames: Frames) -> FactoredCovariance:
+def less_the_mean(frames: Frames) -> FactoredCovariance:
     y = frames.y - frames.y.mean(-2, keepdim=True)
-    field = joint_field(y, frames.channel, frames.codes, ridge=1e-3)
-    return FactoredCovariance.from_factor(field.unsqueeze(-1))
+    return joint(replace(frames, y=y))
 
 
-def joint_conjugated(frames: Frames) -> FactoredCovariance:
-    field = joint_field(frames.y, frames.channel, frames.codes, ridge=1e-3)
-    return FactoredCovariance.from_factor(field.conj().unsqueeze(-1))
+def conjugated(frames: Frames) -> FactoredCovariance:
+    return FactoredCovariance.from_factor(joint(frames).factor.conj())
 
 
-def joint_with_conjugate_codes(frames: Frames) -> FactoredCovariance:
-    field = joint_field(frames.y, frames.channel, frames.codes.conj(), ridge=1e-3)
-    return FactoredCovariance.from_factor(field.unsqueeze(-1))
+def with_conjugate_codes(frames: Frames) -> FactoredCovariance:
+    return joint(replace(frames, codes=frames.codes.conj()))
 
 
-def joint_from_h_c(frames: Frames) -> FactoredCovariance:
+def summed_from_h_c(frames: Frames) -> FactoredCovariance:
     return FactoredCovariance.from_factor(from_h_c(frames).factor.sum(-1, keepdim=True))
 
 
 def snapshots_less_their_mean(frames: Frames) -> FactoredCovariance:
-    fields = snapshot_fields(frames.y, frames.channel, frames.codes, ridge=1e-3)
-    return FactoredCovariance.from_factor((fields - fields.mean(-2, keepdim=True)).mT)
+    fields = per_snapshot(frames).factor
+    return FactoredCovariance.from_factor(fields - fields.mean(-1, keepdim=True))
 
 
 def snapshots_conjugated(frames: Frames) -> FactoredCovariance:
-    fields = snapshot_fields(frames.y, frames.channel, frames.codes, ridge=1e-3)
-    return FactoredCovariance.from_factor(fields.conj().mT)
+    return FactoredCovariance.from_factor(per_snapshot(frames).factor.conj())
 
 
 def from_h_c(frames: Frames) -> FactoredCovariance:
@@ -86,34 +83,19 @@ def mean_share(estimate: Estimate, device: torch.device) -> float:
     return float((along / total).mean())
 
 
-def test_joint_returns_the_field_of_a_noiseless_source(device: torch.device) -> None:
-    assert least_overlap(joint, device) > 0.99
-
-
-@pytest.mark.parametrize(
-    "fault", [joint_less_the_mean, joint_conjugated, joint_with_conjugate_codes, joint_from_h_c]
-)
-def test_the_overlap_betrays_every_wrong_joint_estimate(
-    device: torch.device, fault: Estimate
+def test_joint_returns_the_field_of_a_noiseless_source_and_no_wrong_estimate_does(
+    device: torch.device,
 ) -> None:
-    assert least_overlap(fault, device) < 0.98
+    assert least_overlap(joint, device) > 0.99
+    for fault in (less_the_mean, conjugated, with_conjugate_codes, summed_from_h_c):
+        assert least_overlap(fault, device) < 0.98, fault
 
 
-def test_per_snapshot_returns_the_field_where_there_are_antennas_enough(
+def test_per_snapshot_holds_as_much_of_the_field_as_its_antennas_see(
     device: torch.device,
 ) -> None:
     assert least_overlap(per_snapshot, device, SQUARE) > 0.99
-
-
-def test_per_snapshot_holds_the_share_of_the_field_that_its_antennas_see(
-    device: torch.device,
-) -> None:
     assert pytest.approx(16 / 144, rel=0.15) == mean_share(per_snapshot, device)
-
-
-@pytest.mark.parametrize("fault", [snapshots_less_their_mean, snapshots_conjugated, from_h_c])
-def test_overlap_and_share_betray_every_wrong_per_snapshot_estimate(
-    device: torch.device, fault: Estimate
-) -> None:
-    assert least_overlap(fault, device, SQUARE) < 0.9
-    assert mean_share(fault, device) < 0.03
+    for fault in (snapshots_less_their_mean, snapshots_conjugated, from_h_c):
+        assert least_overlap(fault, device, SQUARE) < 0.9, fault
+        assert mean_share(fault, device) < 0.03, fault

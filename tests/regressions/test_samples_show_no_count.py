@@ -5,21 +5,21 @@ covariance in use shows the count. So the criterion is tried on ideal data first
 """
 
 import math
-from functools import cache
 
 import pytest
 import torch
 from torch import Tensor
 
-from risexp.config.layers import load_config
-from risexp.config.run import RunConfig
-from risexp.covariance.sampled import Criterion, order
-from risexp.diagnostics.mdl import median_ranks, probe_mdl
-from risexp.diagnostics.order_counts import OrderRule, on_ideal_data
-from risexp.diagnostics.report import Rate, Report, Table
+from risexp.covariance.sampled import Criterion
+from risexp.diagnostics.mdl import probe_mdl
+from risexp.diagnostics.order_counts import on_ideal_data
+from risexp.diagnostics.report import Rate
+from tests.diagnostics.reports import number, table
+from tests.support.localisation import config_of
 
 SCENES = 60
 LEVELS = (0.0, 20.0)
+CONFIG = config_of("physics.symbols=frame")
 
 
 def product_of_eigenvalues(
@@ -38,68 +38,30 @@ def product_of_eigenvalues(
     return torch.stack(scores, dim=-1).argmin(-1) + 1
 
 
-@cache
-def held(*overrides: str) -> RunConfig:
-    return load_config(overrides=("physics.symbols=frame", *overrides)).config
+def test_the_product_answers_one_source_on_ideal_data_and_fails_the_probe() -> None:
+    """So it is the criterion that is found broken, before the data are blamed."""
+    counts = on_ideal_data(CONFIG, SCENES, product_of_eigenvalues)[0].counts
 
+    report = probe_mdl(CONFIG, SCENES, LEVELS, product_of_eigenvalues)
 
-@cache
-def probed(rule: OrderRule = order) -> Report:
-    return probe_mdl(held(), SCENES, LEVELS, rule)
-
-
-def table(report: Report, part: str) -> Table:
-    (found,) = (each for each in report.evidence if isinstance(each, Table) and part in each.label)
-    return found
-
-
-def test_the_product_answers_one_source_on_ideal_data_and_the_logarithm_counts_them() -> None:
-    by_product = on_ideal_data(held(), SCENES, product_of_eigenvalues)[0]
-    by_logarithm = on_ideal_data(held(), SCENES, order)[0]
-
-    assert {1} == set(by_product.counts.flatten().tolist())
-    assert by_logarithm.rate.value > 0.95
-
-
-def test_the_product_is_right_where_nothing_underflows() -> None:
-    """So it is the underflow that is caught, and no other form of the criterion."""
-    few = held("physics.elements_h=4", "physics.elements_v=4", "physics.power=equal")
-
-    assert on_ideal_data(few, SCENES, product_of_eigenvalues)[0].rate.value > 0.95
-
-
-def test_the_probe_fails_on_the_product_before_it_blames_the_data() -> None:
-    report = probed(product_of_eigenvalues)
-
+    assert {1} == set(counts.flatten().tolist())
     assert "fail" == report.verdict
     assert ["the criterion itself is broken" in said for said in report.advice] == [True]
 
 
 def test_on_held_symbols_a_sound_criterion_is_no_better_than_one_count_and_it_is_said() -> None:
-    report = probed()
+    report = probe_mdl(CONFIG, SCENES, LEVELS)
 
     rates = [cell for cell in table(report, "K accuracy").rows[-1] if isinstance(cell, Rate)]
     said = " ".join(report.advice)
     assert "info" == report.verdict
+    assert number(report, "MDL on ideal data") > 0.95
     assert max(rate.value for rate in rates) < 0.35
     for name in ("received", "per_snapshot"):
         assert f"The {name} covariance does not let MDL or AIC count" in said
         assert f"Even without noise the effective rank of the {name} covariance" in said
     assert "The joint covariance has one eigenvalue for any K" in said
-
-
-def test_the_probe_reports_effective_ranks_that_do_not_follow_the_count() -> None:
-    rows = {row[0]: row[1:] for row in table(probed(), "effective rank").rows}
-
-    assert {"received", "per_snapshot", "joint", "label"} == set(rows)
-    assert pytest.approx([1.0] * 5) == list(rows["joint"])
+    ranks = {row[0]: row[1:] for row in table(report, "effective rank").rows}
+    assert pytest.approx([1.0] * 5) == list(ranks["joint"])
     for name, typical in (("received", 7.8), ("per_snapshot", 11.9)):
-        assert pytest.approx([typical] * 5, rel=0.12) == list(rows[name])
-
-
-def test_more_snapshots_do_not_cure_it() -> None:
-    few, many = (median_ranks(held(f"physics.snapshots={count}"), SCENES) for count in (16, 48))
-
-    for name in ("received", "per_snapshot"):
-        for ranks in (few, many):
-            assert pytest.approx(ranks[name][0], rel=0.2) == ranks[name][4]
+        assert pytest.approx([typical] * 5, rel=0.12) == list(ranks[name])

@@ -1,15 +1,16 @@
 """Once: the main weight was never set on one path, and the total loss was exactly 0."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from risexp.config.layers import load_config
 from risexp.data.frames import Scenes
 from risexp.errors import ConfigInvalid, TrainingAborted
-from risexp.loss.weighting import Fixed, weighted_loss
 from risexp.training.plan import Plan
-from tests.support.predictions import pair_of, random_prediction, small_target
 from tests.support.trainers import SmallLoss, guarded_epochs, small_loss, small_trainer, summed
 
 MAIN = ("cov", "cov_pred", "count", "pointers")
@@ -23,20 +24,29 @@ def test_a_configuration_without_a_main_weight_is_refused(section: str) -> None:
         load_config(overrides=[*overrides, f"{section}.subspace=0.5"])
 
 
-def test_weights_that_were_lost_on_the_way_are_refused(device: torch.device) -> None:
-    target = small_target(device=device)
-    pair = pair_of(random_prediction(target), target)
-
-    with pytest.raises(ConfigInvalid, match="no term of the loss has a weight"):
-        weighted_loss(pair, {"count": 0.0, "cov": 0.0}, Fixed())
+def without_its_terms(loss: SmallLoss, plan: Plan) -> SmallLoss:
+    return summed({name: 0.0 * term for name, term in loss.terms.items()}, plan.active)
 
 
-def test_a_total_of_zero_ends_the_run(device: torch.device) -> None:
+def with_total(change: Callable[[Tensor], Tensor]) -> Callable[[SmallLoss, Plan], SmallLoss]:
+    return lambda loss, _: replace(loss, total=change(loss.total))
+
+
+@pytest.mark.parametrize(
+    ("fault", "guard", "said"),
+    [
+        (without_its_terms, "steps", "none of 4 steps was taken"),
+        (with_total(lambda total: total - total.detach()), "loss", "the total loss is exactly ze"),
+        (with_total(lambda total: 2.0 * total), "loss", "the total loss is .* its terms add up to"),
+    ],
+)
+def test_a_total_of_zero_or_of_other_terms_ends_the_run(
+    device: torch.device, fault: Callable[[SmallLoss, Plan], SmallLoss], guard: str, said: str
+) -> None:
     def lost(network: nn.Module, scenes: Scenes, plan: Plan) -> SmallLoss:
-        terms = small_loss(network, scenes, plan).terms
-        return summed({name: 0.0 * term for name, term in terms.items()}, plan.active)
+        return fault(small_loss(network, scenes, plan), plan)
 
-    with pytest.raises(TrainingAborted, match="epoch 1: none of 4 steps was taken") as caught:
+    with pytest.raises(TrainingAborted, match=f"epoch 1: {said}") as caught:
         guarded_epochs(small_trainer(objective=lost, device=device))
 
-    assert "steps" == caught.value.guard
+    assert guard == caught.value.guard

@@ -1,5 +1,6 @@
 """Once: the trace was 288 in place of 144, or the loss 1e25: normalised doubly, or not at all."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -26,46 +27,36 @@ def test_effective_covariances_keep_their_invariants(device: torch.device, beta:
     check_invariants(physical_covariance(tiny_scenes(16, device=device), beta=beta))
 
 
-def test_a_doubled_normalisation_is_reported(
-    device: torch.device, monkeypatch: pytest.MonkeyPatch
+def doubled(normal: FactoredCovariance, _: FactoredCovariance) -> FactoredCovariance:
+    return replace(normal, factor=normal.factor * 2**0.5, diagonal=normal.diagonal * 2)
+
+
+def missing(_: FactoredCovariance, covariance: FactoredCovariance) -> FactoredCovariance:
+    return covariance
+
+
+def half_done(normal: FactoredCovariance, covariance: FactoredCovariance) -> FactoredCovariance:
+    """The diagonal is not scaled with the factor."""
+    return replace(normal, diagonal=covariance.diagonal)
+
+
+@pytest.mark.parametrize(("fault", "trace"), [(doubled, "288"), (missing, ""), (half_done, "")])
+def test_another_normalisation_is_reported(
+    device: torch.device,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Callable[[FactoredCovariance, FactoredCovariance], FactoredCovariance],
+    trace: str,
 ) -> None:
     healthy = FactoredCovariance.trace_normalize
-
-    def doubled(covariance: FactoredCovariance) -> FactoredCovariance:
-        normal = healthy(covariance)
-        return replace(normal, factor=normal.factor * 2**0.5, diagonal=normal.diagonal * 2)
-
-    monkeypatch.setattr(FactoredCovariance, "trace_normalize", doubled)
-
-    with pytest.raises(AssertionError, match="trace is 288, not 144"):
-        check_invariants(physical_covariance(tiny_scenes(2, device=device)))
-
-
-def test_a_missing_normalisation_is_reported(
-    device: torch.device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(FactoredCovariance, "trace_normalize", lambda covariance: covariance)
-
-    with pytest.raises(AssertionError, match="not 144"):
-        check_invariants(physical_covariance(tiny_scenes(2, device=device)))
-
-
-def test_a_diagonal_that_is_not_scaled_with_the_factor_is_reported(
-    device: torch.device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    healthy = FactoredCovariance.trace_normalize
-
-    def half_done(covariance: FactoredCovariance) -> FactoredCovariance:
-        return replace(healthy(covariance), diagonal=covariance.diagonal)
-
-    scenes = tiny_scenes(2, device=device)
-    loaded = physical_covariance(scenes).regularise(0.2)
+    loaded = physical_covariance(tiny_scenes(2, device=device)).regularise(0.2)
     tripled = replace(loaded, factor=loaded.factor * 3**0.5, diagonal=loaded.diagonal * 3)
     check_invariants(tripled.trace_normalize())
 
-    monkeypatch.setattr(FactoredCovariance, "trace_normalize", half_done)
+    monkeypatch.setattr(
+        FactoredCovariance, "trace_normalize", lambda given: fault(healthy(given), given)
+    )
 
-    with pytest.raises(AssertionError, match="not 144"):
+    with pytest.raises(AssertionError, match=f"trace is {trace}.*, not 144"):
         check_invariants(tripled.trace_normalize())
 
 

@@ -59,6 +59,29 @@ def holding(scenes: Scenes, count: int) -> Scenes:
     return picked(scenes, (scenes.truth.count == count).nonzero().flatten().tolist())
 
 
+def forged(scenes: Scenes, count: int) -> Scenes:
+    """The frames of these scenes under a truth in which nothing is true."""
+    truth = scenes.truth
+    wrong = Truth(
+        count=torch.full_like(truth.count, count),
+        phi_rad=torch.full_like(truth.phi_rad, 0.123),
+        theta_rad=torch.full_like(truth.theta_rad, -0.321),
+        range_m=torch.full_like(truth.range_m, 7.7),
+        symbols=torch.ones_like(truth.symbols),
+        amplitude=torch.full_like(truth.amplitude, 3.0),
+        noise_power=torch.full_like(truth.noise_power, 9.0),
+    )
+    return Scenes(scenes.frames, wrong)
+
+
+def identical(one: Estimate, two: Estimate) -> bool:
+    """Whether two answers are equal bit for bit."""
+    return all(
+        torch.equal(mine.nan_to_num(-7.0), theirs.nan_to_num(-7.0))
+        for mine, theirs in zip(vars(one).values(), vars(two).values(), strict=True)
+    )
+
+
 def with_frames(scenes: Scenes, **changes: Tensor | None) -> Scenes:
     return Scenes(Frames(**{**dict(scenes.frames.items()), **changes}), scenes.truth)
 

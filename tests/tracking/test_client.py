@@ -1,15 +1,14 @@
 """A store holds of a run what its journal holds: each value once, and how the run ended."""
 
 import json
-import math
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from risexp.errors import EnvironmentFailed, TrainingAborted
-from risexp.runs.journal import Journal, read_journal
-from risexp.runs.outcome import aborted, complete, failed, pruned, signalled
+from risexp.errors import EnvironmentFailed
+from risexp.runs.journal import read_journal
+from risexp.runs.outcome import complete, failed
 from risexp.runs.spec import Labels
 from risexp.tracking.client import TrackingClient
 from risexp.tracking.stores import TrackingStore
@@ -61,45 +60,6 @@ def test_a_run_of_the_same_name_in_another_home_is_another_run(
     other = sent(finished("wide-007"), store, runs)
 
     assert one.run_id != other.run_id
-
-
-def test_nonfinite_values_are_counted_and_named_but_not_sent(
-    store: TrackingStore, runs: TrackingClient
-) -> None:
-    folder = new_run("nonfinite")
-    train(folder)
-    values = {"val/k_loc": math.inf, "val/range_rmse": math.nan, "beta": 0.5}
-    Journal(folder.journal, folder.run_id).write(4, values)
-    folder.close(complete("finished", 4))
-
-    sent(folder, store, runs)
-
-    run = stored(folder, store)
-    last = {key: value for key, step, _, value in held(folder, store) if step == 4}
-    assert {"beta": 0.5, "guard/nonfinite": 2.0} == last
-    assert "epoch 4: val/k_loc = inf, val/range_rmse = nan" == run.data.tags["risexp.nonfinite"]
-
-
-def test_the_outcome_gives_status_reason_and_times(
-    store: TrackingStore, runs: TrackingClient
-) -> None:
-    guard = TrainingAborted("no better than a guess", guard="chance")
-    for outcome, status, reason in (
-        (complete("early-stop", 3), "FINISHED", "early-stop"),
-        (pruned("others are better"), "KILLED", "pruned"),
-        (aborted(guard), "KILLED", "chance"),
-        (failed(ZeroDivisionError("float division")), "FAILED", "ZeroDivisionError"),
-        (signalled(15), "RUNNING", "interrupted"),
-    ):
-        folder = finished(f"ended-{outcome.status}-{reason}", outcome)
-
-        sent(folder, store, runs)
-
-        run, lines = stored(folder, store), read_journal(folder.journal).lines
-        assert (status, reason) == (run.info.status, run.data.tags["risexp.reason"])
-        assert outcome.status == run.data.tags["risexp.state"]
-        assert lines[0].time == run.info.start_time
-        assert status == "RUNNING" or lines[-1].time == run.info.end_time
 
 
 def test_a_killed_run_is_interrupted_and_goes_on_in_the_same_run_with_no_step_twice(

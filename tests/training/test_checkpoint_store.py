@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from risexp.errors import CheckpointDamaged, CheckpointRefused
+from risexp.errors import CheckpointDamaged
 from risexp.training.checkpoint_manifest import committed
-from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore, best, newest
+from risexp.training.checkpoint_store import CheckpointStore, best, newest
 from tests.support.checkpoint_stores import (
     OWNER,
     epoch_found,
@@ -87,12 +87,3 @@ def test_a_later_attempt_goes_on_from_the_newest_of_all(tmp_path: Path) -> None:
     assert found is not None
     assert (4, 2.0) == (found.epoch, found.temperature)
     assert 2 == best(folders, OWNER).checkpoint.epoch
-
-
-def test_the_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
-    store = CheckpointStore(tmp_path, CheckpointOwner("run-2", OWNER.config_sha))
-
-    with pytest.raises(CheckpointRefused, match="belongs to run 'run-1', not to 'run-2'"):
-        store.save(five_epochs()[0])
-
-    assert [] == names(tmp_path)

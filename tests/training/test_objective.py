@@ -10,12 +10,11 @@ from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.errors import TrainingAborted
-from risexp.evaluation.validation import Validator
 from risexp.model.network import Network
 from risexp.model.observation import Observation
 from risexp.model.prediction import Prediction
 from risexp.training.curriculum import curriculum
-from risexp.training.objective import Objective, ValidationLoss
+from risexp.training.objective import Objective
 from tests.support.host_syncs import Waits, looks
 from tests.support.localisation import config_of
 
@@ -34,19 +33,6 @@ def drawn(config: RunConfig, device: torch.device, scenes: int = 40) -> Scenes:
 def newborn(config: RunConfig, device: torch.device) -> Network:
     torch.manual_seed(3)
     return Network(config).to(device)
-
-
-def test_training_and_validation_mark_the_same_answer_alike(device: torch.device) -> None:
-    """Museum 12: two copies of the loss had drifted apart."""
-    config = small(*BLENDED)
-    scenes, network = drawn(config, device), newborn(config, device)
-    objective, plan = Objective.of(config), curriculum(config)[0]
-
-    taught = objective(network.train(), scenes, plan)
-    judged = Validator.of(config, scenes)(network, plan.beta, ValidationLoss(objective, plan))
-
-    assert plan.beta > 0.0
-    assert math.isclose(float(taught.total.detach()), judged["loss"], rel_tol=1e-5)
 
 
 def test_a_loss_has_the_terms_that_its_plan_weighs(device: torch.device) -> None:

@@ -1,14 +1,12 @@
 """From a configuration to a trainer: every value arrives, and a warm start is no suggestion."""
 
 import pytest
-import torch
 
 from risexp.config.run import RunConfig
-from risexp.errors import CheckpointRefused
 from risexp.training.epoch_checks import Limits
 from risexp.training.setup import recipe_of
 from risexp.training.trainer import Recipe
-from tests.support.trainers import epochs_of, same, small_config, small_network, small_trainer
+from tests.support.trainers import epochs_of, same, small_config, small_trainer
 
 COUNT = {"curriculum__phase": "count", "curriculum__warm_start": "some-run"}
 
@@ -34,16 +32,6 @@ def test_a_warm_start_begins_with_the_averaged_weights_of_another_run() -> None:
     assert 0 == trainer.progress.epoch
     epochs_of(trainer)
     assert [] == epochs_of(small_trainer(config, resumed=trainer.state()))
-
-
-def test_a_warm_start_that_is_missing_or_of_another_network_is_an_error() -> None:
-    wider = small_network()
-    wider.heads = torch.nn.Linear(8, 20)
-
-    with pytest.raises(CheckpointRefused, match="'some-run' was not loaded"):
-        small_trainer(small_config(**COUNT))
-    with pytest.raises(CheckpointRefused, match=r"\[\d+, 8\] in the checkpoint and float32 \[20"):
-        small_trainer(small_config(**COUNT), warm=small_trainer().state(), network=wider)
 
 
 def test_rates_and_decay_are_the_configurations() -> None:

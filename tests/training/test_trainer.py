@@ -157,17 +157,6 @@ def test_a_validation_without_the_selected_score_ends_the_run(scores: dict[str, 
         trainer.state()
 
 
-def test_a_loss_of_other_terms_than_the_plans_ends_the_run() -> None:
-    def other(network: nn.Module, scenes: Scenes, plan: Plan) -> SmallLoss:
-        loss = small_loss(network, scenes, plan)
-        return summed({**loss.terms, "heat": loss.total}, {**plan.active, "heat": 0.07})
-
-    with pytest.raises(TrainingAborted, match="heat, pointers, and the plan weighs") as caught:
-        epochs_of(small_trainer(objective=other))
-
-    assert "plan" == caught.value.guard
-
-
 def test_a_decomposition_that_fails_is_one_refused_step(device: torch.device) -> None:
     looked: list[int] = []
 

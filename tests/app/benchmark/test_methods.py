@@ -7,37 +7,22 @@ import pytest
 import torch
 
 from risexp.app.benchmark.methods import METHODS, method_named
-from risexp.data.frames import Scenes, Truth
+from risexp.data.frames import Scenes
 from risexp.errors import ConfigInvalid
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
-from risexp.inference.estimate import Estimate
-from tests.support.localisation import NOISELESS, at_snr, config_of, scenes_of, sound
+from tests.support.localisation import (
+    NOISELESS,
+    at_snr,
+    config_of,
+    forged,
+    identical,
+    scenes_of,
+    sound,
+)
 from tests.support.looping import for_each
 
 LAWS = ("frame", "snapshot")
-
-
-def forged(scenes: Scenes, count: int) -> Scenes:
-    """The frames of these scenes under a truth in which nothing is true."""
-    truth = scenes.truth
-    wrong = Truth(
-        count=torch.full_like(truth.count, count),
-        phi_rad=torch.full_like(truth.phi_rad, 0.123),
-        theta_rad=torch.full_like(truth.theta_rad, -0.321),
-        range_m=torch.full_like(truth.range_m, 7.7),
-        symbols=torch.ones_like(truth.symbols),
-        amplitude=torch.full_like(truth.amplitude, 3.0),
-        noise_power=torch.full_like(truth.noise_power, 9.0),
-    )
-    return Scenes(scenes.frames, wrong)
-
-
-def identical(one: Estimate, two: Estimate) -> bool:
-    return all(
-        torch.equal(mine.nan_to_num(-7.0), theirs.nan_to_num(-7.0))
-        for mine, theirs in zip(vars(one).values(), vars(two).values(), strict=True)
-    )
 
 
 @for_each("name", METHODS)

@@ -16,6 +16,7 @@ first step gives the weights themselves, and no initial value is ever part of th
 """
 
 import copy
+import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -137,6 +138,10 @@ class GatedAdamW(AdamW):
 
     found_inf: Tensor
     """Read by the fused kernel: at one it writes neither weights nor moments."""
+    # Their wrappers would import torch's compiler, which takes a third of a start.
+    add_param_group = inspect.unwrap(AdamW.add_param_group)
+    zero_grad = inspect.unwrap(AdamW.zero_grad)
+    step = inspect.unwrap(AdamW.step)
 
     def __init__(self, parts: Parts, weight_decay: float) -> None:
         groups = list(_groups(parts, weight_decay))
@@ -157,6 +162,7 @@ class GatedAdamW(AdamW):
                 "exp_avg_sq": torch.zeros_like(parameter),
             }
 
+    @torch.no_grad()
     def gated_step(self, taken: Tensor, rates: Tensor) -> None:
         """Take a step where () bool `taken` is true, with the (groups,) learning rates."""
         self._rates.copy_(rates)

@@ -2,7 +2,9 @@
 
 import copy
 import math
+import sys
 
+import pytest
 import torch
 from torch import nn
 
@@ -81,3 +83,20 @@ def test_each_group_moves_at_its_own_rate(device: torch.device) -> None:
 
     for name, parameter in network.named_parameters():
         assert ("heads" in name) == (not torch.equal(before[name], parameter))
+
+
+def test_a_step_does_not_import_the_compiler(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("torch._dynamo")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)
+    network = small_network(device)
+    before = [each.clone() for each in network.parameters()]
+
+    optimizer = gated(network)
+    with_gradients(network, 0)
+    optimizer.gated_step(torch.tensor(True, device=device), rates(optimizer, 0.01, device))
+    optimizer.zero_grad()
+
+    assert not any(map(torch.equal, before, network.parameters()))

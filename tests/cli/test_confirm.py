@@ -1,6 +1,5 @@
-"""`risexp confirm`: refusals, and a confirmation in real processes."""
+"""`risexp confirm`: refusals, a confirmation, and its table."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,17 @@ from risexp.hpo.studies.confirmation import Confirmation, ConfirmedPoint
 from risexp.hpo.studies.table import StudyTable
 from risexp.runs.folder import find_run
 from tests.support.commands import Capture, document, refused, run
-from tests.support.searches import BLINK, RATE
+from tests.support.searches import BLINK, RATE, PoolHere, write_space
 
 CONFIRM = "confirm --study tiny --top 1 --seeds 2 --workers 1 --device cpu"
 
 
 @pytest.fixture(autouse=True)
-def tiny(tmp_path: Path) -> None:
-    """A space of two trials that take a blink."""
-    folder = tmp_path / "search_spaces"
-    folder.mkdir()
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A space of two trials that take a blink, and a worker in this process."""
     space = {"base": "smoke", "trials": 2, "fixed": {**BLINK, "training.epochs": 1}, "vary": RATE}
-    (folder / "tiny.yaml").write_text(json.dumps(space), encoding="utf-8")
+    write_space(tmp_path, "tiny", space)
+    monkeypatch.setattr("risexp.app.search.supervisor.WorkerPool", PoolHere)
 
 
 def test_an_impossible_confirmation_is_refused_in_one_sentence_and_leaves_nothing_behind(

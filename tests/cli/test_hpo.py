@@ -1,6 +1,5 @@
 """`risexp hpo` and `risexp worker`: a search from its space to its table, in real processes."""
 
-import json
 import os
 import re
 import signal
@@ -15,7 +14,7 @@ from risexp.runs.folder import find_run
 from risexp.runs.spec import read_labels
 from risexp.training.checkpoint_store import best
 from tests.support.commands import Capture, document, refused, run
-from tests.support.searches import BLINK, RATE
+from tests.support.searches import BLINK, RATE, EmptyPool, write_space
 from tests.support.worker_processes import until
 
 HPO = "hpo --space tiny --workers 1 --device cpu --unchecked"
@@ -24,10 +23,8 @@ HPO = "hpo --space tiny --workers 1 --device cpu --unchecked"
 @pytest.fixture(autouse=True)
 def tiny(tmp_path: Path) -> None:
     """A space of two trials that take a blink."""
-    folder = tmp_path / "search_spaces"
-    folder.mkdir()
     space = {"base": "smoke", "trials": 2, "fixed": {**BLINK, "training.epochs": 2}, "vary": RATE}
-    (folder / "tiny.yaml").write_text(json.dumps(space), encoding="utf-8")
+    write_space(tmp_path, "tiny", space)
 
 
 def test_a_search_trains_its_trials_and_says_which_is_best(capsys: Capture, tmp_path: Path) -> None:
@@ -110,24 +107,6 @@ def test_an_impossible_search_is_refused_in_one_sentence_and_leaves_nothing_behi
     ):
         refused(capsys, command, message)
     assert not (tmp_path / "mlruns").exists()
-
-
-class EmptyPool:
-    """A pool whose workers have all left."""
-
-    pids: tuple[int, ...] = ()
-    gave_up = False
-
-    def __init__(self, _specs: object) -> None: ...
-
-    def start(self) -> None: ...
-
-    def look(self) -> list[object]:
-        return []
-
-    def terminate(self) -> None: ...
-
-    def end(self, _patience_s: float) -> None: ...
 
 
 def test_a_search_without_workers_waits_for_a_worker_of_its_own(

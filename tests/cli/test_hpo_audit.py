@@ -14,16 +14,14 @@ from risexp.hpo.studies.audit import Audit, Audited, Saved
 from risexp.hpo.studies.study import TrialWord, find_study
 from risexp.hpo.studies.table import StudyTable, TrialRow
 from tests.support.commands import Capture, document, refused, run
-from tests.support.searches import BLINK, LR
+from tests.support.searches import BLINK, LR, PoolHere, write_space
 
 HPO = "hpo --space tiny --workers 1 --device cpu --unchecked --audit"
 
 
 @pytest.fixture(autouse=True)
-def tiny(tmp_path: Path) -> None:
-    """A space of a base that learns and of one other trial that does not."""
-    folder = tmp_path / "search_spaces"
-    folder.mkdir()
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A space of a base that learns and of one other trial that does not; a worker here."""
     space = {
         "base": "smoke",
         "trials": 2,
@@ -32,7 +30,8 @@ def tiny(tmp_path: Path) -> None:
         "vary": {LR: {"kind": "choice", "options": [0.1, 1e-7]}},
         "pruner": {"kind": "median", "startup": 1, "warmup": 1},
     }
-    (folder / "tiny.yaml").write_text(json.dumps(space), encoding="utf-8")
+    write_space(tmp_path, "tiny", space)
+    monkeypatch.setattr("risexp.app.search.supervisor.WorkerPool", PoolHere)
 
 
 def test_an_impossible_audit_is_refused_in_one_sentence_and_leaves_nothing_behind(

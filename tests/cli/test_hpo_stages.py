@@ -14,7 +14,7 @@ from risexp.hpo.studies.table import StudyTable, TrialRow
 from risexp.runs.folder import find_run
 from risexp.space.derived import StageVerdict
 from tests.support.commands import Capture, document, refused, run
-from tests.support.searches import BLINK
+from tests.support.searches import BLINK, write_space
 
 HPO = "hpo --space terms --workers 1 --device cpu --unchecked"
 WEIGHT = {"kind": "choice", "options": [0.0, 1.0]}
@@ -23,8 +23,6 @@ WEIGHT = {"kind": "choice", "options": [0.0, 1.0]}
 @pytest.fixture(autouse=True)
 def terms(tmp_path: Path) -> None:
     """A space of two stages, each of two trials that take a blink; every value is kept."""
-    folder = tmp_path / "search_spaces"
-    folder.mkdir()
     space = {
         "base": "smoke",
         "trials": 2,
@@ -34,7 +32,7 @@ def terms(tmp_path: Path) -> None:
         "sampler": {"kind": "random"},
         "pruner": {"kind": "none"},
     }
-    (folder / "terms.yaml").write_text(json.dumps(space), encoding="utf-8")
+    write_space(tmp_path, "terms", space)
 
 
 @pytest.mark.slow

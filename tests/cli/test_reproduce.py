@@ -11,8 +11,10 @@ from risexp.callbacks.early_stopping import Until
 from risexp.cli.main import main
 from risexp.runs.folder import RunFolder, list_runs
 from risexp.runs.spec import read_labels
+from risexp.tracking.stores import embedded
 from risexp.training.events import EpochEnded, Event
 from tests.support.commands import Capture, document, run
+from tests.support.uploads import place
 
 SETTINGS = (
     "training.epochs=3",
@@ -30,9 +32,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("trained") / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RISEXP_HOME", str(home))
-        patch.delenv("RISEXP_TRACKING_URI", raising=False)
-        with pytest.raises(SystemExit):
+        patch.setenv("RISEXP_TRACKING_URI", "off")
+        place(embedded())
+        with pytest.raises(SystemExit, match="0"):
             main(TRAIN.split())
+        (folder,) = list_runs()
+        with pytest.raises(SystemExit, match="0"):
+            main(["sync", folder.run_id, "--tracking", "embedded"])
     return home
 
 
@@ -48,10 +54,10 @@ def recorded(trained: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
 @pytest.fixture
 def apart(recorded: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     """The run's folder in a home of the test's own, without a store."""
-    place = tmp_path / "mlruns" / "runs" / recorded.run_id
-    shutil.copytree(recorded.path, place)
+    path = tmp_path / "mlruns" / "runs" / recorded.run_id
+    shutil.copytree(recorded.path, path)
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
-    return RunFolder(place)
+    return RunFolder(path)
 
 
 def again(folder: RunFolder) -> RunFolder:

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from risexp.app.ui.ui import ServedPages, UiRequest, _Pages, serve
+from risexp.errors import EnvironmentFailed
 from tests.support.commands import Capture, run
 
 ASK = ("/health", "/api/studies")
@@ -92,17 +94,20 @@ def test_both_answer_who_has_the_token_and_end_with_ctrl_c(in_order: Path) -> No
     assert token not in "".join([*words, said, json.dumps(found)])
 
 
-def test_what_is_left_ends_when_one_dies(in_order: Path) -> None:
-    with serving(in_order, "--json") as process:
-        found = told(process)
-        (server,) = children(process.pid)
+@pytest.mark.usefixtures("in_order")
+def test_what_is_left_ends_when_one_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Pages, "_answers", lambda *_: True)
+    before, dashboards = children(os.getpid()), list[str]()
 
+    def kill(pages: ServedPages) -> None:
+        (server,) = set(children(os.getpid())).difference(before)
         os.kill(server, signal.SIGKILL)
-        _, said = process.communicate(timeout=60)
+        dashboards.append(str(pages.dashboard))
 
-        assert process.returncode == 1
-        assert "MLflow's server ended with exit code -9" in said
-        assert 0 == status(found["dashboard"], "/api/studies")
+    with pytest.raises(EnvironmentFailed, match="MLflow's server ended with exit code -9"):
+        serve(UiRequest(), kill)
+
+    assert [0] == [status(place, "/api/studies") for place in dashboards]
 
 
 def test_an_empty_home_is_told_what_makes_runs(

@@ -5,16 +5,25 @@ import os
 import sqlite3
 import tarfile
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from risexp.app.run.machine import Machine
+from risexp.app.search.worker import train_trial
+from risexp.callbacks.early_stopping import Until
 from risexp.config.layers import load_config
 from risexp.data.scenes import SceneGenerator
+from risexp.hpo.trials.reaper import Reaper
+from risexp.hpo.workers.worker import Job, JobResult
 from risexp.registry.pyfunc_model import load_model
+from risexp.runs.spec import Labels
 from tests.homes.write_home import HOME
 from tests.support.commands import Capture, document, run
+from tests.support.searches import PoolHere
 
 ARCHIVES = sorted(Path(__file__).parent.glob("*.tar.xz"))
 CHAMPION = "models:/ris-localizer@champion"
@@ -59,7 +68,20 @@ def test_there_is_a_home_of_an_earlier_version() -> None:
     assert ARCHIVES
 
 
-def test_a_killed_search_goes_on_and_the_doctor_finds_no_fault(home: Path, capsys: Capture) -> None:
+def train_briefly(job: Job, machine: Machine, labels: Labels) -> JobResult:
+    """Train two epochs at most: a killed trial goes on with its second, a new one has both."""
+    callbacks = replace(job.callbacks, enders=(Until(2),))
+    return train_trial(replace(job, callbacks=callbacks), machine, labels)
+
+
+def test_a_killed_search_goes_on_and_the_doctor_finds_no_fault(
+    home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("risexp.app.search.supervisor.WorkerPool", PoolHere)
+    monkeypatch.setattr("risexp.app.search.worker.train_trial", train_briefly)
+    monkeypatch.setattr("risexp.hpo.workers.worker.RENEW_S", 0.2)
+    monkeypatch.setattr("risexp.hpo.workers.worker.Reaper", partial(Reaper, patience_s=0.0))
+    monkeypatch.setattr("risexp.hpo.workers.worker._POLL_S", 0.2)
     before = document(capsys, "study show earlier")
     search = "hpo --space earlier --workers 1 --device cpu --unchecked"
 

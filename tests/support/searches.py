@@ -1,6 +1,8 @@
 """Searches whose trials train in a blink, and studies whose trials have ended."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,13 +10,15 @@ from pydantic import JsonValue
 
 from risexp.app.run.machine import Machine
 from risexp.app.search.study_record import study_labels
-from risexp.app.search.worker import train_trial
+from risexp.app.search.worker import WorkerArgs, train_trial
+from risexp.app.search.worker import work as work_alone
 from risexp.hpo.search.parameters import stored, suggest
 from risexp.hpo.store.address import embedded
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.start import StudyStart
 from risexp.hpo.studies.study import StudyRef, facts_from_spec, open_study
 from risexp.hpo.trials.trial_result import TrialResult
+from risexp.hpo.workers.pool import WorkerSpec
 from risexp.hpo.workers.worker import Job, JobResult, Train, Worker
 from risexp.space.spec import SearchSpace
 from risexp.space.study_spec import StudySpec
@@ -87,3 +91,38 @@ def work(store: StudyStore, study: StudyRef, how: Train) -> tuple[int, list[str]
     """The exit code of one worker, and its messages."""
     messages: list[str] = []
     return Worker(store, study, owner(), how).run(messages.append), messages
+
+
+class EmptyPool:
+    """A pool whose workers have all left."""
+
+    pids: tuple[int, ...] = ()
+    gave_up = False
+
+    def __init__(self, specs: Sequence[WorkerSpec]) -> None:
+        self.specs = specs
+
+    def start(self) -> None: ...
+
+    def look(self) -> list[object]:
+        return []
+
+    def progressed(self) -> None: ...
+
+    def terminate(self) -> None: ...
+
+    def end(self, _patience_s: float) -> None: ...
+
+
+class PoolHere(EmptyPool):
+    """A pool whose worker does all trials in this process, and leaves."""
+
+    def start(self) -> None:
+        words = self.specs[0].command
+        work_alone(WorkerArgs(words[words.index("--study") + 1], CPU), lambda _: None)
+
+
+def write_space(folder: Path, name: str, space: Mapping[str, object]) -> None:
+    """Put the file of a space where commands in a folder find it."""
+    (folder / "search_spaces").mkdir()
+    (folder / "search_spaces" / f"{name}.yaml").write_text(json.dumps(space), encoding="utf-8")

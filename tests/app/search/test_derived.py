@@ -200,6 +200,7 @@ def test_an_audit_trains_pruned_trials_to_their_ends_with_their_values(pools: Em
     employed = pools(train_by_rate)
 
     result = audited()
+    check_auditable(AUDIT)
 
     found = result.audit
     assert [0, 1] == employed[0].trained
@@ -243,7 +244,9 @@ def test_an_audit_does_not_go_on_with_another_share(pools: Employ) -> None:
             begin(replace(AUDIT, share=None))
 
 
-def test_an_impossible_audit_is_refused_before_the_search() -> None:
+def test_an_impossible_audit_is_refused_before_the_search_and_a_possible_one_makes_nothing() -> (
+    None
+):
     pruned_study("searched-audit", *COMPLETE)
     cases: list[tuple[dict[str, Any], str]] = [
         ({"device": "tpu"}, "no device"),
@@ -255,16 +258,9 @@ def test_an_impossible_audit_is_refused_before_the_search() -> None:
     for change, message in cases:
         with pytest.raises(InvalidInput, match=message):
             check_auditable(replace(AUDIT, **change))
-
-
-def test_a_possible_audit_is_accepted_and_makes_nothing(pools: Employ) -> None:
     for name in ("cut", "new", "x" * 90):
         check_auditable(replace(AUDIT, study=name))
-    assert ["toy", "cut"] == names()
-
-    pools(train_by_rate)
-    audited()
-    check_auditable(AUDIT)
+    assert ["toy", "cut", "searched-audit"] == names()
 
 
 def test_without_a_store_only_runs_are_in_the_way_of_an_audit(

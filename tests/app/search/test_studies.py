@@ -3,10 +3,9 @@
 from dataclasses import replace
 from io import StringIO
 
-import pytest
 from rich.console import Console
 
-from risexp.app.search.studies import StudyView, cells, line, live_table
+from risexp.app.search.studies import StudyView, line, live_table
 from risexp.hpo.studies.study import TrialWord
 from risexp.hpo.studies.table import StudyTable, TrialRow
 
@@ -88,14 +87,18 @@ def test_a_log_has_each_change_once() -> None:
     epoch = row(0, "running", epoch=1, k_loc=5.0, best=5.0)
     reported = replace(NEW, trials=(epoch, row(1, "waiting")))
     done = replace(epoch, state="complete", reason="finished", value=5.0)
-    over = replace(NEW, trials=(done, row(1, "pruned", reason="chance")))
+    over = replace(NEW, trials=(done, row(1, "pruned", reason="pruned")))
 
     assert [
         "trial   0  running",
         "trial   0  running   epoch   1  k_loc 5.000",
         "trial   0  complete  epoch   1  k_loc 5.000  kept 5.000",
-        "trial   1  pruned    chance",
-    ] == log(NEW, running, reported, reported, over, over)
+        "trial   1  pruned",
+        "worker 0 died: see [/tmp/a folder]/worker-0.log",
+    ] == log(
+        *(NEW, running, reported, reported, over, over),
+        sentence="worker 0 died: see [/tmp/a folder]/worker-0.log",
+    )
 
 
 def test_a_log_starts_with_what_has_happened_in_each_study() -> None:
@@ -103,12 +106,6 @@ def test_a_log_starts_with_what_has_happened_in_each_study() -> None:
 
     assert lines * 2 == log(TABLE, replace(TABLE, name="toy-next"))
     assert [text.rstrip() for text in lines] == lines
-
-
-def test_a_sentence_is_printed_as_it_is() -> None:
-    sentence = "worker 0 died: see [/tmp/a folder]/worker-0.log"
-
-    assert [sentence] == log(sentence=sentence)
 
 
 def test_a_terminal_is_restored() -> None:
@@ -121,10 +118,3 @@ def test_a_terminal_is_restored() -> None:
     text = captured.get()
     assert "worker 0 died" in text
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
-
-
-@pytest.mark.parametrize(("reason", "why"), [("pruned", ""), ("chance", "chance"), (None, "")])
-def test_the_reason_is_shown_only_where_the_state_does_not_say_it(
-    reason: str | None, why: str
-) -> None:
-    assert why == cells(row(0, "pruned", reason=reason))[6]

@@ -110,18 +110,21 @@ def test_a_worker_that_does_not_end_is_waited_for_no_longer_than_patience(
     assert ["waiting"] * 3 == states(result)
 
 
-def test_a_death_is_reported_and_its_trial_goes_on_at_once(pools: Employ) -> None:
-    employed = pools(die)
+def test_a_death_and_a_hang_are_reported_and_the_trial_goes_on_at_once(pools: Employ) -> None:
+    employed = pools(die, lambda pool: die(pool, HUNG))
 
     result, view = searched(replace(REQUEST, space=tiny(pruner={"kind": "median"})))
 
-    *notes, death = view.sentences
+    *notes, death, hang = view.sentences
     assert view.sentences == result.as_json()["said"]
     assert any("the pruner can end no trial" in note for note in notes)
     assert f"died of SIGKILL: see {employed[0].spec.log}" in death
+    assert "hung and ended itself" in hang
     assert [0, 1, 2] == employed[0].trained
-    assert [2, 1, 1] == [row.attempts for row in result.table.trials]
-    assert ["died", "finished", "finished", "finished"] == ends()
+    assert [3, 1, 1] == [row.attempts for row in result.table.trials]
+    assert ["died", "hung", "finished", "finished", "finished"] == ends()
+    rows = [row for table in view.tables for row in table.trials]
+    assert ("waiting", "hung") in {(row.state, row.reason) for row in rows}
 
 
 def test_trials_that_all_kill_their_worker_end_the_study_until_it_goes_on(pools: Employ) -> None:
@@ -148,18 +151,6 @@ def test_a_pool_that_gave_up_is_an_error(pools: Employ, at_home: Path) -> None:
         searched()
 
     assert str(at_home / "mlruns" / "studies" / "toy") in str(failed.value)
-
-
-def test_a_worker_that_hung_is_reported_and_its_trial_goes_on(pools: Employ) -> None:
-    pools(lambda pool: die(pool, HUNG))
-
-    result, view = searched()
-
-    assert ["hung", "finished", "finished", "finished"] == ends()
-    assert ["complete"] * 3 == states(result)
-    assert ["hung and ended itself" in sentence for sentence in view.sentences] == [True]
-    rows = [row for table in view.tables for row in table.trials]
-    assert ("waiting", "hung") in {(row.state, row.reason) for row in rows}
 
 
 def test_a_worker_that_lost_its_lease_and_does_not_end_is_killed(

@@ -21,11 +21,7 @@ class EarlyStopping:
     """The last phase."""
 
     def __call__(self, event: Event) -> None:
-        """Count the epochs since the best one of the phase.
-
-        Raises:
-            StopTraining: There are too many.
-        """
+        """Stop the training once there are too many epochs since the best one of the phase."""
         if not isinstance(event, EpochEnded) or not event.plan.judged:
             return
         if event.plan.phase == self.phase and event.since_best >= self.epochs:
@@ -39,11 +35,7 @@ class Until:
     epoch: int
 
     def __call__(self, event: Event) -> None:
-        """Compare the epoch.
-
-        Raises:
-            StopTraining: The epoch has ended.
-        """
+        """Stop the training once the epoch has ended."""
         if isinstance(event, EpochEnded) and event.plan.epoch >= self.epoch:
             raise StopTraining("far-enough")
 
@@ -59,11 +51,7 @@ class TimeBudget:
     _started: float = field(default=0.0, init=False)
 
     def __call__(self, event: Event) -> None:
-        """Compare the time at the end of an epoch.
-
-        Raises:
-            StopTraining: The time is over.
-        """
+        """Stop the training at the end of an epoch once the time is over."""
         if isinstance(event, RunStarted):
             self._started = self.clock()
         if isinstance(event, EpochEnded):

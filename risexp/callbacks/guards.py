@@ -75,11 +75,7 @@ class GuardCallback:
         return {reading.guard: reading.value for reading in self.readings}
 
     def enforce(self, _event: Event) -> None:
-        """End the run at the first fault; this callback comes after the recorders.
-
-        Raises:
-            TrainingAborted: With the guard's name and sentence.
-        """
+        """Abort the training at the first fault; this callback comes after the recorders."""
         for reading in self.readings:
             if reading.fault is not None:
                 raise TrainingAborted(reading.fault, guard=reading.guard)

@@ -176,13 +176,7 @@ class ChanceGuard:
     """
 
     def __init__(self, epochs: int = 5, row: int = 0, phase: Phase | None = None) -> None:
-        """Continue the row of an earlier attempt.
-
-        Args:
-            epochs: Epochs in a row that end the run.
-            row: Epochs in a row at the end of the earlier attempt.
-            phase: Their phase.
-        """
+        """Let `epochs` in a row end the run; an earlier attempt ended with `row` of a phase."""
         self._epochs = epochs
         self._row = row
         self._phase = phase
@@ -225,11 +219,7 @@ def standard_guards(
 ) -> tuple[Guard, ...]:
     """The guards of every run; a `LeakGuard` is added by the caller, who knows the scenes.
 
-    Args:
-        trainer: The trainer before it runs.
-        plans: The plans in the run's folder.
-        journal: Journal of the run, with the rows of earlier attempts.
-        idle: First letters of parameters that this configuration does not use.
+    `idle` are first letters of parameters that this configuration does not use.
     """
     done = trainer.progress.epoch
     row = journal.value(done, "guard/chance")

@@ -69,13 +69,8 @@ def callback_order(
     """The order of a run's callbacks: read guards, record, enforce guards, save, end the run.
 
     An epoch with a fault is recorded and not saved, since going on would meet the fault again. The
-    last epoch of a run that is pruned or stopped is recorded and saved.
-
-    Args:
-        guards: All guards.
-        recorders: Journal, console and others that end no run.
-        checkpoint: Saves checkpoints.
-        enders: Callbacks that may end the run, signals last.
+    last epoch of a run that is pruned or stopped is recorded and saved. Of the enders, signals come
+    last.
     """
     return (guards, *recorders, guards.enforce, checkpoint, *enders)
 
@@ -86,16 +81,10 @@ def run_loop(
     run_id: str,
     record: Callable[[Outcome], None],
 ) -> Outcome:
-    """Run a trainer to its end.
+    """Run a trainer to its end; the outcome says how that came.
 
-    Args:
-        trainer: The trainer.
-        callbacks: In this order; all of them receive `RunEnded`, even if another one fails.
-        run_id: Name of the run.
-        record: Receives the outcome at the very end, also that of an error.
-
-    Returns:
-        How the run ended: by itself, by a callback, by a guard or by a signal.
+    All callbacks receive `RunEnded`, even if another one fails; then `record` receives the outcome,
+    also that of an error.
     """
     try:
         outcome = _outcome(trainer, callbacks, run_id)

@@ -37,11 +37,7 @@ class SignalCallback(SignalHandler):
             signal.raise_signal(signal.SIGINT if by_hand else signal.SIGTERM)
 
     def __call__(self, event: Event) -> None:
-        """End the run after a signal.
-
-        Raises:
-            EndRun: With the signal's outcome.
-        """
+        """End the run with a signal's outcome, after the signal."""
         if self.numbers and isinstance(event, BatchEnded | EpochEnded):
             self._honoured = True
             raise EndRun(signalled(self.numbers[0]))

@@ -29,13 +29,7 @@ class Silence:
     def __init__(
         self, *, least_s: float = 300.0, first_s: float = 1800.0, times: float = 20.0
     ) -> None:
-        """Set the limit.
-
-        Args:
-            least_s: Smallest limit.
-            first_s: Smallest limit until a whole epoch has shown the pace.
-            times: The limit over the longest silence so far.
-        """
+        """Set the least limit, that before a whole epoch, and its ratio to the longest silence."""
         self.seconds = 0.0
         """Since the last event."""
         self._least_s, self._first_s, self._times = least_s, first_s, times
@@ -85,11 +79,8 @@ class Watchdog(BackgroundThread):
     ) -> None:
         """Set what happens if the process hangs.
 
-        Args:
-            write: Receives a function that writes the stacks to a path, and chooses the path.
-            give_back: Gives the trial back; it may fail or hang.
-            silence: The limit.
-            check_s: Seconds between two checks.
+        `write` receives a function that writes the stacks, and chooses the path; `give_back` gives
+        the trial back, and may fail or hang.
         """
         super().__init__("watchdog")
         self._write = write

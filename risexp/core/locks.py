@@ -25,10 +25,7 @@ class Busy(EnvironmentFailed):
 def file_lock(path: Path, busy: str, wait_s: float = 0.0) -> Iterator[None]:
     """Hold the lock of a file; the system releases it when the process dies.
 
-    Args:
-        path: The lock file, which is created where it is missing.
-        busy: The error sentence if another process holds the lock.
-        wait_s: How long to wait for the other process.
+    `busy` is the error sentence if another process still holds it after `wait_s`.
     """
     lock = FileLock(path, timeout=wait_s, mode=0o600)
     try:
@@ -53,12 +50,7 @@ def server_lock(
 ) -> Iterator[None]:
     """Hold an advisory lock of PostgreSQL; the server releases it when the connection ends.
 
-    Args:
-        engine: Makes the connection that holds the lock.
-        key: The number of the lock, see `lock_key`.
-        busy: The error sentence if another process holds the lock.
-        wait_s: How long to wait for the other process.
-        retry: Repeats a call while the server does not answer.
+    `key` is its number, see `lock_key`; `retry` repeats a call while the server does not answer.
     """
     end = time.monotonic() + wait_s
     while (connection := retry(lambda: _locked_connection(engine, key))) is None:

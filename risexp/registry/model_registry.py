@@ -174,11 +174,7 @@ class Registry:
 
     @_talks
     def load(self, version: Version) -> "Bundle":
-        """Download a version and verify every byte of its bundle.
-
-        Raises:
-            ModelRefused: A file was changed, or this version of risexp cannot use it.
-        """
+        """Download a version, and its bundle after every byte of it was verified."""
         from risexp.registry.sealed_model import find_bundle, read_bundle
 
         uri = self.store.uri

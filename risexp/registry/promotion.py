@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.registry.model_registry import FORMER, PENDING, PREVIOUS, STATE, Registry, Version
@@ -21,15 +21,7 @@ ROLLED_BACK: Final = "risexp.rolled_back"
 """Tag of a version that was rolled back: by which user and when."""
 
 Step = Literal["tidied", "logged", "created", "checked", "moved", "named", "settled"]
-STEPS: Final[tuple[Step, ...]] = (
-    "tidied",
-    "logged",
-    "created",
-    "checked",
-    "moved",
-    "named",
-    "settled",
-)
+STEPS: Final[tuple[Step, ...]] = get_args(Step)
 """Steps of a promotion, in their order; it may die after any of them."""
 OnStep = Callable[[Step], None]
 

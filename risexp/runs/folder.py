@@ -16,16 +16,24 @@ from risexp.config.section import nearest
 from risexp.core.durable import write_durably
 from risexp.core.home import home
 from risexp.core.locks import file_lock
-from risexp.errors import DataInvalid, InvalidInput
+from risexp.errors import InvalidInput
 from risexp.runs.journal import Journal
 from risexp.runs.outcome import Outcome
-from risexp.runs.spec import RunSpec, writing
+from risexp.runs.spec import (
+    CONFIG,
+    PLANS,
+    RunSpec,
+    read_config,
+    read_document,
+    read_plans,
+    read_spec,
+    writing,
+)
 from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from risexp.training.plan import Plan
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_CONFIG, _PLANS, _OUTCOME = "config.json", "plans.json", "outcome.json"
-_ENVIRONMENT: Final = "environment.json"
+_ENVIRONMENT, _OUTCOME = "environment.json", "outcome.json"
 _ATTEMPT: Final = re.compile(r"attempt-\d{2,}")
 
 
@@ -48,20 +56,20 @@ class RunFolder:
     @property
     def config_sha(self) -> str:
         """Hash of the canonical configuration as it was written."""
-        return self._spec().sha
+        return read_spec(self.path).sha
 
     def config(self) -> RunConfig:
         """The configuration as the user gave it."""
-        return self._spec().config(str(self.path / _CONFIG))
+        return read_config(self.path)
 
     def plans(self) -> tuple[Plan, ...]:
         """One plan per epoch, as made before the run."""
-        return tuple(map(Plan.from_json, _read(self.path / _PLANS, list)))
+        return read_plans(self.path)
 
     def environments(self) -> list[Mapping[str, Any]]:
         """Versions, threads and device of each attempt."""
         path = self.path / _ENVIRONMENT
-        return list(_read(path, list)) if path.exists() else []
+        return list(read_document(path, list)) if path.exists() else []
 
     def outcome(self) -> Outcome | None:
         """How the run ended; None while it runs, or if it was killed."""
@@ -106,10 +114,6 @@ class RunFolder:
         busy = f"another process trains {self.run_id}: wait for it, or end it"
         return file_lock(self.path / ".lock", busy)
 
-    def _spec(self) -> RunSpec:
-        path = self.path / _CONFIG
-        return RunSpec.from_json(_read(path, dict), str(path))
-
 
 def runs_home() -> Path:
     """The folder of all runs."""
@@ -138,23 +142,23 @@ def create_run(run_id: str, config: RunConfig, plans: Sequence[Plan]) -> RunFold
     path = runs_home() / run_id
     with writing(path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if (path / _CONFIG).exists():
+        if (path / CONFIG).exists():
             raise InvalidInput(
                 f"there is a run {run_id!r} already: go on with it, or name another one"
             )
-        _write(path / _PLANS, [plan.as_json() for plan in plans])
-        _write(path / _CONFIG, RunSpec.of(config).as_json())
+        _write(path / PLANS, [plan.as_json() for plan in plans])
+        _write(path / CONFIG, RunSpec.of(config).as_json())
     return RunFolder(path)
 
 
 def list_runs() -> tuple[RunFolder, ...]:
     """All runs, sorted by name."""
-    return tuple(RunFolder(path.parent) for path in sorted(runs_home().glob(f"*/{_CONFIG}")))
+    return tuple(RunFolder(path.parent) for path in sorted(runs_home().glob(f"*/{CONFIG}")))
 
 
 def is_run(run_id: str) -> bool:
     """True if a run of this name exists."""
-    return (runs_home() / run_id / _CONFIG).exists()
+    return (runs_home() / run_id / CONFIG).exists()
 
 
 def find_run(name: str) -> RunFolder:
@@ -167,22 +171,10 @@ def find_run(name: str) -> RunFolder:
         if not Path(name).is_dir():
             raise InvalidInput(f"there is no run {name!r} in {runs_home()}{hint}")
     path = Path(name).absolute()
-    if not (path / _CONFIG).is_file():
-        raise InvalidInput(f"{name} holds no {_CONFIG}: it is no folder of a run")
+    if not (path / CONFIG).is_file():
+        raise InvalidInput(f"{name} holds no {CONFIG}: it is no folder of a run")
     return RunFolder(path)
 
 
 def _write(path: Path, document: object) -> None:
     write_durably(path, json.dumps(document, indent=1, allow_nan=False).encode())
-
-
-def _read(path: Path, kind: type[Any]) -> Any:  # noqa: ANN401 - a list or a mapping, as asked for
-    try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise DataInvalid(f"cannot read {path}: {error.strerror}") from None
-    except ValueError:
-        raise DataInvalid(f"{path} is no JSON") from None
-    if not isinstance(document, kind):
-        raise DataInvalid(f"{path} does not hold what a run writes there")
-    return document

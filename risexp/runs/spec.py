@@ -1,4 +1,7 @@
-"""What a run is started with: its configuration (`config.json`) and its labels (`labels.json`)."""
+"""What a run is started with: its configuration, its plans and its labels, as JSON documents.
+
+They are read without torch, because the uploader's own process has to start quickly.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,6 +17,7 @@ from risexp.config.section import one_sentence
 from risexp.core.durable import write_durably
 from risexp.core.sealed import canonical_sha
 from risexp.errors import DataInvalid, EnvironmentFailed
+from risexp.training.plan import Plan
 
 EMBEDDED: Final = "embedded"
 """Name of the tracking store in the home."""
@@ -22,7 +26,7 @@ EXPERIMENT: Final = "risexp"
 _KEYS: Final = {"sha", "canonical", "given"}
 _GIVEN_SHA: Final = "given_sha"
 """Documents of earlier versions do not have this key."""
-_LABELS_FILE: Final = "labels.json"
+CONFIG, PLANS, _LABELS_FILE = "config.json", "plans.json", "labels.json"
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,35 @@ def read_labels(folder: Path) -> Labels | None:
         return _LABELS.validate_json(path.read_bytes(), strict=True)
     except ValidationError as error:
         raise DataInvalid(f"{path}: {one_sentence(error)}") from None
+
+
+def read_spec(folder: Path) -> RunSpec:
+    """The configuration of a run, as it was written."""
+    path = folder / CONFIG
+    return RunSpec.from_json(read_document(path, dict), str(path))
+
+
+def read_config(folder: Path) -> RunConfig:
+    """The configuration of a run, as the user gave it."""
+    return read_spec(folder).config(str(folder / CONFIG))
+
+
+def read_plans(folder: Path) -> tuple[Plan, ...]:
+    """One plan per epoch, as made before the run."""
+    return tuple(map(Plan.from_json, read_document(folder / PLANS, list)))
+
+
+def read_document(path: Path, kind: type[Any]) -> Any:  # noqa: ANN401 - a list or a mapping, as asked for
+    """The content of a JSON document in a run's folder."""
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DataInvalid(f"cannot read {path}: {error.strerror}") from None
+    except ValueError:
+        raise DataInvalid(f"{path} is no JSON") from None
+    if not isinstance(document, kind):
+        raise DataInvalid(f"{path} does not hold what a run writes there")
+    return document
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from risexp.config.run import RunConfig
 from risexp.core.redaction import redacted
 from risexp.runs.journal import Note, Row
 from risexp.runs.source import Source
-from risexp.runs.spec import Labels
+from risexp.runs.spec import Labels, read_config, read_spec
 from risexp.tracking.confusion_image import BY_SNR, draw_confusion, image_files, side_by_side
 from risexp.tracking.upload_state import INTERRUPTED, RecordedOutcome, UploadState
 
@@ -83,8 +83,8 @@ def described_tags(upload: UploadState, labels: Labels) -> dict[str, str]:
     """The tags that describe the computation."""
     tags = {
         "risexp.version": __version__,
-        "risexp.config_sha": upload.config_sha,
-        "risexp.data_digest": data_digest(upload.config()),
+        "risexp.config_sha": read_spec(upload.path).sha,
+        "risexp.data_digest": data_digest(read_config(upload.path)),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": "risexp train" if labels.trial is None else "risexp hpo",
         "mlflow.note.content": note_of(upload, labels),

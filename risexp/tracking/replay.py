@@ -87,13 +87,7 @@ def journal_values(folder: RunFolder) -> Values:
 
 
 def read_store(runs: "TrackingClient", name: str, place: str) -> ReplayedRun:
-    """The record of a run in a store.
-
-    Args:
-        runs: Client of the store, within `in_environment`.
-        name: Name of the run, or MLflow's id.
-        place: The store, for messages.
-    """
+    """The record of the run with a name, or with MLflow's id; `place` names the store."""
     run = _find(runs, name, place)
     where = f"run {run.run_id} of {place}"
     config_name = f"config.json of {where}"

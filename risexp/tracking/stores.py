@@ -112,13 +112,9 @@ def chosen_store(
 def store_again(
     run: str, name: str, option: str | None, environment: Mapping[str, str] | None = None
 ) -> TrackingStore:
-    """The store in which a run is recorded already, with the secrets its folder does not hold.
+    """The store with a name, in which a run is recorded already, with the secrets it needs.
 
-    Args:
-        run: Name of the run.
-        name: Name of the store, from the run's folder.
-        option: Address from the command line; it must name the same store.
-        environment: Its address is used if it names the same store.
+    The option must name the same store; the environment's address is used if it does.
     """
     variables = os.environ if environment is None else environment
     if option is not None:

@@ -79,12 +79,7 @@ def study_run_id(
 ) -> str:
     """MLflow's id of the run of a study, which is created if it is missing.
 
-    Args:
-        runs: Client of the store.
-        runs_folder: The folder of all runs; it holds the lock that keeps two processes of a home
-            from creating the run twice.
-        experiment_id: Experiment of the run.
-        parent: The study.
+    A lock in the folder of all runs keeps two processes of a home from creating it twice.
     """
     digest = hashlib.sha256(parent.uid.encode()).hexdigest()[:16]
     busy = f"another process makes the record of study {parent.name}"

@@ -1,26 +1,21 @@
-"""A run's folder as the uploader reads it, and how far the upload has come (`mlflow.json`).
-
-It is read without torch, because the uploader's own process has to start quickly.
-"""
+"""A run's folder as the uploader reads it, without torch, and how far the upload has come."""
 
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from risexp.config.run import RunConfig
 from risexp.config.section import one_sentence
 from risexp.core.durable import write_durably
 from risexp.core.locks import file_lock
 from risexp.errors import DataInvalid
 from risexp.runs.journal import Contents, Note, Row, read_journal
-from risexp.runs.spec import Labels, RunSpec, read_labels
-from risexp.training.plan import Plan
+from risexp.runs.spec import Labels, read_labels
 
 CONFUSION: Final = "confusion"
 """The event of a journal's note that holds the confusion of source counts."""
@@ -104,33 +99,6 @@ class UploadState:
                 start += sum(len(file.readline()) for _ in piece)
                 yield Piece(piece, start)
 
-    def config(self) -> RunConfig:
-        """The configuration as the user gave it."""
-        return self._spec().config(str(self.path / "config.json"))
-
-    @property
-    def config_sha(self) -> str:
-        """Hash of the canonical configuration as it was written."""
-        return self._spec().sha
-
-    def _spec(self) -> RunSpec:
-        with self._document("config.json", "configuration of a run") as document:
-            return RunSpec.from_json(document, str(self.path / "config.json"))
-
-    def plans(self) -> tuple[Plan, ...]:
-        """One plan per epoch."""
-        with self._document("plans.json", "table of epochs") as document:
-            return tuple(map(Plan.from_json, document))
-
-    @contextmanager
-    def _document(self, name: str, kind: str) -> Iterator[Any]:
-        """The content of a JSON document; an error while it is used names the document."""
-        path = self.path / name
-        try:
-            yield json.loads(path.read_bytes())
-        except (OSError, ValueError, KeyError, TypeError):
-            raise DataInvalid(f"{path} is no {kind}: put a copy of it back") from None
-
     def labels(self) -> Labels:
         """The labels of the run, or the default ones."""
         return read_labels(self.path) or Labels()
@@ -183,13 +151,7 @@ def recorded_as(folder: Path) -> str | None:
 
 
 def run_page(store: str, experiment_id: str, run_id: str) -> str:
-    """Web address of a run, or the part after a server's address if the store is no server.
-
-    Args:
-        store: Name of the store, without secrets.
-        experiment_id: MLflow's id.
-        run_id: MLflow's id.
-    """
+    """Web address of a run, or the part after a server's address if the store is no server."""
     return f"{experiment_page(store, experiment_id)}/runs/{run_id}"
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from risexp.runs.journal import STARTED, Note, Row
 from risexp.runs.source import sources
-from risexp.runs.spec import Labels
+from risexp.runs.spec import Labels, read_config, read_plans
 from risexp.tracking.client import MetricPoint, TrackingClient
 from risexp.tracking.confusion_image import is_drawn
 from risexp.tracking.payload import (
@@ -82,11 +82,7 @@ class Uploader:
     ) -> None:
         """Resume where the folder says that the last uploader stopped.
 
-        Args:
-            upload: Folder of the run.
-            store: Name of the store.
-            runs: Client of the store.
-            reached: Called with each of `STEPS`; tests kill the uploader here.
+        `reached` is called with each of `STEPS`; tests kill the uploader there.
         """
         self._upload = upload
         self._runs = runs
@@ -94,11 +90,7 @@ class Uploader:
         self._progress = upload.progress() or UploadProgress(store)
 
     def drain(self, *, live: bool) -> UploadResult:
-        """Upload everything that is in the folder and not in the store.
-
-        Args:
-            live: True if the training may still write.
-        """
+        """Upload what the store does not have; while `live`, the training may still write."""
         if self._progress.sent == 0 and not self._upload.lines().lines:
             return UploadResult("")
         self._find_or_create()
@@ -120,7 +112,7 @@ class Uploader:
 
     @cached_property
     def _keys(self) -> frozenset[str]:
-        return selected_keys(self._upload.plans())
+        return selected_keys(read_plans(self._upload.path))
 
     @property
     def _uid(self) -> str:
@@ -151,7 +143,7 @@ class Uploader:
     def _describe(self) -> None:
         if self._progress.described:
             return
-        config, run_id = self._upload.config(), self._progress.run_id
+        config, run_id = read_config(self._upload.path), self._progress.run_id
         params = params_of(config, self._labels)
         self._runs.add(run_id, params=params, tags=described_tags(self._upload, self._labels))
         self._runs.add_datasets(run_id, datasets_of(config))
@@ -191,7 +183,7 @@ class Uploader:
         if note.event == CALIBRATED:
             return calibration_files(note)
         if note.event == CONFUSION:
-            drawn = is_drawn(note.step, len(self._upload.plans()))
+            drawn = is_drawn(note.step, len(read_plans(self._upload.path)))
             return confusion_files(note, self._uid, drawn=drawn)
         return {}
 

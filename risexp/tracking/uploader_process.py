@@ -81,10 +81,7 @@ def recorded(
 ) -> Iterator[None]:
     """Record the source code of a run, and upload its folder while the body trains.
 
-    Args:
-        folder: Folder of the run.
-        tracking: Where to upload; None: nowhere.
-        tell: Receives a sentence if something was not uploaded.
+    `tell` receives a sentence if something was not uploaded.
     """
     store = None if tracking is None else _labelled_store(folder, tracking)
     keep_source(folder)
@@ -174,13 +171,9 @@ def upload_while_training(
     is_over: Callable[[float], bool],
     log: Callable[[str], None],
 ) -> None:
-    """Upload a run while it grows, and the rest once its training is over.
+    """Upload a run while it grows, and the rest once its training `is_over`.
 
-    Args:
-        upload: Folder of the run.
-        store: Where to.
-        is_over: True if the training is over; it may wait that many seconds to find out.
-        log: Receives a sentence for each failure.
+    `is_over` may wait that many seconds to find out; `log` receives a sentence for each failure.
     """
     runs: TrackingClient | None = None
     pause, failures = 0.0, 0

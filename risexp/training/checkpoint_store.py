@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from risexp.core.durable import PARTIAL, sync
 from risexp.errors import CheckpointDamaged, CheckpointRefused, EnvironmentFailed
@@ -31,11 +31,7 @@ class CheckpointOwner:
     config_sha: str
 
     def expect(self, checkpoint: Checkpoint) -> None:
-        """Refuse a checkpoint of another run or another configuration.
-
-        Raises:
-            CheckpointRefused: The checkpoint is another one's.
-        """
+        """Refuse a checkpoint of another run or another configuration."""
         if checkpoint.run_id != self.run_id:
             raise CheckpointRefused(
                 f"the checkpoint of epoch {checkpoint.epoch} belongs to run {checkpoint.run_id!r}, "
@@ -77,26 +73,22 @@ class CheckpointStore:
             ) from None
 
 
-@dataclass(frozen=True)
-class RecoveredCheckpoint:
-    """The last sound checkpoint of a run."""
-
-    checkpoint: Checkpoint | None
-    """None if the run has to start anew."""
-    damaged: tuple[str, ...]
-    """One sentence for each newer one that is damaged."""
+C = TypeVar("C", bound=Checkpoint | None)
 
 
 @dataclass(frozen=True)
-class BestCheckpoint:
-    """The best sound checkpoint of a run."""
+class SoundCheckpoint(Generic[C]):
+    """A checkpoint that was found sound."""
 
-    checkpoint: Checkpoint
+    checkpoint: C
+    """None if there is no sound one."""
     damaged: tuple[str, ...]
-    """One sentence for each better one that is damaged."""
+    """One sentence for each damaged one that would have been chosen before it."""
 
 
-def newest(folders: Sequence[Path], owner: CheckpointOwner | None = None) -> RecoveredCheckpoint:
+def newest(
+    folders: Sequence[Path], owner: CheckpointOwner | None = None
+) -> SoundCheckpoint[Checkpoint | None]:
     """The newest sound checkpoint of several attempts; damaged ones are renamed, never deleted.
 
     The earliest attempt comes first; without an owner any run's checkpoint will do.
@@ -112,11 +104,13 @@ def newest(folders: Sequence[Path], owner: CheckpointOwner | None = None) -> Rec
             if owner is not None:
                 owner.expect(checkpoint)
             uncommitted = _uncommitted(folders, after=place.epoch)
-            return RecoveredCheckpoint(checkpoint, (*scan.damaged, *uncommitted))
-    return RecoveredCheckpoint(None, (*scan.damaged, *_uncommitted(folders, after=0)))
+            return SoundCheckpoint(checkpoint, (*scan.damaged, *uncommitted))
+    return SoundCheckpoint(None, (*scan.damaged, *_uncommitted(folders, after=0)))
 
 
-def best(folders: Sequence[Path], owner: CheckpointOwner | None = None) -> BestCheckpoint:
+def best(
+    folders: Sequence[Path], owner: CheckpointOwner | None = None
+) -> SoundCheckpoint[Checkpoint]:
     """The checkpoint of the best epoch of several attempts, or of the last one if none was judged.
 
     The newest sound manifest says which one is the best. If that checkpoint is damaged, it is
@@ -136,7 +130,7 @@ def best(folders: Sequence[Path], owner: CheckpointOwner | None = None) -> BestC
             if owner is not None:
                 owner.expect(checkpoint)
             used = f"the checkpoint of epoch {epoch} is used in place of that of epoch {chosen[0]}"
-            return BestCheckpoint(checkpoint, (*scan.damaged, *[used] * (epoch != chosen[0])))
+            return SoundCheckpoint(checkpoint, (*scan.damaged, *[used] * (epoch != chosen[0])))
     where = ", ".join(map(str, folders)) or "a run that never began"
     if scan.damaged:
         raise CheckpointDamaged(

@@ -45,11 +45,7 @@ def faults(plan: Plan, steps: Steps, losses: Losses, limits: Limits) -> tuple[Ep
 
 
 def expect_sound(plan: Plan, steps: Steps, losses: Losses, limits: Limits) -> None:
-    """End a run after an epoch with a fault.
-
-    Raises:
-        TrainingAborted: With the first fault's guard and sentence.
-    """
+    """Abort a training after an epoch with a fault, the first one."""
     for fault in faults(plan, steps, losses, limits):
         raise TrainingAborted(fault.sentence, guard=fault.guard)
 

@@ -89,14 +89,9 @@ def build_trainer(
     warm: State | None = None,
     resumed: State | None = None,
 ) -> Trainer:
-    """The trainer of a configuration.
+    """The trainer of a configuration, on the device of the generator.
 
-    Args:
-        config: The run.
-        setup: Network and functions, on the device of the generator.
-        generator: Draws the training scenes.
-        warm: The state of another run, whose averaged weights this one starts from.
-        resumed: The state of this run, from which it goes on.
+    It starts from the averaged weights of another run (`warm`), or goes on where it stood.
 
     Raises:
         CheckpointRefused: The configuration names a warm start that is not here, or a state does

@@ -56,12 +56,9 @@ _FORWARDED: Final = "HTTP_X_FORWARDED_"
 
 
 def guarded_dashboard(store: StudyStore, guard: RequestGuard, mlflow_port: int | None) -> ASGIApp:
-    """The dashboard of a store's studies behind the guard, linked to MLflow.
+    """The dashboard of a store's studies behind the guard, linked to MLflow, if it listens.
 
-    Args:
-        store: The studies. A request that fails is not retried: the page can be loaded again.
-        guard: Who may request pages, and whether studies may be changed.
-        mlflow_port: Where MLflow listens on the same host; None if it does not.
+    A request of the store that fails is not retried: the page can be loaded again.
     """
     if not guard.writable:
         _make_read_only(store.engine)

@@ -154,14 +154,7 @@ def is_loopback(host: str) -> bool:
 
 
 def guard_at(host: str, names: Sequence[str], token: str, *, writable: bool) -> RequestGuard:
-    """The guard of a server that listens at a host.
-
-    Args:
-        host: Loopback, an address or name of this machine, or the address of all interfaces.
-        names: More host names of this server.
-        token: Needed off loopback.
-        writable: True if requests may write.
-    """
+    """The guard of a server that listens at a host; `names` are more host names of it."""
     known = (*LOOPBACK, bracketed(host).lower(), *(name.lower() for name in names))
     if is_loopback(host):
         return RequestGuard(known, token=token, writable=writable)

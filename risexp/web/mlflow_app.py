@@ -47,13 +47,9 @@ _RUNS: Final[Mapping[str, object]] = {
 def guarded_mlflow(
     pages: ASGIApp, guard: RequestGuard, dashboard_port: int | None, experiment: str | None
 ) -> ASGIApp:
-    """MLflow's application behind the guard, linked to the dashboard of studies.
+    """MLflow's application behind the guard, linked to the dashboard of studies, if it listens.
 
-    Args:
-        pages: MLflow's application.
-        guard: Who may request pages.
-        dashboard_port: Where the dashboard listens on the same host; None if it does not.
-        experiment: MLflow's id of the experiment that a new browser lists, the best run first.
+    A new browser lists the experiment with MLflow's id `experiment`, the best run first.
     """
 
     def target(scope: Scope) -> str:

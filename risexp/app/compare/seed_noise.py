@@ -10,7 +10,6 @@ from risexp.config.run import RunConfig
 from risexp.errors import RisexpError
 from risexp.evaluation.ties import SeedSpread
 from risexp.runs.folder import list_runs
-from risexp.tracking.upload_state import UploadState
 
 _SEED: Final = "training.seed"
 _FIDELITY: Final = ("data.seed", "training.epochs", "training.patience")
@@ -89,7 +88,7 @@ def _others(runs: Sequence[RunSeen], similar: set[_Kind]) -> Iterator[RunSeen | 
         if folder.path.resolve() in known:
             continue
         try:
-            if _without(UploadState(folder.path).config(), (_SEED, *_FIDELITY)) in similar:
+            if _without(folder.config(), (_SEED, *_FIDELITY)) in similar:
                 yield RunSeen.of(str(folder.path))
         except RisexpError:
             yield None

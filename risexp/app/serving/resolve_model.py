@@ -24,7 +24,7 @@ from risexp.training.checkpoint_manifest import (
     read_manifest,
     unpacked,
 )
-from risexp.training.checkpoint_store import BestCheckpoint, best
+from risexp.training.checkpoint_store import SoundCheckpoint, best
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,11 @@ def resolve_bundle(name: str) -> ResolvedModel:
     return ResolvedModel(bundle_of(kept.checkpoint), kept.damaged)
 
 
-def resolve_checkpoint(name: str) -> BestCheckpoint:
+def resolve_checkpoint(name: str) -> SoundCheckpoint[Checkpoint]:
     """Load the best checkpoint of a run or a folder, or the one that a file is part of."""
     path = _path(name)
     if path.is_file():
-        return BestCheckpoint(_checkpoint_with(path), ())
+        return SoundCheckpoint(_checkpoint_with(path), ())
     folders = (path, *sorted(path.glob("attempt-*")))
     kept = [folder for folder in folders if committed(folder)]
     return best(kept or find_run(name).attempts())

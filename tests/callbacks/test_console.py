@@ -60,7 +60,7 @@ def test_the_live_view_fits_its_terminal_and_shows_where_a_run_is() -> None:
     assert "validating" in picture(80, events(1, 4))
 
 
-def test_the_live_view_compares_a_run_with_references() -> None:
+def test_the_live_view_compares_a_run_with_references_and_shows_chance_in_red() -> None:
     rows = [line.split() for line in picture(80, events(3)).splitlines()]
 
     assert ["chance", "0.200"] in rows
@@ -68,9 +68,6 @@ def test_the_live_view_compares_a_run_with_references() -> None:
     assert ["NOMP", "0.676", "0.421"] in rows
     assert ["reference", "0.668", "0.503"] in rows
     assert ["3", "0.20", "2.556", "0.612", "0.333", "3.412", "best"] in rows
-
-
-def test_a_network_at_chance_is_red() -> None:
     assert "at chance, one answer, best" in picture(80, events(1))
     assert "\x1b[31m" in picture(80, events(1), force_terminal=True, color_system="standard")
 
@@ -97,29 +94,15 @@ def test_a_wider_terminal_shows_more_terms_as_columns() -> None:
     assert "also in the loss of epoch 1: existence 1.000" in wide
 
 
-def test_the_live_view_ends_with_the_run() -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, width=80)
-    live = LiveView(console, TERMS, 5)
-    for event in (*events(3), RunEnded("early-stop")):
-        live(event)
-
-    assert "ended: early-stop" in console.file.getvalue()  # type: ignore[attr-defined]
-
-
-def test_a_log_has_one_line_per_epoch_below_the_references() -> None:
+def test_a_log_has_one_line_per_epoch_below_the_references_in_columns() -> None:
     log = lines([*events(3), RunEnded("finished")])
 
     heads = [line.split()[0] for line in log]
     expected = ["train-20261120-101500-a1b2c3:", "phase", "epoch", "chance", "majority", "NOMP"]
     assert [*expected, "reference", "1", "2", "3", "ended:"] == heads
-
-
-def test_the_columns_of_a_log_stand_under_one_another() -> None:
-    _, _, heading, *rows = lines(events(3))
+    _, _, heading, *rows, _ = log
     right = heading.index("k_acc") + len("k_acc")
-
     ends = [line[: right + 1].rstrip() for line in rows]
-
     assert [right] * len(rows) == [len(end) for end in ends]
     assert ["0.200", "0.213", "0.676", "0.668", "0.213", "0.231", "0.612"] == [
         end[-5:] for end in ends
@@ -168,15 +151,17 @@ def test_a_closed_pipe_ends_no_run() -> None:
         log(event)
 
 
-def test_the_view_suits_the_console_and_a_quiet_one_shows_nothing() -> None:
+def test_the_view_suits_the_console_ends_with_the_run_and_a_quiet_one_shows_nothing() -> None:
     pipe = Console(file=io.StringIO(), force_terminal=False)
     screen = Console(file=io.StringIO(), force_terminal=True, width=80)
     stream = io.StringIO()
-    quiet = view(Console(file=stream, quiet=True), PLANS, 5)
+    quiet, live = view(Console(file=stream, quiet=True), PLANS, 5), view(screen, PLANS, 5)
 
-    for event in events(2):
+    for event in (*events(3), RunEnded("early-stop")):
         quiet(event)
+        live(event)
 
     assert isinstance(view(pipe, PLANS, 5), LineView)
-    assert isinstance(view(screen, PLANS, 5), LiveView)
+    assert isinstance(live, LiveView)
+    assert "ended: early-stop" in screen.file.getvalue()  # type: ignore[attr-defined]
     assert "" == stream.getvalue()

@@ -165,17 +165,7 @@ def test_the_scenes_needed_tell_a_modest_count_from_a_guess_and_a_few_dozen_do_n
         assert share_within_noise(guess, guess, enough) > 0.97
 
 
-def test_too_few_scenes_are_reported_with_the_number_needed() -> None:
-    sentence = too_few({**SCORES, "scenes": 412.0})
-
-    assert sentence is not None
-    assert sentence.startswith("412 validation scenes are too few")
-    assert "set validation.scenes to 413" in sentence
-    assert too_few({**SCORES, "scenes": 413.0}) is None
-    assert too_few({**SCORES, "k_majority": 1.0, "scenes": 1.0}) is None
-
-
-def test_too_few_scenes_end_no_run() -> None:
+def test_too_few_scenes_end_no_run_and_are_reported_with_the_number_needed() -> None:
     for scenes, ends in ((412, False), (413, True)):
         guard, few = ChanceGuard(epochs=2), {**DEAD, "scenes": scenes}
 
@@ -183,6 +173,12 @@ def test_too_few_scenes_end_no_run() -> None:
 
         assert [1, 2, 3] == [each.value for each in readings]
         assert [False, ends, ends] == [each.fault is not None for each in readings]
+
+    sentence = str(too_few({**SCORES, "scenes": 412.0}))
+    assert sentence.startswith("412 validation scenes are too few")
+    assert "set validation.scenes to 413" in sentence
+    assert too_few({**SCORES, "scenes": 413.0}) is None
+    assert too_few({**SCORES, "k_majority": 1.0, "scenes": 1.0}) is None
 
 
 def test_a_remark_needs_enough_scenes() -> None:
@@ -195,19 +191,15 @@ def test_a_remark_needs_enough_scenes() -> None:
         assert expected == remarks(ended_of(plan_of(1), scores))
 
 
-def test_one_answer_is_nearly_always_the_same_count() -> None:
+def test_one_answer_and_a_loss_near_chance_have_their_limits() -> None:
     nearly = -(0.96 * math.log(0.96) + 0.04 * math.log(0.04))
-
-    assert one_answer({**SCORES, "count_entropy": nearly})
-    assert not one_answer({**SCORES, "count_entropy": math.log(2.0)})
-
-
-def test_the_loss_is_near_chance_from_two_percent_below_it_upwards() -> None:
     chance = SCORES["count_nll_chance"]
 
-    found = [near_chance_loss({**SCORES, "count_nll": f * chance}) for f in (0.97, 0.985, 1.3)]
+    alike = [one_answer({**SCORES, "count_entropy": h}) for h in (nearly, math.log(2.0))]
+    near = [near_chance_loss({**SCORES, "count_nll": f * chance}) for f in (0.97, 0.985, 1.3)]
 
-    assert [False, True, True] == found
+    assert [True, False] == alike
+    assert [False, True, True] == near
 
 
 def test_epochs_at_chance_are_counted_in_a_row_that_a_phase_begins_anew() -> None:

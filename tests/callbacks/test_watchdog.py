@@ -1,14 +1,16 @@
 """A process that hangs is noticed at the pace of its run, writes its stacks, and ends."""
 
+import ctypes
 import os
-import subprocess
-import sys
+import signal
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from risexp.callbacks import watchdog
 from risexp.callbacks.watchdog import HUNG, Silence, Watchdog
 from risexp.training.events import BatchEnded, Event, RunEnded, RunStarted
 from tests.support.recorded_runs import SCORES, ended_of, joint
@@ -50,79 +52,74 @@ def test_silence_grows_until_the_next_event() -> None:
     assert 0.0 == silence.seconds
 
 
-PROGRAM = """
-import ctypes, sys, time
-from pathlib import Path
-from risexp.callbacks import watchdog
-from risexp.callbacks.watchdog import Silence, Watchdog
-place = Path(sys.argv[1])
-watchdog._BOUND_S = 0.2
-def give_back():
-    {give_back}
-def hangs():
-    {hangs}
-silence = Silence(least_s={limit}, first_s={limit})
-with Watchdog(lambda dump: {write}, give_back, silence, 0.05):
-    hangs()
-"""
-NATIVE = "ctypes.CDLL(None).sleep(600)"
-LOCKED = """
+def natively(_: Silence) -> None:
+    ctypes.CDLL(None).sleep(600)
+
+
+def in_python(_: Silence) -> None:
+    threading.Event().wait()
+
+
+def holding_the_lock(silence: Silence) -> None:
     while silence.seconds == 0.0:
         time.sleep(0.001)
     ctypes.PyDLL(None).sleep(600)
-"""
 
 
-def program(place: Path, **parts: str) -> list[str]:
-    usual = {
-        "give_back": "(place / 'given back').touch()",
-        "hangs": NATIVE,
-        "limit": "0.3",
-        "write": "dump(place / 'stacks.txt')",
-    }
-    return [sys.executable, "-c", PROGRAM.format(**{**usual, **parts}), str(place)]
+def begun(
+    place: Path,
+    hangs: Callable[[Silence], None] = natively,
+    limit_s: float = 0.3,
+    **actions: Callable[..., object],
+) -> int:
+    """Begin a process that hangs under a watchdog and writes its stderr to a log; its number."""
+    usual = {"write": lambda dump: dump(place / "stacks.txt"), "give_back": (place / "given").touch}
+    if (process := os.fork()) != 0:
+        return process
+    try:
+        os.dup2(os.open(place / "log", os.O_WRONLY | os.O_CREAT), 2)
+        watchdog._BOUND_S = 0.2  # type: ignore[misc]
+        silence = Silence(least_s=limit_s, first_s=limit_s)
+        with Watchdog(**{**usual, **actions}, silence=silence, check_s=0.05):  # type: ignore[arg-type]
+            hangs(silence)
+    finally:
+        os._exit(1)
 
 
-def ran(place: Path, **parts: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(  # noqa: S603 - our own interpreter and our own words
-        program(place, **parts), capture_output=True, text=True, timeout=60.0, check=False
-    )
+def code_of(process: int) -> int:
+    """The exit code of a process, once it has ended."""
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-@pytest.mark.parametrize("hangs", [NATIVE, "import threading; threading.Event().wait()"])
-def test_a_process_that_hangs_ends_itself_and_leaves_its_stacks(tmp_path: Path, hangs: str) -> None:
-    done = ran(tmp_path, hangs=hangs)
+@pytest.mark.parametrize("hangs", [natively, in_python])
+def test_a_process_that_hangs_ends_itself_and_leaves_its_stacks(
+    tmp_path: Path, hangs: Callable[[Silence], None]
+) -> None:
+    assert HUNG == code_of(begun(tmp_path, hangs))
 
-    assert HUNG == done.returncode
-    assert "in hangs" in (tmp_path / "stacks.txt").read_text("utf-8")
-    assert (tmp_path / "given back").exists()
-    first, second, *_ = done.stderr.splitlines()
+    assert f"in {hangs.__name__}" in (tmp_path / "stacks.txt").read_text("utf-8")
+    assert (tmp_path / "given").exists()
+    first, second, *_ = (tmp_path / "log").read_text("utf-8").splitlines()
     assert first.startswith("nothing has happened for ")
     assert f"its stacks are in {tmp_path / 'stacks.txt'}" == second
 
 
-@pytest.mark.parametrize(("part", "fault"), [("give_back", "hang"), ("write", "fail")])
-def test_it_ends_even_if_writing_or_giving_back_fails_or_hangs(
-    tmp_path: Path, part: str, fault: str
-) -> None:
-    how = NATIVE if fault == "hang" else "1 / 0"
+def test_it_ends_even_if_writing_or_giving_back_fails_or_hangs(tmp_path: Path) -> None:
+    def fails(_: object) -> None:
+        raise OSError("the disk is full")
 
-    assert HUNG == ran(tmp_path, **{part: how}).returncode
+    assert HUNG == code_of(begun(tmp_path, give_back=threading.Event().wait))
+    assert HUNG == code_of(begun(tmp_path, write=fails))
 
 
 def test_native_code_that_holds_the_lock_leaves_its_stacks_in_the_log(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with (
-        log.open("wb") as stream,
-        subprocess.Popen(  # noqa: S603 - our own interpreter and words
-            program(tmp_path, hangs=LOCKED, limit="3.0"),
-            stderr=stream,
-        ) as process,
-    ):
-        try:
-            until(lambda: "in hangs" in log.read_text("utf-8"))
-        finally:
-            process.kill()
+    (tmp_path / "log").touch()
+    process = begun(tmp_path, holding_the_lock, limit_s=3.0)
+    try:
+        until(lambda: "in holding_the_lock" in (tmp_path / "log").read_text("utf-8"))
+    finally:
+        os.kill(process, signal.SIGKILL)
+        code_of(process)
 
     assert not (tmp_path / "stacks.txt").exists()
 

@@ -119,6 +119,10 @@ def test_a_killed_and_resumed_run_ends_in_the_same_state_as_a_whole_one() -> Non
     first = record(whole).rows[0].values
     guards = {"steps", "refused", "moved", "loss", "plan", "curriculum", "gradient", "chance"}
     assert {0.0} == {first[f"guard/{name}"] for name in guards}
+    kept = newest(whole.attempts(), whole.owner).checkpoint
+    assert kept is not None
+    last = record(whole).rows[-1].values["val/k_loc"]
+    assert (whole.plans()[-1], last) == (kept.plan, kept.scores["k_loc"])
     assert outcome == whole.outcome()
     assert "finished" == outcome.reason
 

@@ -1,14 +1,11 @@
 """The k-head probe: memorised scenes, then fresh ones."""
 
-from functools import cache
-
 import torch
 
 from risexp.config.run import RunConfig
 from risexp.diagnostics.k_head import Amount, Counted, counts, probe_k_head, train_on_fresh
 from risexp.diagnostics.probe_data import drawn
 from risexp.diagnostics.probe_trainer import ProbeTrainer
-from risexp.diagnostics.report import Report
 from risexp.model.network import Network
 from risexp.training.objective import Objective
 from tests.diagnostics.reports import table
@@ -17,25 +14,16 @@ from tests.support.references import smoke
 FEW = Amount(scenes=16, epochs=60, fresh=2048, judged=256)
 
 
-@cache
-def probed() -> Report:
-    return probe_k_head(smoke("frame", "network.width=32"), FEW)
-
-
 def test_a_count_head_learns_scenes_by_heart_and_others_better_than_chance() -> None:
-    report = probed()
+    report = probe_k_head(smoke("frame", "network.width=32"), FEW)
 
     assert ("k-head", "pass") == (report.name, report.verdict)
     assert 2 == len(report.advice)
     rows = table(report, "true and answered").rows
     assert 256 == sum(cell for row in rows for cell in row[1:] if isinstance(cell, int))
     assert 0.95 <= float(str(table(report, "by heart").rows[-1][-1]))
-
-
-def test_where_all_scenes_hold_one_source_there_is_nothing_to_count() -> None:
-    report = probe_k_head(smoke("frame", "data.sources_max=1"), FEW)
-
-    assert ("info", 1) == (report.verdict, len(report.advice))
+    alone = probe_k_head(smoke("frame", "data.sources_max=1"), FEW)
+    assert ("info", 1) == (alone.verdict, len(alone.advice))
 
 
 def test_the_beta_that_is_asked_for_is_the_one_in_use() -> None:

@@ -7,6 +7,7 @@ import pytest
 from risexp.diagnostics.litmus import LEFT, RATES, probe_litmus
 from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Cell, Report
+from risexp.physics.signals import Symbols
 from risexp.training.objective import Objective
 from tests.diagnostics.faults import (
     Undefined,
@@ -18,8 +19,8 @@ from tests.support.references import smoke
 
 
 @cache
-def probed(*overrides: str) -> Report:
-    return probe_litmus(smoke("frame", *overrides))
+def probed(*overrides: str, symbols: Symbols = "frame") -> Report:
+    return probe_litmus(smoke(symbols, *overrides))
 
 
 def measured(report: Report) -> dict[Cell, Cell]:
@@ -56,10 +57,11 @@ def test_every_sound_network_learns_its_batch(overrides: tuple[str, ...]) -> Non
     assert "pass" == probed(*overrides).verdict
 
 
-def test_networks_for_fresh_symbols_learn_theirs() -> None:
-    config = smoke("snapshot", "network.front=image", "loss.heat=0.1")
+def test_fresh_symbols_and_a_frozen_phase_are_learned_too() -> None:
+    frozen = ("curriculum.phase=count", "curriculum.warm_start=train-1")
 
-    assert "pass" == probe_litmus(config).verdict
+    assert "pass" == probed("network.front=image", "loss.heat=0.1", symbols="snapshot").verdict
+    assert "pass" == probed(*frozen, "curriculum.count.found=0.2").verdict
 
 
 def test_rates_are_tried_until_one_is_enough() -> None:
@@ -106,17 +108,3 @@ def test_a_gradient_that_points_elsewhere_fails_at_every_rate() -> None:
     assert ["share of the loss left"] == failed(report)
     assert len(RATES) == len(table(report, "loss of the batch").rows)
     assert "at every rate tried" in report.advice[0]
-
-
-def test_a_frozen_phase_is_thawed_for_the_probe() -> None:
-    config = smoke().replace(
-        {
-            "curriculum.phase": "count",
-            "curriculum.warm_start": "train-1",
-            "curriculum.count.found": 0.2,
-        }
-    )
-
-    report = probe_litmus(config)
-
-    assert "pass" == report.verdict

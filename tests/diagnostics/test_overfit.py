@@ -1,38 +1,26 @@
 """The overfit probe: memorised scenes have a verdict for every count."""
 
-from functools import cache
-
 import pytest
 import torch
 
 from risexp.data.scenes import SceneGenerator
 from risexp.diagnostics.overfit import LIMIT, ByCount, probe_overfit
 from risexp.diagnostics.probe_trainer import ProbeTrainer
-from risexp.diagnostics.report import Report
 from risexp.training.curriculum import curriculum
 from risexp.training.objective import Objective
 from tests.diagnostics.reports import table
 from tests.support.references import smoke
 
 
-@cache
-def probed() -> Report:
-    return probe_overfit(smoke(), scenes=24, epochs=20)
-
-
-def test_scenes_are_learned_by_heart_for_each_count() -> None:
-    report = probed()
+def test_scenes_are_learned_by_heart_for_each_count_after_some_steps() -> None:
+    report = probe_overfit(smoke(), scenes=24, epochs=20)
 
     curve = table(report, "NMSE")
     assert ("overfit", "pass") == (report.name, report.verdict)
     assert ("epoch", "K = 1", "K = 2", "K = 3", "all") == curve.headings
     assert all(float(str(cell)) <= LIMIT for cell in curve.rows[-1][1:])
     assert float(str(curve.rows[-1][-1])) < float(str(curve.rows[0][-1]))
-
-
-def test_what_is_near_from_the_start_still_takes_some_steps() -> None:
-    (steps, error) = table(probed(), "checks").rows
-
+    steps, error = table(report, "checks").rows
     assert 16 <= float(str(steps[1])) < 80
     assert float(str(error[1])) <= LIMIT / 2
 

@@ -1,7 +1,8 @@
 """Short runs of probes: the real training loop, without side effects."""
 
+from collections.abc import Callable
+
 import torch
-from torch.nn import Module
 
 from risexp.data.scenes import SceneGenerator
 from risexp.diagnostics.k_head import train_on_fresh
@@ -16,8 +17,8 @@ from risexp.diagnostics.probe_trainer import (
     train_setup,
 )
 from risexp.training.curriculum import curriculum
+from risexp.training.events import EpochEnded
 from risexp.training.objective import Objective
-from risexp.training.plan import Plan
 from risexp.training.trainer import Trainer
 from tests.diagnostics.faults import OutsideTheLoop, WithoutSteps, trained_by
 from tests.support.references import smoke
@@ -32,32 +33,30 @@ RAMPED: dict[str, object] = {
 }
 
 
-def short_run(trainer: ProbeTrainer | None = None, epochs: int = 3, batches: int = 2) -> ShortRun:
+def short_run(
+    trainer: ProbeTrainer | None = None,
+    epochs: int = 3,
+    batches: int = 2,
+    enough: Callable[[EpochEnded], bool] = lambda _: False,
+) -> ShortRun:
     trainer = trainer or ProbeTrainer()
     short = smoke().replace(short_run_changes(epochs, 4, batches, 1e-3))
-    objective = trainer.objective(short)
+    objective, network = trainer.objective(short), trainer.fresh_network(short)
     setup = train_setup(
-        trainer.fresh_network(short), objective, CachedObjective(objective), unjudged
+        network, objective, CachedObjective(objective), lambda _, plan: {"loss": 1.0 / plan.epoch}
     )
-    return trainer.train(short, setup)
+    return trainer.train(short, setup, enough)
 
 
-def unjudged(_network: Module, plan: Plan) -> dict[str, float]:
-    return {"loss": 1.0 / plan.epoch}
-
-
-def test_a_short_run_takes_every_step_and_says_nothing() -> None:
-    found = short_run()
+def test_a_short_run_takes_every_step_and_ends_when_it_is_enough() -> None:
+    found, early = short_run(), short_run(enough=lambda ended: ended.scores["loss"] <= 0.5)
 
     check = found.step_check()
+    assert (2, 4) == (len(early.epochs), early.taken)
+    assert (True, False) == (early.step_check(4).passed, early.step_check(5).passed)
     assert (6, 6, None) == (found.taken, found.due, found.aborted)
     assert (True, 6.0, ">= 6") == (check.passed, check.value, check.needed)
     assert {"loss": 1.0 / 3.0} == dict(found.scores)
-
-
-def test_a_run_that_ended_before_its_due_steps_fails() -> None:
-    assert not short_run(epochs=2).step_check(5).passed
-    assert short_run(epochs=2).step_check(4).passed
 
 
 def test_steps_that_are_missing_are_told_in_the_words_of_the_guard() -> None:
@@ -72,16 +71,6 @@ def test_steps_that_are_missing_are_told_in_the_words_of_the_guard() -> None:
         assert (taken, False) == (found.taken, check.passed), (kind, taken, words)
         assert check.advice.startswith(words), (kind, taken, words)
         assert "inside the loop over batches" in check.advice, (kind, taken, words)
-
-
-def test_a_run_that_is_enough_ends_early() -> None:
-    trainer, short = ProbeTrainer(), smoke().replace(short_run_changes(5, 4, 1, 1e-3))
-    objective = trainer.objective(short)
-    setup = train_setup(trainer.fresh_network(short), objective, objective, unjudged)
-
-    found = trainer.train(short, setup, lambda ended: ended.scores["loss"] <= 0.5)
-
-    assert 2 == len(found.epochs) == found.taken
 
 
 def test_two_runs_of_one_configuration_are_the_same_and_leave_the_random_state_alone() -> None:

@@ -7,7 +7,7 @@ import torch
 
 from risexp.diagnostics import references as probe
 from risexp.diagnostics.probe_data import scenes_at
-from risexp.diagnostics.references import COLUMNS, Columns, probe_references, reference_columns
+from risexp.diagnostics.references import COLUMNS, Columns, probe_references
 from risexp.diagnostics.report import Rate, Report
 from risexp.physics.signals import Symbols
 from tests.diagnostics.reports import number, table
@@ -57,14 +57,6 @@ def test_the_mean_counts_a_scene_once_however_many_levels_it_is_seen_at() -> Non
 
     assert rates(once, 0) == rates(once, -1) == rates(thrice, -1)
     assert all(rate.low < rate.value < rate.high for rate in rates(once, -1)[2:])
-
-
-def test_no_success_without_a_count() -> None:
-    found = reference_columns(smoke(), SCENES, (0.0, 10.0))
-
-    assert all((2, SCENES) == found[name].shape for name in COLUMNS)
-    assert bool((found["success_reference"] <= found["k_reference"]).all())
-    assert bool((found["success_reference"] <= found["success_true_count"]).all())
 
 
 def test_advice_follows_from_the_numbers() -> None:

@@ -109,37 +109,24 @@ def test_an_address_that_names_no_version_is_refused() -> None:
 
 
 def test_another_form_of_address_is_refused() -> None:
-    addresses = (
-        "models:",
-        "models:/",
-        f"models:/{NAME}",
-        f"models:/{NAME}/latest",
-        f"models:/{NAME}/0",
-        f"models:/{NAME}@champion/more",
-        f"models:/{NAME}/1/artifacts",
-        f"models://elsewhere/{NAME}/1",
-    )
+    ends = ("", f"{NAME}", f"{NAME}/latest", f"{NAME}/0", f"{NAME}@champion/more", f"/at/{NAME}/1")
+    addresses = ("models:", *(f"models:/{end}" for end in ends))
     expected = dict.fromkeys(addresses, "name models:/NAME@ALIAS or models:/NAME/3")
 
     assert {} == refusals(expected, InvalidInput)
 
 
-def test_a_home_without_a_registry_stays_without_one(
+def test_no_registry_is_found_where_there_is_no_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("RISEXP_TRACKING_URI", raising=False)
+    for uri, error, sentence in (
+        ("embedded", InvalidInput, "the store embedded has no models"),
+        ("off", InvalidInput, "tracking is off"),
+        ("http://127.0.0.1:9", EnvironmentFailed, "registry of http.* failed: .* does not answer"),
+    ):
+        monkeypatch.setenv("RISEXP_TRACKING_URI", uri)
+        with pytest.raises(error, match=sentence):
+            resolve_bundle(f"models:/{NAME}/1")
 
-    with pytest.raises(InvalidInput, match="the store embedded has no models"):
-        resolve_bundle(f"models:/{NAME}/1")
     assert not (tmp_path / "home").exists()
-
-
-def test_without_a_store_there_is_no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RISEXP_TRACKING_URI", "off")
-    with pytest.raises(InvalidInput, match="tracking is off"):
-        resolve_bundle(f"models:/{NAME}/1")
-
-    monkeypatch.setenv("RISEXP_TRACKING_URI", "http://127.0.0.1:9")
-    with pytest.raises(EnvironmentFailed, match=r"registry of http.* failed: .* does not answer"):
-        resolve_bundle(f"models:/{NAME}/1")

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 
 from risexp.errors import EnvironmentFailed, InvalidInput, ModelRefused
 from risexp.registry.model_registry import FORMER, PENDING, PREVIOUS, STATE, Registry, Version
-from risexp.registry.promotion import STEPS, Step, promote, roll_back, tidy
+from risexp.registry.promotion import STEPS, OnStep, Step, promote, roll_back, tidy
 from risexp.tracking.stores import TrackingStore, embedded, in_environment
 from tests.support.promotions import NAME, a_run, killed_at, promotion, state
 from tests.support.uploads import place
@@ -16,7 +16,7 @@ from tests.support.uploads import place
 BEFORE = STEPS[: STEPS.index("moved")]
 """Steps at which nothing is promoted yet."""
 
-Promote = Callable[[], Version]
+Promote = Callable[..., Version]
 
 
 @pytest.fixture
@@ -42,11 +42,12 @@ def run(store: TrackingStore) -> str:
 
 @pytest.fixture
 def promote_next(registry: Registry, run: str, tmp_path: Path) -> Promote:
-    """Promotes the next version beside the current champion."""
+    """Promotes the next version beside the current champion, or another one."""
 
-    def promote_next() -> Version:
-        champion = registry.aliases(NAME).get("champion")
-        return promote(registry, promotion(run, tmp_path / "model", champion), exclusive=True)
+    def promote_next(on_step: OnStep = lambda _: None, *beside: int | None) -> Version:
+        (champion,) = beside or (registry.aliases(NAME).get("champion"),)
+        asked = promotion(run, tmp_path / "model", champion)
+        return promote(registry, asked, exclusive=True, on_step=on_step)
 
     return promote_next
 
@@ -63,27 +64,18 @@ def interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def test_the_first_promotion_makes_a_champion_without_one_before(
+def test_a_promotion_makes_a_champion_and_keeps_the_one_before_as_previous(
     registry: Registry, run: str, promote_next: Promote
 ) -> None:
     version = promote_next()
 
     assert {"champion": 1} == registry.aliases(NAME)
-    assert ("champion", "", "train-1", "# a card") == (
-        version.tags[STATE],
-        version.tags[PREVIOUS],
-        version.tags["risexp.run"],
-        version.card,
-    )
+    tags = [version.tags[name] for name in (STATE, PREVIOUS, "risexp.run")]
+    assert (["champion", "", "train-1"], "# a card") == (tags, version.card)
     files = MlflowClient(registry.store.uri).list_artifacts(run, "model")
     assert "MLmodel" in {Path(file.path).name for file in files}
 
-
-def test_the_second_promotion_keeps_the_first_as_previous(
-    registry: Registry, promote_next: Promote
-) -> None:
-    for _ in range(2):
-        promote_next()
+    promote_next()
 
     assert {"champion": 2, "previous": 1} == registry.aliases(NAME)
     assert "1" == registry.version(NAME, 2).tags[PREVIOUS]
@@ -109,32 +101,18 @@ def test_a_promotion_killed_at_any_step_is_whole_or_has_changed_no_alias(
     assert ["champion", *[FORMER] * (len(states) - 1)] == states
 
 
-def test_an_interrupted_promotion_deletes_its_own_version(
-    registry: Registry, run: str, promote_next: Promote, tmp_path: Path
+def test_a_promotion_that_is_interrupted_or_beside_another_champion_changes_nothing(
+    registry: Registry, promote_next: Promote
 ) -> None:
     promote_next()
     before = state(registry)
 
     for step in ("created", "checked"):
         with pytest.raises(KeyboardInterrupt):
-            promote(
-                registry,
-                promotion(run, tmp_path / "model", 1),
-                exclusive=True,
-                on_step=at(step, interrupt),
-            )
+            promote_next(at(step, interrupt))
         assert before == state(registry)
-
-
-def test_a_champion_that_has_changed_is_not_replaced(
-    registry: Registry, run: str, promote_next: Promote, tmp_path: Path
-) -> None:
-    promote_next()
-    before = state(registry)
-
     with pytest.raises(EnvironmentFailed, match=r"version 1 is the champion .* there was none"):
-        promote(registry, promotion(run, tmp_path / "model", champion=None), exclusive=True)
-
+        promote_next(lambda _: None, None)
     assert before == state(registry)
 
 
@@ -142,14 +120,25 @@ def test_of_two_promotions_beside_the_same_champion_one_wins(
     registry: Registry, run: str, promote_next: Promote, tmp_path: Path
 ) -> None:
     promote_next()
-    ours, theirs = (promotion(run, tmp_path / name, champion=1) for name in ("ours", "theirs"))
-    overtake = at("created", lambda: promote(registry, theirs, exclusive=False))
+    theirs = promotion(run, tmp_path / "theirs", champion=1)
 
     with pytest.raises(EnvironmentFailed, match="version 3 is the champion"):
-        promote(registry, ours, exclusive=False, on_step=overtake)
+        promote_next(at("created", lambda: promote(registry, theirs, exclusive=False)))
 
     assert {"champion": 3, "previous": 1} == registry.aliases(NAME)
     assert [3, 1] == [version.number for version in registry.versions(NAME)]
+
+
+def test_a_failure_after_the_move_is_reported_as_a_promotion(
+    registry: Registry, promote_next: Promote
+) -> None:
+    def fail() -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(EnvironmentFailed, match=r"version 1 of .* is champion"):
+        promote_next(at("named", fail))
+
+    assert {"champion": 1} == registry.aliases(NAME)
 
 
 def test_only_abandoned_versions_are_deleted(
@@ -234,20 +223,3 @@ def test_a_former_champion_is_never_deleted(
 
     assert () == tidy(registry, NAME, exclusive=True)
     assert registry.find(NAME, 2) is not None
-
-
-def test_a_failure_after_the_move_is_reported_as_a_promotion(
-    registry: Registry, run: str, tmp_path: Path
-) -> None:
-    def fail() -> None:
-        raise OSError("disk full")
-
-    with pytest.raises(EnvironmentFailed, match=r"version 1 of .* is champion"):
-        promote(
-            registry,
-            promotion(run, tmp_path / "model", None),
-            exclusive=True,
-            on_step=at("named", fail),
-        )
-
-    assert {"champion": 1} == registry.aliases(NAME)

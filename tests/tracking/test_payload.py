@@ -22,14 +22,6 @@ def test_params_are_the_difference_from_the_preset_or_the_defaults() -> None:
     assert "6" == params_of(config, Labels())["physics.elements_h"]
 
 
-def test_params_of_a_trial_are_the_searched_values() -> None:
-    labels = Labels(study="wide", trial=3, searched={"loss.count": 0.25, "count.kind": "slots"})
-
-    params = params_of(small_config(), labels)
-
-    assert {"loss.count": "0.25", "count.kind": "slots", "trial": "3"} == params
-
-
 def test_the_digest_of_the_data_depends_only_on_physics_and_data() -> None:
     one, other = small_config(), small_config(training__optimizer__lr=0.5)
 

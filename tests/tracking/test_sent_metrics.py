@@ -17,22 +17,14 @@ def test_the_keys_of_every_run_are_described_and_fit_a_page() -> None:
     assert keys <= KEYS.keys() | DERIVED.keys()
 
 
-def test_an_ordinary_run_shows_its_terms_both_ways_and_its_guards() -> None:
-    weights = {"cov": 0.1, "cov_pred": 0.1, "count": 1.0, "pointers": 1.0}
-
-    keys = selected_keys([plan_of(1, weights=weights)])
-
-    assert {f"weighted/{name}" for name in weights} < keys
-    assert {"guard/steps", "guard/loss", "sys/cpu", "sys/memory_mb"} < keys
-    assert len(keys) <= LIMIT
-
-
-def test_terms_of_any_epoch_are_known_before_the_first() -> None:
+def test_a_run_shows_the_terms_of_all_its_epochs_both_ways_and_its_guards() -> None:
     geometry = plan_of(1, "geometry", weights={"cov": 1.0, "count": 0.0})
 
     keys = selected_keys([geometry, replace(geometry, epoch=2, weights={"count": 1.0})])
 
-    assert {"loss/cov", "loss/count"} < keys
+    assert {"loss/cov", "loss/count", "weighted/cov", "weighted/count"} < keys
+    assert {"guard/steps", "guard/loss", "sys/cpu", "sys/memory_mb"} < keys
+    assert len(keys) <= LIMIT
 
 
 def test_what_is_not_selected_stays_behind_and_the_rest_is_as_it_was() -> None:

@@ -113,19 +113,12 @@ def test_a_server_that_never_answers_delays_the_end_by_no_more_than_the_limit() 
     assert b"Basic " + base64.b64encode(b"me:planted-secret") in request
 
 
-def test_a_run_whose_training_was_killed_is_uploaded_to_its_last_line(store: TrackingStore) -> None:
-    folder = new_run("orphan")
-    train(folder)
-
-    upload_while_training(UploadState(folder.path), store, lambda _: True, pytest.fail)
-
-    assert due(folder) == held(folder, store)
-    assert INTERRUPTED == progress_of(folder).ending
-
-
-def test_the_uploader_retries_until_the_store_answers(tmp_path: Path) -> None:
+def test_the_uploader_retries_until_the_store_answers_and_then_sends_the_last_line(
+    tmp_path: Path,
+) -> None:
     store = store_named(f"sqlite:///{tmp_path}/later/mlflow.db")
-    folder, said, looks = finished("waiting"), list[str](), list[float]()
+    folder, said, looks = new_run("waiting"), list[str](), list[float]()
+    train(folder)
     blocked = tmp_path / "later"
     blocked.write_text("", "utf-8")  # a file where the folder has to be
 
@@ -141,6 +134,7 @@ def test_the_uploader_retries_until_the_store_answers(tmp_path: Path) -> None:
     assert [0.0, 2.0, 4.0, 1.0] == looks
     assert 2 == len(said)
     assert due(folder) == held(folder, store)
+    assert INTERRUPTED == progress_of(folder).ending  # its training was killed
 
 
 def test_a_run_with_tracking_off_is_not_recorded(own_home: Path) -> None:
@@ -157,7 +151,8 @@ def test_a_run_with_tracking_off_is_not_recorded(own_home: Path) -> None:
 
 def test_a_run_stays_in_the_store_it_is_in(store: TrackingStore) -> None:
     folder = finished("settled")
-    sync_to(folder.run_id, store)
+    (synced,) = sync([folder.run_id], store.name)
+    assert synced.state == "sent", synced.sentence
 
     with (
         pytest.raises(InvalidInput, match=r"run settled is recorded in sqlite:.* cannot move"),
@@ -166,11 +161,6 @@ def test_a_run_stays_in_the_store_it_is_in(store: TrackingStore) -> None:
         pass
 
     assert store.name == progress_of(folder).store
-
-
-def sync_to(name: str, store: TrackingStore) -> None:
-    (synced,) = sync([name], store.name)
-    assert synced.state == "sent", synced.sentence
 
 
 def test_an_invalid_store_or_waiting_time_is_refused_before_a_run_begins() -> None:

@@ -34,17 +34,18 @@ def test_the_newest_comes_back_and_the_last_two_and_the_best_are_kept(tmp_path: 
     assert same_state(run[1].state, best([store.folder], OWNER).checkpoint.state)
 
 
-def test_the_best_of_the_last_but_one_outlives_a_new_best(tmp_path: Path) -> None:
+def test_the_best_of_the_last_but_one_outlives_a_new_best_and_the_first_is_one(
+    tmp_path: Path,
+) -> None:
+    assert newest([tmp_path, tmp_path / "none"], OWNER).checkpoint is None
+    with pytest.raises(CheckpointDamaged, match="no checkpoint lies in"):
+        best([tmp_path])
+    unjudged = filled(tmp_path / "unjudged", [with_best(five_epochs()[0], None)])
+    assert 1 == best([unjudged.folder]).checkpoint.epoch
     store = filled(tmp_path, fifth_is_best())
 
     assert (5, 4, 2) == committed(store.folder)
     assert 5 == best([store.folder], OWNER).checkpoint.epoch
-
-
-def test_before_any_epoch_is_judged_the_last_is_the_best(tmp_path: Path) -> None:
-    store = filled(tmp_path, [with_best(five_epochs()[0], None)])
-
-    assert 1 == best([store.folder]).checkpoint.epoch
 
 
 def test_files_are_their_owners_alone_and_name_no_folder_of_this_machine(tmp_path: Path) -> None:
@@ -67,12 +68,6 @@ def test_an_epoch_saved_again_replaces_itself(tmp_path: Path) -> None:
     assert 9 == len(names(store.folder))
     assert 1.7 == best([store.folder], OWNER).checkpoint.temperature
     assert 5 == epoch_found(store.folder)
-
-
-def test_an_empty_or_missing_folder_holds_no_checkpoint(tmp_path: Path) -> None:
-    assert newest([tmp_path, tmp_path / "none"], OWNER).checkpoint is None
-    with pytest.raises(CheckpointDamaged, match="no checkpoint lies in"):
-        best([tmp_path])
 
 
 def test_a_later_attempt_goes_on_from_the_newest_of_all(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a network is trained towards is what it is judged by."""
+"""The loss of an answer: its terms, its labels, its balance, and its gradient."""
 
 import math
 from dataclasses import replace

@@ -1,19 +1,19 @@
 """The loop: its events, its steps, its silence towards the device, and its resumption."""
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from risexp.data.frames import Scenes
 from risexp.errors import TrainingAborted
 from risexp.training.curriculum import curriculum
 from risexp.training.events import BatchEnded, EpochEnded, EpochStarted
 from risexp.training.plan import Plan
+from tests.support.host_syncs import looks
 from tests.support.trainers import (
     EVENTFUL,
     SmallLoss,
@@ -25,8 +25,6 @@ from tests.support.trainers import (
     small_trainer,
     summed,
 )
-
-WAITS = ("item", "tolist", "__bool__", "__float__", "__int__", "__index__", "cpu", "numpy")
 
 
 def test_a_run_yields_every_epoch_with_its_plan_and_every_batch(device: torch.device) -> None:
@@ -70,43 +68,15 @@ def test_the_averaged_network_is_validated_in_evaluation_mode_without_gradients(
     assert trainer.network.training
 
 
-@contextmanager
-def waits(
-    monkeypatch: pytest.MonkeyPatch, found: list[str], device: torch.device
-) -> Iterator[None]:
-    """Note every call that makes the host wait for a tensor's value."""
-
-    def noted(name: str) -> object:
-        original = getattr(Tensor, name)
-
-        def wait(tensor: Tensor, *arguments: object) -> object:
-            found.append(name)
-            return original(tensor, *arguments)
-
-        return wait
-
-    with monkeypatch.context() as patch:
-        for name in WAITS:
-            patch.setattr(Tensor, name, noted(name))
-        if device.type == "cuda":
-            torch.cuda.set_sync_debug_mode("error")
-        try:
-            yield
-        finally:
-            if device.type == "cuda":
-                torch.cuda.set_sync_debug_mode("default")
-
-
 def test_the_host_never_waits_within_an_epoch(
     device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found: list[str] = []
     config = small_config(training__accumulation=2, training__scenes_per_epoch=256)
     run = small_trainer(config, device=device).run()
     assert isinstance(next(run), EpochStarted)
     assert isinstance(next(run), BatchEnded)
 
-    with waits(monkeypatch, found, device):
+    with looks(monkeypatch, device) as found:
         events = [next(run) for _ in range(15)]
 
     assert {BatchEnded} == {type(event) for event in events}
@@ -120,12 +90,11 @@ def test_a_wait_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         assert loss.total.isfinite()
         return loss
 
-    found: list[str] = []
     run = small_trainer(objective=waiting).run()
     assert isinstance(next(run), EpochStarted)
     assert isinstance(next(run), BatchEnded)
 
-    with waits(monkeypatch, found, torch.device("cpu")):
+    with looks(monkeypatch) as found:
         next(run)
 
     assert ["__bool__"] == found

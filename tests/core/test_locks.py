@@ -41,7 +41,7 @@ def test_a_patient_caller_gets_the_lock_once_it_is_released(tmp_path: Path) -> N
     waiting = threading.Thread(target=enter)
     with file_lock(path, ""):
         waiting.start()
-        assert not entered.wait(0.2)
+        assert not entered.wait(0.1)
     waiting.join()
 
     assert entered.is_set()

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 
 from risexp.core.sealed import Seal, SealedFile, SealedPart, canonical_sha, sha256_of
 from risexp.data.manifest import read_manifest as read_set
@@ -37,53 +36,39 @@ def opened(path: Path) -> list[bytes]:
     return [SEAL.verified(path.parent / each.name, each) for each in manifest.files]
 
 
-def test_a_sealed_model_of_before_is_read_and_written_again_byte_for_byte(tmp_path: Path) -> None:
+def test_what_was_sealed_before_is_read_and_written_again_byte_for_byte(tmp_path: Path) -> None:
     files, digest = unseal(BEFORE / "model")
+    checkpoint, frozen = read_checkpoint(BEFORE / "checkpoint", 7), read_set(BEFORE / "set")
+
+    commit(tmp_path, checkpoint, {})
 
     assert digest == seal(tmp_path, files)
     assert ["model.json", "weights.safetensors"] == list(files)
-    assert manifests_of("model") == (tmp_path / "manifest.json").read_bytes()
-
-
-def test_a_checkpoint_of_before_is_read_and_written_again_byte_for_byte(tmp_path: Path) -> None:
-    manifest = read_checkpoint(BEFORE / "checkpoint", 7)
-
-    commit(tmp_path, manifest, {})
-
-    assert ("train-1", 7, None, 3) == (
-        manifest.run_id,
-        manifest.epoch,
-        manifest.best_epoch,
-        manifest.tensors.size,
+    assert ("train-1", None, 3) == (
+        checkpoint.run_id,
+        checkpoint.best_epoch,
+        checkpoint.tensors.size,
     )
-    assert manifests_of("checkpoint") == (tmp_path / "epoch-000007.manifest.json").read_bytes()
-
-
-def test_a_frozen_set_of_before_is_read_and_has_the_same_text() -> None:
-    manifest = read_set(BEFORE / "set")
-
     assert (3, "test", (3, 1, 2)) == (
-        manifest.scenes,
-        manifest.split,
-        manifest.shards[0].files["y"].shape,
+        frozen.scenes,
+        frozen.split,
+        frozen.shards[0].files["y"].shape,
     )
-    assert manifests_of("set").decode() == indented(manifest)
-
-
-def manifests_of(kind: str) -> bytes:
-    (path,) = (BEFORE / kind).glob("*manifest.json")
-    return path.read_bytes()
-
-
-def indented(model: BaseModel) -> str:
-
-    return json.dumps(model.model_dump(mode="json"), indent=1)
+    again = [
+        (tmp_path / "manifest.json").read_bytes(),
+        (tmp_path / "epoch-000007.manifest.json").read_bytes(),
+        json.dumps(frozen.model_dump(mode="json"), indent=1).encode(),
+    ]
+    folders = (BEFORE / kind for kind in ("model", "checkpoint", "set"))
+    assert [path.read_bytes() for each in folders for path in each.glob("*manifest.json")] == again
 
 
 def test_what_was_sealed_is_read_and_only_its_owner_may(tmp_path: Path) -> None:
     path = sealed(tmp_path / "new" / "folder")
 
     assert [b"abc", b""] == opened(path)
+    (tmp_path / "a").write_bytes(b'{"a":1,"b":[2.5,null]}')
+    assert sha256_of(tmp_path / "a") == canonical_sha({"b": [2.5, None], "a": 1})
     assert [0o600] * 3 == [each.stat().st_mode & 0o777 for each in path.parent.iterdir()]
 
 
@@ -149,9 +134,3 @@ def test_an_unreadable_file_is_the_machines_fault(
 
     with pytest.raises(EnvironmentFailed, match=r"cannot read .*parts\.json: Permission denied"):
         SEAL.read(path)
-
-
-def test_a_document_has_one_hash_whatever_the_order_of_its_keys(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b'{"a":1,"b":[2.5,null]}')
-
-    assert sha256_of(tmp_path / "a") == canonical_sha({"b": [2.5, None], "a": 1})

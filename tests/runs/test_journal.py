@@ -49,17 +49,6 @@ def test_a_row_holds_run_step_time_and_values_for_its_owner_only(tmp_path: Path)
     assert 0o600 == stat.S_IMODE(journal.path.stat().st_mode)
 
 
-def test_each_row_is_on_the_disk_before_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[int] = []
-    monkeypatch.setattr(os, "fsync", synced.append)
-
-    written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
-
-    assert 3 == len(synced)  # two rows, and once the name of the new file
-
-
 def test_neither_the_same_value_nor_a_time_is_written_twice(tmp_path: Path) -> None:
     first = written(tmp_path, {"beta": 0.1, "a": math.nan, "scenes_per_s": 1800.0, "sys/cpu": 1.0})
     before = first.path.read_bytes()
@@ -70,26 +59,22 @@ def test_neither_the_same_value_nor_a_time_is_written_twice(tmp_path: Path) -> N
     assert before == first.path.read_bytes()
 
 
-def test_a_different_value_for_the_same_step_is_noted_and_the_first_stays(tmp_path: Path) -> None:
+def test_of_a_step_written_again_new_keys_are_added_and_other_values_noted(tmp_path: Path) -> None:
     written(tmp_path, {"beta": 0.1, "lr": 0.5})
 
     resumed = opened(tmp_path, start=50_000)
-    resumed.write(1, {"beta": 0.1, "lr": 0.25})
+    resumed.write(1, {"beta": 0.1, "lr": 0.25, "grad_norm": 2.0})
 
     contents = read_journal(resumed.path)
-    assert [{"beta": 0.1, "lr": 0.5}] == [row.values for row in contents.rows]
-    expected = Note("run-1", 1, 50_000, "nondeterminism", {"lr": [0.5, 0.25]})
+    first, added = contents.rows
+    assert {"beta": 0.1, "lr": 0.5} == first.values
+    assert Row("run-1", 1, 50_000, {"grad_norm": 2.0}) == added
+    expected = Note("run-1", 1, 51_000, "nondeterminism", {"lr": [0.5, 0.25]})
     assert (expected,) == contents.notes
-
-
-def test_a_key_that_was_not_written_yet_is_added(tmp_path: Path) -> None:
-    written(tmp_path, {"beta": 0.1})
-
-    resumed = opened(tmp_path, start=50_000)
-    resumed.write(1, {"beta": 0.1, "lr": 0.5})
-
-    assert Row("run-1", 1, 50_000, {"lr": 0.5}) == read_journal(resumed.path).rows[-1]
-    assert (0.5, None) == (resumed.value(1, "lr"), resumed.value(2, "lr"))
+    values = [resumed.value(*place) for place in ((1, "lr"), (1, "grad_norm"), (2, "lr"))]
+    assert [0.5, 2.0, None] == values
+    with pytest.raises(DataInvalid, match="is the journal of run-1, not of run-2"):
+        Journal(resumed.path, "run-2")
 
 
 @pytest.mark.parametrize("tail", [b'{"run":"run-1","st', b"\0\0\n"])
@@ -106,20 +91,6 @@ def test_a_torn_last_line_is_cut_off_and_noted(tmp_path: Path, tail: bytes) -> N
     assert [1, 2, 3] == [row.step for row in contents.rows]
     assert (Note("run-1", 2, 50_000, "torn", {"bytes": len(tail)}),) == contents.notes
     assert 0 == contents.torn
-
-
-def test_a_row_without_its_end_counts_as_torn_and_another_runs_journal_is_refused(
-    tmp_path: Path,
-) -> None:
-    journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
-    journal.path.write_bytes(journal.path.read_bytes()[:-1])
-
-    contents = read_journal(journal.path)
-
-    assert [1] == [row.step for row in contents.rows]
-    assert contents.end + contents.torn == journal.path.stat().st_size
-    with pytest.raises(DataInvalid, match="is the journal of run-1, not of run-2"):
-        Journal(journal.path, "run-2")
 
 
 def test_damage_before_the_last_line_is_an_error(tmp_path: Path) -> None:
@@ -153,12 +124,16 @@ def test_reading_goes_on_where_it_ended_and_missing_epochs_are_listed(tmp_path: 
     assert [3, 5] == journal.missing(5)
 
 
-def test_a_full_disk_leaves_no_part_of_a_line(
+def test_a_row_is_on_the_disk_as_a_whole_and_a_full_disk_or_a_signal_leaves_no_part_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    honest, synced = os.write, list[int]()
+    monkeypatch.setattr(os, "write", lambda number, text: honest(number, text[:7]))
+    monkeypatch.setattr(os, "fsync", synced.append)
     journal = written(tmp_path, {"beta": 0.1})
     before = journal.path.read_bytes()
-    honest = os.write
+    assert [0.1] == [row.values["beta"] for row in read_journal(journal.path).rows]
+    assert 2 == len(synced)  # the row, and the name of the new file
 
     def nearly_full(number: int, text: bytes) -> int:
         if len(text) < 30:
@@ -172,34 +147,17 @@ def test_a_full_disk_leaves_no_part_of_a_line(
 
     assert before == journal.path.read_bytes()
     monkeypatch.setattr(os, "write", honest)
-    journal.write(2, {"beta": 0.2})
-    assert [1, 2] == [row.step for row in read_journal(journal.path).rows]
-
-
-def test_partial_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = os.write
-    monkeypatch.setattr(os, "write", lambda number, text: honest(number, text[:7]))
-
-    journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
-
-    assert [0.1, 0.2] == [row.values["beta"] for row in read_journal(journal.path).rows]
-
-
-def test_a_signal_in_the_middle_of_a_write_leaves_no_part_of_a_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    journal = written(tmp_path, {"beta": 0.1})
-    before = journal.path.read_bytes()
 
     def interrupted(_: int) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "fsync", interrupted)
-
     with pytest.raises(KeyboardInterrupt):
         journal.write(2, {"beta": 0.2})
-
     assert before == journal.path.read_bytes()
+    monkeypatch.setattr(os, "fsync", synced.append)
+    journal.write(2, {"beta": 0.2})
+    assert [1, 2] == [row.step for row in read_journal(journal.path).rows]
 
 
 def test_the_wall_time_of_all_attempts_leaves_out_what_lies_between(tmp_path: Path) -> None:

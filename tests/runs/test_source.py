@@ -34,16 +34,7 @@ def repository(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_change_of_other_files_leaves_the_source_clean(repository: Path) -> None:
-    (repository / "notes.txt").write_text("private\n", "utf-8")
-
-    source_, diff = look_at_source(repository)
-
-    assert git(repository, "rev-parse", "HEAD") == source_.commit
-    assert (False, None, "") == (source_.dirty, source_.diff, diff)
-
-
-def test_the_diff_holds_only_files_that_decide_a_run_and_no_secrets(
+def test_the_diff_holds_only_files_that_decide_a_run_up_to_a_length_and_no_secrets(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOME_TOKEN", "planted-secret-1")
@@ -61,17 +52,11 @@ def test_the_diff_holds_only_files_that_decide_a_run_and_no_secrets(
     assert "+three: 3" in diff
     assert "private" not in diff
     assert "planted-secret" not in diff
-
-
-def test_a_long_diff_is_cut_at_a_line(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "_LONGEST", 300)
-    (repository / "risexp" / "__init__.py").write_text("line: 1\n" * 100, "utf-8")
-
-    source_, diff = look_at_source(repository)
-
-    assert source_.cut
-    assert len(diff) <= 300
-    assert diff.endswith("\n")
+    shorter, start = look_at_source(repository)
+    assert (True, True) == (shorter.cut, len(start) <= 300)
+    assert diff.startswith(start)
+    assert start.endswith("\n")
 
 
 def test_code_that_no_repository_tracks_has_no_commit(tmp_path: Path, repository: Path) -> None:
@@ -86,6 +71,7 @@ def test_the_same_code_is_recorded_once(repository: Path, tmp_path: Path) -> Non
     folder = tmp_path / "run"
     folder.mkdir()
     keep_source(folder, repository)
+    (repository / "notes.txt").write_text("decides nothing\n", "utf-8")
     keep_source(folder, repository)
     (repository / "risexp" / "__init__.py").write_text("two: 2\n", "utf-8")
 
@@ -93,6 +79,7 @@ def test_the_same_code_is_recorded_once(repository: Path, tmp_path: Path) -> Non
 
     clean, dirty = sources(folder)
     assert (False, True) == (clean.dirty, dirty.dirty)
+    assert git(repository, "rev-parse", "HEAD") == clean.commit == dirty.commit
     assert "+two: 2" in (folder / str(dirty.diff)).read_text("utf-8")
 
 

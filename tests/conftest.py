@@ -1,10 +1,12 @@
 """What every test stands on: one thread, loud casts, and the device named on the command line."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 torch.set_num_threads(1)
@@ -27,17 +29,30 @@ def device(request: pytest.FixtureRequest) -> torch.device:
     return torch.device(str(request.config.getoption("--device")))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of a test session share, for what is slow to make."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    os.environ["TESTS_SHARED"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
-def order(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def order(shared: Path) -> Path:
     """A sound home with a finished search, made once and copied."""
     from tests.support.homes import search_in_order
 
-    home = tmp_path_factory.mktemp("order") / "home"
-    with pytest.MonkeyPatch.context() as patch:
+    home = shared / "order"
+    with FileLock(shared / "order.lock"), pytest.MonkeyPatch.context() as patch:
+        if (shared / "order.made").exists():
+            return home
         patch.setenv("RISEXP_HOME", str(home))
         for name in ("RISEXP_STORE", "RISEXP_TRACKING_URI"):
             patch.delenv(name, raising=False)
         search_in_order()
+        (shared / "order.made").touch()
     return home
 
 

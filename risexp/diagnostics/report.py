@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import NormalDist
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from torch import Tensor
 
@@ -39,10 +39,6 @@ class Rate:
         low, high = (middle - spread) / scale, (middle + spread) / scale
         return cls(mean, max(min(low, mean), 0.0), min(max(high, mean), 1.0))
 
-    def as_json(self) -> dict[str, float | None]:
-        """Value, low and high, with null for what is undefined."""
-        return {name: _finite(value) for name, value in vars(self).items()}
-
 
 Cell = str | int | float | Rate | None
 """A table cell; None is shown as a dash."""
@@ -58,10 +54,6 @@ class Number:
     unit: str = ""
     """Empty for pure numbers."""
 
-    def as_json(self) -> dict[str, object]:
-        """The value by its label and unit."""
-        return {"label": self.label, "value": _plain(self.value), "unit": self.unit}
-
 
 @dataclass(frozen=True)
 class Table:
@@ -70,11 +62,6 @@ class Table:
     label: str
     headings: tuple[str, ...]
     rows: tuple[Row, ...]
-
-    def as_json(self) -> dict[str, object]:
-        """Label, headings and rows of plain values."""
-        rows = [[_plain(cell) for cell in row] for row in self.rows]
-        return {"label": self.label, "headings": list(self.headings), "rows": rows}
 
 
 Evidence = Number | Table
@@ -90,28 +77,21 @@ class Report:
     advice: tuple[str, ...]
     """Sentences, the most urgent first."""
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Any]:
         """The report as plain values, with null for undefined ones."""
-        return {
-            "name": self.name,
-            "verdict": self.verdict,
-            "evidence": [item.as_json() for item in self.evidence],
-            "advice": list(self.advice),
-        }
+        return {name: _defined(value) for name, value in asdict(self).items()}
 
 
-def _plain(cell: Cell) -> object:
-    match cell:
-        case Rate():
-            return cell.as_json()
-        case float():
-            return _finite(cell)
+def _defined(value: Any) -> Any:  # noqa: ANN401 - JSON
+    match value:
+        case dict():
+            return {name: _defined(item) for name, item in value.items()}
+        case tuple():
+            return [_defined(item) for item in value]
+        case float() if not math.isfinite(value):
+            return None
         case _:
-            return cell
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+            return value
 
 
 @dataclass(frozen=True)

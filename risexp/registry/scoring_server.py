@@ -23,7 +23,7 @@ from risexp.registry.pyfunc_model import (
     scoring_app,
 )
 from risexp.web.guard import RequestGuard
-from risexp.web.guarded_app import GuardedApp
+from risexp.web.guarded_app import GuardedApp, read_body
 
 PORT: Final = 5001
 LARGEST: Final = 64 << 20
@@ -76,11 +76,10 @@ class JsonGate:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > LARGEST:
-                return _too_long()
+        body = await read_body(request, LARGEST)
+        if body is None:
+            reason = f"a request has at most {LARGEST >> 20} MiB: send the scenes in several"
+            return PlainTextResponse(reason, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         if request.method == "POST" and not _is_text(body):
             return _error(b"the request is no JSON")
         unread: list[Message] = [{"type": "http.request", "body": bytes(body)}]
@@ -111,14 +110,7 @@ def _refusal(request: Request) -> Response | None:
             "send JSON, and say so: Content-Type: application/json",
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         )
-    return _too_long() if int(request.headers.get("content-length", "0")) > LARGEST else None
-
-
-def _too_long() -> Response:
-    return PlainTextResponse(
-        f"a request has at most {LARGEST >> 20} MiB: send the scenes in several",
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    )
+    return None
 
 
 def _is_text(body: bytearray) -> bool:

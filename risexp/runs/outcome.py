@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
-from risexp.config.section import one_sentence
 from risexp.core.signals import exit_code_of
-from risexp.errors import DataInvalid, EnvironmentFailed, RisexpError, TrainingAborted
+from risexp.errors import EnvironmentFailed, RisexpError, TrainingAborted
+from risexp.runs.spec import validated
 from risexp.training.events import StopTraining
 
 Status = Literal["complete", "pruned", "aborted", "released", "interrupted", "failed"]
@@ -43,10 +43,7 @@ class Outcome:
     @classmethod
     def from_json(cls, text: bytes, source: Path) -> Self:
         """Read what `as_json` wrote; `source` names the file in errors."""
-        try:
-            return TypeAdapter(cls).validate_json(text)
-        except ValidationError as error:
-            raise DataInvalid(f"{source}: {one_sentence(error)}") from None
+        return validated(TypeAdapter(cls), text, source, strict=None)
 
 
 class EndRun(StopTraining):

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
 import risexp
-from risexp.config.section import one_sentence
 from risexp.core.durable import write_durably
 from risexp.core.redaction import redacted, secrets_of
 from risexp.errors import DataInvalid
+from risexp.runs.spec import validated
 
 DECISIVE: Final = (
     ":(glob)risexp/**/*.py",
@@ -51,10 +51,7 @@ class Source:
     @classmethod
     def from_json(cls, document: object, source: Path) -> Self:
         """Read what `asdict` made; `source` names the file in errors."""
-        try:
-            return TypeAdapter(cls).validate_json(json.dumps(document), strict=True)
-        except ValidationError as error:
-            raise DataInvalid(f"{source}: {one_sentence(error)}") from None
+        return validated(TypeAdapter(cls), json.dumps(document), source)
 
 
 def keep_source(folder: Path, root: Path | None = None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -26,6 +26,8 @@ EXPERIMENT: Final = "risexp"
 _KEYS: Final = {"sha", "canonical", "given"}
 _GIVEN_SHA: Final = "given_sha"
 """Documents of earlier versions do not have this key."""
+T = TypeVar("T")
+
 CONFIG, PLANS, _LABELS_FILE = "config.json", "plans.json", "labels.json"
 
 
@@ -69,10 +71,7 @@ class RunSpec:
 
     def config(self, where: str) -> RunConfig:
         """The configuration as the user gave it."""
-        try:
-            return RunConfig.model_validate_json(json.dumps(self.given))
-        except ValidationError as error:
-            raise DataInvalid(f"{where}: {one_sentence(error)}") from None
+        return validated(TypeAdapter(RunConfig), json.dumps(self.given), where, strict=None)
 
 
 @dataclass(frozen=True)
@@ -124,10 +123,7 @@ def read_labels(folder: Path) -> Labels | None:
     path = folder / _LABELS_FILE
     if not path.exists():
         return None
-    try:
-        return _LABELS.validate_json(path.read_bytes(), strict=True)
-    except ValidationError as error:
-        raise DataInvalid(f"{path}: {one_sentence(error)}") from None
+    return validated(_LABELS, path.read_bytes(), path)
 
 
 def read_spec(folder: Path) -> RunSpec:
@@ -157,6 +153,16 @@ def read_document(path: Path, kind: type[Any]) -> Any:  # noqa: ANN401 - a list 
     if not isinstance(document, kind):
         raise DataInvalid(f"{path} does not hold what a run writes there")
     return document
+
+
+def validated(
+    kind: TypeAdapter[T], text: str | bytes, where: object, *, strict: bool | None = True
+) -> T:
+    """The value that a JSON text holds; `where` names the text in errors."""
+    try:
+        return kind.validate_json(text, strict=strict)
+    except ValidationError as error:
+        raise DataInvalid(f"{where}: {one_sentence(error)}") from None
 
 
 @contextmanager

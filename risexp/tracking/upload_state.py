@@ -8,14 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from risexp.config.section import one_sentence
 from risexp.core.durable import write_durably
 from risexp.core.locks import file_lock
-from risexp.errors import DataInvalid
 from risexp.runs.journal import Contents, Note, Row, read_journal
-from risexp.runs.spec import Labels, read_labels
+from risexp.runs.spec import Labels, read_labels, validated
 
 CONFUSION: Final = "confusion"
 """The event of a journal's note that holds the confusion of source counts."""
@@ -108,10 +106,7 @@ class UploadState:
         path = self.path / "mlflow.json"
         if not path.exists():
             return None
-        try:
-            return _PROGRESS.validate_json(path.read_bytes(), strict=True)
-        except ValidationError as error:
-            raise DataInvalid(f"{path}: {one_sentence(error)}") from None
+        return validated(_PROGRESS, path.read_bytes(), path)
 
     def save(self, progress: UploadProgress) -> None:
         """Write how far the upload has come."""
@@ -125,10 +120,8 @@ class UploadState:
             text = path.read_bytes()
         except FileNotFoundError:
             return None
-        try:
-            return hashlib.sha256(text).hexdigest(), RecordedOutcome.model_validate_json(text)
-        except ValidationError as error:
-            raise DataInvalid(f"{path}: {one_sentence(error)}") from None
+        outcome = validated(TypeAdapter(RecordedOutcome), text, path, strict=None)
+        return hashlib.sha256(text).hexdigest(), outcome
 
     def unsent(self) -> int:
         """Lines of the journal, plus one for the outcome, that are not in the store yet."""

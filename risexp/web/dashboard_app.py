@@ -29,7 +29,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.links import PAGE
 from risexp.web.guard import RequestGuard
-from risexp.web.guarded_app import GuardedApp, LinkedApp, Rewrite, server_config
+from risexp.web.guarded_app import GuardedApp, LinkedApp, Rewrite, read_body, server_config
 
 with warnings.catch_warnings():
     # Deprecated in favour of a package that MLflow does not bring, and used by MLflow itself.
@@ -144,7 +144,8 @@ class _WholeBody:
             await self._pages(scope, receive, send)
             return
         try:
-            body = await _body(Request(scope, receive))
+            reads = scope["method"] in ("GET", "HEAD")
+            body = bytearray() if reads else await read_body(Request(scope, receive), LARGEST)
         except ClientDisconnect:
             return
         if body is None:
@@ -161,20 +162,6 @@ class _WholeBody:
             return {"type": "http.request", "body": bytes(body)}
 
         await self._pages({**scope, "headers": headers}, receive_body, send)
-
-
-async def _body(request: Request) -> bytearray | None:
-    """The body of a request; None if it is too long."""
-    body = bytearray()
-    if request.method in ("GET", "HEAD"):
-        return body
-    if int(request.headers.get("content-length", "0")) > LARGEST:
-        return None
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST:
-            return None
-    return body
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import uvicorn
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -185,6 +186,18 @@ def guarded_request(scope: Scope) -> GuardedRequest:
         cookie="; ".join(headers.getlist("cookie")),
         scheme=", ".join(headers.getlist("x-forwarded-proto")) or "http",
     )
+
+
+async def read_body(request: Request, largest: int) -> bytearray | None:
+    """The body of a request; None if it has more bytes than allowed."""
+    body = bytearray()
+    if int(request.headers.get("content-length", "0")) > largest:
+        return None
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > largest:
+            return None
+    return body
 
 
 def server_config(

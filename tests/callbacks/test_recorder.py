@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from risexp.callbacks.recorder import ConfusionRecorder, LastConfusions, Recorder
+from risexp.callbacks.recorder import LastConfusions, Recorder
 from risexp.config.learning import LossWeights
 from risexp.runs.journal import Journal, Note, read_journal
 from risexp.runs.metrics import GUARDS, KEYS, SCORES, SYSTEM, epoch_values
@@ -132,9 +132,9 @@ def test_each_epoch_has_the_confusion_of_its_validation_if_it_had_one(tmp_path: 
         if isinstance(event, EpochEnded) and (epoch := next(seen, None)) is not None:
             last.see(confused(epoch))
 
-    followed(joint(3), validate, ConfusionRecorder(journal, last))
+    followed(joint(3), validate, Recorder(journal, dict, confusions=last))
 
-    first, second = read_journal(journal.path).notes
+    _, first, second, _ = read_journal(journal.path).notes
     assert [(1, CONFUSION), (2, CONFUSION)] == [(each.step, each.event) for each in (first, second)]
     assert confused(1).whole.matrix.tolist() == first.details["matrix"]
     assert confused(3).whole.matrix.tolist() == second.details["matrix"]

@@ -7,16 +7,13 @@ from tests.pages.browser import Browser
 MODEL = "#/models/ris-localizer"
 
 
-def test_a_model_says_which_version_is_champion(browser: Browser, pages: dict[str, str]) -> None:
+def test_a_champion_has_its_card_and_its_verdicts_and_leads_to_its_run(
+    browser: Browser, pages: dict[str, str], home: Path
+) -> None:
     browser.open(f"{pages['mlflow']}/{MODEL}")
-
     browser.reads("Version 1")
     browser.reads("champion")
 
-
-def test_a_version_has_its_card_and_its_verdicts_and_leads_to_its_run(
-    browser: Browser, pages: dict[str, str], home: Path
-) -> None:
     browser.open(f"{pages['mlflow']}/{MODEL}/versions/1")
 
     browser.reads("success")

@@ -6,8 +6,9 @@ from tests.pages.browser import Browser
 from tests.pages.conftest import REPORT
 
 
-def test_a_report_is_a_page_that_loads_nothing(browser: Browser, home: Path) -> None:
+def test_a_report_loads_nothing_and_fits_a_telephone(browser: Browser, home: Path) -> None:
     browser.complaints()  # those of earlier pages
+    browser.narrow(400)
     browser.open((home / REPORT).as_uri())
 
     browser.reads("Study pages")
@@ -16,12 +17,5 @@ def test_a_report_is_a_page_that_loads_nothing(browser: Browser, home: Path) -> 
     loaded = browser.driver.execute_script("return performance.getEntriesByType('resource').length")
     assert 0 == loaded
     assert [] == browser.complaints()
-
-
-def test_a_report_fits_a_telephone(browser: Browser, home: Path) -> None:
-    browser.narrow(400)
-    browser.open((home / REPORT).as_uri())
-
-    browser.reads("Study pages")
     wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert 0 == browser.driver.execute_script(wide)

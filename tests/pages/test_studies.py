@@ -13,28 +13,15 @@ def study(pages: dict[str, str]) -> str:
     return f"{pages['dashboard']}/dashboard/studies/1"
 
 
-def test_a_study_shows_its_history(browser: Browser, study: str) -> None:
+def test_a_study_shows_its_history_and_parallel_coordinates(browser: Browser, study: str) -> None:
     browser.open(study)
-
     browser.reads("History")
     browser.sees("//*[contains(@class, 'js-plotly-plot')]//*[contains(@class, 'point')]")
 
-
-def test_a_study_has_parallel_coordinates(browser: Browser, study: str) -> None:
     browser.open(f"{study}/smartSelection")
 
     for name in ("loss.count", "training.optimizer.lr"):
         browser.has(f"//*[contains(@class, 'axis-title')][contains(., '{name}')]")
-
-
-def test_a_trial_says_which_run_is_its_own(browser: Browser, study: str, home: Path) -> None:
-    browser.open(f"{study}/trials?numbers=1")
-
-    browser.reads("Trial 1 (trial_id=2)")
-    note = browser.sees("//a[contains(@href, '/mlflow#')]")
-    address = note.get_attribute("href")
-    assert address is not None
-    assert address.endswith(f"/mlflow#/experiments/1/runs/{run_of(home, 1)}")
 
 
 def test_a_study_says_which_run_is_its_own(browser: Browser, study: str, home: Path) -> None:

@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from torch import tensor
 from werkzeug.serving import make_server
 
-from risexp.callbacks.recorder import ConfusionRecorder, LastConfusions, Recorder
+from risexp.callbacks.recorder import LastConfusions, Recorder
 from risexp.config.run import RunConfig
 from risexp.evaluation.scene_scores import Confusions as Found
 from risexp.evaluation.scene_scores import confusion
@@ -48,21 +48,27 @@ Value = tuple[str, int, int, float]
 MAKE = """
 import json, sys
 from risexp.tracking.schema import prepare
-from risexp.tracking.stores import embedded
+from risexp.tracking.stores import store_named
 sys.stdin.readline()
-print(json.dumps(prepare(embedded())))
+print(json.dumps(prepare(store_named("{uri}"))))
 """
 
 
 @cache
-def made_by_four() -> tuple[list[bool], bytes]:
-    """What four processes say that make one store at once, and its file.
+def made_at_once() -> tuple[list[bool], bytes]:
+    """What three processes say that make one store at once, and its file.
 
-    To make it takes seconds, to copy it none: the other tests use this one.
+    To make it takes seconds, to copy it none: all tests of a session use this one.
     """
-    with TemporaryDirectory() as folder:
-        told = [bool(each) for each in together(MAKE, 4, Path(folder))]
-        return told, (Path(folder) / "mlruns" / "mlflow.db").read_bytes()
+    home = Path(os.environ["TESTS_SHARED"]) / "tables"
+    home.mkdir(exist_ok=True)
+    with FileLock(home / "lock"):
+        if not (home / "told.json").exists():
+            (home / "told.json").write_text(
+                json.dumps(together(MAKE.format(uri="embedded"), 3, home))
+            )
+    told: list[bool] = json.loads((home / "told.json").read_text())
+    return told, (home / "mlruns" / "mlflow.db").read_bytes()
 
 
 def together(program: str, processes: int, home: Path) -> list[object]:
@@ -87,7 +93,7 @@ def place(store: TrackingStore) -> TrackingStore:
     """Put empty tables where a store is to be."""
     assert store.database is not None
     store.database.parent.mkdir(parents=True, exist_ok=True)
-    store.database.write_bytes(made_by_four()[1])
+    store.database.write_bytes(made_at_once()[1])
     return store
 
 
@@ -114,7 +120,7 @@ def train(folder: RunFolder, epochs: range = range(1, 4)) -> None:
         lambda plan: ended_of(plan, {**SCORES, "k_loc": K_LOCS[(plan.epoch - 1) % 3]}),
         Trained(epoch=epochs.start - 1),
     )
-    followed(trainer, validated, Recorder(journal, dict), ConfusionRecorder(journal, last))
+    followed(trainer, validated, Recorder(journal, dict, confusions=last))
 
 
 def confused(epoch: int) -> Found:

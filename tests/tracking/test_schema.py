@@ -17,17 +17,10 @@ from risexp.tracking.client import TrackingClient
 from risexp.tracking.schema import prepare, tables_of
 from risexp.tracking.stores import TrackingStore, embedded, store_named
 from tests.support.postgres import postgres
-from tests.support.uploads import due, finished, made_by_four, place, sent, together
+from tests.support.uploads import MAKE, due, finished, made_at_once, place, sent, together
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
-MAKE_IN = """
-import json, sys
-from risexp.tracking.schema import prepare
-from risexp.tracking.stores import store_named
-sys.stdin.readline()
-print(json.dumps(prepare(store_named("{uri}"))))
-"""
 RECORD = """
 import json, sys
 from risexp.tracking.stores import embedded, in_environment
@@ -51,9 +44,9 @@ def from_template(uri: str, _: str) -> None:
 
 
 def test_processes_that_start_at_once_create_the_tables_once() -> None:
-    told, _ = made_by_four()
+    told, _ = made_at_once()
 
-    assert [False, False, False, True] == sorted(told)
+    assert [False, False, True] == sorted(told)
     assert {"runs", "metrics", "registered_models", "alembic_version"} <= tables(place(embedded()))
 
 
@@ -71,7 +64,7 @@ def test_a_database_of_a_server_is_made_once_and_holds_a_run_as_its_journal_does
 ) -> None:
     with postgres() as server:
         store = store_named(server.create("mlflow"))
-        told = together(MAKE_IN.format(uri=store.uri), 3, own_home)
+        told = together(MAKE.format(uri=store.uri), 3, own_home)
         runs = TrackingClient(store)
         folder = finished("served")
         run_id = sent(folder, store, runs).run_id

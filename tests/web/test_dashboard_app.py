@@ -26,13 +26,9 @@ from tests.web.conftest import RUN
 WRITES: tuple[tuple[str, str, object], ...] = (
     ("POST", "/api/studies", {"study_name": "mine", "directions": ["minimize"]}),
     ("DELETE", "/api/studies/1", {}),
-    ("POST", "/api/studies/1/rename", {"study_name": "mine"}),
     ("PUT", "/api/studies/1/note", {"version": 2, "body": "mine"}),
-    ("PUT", "/api/studies/1/2/note", {"version": 1, "body": "mine"}),
     ("POST", "/api/trials/2/tell", {"state": "Fail"}),
-    ("POST", "/api/trials/2/user-attrs", {"user_attrs": {"mine": 1}}),
     ("POST", "/incompatible-rdb-schema", {}),
-    ("POST", "/api/artifacts/1", {"file": "data:text/plain;base64,YQ=="}),
     ("PATCH", "/api/studies/1", {}),
     ("OPTIONS", "/api/studies/1", {}),
 )

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from risexp.tracking.stores import store_named
+from tests.support.uploads import place as copied
 from tests.support.worker_processes import until
 
 KEY = "the secret key of the forms"
@@ -52,6 +54,7 @@ class Served:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
+    copied(store_named(f"sqlite:///{tmp_path}/runs.db"))
     place = tmp_path
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -22,7 +22,7 @@ from risexp.callbacks.guards import (
     stream_marks,
 )
 from risexp.callbacks.learning_guards import standard_guards
-from risexp.callbacks.recorder import ConfusionRecorder, LastConfusions, Recorder
+from risexp.callbacks.recorder import LastConfusions, Recorder
 from risexp.callbacks.run_loop import Callback, Callbacks, callback_order, run_loop
 from risexp.callbacks.signals import SignalCallback
 from risexp.config.run import RunConfig
@@ -98,8 +98,7 @@ class Run:
         guards = (*standard_guards(trainer, plans, journal, self._idle()), self._leak_guard())
         guard = GuardCallback(guards)
         recorders: tuple[Callback, ...] = (
-            Recorder(journal, guard.values),
-            ConfusionRecorder(journal, self.confusions),
+            Recorder(journal, guard.values, confusions=self.confusions),
             view(console, plans, self.config.data.sources_max),
             *callbacks.recorders,
         )

@@ -1,51 +1,18 @@
 """Frames, which a receiver measures, and the truth, in two types: no estimator gets the truth."""
 
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
 
+from risexp.core.batch import TensorBatch
 from risexp.errors import DataInvalid
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """Tensors with scenes along their first axis, cut and moved together."""
-
-    def __getitem__(self, scenes: slice | Tensor) -> Self:
-        return type(self)(
-            **{
-                name: value if _shared(name, value) else value[scenes]
-                for name, value in self.items()
-            }
-        )
-
-    def to(self, device: torch.device | str) -> Self:
-        """The same batch on another device."""
-        return type(self)(
-            **{name: None if value is None else value.to(device) for name, value in self.items()}
-        )
-
-    def followed_by(self, others: list[Self]) -> Self:
-        """These scenes and then the others."""
-        joined = {}
-        for name, value in self.items():
-            rest = [getattr(other, name) for other in others]
-            if _shared(name, value):
-                _expect_equal(name, value, rest)
-                joined[name] = value
-            else:
-                joined[name] = torch.cat([value, *rest])
-        return type(self)(**joined)
-
-    def items(self) -> list[tuple[str, Any]]:
-        """Name and tensor of every field, in the order they are declared."""
-        return [(field.name, getattr(self, field.name)) for field in fields(self)]
-
-
-@dataclass(frozen=True)
-class Frames(_Batch):
+class Frames(TensorBatch):
     """Measurements of B scenes, all that a network, a localiser or a server is given."""
 
     y: Tensor
@@ -77,14 +44,11 @@ class Frames(_Batch):
             if not value.is_complex():
                 raise DataInvalid(f"{name} is {value.dtype}: complex values were expected")
 
-    def __len__(self) -> int:
-        return self.y.shape[0]
-
     def checked(self) -> Self:
         """These frames, once every value is known to be finite."""
         for name, value in self.items():
             if value is not None and not bool(torch.isfinite(value).all()):
-                place = "" if _shared(name, value) else f" of scene {_first_unsound(value)}"
+                place = "" if name in self.shared_fields() else f" of scene {_first_unsound(value)}"
                 raise DataInvalid(f"{name}{place} holds a value that is not a finite number")
         return self
 
@@ -95,11 +59,15 @@ class Frames(_Batch):
         """
         rms = self.y.abs().square().mean((-2, -1)).sqrt().clamp(min=1e-30)
         y = self.y / rms[:, None, None]
-        return type(self)(y, self.channel, self.codes, self.snr_db), rms.log10()
+        return replace(self, y=y), rms.log10()
+
+    def shared_fields(self) -> Collection[str]:
+        """Codes of two axes belong to all scenes."""
+        return ("codes",) if self.codes.ndim == 2 else ()
 
 
 @dataclass(frozen=True)
-class Truth(_Batch):
+class Truth(TensorBatch):
     """What is true of B scenes; slots beyond the count hold NaN positions and zero amplitude."""
 
     count: Tensor
@@ -127,9 +95,6 @@ class Truth(_Batch):
         _expect("noise_power", self.noise_power, (batch,))
         _expect("symbols", self.symbols, (batch, self.symbols.shape[1], most))
 
-    def __len__(self) -> int:
-        return self.count.shape[0]
-
     @property
     def present(self) -> Tensor:
         """(B, K_MAX) bool: which slots hold a source."""
@@ -150,48 +115,16 @@ class Truth(_Batch):
 
 
 @dataclass(frozen=True)
-class Scenes:
+class Scenes(TensorBatch):
     """Frames and the truth about them, for those who train and score."""
 
     frames: Frames
     truth: Truth
 
-    def __getitem__(self, scenes: slice) -> "Scenes":
-        return Scenes(self.frames[scenes], self.truth[scenes])
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    def to(self, device: torch.device | str) -> "Scenes":
-        """The same scenes on another device."""
-        return Scenes(self.frames.to(device), self.truth.to(device))
-
-
-def join(parts: list[Scenes]) -> Scenes:
-    """Scenes laid one after another; the codes, where shared, are taken from the first."""
-    if len(parts) == 1:
-        return parts[0]
-    frames, truths = [part.frames for part in parts], [part.truth for part in parts]
-    return Scenes(frames[0].followed_by(frames[1:]), truths[0].followed_by(truths[1:]))
-
-
-def _shared(name: str, value: Tensor | None) -> bool:
-    """Codes of two axes belong to all scenes; they have no scene axis to cut or to join along."""
-    return value is None or (name == "codes" and value.ndim == 2)
-
 
 def _first_unsound(value: Tensor) -> int:
     sound = torch.isfinite(value).flatten(1).all(-1) if value.ndim > 1 else torch.isfinite(value)
     return int((~sound).nonzero()[0])
-
-
-def _expect_equal(name: str, value: Tensor | None, others: list[Tensor | None]) -> None:
-    for other in others:
-        same = other is value or (
-            value is not None and other is not None and torch.equal(value, other)
-        )
-        if not same:
-            raise DataInvalid(f"the scenes to join do not share their {name}")
 
 
 def _expect(name: str, value: Tensor, shape: tuple[int, ...]) -> None:

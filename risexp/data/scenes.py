@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from risexp.config.measurement import DataConfig, PhysicsConfig
-from risexp.data.frames import Frames, Scenes, Truth, join
+from risexp.data.frames import Frames, Scenes, Truth
 from risexp.data.streams import BLOCK, Split, block_generator
 from risexp.errors import ConfigInvalid
 from risexp.physics.codes import codebook
@@ -111,7 +111,7 @@ class SceneGenerator:
             self.block(split, block)[max(start - block * BLOCK, 0) : stop - block * BLOCK]
             for block in range(start // BLOCK, last)
         ]
-        return join(parts)
+        return Scenes.join(parts)
 
     def batches(self, split: Split, size: int, start: int = 0) -> Iterator[Scenes]:
         """An endless walk through a split in batches, each block computed once."""
@@ -121,7 +121,7 @@ class SceneGenerator:
             while sum(map(len, held)) < size:
                 held.append(self.block(split, block)[skip:])
                 block, skip = block + 1, 0
-            ready = join(held)
+            ready = Scenes.join(held)
             yield ready[:size]
             held = [ready[size:]] if len(ready) > size else []
 

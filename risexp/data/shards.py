@@ -13,7 +13,7 @@ from torch import Tensor
 
 from risexp.config.measurement import PhysicsConfig
 from risexp.core.sealed import sha256_of
-from risexp.data.frames import Frames, Scenes, Truth, join
+from risexp.data.frames import Frames, Scenes, Truth
 from risexp.data.manifest import (
     FileRecord,
     FrozenSetManifest,
@@ -90,7 +90,7 @@ class FrozenSet:
             if low < high:
                 parts.append(self.shard(index)[low:high])
             first += record.scenes
-        return join(parts)
+        return Scenes.join(parts)
 
 
 def field_shapes(config: SceneConfig, scenes: int) -> dict[str, tuple[tuple[int, ...], str]]:

@@ -9,6 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from risexp.core.batch import TensorBatch
 from risexp.estimation.projection import Equations, Projection, Solution, project, solve
 from risexp.estimation.receiver_model import ReceiverModel, View
 from risexp.physics.geometry import Panel
@@ -47,16 +48,12 @@ def refine(
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(TensorBatch):
     """What stays the same from step to step."""
 
     equations: Equations
     tolerance: Tensor
     present: Tensor | None
-
-    def __getitem__(self, scenes: Tensor) -> "Task":
-        present = None if self.present is None else self.present[scenes]
-        return Task(self.equations[scenes], self.tolerance[scenes], present)
 
 
 def advance(

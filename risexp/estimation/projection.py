@@ -28,7 +28,7 @@ _HEAVY = 8e-6
 
 
 @dataclass(frozen=True)
-class Equations:
+class Equations(TensorBatch):
     """Normal equations of B scenes with q right-hand sides."""
 
     gram: Tensor | None
@@ -37,10 +37,6 @@ class Equations:
     """b = G^H Y, (B, N, q) complex64."""
     energy: Tensor
     """|Y|^2, (B,) float64."""
-
-    def __getitem__(self, scenes: Tensor | slice) -> "Equations":
-        gram = None if self.gram is None else self.gram[scenes]
-        return Equations(gram, self.matched[scenes], self.energy[scenes])
 
     def strength(self) -> Tensor:
         """Mean of |G a|^2 over all unit waves a, (B,)."""
@@ -68,10 +64,6 @@ class Solution(TensorBatch):
     """A^H W A, (B, k, k) complex128."""
     seen: Tensor
     """A^H W, (B, k, N) complex64."""
-
-    def root(self) -> Tensor:
-        """Cholesky root of the overlap, (B, k, k)."""
-        return loaded_root(self.overlap)
 
 
 @dataclass(frozen=True)

@@ -103,10 +103,7 @@ def quick_pursuit(receiver: ReceiverModel, frames: Frames, steps: int) -> QuickP
 
     The receiver has held symbols; `steps` Gauss-Newton steps follow each source.
     """
-    parts = [
-        _few(receiver, frames[start : start + _SCENES], steps)
-        for start in range(0, max(len(frames), 1), _SCENES)
-    ]
+    parts = [_few(receiver, part, steps) for part in frames.split(_SCENES)]
     names = ("points", "powers", "power_spread", "misfit", "noise_power")
     columns = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
     return QuickPursuit(**columns, samples=parts[0].samples)

@@ -95,9 +95,7 @@ def references(
 
     `draws` errors are drawn for a scene's probability of success.
     """
-    starts = range(0, max(len(scenes), 1), _SCENES)
-    parts = [_few(physics, data, scenes[start : start + _SCENES], draws) for start in starts]
-    return References.join(parts)
+    return References.join([_few(physics, data, part, draws) for part in scenes.split(_SCENES)])
 
 
 def _few(physics: PhysicsConfig, data: DataConfig, scenes: Scenes, draws: int) -> References:

@@ -51,8 +51,7 @@ class Validator:
     def of(cls, config: RunConfig, scenes: Scenes) -> Self:
         """Observe scenes and measure what they allow."""
         observe, base = Observer.of(config), config.covariance.alpha_base
-        parts = [scenes[start : start + _SCENES] for start in range(0, len(scenes), _SCENES)]
-        groups = [Group(observe(part.frames), part) for part in parts]
+        groups = [Group(observe(part.frames), part) for part in scenes.split(_SCENES)]
         # A fallback would let a dead network score the criterion's count.
         localise = replace(Localiser.of(config), fallback="none")
         return cls(groups, localise, Yardsticks.of(config, scenes), base)

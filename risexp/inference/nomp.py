@@ -34,11 +34,8 @@ class Nomp:
         """Count and localise."""
         frames = frames.checked()
         noise = noise_power(frames, self.receiver.symbols)
-        parts = []
-        for start in range(0, max(len(frames), 1), _SCENES):
-            scenes = slice(start, start + _SCENES)
-            parts.append(self._localise(frames[scenes], noise[scenes]))
-        return Estimate.join(parts)
+        parts = zip(frames.split(_SCENES), torch.split(noise, _SCENES), strict=True)
+        return Estimate.join([self._localise(*part) for part in parts])
 
     def _localise(self, frames: Frames, noise: Tensor) -> Estimate:
         """Search; where even K_MAX sources leave far more than the noise, search with what is left.

@@ -126,12 +126,8 @@ class Predictor:
 
     def __call__(self, frames: Frames) -> Estimate:
         """Count and localise."""
-        frames = frames.checked()
-        parts = []
-        for start in range(0, max(len(frames), 1), _SCENES):
-            scenes = frames[start : start + _SCENES]
-            parts.append(self.localise(self.predict(scenes), scenes))
-        return Estimate.join(parts)
+        parts = frames.checked().split(_SCENES)
+        return Estimate.join([self.localise(self.predict(part), part) for part in parts])
 
     @torch.no_grad()
     def predict(self, frames: Frames) -> Prediction:

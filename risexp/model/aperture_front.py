@@ -1,5 +1,7 @@
 """The aperture front: rows and columns of the solved field as tokens."""
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +13,9 @@ from risexp.model.observation import Observation
 
 class ApertureFront(nn.Module):
     """A transformer over rows and columns of the panel, with one query a source."""
+
+    reach: Final = 0.5
+    """Largest shift of a slot, as a share of the view: from its middle to anywhere in it."""
 
     def __init__(self, receiver: ReceiverModel, config: NetworkConfig, columns: int) -> None:
         super().__init__()
@@ -27,11 +32,6 @@ class ApertureFront(nn.Module):
             *(Attention(width, config.heads, config.dropout) for _ in range(config.depth))
         )
         self.out = nn.LayerNorm(width)
-
-    @property
-    def reach(self) -> float:
-        """Largest shift of a slot, as a share of the view: from its middle to anywhere in it."""
-        return 0.5
 
     def forward(self, observation: Observation) -> Features:
         """Features of B scenes."""

@@ -1,5 +1,7 @@
 """The image front: the solved field over directions, one channel a range plane."""
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +19,9 @@ _RARE = -4.0
 class ImageFront(nn.Module):
     """Convolutions over the panel's responses; the peaks of a learned heat map are the slots."""
 
+    reach: Final = 0.15
+    """Largest shift of a slot: a peak is right to within its cell and its range plane."""
+
     def __init__(self, receiver: ReceiverModel, config: NetworkConfig, columns: int) -> None:
         super().__init__()
         self.receiver, width = receiver, config.width
@@ -30,11 +35,6 @@ class ImageFront(nn.Module):
         self.plane = nn.Conv2d(width, planes, 1)
         self.rank = nn.Parameter(0.02 * torch.randn(receiver.view.sources_max, width))
         self.context = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU())
-
-    @property
-    def reach(self) -> float:
-        """Largest shift of a slot: a peak is right to within its cell and its range plane."""
-        return 0.15
 
     def forward(self, observation: Observation) -> Features:
         """Features of B scenes."""

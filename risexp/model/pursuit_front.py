@@ -1,6 +1,7 @@
 """The pursuit front: each source of the quick pursuit is a token, and so is the scene."""
 
 import math
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,9 @@ _LOG_SPAN = (-12.0, 18.0)
 class PursuitFront(nn.Module):
     """A transformer over the sources of the quick pursuit."""
 
+    reach: Final = 0.05
+    """Largest shift of a slot: the pursuit is nearly right but for weak or close sources."""
+
     def __init__(self, receiver: ReceiverModel, config: NetworkConfig) -> None:
         super().__init__()
         self.receiver = receiver
@@ -31,11 +35,6 @@ class PursuitFront(nn.Module):
             *(Attention(config.width, config.heads, config.dropout) for _ in range(config.depth))
         )
         self.out = nn.LayerNorm(config.width)
-
-    @property
-    def reach(self) -> float:
-        """Largest shift of a slot: the pursuit is nearly right but for weak or close sources."""
-        return 0.05
 
     def forward(self, observation: Observation) -> Features:
         """Features of B scenes."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from risexp.data.frames import Frames, Scenes, Truth, join
+from risexp.data.frames import Frames, Scenes, Truth
 from risexp.errors import DataInvalid
 from tests.support.scenes import gaussian, uniform
 
@@ -101,7 +101,7 @@ def test_cutting_takes_the_same_scenes_of_every_field_and_joining_undoes_it(shar
     # As many scenes as snapshots do not cut shared codes.
     assert not shared or (SNAPSHOTS, ELEMENTS) == frames()[:SNAPSHOTS][:1].codes.shape
     for cuts in ((0, 1, 4), (0, 2, 3, 4), (0, 4)):
-        assert equal(scenes, join([scenes[low:high] for low, high in pairwise(cuts)])), cuts
+        assert equal(scenes, Scenes.join([scenes[low:high] for low, high in pairwise(cuts)])), cuts
 
 
 def test_moving_keeps_every_value(device: torch.device) -> None:

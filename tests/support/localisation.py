@@ -13,7 +13,7 @@ from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
 from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
-from risexp.data.frames import Frames, Scenes, Truth, join
+from risexp.data.frames import Frames, Scenes, Truth
 from risexp.data.scenes import SceneGenerator, panel_of, source_steering
 from risexp.estimation.grid import search_grid
 from risexp.estimation.receiver_model import ReceiverModel
@@ -51,7 +51,7 @@ def at_snr(snr_db: float) -> str:
 
 def picked(scenes: Scenes, places: Iterable[int]) -> Scenes:
     """The scenes at these places, in this order."""
-    return join([scenes[place : place + 1] for place in places])
+    return Scenes.join([scenes[place : place + 1] for place in places])
 
 
 def holding(scenes: Scenes, count: int) -> Scenes:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
-from risexp.data.frames import Scenes, join
+from risexp.data.frames import Scenes
 from risexp.data.scenes import panel_of
 from risexp.evaluation.candidates import candidates, measured, responses
 from risexp.evaluation.references import References, references
@@ -61,7 +61,7 @@ def plain_gains(scenes: Scenes, scene: int) -> list[Tensor]:
 def coincident(scenes: Scenes) -> Scenes:
     """The scenes of two sources or more, the second of them moved onto the first."""
     several = (scenes.truth.count >= 2).nonzero().flatten().tolist()
-    moved = join([scenes[scene : scene + 1] for scene in several])
+    moved = Scenes.join([scenes[scene : scene + 1] for scene in several])
     for row in _positions(moved):
         row[:, 1] = row[:, 0]
     return moved

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from risexp.data.frames import Scenes, join
+from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.training.setup import Batches, RepeatedBatches, batches_of
 from tests.support.trainers import small_config
@@ -35,10 +35,10 @@ def test_epochs_follow_one_another_in_the_training_stream(device: torch.device) 
     source = generator(device)
     batches = Batches(source, 50, 4)
 
-    walked = join([scenes for epoch in (1, 2, 3) for scenes in batches.epoch(epoch)])
+    walked = Scenes.join([scenes for epoch in (1, 2, 3) for scenes in batches.epoch(epoch)])
 
     assert equal(source.scenes("train", 0, 600), walked)
-    assert equal(source.scenes("train", 400, 200), join(list(batches.epoch(3))))
+    assert equal(source.scenes("train", 400, 200), Scenes.join(list(batches.epoch(3))))
 
 
 def test_a_configuration_makes_its_batches_and_repeated_epochs_are_the_first(

@@ -11,7 +11,7 @@ from torch import Tensor
 from risexp.app.benchmark.methods import Method
 from risexp.app.benchmark.robustness.scenarios import Scenario
 from risexp.config.run import RunConfig
-from risexp.data.frames import Scenes, join
+from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.evaluation.intervals import Interval, bootstrap, paired
 from risexp.evaluation.matching import TOLERANCE
@@ -117,7 +117,7 @@ def _holding(scenes: Scenes, sources: int) -> Scenes:
     places = (scenes.truth.count >= sources).nonzero().squeeze(-1).tolist()
     if len(places) == len(scenes):
         return scenes
-    return join([scenes[:0], *(scenes[place : place + 1] for place in places)])
+    return Scenes.join([scenes[:0], *(scenes[place : place + 1] for place in places)])
 
 
 def _outcome(

@@ -1,9 +1,9 @@
 """Of two processes one promotes, and the other is told which."""
 
 import os
-import signal
+import subprocess
+import sys
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,16 @@ from risexp.app.promotion.promotion_lock import promotion_lock
 from risexp.errors import EnvironmentFailed
 from risexp.tracking.stores import TrackingStore, store_named
 from tests.support.postgres import postgres
-from tests.support.promotions import SERVER
+
+HOLD = """
+import sys
+from risexp.app.promotion.promotion_lock import promotion_lock
+from risexp.tracking.stores import store_named
+with promotion_lock(store_named(sys.argv[1])) as exclusive:
+    print(exclusive, flush=True)
+    sys.stdin.read()
+"""
+"""A process that holds the lock until it is killed."""
 
 
 @pytest.fixture(params=["file", "server", pytest.param("postgresql", marks=pytest.mark.slow)])
@@ -28,31 +37,25 @@ def store(
         yield store_named(file if request.param == "file" else "http://127.0.0.1:9")
 
 
-def hold(store: TrackingStore, pipe: Connection, home: str) -> None:
-    """Hold the lock until a message comes, or until it is killed."""
-    os.environ["RISEXP_HOME"] = home
-    with promotion_lock(store) as exclusive:
-        pipe.send(exclusive)
-        pipe.recv()
-
-
 def test_the_second_is_told_which_process_holds_the_lock_and_a_killed_one_holds_nothing(
-    store: TrackingStore, tmp_path: Path
+    store: TrackingStore,
 ) -> None:
-    here, there = SERVER.Pipe()
-    process = SERVER.Process(target=hold, args=(store, there, str(tmp_path)))
-    process.start()
-    exclusive = here.recv()
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-c", HOLD, store.uri],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        exclusive = process.stdout.readline().strip()
 
-    with pytest.raises(EnvironmentFailed) as caught, promotion_lock(store):
-        pytest.fail("two hold it")
+        with pytest.raises(EnvironmentFailed) as caught, promotion_lock(store):
+            pytest.fail("two hold it")
+        process.kill()
 
-    assert (not store.name.startswith("http")) == exclusive
+    assert str(not store.name.startswith("http")) == exclusive
     assert f"process {process.pid} on " in str(caught.value)
     assert "nothing was changed" in str(caught.value)
-
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
     with promotion_lock(store):
         pass

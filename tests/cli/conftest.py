@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import TRAIN, succeed
+
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,3 +17,14 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("RISEXP__"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with one finished run that is recorded nowhere, to be copied."""
+    home = tmp_path_factory.mktemp("trained") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RISEXP_HOME", str(home))
+        patch.setenv("RISEXP_TRACKING_URI", "off")
+        succeed(TRAIN)
+    return home

@@ -27,14 +27,11 @@ def test_snrs_are_a_range_with_both_ends_or_a_list() -> None:
 
 def test_snrs_that_are_none_are_refused() -> None:
     for text, sentence in {
-        "": "no number",
         "low": "'low' is no number",
         "0,,5": "no number",
         "0:5": "neither",
-        "0:5:1:2": "neither",
         "5:0:1": "leads nowhere",
         "0:5:0": "leads nowhere",
-        "0:5:-1": "leads nowhere",
         "-5:20:10": "does not meet 20",
         "0:50:0.1": "501 SNRs",
         "0:nan:1": "too far out",
@@ -49,18 +46,12 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(capsys: Capture, tmp_path:
     near = "--set data.phi_deg=[0,1] --set data.theta_deg=[0,1]"
     for command, sentence in (
         (f"{ACCURACY} --methods nmop", "did you mean nomp?"),
-        (f"{ACCURACY} --methods ,", "names none"),
         (f"{ACCURACY} --scenes 0", "--scenes"),
         (f"{ACCURACY} --snr 5:0:1", "leads nowhere"),
         (f"{ACCURACY} --set data.snr_db=[0,10]", "--snr decides"),
         (f"{ACCURACY} --split holdout", "'holdout'"),
         (f"{ACCURACY} --out .", "inside it"),
         (f"{ROBUSTNESS} --scenarios phse", "did you mean phase?"),
-        (f"{ROBUSTNESS} --scenarios ,", "--scenarios names none"),
-        (
-            f"{ROBUSTNESS} --scenarios pairs --set data.sources_max=1",
-            "pairs needs data",
-        ),
         (f"{ROBUSTNESS} --scenarios pairs {near}", "deg away"),
         (f"{ROBUSTNESS} --snr loud", "'loud' is no number"),
         (f"{ROBUSTNESS} --set data.snr_db=[0,10]", "--snr decides"),

@@ -8,44 +8,31 @@ from pathlib import Path
 import pytest
 
 from risexp.callbacks.early_stopping import Until
-from risexp.cli.main import main
 from risexp.runs.folder import RunFolder, list_runs
 from risexp.runs.spec import read_labels
 from risexp.tracking.stores import embedded
 from risexp.training.events import EpochEnded, Event
-from tests.support.commands import Capture, document, run
+from tests.support.commands import Capture, document, run, succeed
 from tests.support.uploads import place
-
-SETTINGS = (
-    "training.epochs=3",
-    "training.scenes_per_epoch=64",
-    "training.batch=32",
-    "validation.scenes=32",
-    "validation.calibration_scenes=32",
-)
-TRAIN = "train -p smoke --threads 1 --device cpu " + " ".join(f"--set {each}" for each in SETTINGS)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sent(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with one recorded run."""
-    home = tmp_path_factory.mktemp("trained") / "home"
+    home = tmp_path_factory.mktemp("sent") / "home"
+    shutil.copytree(trained, home)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RISEXP_HOME", str(home))
-        patch.setenv("RISEXP_TRACKING_URI", "off")
         place(embedded())
-        with pytest.raises(SystemExit, match="0"):
-            main(TRAIN.split())
         (folder,) = list_runs()
-        with pytest.raises(SystemExit, match="0"):
-            main(["sync", folder.run_id, "--tracking", "embedded"])
+        succeed(f"sync {folder.run_id} --tracking embedded")
     return home
 
 
 @pytest.fixture
-def recorded(trained: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+def recorded(sent: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     """The recorded run; no test may train in its home."""
-    monkeypatch.setenv("RISEXP_HOME", str(trained))
+    monkeypatch.setenv("RISEXP_HOME", str(sent))
     monkeypatch.delenv("RISEXP_TRACKING_URI", raising=False)
     (folder,) = list_runs()
     return folder

@@ -11,31 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from risexp.cli.main import main
 from risexp.runs.folder import RunFolder, list_runs
 from risexp.training.checkpoint_store import best, newest
-from tests.support.commands import Capture, document, refused, run
-
-SETTINGS = (
-    "training.epochs=3",
-    "training.scenes_per_epoch=128",
-    "training.batch=32",
-    "validation.scenes=32",
-    "validation.calibration_scenes=64",
-)
-TRAIN = "train -p smoke --threads 1 --device cpu " + " ".join(f"--set {each}" for each in SETTINGS)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with one finished run, to be copied."""
-    home = tmp_path_factory.mktemp("trained") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RISEXP_HOME", str(home))
-        patch.setenv("RISEXP_TRACKING_URI", "off")
-        with pytest.raises(SystemExit, match="0"):
-            main(TRAIN.split())
-    return home
+from tests.support.commands import TRAIN, Capture, document, refused, run
 
 
 @pytest.fixture(autouse=True)

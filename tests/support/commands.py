@@ -8,6 +8,15 @@ import pytest
 from risexp.cli.main import main
 
 Capture = pytest.CaptureFixture[str]
+SETTINGS = (
+    "training.epochs=3",
+    "training.scenes_per_epoch=128",
+    "training.batch=32",
+    "validation.scenes=32",
+    "validation.calibration_scenes=64",
+)
+TRAIN = "train -p smoke --threads 1 --device cpu " + " ".join(f"--set {each}" for each in SETTINGS)
+"""A run of three short epochs."""
 GENERATE = "data generate --out set --split test --scenes 6 --preset smoke"
 
 
@@ -33,3 +42,9 @@ def refused(capsys: Capture, command: str, message: str) -> None:
     assert (2, "") == (code, out), command
     assert message in err, (command, err)
     assert 1 == err.count("\n"), (command, err)
+
+
+def succeed(command: str) -> None:
+    """Check that a command succeeds, whatever it prints."""
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(command.split())

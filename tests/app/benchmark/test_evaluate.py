@@ -14,30 +14,17 @@ from risexp.errors import ConfigInvalid
 from risexp.inference.predictor import Localiser, Predictor
 from risexp.model.observation import Observer
 from tests.support.checkpoint_stores import five_epochs
+from tests.support.configs import ANOTHER
 from tests.support.looping import for_each
 from tests.support.networks import awake, network_config
 
-OTHER: dict[str, object] = {
-    "physics.wavelength_m": 0.1,
-    "physics.spacing_wavelengths": 0.25,
-    "physics.antennas": 9,
-    "physics.snapshots": 18,
-    "physics.codebook": "balanced",
-    "physics.codebook_seed": 1,
-    "physics.pool_h": 5,
-    "physics.pool_v": 6,
-    "physics.phase_bits": None,
-    "physics.wavefront": "fresnel",
-    "physics.power": "equal",
-    "physics.rician_db": [0.0, 3.0],
-    "physics.station_deg": 45.0,
-    "physics.station_range_m": 50.0,
-    "data.seed": 1,
-    "data.phi_deg": [-70.0, 70.0],
-    "data.theta_deg": [-20.0, 30.0],
-    "data.range_m": [0.2, 20.0],
-    "data.separation_deg": 5.0,
+SMALL: dict[str, object] = {"physics.antennas": 9, "physics.pool_h": 5, "physics.pool_v": 6}
+OTHER: dict[str, object] = SMALL | {
+    path: value
+    for path, value in ANOTHER.items()
+    if path.startswith(("physics.", "data.")) and path not in {*HELD, *SMALL}
 }
+"""Other values of what decides the scenes, for the smallest panel."""
 NETWORKS = (
     "network.front=pursuit",
     "network.front=image",

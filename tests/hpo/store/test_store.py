@@ -1,10 +1,10 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect, update
 
-from risexp.core.locks import file_lock
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.hpo.store.address import address_of
 from risexp.hpo.store.retry import Retry
@@ -108,16 +108,10 @@ def test_a_missing_server_is_given_up_after_the_limit(tmp_path: Path) -> None:
     assert "secret" not in str(refusal.value)
 
 
-def test_a_store_is_shown_without_its_password() -> None:
+def test_a_store_is_shown_without_its_password(store: StudyStore) -> None:
     address = address_of("postgresql://me:hunter2secret@host/name")
-    shown = StudyStore(
-        name=address.name,
-        url=address.text,
-        engine=None,  # type: ignore[arg-type] # never connected
-        storage=None,  # type: ignore[arg-type]
-        retry=Retry(address.name),
-        locked=lambda _: file_lock(Path("nowhere"), ""),
-    )
+
+    shown = replace(store, name=address.name, url=address.text)
 
     assert "secret" not in f"{shown} {shown!r}"
 

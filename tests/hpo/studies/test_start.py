@@ -1,6 +1,5 @@
 """The start of a study: its points, their fit into a space, and the options behind them."""
 
-import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,8 +22,6 @@ from risexp.hpo.studies.start import (
 )
 from risexp.hpo.studies.study import SLOT, TrialWord, facts_from_spec, find_study
 from risexp.hpo.studies.table import StudyTable, TrialRow
-from risexp.space.files import load_space
-from risexp.space.shrink import Ended, shrink
 from risexp.space.study_spec import StudySpec
 from tests.support.searches import LR, RATE
 from tests.support.spaces import CODEBOOK, learning, only_when, planted, spec_of
@@ -100,7 +97,6 @@ def test_a_point_outside_the_space_is_refused() -> None:
     cases: list[tuple[Mapping[str, JsonValue], str]] = [
         ({"network.depth": 8}, r"trial 1 cannot be tried: network\.depth = 8 lies outside"),
         ({"count.kind": "softmax"}, r"other fields than it has: count\.smoothing"),
-        ({"loss.cov": 0.1}, r"other fields than it has: loss\.cov"),
     ]
     for values, message in cases:
         point = StartPoint({**BASE.values, **values})
@@ -198,23 +194,6 @@ def test_fields_that_the_other_study_fixed_or_was_given_are_part_of_its_trials()
     assert {**spec_of().base_values(), **changed} == point.values
     assert ["loss.cov"] == points.changed
     assert points.sentences()[-1].endswith("is as in trial 0: loss.cov")
-
-
-def test_trials_of_a_shipped_space_fit_into_the_space_it_is_shrunk_to() -> None:
-    space = load_space("wide")
-    source, draws = spec_of(space), random.Random(3)  # noqa: S311 - no secret is drawn
-    rows = [
-        row(number, draws.random(), space.draw(source.base, draws))
-        for number in range(space.trials)
-    ]
-    narrower = shrink(space, [Ended(each.values, each.value) for each in rows], "wide-2")
-    spec = spec_of(narrower)
-
-    points = fit(spec, source, *rows, known=(base_point(spec),))
-
-    assert 2 <= len(points.points)
-    assert spec.base_values() == best_first(rows)[0].values
-    assert [] == points.changed
 
 
 def test_a_budget_without_room_for_all_points_is_noted() -> None:

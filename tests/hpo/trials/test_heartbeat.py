@@ -8,7 +8,7 @@ from risexp.callbacks.run_loop import Callback, run_loop
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.leases import Fenced, Lease, Leases
 from risexp.hpo.store.store import StudyStore
-from risexp.hpo.trials.heartbeat import Heartbeat, LeaseGuard, uptime
+from risexp.hpo.trials.heartbeat import Heartbeat, LeaseGuard
 from risexp.runs.outcome import Outcome
 from risexp.training.events import BatchEnded, Event, RunEnded
 from tests.support.recorded_runs import joint
@@ -123,10 +123,6 @@ def test_an_error_in_the_thread_is_raised_by_the_check(leases: Leases, lease: Le
 
         with pytest.raises(TypeError):
             heartbeat.check()
-
-
-def test_uptime_never_goes_back() -> None:
-    assert uptime() <= uptime()
 
 
 class LosesLease:

@@ -51,14 +51,6 @@ def ends(leases: Leases) -> list[str | None]:
     return [attempt.ended for attempt in leases.attempts()]
 
 
-def test_a_living_lease_is_not_touched(queue: Queue, study: StudyRef, claim: Claim) -> None:
-    assert 0 == Reaper(queue.leases, study, patience_s=0.0).look()
-
-    train(claim)
-
-    assert ["finished"] == ends(queue.leases)
-
-
 def test_a_trial_whose_lease_has_expired_waits_again_and_only_once(
     store: StudyStore, study: StudyRef, queue: Queue, claim: Claim
 ) -> None:
@@ -75,21 +67,6 @@ def test_a_trial_whose_lease_has_expired_waits_again_and_only_once(
     train(again)
     work_here(store, study)
     assert [] == violations(store, study)
-
-
-def test_a_trial_whose_attempts_keep_dying_fails(
-    store: StudyStore, study: StudyRef, queue: Queue
-) -> None:
-    reaper = Reaper(queue.leases, study, patience_s=0.0)
-    first = []
-    for _ in range(3):
-        assert queue.claim(owner()) is not None
-        expire(queue.leases)
-        assert 1 == reaper.look()
-        first.append(states(store, study)[0])
-
-    assert ["waiting", "waiting", "failed"] == first
-    assert "attempts" == store.storage.get_all_trials(study.id)[0].user_attrs["reason"]
 
 
 def test_a_trial_whose_worker_died_is_judged_by_its_own_state(

@@ -1,6 +1,6 @@
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, end_study
-from risexp.hpo.trials.invariants import TrialSnapshot, constancy
+from risexp.hpo.trials.invariants import TrialSnapshot
 from risexp.hpo.trials.queue import Queue
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.hpo.trials.trial_result import TrialResult, unsound
@@ -49,15 +49,3 @@ def test_a_snapshot_shows_the_stored_study(
         record.trials[2].tried,
     )
     assert "waiting" == record.trials[3].state
-
-
-def test_parameters_that_changed_between_attempts_are_noticed(
-    store: StudyStore, study: StudyRef, queue: Queue
-) -> None:
-    claim = claimed(queue)
-    claim.suggest(draw)
-    claim.release()
-    again = claimed(queue)
-    queue.leases.record(again.lease, {"x": 0.125})
-
-    assert [0] == [each.number for each in constancy(study_snapshot(store, study))]

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import pytest
 from risexp import __version__
 from risexp.callbacks.watchdog import HUNG
 from risexp.hpo.workers.pool import WorkerDeath, WorkerPool, WorkerSpec, end_with_parent
-from tests.support.worker_processes import until
+from tests.support.worker_processes import start, until
 
 PYTHON = (sys.executable, "-u", "-c")
 WAITS = "import signal; print('here'); signal.pause()"
@@ -228,29 +227,18 @@ def test_the_end_of_the_pipe_ends_the_worker() -> None:
     assert ["asked"] == ended
 
 
+def lead(folder: Path) -> None:
+    """A pool of two workers that end with their standard input."""
+    program = "import sys; print('here'); sys.stdin.read(); print('ended')"
+    WorkerPool([spec(folder, program, index=index) for index in range(2)]).start()
+    signal.pause()
+
+
 def test_workers_end_with_a_pool_that_is_killed(folder: Path) -> None:
-    worker = """
-import os, signal, sys
-from risexp.hpo.workers.pool import end_with_parent
-signal.signal(signal.SIGTERM, lambda *_: (print("ended"), sys.exit(75)))
-end_with_parent(sys.stdin.fileno(), lambda: os.kill(os.getpid(), signal.SIGTERM))
-print(os.getpid())
-signal.pause()
-"""
-    leader = f"""
-import signal, sys
-from pathlib import Path
-from risexp.hpo.workers.pool import WorkerPool, WorkerSpec
-logs = [Path({str(folder)!r}) / f"worker-{{index}}.log" for index in range(2)]
-program = (sys.executable, "-u", "-c")
-WorkerPool([WorkerSpec(0, [{worker!r}], {{}}, log, program=program) for log in logs]).start()
-signal.pause()
-"""
     logs = [folder / f"worker-{index}.log" for index in range(2)]
-    with subprocess.Popen([*PYTHON, leader]) as process:  # noqa: S603 - our own program
-        try:
-            until(lambda: all(each.exists() and each.read_text("utf-8") for each in logs))
-        finally:
-            process.kill()
+    leader = start(lead, folder)
+    until(lambda: all(each.exists() and each.read_text("utf-8") for each in logs))
+
+    leader.kill()
 
     until(lambda: all(each.read_text("utf-8").endswith("ended\n") for each in logs))

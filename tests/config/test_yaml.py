@@ -130,7 +130,7 @@ def test_depth_is_allowed_up_to_its_limit() -> None:
 def test_a_file_that_is_no_configuration_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(yaml, "MAX_BYTES", 1000)
+    monkeypatch.setattr(yaml, "MAX_BYTES", 10_000)
     cases: list[tuple[bytes, str]] = [
         (b"- 1\n- 2\n", "holds no mapping"),
         (b"just words", "holds no mapping"),
@@ -138,7 +138,7 @@ def test_a_file_that_is_no_configuration_is_named(
         (b"[1, 2]: a\n", "a key is one word"),
         (b"\xff\xfe\x00a", "it is not UTF-8 text"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "it is not UTF-8 text"),
-        (b"a: 1 #" + b"x" * 995, "more than 1000 bytes"),
+        (b"a: 1 #" + b"x" * 9_995, "more than 10000 bytes"),
     ]
     path = tmp_path / "run.yaml"
     for content, part in cases:
@@ -150,7 +150,7 @@ def test_a_file_that_is_no_configuration_is_named(
         assert str(path) in str(caught.value), (content, part)
         assert part in str(caught.value), (content, part)
         assert "\n" not in str(caught.value), (content, part)
-    path.write_bytes(b"a: 1 #" + b"x" * 994)
+    path.write_bytes(b"a: 1 #" + b"x" * 9_994)
     assert {"a": 1} == read_yaml(path)
     with pytest.raises(ConfigInvalid, match=r"none\.yaml: No such file or directory"):
         read_yaml(tmp_path / "none.yaml")

@@ -13,6 +13,7 @@ from risexp.errors import ConfigInvalid
 
 DEFAULT = "default"
 ENVIRONMENT_PREFIX = "RISEXP__"
+_PRESETS = Path(str(files("risexp.config"))) / "presets"
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,7 @@ def with_overrides(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
 
 def preset_names() -> tuple[str, ...]:
     """The presets that ship with the package."""
-    folder = files("risexp.config") / "presets"
-    return tuple(
-        sorted(
-            entry.name.removesuffix(".yaml")
-            for entry in folder.iterdir()
-            if entry.name.endswith(".yaml")
-        )
-    )
+    return tuple(sorted(path.stem for path in _PRESETS.glob("*.yaml")))
 
 
 def preset_layer(name: str) -> Layer:
@@ -81,7 +75,7 @@ def preset_layer(name: str) -> Layer:
         known = ", ".join(preset_names())
         suggestion = nearest(name, preset_names()) or f"; there are {known}"
         raise ConfigInvalid(f"there is no preset {name!r}{suggestion}")
-    path = Path(str(files("risexp.config") / "presets" / f"{name}.yaml"))
+    path = _PRESETS / f"{name}.yaml"
     return Layer(f"preset {name}", flatten(read_yaml(path), str(path)))
 
 

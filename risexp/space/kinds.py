@@ -1,53 +1,25 @@
-"""Tables of samplers and pruners: one entry per kind names its fields and Optuna's class."""
+"""The base of samplers and pruners: their fields in a space's file, and Optuna's class behind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from typing import Any, ClassVar
 
 from risexp.config.section import Section
 
 
-@dataclass(frozen=True)
-class Kind:
-    """One kind of sampler or pruner."""
+class OptunaSection(Section):
+    """One kind of sampler or pruner; subclasses also have a field `kind`."""
 
-    section: type[Section]
-    """Its fields in the file of a space; one of them is `kind`."""
-    optuna: str | None = None
+    optuna: ClassVar[str | None] = None
     """Name of Optuna's class; None if the fields `name` and `options` describe it."""
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: ClassVar[Mapping[str, str]] = {}
     """Where the options of that class come from: a field, or a value that the search knows."""
-    constants: Mapping[str, object] = field(default_factory=dict)
+    constants: ClassVar[Mapping[str, object]] = {}
     """Options that are always the same."""
 
-    def resolve(self, section: Section, known: Mapping[str, object]) -> tuple[str, dict[str, Any]]:
-        """The name of Optuna's class and its options.
-
-        Args:
-            section: The fields as they are set.
-            known: Values that the search knows.
-        """
-        values: dict[str, Any] = {**known, **dict(section)}
+    def resolve(self, known: Mapping[str, object]) -> tuple[str, dict[str, Any]]:
+        """The name of Optuna's class and its options; `known` are values of the search."""
+        values: dict[str, Any] = {**known, **dict(self)}
         if self.optuna is None:
             return values["name"], values["options"]
         options = {option: values[source] for option, source in self.sources.items()}
         return self.optuna, {**options, **self.constants}
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """Annotates a section whose class is looked up in a table by its `kind`."""
-
-    kinds: Mapping[str, Kind]
-
-    def __get_pydantic_core_schema__(
-        self, _source: object, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """A union of the sections in the table, told apart by `kind`."""
-        choices = {name: handler.generate_schema(kind.section) for name, kind in self.kinds.items()}
-        return core_schema.tagged_union_schema(
-            choices, discriminator="kind", strict=False, from_attributes=True
-        )

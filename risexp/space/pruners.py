@@ -1,14 +1,13 @@
-"""Pruners of a space: to add one, write its section here and its entry in `PRUNERS`."""
+"""Pruners of a space: to add one, write its section here and add it to `Pruner`."""
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue
 
-from risexp.config.section import Section
-from risexp.space.kinds import Kind, OneOf
+from risexp.space.kinds import OptunaSection
 
 
 def _epochs_or_auto(value: object) -> object:
@@ -31,11 +30,12 @@ class Peer:
     """Epochs that it has reported."""
 
 
-class PrunerSection(Section):
-    """Base of all pruners."""
+class PrunerSection(OptunaSection):
+    """Base of all pruners.
 
-    if TYPE_CHECKING:
-        kind: str
+    The search knows `first` and `last`: the epochs from the first after which a trial may be ended
+    to the last of the longest trial.
+    """
 
     def needed_trials(self) -> int:
         """Number of complete trials before any other can be ended."""
@@ -70,6 +70,13 @@ class WarmupSection(PrunerSection):
 class _Statistics(WarmupSection):
     """Compares a trial with complete ones."""
 
+    sources: ClassVar[Mapping[str, str]] = {
+        "n_startup_trials": "startup",
+        "n_warmup_steps": "first",
+        "interval_steps": "interval",
+        "n_min_trials": "least",
+    }
+
     startup: int = Field(default=5, ge=1)
     """Complete trials before any other is ended."""
     interval: int = Field(default=1, ge=1)
@@ -90,12 +97,17 @@ class _Statistics(WarmupSection):
 class Median(_Statistics):
     """Ends a trial whose best score is worse than the median of that epoch."""
 
+    optuna = "MedianPruner"
+
     kind: Literal["median"] = "median"
     """What ends trials."""
 
 
 class Percentile(_Statistics):
     """Ends a trial whose best score is not among the best of that epoch."""
+
+    optuna = "PercentilePruner"
+    sources: ClassVar[Mapping[str, str]] = {**_Statistics.sources, "percentile": "percentile"}
 
     kind: Literal["percentile"]
     """What ends trials."""
@@ -105,6 +117,11 @@ class Percentile(_Statistics):
 
 class _Halving(WarmupSection):
     """Compares a trial with all that reached the same rung."""
+
+    sources: ClassVar[Mapping[str, str]] = {
+        "min_resource": "first",
+        "reduction_factor": "reduction",
+    }
 
     def needed_trials(self) -> int:
         return 1
@@ -117,6 +134,8 @@ class _Halving(WarmupSection):
 class Asha(_Halving):
     """Asynchronous successive halving: at each rung the best of several go on."""
 
+    optuna = "SuccessiveHalvingPruner"
+
     kind: Literal["asha"]
     """What ends trials."""
     reduction: int = Field(default=4, ge=2)
@@ -125,6 +144,9 @@ class Asha(_Halving):
 
 class Hyperband(_Halving):
     """Several successive halvings beside each other, from hasty to patient."""
+
+    optuna = "HyperbandPruner"
+    sources: ClassVar[Mapping[str, str]] = {**_Halving.sources, "max_resource": "last"}
 
     kind: Literal["hyperband"]
     """What ends trials."""
@@ -157,29 +179,21 @@ class OtherPruner(WarmupSection):
 class NoPruner(PrunerSection):
     """Ends no trial."""
 
+    optuna = "NopPruner"
+
     kind: Literal["none"]
     """What ends trials."""
 
 
-_STATISTICS: Final = {
-    "n_startup_trials": "startup",
-    "n_warmup_steps": "first",
-    "interval_steps": "interval",
-    "n_min_trials": "least",
-}
-_RUNGS: Final = {"min_resource": "first", "reduction_factor": "reduction"}
-_INNER: Final[dict[str, Kind]] = {
-    "median": Kind(Median, "MedianPruner", _STATISTICS),
-    "percentile": Kind(Percentile, "PercentilePruner", {**_STATISTICS, "percentile": "percentile"}),
-    "asha": Kind(Asha, "SuccessiveHalvingPruner", _RUNGS),
-    "hyperband": Kind(Hyperband, "HyperbandPruner", {**_RUNGS, "max_resource": "last"}),
-    "optuna": Kind(OtherPruner),
-}
-"""The pruners that a patient one can use."""
-
-
 class Patient(PrunerSection):
     """Uses another pruner only for trials that have stopped improving."""
+
+    optuna = "PatientPruner"
+    sources: ClassVar[Mapping[str, str]] = {
+        "wrapped_pruner": "pruner",
+        "patience": "patience",
+        "min_delta": "least_gain",
+    }
 
     kind: Literal["patient"]
     """What ends trials."""
@@ -187,7 +201,9 @@ class Patient(PrunerSection):
     """Epochs in a row without a better score before the other pruner is used."""
     least_gain: float = Field(default=0.0, ge=0.0)
     """By how much a score must fall to be a better one."""
-    pruner: Annotated[PrunerSection, OneOf(_INNER)] = Median()
+    pruner: Annotated[
+        Median | Percentile | Asha | Hyperband | OtherPruner, Field(discriminator="kind")
+    ] = Median()
     """The other pruner, with its own warm-up."""
 
     def needed_trials(self) -> int:
@@ -208,20 +224,10 @@ class Patient(PrunerSection):
             )
 
 
-_PATIENT: Final = {
-    "wrapped_pruner": "pruner",
-    "patience": "patience",
-    "min_delta": "least_gain",
-}
-PRUNERS: Final[dict[str, Kind]] = {
-    **_INNER,
-    "none": Kind(NoPruner, "NopPruner"),
-    "patient": Kind(Patient, "PatientPruner", _PATIENT),
-}
-"""All pruners by `kind`. The search knows `first` and `last`: the epochs from the first after which
-a trial may be ended to the last of the longest trial."""
-
-Pruner = Annotated[PrunerSection, OneOf(PRUNERS)]
+Pruner = Annotated[
+    Median | Percentile | Asha | Hyperband | OtherPruner | NoPruner | Patient,
+    Field(discriminator="kind"),
+]
 
 
 def warmup_of(pruner: PrunerSection) -> Warmup | None:

@@ -1,20 +1,17 @@
-"""Samplers of a space: to add one, write its section here and its entry in `SAMPLERS`."""
+"""Samplers of a space: to add one, write its section here and add it to `Sampler`."""
 
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
-from risexp.config.section import Section
-from risexp.space.kinds import Kind, OneOf
+from risexp.space.kinds import OptunaSection
 
 _Startup = Field(default=10, ge=1)
 
 
-class SamplerSection(Section):
-    """Base of all samplers."""
-
-    if TYPE_CHECKING:
-        kind: str
+class SamplerSection(OptunaSection):
+    """Base of all samplers. The search knows `grouped`: whether a dimension has a condition."""
 
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of the study; every start of every worker derives a random stream of its own."""
@@ -22,6 +19,15 @@ class SamplerSection(Section):
 
 class Tpe(SamplerSection):
     """Tree-structured Parzen estimators: prefers what good trials have more often than others."""
+
+    optuna = "TPESampler"
+    sources: ClassVar[Mapping[str, str]] = {
+        "n_startup_trials": "startup",
+        "n_ei_candidates": "candidates",
+        "group": "grouped",
+    }
+    # With the liar, running trials count as bad ones, so that workers keep apart.
+    constants: ClassVar[Mapping[str, object]] = {"multivariate": True, "constant_liar": True}
 
     kind: Literal["tpe"] = "tpe"
     """What proposes."""
@@ -34,6 +40,10 @@ class Tpe(SamplerSection):
 class Gp(SamplerSection):
     """A Gaussian process: slower to propose, for few, long trials of continuous fields."""
 
+    optuna = "GPSampler"
+    sources: ClassVar[Mapping[str, str]] = {"n_startup_trials": "startup"}
+    constants: ClassVar[Mapping[str, object]] = {"warn_independent_sampling": False}
+
     kind: Literal["gp"] = "gp"
     """What proposes."""
     startup: int = _Startup
@@ -42,6 +52,8 @@ class Gp(SamplerSection):
 
 class Random(SamplerSection):
     """Independent random proposals."""
+
+    optuna = "RandomSampler"
 
     kind: Literal["random"] = "random"
     """What proposes."""
@@ -58,20 +70,4 @@ class OtherSampler(SamplerSection):
     """Arguments of the class, without the seed."""
 
 
-SAMPLERS: Final[dict[str, Kind]] = {
-    "tpe": Kind(
-        Tpe,
-        "TPESampler",
-        {"n_startup_trials": "startup", "n_ei_candidates": "candidates", "group": "grouped"},
-        # With the liar, running trials count as bad ones, so that workers keep apart.
-        {"multivariate": True, "constant_liar": True},
-    ),
-    "gp": Kind(
-        Gp, "GPSampler", {"n_startup_trials": "startup"}, {"warn_independent_sampling": False}
-    ),
-    "random": Kind(Random, "RandomSampler"),
-    "optuna": Kind(OtherSampler),
-}
-"""All samplers by `kind`. The search knows `grouped`: whether a dimension has a condition."""
-
-Sampler = Annotated[SamplerSection, OneOf(SAMPLERS)]
+Sampler = Annotated[Tpe | Gp | Random | OtherSampler, Field(discriminator="kind")]

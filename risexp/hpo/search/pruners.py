@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial
 
 from risexp.hpo.search.optuna_registry import make_pruner, named_pruner
 from risexp.hpo.search.warmup import Pruning
-from risexp.space.pruners import PRUNERS, PrunerSection, WarmupSection
+from risexp.space.pruners import PrunerSection, WarmupSection
 
 
 def build_pruner(pruning: Pruning) -> BasePruner:
@@ -17,10 +17,9 @@ def build_pruner(pruning: Pruning) -> BasePruner:
 
 
 def _build(section: PrunerSection, pruning: Pruning) -> BasePruner:
-    kind = PRUNERS[section.kind]
     known = {"first": pruning.first, "last": max(pruning.epochs, pruning.first)}
-    name, options = kind.resolve(section, known)
-    if kind.optuna is None:
+    name, options = section.resolve(known)
+    if section.optuna is None:
         pruner = named_pruner(name, options)
     else:
         inner = {
@@ -29,7 +28,7 @@ def _build(section: PrunerSection, pruning: Pruning) -> BasePruner:
             if isinstance(value, PrunerSection)
         }
         pruner = make_pruner(name, {**options, **inner})
-    waits = "first" in kind.sources.values() or not isinstance(section, WarmupSection)
+    waits = "first" in section.sources.values() or not isinstance(section, WarmupSection)
     return pruner if waits else WarmupPruner(pruner, pruning.warmup)
 
 

@@ -16,7 +16,7 @@ from risexp.errors import SpaceInvalid
 from risexp.hpo.search.optuna_registry import experimental, make_sampler, named_sampler
 from risexp.hpo.search.parameters import distribution, read, stored
 from risexp.space.dimensions import Dimension
-from risexp.space.samplers import SAMPLERS, SamplerSection
+from risexp.space.samplers import SamplerSection
 from risexp.space.spec import Pick
 from risexp.space.study_spec import StudySpec
 
@@ -48,9 +48,8 @@ def optuna_sampler(spec: SamplerSection, seed: int, *, grouped: bool) -> BaseSam
     Trials with a violated constraint count as worse than all others. With `grouped`, some
     dimensions exist only under a condition.
     """
-    kind = SAMPLERS[spec.kind]
-    make = named_sampler if kind.optuna is None else make_sampler
-    return make(*kind.resolve(spec, {"grouped": grouped}), seed)
+    make = named_sampler if spec.optuna is None else make_sampler
+    return make(*spec.resolve({"grouped": grouped}), seed)
 
 
 class ConstrainedSampler(BaseSampler):

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from risexp.config.run import RunConfig
 from risexp.errors import ConfigInvalid
 from risexp.space.check import failure
-from risexp.space.pruners import NoPruner, PrunerSection, warmup_of
+from risexp.space.pruners import NoPruner, Pruner, warmup_of
 from risexp.space.spec import SearchSpace
 from risexp.space.study_spec import StudySpec
 from risexp.training.curriculum import curriculum
@@ -26,7 +26,7 @@ _TIMING: Final = ("beta.", "curriculum.", "training.epochs", "loss.")
 class Pruning:
     """The pruner of a study with its warm-up."""
 
-    spec: PrunerSection
+    spec: Pruner
     warmup: int
     """Number of epochs in which no trial is ended."""
     settled: int

@@ -46,15 +46,12 @@ def trial_result(outcome: Outcome, value: float | None) -> TrialResult | None:
         None if the trial continues later: it is released, or given up if the machine failed.
     """
     if outcome.status == "complete":
-        return _complete(outcome.reason, value)
+        if value is None:
+            return TrialResult("failed", "no-score")
+        finite = math.isfinite(value)
+        return TrialResult("complete", outcome.reason, value) if finite else unsound(NON_FINITE)
     if outcome.status == "pruned":
         return TrialResult("pruned", outcome.reason)
     if outcome.status == "aborted":
         return unsound(outcome.reason)
     return None if outcome.resumable else TrialResult("failed", outcome.reason)
-
-
-def _complete(reason: str, value: float | None) -> TrialResult:
-    if value is None:
-        return TrialResult("failed", "no-score")
-    return TrialResult("complete", reason, value) if math.isfinite(value) else unsound(NON_FINITE)

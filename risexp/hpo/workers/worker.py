@@ -161,27 +161,20 @@ class Worker:
         values: Mapping[str, JsonValue],
         pruning_callback: PruningCallback,
     ) -> Job:
-        return Job(
-            number=claim.number,
-            attempt=claim.attempt,
-            run_id=claim.run_id,
-            config=self._study.spec.resolve(values).config,
-            values=values,
-            callbacks=self._callbacks(claim, LeaseGuard(heartbeat), pruning_callback),
-            on_hang=partial(_give_back_hung, claim, heartbeat),
-        )
-
-    def _callbacks(
-        self, claim: Claim, lease_guard: LeaseGuard, pruning_callback: PruningCallback
-    ) -> Callbacks:
+        lease_guard = LeaseGuard(heartbeat)
         attempts = self._queue.leases.attempts(claim.lease.trial_id)
         study_end = StudyEndCheck(self._store, self._study)
         time_limit = TimeLimit(limit_of(self._store, self._study), spent_s(attempts))
-        return Callbacks(
+        callbacks = Callbacks(
             first=(lease_guard,),
             recorders=(pruning_callback,),
             enders=(pruning_callback.enforce, study_end, time_limit),
             write_guard=lease_guard.write_guard,
+        )
+        config = self._study.spec.resolve(values).config
+        on_hang = partial(_give_back_hung, claim, heartbeat)
+        return Job(
+            claim.number, claim.attempt, claim.run_id, config, values, callbacks, on_hang=on_hang
         )
 
     def _record(self, claim: Claim, result: JobResult, pruning_callback: PruningCallback) -> None:

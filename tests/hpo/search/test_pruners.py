@@ -1,21 +1,15 @@
-"""Pruners end trials after the warm-up, and a new kind is one entry in one table."""
+"""Pruners end trials after the warm-up; a new kind is one section."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, cast
 
 import pytest
 from optuna.pruners import HyperbandPruner, NopPruner, PatientPruner
 from optuna.trial import Trial, TrialState
-from pydantic import Field, ValidationError
 
 from risexp.hpo.search.pruners import build_pruner
-from risexp.hpo.search.pruning_callback import able
 from risexp.hpo.search.warmup import Pruning
-from risexp.space.files import load_space, space_text
-from risexp.space.kinds import Kind
-from risexp.space.pruners import PRUNERS, WarmupSection
-from risexp.space.spec import SearchSpace
+from risexp.space.pruners import Pruner, WarmupSection
 from risexp.space.study_spec import StudySpec
 from tests.support.spaces import learning
 from tests.support.studies import reported, study_of
@@ -119,36 +113,16 @@ def test_pruned_and_failed_trials_are_no_measure() -> None:
 class Ceiling(WarmupSection):
     """A new kind of pruner: ends a trial whose score is above a limit."""
 
-    kind: Literal["ceiling"]
-    """What ends trials."""
-    highest: float = Field(default=5.0, gt=0.0)
-    """The limit."""
+    optuna = "ThresholdPruner"
+    sources: ClassVar[Mapping[str, str]] = {"upper": "highest"}
+
+    kind: Literal["ceiling"] = "ceiling"
+    highest: float = 5.0
 
 
-@pytest.fixture
-def new_kind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The new kind's entry in the table of pruners, and nothing else."""
-    with monkeypatch.context() as patch:
-        patch.setitem(PRUNERS, "ceiling", Kind(Ceiling, "ThresholdPruner", {"upper": "highest"}))
-        SearchSpace.model_rebuild(force=True)
-        yield
-    SearchSpace.model_rebuild(force=True)
+def test_a_new_kind_of_pruner_needs_its_section_only() -> None:
+    pruner = build_pruner(Pruning(cast("Pruner", Ceiling(highest=4.0)), 6, 1, EPOCHS))
 
+    ended = [pruned_epochs(study_of(pruner=pruner).ask(), [score] * 8) for score in (BAD, 3.5)]
 
-@pytest.mark.usefixtures("new_kind")
-def test_a_new_kind_of_pruner_needs_one_entry_in_one_table(tmp_path: Path) -> None:
-    rule = {"kind": "ceiling", "highest": 4.0, "warmup": 6}
-
-    assert 7 == ended_at(rule, [BAD] * EPOCHS)
-    assert 4 == ended_at({"kind": "ceiling"}, [BAD] * EPOCHS)
-    assert ended_at(rule, [3.5] * EPOCHS) is None
-    with pytest.raises(ValidationError, match="greater than 0"):
-        pruning({"kind": "ceiling", "highest": -1.0})
-    ramp = {"kind": "ceiling", "warmup": 1}
-    space = learning(fixed={"training.epochs": 30, "beta.final": 0.3}, pruner=ramp)
-    study_spec = StudySpec.of(space)
-    assert ["until epoch 6" in each for each in Pruning.of(study_spec).problems()] == [True]
-    path = tmp_path / "planted.yaml"
-    path.write_text(space_text(space), encoding="utf-8")
-    assert study_spec.sha() == StudySpec.of(load_space(str(path))).sha()
-    assert able(Pruning.of(study_spec), [], 0, 2)
+    assert [[7, 8], []] == ended

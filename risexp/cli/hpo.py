@@ -133,9 +133,9 @@ def worker(
     RISEXP_STORE names the store where it is not this home's own.
     """
     from risexp.app.run.machine import Machine, device_named
-    from risexp.app.search.worker import WorkerArgs, work
+    from risexp.app.search.worker import work
 
-    code = work(WorkerArgs(study, Machine(device_named(device), threads), tracking, crew), note)
+    code = work(study, Machine(device_named(device), threads), tracking, crew, note)
     if code:
         raise typer.Exit(code)
 

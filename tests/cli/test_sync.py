@@ -16,8 +16,7 @@ from risexp.runs.source import sources
 from risexp.runs.spec import Labels, read_labels
 from risexp.tracking.stores import TrackingStore, embedded
 from risexp.tracking.upload_state import UploadState
-from tests.cli.test_train import TRAIN
-from tests.support.commands import Capture, document, refused, run
+from tests.support.commands import TRAIN, Capture, document, refused, run
 from tests.support.uploads import ask, due, finished, held, new_run, place, run_ids, train
 
 

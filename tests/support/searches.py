@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from risexp.app.run.machine import Machine
 from risexp.app.search.study_record import study_labels
-from risexp.app.search.worker import WorkerArgs, train_trial
+from risexp.app.search.worker import train_trial
 from risexp.app.search.worker import work as work_alone
 from risexp.hpo.search.parameters import stored, suggest
 from risexp.hpo.store.address import embedded
@@ -119,7 +119,7 @@ class PoolHere(EmptyPool):
 
     def start(self) -> None:
         words = self.specs[0].command
-        work_alone(WorkerArgs(words[words.index("--study") + 1], CPU), lambda _: None)
+        work_alone(words[words.index("--study") + 1], CPU, None, None, lambda _: None)
 
 
 def write_space(folder: Path, name: str, space: Mapping[str, object]) -> None:

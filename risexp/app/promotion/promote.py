@@ -25,7 +25,6 @@ from risexp.tracking.payload import data_digest
 
 if TYPE_CHECKING:
     from risexp.registry.model_registry import Registry, Version
-    from risexp.registry.promotion import OnStep
 
 Progress = Callable[[str, int], Callable[[int], None]]
 """Starts the progress bar of a task with so many scenes, and returns what advances it."""
@@ -35,12 +34,7 @@ _ALIAS: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
 _NOT_AN_ALIAS: Final = re.compile(r"latest|v\d+|previous(-.*)?", re.IGNORECASE)
 
 
-def promote(
-    request: PromotionRequest,
-    device: torch.device,
-    progress: Progress,
-    on_step: "OnStep | None" = None,
-) -> PromotionResult:
+def promote(request: PromotionRequest, device: torch.device, progress: Progress) -> PromotionResult:
     """Judge a run beside the champion, and move the alias to it if every gate passes.
 
     Before that nothing is written but the frozen scenes, which are kept for the next promotion.
@@ -60,7 +54,7 @@ def promote(
             result = pair.judge(device, progress)
             if request.dry_run or result.failed:
                 return result
-            return _register(result, registry, exclusive=exclusive, on_step=on_step)
+            return _register(result, registry, exclusive=exclusive)
 
 
 @dataclass(frozen=True)
@@ -183,9 +177,7 @@ class _Pair:
         return data_digest(self.champion_bundle.config) == self.candidate.data_digest
 
 
-def _register(
-    result: PromotionResult, registry: "Registry", *, exclusive: bool, on_step: "OnStep | None"
-) -> PromotionResult:
+def _register(result: PromotionResult, registry: "Registry", *, exclusive: bool) -> PromotionResult:
     from risexp.registry.mlflow_model import save_model
     from risexp.registry.model_registry import DIGEST
     from risexp.registry.promotion import Promotion
@@ -207,6 +199,5 @@ def _register(
             tags={**result.tags(), DIGEST: digest},
             card=model_card(result),
         )
-        options = {} if on_step is None else {"on_step": on_step}
-        version = move(registry, promotion, exclusive=exclusive, **options)
+        version = move(registry, promotion, exclusive=exclusive)
     return replace(result, version=version)

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -39,40 +39,39 @@ _MOST_PIECES: Final = 8
 """Pieces of a batch, at most, before a trial is too large for its device."""
 
 
-@dataclass(frozen=True)
-class WorkerArgs:
-    """Arguments of `risexp worker`."""
-
-    study: str
-    machine: Machine
-    tracking: str | None = None
-    """Where runs are recorded."""
-    crew: str | None = None
-    """The pool that it belongs to, which records its runs and ends it; None for a single worker."""
-
-
-def work(args: WorkerArgs, say: Callable[[str], None]) -> int:
+def work(
+    study_name: str,
+    machine: Machine,
+    tracking: str | None,
+    crew: str | None,
+    say: Callable[[str], None],
+) -> int:
     """Work on a study until no trial is left, or a signal comes.
+
+    Args:
+        study_name: The study.
+        machine: Device and threads.
+        tracking: Where runs are recorded.
+        crew: The pool that records the runs and ends this worker; None for a single worker.
+        say: Called with each message.
 
     Returns:
         The exit code: 0, or that of the signal.
     """
-    if args.crew is not None:
+    if crew is not None:
         end_with_parent(sys.stdin.fileno(), lambda: os.kill(os.getpid(), signal.SIGTERM))
     with open_studies(find_store) as store:
-        study = find_study(store, args.study)
-        record = chosen_store(args.tracking)
+        study, record = find_study(store, study_name), chosen_store(tracking)
         labels = study_labels(study, study.spec.space.base, record)
-        pool = args.crew or secrets.token_hex(8)
-        owner = owner_of(pool, os.getpid(), str(args.machine.device))
+        owner = owner_of(crew or secrets.token_hex(8), os.getpid(), str(machine.device))
 
         def train(job: Job) -> JobResult:
             page = f"In optuna-dashboard: `{trial_page(study, job.number)}`"
             own = replace(labels, trial=job.number, searched=dict(job.values), note=page)
-            return train_trial(job, args.machine, own)
+            return train_trial(job, machine, own)
 
         worker = Worker(store, study, owner, train)
-        with StudyUploader(study, None if args.crew else record, Links(store, study)):
+        with StudyUploader(study, None if crew else record, Links(store, study)):
             return worker.run(say)
 
 

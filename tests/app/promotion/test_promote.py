@@ -1,7 +1,7 @@
 """From a run to a registered model: judged first, then written, one promotion at a time."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +12,12 @@ from risexp.app.promotion import promote as module
 from risexp.app.promotion.candidate import find_candidate
 from risexp.app.promotion.evaluate_candidates import evaluate_candidates
 from risexp.app.promotion.promote import promote, roll_back
-from risexp.app.promotion.result import PromotionRequest, PromotionResult
+from risexp.app.promotion.result import PromotionRequest, PromotionResult, model_card
 from risexp.app.promotion.test_set import load_test_set
 from risexp.app.serving.resolve_model import load_trained
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.registry.model_registry import Registry
-from risexp.registry.promotion import Step
 from risexp.registry.verdicts import Evaluation
 from risexp.runs.folder import find_run
 from risexp.runs.journal import Journal
@@ -58,11 +57,9 @@ def registry() -> Iterator[Registry]:
         yield Registry(store)
 
 
-def promoted(
-    run: str, on_step: Callable[[Step], None] | None = None, **fields: object
-) -> PromotionResult:
+def promoted(run: str, **fields: object) -> PromotionResult:
     request = PromotionRequest(**{"run": run, "scenes": SCENES, **fields})  # type: ignore[arg-type] # by name
-    return promote(request, CPU, lambda _task, _total: ignored, on_step)
+    return promote(request, CPU, lambda _task, _total: ignored)
 
 
 @pytest.mark.usefixtures("better")
@@ -107,13 +104,13 @@ def test_a_dry_run_and_a_failed_gate_change_nothing(
 
 @pytest.mark.usefixtures("better")
 def test_the_second_of_two_promotions_is_told_which_process_runs_the_first(
-    registry: Registry,
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept("train-1")
     kept("train-2", seed=1)
     sentences: list[str] = []
 
-    def meet(_step: Step) -> None:
+    def meet(result: PromotionResult) -> str:
         for attempt in (
             lambda: promoted("train-2"),
             lambda: roll_back("ris-localizer", "champion", None),
@@ -121,9 +118,12 @@ def test_the_second_of_two_promotions_is_told_which_process_runs_the_first(
             with pytest.raises(EnvironmentFailed) as caught:
                 attempt()
             sentences.append(str(caught.value))
+        return model_card(result)
 
-    promoted("train-1", meet)
+    monkeypatch.setattr(module, "model_card", meet)
+    promoted("train-1")
 
+    assert 2 == len(sentences)
     assert {"champion": 1} == registry.aliases("ris-localizer")
     assert all("another promotion or rollback is running (" in said for said in sentences)
     assert all(", process " in said and "nothing was changed" in said for said in sentences)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from risexp.app.benchmark.accuracy.measure import AccuracyTable
 from risexp.app.benchmark.figure_style import COLOURS, MARKERS, STYLE, Line, new_figure
+from risexp.app.benchmark.results import score_ends
 from risexp.evaluation.matching import TOLERANCE
 from risexp.evaluation.scene_scores import Confusion
 
@@ -29,19 +30,24 @@ _REFERENCE: Final[Line] = {"color": "black", "ls": "--", "lw": 1.1}
 _BOUND: Final[Line] = {"color": "#666666", "ls": "-.", "lw": 1.1}
 _CHANCE: Final[Line] = {"color": "#666666", "ls": ":", "lw": 1.1}
 _TOLERANCE: Final[Line] = {"color": "#999999", "ls": "-", "lw": 0.7}
-_K_LINES: Final[Mapping[str, tuple[str, Line]]] = {
-    "k_reference": ("detectability reference", _REFERENCE),
-    "k_bound": ("bound, positions given", _BOUND),
-    "k_chance": ("chance", _CHANCE),
-}
-_SUCCESS_LINES: Final[Mapping[str, tuple[str, Line]]] = {
-    "success_reference": ("CRB, where detectable", _REFERENCE),
-    "success_true_count": ("CRB, K given", _BOUND),
-}
 _SCORE_LINES: Final[Mapping[ScoreName, tuple[str, Mapping[str, tuple[str, Line]]]]] = {
-    "k_acc": ("K accuracy", _K_LINES),
-    "success_rate": ("success rate", _SUCCESS_LINES),
+    "k_acc": (
+        "K accuracy",
+        {
+            "k_reference": ("detectability reference", _REFERENCE),
+            "k_bound": ("bound, positions given", _BOUND),
+            "k_chance": ("chance", _CHANCE),
+        },
+    ),
+    "success_rate": (
+        "success rate",
+        {
+            "success_reference": ("CRB, where detectable", _REFERENCE),
+            "success_true_count": ("CRB, K given", _BOUND),
+        },
+    ),
 }
+"""Name of each score, with label and line of its references."""
 _ERRORS: Final = (
     r"azimuth error $|\Delta\varphi|$ (deg)",
     r"elevation error $|\Delta\theta|$ (deg)",
@@ -53,22 +59,17 @@ def draw_scores(table: AccuracyTable) -> Figure:
     """K accuracy and success over SNR, with 95 % bands and what these scenes allow."""
     with rc_context(STYLE):
         figure = new_figure(3.5)
-        left, right = figure.subplots(1, 2, sharey=True)
-        _draw_score(left, table, "k_acc", _K_LINES)
-        _draw_score(right, table, "success_rate", _SUCCESS_LINES)
-        left.set_ylabel("K accuracy")
-        right.set_ylabel("success rate")
-        right.tick_params(labelleft=True)
+        panels = figure.subplots(1, 2, sharey=True)
+        for panel, score in zip(panels, _SCORE_LINES, strict=True):
+            _draw_score(panel, table, score)
+            panel.tick_params(labelleft=True)
         _name_methods(figure, table, _styles(table))
         return figure
 
 
 def draw_score(figure: Figure, table: AccuracyTable, score: ScoreName) -> None:
     """One of the two, alone on a figure."""
-    name, lines = _SCORE_LINES[score]
-    axes = figure.subplots()
-    _draw_score(axes, table, score, lines)
-    axes.set_ylabel(name)
+    _draw_score(figure.subplots(), table, score)
     _name_methods(figure, table, _styles(table))
 
 
@@ -148,25 +149,20 @@ def _name_methods(figure: Figure, table: AccuracyTable, styles: list[Line]) -> N
     figure.legend(lines, list(table.rows), loc="outside upper center", ncols=columns)
 
 
-def _draw_score(
-    axes: Axes, table: AccuracyTable, score: str, references: Mapping[str, tuple[str, Line]]
-) -> None:
+def _draw_score(axes: Axes, table: AccuracyTable, score: ScoreName) -> None:
+    name, references = _SCORE_LINES[score]
     snr_db = [level.snr_db for level in table.levels]
     # A line through a single point would not be seen.
     across = snr_db if len(snr_db) > 1 else [snr_db[0] - 0.5, snr_db[0] + 0.5]
     ends = len(across) // len(snr_db)
-    for name, (label, style) in references.items():
-        axes.plot(across, table.references[name] * ends, label=label, **style)
+    for reference, (label, style) in references.items():
+        axes.plot(across, table.references[reference] * ends, label=label, **style)
     for row, style in zip(table.rows.values(), _styles(table), strict=True):
-        value, low, high = (
-            [dict(scores.items())[score] for scores in scores_by_level]
-            for scores_by_level in zip(
-                *((level.value, level.low, level.high) for level in row.by_level), strict=True
-            )
-        )
+        points = [score_ends(interval, score) for interval in row.by_level]
+        value, low, high = zip(*points, strict=True)
         axes.fill_between(across, low * ends, high * ends, color=style["color"], alpha=0.18, lw=0)
         axes.plot(snr_db, value, **style)
-    axes.set(xlabel="SNR (dB)", ylim=(-0.02, 1.02))
+    axes.set(xlabel="SNR (dB)", ylabel=name, ylim=(-0.02, 1.02))
     if len(snr_db) <= 12:
         axes.set_xticks(snr_db)
     axes.grid(visible=True)

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from risexp.app.benchmark.figure_style import COLOURS, MARKERS, STYLE, Line, new_figure
+from risexp.app.benchmark.results import score_ends
 from risexp.app.benchmark.robustness.measure import MethodAnswers, RobustnessRow, RobustnessTable
 
 _ACROSS = 3
@@ -65,13 +66,10 @@ def _draw_outcome(axes: Axes, outcome: RobustnessRow) -> None:
 def _draw_intervals(
     axes: Axes, across: list[float], answers: list[MethodAnswers], score: str, place: int
 ) -> list[float]:
-    intervals = [answer.interval for answer in answers]
-    value, low, high = (
-        [dict(scores.items())[score] for scores in ends]
-        for ends in zip(*((i.value, i.low, i.high) for i in intervals), strict=True)
-    )
-    below = [max(here - end, 0.0) for here, end in zip(value, low, strict=True)]
-    above = [max(end - here, 0.0) for here, end in zip(value, high, strict=True)]
+    points = [score_ends(answer.interval, score) for answer in answers]
+    value = [here for here, _, _ in points]
+    below = [max(here - low, 0.0) for here, low, _ in points]
+    above = [max(high - here, 0.0) for here, _, high in points]
     axes.errorbar(
         across, value, yerr=(below, above), ls="", elinewidth=0.7, **_mark(place, score, 3.0)
     )

@@ -59,7 +59,7 @@ class Scenario:
     """The law that the scenes are drawn from before they are disturbed."""
     levels: tuple[ScenarioLevel, ...]
     """In the order in which to show them."""
-    undisturbed: str
+    undisturbed: str = "0"
     """Name of the level that the others are compared with."""
     sources_min: int = 1
     """Scenes of fewer sources are skipped."""
@@ -142,7 +142,6 @@ def _phase(config: RunConfig) -> Scenario:
         axis="standard deviation (deg)",
         config=config,
         levels=_levels(PHASE_DEG, turned, config),
-        undisturbed="0",
     )
 
 
@@ -158,7 +157,6 @@ def _dead(config: RunConfig) -> Scenario:
         axis="dead elements (%)",
         config=config,
         levels=_levels(DEAD_PERCENT, dulled, config),
-        undisturbed="0",
     )
 
 
@@ -177,7 +175,6 @@ def _coherent(config: RunConfig) -> Scenario:
         axis="correlation",
         config=fresh,
         levels=_levels(CORRELATION, mixed, fresh),
-        undisturbed="0",
         sources_min=2,
     )
 
@@ -226,7 +223,6 @@ def _label(config: RunConfig) -> Scenario:
         axis="told minus true SNR (dB)",
         config=config,
         levels=_levels(LABEL_DB, labelled, config, "+"),
-        undisturbed="0",
     )
 
 

@@ -19,7 +19,6 @@ from tests.support.predictions import (
     pair_of,
     random_prediction,
     small_target,
-    with_slots_reordered,
 )
 
 KINDS: list[CountKind] = ["ordinal", "softmax", "slots"]
@@ -108,13 +107,6 @@ def test_each_weight_raises_the_cost_of_its_own_mistake_alone(device: torch.devi
         assert cost(kind, 4, dear_above) > cost(kind, 4, PLAIN) + 0.5, kind
         assert pytest.approx(cost(kind, 2, PLAIN), abs=1e-3) == cost(kind, 2, dear_above), kind
         assert pytest.approx(cost(kind, 4, PLAIN), abs=1e-3) == cost(kind, 4, dear_below), kind
-
-
-def test_slots_are_scored_in_the_order_of_the_pointers(device: torch.device) -> None:
-    target = small_target(device=device)
-    moved = with_slots_reordered(best_prediction(target, "slots"), seed=4)
-
-    assert float(count_error(pair_of(moved, target)).max()) < 1e-9
 
 
 def test_a_panel_that_counts_to_one_has_nothing_to_learn(device: torch.device) -> None:

@@ -66,9 +66,3 @@ def test_a_report_that_is_no_number_ends_the_trial_and_is_stored_nowhere(tmp_pat
             trial = store.storage.get_trial(claim.lease.trial_id)
             assert ({1: 0.5}, 0.5) == (trial.intermediate_values, trial.value)
             assert ("PRUNED", "non-finite") == (trial.state.name, trial.user_attrs["reason"])
-
-
-def test_no_number_can_stand_for_a_failure() -> None:
-    for state, value in (("failed", 1e6), ("pruned", 1e6), ("failed", 0.0), ("pruned", 0.0)):
-        with pytest.raises(ValueError, match="is none"):
-            TrialResult(state, "non-finite", value)  # type: ignore[arg-type]

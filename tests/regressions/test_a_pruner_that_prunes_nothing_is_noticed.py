@@ -96,16 +96,6 @@ def test_a_study_whose_pruner_was_not_used_is_noticed(choose: Choose, message: s
     assert message in fault.sentence
 
 
-def test_a_warmup_shorter_than_the_ramp_of_beta_is_refused() -> None:
-    hasty = {"kind": "median", "warmup": 1}
-    fixed = {"training.epochs": 30, "beta.final": 0.3}
-
-    (problem,) = Pruning.of(StudySpec.of(learning(fixed=fixed, pruner=hasty))).problems()
-
-    # At epoch 6 of 30 beta is .30 for the first time.
-    assert "until epoch 6: give it 5 or more, or auto" in problem
-
-
 def train_silently(claim: Claim) -> None:
     """Training as it was once: only the last score is recorded."""
     claim.finish(TrialResult("complete", "finished", score(claim.suggest(draw), STEPS)))

@@ -73,3 +73,13 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
     monkeypatch.delenv("RISEXP_TRACKING_URI", raising=False)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of Optuna's, with the tables and no study; to be copied."""
+    from risexp.hpo.store.store import open_store
+
+    path = tmp_path_factory.mktemp("store") / "optuna.db"
+    open_store(f"sqlite:///{path}").close()
+    return path

@@ -7,16 +7,8 @@ from pathlib import Path
 import pytest
 
 from risexp.app.search import supervisor
-from risexp.hpo.store.store import open_store
 from risexp.hpo.workers.pool import WorkerSpec
 from tests.support.worker_pool import Employ, FakePool
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "optuna.db"
-    open_store(f"sqlite:///{path}").close()
-    return path
 
 
 @pytest.fixture

@@ -4,16 +4,16 @@ The sampler and every plot believed them.
 """
 
 import math
-from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
 from risexp.errors import TrainingAborted
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.trials.trial_result import TrialResult, trial_result
 from risexp.runs.outcome import aborted, complete
-from tests.support.worker_processes import claimed, draw, opened, queue_of, toy_study
+from tests.support.worker_processes import claimed, draw, queue_of, toy_study
 
 NOT_FINITE = (math.inf, -math.inf, math.nan)
 LEARNT_FROM = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -28,17 +28,16 @@ def result_of(value: float) -> TrialResult:
 
 
 def test_a_score_that_is_no_number_prunes_the_trial_and_the_sampler_stays_away(
-    tmp_path: Path,
+    study_store: StudyStore,
 ) -> None:
     results = [*map(result_of, (*NOT_FINITE, 0.5)), TrialResult("failed", "ValueError")]
-    with opened(f"sqlite:///{tmp_path / 'optuna.db'}") as store:
-        queue = queue_of(store, toy_study(store, 5))
-        for result in results:
-            claim = claimed(queue)
-            claim.suggest(draw)
-            claim.finish(result)
-        study = optuna.load_study(study_name="toy", storage=store.storage)
-        trials, best = study.trials, study.best_trial.number
+    queue = queue_of(study_store, toy_study(study_store, 5))
+    for result in results:
+        claim = claimed(queue)
+        claim.suggest(draw)
+        claim.finish(result)
+    study = optuna.load_study(study_name="toy", storage=study_store.storage)
+    trials, best = study.trials, study.best_trial.number
 
     learnt = [trial for trial in trials if trial.state in LEARNT_FROM]
     assert ([0, 1, 2, 3], 3) == ([trial.number for trial in learnt], best)
@@ -49,20 +48,21 @@ def test_a_score_that_is_no_number_prunes_the_trial_and_the_sampler_stays_away(
     assert all(value <= 0.0 for value in learnt[3].constraints.values())
 
 
-def test_a_report_that_is_no_number_ends_the_trial_and_is_stored_nowhere(tmp_path: Path) -> None:
-    with opened(f"sqlite:///{tmp_path / 'optuna.db'}") as store:
-        queue = queue_of(store, toy_study(store, 3))
-        for value in NOT_FINITE:
-            claim = claimed(queue)
-            claim.suggest(draw)
-            claim.report(1, 0.5)
+def test_a_report_that_is_no_number_ends_the_trial_and_is_stored_nowhere(
+    study_store: StudyStore,
+) -> None:
+    queue = queue_of(study_store, toy_study(study_store, 3))
+    for value in NOT_FINITE:
+        claim = claimed(queue)
+        claim.suggest(draw)
+        claim.report(1, 0.5)
 
-            with pytest.raises(TrainingAborted) as abort:
-                claim.report(2, value)
-            result = trial_result(aborted(abort.value), None)
-            assert result is not None
-            claim.finish(result)
+        with pytest.raises(TrainingAborted) as abort:
+            claim.report(2, value)
+        result = trial_result(aborted(abort.value), None)
+        assert result is not None
+        claim.finish(result)
 
-            trial = store.storage.get_trial(claim.lease.trial_id)
-            assert ({1: 0.5}, 0.5) == (trial.intermediate_values, trial.value)
-            assert ("PRUNED", "non-finite") == (trial.state.name, trial.user_attrs["reason"])
+        trial = study_store.storage.get_trial(claim.lease.trial_id)
+        assert ({1: 0.5}, 0.5) == (trial.intermediate_values, trial.value)
+        assert ("PRUNED", "non-finite") == (trial.state.name, trial.user_attrs["reason"])

@@ -1,7 +1,6 @@
 """Once: no trial ever reported, so nothing was pruned, and the savings were made up."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from optuna.study import Study
@@ -11,6 +10,7 @@ from risexp.callbacks.run_loop import Callback
 from risexp.hpo.search.pruners import build_pruner
 from risexp.hpo.search.pruning_callback import PRUNING_COUNTS, PruningCallback, check_pruning_ran
 from risexp.hpo.search.warmup import Pruning
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.trial_result import TrialResult
 from risexp.space.study_spec import StudySpec
@@ -21,7 +21,6 @@ from tests.support.worker_processes import (
     STEPS,
     claimed,
     draw,
-    opened,
     queue_of,
     score,
     toy_study,
@@ -101,13 +100,14 @@ def train_silently(claim: Claim) -> None:
     claim.finish(TrialResult("complete", "finished", score(claim.suggest(draw), STEPS)))
 
 
-def test_a_study_in_a_store_whose_trials_never_reported_is_an_error(tmp_path: Path) -> None:
-    with opened(f"sqlite:///{tmp_path / 'optuna.db'}") as store:
-        study = toy_study(store, 3)
-        for worker in (train, train_silently, train_silently):
-            worker(claimed(queue_of(store, study)))
+def test_a_study_in_a_store_whose_trials_never_reported_is_an_error(
+    study_store: StudyStore,
+) -> None:
+    study = toy_study(study_store, 3)
+    for worker in (train, train_silently, train_silently):
+        worker(claimed(queue_of(study_store, study)))
 
-        found = violations(store, study)
+    found = violations(study_store, study)
 
     said = "it never reported, so nothing could be pruned"
     assert [("I3", 1, said), ("I3", 2, said)] == [

@@ -36,6 +36,7 @@ def test_a_pair_of_bounds_that_is_no_run_is_found_unless_it_is_forbidden() -> No
 @pytest.mark.parametrize(
     ("vary", "said"),
     [
+        ({"loss.lam_gap": RIDGE}, "there is no field 'loss.lam_gap'"),
         ({"count.kind": KINDS, "count.smoothing": SMOOTHING}, "count.smoothing is dead"),
         ({"curriculum.structure_ramp": RAMP}, "curriculum.structure_ramp is dead"),
     ],

@@ -1,7 +1,5 @@
 """Once: runs were RUNNING for ever or FINISHED after a crash, and pruned ones were FAILED."""
 
-import pytest
-
 from risexp.app.search.study_record import close_used_up, study_labels
 from risexp.errors import TrainingAborted
 from risexp.hpo.studies.study import StudyRef
@@ -10,21 +8,14 @@ from risexp.runs.folder import find_run
 from risexp.runs.journal import read_journal
 from risexp.runs.outcome import aborted, complete, failed, pruned, signalled
 from risexp.tracking.client import TrackingClient
-from risexp.tracking.stores import TrackingStore, embedded
-from tests.support.uploads import finished, new_run, place, sent, stored, train
+from risexp.tracking.stores import TrackingStore
+from tests.support.uploads import finished, new_run, sent, stored, train
 
 STUDY = StudyRef("toy", 1, "0123456789abcdef", 1, {})
 CHANCE = TrainingAborted("no better than a guess", guard="chance")
 
 
-@pytest.fixture
-def store(own_home: object) -> TrackingStore:
-    """An embedded store."""
-    del own_home
-    return place(embedded())
-
-
-def test_every_end_has_a_status_and_a_reason_of_its_own(store: TrackingStore) -> None:
+def test_every_end_has_a_status_and_a_reason_of_its_own(tracking_store: TrackingStore) -> None:
     for outcome, status, reason in (
         (complete("early-stop", 3), "FINISHED", "early-stop"),
         (pruned("others are better"), "KILLED", "pruned"),
@@ -34,9 +25,9 @@ def test_every_end_has_a_status_and_a_reason_of_its_own(store: TrackingStore) ->
     ):
         folder = finished(f"ended-{reason}", outcome)
 
-        sent(folder, store, TrackingClient(store))
+        sent(folder, tracking_store, TrackingClient(tracking_store))
 
-        run, lines = stored(folder, store), read_journal(folder.journal).lines
+        run, lines = stored(folder, tracking_store), read_journal(folder.journal).lines
         assert (status, reason) == (run.info.status, run.data.tags["risexp.reason"])
         assert outcome.status == run.data.tags["risexp.state"]
         assert lines[0].time == run.info.start_time
@@ -44,16 +35,16 @@ def test_every_end_has_a_status_and_a_reason_of_its_own(store: TrackingStore) ->
 
 
 def test_the_run_of_a_trial_whose_attempts_all_died_does_not_run_for_ever(
-    store: TrackingStore,
+    tracking_store: TrackingStore,
 ) -> None:
-    runs = TrackingClient(store)
-    folder = new_run("toy-000", labels=study_labels(STUDY, None, store))
+    runs = TrackingClient(tracking_store)
+    folder = new_run("toy-000", labels=study_labels(STUDY, None, tracking_store))
     train(folder)
-    sent(folder, store, runs, live=True)
-    before = stored(folder, store).info.status
+    sent(folder, tracking_store, runs, live=True)
+    before = stored(folder, tracking_store).info.status
     row = TrialRow(0, "failed", "attempts", 3, 3, 3.5, 3.25, None, {}, None)
 
     close_used_up(StudyTable("toy", 1, None, (row,)))
-    sent(find_run("toy-000"), store, runs)
+    sent(find_run("toy-000"), tracking_store, runs)
 
-    assert ("RUNNING", "FAILED") == (before, stored(folder, store).info.status)
+    assert ("RUNNING", "FAILED") == (before, stored(folder, tracking_store).info.status)

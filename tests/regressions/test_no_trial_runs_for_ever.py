@@ -1,17 +1,15 @@
 """Once: trials of dead workers ran for ever."""
 
-from pathlib import Path
-
 import optuna
 import pytest
 
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.trials.snapshot import study_snapshot
 from tests.support.studies import study_of
 from tests.support.worker_processes import (
     Died,
     FailPoints,
-    opened,
     owner,
     queue_of,
     toy_study,
@@ -36,18 +34,18 @@ def test_a_dead_workers_trial_runs_for_ever_in_optunas_own_loop() -> None:
 
 
 def test_a_dead_workers_trial_is_finished_under_its_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study_store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with opened(f"sqlite:///{tmp_path / 'optuna.db'}") as store:
-        study, dead = toy_study(store, 2), owner()
-        with monkeypatch.context() as patch, pytest.raises(Died):
-            FailPoints(patch).die_at("report.written")
-            work(store.url, dead, 60.0, 0.0)
-        before = [each.rule for each in violations(store, study)]
+    study, dead = toy_study(study_store, 2), owner()
+    with monkeypatch.context() as patch:
+        FailPoints(patch).die_at("report.written")
+        with pytest.raises(Died):
+            work(study_store.url, dead, 60.0, 0.0)
+    before = [each.rule for each in violations(study_store, study)]
 
-        Reaper(queue_of(store, study).leases, study).abandon(dead.id)
-        work_here(store, study)
-        record, after = study_snapshot(store, study), violations(store, study)
+    Reaper(queue_of(study_store, study).leases, study).abandon(dead.id)
+    work_here(study_store, study)
+    record, after = study_snapshot(study_store, study), violations(study_store, study)
 
     assert (["I2"] * 2, []) == (before, after)
     assert [(0, "complete"), (1, "complete")] == [

@@ -13,8 +13,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from risexp.errors import DataInvalid
-from risexp.evaluation.scene_scores import SceneScores
+from risexp.evaluation.scene_scores import SceneScores, expect_same_scenes
 from risexp.evaluation.scores import Scores, summarise, weighted
 
 
@@ -82,38 +81,22 @@ def bootstrap_jointly(
 
 
 def paired(
-    ours: SceneScores,
-    theirs: SceneScores,
-    *,
-    resamples: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Our scores minus theirs on the same scenes, with intervals of the differences.
-
-    Both answers are scored on the same resamples, so what makes a scene hard for both cancels.
-    """
-    (mine, other), values = _resampled((ours, theirs), resamples, seed), _values((ours, theirs))
-    return _interval(values[0] - values[1], mine - other, level)
-
-
-def paired_jointly(
     ours: Sequence[SceneScores],
     theirs: Sequence[SceneScores],
     *,
     resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
-) -> tuple[tuple[Interval, ...], Interval]:
-    """Our scores minus theirs on the same scenes at several SNRs, and their mean over SNRs.
+) -> Interval:
+    """Our scores minus theirs on the same scenes, in the mean over tables, one an SNR.
 
-    As `paired` at each SNR; a scene is drawn with both answers at all of them.
+    Both answers are scored on the same resamples, at all SNRs, so what makes a scene hard for both
+    cancels.
     """
     tables, half = (*ours, *theirs), len(ours)
     samples, values = _resampled(tables, resamples, seed), _values(tables)
     apart, value = samples[:half] - samples[half:], values[:half] - values[half:]
-    intervals = tuple(_interval(*pair, level) for pair in zip(value, apart, strict=True))
-    return intervals, _interval(value.mean(0), apart.mean(0), level)
+    return _interval(value.mean(0), apart.mean(0), level)
 
 
 def _values(tables: Sequence[SceneScores]) -> Tensor:
@@ -124,13 +107,8 @@ def _values(tables: Sequence[SceneScores]) -> Tensor:
 
 def _resampled(tables: Sequence[SceneScores], resamples: int, seed: int) -> Tensor:
     """Every score of every table under the same resamples of scenes, (tables, scores, W)."""
-    first, *others = (table.matching.true_count for table in tables)
-    for other in others:
-        if not torch.equal(first, other):
-            raise DataInvalid(
-                f"the tables of {len(first)} and {len(other)} scenes differ in their true counts: "
-                "a paired comparison needs both answers to the same scenes"
-            )
+    for other in tables[1:]:
+        expect_same_scenes(tables[0], other)
     parts = [
         torch.stack([_stacked(weighted(table, weights)) for table in tables])
         for weights in _weights(tables[0], resamples, seed)

@@ -13,10 +13,8 @@ from typing import Any, Final, Literal
 import torch
 from torch import Tensor
 
-from risexp.errors import DataInvalid
-from risexp.evaluation.groups import count_bins, snr_bins
 from risexp.evaluation.intervals import draws
-from risexp.evaluation.scene_scores import SceneScores
+from risexp.evaluation.scene_scores import SceneScores, count_bins, expect_same_scenes, snr_bins
 
 Rate = Literal["success_rate", "k_acc"]
 RATES: Final[tuple[Rate, ...]] = ("success_rate", "k_acc")
@@ -76,11 +74,7 @@ def rates(table: SceneScores) -> dict[str, Tensor]:
 
 def differences(ours: SceneScores, theirs: SceneScores) -> dict[str, Tensor]:
     """Our part of each rate minus theirs, scene by scene, (B,) float64."""
-    if not torch.equal(ours.matching.true_count, theirs.matching.true_count):
-        raise DataInvalid(
-            f"the tables of {len(ours)} and {len(theirs)} scenes differ in their true counts: "
-            "a paired comparison needs both answers to the same scenes"
-        )
+    expect_same_scenes(ours, theirs)
     mine, other = rates(ours), rates(theirs)
     return {name: mine[name] - other[name] for name in RATES}
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from statistics import NormalDist, mean
 from typing import Final, Literal
 
-from risexp.evaluation.intervals import paired_jointly
+from risexp.evaluation.intervals import paired
 from risexp.evaluation.matching import CAP
 from risexp.evaluation.scene_scores import SceneScores
 from risexp.evaluation.small_samples import student_quantile
@@ -146,7 +146,7 @@ def answered(
     """
     counted = min(level, 1.0 - 2.0 * _SEEN / _RESAMPLES)
     stretch = student_quantile(level, max(1, len(ours[0]) - 1)) / _sigmas(counted)
-    _, apart = paired_jointly(ours, theirs, resamples=_RESAMPLES, level=counted)
+    apart = paired(ours, theirs, resamples=_RESAMPLES, level=counted)
     differences = {}
     for name in COMPARED:
         value, low, high = (getattr(end, name) for end in (apart.value, apart.low, apart.high))

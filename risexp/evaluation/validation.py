@@ -12,8 +12,7 @@ from torch.nn import Module
 from risexp.config.run import RunConfig
 from risexp.covariance.effective import effective
 from risexp.data.frames import Scenes
-from risexp.evaluation.groups import by_snr
-from risexp.evaluation.scene_scores import Confusion, Confusions, SceneScores, score_scenes
+from risexp.evaluation.scene_scores import Confusion, Confusions, SceneScores, by_snr, score_scenes
 from risexp.evaluation.scores import summarise
 from risexp.evaluation.yardsticks import Yardsticks
 from risexp.inference.predictor import Localiser

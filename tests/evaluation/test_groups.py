@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from risexp.errors import DataInvalid
-from risexp.evaluation.groups import by_count, by_snr, by_weakest
-from risexp.evaluation.scene_scores import SceneScores, score_scenes
+from risexp.evaluation.scene_scores import SceneScores, by_count, by_snr, by_weakest, score_scenes
 from risexp.evaluation.scores import summarise
 from tests.support.estimates import drawn_case
 from tests.support.looping import for_each

@@ -98,7 +98,7 @@ def test_a_difference_is_known_better_than_its_two_sides(device: torch.device) -
     ours, theirs = table_of(7, device=device), table_of(7, shift_m=0.05, device=device)
     alone = bootstrap(ours)
 
-    difference = paired(ours, theirs)
+    difference = paired([ours], [theirs])
 
     expected = alone.value.k_loc - summarise(theirs).k_loc
     assert pytest.approx(expected) == difference.value.k_loc
@@ -110,7 +110,7 @@ def test_a_difference_is_known_better_than_its_two_sides(device: torch.device) -
 def test_an_answer_differs_from_itself_by_exactly_nothing() -> None:
     table = table_of(8)
 
-    difference = paired(table, table)
+    difference = paired([table], [table])
 
     assert {0.0} == {value for _, value in difference.low.items()}
     assert {0.0} == {value for _, value in difference.high.items()}
@@ -118,9 +118,9 @@ def test_an_answer_differs_from_itself_by_exactly_nothing() -> None:
 
 def test_answers_to_other_scenes_are_not_compared() -> None:
     with pytest.raises(DataInvalid, match="same scenes"):
-        paired(table_of(9), table_of(10))
+        paired([table_of(9)], [table_of(10)])
     with pytest.raises(DataInvalid, match="400 and 399 scenes"):
-        paired(table_of(9), table_of(9)[:399])
+        paired([table_of(9)], [table_of(9)[:399]])
 
 
 def test_an_undefined_score_has_an_undefined_interval(device: torch.device) -> None:

@@ -20,7 +20,7 @@ def test_differences_have_the_intervals_of_the_general_bootstrap() -> None:
 
     found = means(differences(ours, theirs), Slices.of(counts(SCENES), None), resamples=1000)
 
-    general = paired(ours, theirs, resamples=1000)
+    general = paired([ours], [theirs], resamples=1000)
     for rate in RATES:
         expected = [getattr(each, rate) for each in (general.value, general.low, general.high)]
         mean = found[rate][WHOLE]

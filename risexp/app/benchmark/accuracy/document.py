@@ -19,9 +19,8 @@ from risexp.app.benchmark.results import (
     score_ends,
     with_ends,
 )
-from risexp.evaluation.groups import by_count, by_weakest
 from risexp.evaluation.intervals import Interval
-from risexp.evaluation.scene_scores import SceneScores
+from risexp.evaluation.scene_scores import SceneScores, by_count, by_weakest
 from risexp.evaluation.scores import summarise
 
 _AXES = ("phi", "theta", "range")

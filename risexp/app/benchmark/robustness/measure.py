@@ -177,7 +177,7 @@ def _compared(scenario: Scenario, batches: _Batches) -> dict[str, dict[str, Meth
             method: MethodAnswers(
                 scores=own,
                 interval=bootstrap(own),
-                lost=None if level == scenario.undisturbed else paired(calm[method], own),
+                lost=None if level == scenario.undisturbed else paired([calm[method]], [own]),
                 broken=sum(broken for _, broken in batches[level][method]),
             )
             for method, own in by_method.items()

@@ -146,19 +146,12 @@ def test_blend_lets_no_gradient_into_the_samples(device: torch.device) -> None:
         assert gradient.abs().min() > 0.0
 
 
-def test_detached_covariances_are_constants(device: torch.device) -> None:
-    case, _ = leaf(make_case(gaussian(2, 6, 3).to(device), seed=1))
-
-    constant = case.one.detach()
-
-    assert not constant.squared_norm().requires_grad
-    assert torch.equal(case.one.squared_norm(), constant.squared_norm())
-
-
-def test_the_signal_subspace_is_a_constant(device: torch.device) -> None:
+def test_signal_subspaces_and_detached_covariances_are_constants(device: torch.device) -> None:
     case, _ = leaf(make_case(gaussian(2, 6, 3).to(device), seed=1))
 
     assert not case.one.signal_subspace(case.count).requires_grad
+    assert not case.one.detach().squared_norm().requires_grad
+    assert torch.equal(case.one.squared_norm(), case.one.detach().squared_norm())
 
 
 def test_music_passes_steering_vectors_their_own_gradient(device: torch.device) -> None:

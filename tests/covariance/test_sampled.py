@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from risexp.config.measurement import DataConfig
 from risexp.covariance.factored import FactoredCovariance
 from risexp.covariance.sampled import (
     Criterion,
@@ -20,9 +19,8 @@ from risexp.covariance.sampled import (
     snapshot_fields,
 )
 from risexp.data.frames import Frames
-from risexp.data.scenes import source_steering
 from tests.support.looping import for_each
-from tests.support.scenes import DEFAULT_PHYSICS, gaussian, matrix, panel, tiny_scenes, worst
+from tests.support.scenes import gaussian, matrix, worst
 
 RIDGE = 1e-2
 BATCH, SNAPSHOTS, ANTENNAS, ELEMENTS = 19, 16, 16, 144
@@ -123,35 +121,6 @@ def test_batches_of_different_size_are_refused(device: torch.device) -> None:
         joint_field(given.y, given.channel[:1], given.codes, RIDGE)
 
 
-@for_each(
-    ("method", "snr_db", "expected"),
-    [
-        ("joint", 0.0, 0.45),
-        ("joint", 10.0, 0.89),
-        ("joint", 20.0, 0.99),
-        ("per_snapshot", 0.0, 0.07),
-        ("per_snapshot", 10.0, 0.13),
-        ("per_snapshot", 20.0, 0.13),
-    ],
-)
-def test_as_much_of_the_energy_lies_in_the_source_subspace_as_was_measured(
-    device: torch.device, method: Method, snr_db: float, expected: float
-) -> None:
-    data = DataConfig(snr_db=(snr_db, snr_db))
-    scenes = tiny_scenes(256, physics=DEFAULT_PHYSICS, data=data, device=device)
-    given = scenes.frames
-    steering = source_steering(panel(), scenes.truth).mT.to(torch.complex128)
-    # QR invents a direction for every absent source; those are taken away again.
-    basis, _ = torch.linalg.qr(steering)
-    basis = basis * scenes.truth.present.unsqueeze(-2)
-
-    factor = sampled_covariance(method, given.y, given.channel, given.codes, ridge=1e-3).factor
-
-    inside = (basis.mH @ factor.to(basis)).abs().square().sum((-2, -1))
-    share = inside / factor.abs().square().sum((-2, -1))
-    assert pytest.approx(expected, abs=0.02) == float(share.mean())
-
-
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 
 
@@ -179,7 +148,7 @@ def textbook(criterion: Criterion, values: list[float], snapshots: int, most: in
     return scores
 
 
-@for_each("sources", [1, 2, 3, 4, 5])
+@for_each("sources", [1, 3, 5])
 @for_each(("elements", "snapshots"), [(144, 16), (16, 64), (8, 200)])
 def test_mdl_counts_the_sources_of_ideal_data(
     device: torch.device, elements: int, snapshots: int, sources: int

@@ -40,16 +40,6 @@ def error_of(target: Target, prediction: Prediction, settings: TermSettings = PL
     return count_error(pair_of(prediction, target, settings))
 
 
-def test_sure_and_right_logits_score_nothing(device: torch.device) -> None:
-    for kind in KINDS:
-        target = small_target(device=device)
-
-        errors = count_error(pair_of(best_prediction(target, kind), target))
-
-        assert float(errors.abs().max()) < 1e-9, kind
-        assert torch.equal(target.count, best_prediction(target, kind).count), kind
-
-
 def test_ordinal_is_the_mean_cross_entropy_of_its_steps(device: torch.device) -> None:
     target = small_target(device=device)
     prediction = random_prediction(target, "ordinal")

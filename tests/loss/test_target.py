@@ -79,13 +79,6 @@ def test_absent_sources_are_zero_and_never_nan(device: torch.device) -> None:
         assert bool(target.covariance.factor.abs().isfinite().all()), label_power
 
 
-def test_a_mean_over_sources_leaves_absent_ones_out(device: torch.device) -> None:
-    target = target_of(small_scenes(device=device))
-    values = torch.where(target.present, 3.0, torch.nan)
-
-    torch.testing.assert_close(torch.full_like(target.snr_db, 3.0), target.over_sources(values))
-
-
 def test_the_spectrum_of_a_label_is_that_of_its_matrix(device: torch.device) -> None:
     target = target_of(small_scenes(device=device))
 

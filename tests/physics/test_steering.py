@@ -92,31 +92,6 @@ def test_rho_zero_is_the_plane_wave_that_growing_ranges_approach(
     assert pytest.approx(gaps[0] / 100, rel=0.01) == gaps[1]
 
 
-@for_each("wavefront", WAVEFRONTS)
-def test_steering_vectors_have_unit_norm_and_equal_amplitudes(
-    device: torch.device, wavefront: Wavefront
-) -> None:
-    u, v = direction_cosines(*field_of_view(50))
-    rho = 1.0 / uniform(0.5, 10.0, 50)
-
-    a = steering_vector(panel(wavefront, 12, 7), u.to(device), v.to(device), rho.to(device))
-
-    assert a.abs().sub(1 / math.sqrt(84)).abs().max() < 1e-14
-    assert a.norm(dim=-1).sub(1.0).abs().max() < 1e-14
-
-
-def test_h_runs_fastest_along_a_steering_vector(device: torch.device) -> None:
-    u = torch.tensor(0.5, dtype=torch.float64, device=device)
-    zero = torch.zeros_like(u)
-
-    along_h = steering_vector(panel(elements_h=3, elements_v=2), u, zero, zero)
-    along_v = steering_vector(panel(elements_h=3, elements_v=2), zero, u, zero)
-
-    quarter = math.pi / 2
-    assert pytest.approx([-quarter, 0.0, quarter] * 2) == along_h.angle().tolist()
-    assert pytest.approx([-quarter / 2] * 3 + [quarter / 2] * 3) == along_v.angle().tolist()
-
-
 def test_batch_shape_is_kept(device: torch.device) -> None:
     u, v, rho = (uniform(0.1, 0.5, 2, 3, 4, seed=seed).to(device) for seed in range(3))
 
@@ -171,30 +146,3 @@ def test_a_source_on_an_element_has_finite_slopes(device: torch.device) -> None:
 
     for value in steering_slopes(panel(), u, u, rho):
         assert torch.view_as_real(value).isfinite().all()
-
-
-@for_each(
-    ("wavefront", "range_m", "expected"),
-    [
-        ("fresnel", 0.5, 0.19),
-        ("fresnel", 1.0, 0.48),
-        ("fresnel", 2.0, 0.92),
-        ("fresnel", 3.0, 0.98),
-        ("parabolic", 0.5, 0.30),
-        ("parabolic", 1.0, 0.59),
-        ("parabolic", 2.0, 0.82),
-        ("parabolic", 3.0, 0.92),
-    ],
-)
-def test_approximate_wavefronts_resemble_the_spherical_one_as_much_as_was_measured(
-    wavefront: Wavefront, range_m: float, expected: float
-) -> None:
-    u, v = direction_cosines(*field_of_view(4000))
-    rho = torch.full_like(u, 1.0 / range_m)
-    true, approximate = (
-        steering_vector(panel(kind), u, v, rho) for kind in ("spherical", wavefront)
-    )
-
-    correlation = (true.conj() * approximate).sum(-1).abs().mean()
-
-    assert pytest.approx(expected, abs=0.02) == float(correlation)

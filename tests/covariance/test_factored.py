@@ -101,17 +101,6 @@ def test_spectra_of_physical_scenes_are_right_at_their_very_sources(
     assert worst(dense.eigenvalues()[:, :5], covariance.eigenvalues()[:, :5]) < 1e-12
 
 
-def test_dense_is_hermitian_positive_and_of_trace_n(device: torch.device) -> None:
-    covariance = physical_covariance(tiny_scenes(8, device=device))
-
-    dense = covariance.dense()
-
-    assert worst(matrix(covariance), dense.to(torch.complex128)) < 1e-6
-    assert worst(dense, dense.mH) < 1e-7
-    assert worst(torch.full((8,), 144.0), Dense(dense).trace().cpu()) < 1e-5
-    assert (torch.linalg.eigvalsh(matrix(covariance)) > 0.0).all()
-
-
 def test_values_beyond_the_factor_equal_the_diagonal(device: torch.device) -> None:
     case = make_case(gaussian(2, 9, 3).to(device), seed=5)
 

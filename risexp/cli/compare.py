@@ -51,15 +51,8 @@ Out = Annotated[
     typer.Option("--out", "-o", metavar="DIR", help="A new folder for the plots and the document."),
 ]
 _HEADINGS: Final = (
-    "run",
-    "state",
-    "epoch",
-    "k_loc",
-    "k_acc",
-    "success",
-    "against best",
-    "verdict",
-    "remark",
+    *("run", "state", "epoch", "k_loc", "k_acc", "success"),
+    *("against best", "verdict", "remark"),
 )
 
 

@@ -1,6 +1,6 @@
 """`risexp confirm`: train a study's best trials at full fidelity, under several seeds."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,7 +11,7 @@ from risexp.errors import VerificationFailed
 
 if TYPE_CHECKING:
     from risexp.app.search.derived import ConfirmResult
-    from risexp.hpo.studies.confirmation import Confirmation, ConfirmedPoint
+    from risexp.hpo.studies.confirmation import Confirmation
 
 StudyOption = Annotated[
     str, typer.Option(metavar="STUDY", help="One that has been searched; its trials are confirmed.")
@@ -27,17 +27,6 @@ Epochs = Annotated[
 Name = Annotated[
     str | None, typer.Option(metavar="NAME", help="Of the new study; by default STUDY-confirm.")
 ]
-_HEADINGS: Final = (
-    "trial",
-    "k_loc before",
-    "rank",
-    "k_loc now",
-    "min to max",
-    "seeds",
-    "against base",
-    "95 % interval",
-    "rank now",
-)
 
 
 @shared(resources)
@@ -72,8 +61,10 @@ def confirm(
 
 def say_confirmed(result: "ConfirmResult") -> None:
     """Print a confirmation as a table, and what to do next."""
+    from risexp.hpo.studies.confirmation import CONFIRMED_HEADINGS
+
     confirmation, study = result.confirmation, result.searched.table
-    table(_HEADINGS, [_cells(confirmation, point) for point in confirmation.candidates])
+    table(CONFIRMED_HEADINGS, confirmation.cells())
     say("")
     say(study_summary(study))
     say(_agreement(confirmation))
@@ -90,22 +81,6 @@ def say_confirmed(result: "ConfirmResult") -> None:
     say("look:  risexp ui")
     say(f"next:  risexp eval {result.run_of(best)} --against nomp")
     say(f"or:    risexp promote --run {result.run_of(best)}")
-
-
-def _cells(confirmation: "Confirmation", point: "ConfirmedPoint") -> list[object]:
-    difference, ends = point.difference, point.range
-    interval = None if difference is None else difference.interval
-    return [
-        "base" if point is confirmation.base else str(point.trial),
-        number(point.before),
-        point.rank_before or "",
-        number(point.mean),
-        "" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}",
-        f"{len(point.scores)} of {len(confirmation.seeds)}",
-        "" if difference is None else f"{difference.mean:+.3f}",
-        "" if interval is None else f"{interval[0]:+.3f} to {interval[1]:+.3f}",
-        point.rank or "",
-    ]
 
 
 def _agreement(confirmation: "Confirmation") -> str:

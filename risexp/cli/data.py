@@ -6,9 +6,10 @@ from time import monotonic
 from typing import Annotated
 
 import typer
+from rich.filesize import decimal
 
 from risexp.cli.options import AsJson, resolved, shared
-from risexp.cli.output import emit, note, progress, say, size
+from risexp.cli.output import emit, note, progress, say
 from risexp.config.layers import Loaded
 from risexp.errors import VerificationFailed
 
@@ -44,7 +45,7 @@ def generate(
 
     request = scene_request(loaded.config, split.value, scenes, str(device_named(device)))
     planned = planned_bytes(request)
-    note(f"{scenes} {split.value} scenes, {size(planned)}, config {request.config_sha[:12]}")
+    note(f"{scenes} {split.value} scenes, {decimal(planned)}, config {request.config_sha[:12]}")
     started = monotonic()
     with progress("scenes", scenes) as advance:
         manifest, drawn = freeze(out, request, device, advance)

@@ -71,16 +71,6 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     Console(highlight=False, markup=False).print(grid)
 
 
-def size(count: int) -> str:
-    """A number of bytes in a readable unit."""
-    value, units = float(count), ("B", "kB", "MB", "GB", "TB")
-    for unit in units[:-1]:
-        if value < 1000.0:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000.0
-    return f"{value:.1f} {units[-1]}"
-
-
 def short(value: object) -> str:
     """A value as text, numbers with four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
@@ -108,26 +98,13 @@ def write_last(folder: Path | None, out: Path | None, write: Callable[[Path], No
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """A function to call with each advance, drawn on stderr."""
-    if sys.stderr.isatty():
-        with _bar(what, total) as advance:
-            yield advance
-    else:
+    if not sys.stderr.isatty():
         yield progress_of(what, total)
-
-
-@contextmanager
-def _bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+        return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import Progress
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task(what, total=total)
         yield lambda count: bar.advance(task, count)
 

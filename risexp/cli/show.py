@@ -1,6 +1,5 @@
 """`risexp show`: show a scene, a run, a study or a spectrum."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,7 +35,7 @@ def scene(
 
     The physics come from the set; fields like `--set sampled.ridge=...` change the image.
     """
-    from risexp.app.data.show_scene import show_scene
+    from risexp.app.show.scene import show_scene
 
     picture = out or Path(f"scene-{index}.png")
     seen = show_scene(folder, index, picture, loaded.config)
@@ -118,7 +117,10 @@ def _say_run(seen: "RunSeen") -> None:
     if seen.outcome is not None:
         say(seen.outcome.sentence)
     _say_scores(seen)
-    _say_confusion(seen)
+    if seen.confusion:
+        say("")
+        answered, counts = seen.confusion_table()
+        table(["true, answered", *answered], [(name, *row) for name, row in counts])
     _say_differences(seen)
     _say_kept(seen)
 
@@ -134,20 +136,6 @@ def _say_scores(seen: "RunSeen") -> None:
     say(f"best epoch {seen.best_epoch}: k_loc {k_loc} on {scenes:,} scenes{doubt}")
     rows = [(name, *map(number, values)) for name, *values in seen.beside()]
     table(["", "network", "chance", "NOMP", "reference"], rows)
-
-
-def _say_confusion(seen: "RunSeen") -> None:
-    confusion = seen.confusion
-    if not confusion:
-        return
-    none, matrix = confusion["none"], confusion["matrix"]
-    first = 0 if any(none) else 1
-    say("")
-    rows: list[Sequence[object]] = [
-        (str(count), *[missed, *row][first:])
-        for count, (missed, row) in enumerate(zip(none, matrix, strict=True), start=1)
-    ]
-    table(["true K, answered", *map(str, range(first, len(matrix) + 1))], rows)
 
 
 def _say_differences(seen: "RunSeen") -> None:

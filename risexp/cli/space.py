@@ -12,7 +12,7 @@ from risexp.cli.output import emit, note, say, table
 from risexp.config.run import describe
 from risexp.errors import InvalidInput, SpaceInvalid
 from risexp.space.check import extent, unknown_paths
-from risexp.space.cost import RATE, Cost, in_words
+from risexp.space.cost import RATE, in_words
 from risexp.space.dimensions import Dimension
 from risexp.space.files import diff_spaces, load_space, space_paths, space_text
 from risexp.space.spec import SearchSpace
@@ -190,12 +190,16 @@ def _dimensions(space: SearchSpace) -> dict[str, Dimension]:
 
 
 def _say(reviewed: SpaceReview, rate: float) -> None:
-    space = reviewed.space
-    if reviewed.cost is not None:
+    space, cost = reviewed.space, reviewed.cost
+    if cost is not None:
         facts = [_counted(len(_dimensions(space)), "dimension")]
         facts += [_counted(len(space.stages), "stage")] if space.stages else []
         facts += [f"{reviewed.forbidden_share:.0%} of draws forbidden"] if space.forbid else []
-        say(f"ok      {space.name}: {', '.join(facts)}; {_cost(reviewed.cost, rate)}")
+        say(
+            f"ok      {space.name}: {', '.join(facts)}; at most {cost.trials} trials of "
+            f"{cost.epochs} epochs, {cost.scenes:,} scenes, {in_words(cost.seconds(rate))} at "
+            f"{rate:g} a second"
+        )
     for problem in reviewed.problems:
         say(f"broken  {space.name}: {problem}")
     for remark in reviewed.notes:
@@ -207,14 +211,6 @@ def _say_probe(space: SearchSpace, results: "tuple[ProbeResult, ...]") -> None:
         state = "dead   " if result.dead else "alive  "
         apart = f": {', '.join(result.differs)}" if result.differs else ""
         say(f"{state} {space.name}: {result.path}, {result.one} against {result.two}{apart}")
-
-
-def _cost(cost: Cost, rate: float) -> str:
-    time = in_words(cost.seconds(rate))
-    return (
-        f"at most {cost.trials} trials of {cost.epochs} epochs, {cost.scenes:,} scenes, {time} at "
-        f"{rate:g} a second"
-    )
 
 
 def _counted(count: int, what: str) -> str:

@@ -1,13 +1,11 @@
 """Text of studies, searches, audits and stages: tables, summaries, and next steps."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from pydantic import JsonValue
-
-from risexp.cli.output import say, table
+from risexp.cli.output import say, short, table
 from risexp.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -15,12 +13,10 @@ if TYPE_CHECKING:
     from risexp.app.search.search import SearchResult
     from risexp.app.search.stages import StageRow, StagesResult
     from risexp.app.search.studies import StudyView
-    from risexp.hpo.studies.audit import Audited
     from risexp.hpo.studies.table import StudyTable, TrialRow
 
 _FEW: Final = 6
 """Fields that fit into a row of a table."""
-_AUDIT: Final = ("trial", "ended after", "k_loc then", "state now", "k_loc now", "against best")
 _SCORES: Final = ("k_loc", "k_acc", "success_rate")
 
 
@@ -46,11 +42,8 @@ def study_rows(rows: Sequence["TrialRow"]) -> None:
 
 def study_summary(study: "StudyTable") -> str:
     """A study in one line."""
-    from risexp.hpo.studies.table import WORDS
-
-    counts = ", ".join(f"{study.count(word)} {word}" for word in WORDS if study.count(word))
     why = "" if study.ended is None else f"; ended: {study.ended}"
-    return f"study {study.name}: {counts} of {study.wanted}, {study.epochs} epochs{why}"
+    return f"study {study.name}: {study.states()} of {study.wanted}, {study.epochs} epochs{why}"
 
 
 def best_trial(study: "StudyTable") -> None:
@@ -81,7 +74,9 @@ def beside_base(study: "StudyTable", row: "TrialRow") -> None:
         return
     say("")
     headings = ["searched", "trial 0", f"trial {row.number}"]
-    table(headings, [(path, _value(base, path), _value(values, path)) for path in paths])
+    table(
+        headings, [(path, short(base.get(path, "")), short(values.get(path, ""))) for path in paths]
+    )
     say("")
 
 
@@ -106,16 +101,8 @@ def say_unsent(count: int) -> None:
 def _trial_cells(row: "TrialRow", *, few: bool) -> list[object]:
     score = row.value if row.value is not None else row.k_loc
     cells = [row.number, row.state, row.epoch, number(score), number(row.best), row.reason or ""]
-    values = ", ".join(f"{path} = {_short(value)}" for path, value in row.values.items())
+    values = ", ".join(f"{path} = {short(value)}" for path, value in row.values.items())
     return [*cells, values] if few else [*cells]
-
-
-def _value(values: Mapping[str, JsonValue], path: str) -> str:
-    return _short(values[path]) if path in values else ""
-
-
-def _short(value: JsonValue) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def say_search(result: "SearchResult") -> None:
@@ -140,13 +127,15 @@ def say_search(result: "SearchResult") -> None:
 
 def say_audit(result: "AuditResult") -> None:
     """Print the audited trials, and whether pruning lost the best one."""
+    from risexp.hpo.studies.audit import AUDIT_HEADINGS
+
     audit = result.audit
     say("")
     if result.searched is None:
         say(f"audit: study {audit.study} ended no trial early, so there is nothing to audit")
         return
     study = result.searched.table
-    table(_AUDIT, [_audit_cells(trial, audit.best) for trial in audit.trials])
+    table(AUDIT_HEADINGS, audit.cells())
     say("")
     say(study_summary(study))
     say(
@@ -158,18 +147,6 @@ def say_audit(result: "AuditResult") -> None:
         say(f"audit: {audit.better} of {len(audit.ended)} would have been the best{by}")
     if not study.over:
         say("the same command goes on with the audit")
-
-
-def _audit_cells(trial: "Audited", best: float | None) -> list[object]:
-    difference = None if trial.value is None or best is None else trial.value - best
-    return [
-        trial.trial,
-        trial.epoch,
-        number(trial.last),
-        trial.state,
-        number(trial.value),
-        "" if difference is None else f"{difference:+.3f}",
-    ]
 
 
 def say_stages(result: "StagesResult") -> None:

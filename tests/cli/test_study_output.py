@@ -45,7 +45,7 @@ def test_the_best_trial_is_told_by_what_the_base_has_not(capsys: Capture) -> Non
     assert "best: trial 1, k_loc 1.500, run toy-001" == out[0]
     assert [
         ["searched", "trial", "0", "trial", "1"],
-        ["network.field_3", "3", "0.123"],
+        ["network.field_3", "3", "0.1235"],
         ["count.threshold", "0.5"],
         ["count.smoothing", "0.1"],
     ] == [line.split() for line in out[1:] if line]

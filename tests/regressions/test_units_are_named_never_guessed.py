@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from risexp.app.data.scene_picture import Refocused, SceneSeen, SourceSeen
+from risexp.app.show.scene_picture import SceneSeen, SourceSeen
 from risexp.config.run import fields
 from risexp.data.frames import Frames, Truth
 from risexp.data.scenes import panel_of, source_steering
@@ -109,7 +109,7 @@ def unnamed(names: Iterable[str]) -> set[str]:
 
 
 def test_every_quantity_of_a_typed_structure_and_of_the_configuration_ends_in_its_unit() -> None:
-    holders = (Frames, Truth, SourceSeen, SceneSeen, Refocused)
+    holders = (Frames, Truth, SourceSeen, SceneSeen)
     names = [field.name for holder in holders for field in dataclasses.fields(holder)]
 
     assert set() == unnamed(names)

@@ -36,6 +36,12 @@ def new_figure(height_in: float, width_in: float = _WIDTH_IN) -> Figure:
     return figure
 
 
+def line_style(place: int) -> Line:
+    """Colour and dashes of one of up to eighteen lines that must be told apart."""
+    dashes = ("-", (0, (5, 1)), (0, (1, 1)))[place // len(COLOURS) % 3]
+    return {"color": COLOURS[place % len(COLOURS)], "ls": dashes, "lw": 1.3}
+
+
 def count_along(axis: Axis) -> None:
     """Label an axis with whole numbers only."""
     axis.set_major_locator(MaxNLocator(integer=True))

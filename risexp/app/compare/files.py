@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from risexp.app.benchmark.accuracy.document import accuracy_result
-from risexp.app.benchmark.figure_style import COLOURS, STYLE, Line, count_along, new_figure
+from risexp.app.benchmark.figure_style import STYLE, count_along, line_style, new_figure
 from risexp.app.compare.compare import Comparison
 from risexp.app.show.run import RunSeen
 
@@ -48,43 +46,25 @@ def write_files(comparison: Comparison, folder: Path) -> None:
 
 
 def _draw_curves(runs: list[RunSeen]) -> Figure:
+    """Every run's curves with its best epoch, and the best run's references."""
     with rc_context({**STYLE, "text.parse_math": False}):
         figure = new_figure(5.2)
-        panels = figure.subplots(2, 2).flat
-        for (key, label), axes in zip(_CURVES.items(), panels, strict=True):
+        panels = dict(zip(_CURVES, figure.subplots(2, 2).flat, strict=True))
+        for key, axes in panels.items():
             for place, run in enumerate(runs):
-                _draw_curve(axes, run, key, _style(place))
-            for level, _, dashes in _LEVELS.get(key, ()):
-                _draw_level(axes, runs[0], level, dashes)
-            axes.set(xlabel="epoch", ylabel=label)
+                points = {epoch: each[key] for epoch, each in run.by_epoch.items() if key in each}
+                style = line_style(place)
+                axes.plot(list(points), list(points.values()), label=run.name, **style)
+                if run.best_epoch in points:
+                    best = points[run.best_epoch]
+                    axes.plot(run.best_epoch, best, "o", color=style["color"])
+            for level, name, dashes in _LEVELS.get(key, ()):
+                if (value := runs[0].best.get(level.removeprefix("val/"))) is not None:
+                    label = f"{name} of {runs[0].name}"
+                    axes.axhline(value, label=label, color="#666666", ls=dashes, lw=0.9)
+            axes.set(xlabel="epoch", ylabel=_CURVES[key])
             count_along(axes.xaxis)
             axes.grid(visible=True)
-        _add_legend(figure, runs)
+        named = panels["val/k_acc"].get_legend_handles_labels()
+        figure.legend(*named, loc="outside upper center", ncols=3)
         return figure
-
-
-def _draw_curve(axes: Axes, run: RunSeen, key: str, style: Line) -> None:
-    points = {epoch: values[key] for epoch, values in run.by_epoch.items() if key in values}
-    axes.plot(list(points), list(points.values()), **style)
-    best = {epoch: value for epoch, value in points.items() if epoch == run.best_epoch}
-    axes.plot(list(best), list(best.values()), "o", color=style["color"])
-
-
-def _draw_level(axes: Axes, run: RunSeen, key: str, dashes: str) -> None:
-    value = run.best.get(key.removeprefix("val/"))
-    if value is not None:
-        axes.axhline(value, color="#666666", ls=dashes, lw=0.9)
-
-
-def _add_legend(figure: Figure, runs: list[RunSeen]) -> None:
-    lines = [Line2D([], [], **_style(place)) for place in range(len(runs))]
-    names = [run.name for run in runs]
-    for _, name, dashes in _LEVELS["val/k_acc"]:
-        lines.append(Line2D([], [], color="#666666", ls=dashes, lw=0.9))
-        names.append(f"{name} of {runs[0].name}")
-    figure.legend(lines, names, loc="outside upper center", ncols=3)
-
-
-def _style(place: int) -> Line:
-    dashes = ("-", (0, (5, 1)), (0, (1, 1)))[place // len(COLOURS) % 3]
-    return {"color": COLOURS[place % len(COLOURS)], "ls": dashes, "lw": 1.3}

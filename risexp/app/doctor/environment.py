@@ -143,14 +143,13 @@ def file_system(path: Path, mounts: Path = _MOUNTS) -> str:
         lines = mounts.read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
-    place, depth, kind = path.resolve(), 0, ""
+    kinds = dict[Path, str]()
     for line in lines:
-        _, at, of, *_ = [*line.split(), "", "", ""]
-        mounted = Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), at))
+        _, at, kind, *_ = [*line.split(), "", "", ""]
         # Of several mounts at one place the last one is visible.
-        if place.is_relative_to(mounted) and len(mounted.parts) >= depth:
-            depth, kind = len(mounted.parts), of
-    return kind
+        kinds[Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), at))] = kind
+    place = path.resolve()
+    return next((kinds[each] for each in (place, *place.parents) if each in kinds), "")
 
 
 def _unmet(requirement: Requirement) -> Iterator[str]:

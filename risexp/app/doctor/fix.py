@@ -136,8 +136,11 @@ def _upload(look: Snapshot, tell: Tell) -> Iterator[str]:
             tell(f"run {sent.run} was not sent: {sent.sentence}")
 
 
-def _set_trial_statuses(look: Snapshot, tell: Tell) -> Iterator[str]:
-    """Give runs of trials the status of their trial, if their folders are here."""
+def _set_statuses(look: Snapshot, tell: Tell) -> Iterator[str]:
+    """Give runs of trials the status of their trial, and other finished runs that of their outcome.
+
+    Only if their folders are here.
+    """
     for status in look.statuses:
         tracked = tracked_study(status, look.destinations, study_runs)
         for run, _ in wrong_statuses(status, tracked).values():
@@ -145,16 +148,11 @@ def _set_trial_statuses(look: Snapshot, tell: Tell) -> Iterator[str]:
             if look.store is None or folder is None or len(tracked.of(run.number)) != 1:
                 continue
             right = partial(_trial_status, look, look.store, status)
-            if (word := _set_status(look, folder, right, tell)) is not None:
-                yield f"the run of trial {run.number} of {status.study.name} is {word}"
-
-
-def _set_plain_statuses(look: Snapshot, tell: Tell) -> Iterator[str]:
-    """Give other finished runs the status of their outcome."""
-    right = partial(plain_status, destinations=look.destinations)
+            name = f"the run of trial {run.number} of {status.study.name}"
+            yield from _set_status(look, folder, right, name, tell)
+    plain = partial(plain_status, destinations=look.destinations)
     for folder in look.wrong_plain_statuses():
-        if (word := _set_status(look, folder, right, tell)) is not None:
-            yield f"run {folder.run.run_id} is {word}"
+        yield from _set_status(look, folder, plain, f"run {folder.run.run_id}", tell)
 
 
 def _end_studies(look: Snapshot, tell: Tell) -> Iterator[str]:
@@ -180,16 +178,19 @@ FIXES: Final = (
     _requeue,
     _close_used_up,
     _upload,
-    _set_trial_statuses,
-    _set_plain_statuses,
+    _set_statuses,
     _end_studies,
 )
 """An order in which every fix sees what the one before has done."""
 
 
 def _set_status(
-    look: Snapshot, folder: FolderState, right: Callable[[FolderState], str | None], tell: Tell
-) -> str | None:
+    look: Snapshot,
+    folder: FolderState,
+    right: Callable[[FolderState], str | None],
+    name: str,
+    tell: Tell,
+) -> Iterator[str]:
     """Set a run's status if it is still wrong while no uploader can change it."""
 
     def change() -> str | None:
@@ -215,8 +216,8 @@ def _set_status(
     changed = attempt(change)
     if isinstance(changed, Failure):
         tell(changed.sentence)
-        return None
-    return changed
+    elif changed is not None:
+        yield f"{name} is {changed}"
 
 
 def _trial_status(

@@ -18,7 +18,7 @@ from risexp.app.doctor.stores import RunReader, StudiesStore, TrackedStudy, trac
 from risexp.app.run.sync import Destinations
 from risexp.errors import EnvironmentFailed, InvalidInput, RisexpError
 from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.study import StudyRef, find_study, run_id, study_names
+from risexp.hpo.studies.study import find_study, run_id, study_names
 from risexp.runs.journal import Contents
 from risexp.tracking.payload import STATUS
 from risexp.tracking.study_run import status_of
@@ -164,26 +164,18 @@ def _read(store: StudyStore, name: str, *, strict: bool) -> StudyStatus | Check:
     """Read a study, or say why it cannot be read or is not ours."""
     what = f"{name}: state"
     try:
-        return study_status(store, _study(store, name))
-    except _Locked as error:
-        return _Unread("studies", what, "warn", f"it is being created ({error}): call again")
+        # The lock for creating studies tells a new study from a foreign one; others need no wait.
+        with suppress(InvalidInput):
+            unlocked = replace(store, locked=lambda _: nullcontext())
+            return study_status(store, find_study(unlocked, name))
+        try:
+            study = find_study(store, name)
+        except EnvironmentFailed as error:
+            return _Unread("studies", what, "warn", f"it is being created ({error}): call again")
+        return study_status(store, study)
     except InvalidInput as error:
         if strict:
             raise
         return Check("studies", what, "warn", str(error))
     except RisexpError as error:
         return _Unread("stores", what, "fail", str(error))
-
-
-class _Locked(RisexpError):
-    """Another process holds the lock for creating studies."""
-
-
-def _study(store: StudyStore, name: str) -> StudyRef:
-    """Find a study without waiting for its lock; the lock tells a new study from a foreign one."""
-    with suppress(InvalidInput):
-        return find_study(replace(store, locked=lambda _: nullcontext()), name)
-    try:
-        return find_study(store, name)
-    except EnvironmentFailed as error:
-        raise _Locked(str(error)) from None

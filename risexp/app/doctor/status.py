@@ -1,7 +1,7 @@
 """State of run folders and of studies, read at one moment."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -157,7 +157,10 @@ class StudyStatus:
 
 def read_folders(studies: Sequence[str]) -> Folders:
     """Read the folders of these studies' trials, or of all runs if no study is named."""
-    readable, damaged = list[FolderState](), [*_without_config()]
+    readable, damaged = list[FolderState](), list[str]()
+    for path in sorted(runs_home().glob("*/journal.jsonl")):
+        if not is_run(path.parent.name):
+            damaged.append(f"run {path.parent.name} cannot be read: its config.json is missing")
     for run in list_runs():
         try:
             state = folder_state(run)
@@ -221,15 +224,11 @@ def study_status(store: StudyStore, study: StudyRef) -> StudyStatus:
 
 def with_folders(status: StudyStatus, folders: Folders) -> StudyStatus:
     """Add the folders, which must be read after the study: a final trial has written its end."""
-    numbers = {
-        run_id(status.study.name, trial.number): trial.number for trial in status.record.trials
-    }
     own = [each for each in folders.readable if each.study_uid == status.study.uid]
-    by_name = {numbers.get(folder.run.run_id): folder for folder in own}
-    return replace(
-        status,
-        folders={number: by_name[number] for number in numbers.values() if number in by_name},
-    )
+    by_name = {folder.run.run_id: folder for folder in own}
+    names = {each.number: run_id(status.study.name, each.number) for each in status.record.trials}
+    present = {number: by_name[name] for number, name in names.items() if name in by_name}
+    return replace(status, folders=present)
 
 
 def partial_files() -> list[str]:
@@ -241,12 +240,6 @@ def partial_files() -> list[str]:
 def corrupt_checkpoints() -> list[str]:
     """Damaged checkpoints that were set aside."""
     return [name for name, _ in _files("runs/*/checkpoints/*/*.corrupt*")]
-
-
-def _without_config() -> Iterator[str]:
-    for path in sorted(runs_home().glob("*/journal.jsonl")):
-        if not is_run(path.parent.name):
-            yield f"run {path.parent.name} cannot be read: its config.json is missing"
 
 
 def _modified(path: Path) -> float:

@@ -1,7 +1,7 @@
 """Faults of a study in its database, its journals and its checkpoints."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from contextlib import suppress
 from typing import Final
 
 from risexp.app.doctor.snapshot import StudyCase
@@ -175,14 +175,9 @@ def _checkpoint_faults(run: RunFolder, *, needed: bool) -> Iterator[str]:
     if needed and not places:
         yield "it is complete, and no checkpoint of it is kept"
     if needed and places:
-        yield from _missing_best(places)
-
-
-def _missing_best(places: list[tuple[int, Path]]) -> Iterator[str]:
-    epoch, folder = max(places)
-    try:
-        best = read_manifest(folder, epoch).best_epoch
-    except CheckpointDamaged:
-        return  # unpacking it has said so
-    if best is not None and best not in {epoch for epoch, _ in places}:
-        yield f"the checkpoint of epoch {best}, its best, is missing"
+        epoch, folder = max(places)
+        # Unpacking has told of a damaged manifest.
+        with suppress(CheckpointDamaged):
+            best = read_manifest(folder, epoch).best_epoch
+            if best is not None and best not in {epoch for epoch, _ in places}:
+                yield f"the checkpoint of epoch {best}, its best, is missing"

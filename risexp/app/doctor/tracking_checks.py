@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from risexp.app.doctor.snapshot import StudyCase
-from risexp.app.doctor.status import FolderState, StudyStatus
+from risexp.app.doctor.status import StudyStatus
 from risexp.app.doctor.stores import TrackedStudy
 from risexp.app.doctor.study_checks import violation_sentence
 from risexp.hpo.trials.invariants import (
@@ -14,7 +14,6 @@ from risexp.hpo.trials.invariants import (
     TrialSnapshot,
     one_run_a_trial,
 )
-from risexp.runs.journal import Contents
 from risexp.tracking.sent_metrics import selected_keys, sent_values
 from risexp.tracking.study_run import TrialRun
 
@@ -88,17 +87,13 @@ def _ids(number: int | None, case: StudyCase) -> str:
 def _pairs(case: StudyCase) -> Iterator[tuple[TrialRun, Mapping[tuple[str, int], float]]]:
     """Runs with their expected values by key and epoch."""
     for number, journal in case.journals.items():
-        expected = _expected(case.status.folders[number], journal)
+        keys = selected_keys(case.status.folders[number].run.plans())
+        expected = {
+            (key, row.step): value
+            for row in journal.rows
+            for key, value in sent_values(row, keys).items()
+        }
         yield from ((run, expected) for run in case.tracked.of(number))
-
-
-def _expected(folder: FolderState, journal: Contents) -> dict[tuple[str, int], float]:
-    keys = selected_keys(folder.run.plans())
-    return {
-        (key, row.step): value
-        for row in journal.rows
-        for key, value in sent_values(row, keys).items()
-    }
 
 
 def _differences(

@@ -13,7 +13,14 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from pydantic import JsonValue
 
 from risexp.app.benchmark.accuracy.plots import ScoreName, draw_score
-from risexp.app.benchmark.figure_style import COLOURS, STYLE, Line, count_along, new_figure
+from risexp.app.benchmark.figure_style import (
+    COLOURS,
+    STYLE,
+    Line,
+    count_along,
+    line_style,
+    new_figure,
+)
 from risexp.app.report.gather import ReportData
 from risexp.app.show.run import RunSeen
 from risexp.hpo.studies.table import TrialRow
@@ -124,7 +131,10 @@ def curves(data: ReportData) -> str:
                 axes.plot(epoch, value, "x", color=ORANGE, ms=6, mew=1.6, zorder=4)
             elif chosen or len(points) == 1:
                 axes.plot(epoch, value, "o", color=colour, ms=4, zorder=4)
-        _name_curves(axes)
+        axes.plot([], [], color=BLUE, lw=2.0, label="best")
+        axes.plot([], [], color=_GREY, lw=0.9, label="others")
+        axes.plot([], [], "x-", color=ORANGE, lw=0.9, label="ended early")
+        axes.legend(loc="upper right")
         values = sorted(value for each in data.reports.values() for value in each.values())
         if values:
             low, top = values[0], values[(len(values) - 1) * 9 // 10]
@@ -167,8 +177,8 @@ def losses(run: RunSeen) -> str:
             ("loss/total", "training", ORANGE),
             ("val/loss", "validation", BLUE),
         ):
-            points = [(epoch, each[key]) for epoch, each in run.by_epoch.items() if key in each]
-            axes.plot([e for e, _ in points], [v for _, v in points], color=colour, label=label)
+            points = {epoch: each[key] for epoch, each in run.by_epoch.items() if key in each}
+            axes.plot(list(points), list(points.values()), color=colour, label=label)
         if run.best_epoch is not None:
             axes.axvline(run.best_epoch, color=_GREY, ls=":", label="best epoch")
         axes.legend()
@@ -178,14 +188,15 @@ def losses(run: RunSeen) -> str:
 
 def terms(run: RunSeen) -> str:
     """Weighted terms of the loss over epochs."""
-    by_name = _terms(run)
+    by_name: dict[str, list[tuple[int, float]]] = {}
+    for epoch, values in run.by_epoch.items():
+        for key, value in values.items():
+            if key.startswith("weighted/"):
+                by_name.setdefault(key.removeprefix("weighted/"), []).append((epoch, value))
 
     def draw(axes: Axes) -> None:
         for place, (name, points) in enumerate(by_name.items()):
-            dashes = ("-", (0, (5, 1)), (0, (1, 1)))[place // len(COLOURS) % 3]
-            colour = COLOURS[place % len(COLOURS)]
-            xs, ys = zip(*points, strict=True)
-            axes.plot(xs, ys, color=colour, ls=dashes, label=name)
+            axes.plot(*zip(*points, strict=True), label=name, **line_style(place))
         if by_name:
             axes.figure.legend(loc="outside upper center", ncols=3)
 
@@ -270,19 +281,3 @@ def _top(data: ReportData) -> float:
         return 1.0
     most = known[0] + 4.0 * (known[len(known) // 2] - known[0])
     return max((each for each in known if each <= most), default=known[-1])
-
-
-def _terms(run: RunSeen) -> dict[str, list[tuple[int, float]]]:
-    terms_: dict[str, list[tuple[int, float]]] = {}
-    for epoch, values in run.by_epoch.items():
-        for key, value in values.items():
-            if key.startswith("weighted/"):
-                terms_.setdefault(key.removeprefix("weighted/"), []).append((epoch, value))
-    return terms_
-
-
-def _name_curves(axes: Axes) -> None:
-    axes.plot([], [], color=BLUE, lw=2.0, label="best")
-    axes.plot([], [], color=_GREY, lw=0.9, label="others")
-    axes.plot([], [], "x-", color=ORANGE, lw=0.9, label="ended early")
-    axes.legend(loc="upper right")

@@ -1,16 +1,18 @@
 """Tables and lists of a study's report."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from risexp.app.benchmark.accuracy.measure import AccuracyTable
 from risexp.app.report.gather import ReportData
-from risexp.app.show.run import RunSeen
-from risexp.hpo.studies.audit import Audit
-from risexp.hpo.studies.confirmation import Confirmation
+from risexp.app.show.run import RunSeen, scored
+from risexp.hpo.studies.audit import AUDIT_HEADINGS, Audit
+from risexp.hpo.studies.confirmation import CONFIRMED_HEADINGS, Confirmation
 from risexp.hpo.studies.study import run_id
-from risexp.hpo.studies.table import WORDS, StudyTable, TrialRow
+from risexp.hpo.studies.table import TrialRow
+from risexp.runs.source import Source
+from risexp.space.cost import in_words
 from risexp.space.files import parts
 from risexp.tracking.payload import data_digest
 
@@ -36,11 +38,6 @@ class ReportTable:
 def score(value: float | None, digits: int = 3) -> str:
     """Format a score; empty if there is none."""
     return "" if value is None else f"{value:.{digits}f}"
-
-
-def states(study: StudyTable) -> str:
-    """Number of trials in every state."""
-    return ", ".join(f"{study.count(word)} {word}" for word in WORDS if study.count(word))
 
 
 def searched(data: ReportData) -> ReportTable:
@@ -80,32 +77,15 @@ def fresh(accuracy: AccuracyTable) -> ReportTable:
     return ReportTable(["", "K accuracy", "success rate", "k_loc", "ms a scene"], rows)
 
 
-def confusion(counts: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, list[int]]]]:
-    """Columns of answered counts, and rows of true counts."""
-    none, beyond, matrix = counts["none"], counts["beyond"], counts["matrix"]
-    columns = ["0"] if any(none) else []
-    columns += [str(count) for count in range(1, len(matrix) + 1)]
-    columns += [f">{len(matrix)}"] if any(beyond) else []
-    rows = []
-    for place, row in enumerate(matrix):
-        first = [none[place]] if any(none) else []
-        last = [beyond[place]] if any(beyond) else []
-        rows.append((f"K = {place + 1}", [*first, *row, *last]))
-    return columns, rows
-
-
 def by_snr(bins: Mapping[str, Mapping[str, Any]]) -> ReportTable:
     """Accuracy of the count by SNR."""
     rows = []
     for name, counts in bins.items():
-        matrix = counts["matrix"]
-        true = [
-            sum(row) + counts["none"][place] + counts["beyond"][place]
-            for place, row in enumerate(matrix)
-        ]
-        right = sum(row[place] for place, row in enumerate(matrix))
-        scenes = sum(true) or 1
-        rows.append((f"{name} dB", scenes, score(right / scenes), score(max(true) / scenes)))
+        by_count, right = zip(*scored(counts), strict=True)
+        scenes = sum(by_count) or 1
+        rows.append(
+            (f"{name} dB", scenes, score(sum(right) / scenes), score(max(by_count) / scenes))
+        )
     return ReportTable(["SNR", "scenes", "K accuracy", "chance"], rows)
 
 
@@ -127,32 +107,12 @@ def front(data: ReportData) -> ReportTable:
 
 def audited(audit: Audit) -> ReportTable:
     """Pruned trials that were trained to their end."""
-    rows = []
-    for each in audit.trials:
-        apart = None if each.value is None or audit.best is None else each.value - audit.best
-        now = (each.state, score(each.value), "" if apart is None else f"{apart:+.3f}")
-        rows.append((each.trial, each.epoch, score(each.last), *now))
-    headings = ["trial", "ended after", "k_loc then", "state now", "k_loc now", "against best"]
-    return ReportTable(headings, rows)
+    return ReportTable(AUDIT_HEADINGS, audit.cells())
 
 
 def confirmed(confirmation: Confirmation) -> ReportTable:
     """Candidates trained again under other seeds."""
-    rows = []
-    for each in confirmation.candidates:
-        interval = each.difference and each.difference.interval
-        rows.append(
-            (
-                "base" if each is confirmation.base else str(each.trial),
-                score(each.before),
-                score(each.mean),
-                f"{len(each.scores)} of {len(confirmation.seeds)}",
-                "" if each.difference is None else f"{each.difference.mean:+.3f}",
-                f"{interval[0]:+.3f} to {interval[1]:+.3f}" if interval else "",
-            )
-        )
-    headings = ["trial", "k_loc before", "k_loc now", "seeds", "against base", "95 % interval"]
-    return ReportTable(headings, rows)
+    return ReportTable(CONFIRMED_HEADINGS, confirmation.cells())
 
 
 def trials(data: ReportData) -> ReportTable:
@@ -186,7 +146,7 @@ def provenance(data: ReportData) -> ReportTable:
         ("data digests", _distinct(data_digest(config) for config in configs)),
         ("configuration of the best trial", "" if best is None else best.folder.config_sha),
         ("its record", "" if page is None else f"{page[0]} store, {page[1]}"),
-        ("code", _distinct(_codes(runs))),
+        ("code", _distinct(_code(source) for run in runs for source in run.sources)),
         ("environments", _distinct(_machine(each) for run in runs for each in run.environments)),
     ]
     return ReportTable(["", ""], [row for row in rows if row[1]])
@@ -230,7 +190,7 @@ def _trial(data: ReportData, row: TrialRow) -> tuple[object, ...]:
         score(row.value if row.value is not None else row.k_loc),
         score(scores.get("k_acc")),
         score(scores.get("success_rate")),
-        _duration(row.seconds),
+        "" if row.seconds is None else in_words(row.seconds),
         _parameters(data, row.number),
         "; ".join(each for each in (why, doubt) if each),
     )
@@ -251,18 +211,8 @@ def _value(values: Mapping[str, object], path: str) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def _codes(runs: Iterable[RunSeen]) -> Iterator[str]:
-    for run in runs:
-        for source in run.sources:
-            commit = source.commit or "no git commit"
-            yield f"{commit}{' with changes' if source.dirty else ''}"
+def _code(source: Source) -> str:
+    return f"{source.commit or 'no git commit'}{' with changes' if source.dirty else ''}"
 
 
 def _machine(document: Any) -> str:  # noqa: ANN401 - a document of any version

@@ -1,1 +1,1 @@
-"""`risexp show run` and `risexp show spectrum`."""
+"""`risexp show`: a scene, a run and the spectra of a scene."""

@@ -28,11 +28,6 @@ from risexp.training.checkpoint_manifest import committed
 
 _BEST: Final = "best/"
 _JUDGED: Final = "best/k_loc"
-BESIDE: Final[Mapping[str, tuple[str, str | None, str, str]]] = {
-    "k_acc": ("K accuracy", "k_majority", "k_nomp", "k_reference"),
-    "success_rate": ("success rate", None, "success_nomp", "success_reference"),
-}
-"""Label of a score, and the scores of chance, NOMP and reference beside it."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +101,11 @@ class RunSeen:
             scores["success_rate"],
             int(scores["scenes"]),
             self.config.data.sources_max,
-            _strata(self.confusion),
+            {
+                f"{snr}, K = {count}": scenes_and_right
+                for snr, table in self.confusion.get("by_snr", {}).items()
+                for count, scenes_and_right in enumerate(scored(table), start=1)
+            },
         )
 
     @cached_property
@@ -114,6 +113,15 @@ class RunSeen:
         """Confusion tables of the best epoch, in total and by SNR."""
         notes = self._notes(CONFUSION)
         return next((each for step, each in reversed(notes) if step == self.best_epoch), {})
+
+    def confusion_table(self) -> tuple[list[str], list[tuple[str, list[int]]]]:
+        """Answered counts of the best epoch, and rows of true counts under them."""
+        none, beyond, matrix = (self.confusion[key] for key in ("none", "beyond", "matrix"))
+        inside = {str(count): row for count, row in enumerate(zip(*matrix, strict=True), start=1)}
+        columns = {"0": none, **inside, f">{len(matrix)}": beyond}
+        shown = {name: column for name, column in columns.items() if name in inside or any(column)}
+        rows = enumerate(zip(*shown.values(), strict=True), start=1)
+        return list(shown), [(f"K = {count}", list(row)) for count, row in rows]
 
     @property
     def calibration(self) -> Mapping[str, Any]:
@@ -177,15 +185,12 @@ class RunSeen:
 
     def beside(self) -> list[tuple[str, float | None, float | None, float | None, float | None]]:
         """Label of a score, and its values for network, chance, NOMP and reference."""
+        best = self.best
+        accuracy = (best.get("k_acc"), best.get("k_majority"), best.get("k_nomp"))
+        success = (best.get("success_rate"), 0.0 if best else None, best.get("success_nomp"))
         return [
-            (
-                label,
-                self.best.get(score),
-                0.0 if chance is None and self.best else self.best.get(chance or ""),
-                self.best.get(nomp),
-                self.best.get(reference),
-            )
-            for score, (label, chance, nomp, reference) in BESIDE.items()
+            ("K accuracy", *accuracy, best.get("k_reference")),
+            ("success rate", *success, best.get("success_reference")),
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -226,11 +231,8 @@ def expect_judged(seen: RunSeen) -> RecordedScores:
     return seen.recorded
 
 
-def _strata(confusion: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    """Scenes and right counts by SNR and number of sources."""
-    strata = {}
-    for snr, table in confusion.get("by_snr", {}).items():
-        for place, row in enumerate(table["matrix"]):
-            scenes = sum(row) + table["none"][place] + table["beyond"][place]
-            strata[f"{snr}, K = {place + 1}"] = (scenes, row[place])
-    return strata
+def scored(table: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """Scenes of a confusion table and those with the right count, by number of sources."""
+    outside = zip(table["none"], table["beyond"], strict=True)
+    rows = zip(table["matrix"], outside, strict=True)
+    return [(sum(row) + sum(ends), row[place]) for place, (row, ends) in enumerate(rows)]

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from risexp.app.benchmark.figure_style import STYLE, new_figure
 from risexp.app.benchmark.methods import method_named
-from risexp.app.data.scene_picture import SourceSeen, draw_directions
-from risexp.app.data.show_scene import (
+from risexp.app.serving.resolve_model import TrainedNetwork, load_trained
+from risexp.app.show.scene import (
     best_of_planes,
     decibels,
     drawn_field,
@@ -25,7 +25,7 @@ from risexp.app.data.show_scene import (
     snr_of,
     sources_of,
 )
-from risexp.app.serving.resolve_model import TrainedNetwork, load_trained
+from risexp.app.show.scene_picture import SourceSeen, draw_directions
 from risexp.config.measurement import DataConfig
 from risexp.config.run import RunConfig
 from risexp.core.durable import write_new

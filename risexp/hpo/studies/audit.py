@@ -15,6 +15,9 @@ from risexp.space.study_spec import StudySpec
 
 PRUNED: Final = "pruned"
 """Reason of a trial that its pruner ended; a trial that a guard ended has the guard's name."""
+AUDIT_HEADINGS: Final = (
+    *("trial", "ended after", "k_loc then", "state now", "k_loc now", "against best"),
+)
 _DEFAULT: Final = 3
 """Audited trials where no share is given."""
 
@@ -110,6 +113,17 @@ class Audit:
         """The largest gain in k_loc that pruning prevented; None where no trial tells."""
         gains = self._gains()
         return max(0.0, *gains) if gains else None
+
+    def cells(self) -> list[tuple[object, ...]]:
+        """Rows of a table under `AUDIT_HEADINGS`."""
+        rows = list[tuple[object, ...]]()
+        for each in self.trials:
+            then = "" if each.last is None else f"{each.last:.3f}"
+            now = "" if each.value is None else f"{each.value:.3f}"
+            apart = None if each.value is None or self.best is None else each.value - self.best
+            against = "" if apart is None else f"{apart:+.3f}"
+            rows.append((each.trial, each.epoch, then, each.state, now, against))
+        return rows
 
     def _gains(self) -> list[float]:
         if self.best is None:

@@ -15,6 +15,10 @@ from risexp.space.study_spec import StudySpec
 
 LEVEL: Final = 0.95
 """Of the intervals."""
+CONFIRMED_HEADINGS: Final = (
+    *("trial", "k_loc before", "rank", "k_loc now", "min to max", "seeds", "against base"),
+    *("95 % interval", "rank now"),
+)
 
 
 def candidates(spec: StudySpec, table: StudyTable, top: int) -> list[StartPoint]:
@@ -141,6 +145,26 @@ class Confirmation:
             "candidates": [point.as_json() for point in self.candidates],
             "rank_correlation": {"spearman": self.agreement, "candidates": self.pairs},
         }
+
+    def cells(self) -> list[tuple[object, ...]]:
+        """Rows of a table under `CONFIRMED_HEADINGS`."""
+        rows = list[tuple[object, ...]]()
+        for point in self.candidates:
+            ends, apart = point.range, point.difference
+            interval = apart and apart.interval
+            cells = (
+                "base" if point is self.base else str(point.trial),
+                "" if point.before is None else f"{point.before:.3f}",
+                point.rank_before or "",
+                "" if point.mean is None else f"{point.mean:.3f}",
+                f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else "",
+                f"{len(point.scores)} of {len(self.seeds)}",
+                f"{apart.mean:+.3f}" if apart else "",
+                f"{interval[0]:+.3f} to {interval[1]:+.3f}" if interval else "",
+                point.rank or "",
+            )
+            rows.append(cells)
+        return rows
 
     @classmethod
     def of(cls, points: Sequence[StartPoint], rows: Mapping[int, TrialRow]) -> Self:

@@ -53,6 +53,10 @@ class StudyTable:
         """Number of trials in a state."""
         return sum(row.state == state for row in self.trials)
 
+    def states(self) -> str:
+        """Number of trials in every state that occurs."""
+        return ", ".join(f"{self.count(word)} {word}" for word in WORDS if self.count(word))
+
     @property
     def done(self) -> int:
         """Number of finished trials."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from risexp.app.data.scene_picture import Refocused, SceneSeen, SourceSeen, draw_scene
+from risexp.app.show.scene_picture import SceneSeen, SourceSeen, draw_scene
 from risexp.config.measurement import DataConfig, PhysicsConfig
 from risexp.config.run import RunConfig
 from risexp.covariance.effective import effective
@@ -23,7 +23,11 @@ _GRID = (91, 181)
 
 
 def show_scene(folder: Path, index: int, picture: Path, config: RunConfig) -> SceneSeen:
-    """Describe a scene and draw it into a PNG file."""
+    """Describe a scene and draw it into a PNG file.
+
+    The image is the power a^H R a of the effective sampled covariance over the view; each direction
+    shows its best of a few ranges, evenly spaced in 1 / r.
+    """
     frozen = FrozenSet.open(folder)
     scenes = frozen.scenes(index, 1)
     seen = SceneSeen(
@@ -33,20 +37,12 @@ def show_scene(folder: Path, index: int, picture: Path, config: RunConfig) -> Sc
         sources=sources_of(frozen.physics, scenes),
     )
     field = drawn_field(frozen.manifest.config.data)
-    image = refocus(frozen.physics, scenes, field, config)
+    power = power_of(sampled_effective(config, frozen.physics, scenes))
+    image_db = decibels(best_of_planes(frozen.physics, field, power))
     panel = panel_of(frozen.physics)
     width = panel.spacing_m * panel.elements_h
-    draw_scene(seen, Refocused(image, field, width), picture)
+    draw_scene(seen, image_db, field, width, picture)
     return seen
-
-
-def refocus(physics: PhysicsConfig, scenes: Scenes, field: DataConfig, config: RunConfig) -> Tensor:
-    """Power a^H R a of the effective sampled covariance over the view, in dB below its peak.
-
-    Each direction shows its best of a few ranges, evenly spaced in 1 / r.
-    """
-    seen = sampled_effective(config, physics, scenes)
-    return decibels(best_of_planes(physics, field, power_of(seen)))
 
 
 def sampled_effective(

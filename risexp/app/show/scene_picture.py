@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 from torch import Tensor
@@ -38,23 +37,23 @@ class SceneSeen:
     sources: tuple[SourceSeen, ...]
 
 
-@dataclass(frozen=True)
-class Refocused:
-    """Power over directions in dB below its peak, and the field it covers."""
+def draw_scene(
+    scene: SceneSeen, image_db: Tensor, field: DataConfig, panel_m: float, path: Path
+) -> None:
+    """Write a scene's three views side by side as a PNG file.
 
-    image_db: Tensor
-    """(theta, phi)"""
-    field: DataConfig
-    panel_m: float
-
-
-def draw_scene(scene: SceneSeen, refocused: Refocused, path: Path) -> None:
-    """Write a scene's three views side by side as a PNG file."""
+    Args:
+        scene: The scene.
+        image_db: Power over directions in dB below its peak, (theta, phi).
+        field: The field of view that the image covers.
+        panel_m: Width of the panel.
+        path: The file.
+    """
     figure = new_figure(4.4, 15.0)
     plan, loudness, image = figure.subplots(1, 3, width_ratios=(1.45, 0.75, 1.6))
-    _draw_plan(plan, scene.sources, refocused)
+    _draw_plan(plan, scene.sources, field, panel_m)
     _draw_loudness(loudness, scene)
-    _draw_image(image, figure, scene.sources, refocused)
+    _draw_image(image, scene.sources, draw_directions(image, image_db, field, _FLOOR_DB))
     count = len(scene.sources)
     figure.suptitle(
         f"{scene.split} scene {scene.index}: {count} source{'s' if count > 1 else ''} "
@@ -68,10 +67,12 @@ def _colour(rank: int) -> str:
     return _COLOURS[rank % len(_COLOURS)]
 
 
-def _draw_plan(axes: Axes, sources: Sequence[SourceSeen], refocused: Refocused) -> None:
+def _draw_plan(
+    axes: Axes, sources: Sequence[SourceSeen], field: DataConfig, panel_m: float
+) -> None:
     """The scene from above: the panel at the origin, its normal upwards."""
-    reach = refocused.field.range_m[1]
-    for edge in refocused.field.phi_deg:
+    reach = field.range_m[1]
+    for edge in field.phi_deg:
         turn = math.radians(edge)
         axes.plot([0, reach * math.sin(turn)], [0, reach * math.cos(turn)], color="#bbbbbb", lw=1)
     for rank, source in enumerate(sources):
@@ -82,7 +83,7 @@ def _draw_plan(axes: Axes, sources: Sequence[SourceSeen], refocused: Refocused) 
         axes.annotate(
             f"{rank + 1}", (across, ahead), xytext=(7, 3), textcoords="offset points", fontsize=11
         )
-    half = refocused.panel_m / 2
+    half = panel_m / 2
     axes.plot([-half, half], [0, 0], color="black", lw=5, solid_capstyle="butt")
     axes.set(
         title="from above",
@@ -133,10 +134,7 @@ def draw_directions(axes: Axes, values_db: Tensor, field: DataConfig, low_db: fl
     )
 
 
-def _draw_image(
-    axes: Axes, figure: Figure, sources: Sequence[SourceSeen], refocused: Refocused
-) -> None:
-    drawn = draw_directions(axes, refocused.image_db, refocused.field, _FLOOR_DB)
+def _draw_image(axes: Axes, sources: Sequence[SourceSeen], drawn: AxesImage) -> None:
     for rank, source in enumerate(sources):
         right, high = source.phi_deg > 0.0, source.theta_deg > 0.0
         axes.plot(source.phi_deg, source.theta_deg, "o", ms=13, mfc="none", mec="white", mew=1.6)
@@ -151,7 +149,7 @@ def _draw_image(
             fontsize=10,
             path_effects=[withStroke(linewidth=2.5, foreground="black")],
         )
-    figure.colorbar(drawn, ax=axes, label="dB below the peak", pad=0.01)
+    axes.figure.colorbar(drawn, ax=axes, label="dB below the peak", pad=0.01)
     axes.set(
         title="refocused image, best of the range planes",
         xlabel="azimuth phi (deg)",

@@ -1,1 +1,0 @@
-"""`risexp data` and `risexp show scene`: frozen sets."""

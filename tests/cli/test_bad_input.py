@@ -27,6 +27,7 @@ CASES: dict[str, list[tuple[str, int, str]]] = {
         ("trian", 2, "No such command 'trian'"),
         ("data verfy set", 2, "Did you mean 'verify'?"),
         ("config show --orign", 2, "--origin"),
+        ("data generate --scens 3", 2, "--scenes"),
         ("config show --preset", 2, "--preset"),
         ("hpo", 2, "--space"),
         ("data generate --split test --scenes 3", 2, "--out"),

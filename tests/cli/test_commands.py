@@ -45,17 +45,6 @@ def test_debug_raises_wherever_it_stands() -> None:
             main(command.split())
 
 
-def test_a_mistyped_word_is_told_the_right_one(capsys: Capture) -> None:
-    for command, meant in (
-        ("datta verify x", "'data'"),
-        ("data generat", "'generate'"),
-        ("data generate --scens 3", "--scenes"),
-    ):
-        code, _, err = run(capsys, command)
-
-        assert (2, True) == (code, meant in err), command
-
-
 def test_a_termination_leaves_with_75_and_the_same_command_continues(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -16,16 +16,12 @@ def home(in_order: Path) -> Path:
 
 def test_a_sound_home_exits_with_zero(capsys: Capture) -> None:
     code, out, err = run(capsys, "doctor")
+    answer = document(capsys, "doctor --study toy")
 
     assert (0, "") == (code, err)
     assert ["verdict", "area", "what", "sentence"] == out.splitlines()[0].split()
     assert f"{NAME}: I5" in out
     assert not {"warn", "fail"} & {line.split()[0] for line in out.splitlines()}
-
-
-def test_json_is_one_document(capsys: Capture) -> None:
-    answer = document(capsys, "doctor --study toy")
-
     assert (0, []) == (answer["exit_code"], answer["done"])
     assert len(answer["checks"]) == answer["counts"]["ok"] > 10
     assert {"area", "what", "verdict", "sentence", "details"} == answer["checks"][0].keys()

@@ -22,15 +22,6 @@ SOUND = "trials: 4\nvary:\n  sampled.ridge: {kind: log, low: 1.0e-4, high: 1.0e-
 BROKEN = SOUND.replace("ridge", "rigde")
 
 
-def test_space_check_proves_every_shipped_space(capsys: Capture) -> None:
-    code, out, err = run(capsys, "space check")
-
-    assert (0, "") == (code, err)
-    assert [("ok", f"{name}:") for name in space_paths()] == [
-        tuple(line.split()[:2]) for line in out.splitlines()
-    ]
-
-
 def test_space_check_of_a_broken_space_says_so_in_json_too(capsys: Capture, tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text(BROKEN, encoding="utf-8")
 
@@ -45,44 +36,46 @@ def test_space_check_of_a_broken_space_says_so_in_json_too(capsys: Capture, tmp_
     assert 0.0 <= smoke["forbidden_share"] < 0.9
 
 
-def test_space_list_names_every_space_with_what_it_is_about(capsys: Capture) -> None:
+def test_space_list_names_every_space_with_what_it_is_about(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "home" / "search_spaces").mkdir(parents=True)
+    mine = tmp_path / "home" / "search_spaces" / "mine.yaml"
+    mine.write_text(SOUND, encoding="utf-8")
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "home"))
+
     code, out, err = run(capsys, "space list")
     output = document(capsys, "space list")
 
     assert (0, "") == (code, err)
     assert set(space_paths()) == set(output) == {line.split()[0] for line in out.splitlines()[1:]}
+    assert str(mine) == output["mine"]["path"]
     assert "smoke" == output["smoke"]["base"]
     assert (8, 5) == (output["smoke"]["trials"], output["smoke"]["dimensions"])
     assert (6, 6) == (output["structure"]["dimensions"], len(output["structure"]["stages"]))
     assert output["smoke"]["about"] in out
 
 
-def test_space_list_sees_the_home(
-    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "home" / "search_spaces").mkdir(parents=True)
-    mine = tmp_path / "home" / "search_spaces" / "mine.yaml"
-    mine.write_text(BROKEN.replace("rigde", "ridge"), encoding="utf-8")
-    monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "home"))
+def test_space_show_prints_what_varies_and_when(capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(f"{SOUND}start: {{sampled.ridge: 2.0e-3}}\n", "utf-8")
 
-    assert document(capsys, "space list")["mine"]["path"] == str(mine)
-    assert document(capsys, "space check mine")["mine"]["sound"] is True
-
-
-def test_space_show_prints_what_varies_and_when(capsys: Capture) -> None:
     code, out, err = run(capsys, "space show codes")
     output = document(capsys, "space show codes")
+    _, of_stages, _ = run(capsys, "space show structure")
+    _, started, _ = run(capsys, "space show mine.yaml")
 
     assert (0, "") == (code, err)
     pool = next(line for line in out.splitlines() if line.startswith("physics.pool_h"))
     assert "physics.codebook = ['dft', 'balanced']" in pool
-    assert (
-        "forbid  physics.codebook = ['dft', 'balanced'] and physics.phase_bits = 1"
-        in out.splitlines()
-    )
-    assert set(output["vary"]) == {
-        *("physics.codebook", "physics.phase_bits", "physics.pool_h", "physics.pool_v"),
-    }
+    forbidden = "physics.codebook = ['dft', 'balanced'] and physics.phase_bits = 1"
+    assert f"forbid  {forbidden}" in out.splitlines()
+    fields = ("physics.codebook", "physics.phase_bits", "physics.pool_h", "physics.pool_v")
+    assert {*fields} == set(output["vary"])
+    assert "base small, 4 trials a stage" in of_stages.splitlines()
+    assert "loss.subspace" in of_stages
+    assert "pruner  kind none" in of_stages.splitlines()
+    assert "start   sampled.ridge = 0.002" in started.splitlines()
+    assert any(line.startswith("sampler seed 0, kind tpe") for line in started.splitlines())
 
 
 def test_space_diff_names_what_differs(capsys: Capture, tmp_path: Path) -> None:
@@ -132,19 +125,6 @@ def test_space_check_probe_names_what_is_dead(
     assert (False, True) == (said["network.width"], said["loss.count"])
     assert "risexp: space smoke: training.optimizer.lr is dead: 0.0003 and 0.01 train alike" in err
     assert "probed  loss.count" in err.splitlines()
-
-
-def test_space_show_prints_stages_start_sampler_and_pruner(capsys: Capture, tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text(f"{SOUND}start: {{sampled.ridge: 2.0e-3}}\n", "utf-8")
-
-    _, of_stages, _ = run(capsys, "space show structure")
-    _, started, _ = run(capsys, "space show mine.yaml")
-
-    assert "base small, 4 trials a stage" in of_stages.splitlines()
-    assert "loss.subspace" in of_stages
-    assert "pruner  kind none" in of_stages.splitlines()
-    assert "start   sampled.ridge = 0.002" in started.splitlines()
-    assert any(line.startswith("sampler seed 0, kind tpe") for line in started.splitlines())
 
 
 @pytest.fixture(scope="module")

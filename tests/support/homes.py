@@ -176,6 +176,18 @@ def change_a_status() -> None:
     client().set_terminated(mlflow_id(1), "FINISHED")
 
 
+def flip_a_bit(number: int) -> None:
+    """Damage the last checkpoint of a trial."""
+    path = max(attempt(number).glob("*.safetensors"))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def remove_an_outcome(number: int) -> None:
+    (folder_of(number).path / "outcome.json").unlink()
+
+
 def attempt(number: int = 0) -> Path:
     (only,) = folder_of(number).attempts()
     return only

@@ -17,7 +17,16 @@ from risexp.tracking.client import TrackingClient
 from risexp.tracking.schema import prepare, tables_of
 from risexp.tracking.stores import TrackingStore, embedded, store_named
 from tests.support.postgres import postgres
-from tests.support.uploads import MAKE, due, finished, made_at_once, place, sent, together
+from tests.support.uploads import (
+    MAKE,
+    due,
+    finished,
+    from_template,
+    made_at_once,
+    place,
+    sent,
+    together,
+)
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
@@ -36,11 +45,6 @@ def tables(store: TrackingStore) -> set[str]:
     assert store.database is not None
     with closing(sqlite3.connect(store.database)) as connection:
         return {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-
-
-def from_template(uri: str, _: str) -> None:
-    """Tables at once, in place of MLflow's way of making them."""
-    place(store_named(uri))
 
 
 def test_processes_that_start_at_once_create_the_tables_once() -> None:

@@ -2,17 +2,22 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from risexp.app.benchmark.accuracy import measure as accuracy
-from risexp.app.report.gather import Weighed, report_data, with_answers
+from risexp.app.report import figures, tables
+from risexp.app.report.gather import ReportData, Weighed, report_data, with_answers
 from risexp.app.report.page import report_page
 from risexp.app.search.derived import AuditRequest, ConfirmRequest, audit, confirm
 from risexp.hpo.store.address import embedded
+from risexp.hpo.store.store import open_store
 from risexp.hpo.studies.study import facts_from_spec, open_study
 from risexp.hpo.trials.trial_result import TrialResult, unsound
 from risexp.runs.journal import Contents
@@ -33,12 +38,33 @@ TRIALS: tuple[Past, ...] = (
 )
 
 
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a study that is over, and the run of its best trial."""
+    home = tmp_path_factory.mktemp("searched") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RISEXP_HOME", str(home))
+        patch.delenv("RISEXP_STORE", raising=False)
+        open_store(embedded()).close()
+        search("toy")
+        validated("toy-001", {"k_loc": 3.0})
+    return home
+
+
 @pytest.fixture(autouse=True)
-def toy(at_home: Path) -> None:
-    """A study that is over, and the run of its best trial."""
-    del at_home
-    search("toy")
-    validated("toy-001", {"k_loc": 3.0})
+def toy(at_home: Path, searched: Path) -> None:
+    shutil.copytree(searched, at_home, dirs_exist_ok=True)
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of which only the words matter."""
+    monkeypatch.setattr(figures, "svg", lambda *_: "")
+
+
+def words(data: ReportData) -> str:
+    """The text of a study's page."""
+    return " ".join(read(report_page(data)).text.split())
 
 
 def search(name: str, more: int = 0) -> None:
@@ -70,7 +96,7 @@ def test_the_page_says_it_all_and_loads_nothing() -> None:
     text = report_page(report_data("toy"))
 
     reader = read(text)
-    words = " ".join(reader.text.split())
+    said = " ".join(reader.text.split())
     for expected in (
         "3 complete, 2 pruned of 5 trials",
         "The search is over.",
@@ -81,7 +107,7 @@ def test_the_page_says_it_all_and_loads_nothing() -> None:
         "risexp confirm --study toy",
         LR,
     ):
-        assert expected in words
+        assert expected in said
     assert {"script", "link", "img", "iframe", "object", "image", "form"}.isdisjoint(reader.tags)
     assert not {name for name in reader.attributes if name.startswith("on")}
     assert [] == re.findall(r'(?:href|src)="(?!#)[^"]*"', text)
@@ -103,53 +129,43 @@ def test_names_and_reasons_become_no_markup() -> None:
     assert evil in reader.text
 
 
-def test_a_study_that_goes_on_is_reported_as_it_stands() -> None:
+@pytest.mark.usefixtures("no_figures")
+def test_studies_that_go_on_and_those_without_a_complete_trial_are_reported() -> None:
     search("busy", more=2)
-
-    text = report_page(report_data("busy"))
-
-    assert "The search is not over: 0 trials run and 2 wait." in text
-    assert "risexp watch busy" in text
-
-
-def test_studies_without_a_complete_trial_are_reported() -> None:
     spec = StudySpec.of(tiny())
     with opened(embedded()) as store:
         past(store, "young", spec, TRIALS[2:4])
         open_study(store, "new", 3, facts_from_spec(spec), ())
     data = report_data("young")
 
+    busy = words(report_data("busy"))
+
+    assert "The search is not over: 0 trials run and 2 wait." in busy
+    assert "risexp watch busy" in busy
     assert data.best is None
-    assert "No trial is complete yet" in read(report_page(data)).text
-    assert "0 of 3" in read(report_page(report_data("new"))).text
+    assert "No trial is complete yet" in words(data)
+    assert "0 of 3" in words(report_data("new"))
     unanswered = with_answers(data, 5, torch.device("cpu"), lambda _: None)
     assert unanswered.accuracy is None
     assert "no complete trial has its run" in unanswered.remarks[-1]
 
 
-def test_the_audit_of_a_study_is_part_of_its_report(pools: Employ) -> None:
-    assert report_data("toy").audit.regret is None
+@pytest.mark.usefixtures("no_figures")
+def test_the_audit_and_the_confirmation_of_a_study_are_part_of_its_report(pools: Employ) -> None:
+    before = report_data("toy")
+    means: dict[str, Any] = {"device": "cpu", "tracking": "off"}
     pools(train_by_rate)
-    request = AuditRequest(study="toy", share=1.0, device="cpu", tracking="off")
-    audit(request, RecordingView())
+    audit(AuditRequest(study="toy", share=1.0, **means), RecordingView())
+    pools(train)
+    request = ConfirmRequest(study="toy", name="toy-confirm", top=1, seeds=2, **means)
+    confirm(request, RecordingView())
 
     data = report_data("toy")
 
+    assert (None, None) == (before.audit.regret, before.confirmation)
     assert (1.0, 1) == (data.audit.regret, data.audit.better)
-    text = read(report_page(data)).text
+    text = words(data)
     assert "1 would have been the best, by 1.000 of k_loc at most: the regret is 1.000." in text
-
-
-def test_what_was_confirmed_is_part_of_the_report(pools: Employ) -> None:
-    assert report_data("toy").confirmation is None
-    pools(train)
-    request = ConfirmRequest(
-        study="toy", name="toy-confirm", top=1, seeds=2, device="cpu", tracking="off"
-    )
-    confirm(request, RecordingView())
-
-    text = report_page(report_data("toy"))
-
     assert "Confirmed under other seeds" in text
     assert "risexp confirm" not in text
 
@@ -162,7 +178,7 @@ def test_what_others_beat_in_both_is_not_on_the_front() -> None:
     assert 3 == len(costly.weighed())
     # Without a measurement the number of parameters counts, which is the same for all here.
     assert [1] == [each.trial for each in data.front()]
-    assert "ms a scene" in report_page(costly)
+    assert "ms a scene" in tables.front(costly).headings
 
 
 def test_the_best_network_answers_fresh_scenes_though_another_checkpoint_is_damaged(
@@ -180,31 +196,42 @@ def test_the_best_network_answers_fresh_scenes_though_another_checkpoint_is_dama
     assert ["kept-001", "nomp"] == list(data.accuracy.rows)
     assert [1] == list(data.ms_per_scene)
     assert "the network of trial 4 was not timed" in data.remarks[-1]
-    text = read(report_page(data)).text
+    text = words(data)
     assert "On 4 fresh test scenes" in text
     assert "chance" in text
 
 
-def test_a_best_trial_whose_journal_is_empty_is_reported() -> None:
-    data = report_data("toy")
-    run = data.best_run
-    assert run is not None
-    empty = replace(run, contents=Contents((), 0, 0))
-
-    text = read(report_page(replace(data, runs={1: empty}))).text
-
-    assert "Trial 1, whose record holds no judged epoch: only its k_loc is known here." in text
-    assert "no epoch was judged" not in text
-
-
-def test_a_damaged_run_and_one_without_a_checkpoint_leave_a_remark(at_home: Path) -> None:
-    unanswered = with_answers(report_data("toy"), 4, torch.device("cpu"), lambda _: None)
+@pytest.mark.usefixtures("no_figures")
+def test_a_damaged_run_one_without_a_checkpoint_and_an_empty_journal_leave_a_remark(
+    at_home: Path,
+) -> None:
+    whole = report_data("toy")
+    unanswered = with_answers(whole, 4, torch.device("cpu"), lambda _: None)
+    empty = words(replace(whole, runs={1: replace(whole.runs[1], contents=Contents((), 0, 0))}))
     config = at_home / "mlruns" / "runs" / "toy-001" / "config.json"
     config.write_text(config.read_text(encoding="utf-8").replace("0", "1"), encoding="utf-8")
+
     data = report_data("toy")
 
     assert unanswered.accuracy is None
     assert "no fresh scenes were answered: no checkpoint lies in" in unanswered.remarks[-1]
     assert {} == dict(data.runs)
     assert any("config.json was edited" in remark for remark in data.remarks)
-    assert "whose run is not in this home" in read(report_page(data)).text
+    assert "whose run is not in this home" in words(data)
+    assert "Trial 1, whose record holds no judged epoch: only its k_loc is known here." in empty
+    assert "no epoch was judged" not in empty
+
+
+def test_words_in_a_figure_stay_as_they_are() -> None:
+
+    def draw(figure: Figure) -> None:
+        figure.suptitle(word)
+
+    word = ' id="#000000" href="#e0e0e0 \x07'
+
+    drawn = figures.svg("one", "a word", draw, (3.0, 2.0))
+
+    reader = read(drawn)
+    assert word.strip() in reader.text
+    assert reader.ids
+    assert all(name.startswith("one-") for name in reader.ids)

@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 from risexp.app.show.run import RunSeen
-from risexp.app.show.spectrum import show_spectra, write_spectra
+from risexp.app.show.spectrum import show_spectra
 from risexp.data.scenes import SceneGenerator
-from risexp.errors import InvalidInput
 from tests.support.validated_runs import with_network
 
 CPU = torch.device("cpu")
@@ -50,15 +48,3 @@ def test_the_samples_peak_at_a_loud_source() -> None:
         abs(float(phi) - each.phi_deg) + abs(float(theta) - each.theta_deg) for each in seen.sources
     )
     assert nearest < 15.0
-
-
-def test_the_picture_is_written_once(tmp_path: Path) -> None:
-    seen = show_spectra("one", 0, None, CPU)
-    write_spectra(seen, tmp_path / "scene.png")
-    before = (tmp_path / "scene.png").read_bytes()
-
-    with Image.open(tmp_path / "scene.png") as picture:
-        assert ("PNG", True) == (picture.format, picture.width > 1000)
-    with pytest.raises(InvalidInput, match="is there already: name a new file"):
-        write_spectra(seen, tmp_path / "scene.png")
-    assert before == (tmp_path / "scene.png").read_bytes()

@@ -15,11 +15,10 @@ from risexp.app.doctor.environment import environment_checks
 from risexp.app.doctor.fix import apply_fixes
 from risexp.app.doctor.snapshot import (
     Snapshot,
-    StudyCase,
     read_again,
-    read_case,
     read_snapshot,
     unended,
+    with_records,
 )
 from risexp.app.doctor.status import StudyStatus, corrupt_checkpoints, partial_files
 from risexp.app.doctor.stores import destinations, records_check, studies_store
@@ -44,7 +43,6 @@ from risexp.app.doctor.tracking_checks import (
 )
 from risexp.app.run.sync import Destinations
 from risexp.errors import RisexpError
-from risexp.hpo.store.store import StudyStore
 from risexp.tracking.stores import chosen_store
 from risexp.tracking.study_run import study_rows
 
@@ -61,8 +59,8 @@ _RUNS: Final = (
     f"runs restore --run-id ID` brings a deleted one back; {_SEND_ANEW}"
 )
 
-STUDY_CHECKS: Final[tuple[CheckRow[StudyCase], ...]] = (
-    CheckRow("state", lambda _: (), lambda case: state_sentence(case.status)),
+STUDY_CHECKS: Final[tuple[CheckRow[StudyStatus], ...]] = (
+    CheckRow("state", lambda _: (), state_sentence),
     CheckRow(
         "I1",
         partial(violations, "I1"),
@@ -92,12 +90,15 @@ STUDY_CHECKS: Final[tuple[CheckRow[StudyCase], ...]] = (
     CheckRow("I5", wrong_runs, runs_sentence, _RUNS),
     CheckRow("values", wrong_metrics, metrics_sentence, _SEND_ANEW),
     CheckRow(
-        "journals", lambda case: case.damaged, "", "put a copy back; its trial cannot be compared"
+        "journals",
+        lambda status: status.damaged,
+        "",
+        "put a copy back; its trial cannot be compared",
     ),
     CheckRow(
         "folders",
         missing_folders,
-        lambda case: f"{len(case.status.folders)} folders say what became of their trials",
+        lambda status: f"{len(status.folders)} folders say what became of their trials",
         "put a copy of it back; until then the trial cannot be compared, nor its run closed",
     ),
     CheckRow("scores", wrong_values, "the value of a trial is its journal's best", _RANK),
@@ -110,7 +111,7 @@ STUDY_CHECKS: Final[tuple[CheckRow[StudyCase], ...]] = (
 )
 """Whether a study is sound: a fault counts if two readings show it."""
 
-STUDY_LEFTOVERS: Final[tuple[CheckRow[StudyCase], ...]] = (
+STUDY_LEFTOVERS: Final[tuple[CheckRow[StudyStatus], ...]] = (
     CheckRow(
         "leases",
         lease_faults,
@@ -128,8 +129,8 @@ STUDY_LEFTOVERS: Final[tuple[CheckRow[StudyCase], ...]] = (
     ),
     CheckRow(
         "run of the study",
-        lambda case: [f"run {run} is RUNNING" for run in unended(case.status, case.tracked)],
-        lambda case: "its run in MLflow says how it stands" if case.tracked.judged else "",
+        lambda status: [f"run {run} is RUNNING" for run in unended(status)],
+        lambda status: "its run in MLflow says how it stands" if status.tracked.judged else "",
         f"{FIX} says there how it ended",
         "warn",
     ),
@@ -139,8 +140,8 @@ STUDY_LEFTOVERS: Final[tuple[CheckRow[StudyCase], ...]] = (
 HOME_LEFTOVERS: Final[tuple[CheckRow[Snapshot], ...]] = (
     CheckRow(
         "folders",
-        lambda look: look.folders.damaged,
-        lambda look: f"{len(look.folders.readable)} run folders can be read",
+        lambda look: look.damaged,
+        lambda look: f"{len(look.folders)} run folders can be read",
         "put a copy of the file back",
     ),
     CheckRow(
@@ -198,28 +199,25 @@ def _checks(look: Snapshot, tell: Tell) -> Iterator[Check]:
     yield records_check(look.destinations, chosen_store(None))
     yield from look.others
     for status in look.statuses:
-        if look.store is not None:
-            for check in _of_study(look.store, status, look.destinations, tell):
-                yield replace(check, what=f"{status.study.name}: {check.what}")
+        for check in _of_study(status, look.destinations, tell):
+            yield replace(check, what=f"{status.study.name}: {check.what}")
     yield from filter(None, (row.check("stale", look) for row in HOME_LEFTOVERS))
 
 
-def _of_study(
-    store: StudyStore, first: StudyStatus, places: Destinations, tell: Tell
-) -> Iterator[Check]:
+def _of_study(first: StudyStatus, places: Destinations, tell: Tell) -> Iterator[Check]:
     """All checks of a study, or one warning if it changes and cannot be read a second time."""
 
-    def read(status: StudyStatus) -> StudyCase:
-        return read_case(status, places, partial(study_rows, tell=tell))
+    def read(status: StudyStatus) -> StudyStatus:
+        return with_records(status, places, partial(study_rows, tell=tell))
 
-    case, again = read(first), cache(lambda: read(read_again(store, first.study.name)))
+    status, again = read(first), cache(lambda: read(read_again(first)))
     try:
-        checks = [row.check("studies", case, again) for row in STUDY_CHECKS]
+        checks = [row.check("studies", status, again) for row in STUDY_CHECKS]
     except RisexpError as error:
         sentence = f"it changes, and cannot be read again ({error}): call again"
         yield Check("studies", "state", "warn", sentence)
         return
-    if (failure := case.tracked.failure) is not None:
+    if (failure := status.tracked.failure) is not None:
         yield Check("stores", "record", "fail", f"the study's record cannot be read: {failure}")
     yield from filter(None, checks)
-    yield from filter(None, (row.check("stale", case) for row in STUDY_LEFTOVERS))
+    yield from filter(None, (row.check("stale", status) for row in STUDY_LEFTOVERS))

@@ -11,21 +11,20 @@ from typing import TYPE_CHECKING, Final
 from risexp.app.doctor.environment import WAL, embedded_databases, journal_mode
 from risexp.app.doctor.snapshot import Snapshot, plain_status, read_snapshot, unended
 from risexp.app.doctor.status import (
-    Folders,
     FolderState,
     StudyStatus,
     folder_state,
     study_status,
     with_folders,
 )
-from risexp.app.doctor.stores import destinations, studies_store, tracked_study
+from risexp.app.doctor.stores import destinations, studies_store, with_runs
 from risexp.app.doctor.tracking_checks import wrong_statuses
 from risexp.app.run.sync import init_store, send
 from risexp.app.search.study_record import close_used_up, say_of_study
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.leases import HANGING, RENEW_S, USED_UP, Leases
-from risexp.hpo.store.store import StudyStore, open_store
-from risexp.hpo.studies.study import SURPLUS, StudyRef
+from risexp.hpo.store.store import open_store
+from risexp.hpo.studies.study import SURPLUS
 from risexp.hpo.studies.table import study_table
 from risexp.hpo.trials.reaper import Reaper
 from risexp.tracking.schema import write_ahead
@@ -81,11 +80,10 @@ def _make_tables(look: Snapshot, tell: Tell) -> Iterator[str]:
 
 def _requeue(look: Snapshot, tell: Tell) -> Iterator[str]:
     """Give back trials whose worker is gone."""
-    store = look.store
     left = [each for each in look.statuses if not each.at_work and (each.expired or each.orphans)]
-    if store is None or not left:
+    if not left:
         return
-    reapers = [Reaper(Leases(store, each.study.uid), each.study, PATIENCE_S) for each in left]
+    reapers = [Reaper(Leases(each.store, each.study.uid), each.study, PATIENCE_S) for each in left]
     tell(f"leases are over: their owners have {PATIENCE_S:g} s to renew them")
     for wait_s in (0.0, PATIENCE_S):
         # A little longer: the database's clock is another one.
@@ -93,7 +91,7 @@ def _requeue(look: Snapshot, tell: Tell) -> Iterator[str]:
         for reaper in reapers:
             _worked(reaper.look, tell)
     for status in left:
-        yield from _requeued(status, study_status(store, status.study))
+        yield from _requeued(status, study_status(status.store, status.study))
 
 
 def _requeued(before: StudyStatus, after: StudyStatus) -> Iterator[str]:
@@ -121,9 +119,9 @@ def _close_used_up(look: Snapshot, tell: Tell) -> Iterator[str]:
             if trial.state == "failed" and trial.reason in {USED_UP, HANGING}
             if trial.number in status.folders and status.folders[trial.number].ending is None
         ]
-        if look.store is None or status.at_work or not numbers:
+        if status.at_work or not numbers:
             continue
-        if _worked(partial(_close, look.store, status.study), tell):
+        if _worked(partial(_close, status), tell):
             runs = (f"the run of trial {each} of {status.study.name}" for each in numbers)
             yield from (f"{run} says it ended" for run in runs)
 
@@ -141,13 +139,12 @@ def _set_statuses(look: Snapshot, tell: Tell) -> Iterator[str]:
 
     Only if their folders are here.
     """
-    for status in look.statuses:
-        tracked = tracked_study(status, look.destinations, study_runs)
-        for run, _ in wrong_statuses(status, tracked).values():
+    for status in _with_runs(look):
+        for run, _ in wrong_statuses(status).values():
             folder = status.folders.get(run.number)
-            if look.store is None or folder is None or len(tracked.of(run.number)) != 1:
+            if folder is None or len(status.tracked.of(run.number)) != 1:
                 continue
-            right = partial(_trial_status, look, look.store, status)
+            right = partial(_trial_status, look, status)
             name = f"the run of trial {run.number} of {status.study.name}"
             yield from _set_status(look, folder, right, name, tell)
     plain = partial(plain_status, destinations=look.destinations)
@@ -157,16 +154,13 @@ def _set_statuses(look: Snapshot, tell: Tell) -> Iterator[str]:
 
 def _end_studies(look: Snapshot, tell: Tell) -> Iterator[str]:
     """Write into runs of studies how they ended."""
-    for status in look.statuses:
-        if look.store is None:
-            return
-        tracked = tracked_study(status, look.destinations, study_runs)
-        for run_id in unended(status, tracked):
-            table = attempt(partial(study_table, look.store, status.study))
+    for status in _with_runs(look):
+        for run_id in unended(status):
+            table = attempt(partial(study_table, status.store, status.study))
             failure = (
                 table.sentence
                 if isinstance(table, Failure)
-                else say_of_study(tracked.places[run_id], status.study, table)
+                else say_of_study(status.tracked.places[run_id], status.study, table)
             )
             if failure is None:
                 yield f"the run of study {status.study.name} says how it ended"
@@ -220,18 +214,20 @@ def _set_status(
         yield f"{name} is {changed}"
 
 
-def _trial_status(
-    look: Snapshot, store: StudyStore, status: StudyStatus, folder: FolderState
-) -> str | None:
+def _trial_status(look: Snapshot, status: StudyStatus, folder: FolderState) -> str | None:
     """The status that a trial's run should have now; None if it has it."""
-    now = with_folders(study_status(store, status.study), Folders((folder,), ()))
-    wrong = wrong_statuses(now, tracked_study(now, look.destinations, study_runs))
+    now = with_folders(study_status(status.store, status.study), (folder,))
+    wrong = wrong_statuses(with_runs(now, look.destinations, study_runs))
     own = "" if folder.progress is None else folder.progress.run_id
     return wrong[own][1] if own in wrong else None
 
 
-def _close(store: StudyStore, study: StudyRef) -> None:
-    close_used_up(study_table(store, study))
+def _with_runs(look: Snapshot) -> Iterator[StudyStatus]:
+    return (with_runs(status, look.destinations, study_runs) for status in look.statuses)
+
+
+def _close(status: StudyStatus) -> None:
+    close_used_up(study_table(status.store, status.study))
 
 
 def _worked(action: Callable[[], object], tell: Tell) -> bool:

@@ -1,20 +1,19 @@
 """Reads everything that the checks judge: once, and a study again if a fault was seen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from risexp.app.doctor.check import Check
 from risexp.app.doctor.status import (
-    Folders,
     FolderState,
     StudyStatus,
     read_folders,
     study_status,
     with_folders,
 )
-from risexp.app.doctor.stores import RunReader, StudiesStore, TrackedStudy, tracked_study
+from risexp.app.doctor.stores import RunReader, StudiesStore, with_runs
 from risexp.app.run.sync import Destinations
 from risexp.errors import EnvironmentFailed, InvalidInput, RisexpError
 from risexp.hpo.store.store import StudyStore
@@ -36,13 +35,10 @@ class Snapshot:
     """Identifiers of all studies; None if only some were read."""
     others: tuple[Check, ...]
     """Checks of studies that cannot be read or are not ours."""
-    folders: Folders
+    folders: Sequence[FolderState]
+    damaged: Sequence[str]
+    """Sentences about folders that cannot be read."""
     destinations: Destinations
-
-    @property
-    def store(self) -> StudyStore | None:
-        """The database of studies, if it answers."""
-        return self.studies.store
 
     def unsent(self) -> list[FolderState]:
         """Idle runs with data that was not uploaded yet.
@@ -55,7 +51,7 @@ class Snapshot:
         }
         return [
             folder
-            for folder in self.folders.readable
+            for folder in self.folders
             if folder.unsent
             and not folder.trained
             and folder.study_uid not in busy
@@ -66,7 +62,7 @@ class Snapshot:
         """Runs of studies that are not in this store."""
         return [
             f"run {folder.run.run_id} is of study {folder.labels.study}, which is not in this store"
-            for folder in self.folders.readable
+            for folder in self.folders
             if folder.labels is not None and folder.study_uid is not None
             if self.known is not None and folder.study_uid not in self.known
         ]
@@ -76,21 +72,9 @@ class Snapshot:
         uids = {status.study.uid for status in self.statuses}
         return [
             folder
-            for folder in self.folders.readable
+            for folder in self.folders
             if folder.study_uid not in uids and plain_status(folder, self.destinations) is not None
         ]
-
-
-@dataclass(frozen=True)
-class StudyCase:
-    """One study with its runs in MLflow and its journals."""
-
-    status: StudyStatus
-    tracked: TrackedStudy
-    journals: Mapping[int, Contents]
-    """Readable journals by trial number."""
-    damaged: tuple[str, ...]
-    """Sentences about the other journals."""
 
 
 def read_snapshot(
@@ -103,7 +87,7 @@ def read_snapshot(
     chosen = [*dict.fromkeys(names)] or _names(store)
     answers = [] if store is None else [_read(store, each, strict=bool(names)) for each in chosen]
     statuses = [answer for answer in answers if isinstance(answer, StudyStatus)]
-    folders = read_folders(names)
+    folders, damaged = read_folders(names)
     unread = any(isinstance(answer, _Unread) for answer in answers)
     # Folders of a study that was created meanwhile must not count as strangers.
     complete = store is not None and not names and not unread and chosen == _names(store)
@@ -113,25 +97,28 @@ def read_snapshot(
         known=frozenset(each.study.uid for each in statuses) if complete else None,
         others=tuple(answer for answer in answers if isinstance(answer, Check)),
         folders=folders,
+        damaged=damaged,
         destinations=destinations,
     )
 
 
-def read_again(store: StudyStore, name: str) -> StudyStatus:
+def read_again(status: StudyStatus) -> StudyStatus:
     """Read a study once more, while no process changes its plan."""
-    return with_folders(study_status(store, find_study(store, name)), read_folders((name,)))
+    name = status.study.name
+    now = study_status(status.store, find_study(status.store, name))
+    return with_folders(now, read_folders((name,))[0])
 
 
-def read_case(status: StudyStatus, places: Destinations, read: RunReader) -> StudyCase:
+def with_records(status: StudyStatus, places: Destinations, read: RunReader) -> StudyStatus:
     """Add MLflow's runs and then the journals: a growing journal has all that was uploaded."""
-    tracked = tracked_study(status, places, read)
+    status = with_runs(status, places, read)
     journals, damaged = dict[int, Contents](), list[str]()
     for number, folder in status.folders.items():
         try:
             journals[number] = UploadState(folder.run.path).lines()
         except RisexpError as error:
             damaged.append(str(error))
-    return StudyCase(status, tracked, journals, tuple(damaged))
+    return replace(status, journals=journals, damaged=tuple(damaged))
 
 
 def plain_status(folder: FolderState, destinations: Destinations) -> str | None:
@@ -145,11 +132,11 @@ def plain_status(folder: FolderState, destinations: Destinations) -> str | None:
     return right if destinations.ask(folder.store, question) == "RUNNING" else None
 
 
-def unended(status: StudyStatus, tracked: TrackedStudy) -> list[str]:
+def unended(status: StudyStatus) -> list[str]:
     """MLflow ids of the study's own runs that are RUNNING though the study is over."""
     if status.at_work or not (status.over or status.end is not None):
         return []
-    return [run for run, state in tracked.parents.items() if state == "RUNNING"]
+    return [run for run, state in status.tracked.parents.items() if state == "RUNNING"]
 
 
 class _Unread(Check):

@@ -1,7 +1,7 @@
 """State of run folders and of studies, read at one moment."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +21,10 @@ from risexp.hpo.trials.invariants import FINAL, State, StudySnapshot
 from risexp.hpo.trials.reaper import NO_OWNER
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.runs.folder import RunFolder, is_run, list_runs, runs_home
+from risexp.runs.journal import Contents
 from risexp.runs.spec import Labels, read_labels
 from risexp.tracking.stores import TrackingStore
+from risexp.tracking.study_run import TrialRun
 from risexp.tracking.upload_state import RecordedOutcome, UploadProgress, UploadState
 from risexp.tracking.uploader_process import store_for
 
@@ -53,17 +55,28 @@ class FolderState:
 
 
 @dataclass(frozen=True)
-class Folders:
-    """Run folders of a home."""
+class TrackedStudy:
+    """Runs of a study in MLflow."""
 
-    readable: tuple[FolderState, ...]
-    damaged: tuple[str, ...]
+    places: Mapping[str, TrackingStore] = field(default_factory=dict)
+    """Store by MLflow's run id."""
+    parents: Mapping[str, str] = field(default_factory=dict)
+    """Status of the study's own run by MLflow's run id; there should be one."""
+    runs: tuple[TrialRun, ...] = ()
+    judged: bool = False
+    """True if a store has answered and should know the study."""
+    failure: str | None = None
+
+    def of(self, number: int) -> tuple[TrialRun, ...]:
+        """Runs of one trial."""
+        return tuple(run for run in self.runs if run.number == number)
 
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """Everything known of a study except its runs in MLflow."""
+    """Everything known of a study."""
 
+    store: StudyStore
     study: StudyRef
     record: StudySnapshot
     end: End | None
@@ -73,6 +86,11 @@ class StudyStatus:
     """Attempts in their order by trial number, surplus trials included."""
     folders: Mapping[int, FolderState] = field(default_factory=dict)
     """Folders in this home by trial number."""
+    tracked: TrackedStudy = field(default_factory=TrackedStudy)
+    journals: Mapping[int, Contents] = field(default_factory=dict)
+    """Readable journals by trial number."""
+    damaged: tuple[str, ...] = ()
+    """Sentences about the other journals."""
 
     @cached_property
     def living(self) -> Mapping[int, Attempt]:
@@ -155,8 +173,12 @@ class StudyStatus:
         return {number: attempt for number, attempt in last.items() if attempt.ended is None}
 
 
-def read_folders(studies: Sequence[str]) -> Folders:
-    """Read the folders of these studies' trials, or of all runs if no study is named."""
+def read_folders(studies: Sequence[str]) -> tuple[list[FolderState], list[str]]:
+    """Read the folders of these studies' trials, or of all runs if no study is named.
+
+    Returns:
+        The readable ones, and sentences about the damaged ones.
+    """
     readable, damaged = list[FolderState](), list[str]()
     for path in sorted(runs_home().glob("*/journal.jsonl")):
         if not is_run(path.parent.name):
@@ -169,7 +191,7 @@ def read_folders(studies: Sequence[str]) -> Folders:
             continue
         if not studies or (state.labels is not None and state.labels.study in studies):
             readable.append(state)
-    return Folders(tuple(readable), tuple(damaged))
+    return readable, damaged
 
 
 def folder_state(run: RunFolder) -> FolderState:
@@ -219,12 +241,12 @@ def study_status(store: StudyStore, study: StudyRef) -> StudyStatus:
     for attempt in attempts:
         if attempt.lease.trial_id in numbers:
             by_number.setdefault(numbers[attempt.lease.trial_id], []).append(attempt)
-    return StudyStatus(study, record, end, now, by_number)
+    return StudyStatus(store, study, record, end, now, by_number)
 
 
-def with_folders(status: StudyStatus, folders: Folders) -> StudyStatus:
+def with_folders(status: StudyStatus, folders: Iterable[FolderState]) -> StudyStatus:
     """Add the folders, which must be read after the study: a final trial has written its end."""
-    own = [each for each in folders.readable if each.study_uid == status.study.uid]
+    own = [each for each in folders if each.study_uid == status.study.uid]
     by_name = {folder.run.run_id: folder for folder in own}
     names = {each.number: run_id(status.study.name, each.number) for each in status.record.trials}
     present = {number: by_name[name] for number, name in names.items() if name in by_name}

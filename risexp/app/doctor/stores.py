@@ -1,13 +1,13 @@
 """Opens the database of studies and the tracking stores for reading; makes and changes nothing."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from risexp.app.doctor.check import FIX, Check
-from risexp.app.doctor.status import StudyStatus
+from risexp.app.doctor.status import StudyStatus, TrackedStudy
 from risexp.app.run.sync import Destinations
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.address import STORE, address_of, embedded, store_url
@@ -38,24 +38,6 @@ class StudiesStore:
 
 RunReader = Callable[..., StudyRuns]
 """`study_runs`, or `study_rows` if values are needed too."""
-
-
-@dataclass(frozen=True)
-class TrackedStudy:
-    """Runs of a study in MLflow."""
-
-    places: Mapping[str, TrackingStore] = field(default_factory=dict)
-    """Store by MLflow's run id."""
-    parents: Mapping[str, str] = field(default_factory=dict)
-    """Status of the study's own run by MLflow's run id; there should be one."""
-    runs: tuple[TrialRun, ...] = ()
-    judged: bool = False
-    """True if a store has answered and should know the study."""
-    failure: str | None = None
-
-    def of(self, number: int) -> tuple[TrialRun, ...]:
-        """Runs of one trial."""
-        return tuple(run for run in self.runs if run.number == number)
 
 
 @contextmanager
@@ -92,8 +74,8 @@ def records_check(places: Destinations, store: TrackingStore | None) -> Check:
     return Check("stores", "records", "fail", sentence)
 
 
-def tracked_study(status: StudyStatus, places: Destinations, read: RunReader) -> TrackedStudy:
-    """Read a study's runs from every store that its folders name."""
+def with_runs(status: StudyStatus, places: Destinations, read: RunReader) -> StudyStatus:
+    """Add the study's runs from every store that its folders name."""
     question: Callable[[TrackingClient], StudyRuns] = partial(
         read, name=status.study.name, uid=status.study.uid
     )
@@ -102,7 +84,7 @@ def tracked_study(status: StudyStatus, places: Destinations, read: RunReader) ->
     for store in _stores(status):
         answer = places.ask(store, question)
         if isinstance(answer, Failure):
-            return TrackedStudy(failure=answer.sentence)
+            return replace(status, tracked=TrackedStudy(failure=answer.sentence))
         if answer is not None:
             answered = True
             parents |= answer.parents
@@ -110,7 +92,8 @@ def tracked_study(status: StudyStatus, places: Destinations, read: RunReader) ->
             ids = [*answer.parents, *(run.run_id for run in answer.trials)]
             stores |= dict.fromkeys(ids, store)
     # A search in another home without a record leaves nothing here to judge.
-    return TrackedStudy(stores, parents, tuple(runs), answered and bool(status.folders or runs))
+    judged = answered and bool(status.folders or runs)
+    return replace(status, tracked=TrackedStudy(stores, parents, tuple(runs), judged))
 
 
 class OtherVersion(EnvironmentFailed):

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
-from risexp.app.doctor.snapshot import StudyCase
 from risexp.app.doctor.status import StudyStatus
 from risexp.errors import CheckpointDamaged, RisexpError
 from risexp.hpo.store.leases import HANGING, USED_UP
@@ -31,14 +30,13 @@ def state_sentence(status: StudyStatus) -> str:
     return sentence if status.end is None else f"{sentence}; ended: {status.end.reason}"
 
 
-def lease_faults(case: StudyCase) -> list[str]:
+def lease_faults(status: StudyStatus) -> list[str]:
     """The same trials as faults, unless workers are there who see to them."""
-    return [] if case.status.at_work else unheld_trials(case)
+    return [] if status.at_work else unheld_trials(status)
 
 
-def unheld_trials(case: StudyCase) -> list[str]:
+def unheld_trials(status: StudyStatus) -> list[str]:
     """Expired leases, running trials without a lease, and trials that will wait again."""
-    status = case.status
     expired = [
         f"attempt {each.lease.attempt} at trial {number} on {each.host or 'no machine'} (process "
         f"{each.pid}) has not renewed its lease"
@@ -52,16 +50,16 @@ def unheld_trials(case: StudyCase) -> list[str]:
     return expired + orphans + returning
 
 
-def unended_trials(case: StudyCase) -> list[str]:
+def unended_trials(status: StudyStatus) -> list[str]:
     """Trials that wait in an idle study without a recorded end."""
-    return [] if case.status.at_work else [f"trial {each} waits" for each in case.status.unnamed]
+    return [] if status.at_work else [f"trial {each} waits" for each in status.unnamed]
 
 
-def finality_sentence(case: StudyCase) -> str:
+def finality_sentence(status: StudyStatus) -> str:
     """Why I2 holds; empty while a worker is at the study."""
-    if case.status.at_work:
+    if status.at_work:
         return ""
-    end = "no end is written" if case.status.unnamed else "is named by what ended the study"
+    end = "no end is written" if status.unnamed else "is named by what ended the study"
     return f"every trial is final, or waits and {end}"
 
 
@@ -72,44 +70,43 @@ def violation_sentence(violation: Violation) -> str:
     return f"trial {violation.number}: {violation.sentence}"
 
 
-def violations(rule: Rule, case: StudyCase) -> list[str]:
+def violations(rule: Rule, status: StudyStatus) -> list[str]:
     """Violations of I1 to I4; of I2 only while no worker is at the study."""
-    broken = [each for each in every(case.status.record) if each.rule == rule]
+    broken = [each for each in every(status.record) if each.rule == rule]
     if rule == "I2":
-        if case.status.at_work:
+        if status.at_work:
             return []
         # The lease check speaks of the first, the end check of the second.
-        spared = {*case.status.returning, *case.status.unnamed}
+        spared = {*status.returning, *status.unnamed}
         broken = [each for each in broken if each.number not in spared]
     return [violation_sentence(each) for each in broken]
 
 
-def wrong_reports(case: StudyCase) -> list[str]:
+def wrong_reports(status: StudyStatus) -> list[str]:
     """Reports to Optuna that differ from the journal."""
     return [
         f"trial {number} reported {report} at epoch {epoch}, and its journal says {score}"
-        for number, epoch, report, score in _compared_reports(case)
+        for number, epoch, report, score in _compared_reports(status)
         if report != score
     ]
 
 
-def reports_sentence(case: StudyCase) -> str:
+def reports_sentence(status: StudyStatus) -> str:
     """Number of reports that are right."""
-    return f"{len([*_compared_reports(case)])} reports are what the journals say"
+    return f"{len([*_compared_reports(status)])} reports are what the journals say"
 
 
-def _compared_reports(case: StudyCase) -> Iterator[tuple[int, int, float, float]]:
+def _compared_reports(status: StudyStatus) -> Iterator[tuple[int, int, float, float]]:
     """Trial, epoch, reported score and journal's score of all epochs that have both."""
-    for trial in case.status.record.trials:
-        if trial.number in case.journals:
-            scores = _scores(case.journals[trial.number])
+    for trial in status.record.trials:
+        if trial.number in status.journals:
+            scores = _scores(status.journals[trial.number])
             for epoch in sorted(trial.reports.keys() & scores.keys()):
                 yield trial.number, epoch, trial.reports[epoch], scores[epoch]
 
 
-def missing_folders(case: StudyCase) -> list[str]:
+def missing_folders(status: StudyStatus) -> list[str]:
     """Trials whose folder is gone, or does not say how they ended."""
-    status = case.status
     unclosed = [
         f"trial {trial.number} is {trial.state}, and its folder does not say how it ended"
         for trial in status.record.trials
@@ -122,16 +119,16 @@ def missing_folders(case: StudyCase) -> list[str]:
         if trial.state == "complete"
         and status.folders
         and trial.number not in status.folders
-        and case.tracked.of(trial.number)
+        and status.tracked.of(trial.number)
     ]
     return unclosed + gone
 
 
-def wrong_values(case: StudyCase) -> list[str]:
+def wrong_values(status: StudyStatus) -> list[str]:
     """Complete trials whose value is not the best score of their journal."""
     wrong = list[str]()
-    for trial in case.status.record.trials:
-        journal = case.journals.get(trial.number)
+    for trial in status.record.trials:
+        journal = status.journals.get(trial.number)
         if trial.state != "complete" or journal is None:
             continue
         if any(note.event == "nondeterminism" for note in journal.notes):
@@ -143,13 +140,13 @@ def wrong_values(case: StudyCase) -> list[str]:
     return wrong
 
 
-def damaged_checkpoints(case: StudyCase) -> list[str]:
+def damaged_checkpoints(status: StudyStatus) -> list[str]:
     """Damaged or missing checkpoints of trials that are not being trained."""
-    complete = case.status.in_state("complete")
+    complete = status.in_state("complete")
     return [
         f"trial {number}: {fault}"
-        for number, folder in case.status.folders.items()
-        if not folder.trained and number not in case.status.living
+        for number, folder in status.folders.items()
+        if not folder.trained and number not in status.living
         for fault in _checkpoint_faults(folder.run, needed=number in complete)
     ]
 

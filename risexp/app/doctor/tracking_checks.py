@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from risexp.app.doctor.snapshot import StudyCase
 from risexp.app.doctor.status import StudyStatus
-from risexp.app.doctor.stores import TrackedStudy
 from risexp.app.doctor.study_checks import violation_sentence
 from risexp.hpo.trials.invariants import (
     RUN_STATUS,
@@ -18,82 +16,82 @@ from risexp.tracking.sent_metrics import selected_keys, sent_values
 from risexp.tracking.study_run import TrialRun
 
 
-def wrong_statuses(status: StudyStatus, tracked: TrackedStudy) -> dict[str, tuple[TrialRun, str]]:
+def wrong_statuses(status: StudyStatus) -> dict[str, tuple[TrialRun, str]]:
     """Runs whose status is not that of their trial, with the right status, by MLflow's run id."""
     right = {trial.number: RUN_STATUS[trial.state] for trial in status.record.trials}
     return {
         run.run_id: (run, right[run.number])
-        for run in tracked.runs
+        for run in status.tracked.runs
         if run.number in right.keys() - status.late and run.status != right[run.number]
     }
 
 
-def wrong_runs(case: StudyCase) -> list[str]:
+def wrong_runs(status: StudyStatus) -> list[str]:
     """Violations of I5, except of runs that may be late."""
-    if not case.tracked.judged:
+    if not status.tracked.judged:
         return []
-    study, runs = _settled(case.status, case.tracked)
+    study, runs = _settled(status)
     wrong = [
-        violation_sentence(violation) + _ids(violation.number, case)
+        violation_sentence(violation) + _ids(violation.number, status)
         for violation in one_run_a_trial(study, runs)
     ]
-    parents = case.tracked.parents
+    parents = status.tracked.parents
     if len(parents) > 1:
         wrong.append(f"the study itself has {len(parents)} runs ({', '.join(parents)})")
     return wrong
 
 
-def wrong_metrics(case: StudyCase) -> list[str]:
+def wrong_metrics(status: StudyStatus) -> list[str]:
     """Values in MLflow that differ from the journals."""
-    if not case.tracked.judged:
+    if not status.tracked.judged:
         return []
     return [
         fault
-        for run, expected in _pairs(case)
-        for fault in _differences(run, expected, complete=run.number not in case.status.late)
+        for run, expected in _pairs(status)
+        for fault in _differences(run, expected, complete=run.number not in status.late)
     ]
 
 
-def runs_sentence(case: StudyCase) -> str:
+def runs_sentence(status: StudyStatus) -> str:
     """Number of runs; empty without a store to judge."""
-    if not case.tracked.judged:
+    if not status.tracked.judged:
         return ""
-    late = f"; {len(case.status.late)} of them may be late" if case.status.late else ""
-    runs = f"{len(case.tracked.runs)} runs{late}"
+    late = f"; {len(status.late)} of them may be late" if status.late else ""
+    runs = f"{len(status.tracked.runs)} runs{late}"
     return f"one run a trial in MLflow, of its status, each value once: {runs}"
 
 
-def metrics_sentence(case: StudyCase) -> str:
+def metrics_sentence(status: StudyStatus) -> str:
     """Number of values in MLflow that a journal has, too; empty without a store to judge."""
-    if not case.tracked.judged:
+    if not status.tracked.judged:
         return ""
-    known = [(expected, run.points) for run, expected in _pairs(case)]
+    known = [(expected, run.points) for run, expected in _pairs(status)]
     count = sum((each.key, each.step) in expected for expected, points in known for each in points)
     return f"{count} values in MLflow are those of the journals"
 
 
-def _ids(number: int | None, case: StudyCase) -> str:
+def _ids(number: int | None, status: StudyStatus) -> str:
     """The run ids that MLflow's own commands need, in brackets."""
     if number is None:
         return ""
-    folder = case.status.folders.get(number)
+    folder = status.folders.get(number)
     own = "" if folder is None or folder.progress is None else folder.progress.run_id
-    others = [run.run_id for run in case.tracked.of(number) if run.run_id != own]
+    others = [run.run_id for run in status.tracked.of(number) if run.run_id != own]
     parts = [f"{own} is in its mlflow.json"] if own else []
     parts += [f"{', '.join(others)} is not"] if others else []
     return f" ({'; '.join(parts)})" if parts else ""
 
 
-def _pairs(case: StudyCase) -> Iterator[tuple[TrialRun, Mapping[tuple[str, int], float]]]:
+def _pairs(status: StudyStatus) -> Iterator[tuple[TrialRun, Mapping[tuple[str, int], float]]]:
     """Runs with their expected values by key and epoch."""
-    for number, journal in case.journals.items():
-        keys = selected_keys(case.status.folders[number].run.plans())
+    for number, journal in status.journals.items():
+        keys = selected_keys(status.folders[number].run.plans())
         expected = {
             (key, row.step): value
             for row in journal.rows
             for key, value in sent_values(row, keys).items()
         }
-        yield from ((run, expected) for run in case.tracked.of(number))
+        yield from ((run, expected) for run in status.tracked.of(number))
 
 
 def _differences(
@@ -112,9 +110,7 @@ def _differences(
             yield f"{start} no {key} at epoch {step}, and its journal has"
 
 
-def _settled(
-    status: StudyStatus, tracked: TrackedStudy
-) -> tuple[StudySnapshot, tuple[RunSnapshot, ...]]:
+def _settled(status: StudyStatus) -> tuple[StudySnapshot, tuple[RunSnapshot, ...]]:
     """Trials and runs for I5: a late run gets its future status, some trials need no run."""
     states = {trial.number: trial.state for trial in status.record.trials}
     late = status.late & states.keys()
@@ -124,7 +120,7 @@ def _settled(
             RUN_STATUS[states[run.number]] if run.number in late else run.status,
             run.rows,
         )
-        for run in tracked.runs
+        for run in status.tracked.runs
     )
     present = {run.number for run in runs}
     trials = [

@@ -20,14 +20,13 @@ from risexp.config.run import RunConfig
 from risexp.data.scenes import SceneGenerator
 from risexp.errors import RisexpError
 from risexp.hpo.search.pruning_callback import pruning_summary
-from risexp.hpo.store.store import StudyStore, find_store
+from risexp.hpo.store.store import find_store
 from risexp.hpo.studies.audit import Audit
 from risexp.hpo.studies.confirmation import Confirmation
 from risexp.hpo.studies.importance import Importance, importance
 from risexp.hpo.studies.start import best_first
-from risexp.hpo.studies.study import StudyRef, find_study, run_id
+from risexp.hpo.studies.study import find_study, run_id
 from risexp.hpo.studies.table import StudyTable, TrialRow, study_table
-from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.model.network import Network
 from risexp.runs.folder import is_run
 from risexp.space.study_spec import StudySpec
@@ -131,14 +130,30 @@ class ReportData:
 def report_data(name: str) -> ReportData:
     """Read a study as it stands now."""
     with open_studies(find_store) as store:
-        gathered = _from_store(store, find_study(store, name))
-    runs, remarks = _runs(gathered.table)
-    parameters = {
-        row.number: _parameters(gathered.spec.resolve(row.values).config)
-        for row in gathered.table.trials
-        if row.value is not None
-    }
-    return replace(gathered, runs=runs, parameters=parameters, remarks=remarks)
+        study = find_study(store, name)
+        table, spec = study_table(store, study), study.spec
+        history = optuna.load_study(study_name=study.name, storage=store.storage)
+        runs, remarks = _runs(table)
+        return ReportData(
+            spec=spec,
+            table=table,
+            reports={
+                trial.number: dict(sorted(trial.intermediate_values.items()))
+                for trial in history.get_trials(deepcopy=False)
+            },
+            pruning=pruning_summary(history),
+            audit=audit_so_far(store, study),
+            importance=importance(store, study),
+            confirmation=confirmed_so_far(store, study),
+            runs=runs,
+            parameters={
+                row.number: _parameters(spec.resolve(row.values).config)
+                for row in table.trials
+                if row.value is not None
+            },
+            made_at=datetime.now(UTC),
+            remarks=remarks,
+        )
 
 
 def with_answers(
@@ -174,22 +189,6 @@ def _ms_per_scene(run: RunSeen, device: torch.device) -> float:
     network = load_trained(str(run.folder.path), device)
     scenes = SceneGenerator(run.config.physics, run.config.data).scenes("test", 0, _BATCH)
     return batch_ms(network_methods(network.predictor)[NETWORK], scenes)
-
-
-def _from_store(store: StudyStore, study: StudyRef) -> ReportData:
-    trials = study_snapshot(store, study).trials
-    return ReportData(
-        spec=study.spec,
-        table=study_table(store, study),
-        reports={trial.number: dict(sorted(trial.reports.items())) for trial in trials},
-        pruning=pruning_summary(optuna.load_study(study_name=study.name, storage=store.storage)),
-        audit=audit_so_far(store, study),
-        importance=importance(store, study),
-        confirmation=confirmed_so_far(store, study),
-        runs={},
-        parameters={},
-        made_at=datetime.now(UTC),
-    )
 
 
 def _runs(table: StudyTable) -> tuple[dict[int, RunSeen], tuple[str, ...]]:

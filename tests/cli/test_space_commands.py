@@ -1,7 +1,7 @@
 """The commands that check, list, show and compare search spaces."""
 
 import json
-import shutil
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -15,7 +15,7 @@ from risexp.hpo.store.store import open_store
 from risexp.hpo.studies.start import StudyStart
 from risexp.space.files import load_space, space_paths
 from risexp.space.study_spec import StudySpec
-from tests.support.commands import Capture, document, run
+from tests.support.commands import Capture, document, refused, run
 from tests.support.studies import had
 
 SOUND = "trials: 4\nvary:\n  sampled.ridge: {kind: log, low: 1.0e-4, high: 1.0e-2}\n"
@@ -127,14 +127,11 @@ def test_space_check_probe_names_what_is_dead(
     assert "probed  loss.count" in err.splitlines()
 
 
-@pytest.fixture(scope="module")
-def searched_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with the study `first`: twelve complete trials, a pruned and a waiting one."""
-    home = tmp_path_factory.mktemp("home")
+def search(home: Path) -> None:
+    """A study `first`: twelve complete trials, a pruned and a waiting one."""
     (home / "one.yaml").write_text(SOUND, encoding="utf-8")
     given = StudySpec.of(load_space(str(home / "one.yaml")))
-    store = open_store(f"sqlite:///{home / 'mlruns' / 'optuna.db'}")
-    try:
+    with closing(open_store(f"sqlite:///{home / 'mlruns' / 'optuna.db'}")) as store:
         StudyStart.new(given).open(store, "first", 1)
         study = optuna.load_study(study_name="first", storage=store.storage)
         ridges = [1e-3, 1.2e-3, 1.5e-3, *[9e-3] * 9]
@@ -143,37 +140,13 @@ def searched_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for place, ridge in enumerate(ridges)
         )
         study.add_trial(had(given, {"sampled.ridge": 5e-3}, state=TrialState.PRUNED, value=0.1))
-    finally:
-        store.close()
-    return home
 
 
-@pytest.fixture
-def searched(searched_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
-    monkeypatch.delenv("RISEXP_STORE", raising=False)
-    shutil.copytree(searched_home, tmp_path, dirs_exist_ok=True)
-
-
-@pytest.mark.usefixtures("searched")
-def test_space_shrink_writes_the_next_space(capsys: Capture, tmp_path: Path) -> None:
-    code, out, err = run(capsys, "space shrink --study first -o next.yaml")
-    again, _, refused = run(capsys, "space shrink --study first -o next.yaml")
-
-    assert (0, "") == (code, err)
-    found = load_space(str(tmp_path / "next.yaml"))
-    assert "risexp space check next.yaml" in out
-    assert {"sampled.ridge": 1e-3} == found.start
-    assert "narrowed to where 4 of 13 trials were best" in found.about
-    assert found.vary["sampled.ridge"].ends()[0] != 1e-4
-    assert 0 == run(capsys, "space check next.yaml")[0]
-    assert (2, True) == (again, "next.yaml is there already: name a new file" in refused)
-
-
-@pytest.mark.usefixtures("searched")
-def test_an_impossible_space_shrink_writes_nothing(
+def test_space_shrink_writes_the_next_space_and_nothing_that_is_impossible(
     capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    search(tmp_path)
     for command, url, sentence in (
         ("--study first -o next.txt", "", "a space is a file that ends in .yaml"),
         ("--study frist -o next.yaml", "", "there is no study 'frist' in "),
@@ -187,3 +160,13 @@ def test_an_impossible_space_shrink_writes_nothing(
         assert sentence in err
         assert not list(tmp_path.glob("n*xt.*"))
     assert not (tmp_path / "none.db").exists()
+
+    code, out, err = run(capsys, "space shrink --study first -o next.yaml")
+    assert (0, "") == (code, err)
+    found = load_space(str(tmp_path / "next.yaml"))
+    assert "risexp space check next.yaml" in out
+    assert {"sampled.ridge": 1e-3} == found.start
+    assert "narrowed to where 4 of 13 trials were best" in found.about
+    assert found.vary["sampled.ridge"].ends()[0] != 1e-4
+    assert 0 == run(capsys, "space check next.yaml")[0]
+    refused(capsys, "space shrink --study first -o next.yaml", "is there already: name a new file")

@@ -92,30 +92,25 @@ def test_sync_says_of_each_run_what_it_sent_and_sends_only_what_is_named(
     assert (0, "every record is where it belongs\n", "") == run(capsys, "sync")
 
 
-def test_sync_fails_where_another_process_does_not_finish_the_store(
+def test_sync_that_fails_says_so_and_loses_nothing(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A server is away, or another process does not finish the store."""
+
     def refuse(_store: TrackingStore) -> None:
         raise Busy("another process has been making the store for 5 minutes")
 
-    folder = finished("one")
-    monkeypatch.setattr("risexp.app.run.sync.opened", refuse)
-
-    code, _, err = run(capsys, "sync")
-
-    assert 1 == code
-    assert "run one was not sent: another process has been making the store" in err
-    assert UploadState(folder.path).unsent()
-
-
-def test_sync_to_a_server_that_is_away_says_so_and_loses_nothing(capsys: Capture) -> None:
     folders = [finished("one"), finished("two")]
 
-    code, out, err = run(capsys, "sync --tracking http://me:planted-secret@127.0.0.1:9")
+    away = run(capsys, "sync --tracking http://me:planted-secret@127.0.0.1:9")
+    monkeypatch.setattr("risexp.app.run.sync.opened", refuse)
+    busy = run(capsys, "sync one")
 
     sentence = "run one was not sent: the store does not answer (connection refused) (and 1 more)"
-    assert (1, True) == (code, sentence in err)
-    assert "planted-secret" not in out + err
+    assert (1, True) == (away[0], sentence in away[2])
+    assert "planted-secret" not in away[1] + away[2]
+    sentence = "run one was not sent: another process has been making the store"
+    assert (1, True) == (busy[0], sentence in busy[2])
     assert all(UploadState(folder.path).unsent() for folder in folders)
 
 

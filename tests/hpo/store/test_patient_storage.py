@@ -5,7 +5,7 @@ from unittest.mock import Mock, call
 
 import pytest
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from sqlalchemy import event
 
 from risexp.hpo.store.address import address_of
@@ -31,14 +31,13 @@ def statements(store: StudyStore) -> Iterator[list[str]]:
         event.remove(store.engine, "before_cursor_execute", note)
 
 
-def plain(store: StudyStore, study: StudyRef) -> list[FrozenTrial]:
-    """All trials as Optuna's own storage reads them."""
+@pytest.fixture
+def plain(store: StudyStore) -> Iterator[RDBStorage]:
+    """Optuna's own storage."""
     storage = RDBStorage(address_of(store.url).text, skip_table_creation=True)
-    try:
-        return storage.get_all_trials(study.id)
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
+    yield storage
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def live(store: StudyStore, study: StudyRef) -> Iterator[str]:
@@ -65,13 +64,13 @@ def live(store: StudyStore, study: StudyRef) -> Iterator[str]:
 
 @ON_BOTH
 def test_all_trials_are_read_as_optunas_own_storage_reads_them(
-    store: StudyStore, study: StudyRef
+    store: StudyStore, study: StudyRef, plain: RDBStorage
 ) -> None:
     reader = store.once().storage
 
     for step in live(store, study):
         read = reader.get_all_trials(study.id)
-        wanted = plain(store, study)
+        wanted = plain.get_all_trials(study.id)
         assert [each.state for each in wanted] == [each.state for each in read], step
         begun = [each.number for each in wanted if each.state != TrialState.WAITING]
         assert [wanted[number] for number in begun] == [read[number] for number in begun], step
@@ -125,12 +124,12 @@ def test_reading_again_costs_no_more_if_more_trials_wait(
 
 @ON_BOTH
 def test_the_list_is_what_optuna_has_and_states_are_chosen(
-    store: StudyStore, study: StudyRef
+    store: StudyStore, study: StudyRef, plain: RDBStorage
 ) -> None:
     """Ids, numbers and states, by number."""
     for _ in live(store, study):
         pass
-    wanted = plain(store, study)
+    wanted = plain.get_all_trials(study.id)
 
     listed = store.storage.list_trials(study.id)
 

@@ -17,6 +17,7 @@ from risexp.hpo.workers import worker as module
 from risexp.hpo.workers.worker import Job, JobResult, Worker
 from risexp.runs.outcome import EndRun, aborted, complete, pruned, signalled
 from risexp.training.events import EpochEnded, RunStarted
+from tests.support.recorded_runs import ended_of, joint, plan_of
 from tests.support.spaces import planted, spec_of
 from tests.support.toy_workers import (
     DONE,
@@ -29,7 +30,6 @@ from tests.support.toy_workers import (
     work,
     worker,
 )
-from tests.support.trainers import epochs_of, small_trainer
 from tests.support.worker_processes import EMBEDDED, opened, owner, states
 
 pytestmark = EMBEDDED
@@ -137,7 +137,7 @@ def test_a_trial_whose_machine_failed_counts_a_death_each_time(store: StudyStore
 def test_a_trial_is_released_after_the_epoch_in_which_its_study_ended(
     store: StudyStore, study: StudyRef
 ) -> None:
-    epoch = epochs_of(small_trainer())[0]
+    epoch = ended_of(plan_of(1))
 
     def ends(job: Job) -> JobResult:
         _pruner, check_end, _limit = job.callbacks.enders
@@ -158,7 +158,7 @@ def test_a_trial_is_released_after_the_epoch_in_which_its_study_ended(
 
 def test_counts_of_the_pruner_are_added_up_over_the_attempts_at_a_trial(store: StudyStore) -> None:
     study = searched(store, 1)
-    first, second, third = epochs_of(small_trainer())
+    first, second, third = (ended_of(plan) for plan in joint(3).plans)
 
     def train(job: Job) -> JobResult:
         (report,) = job.callbacks.recorders

@@ -8,8 +8,7 @@ from pydantic import ValidationError
 from risexp.config.section import one_sentence
 from risexp.space.pruners import Median, NoPruner, Patient, warmup_of
 from risexp.space.samplers import Tpe
-from risexp.space.spec import SearchSpace
-from tests.support.spaces import LEARNING, RIDGE, learning, planted
+from tests.support.spaces import RIDGE, learning
 
 STAGES: Mapping[str, object] = {
     "ridge": {"sampled.ridge": RIDGE},
@@ -69,17 +68,3 @@ def test_the_first_trial_starts_where_it_is_told() -> None:
     assert 0.7 == zero.config.loss.count
     assert "space planted: start" == zero.origins["loss.count"]
     assert "space planted: fixed" == zero.origins["training.epochs"]
-
-
-def test_what_varies_is_picked_with_conditions_before_what_they_decide() -> None:
-    asked: list[str] = []
-
-    def pick(path: str, _: object) -> str:
-        asked.append(path)
-        return "ordinal"
-
-    backwards: SearchSpace = planted(dict(reversed([*LEARNING.items()])), base="smoke")
-    values = backwards.pick_values(backwards.trial_zero().config.flat(), pick)
-
-    assert asked == list(values)
-    assert set(asked) == LEARNING.keys() - {"count.smoothing"}

@@ -133,12 +133,7 @@ def test_a_spec_with_another_base_or_without_its_parts_is_refused() -> None:
         DataInvalid, match=r"study s was begun with loss\.cov = 0\.7 \(now 0\.1\): go on"
     ):
         StudySpec.from_json(changed, "study s")
-    wrong: list[Mapping[str, Any]] = [
-        {"space": {"name": "none"}},
-        {"over": [{}]},
-        {"base": 3},
-        {"space": 3},
-    ]
+    wrong: list[Mapping[str, Any]] = [{"space": {"name": "none"}}, {"over": [{}]}, {"base": 3}]
     for part in wrong:
         with pytest.raises(DataInvalid, match="study s"):
             StudySpec.from_json({**written, **part}, "study s")

@@ -33,7 +33,7 @@ training: {seed: 1, epochs: 10, scenes_per_epoch: 8192, batch: 128, accumulation
 validation: {scenes: 512, calibration_scenes: 1024}
 localisation: {spectrum: mvdr, refine: measurement, fallback: bic}
 """
-ANOTHER: Mapping[str, object] = {
+ANOTHER: dict[str, object] = {
     **dict.fromkeys(fields(), 0.3),  # all that is not named is the weight of a loss term
     **flatten(parse_yaml(_VALUES, "ANOTHER"), "ANOTHER"),
 }

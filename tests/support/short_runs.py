@@ -1,6 +1,5 @@
 """Whole runs of a few seconds: everything that `risexp train` does, in the home at hand."""
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,4 +23,4 @@ def short_run(changes: Mapping[str, object] | None = None, **limits: Any) -> Fin
     """Train the preset `smoke` for two epochs of two batches, with these fields changed."""
     config = load_config(preset="smoke").config.replace({**SHORT, **(changes or {})})
     machine = Machine(torch.device("cpu"), threads=1, **limits)
-    return train(config, machine, Console(file=io.StringIO()))
+    return train(config, machine, Console(quiet=True))

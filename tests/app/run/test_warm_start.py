@@ -1,6 +1,5 @@
 """A warm start: its checkpoint by any name, the meaning of its weights, and its record."""
 
-import io
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ import torch
 from rich.console import Console
 
 from risexp.app.run.machine import Machine
-from risexp.app.run.train import Finished, resume, train
+from risexp.app.run.train import resume
 from risexp.app.run.warm_start import EVENT, expect_same_meaning, recorded, warm_start
 from risexp.app.serving.resolve_model import resolve_checkpoint
 from risexp.config.layers import load_config
@@ -18,16 +17,10 @@ from risexp.runs.folder import RunFolder, create_run, list_runs
 from risexp.runs.journal import read_journal
 from risexp.training.curriculum import curriculum
 from tests.support.configs import ANOTHER
+from tests.support.short_runs import SHORT, short_run
 from tests.support.trainers import checkpoints, same, small_config
 
 SMALL = small_config()
-SHORT: dict[str, object] = {
-    "training.epochs": 2,
-    "training.scenes_per_epoch": 16,
-    "training.batch": 8,
-    "validation.scenes": 8,
-    "validation.calibration_scenes": 8,
-}
 SECTIONS = {
     "physics": "wavelength_m elements_h elements_v spacing_wavelengths symbols",
     "data": "sources_max phi_deg theta_deg range_m",
@@ -53,16 +46,6 @@ def source() -> RunFolder:
 
 def starting(name: str | Path, **changes: object) -> RunConfig:
     return small_config(curriculum__warm_start=str(name), **changes)
-
-
-def trained_short(**changes: object) -> Finished:
-    named = {name.replace("__", "."): value for name, value in changes.items()}
-    config = load_config(preset="smoke").config.replace(SHORT | named)
-    return train(config, machine(), Console(file=io.StringIO()))
-
-
-def machine() -> Machine:
-    return Machine(torch.device("cpu"), threads=1)
 
 
 def test_a_run_is_found_by_its_name_its_folder_and_the_folders_of_its_checkpoints(
@@ -155,14 +138,14 @@ def test_what_was_started_from_is_noted_once(source: RunFolder) -> None:
 
 def test_a_run_starts_from_the_averaged_weights_that_its_journal_names() -> None:
     assert warm_start(SMALL) is None
-    first = trained_short()
+    first = short_run()
     name = first.folder.run_id
     with pytest.raises(ConfigInvalid, match=r"count\.kind = 'ordinal', and this run has 'slots'"):
-        trained_short(curriculum__warm_start=name, count__kind="slots")
+        short_run({"curriculum.warm_start": name, "count.kind": "slots"})
     assert [name] == [run.run_id for run in list_runs()]
 
-    second = trained_short(
-        curriculum__warm_start=name, training__optimizer__lr=1e-7, loss__count=0.5
+    second = short_run(
+        {"curriculum.warm_start": name, "training.optimizer.lr": 1e-7, "loss.count": 0.5}
     )
 
     origin = recorded(second.folder)
@@ -180,6 +163,6 @@ def test_a_run_starts_from_the_averaged_weights_that_its_journal_names() -> None
     folder.open_journal().note(0, EVENT, other)
     journal = folder.journal.read_bytes()
     with pytest.raises(CheckpointRefused, match="later began with epoch 7 of 'lost', and"):
-        resume("later", machine(), Console(file=io.StringIO()))
+        resume("later", Machine(torch.device("cpu"), threads=1), Console(quiet=True))
     assert journal == folder.journal.read_bytes()
     assert ((), None) == (folder.attempts(), folder.outcome())

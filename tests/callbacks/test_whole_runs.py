@@ -4,7 +4,6 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from torch import nn
@@ -34,9 +33,7 @@ from tests.support.trainers import CPU, same_state, scored, small_config, small_
 CONFIG = small_config(training__epochs=6)
 
 
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def learning(network: nn.Module, plan: Plan) -> Mapping[str, float]:

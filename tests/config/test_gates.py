@@ -8,11 +8,7 @@ from risexp.config.gates import FOLDER, CandidateGates, ChampionGates, Gates, No
 from risexp.config.yaml import yaml_paths
 from risexp.errors import ConfigInvalid
 
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test has an own home."""
-    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def place(folder: Path, text: str, name: str = "mine") -> Path:

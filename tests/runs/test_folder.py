@@ -24,9 +24,7 @@ CONFIG = RunConfig().replace(
 )
 
 
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def created(run_id: str = "wide-007") -> RunFolder:

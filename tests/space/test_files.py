@@ -14,10 +14,7 @@ from risexp.space.spec import SearchSpace
 MINIMAL = "trials: 4\nvary:\n  sampled.ridge: {kind: log, low: 1.0e-4, high: 1.0e-2}\n"
 
 
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test looks for spaces in a folder of its own."""
-    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def place(folder: Path, name: str, text: str = MINIMAL) -> Path:

@@ -6,9 +6,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from risexp.config.run import RunConfig
-from risexp.data.frames import Scenes
-from risexp.data.scenes import SceneGenerator
 from risexp.errors import TrainingAborted
 from risexp.model.network import Network
 from risexp.model.observation import Observation
@@ -16,30 +13,17 @@ from risexp.model.prediction import Prediction
 from risexp.training.curriculum import curriculum
 from risexp.training.objective import Objective
 from tests.support.host_syncs import Waits, looks
-from tests.support.localisation import config_of
+from tests.support.localisation import scenes_of
+from tests.support.networks import network_config, untrained
 
-CPU = torch.device("cpu")
 BLENDED = ("beta.start=0.3", "beta.final=0.3")
 
 
-def small(*more: str) -> RunConfig:
-    return config_of("network.width=16", "network.depth=1", *more, preset="smoke")
-
-
-def drawn(config: RunConfig, device: torch.device, scenes: int = 40) -> Scenes:
-    return SceneGenerator(config.physics, config.data, device).scenes("validation", 0, scenes)
-
-
-def newborn(config: RunConfig, device: torch.device) -> Network:
-    torch.manual_seed(3)
-    return Network(config).to(device)
-
-
 def test_a_loss_has_the_terms_that_its_plan_weighs(device: torch.device) -> None:
-    config = small("loss.subspace=0.5", "loss.cov_pred=0")
+    config = network_config("loss.subspace=0.5", "loss.cov_pred=0")
     plan = curriculum(config)[0]
 
-    loss = Objective.of(config)(newborn(config, device), drawn(config, device), plan)
+    loss = Objective.of(config)(untrained(config, device), scenes_of(config, 40, device), plan)
 
     assert plan.active.keys() == loss.terms.keys()
     assert {"cov", "count", "pointers", "existence", "found", "subspace"} == set(plan.active)
@@ -48,9 +32,9 @@ def test_a_loss_has_the_terms_that_its_plan_weighs(device: torch.device) -> None
 
 
 def test_compressed_labels_are_other_labels(device: torch.device) -> None:
-    config = small()
+    config = network_config()
     compressed = config.replace({"loss.label_power": "compressed"})
-    scenes, network = drawn(config, device), newborn(config, device)
+    scenes, network = scenes_of(config, 40, device), untrained(config, device)
     plan = curriculum(config)[0]
 
     one, other = (Objective.of(each)(network, scenes, plan).terms for each in (config, compressed))
@@ -60,10 +44,12 @@ def test_compressed_labels_are_other_labels(device: torch.device) -> None:
 
 
 def test_learned_balances_are_part_of_what_is_taught(device: torch.device) -> None:
-    config = small("loss.balance=uncertainty")
+    config = network_config("loss.balance=uncertainty")
     objective = Objective.of(config, device)
 
-    loss = objective(newborn(config, device), drawn(config, device), curriculum(config)[0])
+    loss = objective(
+        untrained(config, device), scenes_of(config, 40, device), curriculum(config)[0]
+    )
 
     slopes = torch.autograd.grad(loss.total, list(objective.balance.parameters()))
     assert 6 == len(slopes)
@@ -79,26 +65,26 @@ class Detached(Network):
 
 
 def test_a_covariance_without_a_gradient_is_refused_where_something_is_learned() -> None:
-    config = small(*BLENDED)
-    objective, scenes, plan = Objective.of(config), drawn(config, CPU), curriculum(config)[0]
+    config = network_config(*BLENDED)
+    objective, scenes, plan = Objective.of(config), scenes_of(config, 40), curriculum(config)[0]
 
     with pytest.raises(TrainingAborted, match="epoch 1: the effective covariance has no") as caught:
         objective(Detached(config), scenes, plan)
     with torch.no_grad():
-        loss = objective(newborn(config, CPU), scenes, plan)
+        loss = objective(untrained(config), scenes, plan)
 
     assert "blend" == caught.value.guard
     assert not loss.total.requires_grad
-    sampled = small("beta.start=1", "beta.final=1", "loss.cov_pred=0.1")
-    (plan, *_), network = curriculum(sampled), newborn(sampled, CPU)
+    sampled = network_config("beta.start=1", "beta.final=1", "loss.cov_pred=0.1")
+    (plan, *_), network = curriculum(sampled), untrained(sampled)
     assert 1.0 == plan.beta
     assert Objective.of(sampled)(network, scenes, plan).total.requires_grad
 
 
 def test_the_host_never_waits_while_an_answer_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = small(*BLENDED)
-    objective, scenes, plan = Objective.of(config), drawn(config, CPU), curriculum(config)[0]
-    network = newborn(config, CPU)
+    config = network_config(*BLENDED)
+    objective, scenes, plan = Objective.of(config), scenes_of(config, 40), curriculum(config)[0]
+    network = untrained(config)
     objective(network, scenes, plan)
 
     with looks(monkeypatch) as seen, Waits() as waits:

@@ -24,9 +24,7 @@ SCENES = 300
 SPLITS: tuple[Split, ...] = ("train", "validation", "calibration")
 
 
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def config(**changes: object) -> RunConfig:

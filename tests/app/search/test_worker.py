@@ -43,9 +43,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyStore]:
         yield store
 
 
-@pytest.fixture(autouse=True)
-def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def trial_of(store: StudyStore, study: StudyRef, number: int = 0) -> FrozenTrial:

@@ -1,7 +1,7 @@
 """What is believed of a range, against sums over a fine ladder of ranges."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import pytest
@@ -51,36 +51,20 @@ def fit_of(rho: list[float], spread: list[float], power: float = 1e-4, width: fl
     )
 
 
-def ladder(
-    receiver: ReceiverModel, fit: Fit, source: int = 0, steps: int = 200_000
-) -> tuple[Tensor, Tensor]:
-    """Ranges on a fine ladder, and the weight of each, power and wave and range together."""
+def ladder(receiver: ReceiverModel, fit: Fit, steps: int = 200_000) -> tuple[Tensor, Tensor]:
+    """Ranges of one source on a fine ladder, and the weight of each: power, wave and range."""
     near, far = receiver.view.range_m
     range_m = near + (far - near) * (torch.arange(steps, dtype=torch.float64) + 0.5) / steps
-    mean, spread = fit.rho_mean[0, source], fit.rho_spread[0, source]
+    mean, spread = fit.rho_mean[0, 0], fit.rho_spread[0, 0]
     gap = (range_m.reciprocal() - mean) / spread
     wave = -0.5 * gap.square() - (math.sqrt(2.0 * math.pi) * spread).log()
-    law = PowerLaw(receiver)
-    here = receiver.mean_power(fit.points[:, source : source + 1, 2:].double().reciprocal())
-    one = replace(
-        fit,
-        points=fit.points[:, source : source + 1],
-        powers=fit.powers[:, source : source + 1],
-        power_spread=fit.power_spread[:, source : source + 1],
-    )
-    power = law.power_log_likelihood(one, receiver.mean_power(range_m))
-    power = power - law.power_log_likelihood(one, here)
+    law, here = PowerLaw(receiver), fit.points[..., 2:].double().reciprocal()
+    power = law.power_log_likelihood(fit, receiver.mean_power(range_m))
+    power = power - law.power_log_likelihood(fit, receiver.mean_power(here))
     return range_m, (wave + power[0, 0]).exp() / steps
 
 
-CASES = [
-    ([1.0], [0.01]),
-    ([0.3], [0.05]),
-    ([0.5], [0.5]),
-    ([0.2], [2.0]),
-    ([1.9], [0.3]),
-    ([0.12], [0.004]),
-]
+CASES = [([1.0], [0.01]), ([0.3], [0.05]), ([0.5], [0.5]), ([0.2], [2.0]), ([1.9], [0.3])]
 
 
 @for_each("receiver", [SETTING, EQUAL])
@@ -155,15 +139,3 @@ def test_a_view_without_depth_is_the_limit_of_shallow_ones(at: float) -> None:
     )
 
     assert pytest.approx(shallow, abs=0.05) == flat
-
-
-def test_sources_are_believed_each_by_itself() -> None:
-    both = RangePosterior.of(known(SETTING), fit_of([1.25, 0.4], [0.05, 0.01]))
-    alone = [
-        RangePosterior.of(known(SETTING), fit_of([r], [s])) for r, s in ((1.25, 0.05), (0.4, 0.01))
-    ]
-
-    assert torch.allclose(torch.cat([each.answer() for each in alone], -1), both.answer())
-    assert torch.allclose(
-        torch.cat([each.log_evidence() for each in alone], -1), both.log_evidence()
-    )

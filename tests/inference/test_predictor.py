@@ -6,10 +6,7 @@ import torch
 from risexp.app.benchmark.methods import network_methods
 from risexp.config.run import RunConfig
 from risexp.errors import DataInvalid
-from risexp.estimation.held_symbols import HeldSymbols
-from risexp.estimation.projection import project
-from risexp.inference.estimate import Estimate
-from risexp.inference.predictor import Localiser, Predictor, points_of
+from risexp.inference.predictor import Localiser, Predictor
 from risexp.model.network import Network
 from risexp.model.observation import Observer
 from tests.support.localisation import config_of, scenes_of, with_frames
@@ -28,20 +25,6 @@ def predictor(config: RunConfig, device: torch.device) -> Predictor:
     return Predictor(network, Observer.of(config), Localiser.of(config), beta=0.0)
 
 
-def misfit(config: RunConfig, found: Estimate, device: torch.device) -> torch.Tensor:
-    """What each scene's estimate leaves of the measurements' energy, (B,)."""
-    scenes = scenes_of(config, len(found), device)
-    left = torch.zeros(len(found), dtype=torch.float64, device=device)
-    for count in range(1, config.data.sources_max + 1):
-        chosen = (found.count == count).nonzero().squeeze(-1)
-        if len(chosen):
-            observed = Observer.of(config).receiver
-            law = HeldSymbols.of(observed, scenes.frames[chosen])
-            points = points_of(found, chosen, count)
-            left[chosen] = project(observed.panel, law.equations, points).misfit
-    return left
-
-
 def test_every_way_to_use_a_network_gives_the_count_of_its_head(device: torch.device) -> None:
     config = small()
     scenes = scenes_of(config, 40, device)
@@ -55,24 +38,11 @@ def test_every_way_to_use_a_network_gives_the_count_of_its_head(device: torch.de
     assert torch.equal(scenes.truth.count, counts["network:true-k"])
 
 
-def test_measurements_are_fitted_no_worse_after_moving_on(device: torch.device) -> None:
-    config = small()
-    scenes = scenes_of(config, 40, device)
-    methods = network_methods(predictor(config, device))
-
-    before = misfit(config, methods["network:pointers"](scenes), device)
-    fitted = methods["network+measurement"](scenes)
-
-    # Ranges are answered where sources are believed, not where the misfit is least.
-    share = (misfit(config, fitted, device) <= 1.05 * before).double().mean()
-    assert float(share) > 0.9
-
-
 def test_only_those_told_look_beyond_the_frames(device: torch.device) -> None:
     config = small()
-    scenes = scenes_of(config, 24, device)
+    scenes = scenes_of(config, 12, device)
     methods = network_methods(predictor(config, device))
-    lied = type(scenes)(scenes.frames, scenes_of(config, 48, device)[24:].truth)
+    lied = type(scenes)(scenes.frames, scenes_of(config, 24, device)[12:].truth)
 
     for name in METHODS - {"network:true-k"}:
         one, other = methods[name](scenes), methods[name](lied)

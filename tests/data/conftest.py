@@ -19,7 +19,8 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 def few_scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A set of six scenes that no test changes."""
     with pytest.MonkeyPatch.context() as patch:
-        return frozen_few(tmp_path_factory.mktemp("few") / "set", patch)
+        patch.setattr(freezing, "SHARD_SCENES", 4)
+        return frozen_few(tmp_path_factory.mktemp("few") / "set")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from risexp.config.layers import load_config
 from risexp.core.sealed import sha256_of
+from risexp.data import freezing
 from risexp.data.scenes import SceneGenerator
 from risexp.data.shards import FrozenSet, set_faults
 from risexp.errors import DataInvalid
@@ -75,9 +76,7 @@ def test_no_scene_of_a_damaged_shard_is_used(folder: Path, damage: Callable[[Pat
         list(opened.shards())
 
 
-def test_missing_files_are_named_and_another_folder_is_no_set(
-    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_files_are_named_and_another_folder_is_no_set(tmp_path: Path, folder: Path) -> None:
     (folder / "shard-00000" / "range_m.npy").unlink()
     (folder / "shard-00001" / "codes.npy").unlink()
     (tmp_path / "file").write_text("words", encoding="utf-8")
@@ -86,7 +85,7 @@ def test_missing_files_are_named_and_another_folder_is_no_set(
     missing = [f"shard-0000{name}.npy: the file is missing" for name in ("0/range_m", "1/codes")]
     assert missing == faults(folder)
     with pytest.raises(DataInvalid, match=rf"damaged: {re.escape(missing[0])}"):
-        frozen_few(folder, monkeypatch)
+        frozen_few(folder)
     for name, message in (("none", "no folder"), ("file", "no folder"), ("empty", "holds no man")):
         with pytest.raises(DataInvalid, match=message):
             FrozenSet.open(tmp_path / name)
@@ -106,19 +105,17 @@ def test_any_part_of_a_set_is_that_part_of_its_split(
     config = load_config(preset="smoke").config
     drawn = SceneGenerator(config.physics, config.data).scenes("test", 0, FEW)
     for shard in (1, 4, 5, 7):
-        opened = FrozenSet.open(frozen_few(tmp_path / str(shard), monkeypatch, shard))
+        monkeypatch.setattr(freezing, "SHARD_SCENES", shard)
+        opened = FrozenSet.open(frozen_few(tmp_path / str(shard)))
 
         for start, stop in combinations(range(FEW + 1), 2):
             read = opened.scenes(start, stop - start)
             assert bits(drawn[start:stop]) == bits(read), (shard, start, stop)
 
 
-def test_writing_into_what_was_read_does_not_change_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch, shard=FEW)
+def test_writing_into_what_was_read_does_not_change_the_file(folder: Path) -> None:
     before = {path: path.read_bytes() for path in folder.rglob("*.npy")}
-    scenes = FrozenSet.open(folder).scenes(0, FEW)
+    scenes = FrozenSet.open(folder).shard(0)
 
     for _, value in [*scenes.frames.items(), *scenes.truth.items()]:
         value.fill_(7)
@@ -131,7 +128,8 @@ def test_writing_into_what_was_read_does_not_change_the_file(
 def test_codes_of_their_own_for_every_scene_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = frozen_few(tmp_path / "set", monkeypatch, shard=6)
+    monkeypatch.setattr(freezing, "SHARD_SCENES", FEW)
+    folder = frozen_few(tmp_path / "set")
     path = folder / "shard-00000" / "codes.npy"
     np.save(path, np.repeat(np.load(path)[None], FEW, axis=0))
 

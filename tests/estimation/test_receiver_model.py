@@ -14,7 +14,6 @@ from risexp.estimation.receiver_model import View, noise_power
 from risexp.inference.estimate import Estimate
 from risexp.physics.geometry import direction_cosines
 from tests.support.localisation import (
-    NOISELESS,
     anywhere,
     at_snr,
     config_of,
@@ -137,29 +136,6 @@ def test_no_answer_lies_where_no_source_can_stand(
     excess = outside(localiser(method, config)(scenes_of(config, count, device)), config.data)
 
     assert max(excess.values()) < 1e-3
-
-
-def test_a_source_on_the_limits_is_found_there(device: torch.device) -> None:
-    config = config_of(
-        "data.phi_deg=[30,30]",
-        "data.theta_deg=[-30,-30]",
-        "data.range_m=[0.5,0.5]",
-        "data.sources_max=1",
-        NOISELESS,
-    )
-    scenes = scenes_of(config, 4, device)
-    wide = config_of(
-        "data.phi_deg=[-60,30]",
-        "data.theta_deg=[-30,30]",
-        "data.range_m=[0.5,10]",
-        "data.sources_max=1",
-    )
-
-    found = localiser("nomp", wide)(scenes)
-
-    assert torch.allclose(scenes.truth.phi_rad, found.phi_rad, atol=1e-5)
-    assert torch.allclose(scenes.truth.theta_rad, found.theta_rad, atol=1e-5)
-    assert torch.allclose(scenes.truth.range_m, found.range_m, atol=1e-3)
 
 
 def test_with_an_snr_it_is_its_share_of_the_power(device: torch.device) -> None:

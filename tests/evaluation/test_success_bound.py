@@ -123,33 +123,6 @@ def test_the_share_inside_counts_draws_with_every_source_in_the_box() -> None:
     assert [3 / 8] == inside(errors, STRICT_BOX).tolist()
 
 
-@for_each("symbols", LAWS)
-def test_the_probability_is_that_of_draws_made_otherwise(symbols: Symbols) -> None:
-    config = at_snr(symbols, 12.0)
-    scenes, bound = bounded(symbols, 12.0, 6)
-    data = config.data
-    view = [*torch.tensor([data.phi_deg, data.theta_deg]).deg2rad().tolist(), list(data.range_m)]
-    torch.manual_seed(0)
-
-    share = refer(config, scenes, draws=4000).success_true_count
-
-    assert 0.1 < float(share.mean()) < 0.9
-    for scene in range(6):
-        count = int(scenes.truth.count[scene])
-        truth = scenes.truth
-        true = torch.cat(
-            [row[scene, :count] for row in (truth.phi_rad, truth.theta_rad, truth.range_m)]
-        )
-        law = torch.distributions.MultivariateNormal(true, present_block(bound, scenes, scene))
-        guess = law.sample((4000,))
-        good = torch.ones(4000, dtype=torch.bool)
-        for axis, (low, high) in enumerate(view):
-            columns = slice(axis * count, (axis + 1) * count)
-            off = (guess[:, columns].clamp(low, high) - true[columns]).abs()
-            good &= (off <= BOX[axis]).all(-1)
-        assert pytest.approx(float(share[scene]), abs=0.04) == float(good.double().mean())
-
-
 def test_a_source_outside_the_view_is_not_located() -> None:
     scenes, bound = bounded("frame", 60.0, 8)
     narrow = DataConfig(range_m=(0.5, 4.0))

@@ -7,24 +7,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from risexp.covariance.effective import effective
 from risexp.covariance.factored import FactoredCovariance
 from risexp.data.frames import Truth
 from risexp.data.scenes import panel_of, source_steering
 from risexp.estimation.grid import search_grid
 from risexp.estimation.receiver_model import ReceiverModel
-from risexp.evaluation.scene_scores import score_scenes
 from risexp.inference import spectral
 from risexp.inference.spectral import Spectral, Spectrum, placed, recursive_music
 from risexp.physics.steering import steering_vector
 from tests.support.estimates import truth_of
 from tests.support.localisation import (
     apart,
-    at_snr,
     config_of,
     found_exactly,
     label,
-    localiser,
     points_of,
     scenes_of,
 )
@@ -168,25 +164,6 @@ def subspace_projector(points: Tensor) -> Tensor:
     return basis @ basis.mH
 
 
-def test_recursive_music_resolves_what_a_plain_spectrum_shows_as_one_peak(
-    device: torch.device,
-) -> None:
-    """Four degrees apart in pairs, twenty scenes, without noise."""
-    phi = uniform(-50.0, 50.0, 20, seed=3).tolist()
-    theta = uniform(-25.0, 25.0, 20, seed=4).tolist()
-    truth = truth_of(
-        *[[(p, t, 2.0), (p + 4.0, t, 2.0)] for p, t in zip(phi, theta, strict=True)],
-        device=device,
-    )
-    seen = effective(covariance_of(truth, 1.0, 1.0), torch.full((20,), 60.0, device=device))
-
-    found = Spectral(SETTING).locate(seen, truth.count)
-
-    errors = score_scenes(found, truth).matching.errors[truth.present].abs().amax(0)
-    assert float(errors[:2].max()) < 1e-2
-    assert float(errors[2]) < 1e-2
-
-
 def test_points_become_angles_and_metres(device: torch.device) -> None:
     truth = three(device)
     points = points_of(truth).nan_to_num(0.5)
@@ -210,13 +187,3 @@ def test_the_setting_is_what_the_configuration_says() -> None:
     assert [1.0, 1.0] == receiver.mean_power(ranges).tolist()
     free = ReceiverModel.of(config_of()).mean_power(ranges)
     assert pytest.approx([(0.3 / (4 * math.pi * r)) ** 2 for r in (0.5, 5.0)]) == free.tolist()
-
-
-def test_mvdr_of_a_label_is_off_by_little_more_than_its_load(device: torch.device) -> None:
-    config = config_of("physics.power=equal", "data.separation_deg=15", at_snr(20.0))
-    scenes = scenes_of(config, 32, device)
-
-    found = localiser("mvdr on label", config)(scenes)
-
-    off = score_scenes(found, scenes.truth).matching.errors[scenes.truth.present].abs()
-    assert float(off[:, :2].max()) < 0.02

@@ -105,11 +105,9 @@ def sealed(said: Json) -> str:
     return digest_of(manifest.request, manifest.shards)
 
 
-def frozen_few(folder: Path, monkeypatch: pytest.MonkeyPatch, shard: int = 4) -> Path:
-    """A set of six scenes in shards of four and two."""
-    monkeypatch.setattr("risexp.data.freezing.SHARD_SCENES", shard)
-    request = scene_request(load_config(preset="smoke").config, "test", FEW)
-    freeze(folder, request, "cpu", lambda _count: None)
+def frozen_few(folder: Path) -> Path:
+    """A set of six scenes."""
+    frozen(folder, request_of(scenes=FEW))
     return folder
 
 

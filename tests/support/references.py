@@ -1,6 +1,5 @@
 """Scenes of the small panel and their plain twins, for the tests of the references."""
 
-import math
 from functools import cache
 
 import torch
@@ -13,6 +12,8 @@ from risexp.data.scenes import panel_of
 from risexp.evaluation.candidates import candidates, measured, responses
 from risexp.evaluation.references import References, references
 from risexp.physics.signals import Symbols
+from risexp.physics.steering import steering_vector
+from tests.support.localisation import plain_operator, points_of
 
 LAWS: tuple[Symbols, ...] = ("frame", "snapshot")
 
@@ -40,14 +41,14 @@ def looked_at(config: RunConfig, scenes: Scenes) -> tuple[Tensor, Tensor]:
 
 
 def plain_looks(config: RunConfig, scenes: Scenes, scene: int) -> list[Tensor]:
-    """Responses of a scene's true sources, one (S, K) matrix a look, by plain geometry."""
-    truth = scenes.truth
-    columns = [
-        _echo(config, scenes, scene, [float(row[scene, k]) for row in _positions(scenes)])
-        for k in range(int(truth.count[scene]))
-    ]
-    looks = torch.stack(columns, dim=-1)
-    return [looks.flatten(0, 1)] if config.physics.symbols == "frame" else list(looks)
+    """Responses of a scene's true sources, one (S, K) matrix a look, by the whole operator."""
+    count, physics = int(scenes.truth.count[scene]), config.physics
+    u, v, rho = points_of(scenes.truth)[scene, :count].cpu().unbind(-1)
+    waves = steering_vector(panel_of(physics), u, v, rho).mT
+    looks = plain_operator(scenes.frames)[scene].cpu() @ waves
+    if physics.symbols == "frame":
+        return [looks]
+    return list(looks.view(physics.snapshots, physics.antennas, count))
 
 
 def plain_gains(scenes: Scenes, scene: int) -> list[Tensor]:
@@ -62,28 +63,6 @@ def coincident(scenes: Scenes) -> Scenes:
     """The scenes of two sources or more, the second of them moved onto the first."""
     several = (scenes.truth.count >= 2).nonzero().flatten().tolist()
     moved = Scenes.join([scenes[scene : scene + 1] for scene in several])
-    for row in _positions(moved):
+    for row in (moved.truth.phi_rad, moved.truth.theta_rad, moved.truth.range_m):
         row[:, 1] = row[:, 0]
     return moved
-
-
-def _positions(scenes: Scenes) -> tuple[Tensor, Tensor, Tensor]:
-    return scenes.truth.phi_rad, scenes.truth.theta_rad, scenes.truth.range_m
-
-
-def _echo(config: RunConfig, scenes: Scenes, scene: int, position: list[float]) -> Tensor:
-    """H diag(c_l) a of a spherical wave in every snapshot, (L, M)."""
-    phi, theta, range_m = position
-    panel = panel_of(config.physics)
-    h_m, v_m = panel.positions()
-    at = (
-        range_m * math.sin(phi) * math.cos(theta),
-        range_m * math.sin(theta),
-        range_m * math.cos(phi) * math.cos(theta),
-    )
-    distance = ((h_m - at[0]) ** 2 + (v_m - at[1]) ** 2 + at[2] ** 2).sqrt()
-    phase = -panel.wavenumber * (distance - range_m)
-    wave = torch.complex(phase.cos(), phase.sin()) / math.sqrt(panel.elements)
-    channel = scenes.frames.channel[scene].to("cpu", torch.complex128)
-    codes = scenes.frames.codes.to("cpu", torch.complex128)
-    return torch.stack([channel @ torch.diag(code) @ wave for code in codes])

@@ -34,7 +34,7 @@ class PrunerSection(OptunaSection):
     """Base of all pruners.
 
     The search knows `first` and `last`: the epochs from the first after which a trial may be ended
-    to the last of the longest trial.
+    to the last of the longest trial; and `inner`: the pruner that another one uses.
     """
 
     def needed_trials(self) -> int:
@@ -190,7 +190,7 @@ class Patient(PrunerSection):
 
     optuna = "PatientPruner"
     sources: ClassVar[Mapping[str, str]] = {
-        "wrapped_pruner": "pruner",
+        "wrapped_pruner": "inner",
         "patience": "patience",
         "min_delta": "least_gain",
     }

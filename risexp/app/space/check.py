@@ -81,9 +81,9 @@ def _unusable(space: SearchSpace) -> Iterator[str]:
 
 
 def _make_sampler(space: SearchSpace) -> None:
-    from risexp.hpo.search.samplers import optuna_sampler
+    from risexp.hpo.search.optuna_registry import make_sampler
 
-    optuna_sampler(space.sampler, 0, grouped=False)
+    make_sampler(space.sampler, 0, grouped=False)
 
 
 def _make_pruner(space: SearchSpace) -> None:

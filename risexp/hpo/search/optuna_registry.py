@@ -15,6 +15,8 @@ from optuna.samplers import BaseSampler
 
 from risexp.config.section import nearest
 from risexp.errors import SpaceInvalid
+from risexp.space.pruners import PrunerSection
+from risexp.space.samplers import SamplerSection
 
 _ENDS: Final = "it ends a study by itself, and here the number of trials does"
 SAMPLERS: Final[Mapping[str, str | None]] = {
@@ -54,32 +56,30 @@ NEEDS: Final[Mapping[str, str]] = {
 _SEED: Final = "seed"
 
 
-def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> BaseSampler:
-    """Make one of Optuna's samplers; options that it does not have are an error."""
+def make_sampler(section: SamplerSection, seed: int, *, grouped: bool) -> BaseSampler:
+    """Make the sampler of a section of the space.
+
+    Trials with a violated constraint count as worse than all others. With `grouped`, some
+    dimensions exist only under a condition.
+    """
+    name, options = section.resolve({"grouped": grouped})
+    if section.optuna is None:
+        if _SEED in options:
+            raise SpaceInvalid(f"sampler {name}: seed is no option of it: write it beside name")
+        _check_name(name, "sampler", SAMPLERS)
     kind = _installed(name, "sampler", optuna.samplers)
     seeded = {_SEED: seed} if _SEED in inspect.signature(kind).parameters else {}
     sampler: BaseSampler = _make(kind, "sampler", {**options, **seeded})
     return sampler
 
 
-def make_pruner(name: str, options: Mapping[str, Any]) -> BasePruner:
-    """Make one of Optuna's pruners; options that it does not have are an error."""
+def make_pruner(section: PrunerSection, known: Mapping[str, object]) -> BasePruner:
+    """Make the pruner of a section of the space; `known` is what the search knows."""
+    name, options = section.resolve(known)
+    if section.optuna is None:
+        _check_name(name, "pruner", PRUNERS)
     pruner: BasePruner = _make(_installed(name, "pruner", optuna.pruners), "pruner", options)
     return pruner
-
-
-def named_sampler(name: str, options: Mapping[str, Any], seed: int) -> BaseSampler:
-    """Make a sampler of Optuna that a user has named; the name is checked too."""
-    if _SEED in options:
-        raise SpaceInvalid(f"sampler {name}: seed is no option of it: write it beside name")
-    _check_name(name, "sampler", SAMPLERS)
-    return make_sampler(name, options, seed)
-
-
-def named_pruner(name: str, options: Mapping[str, Any]) -> BasePruner:
-    """Make a pruner of Optuna that a user has named; the name is checked too."""
-    _check_name(name, "pruner", PRUNERS)
-    return make_pruner(name, options)
 
 
 @contextmanager

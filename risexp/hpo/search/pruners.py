@@ -6,9 +6,9 @@ from optuna.pruners import BasePruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from risexp.hpo.search.optuna_registry import make_pruner, named_pruner
+from risexp.hpo.search.optuna_registry import make_pruner
 from risexp.hpo.search.warmup import Pruning
-from risexp.space.pruners import PrunerSection, WarmupSection
+from risexp.space.pruners import Patient, PrunerSection, WarmupSection
 
 
 def build_pruner(pruning: Pruning) -> BasePruner:
@@ -17,17 +17,9 @@ def build_pruner(pruning: Pruning) -> BasePruner:
 
 
 def _build(section: PrunerSection, pruning: Pruning) -> BasePruner:
-    known = {"first": pruning.first, "last": max(pruning.epochs, pruning.first)}
-    name, options = section.resolve(known)
-    if section.optuna is None:
-        pruner = named_pruner(name, options)
-    else:
-        inner = {
-            option: _build(value, pruning)
-            for option, value in options.items()
-            if isinstance(value, PrunerSection)
-        }
-        pruner = make_pruner(name, {**options, **inner})
+    inner = _build(section.pruner, pruning) if isinstance(section, Patient) else None
+    last = max(pruning.epochs, pruning.first)
+    pruner = make_pruner(section, {"first": pruning.first, "last": last, "inner": inner})
     waits = "first" in section.sources.values() or not isinstance(section, WarmupSection)
     return pruner if waits else WarmupPruner(pruner, pruning.warmup)
 

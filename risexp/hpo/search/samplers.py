@@ -13,10 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
 
 from risexp.errors import SpaceInvalid
-from risexp.hpo.search.optuna_registry import experimental, make_sampler, named_sampler
+from risexp.hpo.search.optuna_registry import experimental, make_sampler
 from risexp.hpo.search.parameters import distribution, read, stored
 from risexp.space.dimensions import Dimension
-from risexp.space.samplers import SamplerSection
 from risexp.space.spec import Pick
 from risexp.space.study_spec import StudySpec
 
@@ -33,23 +32,13 @@ def build_sampler(study_spec: StudySpec, worker: str) -> BaseSampler:
     spec = study_spec.space.sampler
     seed = seed_of(spec.seed, worker)
     grouped = any(dimension.when for dimension in study_spec.space.vary.values())
-    return ConstrainedSampler(optuna_sampler(spec, seed, grouped=grouped), study_spec, seed)
+    return ConstrainedSampler(make_sampler(spec, seed, grouped=grouped), study_spec, seed)
 
 
 def seed_of(seed: int, worker: str) -> int:
     """The seed of one worker under the seed of a study, below 2^32."""
     name = f"risexp sampler {seed} 0 {worker}"
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")
-
-
-def optuna_sampler(spec: SamplerSection, seed: int, *, grouped: bool) -> BaseSampler:
-    """Optuna's sampler for a section of the space.
-
-    Trials with a violated constraint count as worse than all others. With `grouped`, some
-    dimensions exist only under a condition.
-    """
-    make = named_sampler if spec.optuna is None else make_sampler
-    return make(*spec.resolve({"grouped": grouped}), seed)
 
 
 class ConstrainedSampler(BaseSampler):

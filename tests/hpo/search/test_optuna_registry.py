@@ -1,8 +1,7 @@
 """Optuna's samplers and pruners by name: those that can be used, and errors for the others."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 
 import optuna
 import pytest
@@ -11,7 +10,9 @@ from optuna.samplers import BaseSampler
 
 from risexp.errors import SpaceInvalid
 from risexp.hpo.search import optuna_registry
-from risexp.hpo.search.optuna_registry import PRUNERS, SAMPLERS, named_pruner, named_sampler
+from risexp.hpo.search.optuna_registry import PRUNERS, SAMPLERS, make_pruner, make_sampler
+from risexp.space.pruners import OtherPruner
+from risexp.space.samplers import OtherSampler
 
 
 def classes(of: type, module: object) -> set[str]:
@@ -23,6 +24,17 @@ def classes(of: type, module: object) -> set[str]:
     }
 
 
+def make(name: str, options: Mapping[str, object]) -> object:
+    """A sampler or pruner that a user names."""
+    if name.endswith("Pruner"):
+        return make_pruner(OtherPruner.model_validate(named(name, options)), {})
+    return make_sampler(OtherSampler.model_validate(named(name, options)), 3, grouped=False)
+
+
+def named(name: str, options: Mapping[str, object]) -> dict[str, object]:
+    return {"kind": "optuna", "name": name, "options": options}
+
+
 def test_every_sampler_and_pruner_of_optuna_is_allowed_or_refused_with_a_reason() -> None:
     assert SAMPLERS.keys() == classes(BaseSampler, optuna.samplers)
     assert PRUNERS.keys() == classes(BasePruner, optuna.pruners)
@@ -31,11 +43,9 @@ def test_every_sampler_and_pruner_of_optuna_is_allowed_or_refused_with_a_reason(
 def test_every_allowed_sampler_and_pruner_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(optuna_registry, "find_spec", lambda _: True)  # imported when they propose
     options = {"ThresholdPruner": {"upper": 9.0}, "PercentilePruner": {"percentile": 25.0}}
-    samplers = [name for name, reason in SAMPLERS.items() if reason is None]
-    pruners = [name for name, reason in PRUNERS.items() if reason is None]
+    allowed = [name for name, reason in {**SAMPLERS, **PRUNERS}.items() if reason is None]
 
-    assert samplers == [type(named_sampler(name, {}, 3)).__name__ for name in samplers]
-    assert pruners == [type(named_pruner(name, options.get(name, {}))).__name__ for name in pruners]
+    assert allowed == [type(make(name, options.get(name, {}))).__name__ for name in allowed]
 
 
 @pytest.mark.parametrize(
@@ -56,9 +66,6 @@ def test_every_allowed_sampler_and_pruner_can_be_made(monkeypatch: pytest.Monkey
 def test_a_wrong_name_or_option_is_refused_in_one_sentence(
     name: str, options: Mapping[str, object], message: str
 ) -> None:
-    is_pruner = name.endswith("Pruner")
-    make: Callable[..., object] = named_pruner if is_pruner else partial(named_sampler, seed=0)
-
     with pytest.raises(SpaceInvalid) as caught:
         make(name, options)
 
@@ -72,4 +79,4 @@ def test_a_package_that_is_missing_is_named_before_the_search(
     monkeypatch.setattr(optuna_registry, "find_spec", lambda _: None)
 
     with pytest.raises(SpaceInvalid, match="GPSampler needs the package scipy, which is not inst"):
-        named_sampler("GPSampler", {}, 0)
+        make("GPSampler", {})

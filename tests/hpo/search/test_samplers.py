@@ -10,8 +10,9 @@ from optuna.trial import TrialState
 from pydantic import JsonValue
 
 from risexp.errors import SpaceInvalid
+from risexp.hpo.search.optuna_registry import make_sampler
 from risexp.hpo.search.parameters import suggest
-from risexp.hpo.search.samplers import ConstrainedSampler, build_sampler, optuna_sampler, seed_of
+from risexp.hpo.search.samplers import ConstrainedSampler, build_sampler, seed_of
 from risexp.space.spec import SearchSpace
 from tests.support.spaces import learning, planted, spec_of
 from tests.support.studies import Values, claimed, had, study_of, worked
@@ -155,8 +156,8 @@ def test_a_violated_constraint_keeps_the_sampler_away(constrained: bool) -> None
 
 
 def test_running_trials_repel_proposals() -> None:
-    tpe: Any = optuna_sampler(LEARNER.space.sampler, 0, grouped=True)
-    flat: Any = optuna_sampler(LEARNER.space.sampler, 0, grouped=False)
+    tpe: Any = make_sampler(LEARNER.space.sampler, 0, grouped=True)
+    flat: Any = make_sampler(LEARNER.space.sampler, 0, grouped=False)
 
     # Optuna shows none of them; workers that run at once depend on the first two.
     assert (True, True, True) == (tpe._constant_liar, tpe._multivariate, bool(tpe._group))

@@ -37,7 +37,7 @@ from risexp.app.search.study_record import StudyUploader, study_labels
 from risexp.app.search.worker import owner_of, trial_folder
 from risexp.callbacks.run_loop import Callbacks
 from risexp.hpo.store.store import find_store, open_store
-from risexp.hpo.studies.study import facts_from_spec, find_study, open_study
+from risexp.hpo.studies.study import SPEC, find_study, open_study
 from risexp.hpo.workers.worker import Job, JobResult, Worker
 from risexp.runs.folder import create_run
 from risexp.space.spec import SCORE, SearchSpace
@@ -212,7 +212,7 @@ def raced(
 def of_ours(size: Size) -> dict[str, Any]:
     """A study with its uploader, as `risexp hpo` runs it."""
     with closing(open_store(None)) as store:
-        facts = facts_from_spec(StudySpec.of(size.space()))
+        facts = {SPEC: StudySpec.of(size.space()).as_json()}
         study = open_study(store, STUDY, size.trials, facts)
         before = resource.getrusage(resource.RUSAGE_SELF)
         with StudyUploader(study, chosen_store(None)) as record:

@@ -4,7 +4,7 @@ import json
 
 from risexp.hpo.search.parameters import suggest
 from risexp.hpo.search.samplers import build_sampler
-from risexp.hpo.studies.study import StudyRef, facts_from_spec
+from risexp.hpo.studies.study import SPEC, StudyRef
 from tests.support.spaces import learning, spec_of
 from tests.support.studies import claimed, claimed_again, study_of
 
@@ -16,7 +16,7 @@ def test_the_run_of_a_trial_has_every_value_that_was_suggested() -> None:
     values = suggest(given, trial)
 
     # Who reproduces it has the study's facts and the trial's parameters, and nothing else.
-    read = StudyRef("s", 1, "uid", 1, json.loads(json.dumps(facts_from_spec(given)))).spec
+    read = StudyRef("s", 1, "uid", 1, json.loads(json.dumps({SPEC: given.as_json()}))).spec
     again = suggest(read, claimed_again(study, trial.number, build_sampler(read, "other")))
     final = read.resolve(again)
 

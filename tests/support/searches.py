@@ -16,7 +16,7 @@ from risexp.hpo.search.parameters import stored, suggest
 from risexp.hpo.store.address import embedded
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.start import StudyStart
-from risexp.hpo.studies.study import StudyRef, facts_from_spec, open_study
+from risexp.hpo.studies.study import SPEC, StudyRef, open_study
 from risexp.hpo.trials.trial_result import TrialResult
 from risexp.hpo.workers.pool import WorkerSpec
 from risexp.hpo.workers.worker import Job, JobResult, Train, Worker
@@ -60,7 +60,7 @@ Past = tuple[Mapping[str, JsonValue], Sequence[float], TrialResult]
 def past(store: StudyStore, name: str, spec: StudySpec, trials: Sequence[Past]) -> StudyRef:
     """A study that is over, of these trials."""
     points = [stored(spec.space.vary, values) for values, _, _ in trials]
-    study = open_study(store, name, len(trials), facts_from_spec(spec), points)
+    study = open_study(store, name, len(trials), {SPEC: spec.as_json()}, points)
     queue = queue_of(store, study)
     for _, reports, result in trials:
         claim = queue.claim(owner())

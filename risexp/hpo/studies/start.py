@@ -4,7 +4,7 @@ All of it is kept among the study's facts, so that it is the same whenever the s
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 from pydantic import JsonValue
@@ -13,7 +13,7 @@ from risexp.config.run import RunConfig
 from risexp.errors import ConfigInvalid, InvalidInput, SpaceInvalid
 from risexp.hpo.search.parameters import stored
 from risexp.hpo.store.store import StudyStore
-from risexp.hpo.studies.study import SURPLUS, StudyRef, facts_from_spec, open_study, slot_of
+from risexp.hpo.studies.study import SPEC, SURPLUS, StudyRef, open_study, slot_of
 from risexp.hpo.studies.table import StudyTable, TrialRow, study_table
 from risexp.space.check import extent
 from risexp.space.files import differing
@@ -41,10 +41,6 @@ class StartPoint:
     score: float | None = None
     """Its value there."""
 
-    def as_json(self) -> dict[str, Any]:
-        """The point as plain values."""
-        return {**vars(self), "values": dict(self.values)}
-
 
 def base_point(spec: StudySpec) -> StartPoint:
     """Trial 0 of a study: the base itself."""
@@ -71,9 +67,9 @@ class StudyStart:
     ) -> Self:
         """The start of a new study; by default from its base alone."""
         points, asked = (base_point(spec),) if points is None else points, asked or {}
-        facts = facts_from_spec(spec)
+        facts: dict[str, Any] = {SPEC: spec.as_json()}
         if asked:
-            facts[POINTS] = {"asked": dict(asked), "points": [point.as_json() for point in points]}
+            facts[POINTS] = {"asked": dict(asked), "points": [asdict(point) for point in points]}
         for slot, point in enumerate(points):
             _check_point(spec, slot, point)
         return cls(spec, points, asked, facts)

@@ -75,11 +75,6 @@ class StudyRef:
         return StudySpec.from_json(self.facts[SPEC], f"study {self.name}")
 
 
-def facts_from_spec(spec: StudySpec) -> dict[str, Any]:
-    """The facts of a study that starts from its base."""
-    return {SPEC: spec.as_json()}
-
-
 @dataclass(frozen=True)
 class End:
     """Why a study ended before all its trials did."""

@@ -18,7 +18,7 @@ from risexp.app.report.page import report_page
 from risexp.app.search.derived import AuditRequest, ConfirmRequest, audit, confirm
 from risexp.hpo.store.address import embedded
 from risexp.hpo.store.store import open_store
-from risexp.hpo.studies.study import facts_from_spec, open_study
+from risexp.hpo.studies.study import SPEC, open_study
 from risexp.hpo.trials.trial_result import TrialResult, unsound
 from risexp.runs.journal import Contents
 from risexp.space.study_spec import StudySpec
@@ -72,7 +72,7 @@ def search(name: str, more: int = 0) -> None:
     with opened(embedded()) as store:
         past(store, name, spec, TRIALS)
         if more:
-            open_study(store, name, len(TRIALS) + more, facts_from_spec(spec), ())
+            open_study(store, name, len(TRIALS) + more, {SPEC: spec.as_json()}, ())
 
 
 def test_a_study_is_gathered_from_store_and_runs() -> None:
@@ -135,7 +135,7 @@ def test_studies_that_go_on_and_those_without_a_complete_trial_are_reported() ->
     spec = StudySpec.of(tiny())
     with opened(embedded()) as store:
         past(store, "young", spec, TRIALS[2:4])
-        open_study(store, "new", 3, facts_from_spec(spec), ())
+        open_study(store, "new", 3, {SPEC: spec.as_json()}, ())
     data = report_data("young")
 
     busy = words(report_data("busy"))

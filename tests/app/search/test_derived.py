@@ -22,7 +22,7 @@ from risexp.app.search.derived import (
 from risexp.app.search.search import SearchResult
 from risexp.errors import ConfigInvalid, InvalidInput, RisexpError
 from risexp.hpo.store.address import embedded
-from risexp.hpo.studies.study import TrialWord, facts_from_spec, open_study, study_names
+from risexp.hpo.studies.study import SPEC, TrialWord, open_study, study_names
 from risexp.hpo.studies.table import StudyTable, TrialRow
 from risexp.hpo.trials.trial_result import TrialResult, unsound
 from risexp.runs.folder import runs_home
@@ -162,7 +162,7 @@ def test_a_confirmation_says_where_it_differs_from_what_was_asked(pools: Employ)
     held = StudySpec.of(tiny(forbid=[{"data.seed": 1, LR: 1e-3}]))
     past_rates("held", held, RATES)
     with opened(embedded()) as store:
-        open_study(store, "held", 5, facts_from_spec(held))
+        open_study(store, "held", 5, {SPEC: held.as_json()})
 
     result, sentences = confirmed(replace(CONFIRM, study="held", top=9))
 

@@ -1,6 +1,7 @@
 """The start of a study: its points, their fit into a space, and the options behind them."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import optuna
@@ -20,7 +21,7 @@ from risexp.hpo.studies.start import (
     fitted,
     fitting,
 )
-from risexp.hpo.studies.study import SLOT, TrialWord, facts_from_spec, find_study
+from risexp.hpo.studies.study import SLOT, SPEC, TrialWord, find_study
 from risexp.hpo.studies.table import StudyTable, TrialRow
 from risexp.space.study_spec import StudySpec
 from tests.support.searches import LR, RATE
@@ -72,9 +73,9 @@ def test_the_start_of_a_study_is_read_from_its_facts(store: StudyStore) -> None:
     assert with_points() == StudyStart.of(find_study(store, "toy"))
     assert StudyStart.new(TOY_SPEC) == StudyStart.of(searched(store, 2, name="alone"))
     one = StudyStart.new(TOY_SPEC).open(store, "one")
-    assert (facts_from_spec(TOY_SPEC), 1) == (one.facts, one.trials)
+    assert ({SPEC: TOY_SPEC.as_json()}, 1) == (one.facts, one.trials)
     odd = StartPoint({LR: 0.1 + 0.2, "training.ema_decay": None}, "wide", 7, 1.5)
-    assert odd == StartPoint(**odd.as_json())
+    assert odd == StartPoint(**asdict(odd))
 
 
 def test_points_fill_a_budget_that_grows_and_the_rest_is_drawn(store: StudyStore) -> None:

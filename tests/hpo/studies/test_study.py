@@ -12,11 +12,11 @@ from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import (
     SLOT,
+    SPEC,
     End,
     StudyRef,
     end_of,
     end_study,
-    facts_from_spec,
     find_study,
     is_study,
     open_study,
@@ -173,7 +173,7 @@ def test_the_end_of_a_study_is_kept_until_it_goes_on(store: StudyStore, study: S
 
 def test_a_study_keeps_its_spec_among_its_facts() -> None:
     spec = StudySpec.of(learning(sampler={"kind": "gp", "startup": 3}), epochs=4)
-    facts = json.loads(json.dumps(facts_from_spec(spec)))
+    facts = json.loads(json.dumps({SPEC: spec.as_json()}))
 
     assert spec == StudyRef("s", 1, "uid", 3, facts).spec
     with pytest.raises(DataInvalid, match="study s holds no record of its space"):

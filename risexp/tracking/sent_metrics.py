@@ -1,11 +1,11 @@
 """The metrics that are sent to MLflow: few enough for a page of charts; the journal has all."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from risexp.runs.journal import Row
-from risexp.runs.metrics import GUARDS, SYSTEM, Measure
+from risexp.runs.metrics import GUARDS, SYSTEM
 from risexp.training.plan import Plan
 
 LIMIT: Final = 50
@@ -41,14 +41,6 @@ _FIRST: Final = (
     "guard/chance",
 )
 """Keys of every run, the most important first; loss terms, guards and the machine follow."""
-
-DERIVED: Final[Mapping[str, Measure]] = {
-    "best/epoch": Measure("", "none", "The best epoch so far."),
-    "val/k_acc_ratio": Measure("", "max", "val/k_acc over val/k_reference."),
-    "val/success_ratio": Measure("", "max", "val/success_rate over val/success_reference."),
-    "guard/nonfinite": Measure("values", "min", "Values of the epoch that are not finite."),
-}
-"""Keys that are derived from those of the journal."""
 
 _RATIOS: Final = {
     "val/k_acc_ratio": ("val/k_acc", "val/k_reference"),

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from risexp.core.durable import write_durably
 from risexp.core.locks import file_lock
-from risexp.runs.journal import Contents, Note, Row, read_journal
+from risexp.runs.journal import Contents, read_journal
 from risexp.runs.spec import Labels, read_labels, validated
 
 CONFUSION: Final = "confusion"
@@ -61,15 +61,6 @@ _PROGRESS: Final = TypeAdapter(UploadProgress)
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Some lines of a journal."""
-
-    lines: tuple[Row | Note, ...]
-    end: int
-    """Bytes of the journal up to the end of the last line."""
-
-
-@dataclass(frozen=True)
 class UploadState:
     """The folder of one run; only the holder of the lock `sending` writes to it."""
 
@@ -85,7 +76,7 @@ class UploadState:
         journal = self.path / "journal.jsonl"
         return read_journal(journal, start) if journal.exists() else Contents((), start, 0)
 
-    def pieces(self, start: int, size: int) -> Iterator[Piece]:
+    def pieces(self, start: int, size: int) -> Iterator[Contents]:
         """The whole lines from a byte on, at most `size` lines at once."""
         lines = self.lines(start).lines
         if not lines:
@@ -95,7 +86,7 @@ class UploadState:
             for first in range(0, len(lines), size):
                 piece = lines[first : first + size]
                 start += sum(len(file.readline()) for _ in piece)
-                yield Piece(piece, start)
+                yield Contents(piece, start, 0)
 
     def labels(self) -> Labels:
         """The labels of the run, or the default ones."""

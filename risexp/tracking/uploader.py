@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
-from risexp.runs.journal import STARTED, Note, Row
+from risexp.runs.journal import STARTED, Contents, Note, Row
 from risexp.runs.source import sources
 from risexp.runs.spec import Labels, read_config, read_plans
 from risexp.tracking.client import MetricPoint, TrackingClient
@@ -37,7 +37,6 @@ from risexp.tracking.upload_state import (
     CALIBRATED,
     CONFUSION,
     INTERRUPTED,
-    Piece,
     RecordedOutcome,
     UploadProgress,
     UploadState,
@@ -151,7 +150,7 @@ class Uploader:
         self._reached("described")
         self._save(replace(self._progress, described=True))
 
-    def _send(self, piece: Piece) -> int:
+    def _send(self, piece: Contents) -> int:
         """Send some lines, then save the progress; returns their number of values."""
         progress, run_id = self._progress, self._progress.run_id
         started = sum(isinstance(line, Note) and line.event == STARTED for line in piece.lines)

@@ -17,6 +17,8 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode
 
+from starlette.requests import Request
+
 COOKIE: Final = "risexp_ui"
 """Cookie of a browser that has sent the token once."""
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
@@ -31,21 +33,6 @@ HEADERS: Final = (
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@,\[\]\\]+)(?::[0-9]{1,5})?")
 _READS: Final = frozenset({"GET", "HEAD"})
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-
-
-@dataclass(frozen=True)
-class GuardedRequest:
-    """The parts of a request that the guard checks."""
-
-    method: str
-    path: str
-    query: str = ""
-    host: str = ""
-    origin: str | None = None
-    authorization: str = ""
-    cookie: str = ""
-    scheme: str = "http"
-    """The scheme at a proxy in front."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +56,7 @@ class RequestGuard:
     """Needed by every request; empty: no token is needed."""
     writable: bool = False
 
-    def stops(self, request: GuardedRequest) -> GuardResponse | None:
+    def stops(self, request: Request) -> GuardResponse | None:
         """The response in place of the page; None if the request comes in."""
         return (
             self._check_host(request)
@@ -78,8 +65,8 @@ class RequestGuard:
             or self._check_method(request)
         )
 
-    def _check_host(self, request: GuardedRequest) -> GuardResponse | None:
-        host = _HOST.fullmatch(request.host)
+    def _check_host(self, request: Request) -> GuardResponse | None:
+        host = _HOST.fullmatch(header(request, "host"))
         if host is not None and self._is_known(host[1].lower()):
             return None
         return GuardResponse(
@@ -96,19 +83,19 @@ class RequestGuard:
         except ValueError:
             return False
 
-    def _check_token(self, request: GuardedRequest) -> GuardResponse | None:
+    def _check_token(self, request: Request) -> GuardResponse | None:
         """Require the token; one in the address is moved into a cookie."""
         if not self.token:
             return None
-        fields = parse_qsl(request.query, keep_blank_values=True)
+        fields = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         tokens = [value for name, value in fields if name == "token"]
         if request.method in _READS and len(tokens) == 1 and _same(tokens[0], self.token):
             rest = urlencode([pair for pair in fields if pair[0] != "token"])
             return _moved(request, rest, self._key())
-        scheme, _, credentials = request.authorization.partition(" ")
+        scheme, _, credentials = header(request, "authorization").partition(" ")
         if scheme.lower() == "bearer" and _same(credentials.strip(), self.token):
             return None
-        if _same(_cookie(request.cookie), self._key()):
+        if _same(_cookie(header(request, "cookie", "; ")), self._key()):
             return None
         return GuardResponse(
             HTTPStatus.UNAUTHORIZED,
@@ -121,16 +108,17 @@ class RequestGuard:
         """The value of the cookie, from which the token cannot be computed."""
         return hmac.new(self.token.encode(), b"risexp ui", hashlib.sha256).hexdigest()
 
-    def _check_origin(self, request: GuardedRequest) -> GuardResponse | None:
+    def _check_origin(self, request: Request) -> GuardResponse | None:
         """Refuse a write from another page: a browser sends its Origin, a program sends none."""
-        here = (f"http://{request.host}".lower(), f"https://{request.host}".lower())
-        if request.method in _READS or request.origin is None or request.origin.lower() in here:
+        here = [f"{scheme}://{header(request, 'host')}".lower() for scheme in ("http", "https")]
+        own = "origin" not in request.headers or header(request, "origin").lower() in here
+        if request.method in _READS or own:
             return None
         return GuardResponse(
             HTTPStatus.FORBIDDEN, "a page of another origin may change nothing here"
         )
 
-    def _check_method(self, request: GuardedRequest) -> GuardResponse | None:
+    def _check_method(self, request: Request) -> GuardResponse | None:
         if request.method in _READS or (self.writable and request.method in _WRITES):
             return None
         if request.method in _WRITES:
@@ -167,17 +155,22 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def host_of(header: str) -> str:
-    """A Host header without its port."""
-    host = _HOST.fullmatch(header)
+def header(request: Request, name: str, between: str = ", ") -> str:
+    """A header of a request; one that comes twice is joined."""
+    return between.join(request.headers.getlist(name))
+
+
+def host_of(request: Request) -> str:
+    """The Host of a request without its port."""
+    host = _HOST.fullmatch(header(request, "host"))
     return LOOPBACK[0] if host is None else host[1]
 
 
-def _moved(request: GuardedRequest, query: str, key: str) -> GuardResponse:
+def _moved(request: Request, query: str, key: str) -> GuardResponse:
     # Two slashes in front would lead to another host.
-    place = quote("/" + request.path.lstrip("/\\")) + (f"?{query}" if query else "")
+    place = quote("/" + request.scope["path"].lstrip("/\\")) + (f"?{query}" if query else "")
     cookie = f"{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax"
-    cookie += "; Secure" if request.scheme == "https" else ""
+    cookie += "; Secure" if header(request, "x-forwarded-proto") == "https" else ""
     moved = (("Location", place), ("Set-Cookie", cookie), ("Cache-Control", "no-store"))
     return GuardResponse(HTTPStatus.SEE_OTHER, headers=moved)
 
@@ -187,9 +180,9 @@ def _same(value: str, expected: str) -> bool:
     return hmac.compare_digest(value.encode(), expected.encode())
 
 
-def _cookie(header: str) -> str:
+def _cookie(text: str) -> str:
     try:
-        cookie = SimpleCookie(header).get(COOKIE)
+        cookie = SimpleCookie(text).get(COOKIE)
     except CookieError:
         return ""
     return "" if cookie is None else cookie.value

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from risexp.web.guard import HEADERS, GuardedRequest, GuardResponse, RequestGuard, host_of
+from risexp.web.guard import HEADERS, GuardResponse, RequestGuard, host_of
 
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
 _POLICY: Final = "Content-Security-Policy"
@@ -68,7 +68,7 @@ class GuardedApp:
         await self.pages({**scope, "headers": kept}, receive, answer)
 
     def _stopped(self, scope: Scope) -> GuardResponse | None:
-        response = self.guard.stops(guarded_request(scope))
+        response = self.guard.stops(Request(scope))
         if response is not None:
             return response
         if _UNPRINTABLE.search(scope["path"]):
@@ -134,7 +134,7 @@ class LinkedApp:
         if scope["type"] != "http":
             await self.pages(scope, receive, send)
         elif self.port is not None and f"{scope['path']}/".startswith(f"{self.prefix}/"):
-            host = host_of(guarded_request(scope).host)
+            host = host_of(Request(scope))
             headers = {"Location": f"http://{host}:{self.port}{self.target(scope)}"}
             await Response(status_code=HTTPStatus.FOUND, headers=headers)(scope, receive, send)
         else:
@@ -170,22 +170,6 @@ def _is(kind: str, start: Message) -> bool:
     headers = Headers(raw=list(start.get("headers", [])))
     plain = "content-encoding" not in headers and start["status"] == HTTPStatus.OK
     return plain and headers.get("content-type", "").startswith(kind)
-
-
-def guarded_request(scope: Scope) -> GuardedRequest:
-    """The parts of a request that the guard checks; a header that comes twice is joined."""
-    headers = Headers(scope=scope)
-    origins = headers.getlist("origin")
-    return GuardedRequest(
-        method=scope["method"],
-        path=scope["path"],
-        query=scope["query_string"].decode("latin-1"),
-        host=", ".join(headers.getlist("host")),
-        origin=", ".join(origins) if origins else None,
-        authorization=", ".join(headers.getlist("authorization")),
-        cookie="; ".join(headers.getlist("cookie")),
-        scheme=", ".join(headers.getlist("x-forwarded-proto")) or "http",
-    )
 
 
 async def read_body(request: Request, largest: int) -> bytearray | None:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Generator
 from dataclasses import fields, replace
 
 import torch
-from torch import nn
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
@@ -68,14 +67,6 @@ class Uphill(Objective):
         loss = super().mark(answer, observation, scenes, plan)
         weighted = {name: -part for name, part in loss.weighted.items()}
         return replace(loss, total=-loss.total, weighted=weighted)
-
-
-class WithUnused(Network):
-    """Has an output that no term uses."""
-
-    def __init__(self, config: RunConfig) -> None:
-        super().__init__(config)
-        self.spare = nn.Linear(3, 3)
 
 
 class WithoutHeads(Network):

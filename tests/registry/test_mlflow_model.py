@@ -112,18 +112,6 @@ def test_an_installed_wheel_answers_as_the_evaluation_does(model: Path, tmp_path
     assert as_evaluated(model) == pytest.approx(numbers(answered), abs=1e-5)
 
 
-def test_the_example_is_a_request_that_the_model_answers(model: Path) -> None:
-    loaded = load_model(str(model))
-    example = json.loads((model / EXAMPLE).read_text(encoding="utf-8"))
-
-    answered: Any = loaded.predict(loaded.input_example)
-
-    assert {"y", "channel", "codes"} == example["inputs"].keys()
-    assert re.fullmatch(r"[-+.e0-9]+[-+][.e0-9-]+j", example["inputs"]["y"][0][0][0])
-    assert 1 == len(answered)
-    assert {"count", "count_probabilities", "sources", "confidence"} == answered[0].keys()
-
-
 def test_no_file_is_a_pickle_or_names_where_it_was_written(tmp_path: Path) -> None:
     save_model(bundle(), tmp_path / "model")
     files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -138,14 +126,21 @@ def test_no_file_is_a_pickle_or_names_where_it_was_written(tmp_path: Path) -> No
     ]
 
 
-def test_the_signature_is_complex_and_of_the_panel(model: Path) -> None:
-    signature = load_model(str(model)).metadata.signature
+def test_the_signature_is_that_of_the_panel_and_the_example_is_answered(model: Path) -> None:
+    loaded = load_model(str(model))
+    example = json.loads((model / EXAMPLE).read_text(encoding="utf-8"))
 
+    answered: Any = loaded.predict(loaded.input_example)
+
+    signature = loaded.metadata.signature
     assert {"y": (-1, 16, 8), "channel": (-1, 8, 36), "codes": (-1, 16, 36)} == {
         spec.name: spec.shape for spec in signature.inputs.inputs
     }
     assert {np.dtype("complex64")} == {spec.type for spec in signature.inputs.inputs}
     assert ["snr_db"] == [spec.name for spec in signature.params.params]
+    assert {"y", "channel", "codes"} == example["inputs"].keys()
+    assert re.fullmatch(r"[-+.e0-9]+[-+][.e0-9-]+j", example["inputs"]["y"][0][0][0])
+    assert {"count", "count_probabilities", "sources", "confidence"} == answered[0].keys()
 
 
 def test_requirements_are_exact_and_name_no_index(model: Path) -> None:
@@ -159,21 +154,18 @@ def test_requirements_are_exact_and_name_no_index(model: Path) -> None:
         assert (False, False) == ("://" in text, "index" in text)
 
 
-def test_a_folder_that_exists_is_never_written_over(model: Path) -> None:
+def test_a_model_is_written_into_a_new_folder_as_a_whole_or_not_at_all(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = contents(model)
     with pytest.raises(InvalidInput, match="exists already"):
         save_model(bundle(), model)
     assert before == contents(model)
 
-
-def test_a_model_that_could_not_be_written_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     def fails(*_: object) -> None:
         raise RuntimeError
 
     monkeypatch.setattr("risexp.registry.mlflow_model.model_signature", fails)
-
     with pytest.raises(RuntimeError):
         save_model(bundle(), tmp_path / "model")
     assert [] == list(tmp_path.iterdir())

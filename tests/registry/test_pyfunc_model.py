@@ -31,46 +31,35 @@ def test_each_scene_is_answered_as_the_predictor_answers(model: PyFuncModel) -> 
     )
 
 
-def test_an_absent_snr_is_estimated(model: PyFuncModel) -> None:
-    estimated = answered(model, request())
-
-    assert SCENES == len(estimated)
-    assert estimated != answered(model, request(), arrays()["snr_db"])
-
-
-def test_each_scene_may_have_its_own_codes(model: PyFuncModel) -> None:
+def test_an_absent_snr_is_estimated_and_each_scene_may_have_its_own_codes(
+    model: PyFuncModel,
+) -> None:
     own = np.repeat(request()["codes"], SCENES, axis=0)
+    estimated = answered(model, request())
 
     counts = [answer["count"] for answer in answered(model, {**request(), "codes": own})]
 
-    assert [answer["count"] for answer in answered(model, request())] == counts
+    assert estimated != answered(model, request(), arrays()["snr_db"])
+    assert [answer["count"] for answer in estimated] == counts
 
 
 def test_wrong_shapes_types_and_values_are_refused(model: PyFuncModel) -> None:
     spoiled = request()["channel"].copy()
     spoiled[0, 2, 3] = np.nan
-    ones = {
-        shape: np.ones(shape, "c8") for shape in ((6, 15, 8), (16, 36), (5, 8, 36), (2, 16, 36))
-    }
+    ones = {shape: np.ones(shape, "c8") for shape in ((6, 15, 8), (5, 8, 36))}
     cases: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
         "(6, 15, 8) does not match expected shape (-1, 16, 8)": ({"y": ones[6, 15, 8]}, None),
-        "(16, 36) does not match expected shape (-1, 16, 36)": ({"codes": ones[16, 36]}, None),
         "channel has shape (5, 8, 36) where (6, 8, 36)": ({"channel": ones[5, 8, 36]}, None),
-        "codes has shape (2, 16, 36) where (6, 16, 36)": ({"codes": ones[2, 16, 36]}, None),
         "dtype of input float32 does not match": ({"y": request()["y"].real}, None),
         "holds a value that is not a finite number": ({"channel": spoiled}, None),
         "snr_db has shape (2,) where (6,) was expected": ({}, {"snr_db": [1.0, 2.0]}),
-        "snr_db of scene 0 holds a value": ({}, {"snr_db": [np.nan] * SCENES}),
         "Invalid parameters": ({}, {"snr_db": ["ten"]}),
     }
 
-    sentences: dict[str, str] = {}
     for expected, (inputs, params) in cases.items():
         with pytest.raises(MlflowException) as caught:
             model.predict({**request(), **inputs}, params=params)
-        sentences[expected] = str(caught.value)
-
-    assert {} == {said: real for said, real in sentences.items() if said not in real}
+        assert expected in str(caught.value)
 
 
 def test_over_http_a_refusal_is_one_sentence() -> None:

@@ -131,15 +131,10 @@ def test_frames_that_cannot_be_answered_are_refused_in_one_sentence(ask: Ask) ->
         ),
         (request(y=[[["1+2i"]]]), "Invalid input. complex() arg is a malformed string"),
         ({**request(), "params": {"snr": [1.0]}}, "there is no parameter 'snr': snr_db is"),
-        ({**request(), "params": {"snr_db": ["ten"]}}, "snr_db holds <U3: numbers were expected"),
-        (request(snr=[1.0]), "there is no 'snr' in frames"),
         ({"inputs": {"y": written("y")}}, "channel is missing: y, channel and codes are needed"),
         ({"inputs": [1.0]}, "frames come as"),
         ({"dataframe_split": {"columns": ["y"], "data": [[1]]}}, "frames come as"),
-        *(
-            ({**request(), "params": params}, "")
-            for params in ("ten", [1.0], 3, {"snr_db": {"a": 1}}, {"snr_db": [[1.0], 2]})
-        ),
+        *(({**request(), "params": params}, "") for params in ("ten", {"snr_db": [[1.0], 2]})),
     ]
 
     for body, sentence in bodies:

@@ -55,7 +55,7 @@ def edited(folder: Path, **fields: object) -> Path:
     return forged(folder, model=json.dumps(header).encode())
 
 
-def test_a_bundle_comes_back_as_it_was(folder: Path) -> None:
+def test_a_bundle_comes_back_as_it_was_and_people_can_read_its_header(folder: Path) -> None:
     written, read = bundle(), read_bundle(folder)
 
     assert same(written.weights, read.weights)
@@ -63,13 +63,9 @@ def test_a_bundle_comes_back_as_it_was(folder: Path) -> None:
     assert 2.5 == read.scores["k_loc"]
     assert math.isnan(read.scores["range_rmse"])
     assert (written.config_sha, written.parameters) == (read.config_sha, read.parameters)
-
-
-def test_the_header_is_a_file_that_people_can_read(folder: Path) -> None:
     header = json.loads((folder / MODEL).read_text(encoding="utf-8"))
-
-    assert {"run_id": "run-1", "epoch": 3, "beta": 0.3, "temperature": 1.5}.items() <= (
-        header.items()
+    assert ("run-1", 3, 0.3, 1.5) == tuple(
+        header[name] for name in ("run_id", "epoch", "beta", "temperature")
     )
     assert bundle().config.sha() == header["config_sha"] == canonical_sha(header["config"])
     assert {"risexp", "torch"} == header["made_with"].keys()
@@ -170,8 +166,6 @@ def test_the_digest_tells_one_content_from_another(folder: Path, tmp_path: Path)
 
     assert digest == write_bundle(bundle(), tmp_path / "again")
     assert digest != write_bundle(replace(bundle(), beta=0.31), tmp_path / "other")
-    with pytest.raises(ModelRefused, match="this model is another one than was registered"):
-        read_bundle(tmp_path / "other", digest)
 
 
 def test_a_file_name_that_leads_out_of_the_folder_is_refused(folder: Path) -> None:

@@ -2,9 +2,10 @@
 
 from http import HTTPStatus
 
+from starlette.requests import Request
+
 from risexp.web.guard import (
     COOKIE,
-    GuardedRequest,
     GuardResponse,
     RequestGuard,
     guard_at,
@@ -18,9 +19,14 @@ OPEN = RequestGuard(writable=True)
 LOCKED = guard_at("0.0.0.0", (), TOKEN, writable=False)  # noqa: S104 - no server listens
 
 
-def guarded(method: str = "GET", host: str = "127.0.0.1:8080", **more: str) -> GuardedRequest:
-    """A request that HERE lets in."""
-    return GuardedRequest(method, more.pop("path", "/api/studies"), host=host, **more)
+def guarded(
+    method: str = "GET", path: str = "/api/studies", query: str = "", **headers: str
+) -> Request:
+    """A request that HERE lets in; a header `x_name` is sent as `x-name`."""
+    fields = {"host": "127.0.0.1:8080", **headers}.items()
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in fields]
+    parts = {"method": method, "path": path, "query_string": query.encode(), "headers": raw}
+    return Request({"type": "http", **parts})
 
 
 def status(answer: GuardResponse | None) -> int:
@@ -57,7 +63,9 @@ def test_the_hosts_that_are_named_or_listened_at_come_in() -> None:
         assert guard.stops(guarded(host=browser)) is None
         assert guard.stops(guarded(host="desk.example:8080")) is None
         assert guard.stops(guarded(host="other.example:8080")) is not None
-    assert ["desk", "[::1]", "localhost"] == [*map(host_of, ("desk:8080", "[::1]:5000", "a b"))]
+    assert ["desk", "[::1]", "localhost"] == [
+        *map(host_of, (guarded(host=host) for host in ("desk:8080", "[::1]:5000", "a b")))
+    ]
 
 
 def test_off_loopback_any_address_is_known_and_no_other_name() -> None:
@@ -130,7 +138,7 @@ def test_a_token_in_an_address_becomes_a_cookie_and_leaves_the_address() -> None
     assert "HttpOnly; SameSite=Lax" in headers["Set-Cookie"]
     assert TOKEN not in headers["Set-Cookie"]
     assert LOCKED.stops(guarded(cookie=headers["Set-Cookie"].split(";")[0])) is None
-    encrypted = LOCKED.stops(guarded(query=f"token={TOKEN}", scheme="https"))
+    encrypted = LOCKED.stops(guarded(query=f"token={TOKEN}", x_forwarded_proto="https"))
     assert encrypted is not None
     assert "Secure" not in headers["Set-Cookie"]
     assert dict(encrypted.headers)["Set-Cookie"].endswith("; SameSite=Lax; Secure")

@@ -26,17 +26,8 @@ SINGLE: Final = 1e-6
 ALWAYS: Final = ("cov", "cov_pred", "pointers", "count", "subspace")
 """Terms that are checked with or without a weight."""
 LABELS_ARE_BEST: Final = {
-    "cov": LIMIT,
-    "cov_pred": LIMIT,
-    "pointers": LIMIT,
-    "count": LIMIT,
-    "subspace": LIMIT,
-    "existence": LIMIT,
-    "found": LIMIT,
-    "peak_contrast": LIMIT,
-    "cross": LIMIT,
-    "eigengap": SINGLE,
-    "margin": SINGLE,
+    **dict.fromkeys((*ALWAYS, "existence", "found", "peak_contrast", "cross"), LIMIT),
+    **dict.fromkeys(("eigengap", "margin"), SINGLE),
 }
 """Terms that labels minimise, and what may remain. Left out: `orthogonality`, which a label's
 columns do not minimise, and `heat`, as a label has no heat map."""

@@ -11,34 +11,14 @@ from risexp.training.plan import Plan
 LIMIT: Final = 50
 """Most keys of a run: a page with more charts is slow and hard to read."""
 
+_POSITIONS: Final = ("success_rate", "aoa_rmse", "range_rmse")
 _FIRST: Final = (
-    "best/k_loc",
-    "best/k_acc",
-    "best/success_rate",
-    "best/aoa_rmse",
-    "best/range_rmse",
-    "best/epoch",
-    "val/k_loc",
-    "val/k_acc",
-    "val/k_acc_ratio",
-    "val/k_under",
-    "val/k_over",
-    "val/success_rate",
-    "val/success_ratio",
-    "val/aoa_rmse",
-    "val/range_rmse",
-    "val/loss",
-    "loss/total",
-    "beta",
-    "lr",
-    "step/taken",
-    "step/refused",
-    "grad_norm",
-    "delta_param",
-    "scenes_per_s",
-    "guard/nonfinite",
-    "guard/refused",
-    "guard/chance",
+    *(f"best/{name}" for name in ("k_loc", "k_acc", *_POSITIONS, "epoch")),
+    *(f"val/{name}" for name in ("k_loc", "k_acc", "k_acc_ratio", "k_under", "k_over")),
+    *(f"val/{name}" for name in (*_POSITIONS, "success_ratio", "loss")),
+    *("loss/total", "beta", "lr", "step/taken", "step/refused"),
+    *("grad_norm", "delta_param", "scenes_per_s"),
+    *("guard/nonfinite", "guard/refused", "guard/chance"),
 )
 """Keys of every run, the most important first; loss terms, guards and the machine follow."""
 

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Scenes
-from risexp.diagnostics.l_ablation import CountScore, TrainedCounter, probe_l_ablation
-from risexp.diagnostics.probe_data import drawn
+from risexp.diagnostics.l_ablation import TrainedCounter, probe_l_ablation
 from risexp.diagnostics.report import Rate
 from risexp.errors import ConfigInvalid
 from tests.diagnostics.reports import table
@@ -28,7 +27,7 @@ def test_each_length_has_an_accuracy_and_a_cost() -> None:
     assert "at 16, 32 and 64 snapshots: `risexp train " in report.advice[2]
 
 
-def test_a_network_is_counted_too_where_it_is_trained() -> None:
+def test_a_network_is_counted_too_where_it_is_trained_and_an_impossible_length_refused() -> None:
     report = probe_l_ablation(smoke(), 20, train_scenes=64, lengths=(8, 16))
 
     found = table(report, "K accuracy")
@@ -36,6 +35,8 @@ def test_a_network_is_counted_too_where_it_is_trained() -> None:
         found.headings[2:]
     )
     assert all(isinstance(row[4], Rate) and float(str(row[5])) > 0.0 for row in found.rows)
+    with pytest.raises(ConfigInvalid, match="equations for 36 elements"):
+        probe_l_ablation(smoke(), 20, lengths=(4,))
 
 
 def knowing(run: str, right: float) -> TrainedCounter:
@@ -77,17 +78,3 @@ def test_networks_are_compared_with_each_other_and_with_nomp_scene_by_scene() ->
     assert f"At 32 snapshots the trained network differs from NOMP by {ahead[1]:+.3f} +- " in said
     assert "No trained network stands beside NOMP at 64 snapshots: " in said
     assert "`risexp train --preset small --set physics.snapshots=64` trains one" in said
-
-
-def test_a_length_that_cannot_be_is_refused() -> None:
-    with pytest.raises(ConfigInvalid, match="equations for 36 elements"):
-        probe_l_ablation(smoke(), 20, lengths=(4,))
-
-
-def test_hits_are_those_of_the_scenes_that_are_timed() -> None:
-    scenes = drawn(smoke(), 30)
-
-    found = CountScore.of(lambda asked: asked.truth.count.clamp(max=2), scenes)
-
-    assert torch.equal(scenes.truth.count <= 2, found.hits)
-    assert found.scene_ms > 0.0

@@ -46,16 +46,13 @@ def test_no_term_says_anything_of_labels() -> None:
         assert set(LABELS_ARE_BEST) == asked(config), (power, kind, symbols)
 
 
-def test_what_is_asked_are_the_terms_of_the_oracle_and_those_with_a_weight() -> None:
+def test_the_terms_of_the_oracle_and_those_with_a_weight_are_asked_under_any_balance() -> None:
     weightless = smoke(
         "frame", "loss.existence=0", "loss.found=0", "loss.orthogonality=0.1", "loss.margin=0.1"
     )
 
     assert {*ALWAYS, "margin"} == asked(weightless)
     assert set(LABELS_ARE_BEST) <= set(TERMS)
-
-
-def test_a_balance_that_learns_changes_nothing() -> None:
     assert [] == failed(smoke("frame", "loss.balance=uncertainty"))
 
 

@@ -24,11 +24,13 @@ def test_beams_are_orthonormal_and_as_many_as_are_counted() -> None:
     torch.testing.assert_close(gram, wanted, atol=1e-5, rtol=0.0)
 
 
-def test_eigenvalues_are_the_powers_of_the_sources_and_of_the_noise() -> None:
+def test_eigenvalues_are_the_powers_of_the_sources_and_of_the_noise_and_equal_ones_count() -> None:
     beams = orthogonal_beams(smoke(), COUNT)
 
     values = ideal_eigenvalues(beams, power=2.0, snapshots=20_000)
 
+    equal = torch.tensor([[4.0, 4.0, 4.0, 0.0], [7.0, 0.0, 0.0, 0.0], [0.0] * 4])
+    assert pytest.approx([3.0, 1.0, 0.0]) == effective_rank(equal).tolist()
     for scene, count in enumerate(COUNT.tolist()):
         assert pytest.approx([2.0] * count, rel=0.1) == values[scene, :count].tolist()
         assert pytest.approx(2.0 * 0.1 / 36, rel=0.02) == float(values[scene, count:].mean())
@@ -40,9 +42,3 @@ def test_ideal_data_are_as_quiet_as_the_farthest_source() -> None:
 
     assert pytest.approx((0.3 / (4 * torch.pi * 10.0)) ** 2, rel=1e-5) == far_power(config)
     assert 1.0 == far_power(equal)
-
-
-def test_equal_eigenvalues_are_as_many_as_the_effective_rank() -> None:
-    values = torch.tensor([[4.0, 4.0, 4.0, 0.0], [7.0, 0.0, 0.0, 0.0], [0.0] * 4])
-
-    assert pytest.approx([3.0, 1.0, 0.0]) == effective_rank(values).tolist()

@@ -42,7 +42,7 @@ def test_scenes_of_two_levels_differ_in_their_noise_alone() -> None:
         assert pytest.approx([10.0**2.5] * 20, rel=1e-4) == ratio.tolist(), symbols
 
 
-def test_without_noise_the_very_scenes_are_heard() -> None:
+def test_without_noise_the_very_scenes_are_heard_and_their_snr_must_be_known() -> None:
     for symbols in LAWS:
         config = smoke(symbols)
 
@@ -52,14 +52,9 @@ def test_without_noise_the_very_scenes_are_heard() -> None:
         field = clean.truth.gains @ source_steering(panel_of(config.physics), clean.truth)
         echo = received(clean.frames.channel, clean.frames.codes, field)
         assert torch.equal(echo, clean.frames.y), symbols
-
-
-def test_frames_that_do_not_know_their_snr_are_refused() -> None:
-    frames = drawn(smoke(), 2).frames
-
-    assert frames.snr_db is known_snr_db(frames)
-    with pytest.raises(DataInvalid, match="snr_db"):
-        known_snr_db(replace(frames, snr_db=None))
+        assert clean.frames.snr_db is known_snr_db(clean.frames)
+        with pytest.raises(DataInvalid, match="snr_db"):
+            known_snr_db(replace(clean.frames, snr_db=None))
 
 
 def test_a_label_is_the_sum_of_its_sources_and_an_estimate_the_truth() -> None:

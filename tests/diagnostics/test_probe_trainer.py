@@ -100,20 +100,10 @@ def test_a_batch_is_looked_at_once_and_marked_as_the_teacher_would() -> None:
     torch.testing.assert_close(objective(network, scenes, plan).total, loss.total)
 
 
-def test_an_epoch_has_several_batches_wherever_it_can() -> None:
-    cases: list[tuple[int, tuple[int, int]]] = [
-        (1, (1, 1)),
-        (3, (1, 3)),
-        (64, (16, 4)),
-        (512, (64, 8)),
-    ]
-    for scenes, expected in cases:
-        assert expected == batch_sizes(scenes), (scenes, expected)
-
-
-def test_a_curve_is_shown_by_its_first_epochs_and_its_last() -> None:
+def test_an_epoch_has_several_batches_and_a_curve_shows_the_first_epochs_and_the_last() -> None:
     shown = milestones(short_run(epochs=7, batches=1).epochs)
 
+    assert [(1, 1), (1, 3), (16, 4), (64, 8)] == [*map(batch_sizes, (1, 3, 64, 512))]
     assert [1, 2, 4, 7] == [each.plan.epoch for each in shown]
 
 

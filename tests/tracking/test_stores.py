@@ -37,14 +37,8 @@ def test_a_store_has_an_address_and_shows_no_password(own_home: Path) -> None:
 
 def test_an_address_that_is_no_store_is_refused_without_its_secrets() -> None:
     for address in (
-        "foo",
-        "file:///mlruns",
-        "ftp://me:planted@host",
-        "http://",
-        "http://host:99999",
-        "sqlite:///relative.db",
-        "postgresql://me:planted@host",
-        "me:planted@host:5000",
+        *("foo", "file:///mlruns", "http://", "http://host:99999", "sqlite:///relative.db"),
+        *("ftp://me:planted@host", "postgresql://me:planted@host", "me:planted@host:5000"),
         "http://[host",
     ):
         with pytest.raises(InvalidInput, match="give the address of a tracking server") as caught:

@@ -39,18 +39,9 @@ def test_hosts_of_this_machine_come_in_through_any_port_and_no_other_does() -> N
         assert HERE.stops(guarded(host=host)) is None
 
     for host in (
-        "evil.example",
-        "evil.example:8080",
-        "127.0.0.1.evil.example",
-        "localhost.evil.example:8080",
-        "evil.example@127.0.0.1:8080",
-        "127.0.0.1:8080, evil.example",
-        "127.0.0.1:8080:1",
-        "127.0.0.1:x",
-        "192.0.2.1:8080",
-        "localhost\\evil.example",
-        "[evil]:8080",
-        "",
+        *("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8080"),
+        *("evil.example@127.0.0.1:8080", "127.0.0.1:8080, evil.example", "127.0.0.1:8080:1"),
+        *("127.0.0.1:x", "192.0.2.1:8080", "localhost\\evil.example", "[evil]:8080", ""),
     ):
         assert HTTPStatus.MISDIRECTED_REQUEST == status(HERE.stops(guarded(host=host)))
         assert HTTPStatus.MISDIRECTED_REQUEST == status(OPEN.stops(guarded("DELETE", host=host)))

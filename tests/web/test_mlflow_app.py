@@ -14,24 +14,10 @@ from tests.support.web_requests import Answer, Pages, request
 TOKEN = "0123456789abcdef-a-token"  # noqa: S105 - opens nothing
 NOTE = "In optuna-dashboard: `/dashboard/studies/1/trials?numbers=7`, study `/dashboard/studies/1`"
 OPEN = {
-    "artifacts",
-    "datasets",
-    "experiments",
-    "get-online-trace-details",
-    "get-trace-artifact",
-    "label-schemas",
-    "logged-models",
-    "metrics",
-    "model-versions",
-    "registered-models",
-    "review-queues",
-    "runs",
-    "server-info",
-    "traces",
-    "ui-telemetry",
-    "unified-traces",
-    "upload-artifact",
-    "workspaces",
+    *("artifacts", "datasets", "experiments", "get-online-trace-details", "get-trace-artifact"),
+    *("label-schemas", "logged-models", "metrics", "model-versions", "registered-models"),
+    *("review-queues", "runs", "server-info", "traces", "ui-telemetry", "unified-traces"),
+    *("upload-artifact", "workspaces"),
 }
 """Groups of MLflow's routes that only keep and show what was sent to them."""
 RUNS = re.compile(r"invoke|invocation|job|gateway|assistant|webhook|genai|scorer|generate")
@@ -43,7 +29,7 @@ def answer(pages: Pages, path: str = "/", port: int | None = 8080, **more: str) 
     return request(guarded_mlflow(pages, RequestGuard(writable=True), port, "1"), path, **more)
 
 
-def test_notes_link_to_the_dashboard() -> None:
+def test_notes_link_to_the_dashboard_if_there_is_one_and_files_stay_as_they_are() -> None:
     body = json.dumps({"tags": [{"key": "mlflow.note.content", "value": NOTE}]}).encode()
 
     _, headers, text = answer(Pages("application/json", body), "/ajax-api/2.0/mlflow/runs/get")
@@ -53,12 +39,8 @@ def test_notes_link_to_the_dashboard() -> None:
     assert f"In optuna-dashboard: {trial}, study [study 1](/dashboard/studies/1)" == note
     assert str(len(text)) == headers["content-length"]
     assert "SAMEORIGIN" == headers["x-frame-options"]
-
-
-def test_files_and_pages_without_a_dashboard_stay_as_they_are() -> None:
     for kind, port in (("text/html", 8080), ("application/json", None)):
         _, _, text = answer(Pages(kind, NOTE.encode()), "/get-artifact", port)
-
         assert NOTE.encode() == text
 
 

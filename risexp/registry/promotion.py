@@ -26,10 +26,6 @@ STEPS: Final[tuple[Step, ...]] = get_args(Step)
 OnStep = Callable[[Step], None]
 
 
-def _ignore(_: Step) -> None:
-    """Do nothing at a step."""
-
-
 @dataclass(frozen=True)
 class Promotion:
     """A model folder that becomes the version with an alias."""
@@ -53,7 +49,7 @@ def promote(
     promotion: Promotion,
     *,
     exclusive: bool,
-    on_step: OnStep = _ignore,
+    on_step: OnStep = lambda _: None,
 ) -> Version:
     """Create a version and move the alias to it; `exclusive` if a lock keeps all others out."""
     _expect_champion(registry, promotion)
@@ -105,7 +101,7 @@ def roll_back(
     name: str,
     alias: str,
     by: str,
-    on_step: OnStep = _ignore,
+    on_step: OnStep = lambda _: None,
 ) -> tuple[Version, Version]:
     """Give an alias back to the version that had it before.
 

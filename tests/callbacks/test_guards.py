@@ -50,12 +50,16 @@ def shared(**sets: list[bytes]) -> LeakGuard:
     return LeakGuard({name: partial(list, marks) for name, marks in sets.items()})
 
 
-def test_a_sound_epoch_has_no_fault() -> None:
+def test_a_sound_epoch_has_no_fault_and_a_batch_does_not_change_the_readings() -> None:
     found = guard_values(EPOCHS, ended_of(plan_of(1)))
 
     counted = ("steps", "refused", "moved", "weights", "average", "loss", "covariance", "plan")
     assert dict.fromkeys(counted, 0) == found
     assert [{}, {}, {}] == [guard_values(EPOCHS, event) for event in QUIET]
+    watch = GuardCallback([EPOCHS])
+    for event in (ended_of(plan_of(1)), BatchEnded(2, 0, 4)):
+        watch(event)
+    assert found == watch.values()
 
 
 def test_refused_steps_are_explained_by_the_first_refusal() -> None:
@@ -96,41 +100,22 @@ def test_a_plan_that_changed_is_found_before_its_epoch() -> None:
         assert re.search(message, fault)
 
 
-def test_batches_do_not_change_the_readings() -> None:
-    watch = GuardCallback([EPOCHS])
-    watch(ended_of(plan_of(1)))
-    before = watch.values()
-
-    watch(BatchEnded(2, 0, 4))
-
-    assert before == watch.values()
-    assert "steps" in before
-
-
-def test_each_scene_has_its_own_mark(device: torch.device) -> None:
+def test_a_scene_has_one_mark_and_a_stream_one_per_block_up_to_a_limit(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scenes = generator(device).scenes("train", 0, 40)
+    of_scenes, marks = list(scene_marks(scenes)), list(stream_marks(0, "train", 2 * BLOCK + 1))
 
-    marks = list(scene_marks(scenes))
-
-    assert 40 == len(set(marks))
-    assert marks[10:20] == list(scene_marks(scenes[10:20]))
-
-
-def test_a_stream_has_one_mark_per_block_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    marks = list(stream_marks(0, "train", 2 * BLOCK + 1))
-
+    assert 40 == len(set(of_scenes))
+    assert of_scenes[10:20] == list(scene_marks(scenes[10:20]))
+    # Two seeds that differ beyond 32 bits draw the same numbers on CPU.
+    one, other = (torch.Generator().manual_seed(seed) for seed in (5, 5 + (7 << 32)))
+    assert torch.equal(torch.rand(9, generator=one), torch.rand(9, generator=other))
+    assert {4} == {len(mark) for mark in stream_marks(2**62, "test", 4 * BLOCK)}
     assert 3 == len(set(marks))
     assert marks[:2] == list(stream_marks(0, "train", 2 * BLOCK))
     monkeypatch.setattr("risexp.callbacks.guards.STREAMS", 5)
     assert 5 == len(list(stream_marks(0, "train", 100 * BLOCK)))
-
-
-def test_the_mark_of_a_stream_is_the_part_of_the_seed_that_a_generator_uses() -> None:
-    """Two seeds that differ beyond 32 bits draw the same numbers on CPU."""
-    one, other = (torch.Generator().manual_seed(seed) for seed in (5, 5 + (7 << 32)))
-    assert torch.equal(torch.rand(9, generator=one), torch.rand(9, generator=other))
-
-    assert {4} == {len(mark) for mark in stream_marks(2**62, "test", 4 * BLOCK)}
 
 
 @dataclass(frozen=True)

@@ -49,19 +49,15 @@ class Probe:
         return self.untouched
 
 
-def test_parameters_without_a_gradient_are_named() -> None:
+def test_parameters_without_a_gradient_are_named_unless_their_part_is_frozen() -> None:
     probe = Probe({"backbone": ["a.weight", "a.bias"], "heads": ["b.weight", "b.bias"]})
 
     said = sentence(GradientGuard(probe, joint(3).plans), ended_of(plan_of(3)))
 
     assert "a.weight, a.bias, b.weight and 1 more never received a gradient" in said
-
-
-def test_frozen_parts_need_no_gradient() -> None:
-    probe = Probe({"backbone": ["a.weight"], "heads": []})
     plan = replace(plan_of(1), rates={"backbone": 0.0, "heads": 1.0})
-
-    assert {"gradient": 0} == guard_values(GradientGuard(probe, [plan]), ended_of(plan))
+    guard = GradientGuard(Probe({"backbone": ["a.weight"], "heads": []}), [plan])
+    assert {"gradient": 0} == guard_values(guard, ended_of(plan))
 
 
 def test_gradients_are_checked_in_the_last_phase_until_none_is_missing() -> None:
@@ -81,7 +77,7 @@ def one_step(epoch: int, refused: int = 0) -> EpochEnded:
     return replace(ended_of(plan_of(epoch)), steps=steps)
 
 
-def test_no_run_ends_before_its_tenth_step_without_the_refused_ones() -> None:
+def test_no_run_ends_before_its_tenth_step_of_the_phase_without_the_refused_ones() -> None:
     guard = GradientGuard(Probe({"backbone": ["a.weight"]}), joint(12).plans)
 
     (ninth,), (tenth,) = (guard.look(one_step(epoch)) for epoch in (9, 10))
@@ -90,14 +86,9 @@ def test_no_run_ends_before_its_tenth_step_without_the_refused_ones() -> None:
     assert (1, None) == (ninth.value, ninth.fault)
     assert (1, True) == (tenth.value, tenth.fault is not None)
     assert [False, True] == [each.fault is not None for each in (few, enough)]
-
-
-def test_steps_of_earlier_phases_do_not_count() -> None:
-    plans = plans_of(*("geometry",) * 5, *("joint",) * 4)
-    guard = GradientGuard(Probe({"backbone": ["a.weight"]}), plans)
-
-    found = [reading(guard, ended_of(plan)) for plan in plans[5:]]
-
+    phases = plans_of(*("geometry",) * 5, *("joint",) * 4)
+    guard = GradientGuard(Probe({"backbone": ["a.weight"]}), phases)
+    found = [reading(guard, ended_of(plan)) for plan in phases[5:]]
     assert [False, False, True, True] == [each.fault is not None for each in found]
 
 
@@ -129,7 +120,7 @@ def counts(guard: ChanceGuard, *ended: EpochEnded) -> list[float]:
     return [reading(guard, each).value for each in ended]
 
 
-def test_more_scenes_tell_a_smaller_lead_from_noise() -> None:
+def test_more_scenes_tell_a_smaller_lead_from_noise_and_one_count_has_no_chance_level() -> None:
     for k_acc, scenes, expected in (
         (0.05, 1024, True),
         (0.213, 1024, True),
@@ -139,12 +130,9 @@ def test_more_scenes_tell_a_smaller_lead_from_noise() -> None:
     ):
         assert expected == within_noise({**SCORES, "k_acc": k_acc, "scenes": scenes})
 
-
-def test_scenes_with_one_source_each_have_no_chance_level() -> None:
     alone = {**SCORES, "k_acc": 1.0, "k_majority": 1.0, "count_entropy": 0.0, "count_nll": 0.0}
-
-    assert [0] == counts(ChanceGuard(), ended_of(plan_of(1), {**alone, "count_nll_chance": 0.0}))
-    assert [] == remarks(ended_of(plan_of(1), alone))
+    ended = ended_of(plan_of(1), {**alone, "count_nll_chance": 0.0})
+    assert ([0], []) == (counts(ChanceGuard(), ended), remarks(ended))
 
 
 def share_within_noise(k_acc: float, guess: float, scenes: int) -> float:

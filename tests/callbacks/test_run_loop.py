@@ -83,14 +83,16 @@ def test_a_stop_completes_a_run_unless_it_comes_after_the_last_epoch() -> None:
     assert "finished" == followed(joint(3), at_epoch(3, StopTraining("early-stop"))).reason
 
 
-def test_a_signal_leaves_a_run_that_can_go_on() -> None:
+def test_a_signal_leaves_a_run_that_can_go_on_and_a_closed_trainer() -> None:
     for number, status, code in (
         (signal.SIGTERM, "released", 75),
         (signal.SIGINT, "interrupted", 130),
     ):
-        gentle = followed(joint(3), at_epoch(2, EndRun(signalled(number))))
-        at_once = followed(joint(3), at_epoch(2, StopNow(signalled(number))))
+        trainers = joint(3), joint(3)
+        gentle = followed(trainers[0], at_epoch(2, EndRun(signalled(number))))
+        at_once = followed(trainers[1], at_epoch(2, StopNow(signalled(number))))
 
+        assert [True, True] == [trainer.closed for trainer in trainers]
         assert gentle == at_once
         assert (status, "interrupted") == (gentle.status, gentle.reason)
         assert (code, True) == (gentle.exit_code, gentle.resumable)
@@ -131,15 +133,6 @@ def test_a_known_error_keeps_its_exit_code_and_needs_no_traceback() -> None:
 
         expected = Outcome("failed", type(error).__name__, str(error), code, resumable)
         assert [expected] == recorded
-
-
-def test_the_trainer_is_closed_however_the_run_ends() -> None:
-    for error in (StopTraining("early-stop"), StopNow(signalled(signal.SIGINT))):
-        trainer = joint(3)
-
-        followed(trainer, at_epoch(1, error))
-
-        assert trainer.closed
 
 
 def test_a_callback_that_fails_at_the_end_keeps_no_other_from_its_event_and_no_outcome() -> None:

@@ -9,23 +9,6 @@ from risexp.training.events import BatchEnded, EpochEnded, Event
 from tests.support.recorded_runs import followed, joint
 
 
-class Sender:
-    """Sends this process a signal with a batch, or with the end of an epoch for no batch."""
-
-    def __init__(self, number: int, epoch: int, batch: int | None) -> None:
-        self.told: list[Event] = []
-        self._number = number
-        self._where = (epoch, batch)
-
-    def __call__(self, event: Event) -> None:
-        self.told.append(event)
-        match event:
-            case BatchEnded(epoch=epoch, batch=batch) if (epoch, batch) == self._where:
-                os.kill(os.getpid(), self._number)
-            case EpochEnded(plan=plan) if (plan.epoch, None) == self._where:
-                os.kill(os.getpid(), self._number)
-
-
 def send_twice(event: Event) -> None:
     if isinstance(event, BatchEnded):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -40,12 +23,23 @@ def fail_under_a_signal() -> None:
 
 
 def run_with(number: int, epoch: int, batch: int | None) -> tuple[list[Event], Outcome, list[str]]:
-    """What is told, how it ends, and what is said, where a signal comes at that batch."""
-    sender = Sender(number, epoch, batch)
-    said: list[str] = []
+    """What is told, how it ends, and what is said, where a signal comes at that batch.
+
+    Without a batch it comes at the end of the epoch, within the validation.
+    """
+    told, said = list[Event](), list[str]()
+
+    def send(event: Event) -> None:
+        told.append(event)
+        match event:
+            case BatchEnded(epoch=at, batch=now) if (at, now) == (epoch, batch):
+                os.kill(os.getpid(), number)
+            case EpochEnded(plan=plan) if (plan.epoch, None) == (epoch, batch):
+                os.kill(os.getpid(), number)
+
     with SignalCallback(said.append) as signals:
-        outcome = followed(joint(3), sender, signals)
-    return sender.told, outcome, said
+        outcome = followed(joint(3), send, signals)
+    return told, outcome, said
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGUSR1, 75), (signal.SIGINT, 130)])

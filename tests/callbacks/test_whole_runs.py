@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import pytest
 from torch import nn
@@ -51,16 +50,14 @@ def worsening(_: nn.Module, plan: Plan) -> Mapping[str, float]:
     return {**SCORES, "k_loc": float(plan.epoch)}
 
 
-@dataclass
-class Killed:
+def killed(epoch: int, batch: int) -> Callback:
     """A signal to this process with one batch."""
 
-    epoch: int
-    batch: int
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, BatchEnded) and (event.epoch, event.batch) == (self.epoch, self.batch):
+    def kill(event: Event) -> None:
+        if isinstance(event, BatchEnded) and (event.epoch, event.batch) == (epoch, batch):
             os.kill(os.getpid(), signal.SIGTERM)
+
+    return kill
 
 
 def attempt(
@@ -125,7 +122,7 @@ def test_a_killed_and_resumed_run_ends_in_the_same_state_as_a_whole_one() -> Non
 
     for name, kills in (("first", [(1, 0)]), ("often", [(3, 3), (3, 3), (6, 2)])):
         run = created(name)
-        released = [attempt(run, Killed(*kill))[0] for kill in kills]
+        released = [attempt(run, killed(*kill))[0] for kill in kills]
         outcome, state = attempt(run)
 
         assert [75] * len(kills) == [each.exit_code for each in released]
@@ -153,7 +150,7 @@ def test_an_epoch_without_a_checkpoint_is_computed_again_bit_for_bit() -> None:
 
 def test_an_epoch_with_a_fault_is_recorded_and_not_saved_though_the_run_was_resumed() -> None:
     run = created()
-    attempt(run, Killed(4, 1), validate=dead)
+    attempt(run, killed(4, 1), validate=dead)
 
     outcome, state = attempt(run, validate=dead)
 

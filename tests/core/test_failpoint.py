@@ -14,19 +14,14 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return numbers
 
 
-def test_a_point_that_is_not_armed_does_nothing(sent: list[int]) -> None:
-    for point in POINTS:
-        failpoint(point)
-
-    assert [] == sent
-
-
 @pytest.mark.parametrize(
     ("variable", "number"), [(CRASH_AT, signal.SIGKILL), (STOP_AT, signal.SIGSTOP)]
 )
-def test_an_armed_point_fires_once(
+def test_an_armed_point_fires_once_and_no_other_does(
     variable: str, number: int, sent: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for point in POINTS:
+        failpoint(point)
     monkeypatch.setenv(variable, "finish.told")
 
     failpoint("finish.noted")

@@ -21,7 +21,7 @@ from risexp.diagnostics.oracle import (
     probe_oracle,
 )
 from risexp.diagnostics.probe_data import drawn, label_estimate
-from risexp.diagnostics.report import Cell, Report, Row
+from risexp.diagnostics.report import Report
 from risexp.evaluation.metrics import METRICS
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.evaluation.scores import summarise
@@ -42,27 +42,6 @@ def probed(
     return probe_oracle(config, SCENES, beta, (0.0, 20.0), tried or CodeUnderTest.of(config))
 
 
-def prediction_loaded(
-    predicted: FactoredCovariance, label: FactoredCovariance, snr_db: Tensor
-) -> Tensor:
-    return effective(predicted, snr_db).nmse(label.trace_normalize())
-
-
-def never_normalised(
-    predicted: FactoredCovariance, label: FactoredCovariance, snr_db: Tensor
-) -> Tensor:
-    share = alpha(snr_db, BASE)
-    return predicted.regularise(share).nmse(label.regularise(share))
-
-
-def blind(_predicted: FactoredCovariance, label: FactoredCovariance, _snr_db: Tensor) -> Tensor:
-    return torch.zeros(len(label))
-
-
-def undefined(_predicted: FactoredCovariance, label: FactoredCovariance, _db: Tensor) -> Tensor:
-    return torch.full((len(label),), math.nan)
-
-
 def bent(by: Callable[[Estimate], Estimate]) -> Locate:
     """The localiser, its answers bent."""
     locate = CodeUnderTest.of(smoke()).locate
@@ -79,14 +58,6 @@ def transposed(covariance: FactoredCovariance, count: Tensor) -> Estimate:
     return CodeUnderTest.of(smoke()).locate(conjugate, count)
 
 
-def scored_in_another_unit(estimate: Estimate, truth: Truth) -> SceneScores:
-    return score_scenes(replace(estimate, range_m=estimate.range_m * 1.001), truth)
-
-
-def floors(rows: tuple[Row, ...]) -> list[tuple[Cell, float, float]]:
-    return [(row[0], float(str(row[1])), float(str(row[2]))) for row in rows]
-
-
 def test_labels_are_perfect_answers() -> None:
     for beta, symbols in product([0.0, 0.3, 1.0], LAWS):
         report = probed(symbols=symbols, beta=beta)
@@ -98,16 +69,34 @@ def test_labels_are_perfect_answers() -> None:
 
 def test_a_wrong_error_fails_with_what_to_do() -> None:
     cases: list[tuple[CovarianceError, set[object], str]] = [
-        (prediction_loaded, {"cov of labels"}, "through the same effective()"),
-        (never_normalised, {"cov of labels at twice the amplitude"}, "trace-normalise"),
-        (blind, {"cov of predictions that say nothing"}, "does not notice"),
-        (undefined, {"cov of labels", "cov of predictions that say nothing"}, "effective()"),
+        (
+            lambda ours, label, snr_db: effective(ours, snr_db).nmse(label.trace_normalize()),
+            {"cov of labels"},
+            "through the same effective()",
+        ),
+        (
+            lambda ours, label, snr_db: ours.regularise(alpha(snr_db, BASE)).nmse(
+                label.regularise(alpha(snr_db, BASE))
+            ),
+            {"cov of labels at twice the amplitude"},
+            "trace-normalise",
+        ),
+        (
+            lambda _, label, __: torch.zeros(len(label)),
+            {"cov of predictions that say nothing"},
+            "does not notice",
+        ),
+        (
+            lambda _, label, __: torch.full((len(label),), math.nan),
+            {"cov of labels", "cov of predictions that say nothing"},
+            "effective()",
+        ),
     ]
     for error, checks, advice in cases:
         report = probed(replace(CodeUnderTest.of(smoke()), error=error))
 
-        assert checks <= set(failed(report)), (error, checks, advice)
-        assert advice in report.advice[0], (error, checks, advice)
+        assert checks <= set(failed(report)), checks
+        assert advice in report.advice[0], checks
 
 
 def test_a_similarity_in_place_of_an_error_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +128,10 @@ def test_a_localiser_that_is_wrong_about_labels_fails() -> None:
 
 
 def test_scores_that_differ_from_perfect_fail_and_name_the_worst() -> None:
-    report = probed(replace(CodeUnderTest.of(smoke()), score=scored_in_another_unit))
+    def in_another_unit(estimate: Estimate, truth: Truth) -> SceneScores:
+        return score_scenes(replace(estimate, range_m=estimate.range_m * 1.001), truth)
+
+    report = probed(replace(CodeUnderTest.of(smoke()), score=in_another_unit))
 
     assert ["scores of perfect estimates, worst deviation"] == failed(report)
     assert "gospa is off" in report.advice[0] or "range_" in report.advice[0]
@@ -169,10 +161,10 @@ def test_the_floor_is_that_of_the_samples_and_none_without_them() -> None:
     blended, unblended = probed(), probed(beta=0.0)
 
     rows = table(blended, "blended with joint").rows
+    floors = [[float(str(cell)) for cell in row[1:]] for row in rows]
     assert ["0", "20"] == [row[0] for row in rows]
-    assert all(pytest.approx(0.3**2 * alone, rel=1e-4) == floor for _, floor, alone in floors(rows))
-    (_, noisy, _), (_, clear, _) = floors(rows)
-    assert noisy > 1.2 * clear
+    assert all(pytest.approx(0.3**2 * alone, rel=1e-4) == floor for floor, alone in floors)
+    assert floors[0][0] > 1.2 * floors[1][0]
     assert pytest.approx(0.0, abs=1e-9) == number(unblended, "floor")
     assert "Blending is off" in unblended.advice[-1]
 

@@ -8,9 +8,17 @@ from mlflow import MlflowClient
 
 from risexp.errors import EnvironmentFailed, InvalidInput, ModelRefused
 from risexp.registry.model_registry import FORMER, PENDING, PREVIOUS, STATE, Registry, Version
-from risexp.registry.promotion import STEPS, OnStep, Step, promote, roll_back, tidy
+from risexp.registry.promotion import (
+    STEPS,
+    OnStep,
+    Promotion,
+    Step,
+    promote,
+    roll_back,
+    tidy,
+)
 from risexp.tracking.stores import TrackingStore, embedded, in_environment
-from tests.support.promotions import NAME, a_run, killed_at, promotion, state
+from tests.support.promotions import NAME, a_run, promotion, state
 from tests.support.uploads import place
 
 BEFORE = STEPS[: STEPS.index("moved")]
@@ -60,6 +68,29 @@ def at(step: Step, action: Callable[[], object]) -> Callable[[Step], None]:
     return on_step
 
 
+class Died(BaseException):
+    """The process is gone."""
+
+
+class NoClient:
+    """Sends nothing: the process that had the connection is gone."""
+
+    def __getattr__(self, _: str) -> object:
+        raise Died
+
+
+def die_at(step: Step, store: TrackingStore, promotion: Promotion) -> None:
+    """Promote up to a step, after which no request reaches the store any more."""
+    registry = Registry(store)
+
+    def die() -> None:
+        registry._client = NoClient()  # type: ignore[assignment]
+        raise Died
+
+    with pytest.raises(Died):
+        promote(registry, promotion, exclusive=True, on_step=at(step, die))
+
+
 def interrupt() -> None:
     raise KeyboardInterrupt
 
@@ -88,7 +119,7 @@ def test_a_promotion_killed_at_any_step_is_whole_or_has_changed_no_alias(
 ) -> None:
     promote_next()
 
-    assert -9 == killed_at(step, registry.store, promotion(run, tmp_path / "model", champion=1))
+    die_at(step, registry.store, promotion(run, tmp_path / "model", champion=1))
 
     assert (1 if step in BEFORE else 2) == registry.aliases(NAME)["champion"]
     left = [version.number for version in registry.versions(NAME) if version.abandoned]
@@ -217,7 +248,7 @@ def test_a_former_champion_is_never_deleted(
     registry: Registry, run: str, promote_next: Promote, tmp_path: Path
 ) -> None:
     promote_next()
-    killed_at("moved", registry.store, promotion(run, tmp_path / "model", champion=1))
+    die_at("moved", registry.store, promotion(run, tmp_path / "model", champion=1))
     with pytest.raises(KeyboardInterrupt):
         roll_back(registry, NAME, "champion", "a user", at("moved", interrupt))
 

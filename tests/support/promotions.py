@@ -1,8 +1,6 @@
-"""Candidates, evidence, versions and killed processes for the tests of promotions."""
+"""Candidates, evidence and versions for the tests of promotions."""
 
 import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -16,12 +14,12 @@ from torch import Tensor
 from risexp.config.gates import load_gates
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.registry.model_registry import Registry, Version
-from risexp.registry.promotion import Promotion, Step, promote
+from risexp.registry.promotion import Promotion
 from risexp.registry.verdicts import Evaluation, Evidence, ScoredAnswers
 from risexp.runs.folder import RunFolder
 from risexp.runs.outcome import complete
 from risexp.runs.spec import Labels
-from risexp.tracking.stores import TrackingStore, in_environment
+from risexp.tracking.stores import TrackingStore
 from risexp.training.checkpoint import Checkpoint, State, config_tree, copied
 from risexp.training.progress import Progress
 from tests.support.estimates import estimate_at, truth_at
@@ -134,25 +132,6 @@ def state(registry: Registry) -> dict[str, Any]:
 
 def _plain(version: Version) -> tuple[int, dict[str, str], str]:
     return version.number, dict(version.tags), version.card
-
-
-def killed_at(step: Step, store: TrackingStore, promotion: Promotion) -> int | None:
-    """Promote in a process that is killed after a step; its exit code."""
-    process = SERVER.Process(target=_promote_and_die, args=(step, store, promotion))
-    process.start()
-    process.join(300.0)
-    code = process.exitcode
-    process.kill()
-    return code
-
-
-def _promote_and_die(step: Step, store: TrackingStore, promotion: Promotion) -> None:
-    def kill(now: Step) -> None:
-        if now == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    with in_environment(store):
-        promote(Registry(store), promotion, exclusive=True, on_step=kill)
 
 
 def kept(name: str, seed: int = 0, labels: Labels | None = None) -> RunFolder:

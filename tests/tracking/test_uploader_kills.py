@@ -1,5 +1,7 @@
 """An uploader may be killed at any step, and two may start at once: the store has one record."""
 
+from collections.abc import Callable
+
 import pytest
 
 from risexp.core.locks import Busy
@@ -16,17 +18,16 @@ class Killed(BaseException):
     """No code catches it, as when the process is gone."""
 
 
-class Killer:
+def killer(step: str, times: int) -> Callable[[str], None]:
     """Kills an uploader when it reaches a step for the n-th time."""
+    reached: list[str] = []
 
-    def __init__(self, step: str, times: int) -> None:
-        self.step = step
-        self.left = times
-
-    def __call__(self, reached: str) -> None:
-        self.left -= reached == self.step
-        if self.left == 0:
+    def reach(now: str) -> None:
+        reached.append(now)
+        if now == step and times == reached.count(step):
             raise Killed
+
+    return reach
 
 
 def test_an_upload_killed_at_any_step_is_resumed_by_the_next(
@@ -36,7 +37,7 @@ def test_an_upload_killed_at_any_step_is_resumed_by_the_next(
     for step, times in (*((step, 1) for step in STEPS), ("sent", 2), ("advanced", 3)):
         folder = finished(f"killed-{step}-{times}")
         with pytest.raises(Killed):
-            sent(folder, store, runs, reached=Killer(step, times))
+            sent(folder, store, runs, reached=killer(step, times))
 
         sent(folder, store, runs)
 

@@ -24,12 +24,12 @@ def add(average: Average, *, taken: bool, steps: int) -> None:
     average.add(torch.tensor(taken, device=device), torch.tensor(steps, device=device))
 
 
-@pytest.mark.parametrize("decay", [0.5, 0.9, 0.999])
+@pytest.mark.parametrize("decay", [0.5, 0.999])
 def test_the_copy_is_the_mean_of_all_steps_without_bias(device: torch.device, decay: float) -> None:
     network = small_network(device)
     average = Average(network.train(), decay)
     shadow = torch.zeros_like(flat(network))
-    for step in range(1, 61):
+    for step in range(1, 21):
         moved(network, step)
         shadow = decay * shadow + (1.0 - decay) * flat(network)
         add(average, taken=True, steps=step)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,7 @@ STEPS = Steps(
 LOSSES = Losses(
     scenes=98, total=2.0, raw={"cov": 1.0, "count": 1.0}, weighted={"cov": 0.5, "count": 1.5}
 )
+STILL = replace(STEPS, moved={"backbone": 0.0, "heads": 0.4})
 LIMITS = Limits()
 ODD = replace(LOSSES, total=1.05, weighted={"cov": 0.5, "count": 0.55})
 
@@ -36,52 +38,50 @@ def guards(steps: Steps = STEPS, losses: Losses = LOSSES, limits: Limits = LIMIT
     return [fault.guard for fault in faults(PLAN, steps, losses, limits)]
 
 
-def test_a_sound_epoch_has_no_fault() -> None:
-    assert [] == guards()
-    expect_sound(PLAN, STEPS, LOSSES, Limits())
+def refused(count: int) -> dict[str, Any]:
+    return {"taken": 100 - count, "refused": tuple(range(count))}
 
 
-def test_no_more_refused_steps_are_borne_than_the_limit() -> None:
-    five, six = (replace(STEPS, taken=100 - n, refused=tuple(range(n))) for n in (5, 6))
+@pytest.mark.parametrize(
+    ("expected", "changes"),
+    [
+        ([], {}),
+        ([], refused(5)),
+        (["refused"], refused(6)),
+        (["steps"], {"taken": 97}),
+        (["moved"], {"moved": STILL.moved}),
+        (["weights"], {"moved": {"backbone": math.nan, "heads": 0.4}}),
+        (["weights"], {"moved": {"backbone": math.inf, "heads": 0.4}}),
+        (["average"], {"average_distance": math.nan}),
+        (["average"], {"average_distance": math.inf}),
+        (["average"], {"average_distance": 0.0}),
+        (["average"], {"average_moved": 0.0}),
+        ([], {"average_distance": 0.0, "total": 1}),
+        ([], {"average_distance": None, "average_moved": None}),
+    ],
+)
+def test_each_fault_of_the_steps_and_weights_is_named(
+    expected: list[str], changes: dict[str, Any]
+) -> None:
+    assert expected == guards(replace(STEPS, **changes))
 
-    assert ([], ["refused"]) == (guards(five), guards(six))
-    assert [] == guards(six, limits=Limits(refused_share=0.06))
+
+def test_limits_and_frozen_parts_are_those_of_the_run() -> None:
+    frozen = [faults(FROZEN, steps, LOSSES, LIMITS) for steps in (STEPS, STILL)]
+
+    assert [] == guards(replace(STEPS, **refused(6)), limits=Limits(refused_share=0.06))
+    assert [["moved"], []] == [[fault.guard for fault in found] for found in frozen]
 
 
-def test_a_batch_or_an_epoch_without_a_step_is_a_fault() -> None:
-    none = replace(STEPS, taken=0, refused=tuple(range(100)))
+def test_a_loss_of_no_step_of_zero_or_of_other_terms_or_weights_is_a_fault() -> None:
+    zero = Losses(98, 0.0, {"cov": 0.0, "count": 0.0}, {"cov": 0.0, "count": 0.0})
     nothing = Losses(0, math.nan, {"cov": math.nan}, {"cov": math.nan})
 
-    assert ["steps"] == guards(replace(STEPS, taken=97))
-    assert ["steps", "refused"] == guards(none, nothing)
-
-
-def test_a_part_that_stands_still_or_moves_though_frozen_is_a_fault() -> None:
-    still = replace(STEPS, moved={"backbone": 0.0, "heads": 0.4})
-
-    assert ["moved"] == guards(still)
-    assert () == faults(FROZEN, still, LOSSES, Limits())
-    assert ["moved"] == [fault.guard for fault in faults(FROZEN, STEPS, LOSSES, Limits())]
-
-
-def test_weights_that_are_not_finite_are_a_fault() -> None:
-    for value in (math.nan, math.inf):
-        assert ["weights"] == guards(replace(STEPS, moved={"backbone": value, "heads": 0.4}))
-        assert ["average"] == guards(replace(STEPS, average_distance=value))
-
-
-def test_an_average_that_is_plain_or_stands_still_is_a_fault() -> None:
-    assert ["average"] == guards(replace(STEPS, average_distance=0.0))
-    assert ["average"] == guards(replace(STEPS, average_moved=0.0))
-    assert [] == guards(replace(STEPS, average_distance=0.0, total=1))
-    assert [] == guards(replace(STEPS, average_distance=None, average_moved=None))
-
-
-def test_a_total_of_zero_or_of_other_terms_is_a_fault() -> None:
-    zero = Losses(98, 0.0, {"cov": 0.0, "count": 0.0}, {"cov": 0.0, "count": 0.0})
-
+    assert ["steps", "refused"] == guards(replace(STEPS, **refused(100)), nothing)
     assert ["loss", "covariance"] == guards(losses=zero)
     assert ["loss"] == guards(losses=replace(LOSSES, total=2.01))
+    assert ["plan"] == guards(losses=ODD)
+    assert [] == guards(losses=ODD, limits=Limits(fixed_weights=False))
 
 
 def test_a_weighted_covariance_error_out_of_its_bounds_is_a_fault() -> None:
@@ -94,14 +94,9 @@ def test_a_weighted_covariance_error_out_of_its_bounds_is_a_fault() -> None:
     assert [] == guards(losses=unweighted, limits=limits)
 
 
-def test_a_weight_other_than_the_plans_is_a_fault_unless_weights_are_learned() -> None:
-    assert ["plan"] == guards(losses=ODD)
-    assert [] == guards(losses=ODD, limits=Limits(fixed_weights=False))
-
-
 def test_the_first_fault_is_raised_with_guard_and_epoch() -> None:
     with pytest.raises(TrainingAborted, match=r"epoch 7: the term count adds 0\.55") as caught:
         expect_sound(PLAN, STEPS, ODD, Limits())
 
-    assert "plan" == caught.value.guard
-    assert 4 == caught.value.exit_code
+    assert ("plan", 4) == (caught.value.guard, caught.value.exit_code)
+    expect_sound(PLAN, STEPS, LOSSES, LIMITS)

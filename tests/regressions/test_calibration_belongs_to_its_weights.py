@@ -16,9 +16,8 @@ CPU = torch.device("cpu")
 
 @pytest.mark.usefixtures("own_home")
 def test_what_serves_is_calibrated_on_its_own_weights_and_on_record() -> None:
-    folder = short_run(
-        {"training.scenes_per_epoch": 256, "validation.calibration_scenes": 256}
-    ).folder
+    more = ("training.scenes_per_epoch", "validation.calibration_scenes")
+    folder = short_run({**dict.fromkeys(more, 256), "training.batch": 32}).folder
     kept = best(folder.attempts()).checkpoint
     config = config_of(kept)
     other = replace(kept, state=replace(kept.state, averaged=kept.state.weights))

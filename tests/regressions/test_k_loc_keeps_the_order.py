@@ -23,7 +23,7 @@ from risexp.evaluation.scores import summarise
 from risexp.inference.nomp import answered
 from tests.support.localisation import at_snr, config_of, scenes_of
 
-SCENES = 300
+SCENES = 200
 ORDER = ("true K", "BIC", "twice the BIC penalty", "always 5", "always 1")
 
 

@@ -18,7 +18,7 @@ BLIND = ("loss.cov=0", "loss.cov_pred=0", "loss.count=1", "loss.pointers=1")
 def test_what_no_term_with_a_weight_looks_at_is_listed(
     weightless: tuple[str, ...], listed: str
 ) -> None:
-    report = probe_litmus(smoke("frame", *weightless))
+    report = probe_litmus(smoke("frame", "network.width=16", *weightless))
 
     assert "fail" == report.verdict
     assert f"No term that has a weight reaches {listed}" in report.advice[0]

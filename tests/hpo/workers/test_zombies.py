@@ -8,13 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from risexp.core.failpoint import Point
-from risexp.hpo.store.leases import Attempt, Fenced, LeaseOwner, Leases
-from risexp.hpo.store.store import StudyStore, open_store
+from risexp.hpo.store.leases import TTL_S, Attempt, Fenced, LeaseOwner, Leases
+from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, find_study
-from risexp.hpo.trials.heartbeat import Heartbeat
 from risexp.hpo.trials.reaper import Reaper, is_stopped
 from risexp.hpo.trials.snapshot import study_snapshot
-from risexp.hpo.trials.trial_result import TrialResult
 from tests.support.worker_processes import (
     NAME,
     ON_BOTH,
@@ -51,13 +49,13 @@ FENCED = Fenced.exit_code
 
 
 def worker_of(
-    store: StudyStore, study: StudyRef, me: LeaseOwner, point: Point
+    store: StudyStore, study: StudyRef, me: LeaseOwner, point: Point, ttl_s: float = TTL_S
 ) -> Callable[[], bool]:
     """A worker of one trial that passes a point; whether it is fenced."""
 
     def work() -> bool:
         try:
-            claim = queue_of(store, study).claim(me)
+            claim = queue_of(store, study, ttl_s).claim(me)
             if claim is not None and point == "release.renewed":
                 claim.suggest(draw)
                 claim.release()
@@ -70,22 +68,11 @@ def worker_of(
     return work
 
 
-def work_with_heartbeat(url: str, me: LeaseOwner, ttl_s: float) -> None:
-    """A worker that checks its lease before every step, as training does at every batch."""
-    store = open_store(url)
-    queue = queue_of(store, find_study(store, NAME), ttl_s)
-    claim = queue.claim(me)
-    assert claim is not None
-    # Rare renewals: the process should not be stopped amid a write, with the database locked.
-    with Heartbeat(queue.leases, claim.lease, renew_s=0.9 * ttl_s) as heartbeat:
-        drawn = claim.suggest(draw)
-        for step in range(1, STEPS + 1):
-            try:
-                heartbeat.check()
-            except Fenced:
-                sys.exit(FENCED)
-            claim.report(step, score(drawn, step))
-        claim.finish(TrialResult("complete", "finished", score(drawn, STEPS)))
+def work_once(url: str, me: LeaseOwner, ttl_s: float) -> None:
+    """A process of one trial."""
+    with opened(url) as store:
+        study = find_study(store, NAME)
+        sys.exit(FENCED if worker_of(store, study, me, "report.written", ttl_s)() else 0)
 
 
 def stored(store: StudyStore, study: StudyRef) -> tuple[object, list[Attempt]]:
@@ -141,7 +128,7 @@ def test_a_worker_that_continues_while_its_heir_works_does_no_harm(
 def test_a_lease_runs_out_while_its_process_is_stopped(url: str) -> None:
     with opened(url) as store:
         study = toy_study(store, 1)
-        process = start(work_with_heartbeat, url, owner(), 1.0, stop="report.written")
+        process = start(work_once, url, owner(), 1.0, stop="report.written")
         pid = process.pid
         assert pid is not None
         try:

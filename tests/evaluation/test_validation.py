@@ -16,28 +16,17 @@ from risexp.evaluation.yardsticks import Yardsticks, frequencies
 from risexp.inference.estimate import Estimate
 from risexp.inference.nomp import Nomp
 from risexp.inference.predictor import Localiser, Predictor
-from risexp.model.network import Network
 from risexp.model.observation import Observation, Observer
 from risexp.model.prediction import Prediction
-from tests.support.localisation import config_of
+from tests.support.localisation import scenes_of
 from tests.support.looping import for_each
-from tests.support.networks import awake
+from tests.support.networks import awake, network_config, untrained
 
 SCENES = 48
 
 
-def small(*more: str) -> RunConfig:
-    return config_of("network.width=16", "network.depth=1", *more, preset="smoke")
-
-
 def judged(config: RunConfig, device: torch.device) -> Validator:
-    generator = SceneGenerator(config.physics, config.data, device)
-    return Validator.of(config, generator.scenes("validation", 0, SCENES))
-
-
-def newborn(config: RunConfig, device: torch.device) -> Network:
-    torch.manual_seed(3)
-    return Network(config).to(device)
+    return Validator.of(config, scenes_of(config, SCENES, device))
 
 
 def half_of_the_count(answer: Prediction, _: Observation, scenes: Scenes) -> torch.Tensor:
@@ -47,8 +36,8 @@ def half_of_the_count(answer: Prediction, _: Observation, scenes: Scenes) -> tor
 def test_scores_are_those_of_the_path_that_serves_beside_what_chance_would_get(
     device: torch.device,
 ) -> None:
-    config = small()
-    validator, network = judged(config, device), newborn(config, device)
+    config = network_config()
+    validator, network = judged(config, device), untrained(config, device)
     scenes = validator.groups[0].scenes
     serves = Predictor(network, Observer.of(config), Localiser.of(config), beta=0.0)
 
@@ -63,10 +52,10 @@ def test_scores_are_those_of_the_path_that_serves_beside_what_chance_would_get(
 
 
 def test_a_validation_tells_which_counts_it_took_for_which(device: torch.device) -> None:
-    config, seen = small(), list[Confusions]()
+    config, seen = network_config(), list[Confusions]()
     validator = replace(judged(config, device), tell=seen.append)
 
-    scores = validator(newborn(config, device), 0.0, half_of_the_count)
+    scores = validator(untrained(config, device), 0.0, half_of_the_count)
 
     (told,) = seen
     whole = told.whole
@@ -87,7 +76,7 @@ def told_apart(answer: Prediction, seen: Observation, scenes: Scenes) -> torch.T
 def test_scores_are_the_same_however_scenes_are_grouped(
     device: torch.device, monkeypatch: pytest.MonkeyPatch, size: int, sizes: list[int]
 ) -> None:
-    config = small()
+    config = network_config()
     network = awake(config, device, seed=2)
     together = judged(config, device)(network, 0.3, told_apart)
 
@@ -101,8 +90,8 @@ def test_scores_are_the_same_however_scenes_are_grouped(
 
 
 def test_judging_leaves_a_network_as_it_was(device: torch.device) -> None:
-    config = small("network.dropout=0.5")
-    validator, network = judged(config, device), newborn(config, device).train()
+    config = network_config("network.dropout=0.5")
+    validator, network = judged(config, device), untrained(config, device).train()
 
     once, again = (validator(network, 0.0, half_of_the_count) for _ in range(2))
 
@@ -114,8 +103,8 @@ def test_judging_leaves_a_network_as_it_was(device: torch.device) -> None:
 def test_the_effect_of_a_blend_is_told_where_there_is_one(
     device: torch.device, beta: float, told: bool
 ) -> None:
-    config = small()
-    validator, network = judged(config, device), newborn(config, device)
+    config = network_config()
+    validator, network = judged(config, device), untrained(config, device)
 
     scores = validator(network, beta, half_of_the_count)
 
@@ -124,8 +113,8 @@ def test_the_effect_of_a_blend_is_told_where_there_is_one(
 
 
 def test_yardsticks_know_chance(device: torch.device) -> None:
-    config = small()
-    scenes = SceneGenerator(config.physics, config.data, device).scenes("validation", 0, 300)
+    config = network_config()
+    scenes = scenes_of(config, 300, device)
 
     known = Yardsticks.of(config, scenes)
 
@@ -139,8 +128,9 @@ def test_yardsticks_know_chance(device: torch.device) -> None:
 def test_the_same_scenes_are_measured_once_and_under_another_physics_anew(
     device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, asked = small(), list[int]()
-    answer, generator = Nomp.__call__, SceneGenerator(small().physics, small().data, device)
+    config, asked = network_config(), list[int]()
+    generator = SceneGenerator(config.physics, config.data, device)
+    answer = Nomp.__call__
 
     def counted(nomp: Nomp, frames: Frames) -> Estimate:
         asked.append(len(frames))

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from risexp.covariance.effective import effective
 from risexp.data.frames import Frames, Scenes
-from risexp.data.scenes import SceneGenerator
 from risexp.evaluation.validation import Criterion, Validator
 from risexp.inference.predictor import Localiser
 from risexp.model.network import Network
@@ -16,14 +15,11 @@ from risexp.model.observation import Observation
 from risexp.model.prediction import Prediction
 from risexp.training.curriculum import curriculum
 from risexp.training.objective import Objective, ValidationLoss
-from tests.support.localisation import config_of
+from tests.support.localisation import scenes_of
+from tests.support.networks import network_config
 
-CONFIG = config_of("network.width=16", "beta.start=0.3", "beta.final=0.3", preset="smoke")
+CONFIG = network_config("beta.start=0.3", "beta.final=0.3")
 PLAN = curriculum(CONFIG)[0]
-
-
-def drawn(device: torch.device) -> Scenes:
-    return SceneGenerator(CONFIG.physics, CONFIG.data, device).scenes("validation", 0, 96)
 
 
 def newborn(device: torch.device, kind: type[Network] = Network) -> Network:
@@ -33,7 +29,7 @@ def newborn(device: torch.device, kind: type[Network] = Network) -> Network:
 
 def apart(network: Network, device: torch.device, criterion: Criterion | None = None) -> float:
     """How far the loss of a validation is from that of training on the same scenes, relatively."""
-    scenes, teacher = drawn(device), Objective.of(CONFIG, device)
+    scenes, teacher = scenes_of(CONFIG, 96, device), Objective.of(CONFIG, device)
     taught = float(teacher(network.train(), scenes, PLAN).total.detach())
     judge = Validator.of(CONFIG, scenes)
     judged = judge(network, PLAN.beta, criterion or ValidationLoss(teacher, PLAN))["loss"]
@@ -76,7 +72,7 @@ def test_training_and_validation_find_the_same_loss_of_the_same_matrix(
 
 def k_acc(device: torch.device, localise: Localiser | None = None) -> tuple[float, float]:
     """What a validation gives for it, and the share of scenes that the head itself counts right."""
-    scenes, network = drawn(device), newborn(device)
+    scenes, network = scenes_of(CONFIG, 96, device), newborn(device)
     validator = Validator.of(CONFIG, scenes)
     if localise is not None:
         validator = replace(validator, localise=localise)
@@ -91,7 +87,7 @@ def test_the_count_of_a_validation_is_the_heads_and_the_true_one_would_be_seen(
     device: torch.device,
 ) -> None:
     plain = Localiser.of(CONFIG)
-    told = Told(plain.receiver, plain.spectrum, count=drawn(device).truth.count)
+    told = Told(plain.receiver, plain.spectrum, count=scenes_of(CONFIG, 96, device).truth.count)
 
     judged, counted = k_acc(device)
 

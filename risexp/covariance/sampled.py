@@ -30,17 +30,10 @@ Criterion = Literal["mdl", "aic"]
 def sampled_covariance(
     method: Method, y: Tensor, channel: Tensor, codes: Tensor, ridge: float
 ) -> FactoredCovariance:
-    """Estimate the covariance of the field from one scene's measurements.
+    """Estimate the covariance of the field from each scene's measurements; it is not normalised.
 
-    Args:
-        method: `joint` for held symbols, `per_snapshot` for fresh ones.
-        y: (B, L, M) complex.
-        channel: H, (B, M, N) complex.
-        codes: (L, N) or (B, L, N) complex, unit modulus.
-        ridge: Tikhonov load relative to the mean eigenvalue of the normal matrix.
-
-    Returns:
-        F of (B, N, 1) or (B, N, L), not normalised.
+    `joint` is for held symbols, its factor (B, N, 1); `per_snapshot` for fresh ones, (B, N, L). The
+    `ridge` is relative to the mean eigenvalue of the normal matrix.
     """
     match method:
         case "joint":

@@ -81,11 +81,7 @@ class Eigenbasis:
 def turning(basis: Eigenbasis, signal: Tensor, factor: Tensor, steering: Tensor) -> Tensor:
     """How the projection P a turns with the factor: zero in value, dP a in its gradient.
 
-    Args:
-        basis: The eigenbasis of the factor.
-        signal: Columns of the signal subspace, (B, r).
-        factor: F, (B, N, q) complex, through which the gradient passes.
-        steering: a, (N, G) or (B, N, G) complex.
+    `signal` (B, r) marks the columns of the signal subspace; the gradient passes through `factor`.
     """
     wide, vectors = factor.to(torch.complex128), basis.vectors
     strongest = torch.where(basis.values[:, :1] > 0, basis.values[:, :1], 1.0)

@@ -30,10 +30,7 @@ _EDGE_DEG = 1e-9
 def seen_through(panel: Panel, scenes: Scenes, gain: Tensor) -> Scenes:
     """Scenes with gains of the panel that the receiver does not know.
 
-    Args:
-        panel: The panel the scenes were drawn with.
-        scenes: Undisturbed scenes.
-        gain: Gain of each element on each source's wave, (B, 1 or K_MAX, N) real or complex.
+    `gain` (B, 1 or K_MAX, N), real or complex, is of each element on each source's wave.
     """
     steering = source_steering(panel, scenes.truth)
     return _heard(scenes, scenes.truth.gains @ (steering * (gain - 1.0).to(steering.dtype)))
@@ -62,13 +59,8 @@ def with_shared_stream(
 
         s_k' = c exp(j psi_k) s_1 + sqrt(1 - c^2) s_k,   k > 1
 
-    Any source is correlated by c with the first, any two others by c^2. The new symbols are true.
-
-    Args:
-        panel: The panel the scenes were drawn with.
-        scenes: Scenes with fresh symbols.
-        correlation: c, within [0, 1].
-        turn_rad: psi_k, (B, K_MAX): phases of the paths.
+    with c within [0, 1] and psi_k = `turn_rad` (B, K_MAX), the phases of the paths. Any source is
+    correlated by c with the first, any two others by c^2. The new symbols are true.
     """
     truth = scenes.truth
     if truth.symbols.shape[1] == 1:
@@ -102,12 +94,8 @@ def with_close_pair(
 ) -> Scenes:
     """Pairs a given angle apart: the first source, and the second turned to its side.
 
-    Args:
-        panel: The panel the scenes were drawn with.
-        scenes: Scenes of two sources or more; two are kept, each at its own range.
-        separation_deg: Angle between the two directions.
-        view: Limits of azimuth and elevation.
-        chance: U(0, 1) draws, (B, BEARINGS): the highest one inside the view selects the bearing.
+    Each keeps its own range. Of `chance`, U(0, 1) draws (B, BEARINGS), the highest one inside the
+    view selects the bearing.
     """
     truth = _first_two(scenes.truth)
     phi, theta = _around(truth.phi_rad[:, 0], truth.theta_rad[:, 0], separation_deg)
@@ -157,16 +145,14 @@ def _first_two(truth: Truth) -> Truth:
     if bool((truth.count < 2).any()):
         raise DataInvalid("a scene of one source holds no pair: choose scenes of two or more")
     kept = torch.arange(truth.phi_rad.shape[1], device=truth.count.device) < 2
-    angles = (truth.phi_rad, truth.theta_rad, truth.range_m)
-    phi, theta, range_m = (torch.where(kept, each, torch.nan) for each in angles)
-    return Truth(
+    return replace(
+        truth,
         count=torch.full_like(truth.count, 2),
-        phi_rad=phi,
-        theta_rad=theta,
-        range_m=range_m,
+        phi_rad=truth.phi_rad.where(kept, torch.nan),
+        theta_rad=truth.theta_rad.where(kept, torch.nan),
+        range_m=truth.range_m.where(kept, torch.nan),
         symbols=truth.symbols * kept,
         amplitude=truth.amplitude * kept,
-        noise_power=truth.noise_power,
     )
 
 

@@ -12,14 +12,9 @@ _DEAREST = 1e300
 def assign(cost: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """The column that each row is paired with, (B, R) int64; -1 where it stays alone.
 
-    As many pairs are made as the present rows and columns of a scene allow, and of all such
-    pairings the one of least total cost is taken.
-
-    Args:
-        cost: (B, R, C) real, not negative and finite where both sides are present; anything
-            elsewhere.
-        rows: (B, R) bool: which rows are present.
-        columns: (B, C) bool: which columns are present.
+    As many pairs are made as the present rows (B, R) and columns (B, C) of a scene allow, and of
+    all such pairings the one of least total cost is taken. `cost` (B, R, C) is not negative and
+    finite where both sides are present, and anything elsewhere.
     """
     size = max(cost.shape[1:])
     both = rows.unsqueeze(-1) & columns.unsqueeze(-2)

@@ -32,15 +32,10 @@ def refine(
     present: Tensor | None = None,
     steps: int = 14,
 ) -> Projection:
-    """Move the points jointly downhill, inside the view; none raises the misfit beyond rounding.
+    """Move points (B, k, 3) jointly downhill, inside the view, none beyond rounding uphill.
 
-    Args:
-        receiver: Panel and view.
-        equations: What is to be fitted.
-        points: Where to start, (B, k, 3).
-        tolerance: A scene is settled when a full step promises less than this, (B,) float64.
-        present: Which sources take part, (B, k); all by default.
-        steps: Most steps.
+    A scene is settled when a full step promises less than its `tolerance`, (B,) float64. Sources
+    that are not `present` (B, k) take no part.
     """
     start = project(receiver.panel, equations, receiver.view.clamp(points), present)
     damping = torch.full_like(start.misfit, _DAMPING)

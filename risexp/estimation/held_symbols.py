@@ -49,11 +49,8 @@ class HeldSymbols:
     def of(cls, receiver: ReceiverModel, frames: Frames, noise: Tensor | None = None) -> Self:
         """Condense frames into normal equations: (H^H H) o (C^H C), and the codes' echo.
 
-        Args:
-            receiver: What is known beforehand.
-            frames: B scenes.
-            noise: sigma^2 (B,) where it is not what the frames say of it. Single precision cannot
-                tell apart what lies 45 dB under a frame's power, and takes that for noise.
+        `noise` is sigma^2 (B,) where it is not what the frames say of it. Single precision cannot
+        tell apart what lies 45 dB under a frame's power, and takes that for noise.
         """
         channel, codes, y = (
             part.to(torch.complex64) for part in (frames.channel, frames.codes, frames.y)

@@ -105,13 +105,8 @@ def whitened(
 ) -> tuple[Tensor, Tensor]:
     """Rows Z_l whose products complete Woodbury's identity, and sum_l log det Sigma_l.
 
-    Z = L^-1 P^1/2 B^H [X, y] with L L^H = sigma^2 I + P^1/2 B^H B P^1/2.
-
-    Args:
-        seen: X_l as rows, B_l first, (B, L, r, M) complex128.
-        y: (B, L, M) complex.
-        log_powers: (B, k).
-        noise_power: sigma^2, (B,).
+    Z = L^-1 P^1/2 B^H [X, y] with L L^H = sigma^2 I + P^1/2 B^H B P^1/2; `seen` (B, L, r, M) holds
+    X_l as rows, the k rows of B_l first.
     """
     count, antennas = log_powers.shape[-1], seen.shape[-1]
     scale = (0.5 * log_powers).exp()[:, None, :, None]

@@ -7,7 +7,6 @@ depend on the set the scene is scored in, on its place there, or on how the set 
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -44,20 +43,12 @@ def _generators(truth: Truth, purpose: str) -> Iterator[torch.Generator]:
         yield torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """K_MAX positions a scene, every one of them inside the field of view."""
-
-    phi_rad: Tensor
-    """(B, K_MAX) float64"""
-    theta_rad: Tensor
-    """(B, K_MAX) float64"""
-    range_m: Tensor
-    """(B, K_MAX) float64"""
+Positions = tuple[Tensor, Tensor, Tensor]
+"""phi (rad), theta (rad) and range (m) of K_MAX positions a scene, (B, K_MAX) float64 each."""
 
 
-def candidates(data: DataConfig, truth: Truth) -> Candidates:
-    """The true positions, and dummies in the slots beyond the count.
+def candidates(data: DataConfig, truth: Truth) -> Positions:
+    """The true positions, and dummies in the slots beyond the count; all lie inside the view.
 
     Dummies are uniform over the field of view; `data.separation_deg` does not move them.
     """
@@ -66,14 +57,14 @@ def candidates(data: DataConfig, truth: Truth) -> Candidates:
         low + (high - low) * share[:, axis]
         for axis, (low, high) in enumerate((data.phi_deg, data.theta_deg, data.range_m))
     )
-    return Candidates(
+    return (
         truth.phi_rad.where(truth.present, phi_deg.deg2rad()),
         truth.theta_rad.where(truth.present, theta_deg.deg2rad()),
         truth.range_m.where(truth.present, range_m),
     )
 
 
-def responses(symbols: Symbols, panel: Panel, frames: Frames, where: Candidates) -> Tensor:
+def responses(symbols: Symbols, panel: Panel, frames: Frames, where: Positions) -> Tensor:
     """What the base station receives of a unit wave from each candidate, in looks at one gain.
 
     A look is what one draw of the symbols explains: under `frame` the whole scene, T = 1 and
@@ -82,8 +73,8 @@ def responses(symbols: Symbols, panel: Panel, frames: Frames, where: Candidates)
     Returns:
         (B, T, S, K_MAX) complex128.
     """
-    u, v = direction_cosines(where.phi_rad, where.theta_rad)
-    steering = steering_vector(panel, u, v, where.range_m.reciprocal())
+    u, v = direction_cosines(*where[:2])
+    steering = steering_vector(panel, u, v, where[2].reciprocal())
     coded = frames.codes.to(steering.dtype).unsqueeze(-2) * steering.unsqueeze(1)
     echo = coded.flatten(1, 2) @ frames.channel.to(steering.dtype).mT
     batch, snapshots, antennas = frames.y.shape

@@ -19,7 +19,7 @@ Averaged over Gaussian symbols (e_l -> q_l) the left side is twice a Kullback-Le
 Projected data hold no more of it than the whole, so this falls short of what refitting the other
 powers would leave; with K > M nothing is detectable.
 
-`likeliest_count` is the best that any receiver could count if it knew where to look. It is given
+`count_evidence` is greatest at the best count of any receiver that knew where to look. It is given
 K_MAX candidate positions in order, the true ones first, and the noise power. Gains are Gaussian, so
 under the first k candidates a look is CN(0, sigma^2 (I + V_k V_k^H)) with
 V = B diag(amplitude) / sigma, and with the Cholesky factor L of I + V^H V, whose leading blocks
@@ -67,14 +67,9 @@ def likelihood_gain(symbols: Symbols, response: Tensor, truth: Truth) -> Tensor:
 def residual_energy(response: Tensor, present: Tensor) -> Tensor:
     """|P b_k|^2, what is left of each response once the other sources' are projected out.
 
-    It is the inverse of a diagonal entry of the inverse Gram matrix.
-
-    Args:
-        response: (B, T, S, K) complex.
-        present: (B, K) bool; an absent column is left out, and gets 1.
-
-    Returns:
-        (B, T, K) real; zero throughout a look whose responses depend on one another.
+    It is the inverse of a diagonal entry of the inverse Gram matrix, (B, T, K) of responses
+    (B, T, S, K); 1 for an absent column, and zero throughout a look whose responses depend on one
+    another.
     """
     columns = response * present[:, None, None, :]
     absent = torch.diag_embed((~present).to(columns.dtype)).unsqueeze(1)
@@ -86,23 +81,13 @@ def residual_energy(response: Tensor, present: Tensor) -> Tensor:
     return energy.where(~dependent.squeeze(-1), 0.0)
 
 
-def likeliest_count(
-    response: Tensor, measured: Tensor, powers: Tensor, noise_power: Tensor
-) -> Tensor:
-    """The count of greatest evidence, (B,) int64 in 1 .. K_MAX."""
-    return count_evidence(response, measured, powers, noise_power).argmax(-1) + 1
-
-
 def count_evidence(
     response: Tensor, measured: Tensor, powers: Tensor, noise_power: Tensor
 ) -> Tensor:
     """Log-evidence of k = 1 .. K_MAX, less what all of them share, (B, K_MAX) float64.
 
-    Args:
-        response: Of the candidates, in the order in which they are counted, (B, T, S, K_MAX).
-        measured: (B, T, S) complex.
-        powers: Mean power of each candidate's gain, (B, K_MAX) real.
-        noise_power: sigma^2, (B,) real.
+    `response` (B, T, S, K_MAX) and the mean `powers` (B, K_MAX) of the gains are of the candidates
+    in the order in which they are counted; `measured` is (B, T, S).
     """
     noise = noise_power.double()[:, None, None, None]
     seen = response * (powers.double()[:, None, None, :] / noise).sqrt()

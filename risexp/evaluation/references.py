@@ -14,7 +14,7 @@ from risexp.core.batch import TensorBatch
 from risexp.data.frames import Scenes
 from risexp.data.scenes import panel_of
 from risexp.evaluation.candidates import candidates, measured, responses
-from risexp.evaluation.count_references import detectable, likeliest_count
+from risexp.evaluation.count_references import count_evidence, detectable
 from risexp.evaluation.success_bound import (
     BOX,
     STRICT_BOX,
@@ -102,10 +102,9 @@ def _few(physics: PhysicsConfig, data: DataConfig, scenes: Scenes, draws: int) -
     frames, truth, panel = scenes.frames, scenes.truth, panel_of(physics)
     where = candidates(data, truth)
     response = responses(physics.symbols, panel, frames, where)
-    powers = path_amplitude(physics.power, where.range_m, physics.wavelength_m).square()
-    counted = likeliest_count(
-        response, measured(physics.symbols, frames), powers, truth.noise_power
-    )
+    powers = path_amplitude(physics.power, where[2], physics.wavelength_m).square()
+    seen = measured(physics.symbols, frames)
+    counted = count_evidence(response, seen, powers, truth.noise_power).argmax(-1) + 1
     bound = position_bound(physics.symbols, panel, frames, truth)
     errors = position_errors(bound, truth, data, draws)
     return References(

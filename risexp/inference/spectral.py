@@ -53,11 +53,8 @@ _SPARE = 19
 def recursive_music(receiver: ReceiverModel, grid: Grid, basis: Tensor, count: Tensor) -> Tensor:
     """Points (B, K_MAX, 3) of the sources whose steering vectors span the subspaces.
 
-    Args:
-        receiver: Panel and view.
-        grid: Where sources are first looked for.
-        basis: U, (B, N, q) complex64, orthonormal; columns beyond a scene's rank are zero.
-        count: How many sources a scene has, (B,) int64; slots beyond hold nothing of meaning.
+    `basis` U (B, N, q) complex64 is orthonormal, its columns beyond a scene's rank zero. Slots
+    beyond the `count` (B,) of a scene hold nothing of meaning.
     """
     energy = torch.view_as_real(basis).double().square().sum((-3, -2, -1))
     equations = Equations(None, basis, energy)
@@ -80,11 +77,8 @@ def recursive_music(receiver: ReceiverModel, grid: Grid, basis: Tensor, count: T
 def _heights(seen: Tensor, basis: Tensor, waves: Tensor, left: Tensor) -> Tensor:
     """The recursive spectrum over the grid, (B, G); below zero where nothing can be resolved.
 
-    Args:
-        seen: U^H a, then A^H a of the sources found, (B, q + j, G).
-        basis: U, (B, N, q).
-        waves: Steering vectors of the sources found, (B, j, N).
-        left: How many sources are still to be found, (B,).
+    `seen` (B, q + j, G) is U^H a, then A^H a of the j sources found, whose steering vectors are
+    `waves` (B, j, N); `left` (B,) are still to be found.
     """
     size = basis.shape[-1]
     root = loaded_root((waves.conj() @ waves.mT).to(torch.complex128))

@@ -111,10 +111,7 @@ def position_error(pointed: Points, true: Points, rho_unit: float) -> Tensor:
         e(x) = x^2 / (2 knee) for |x| < knee, else |x| - knee / 2
         error = (e(phi) + 1.5 e(theta) + e(rho)) / 3.5
 
-    Args:
-        pointed: Where slots point.
-        true: Where sources are.
-        rho_unit: Error of the inverse range, in 1/m, that counts as one.
+    An error of the inverse range counts as one at `rho_unit`, in 1/m.
     """
     phi, theta, rho = (ours - theirs for ours, theirs in zip(pointed, true, strict=True))
     angles = _error(phi, ANGLE_UNIT_RAD) + THETA_WEIGHT * _error(theta, ANGLE_UNIT_RAD)
@@ -129,11 +126,8 @@ def best_slots(cost: Tensor, present: Tensor) -> Tensor:
     """The slot of each source at the least total cost, all different, (B, K) int64.
 
     Up to five sources every order is tried at once on the device (120 of them); beyond, SciPy
-    pairs on the host.
-
-    Args:
-        cost: Of giving slot s to source k, (B, K, K) real, slots along the second axis.
-        present: (B, K) bool; absent sources take the slots that are left, at no cost.
+    pairs on the host. The `cost` (B, K, K) has slots along its second axis; sources that are not
+    `present` (B, K) take the slots that are left, at no cost.
     """
     charged = torch.where(present.unsqueeze(-2), cost, 0.0)
     return _cheapest_order(charged) if present.shape[-1] <= TRIED else cheapest(charged.mT)

@@ -27,11 +27,8 @@ def perfect_prediction(
 ) -> Prediction:
     """The prediction that equals the label, without samples and without a heat map.
 
-    Args:
-        target: The labels.
-        settings: How the count is scored, which decides the best logits of a softmax.
-        count_law: How the logits will be read.
-        lambda_range: Weight of the second factor, which is zero.
+    The settings decide the best logits of a softmax; the second factor, of weight `lambda_range`,
+    is zero.
     """
     label = target.covariance
     return Prediction(
@@ -63,11 +60,7 @@ def _sure(true: Tensor) -> Tensor:
 
 
 def nmse_self_test(covariance: FactoredCovariance) -> None:
-    """Check that `nmse` is an error: nmse(R, R) = 0 and nmse(0, R) = 1.
-
-    Args:
-        covariance: Labels at their raw power, none of them zero.
-    """
+    """Check that `nmse` is an error: nmse(R, R) = 0 and nmse(0, R) = 1, for labels R not zero."""
     nothing = replace(
         covariance,
         factor=torch.zeros_like(covariance.factor),

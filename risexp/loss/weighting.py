@@ -122,13 +122,7 @@ class Loss:
 
 
 def weighted_loss(pair: PredictionPair, weights: Mapping[str, float], balance: Balance) -> Loss:
-    """Sum weight * term over the terms whose weight is not zero; no other term is evaluated.
-
-    Args:
-        pair: Prediction and label.
-        weights: By the names of `TERMS`; a missing name has no weight.
-        balance: How the terms are weighed against each other.
-    """
+    """Sum weight * term over the terms whose weight is not zero; no other term is evaluated."""
     active = {name: weight for name, weight in weights.items() if weight != 0.0}
     if not active:
         raise ConfigInvalid(f"no term of the loss has a weight: set one of {', '.join(TERMS)}")

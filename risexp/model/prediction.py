@@ -47,9 +47,7 @@ class CountLaw:
     def decide(self, logits: Tensor, found_logits: Tensor) -> Tensor:
         """The count (B,) int64 that is answered, independent of the temperature.
 
-        Args:
-            logits: Of the count, (B, C).
-            found_logits: Of P(all are found | K) for K = 1 .. K_MAX, (B, K_MAX).
+        `found_logits` (B, K_MAX) are of P(all are found | K) for K = 1 .. K_MAX.
         """
         if self.decision == "probable":
             return self.count(logits)

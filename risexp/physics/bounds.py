@@ -50,15 +50,8 @@ def frame_bound(
     """Bound under held symbols: the covariance of (phi, theta, range), (B, 3 K, 3 K) float64.
 
     Rows run over phi of all sources, then theta, then range; absent sources are NaN, and a scene
-    whose parameters cannot be told apart is infinite.
-
-    Args:
-        panel: Geometry and wavefront.
-        channel: H, (B, M, N) complex.
-        codes: (L, N) or (B, L, N) complex.
-        sources: Positions of the sources.
-        gains: Amplitude times symbol of each source, (B, K) complex.
-        noise_power: sigma^2, (B,) real.
+    whose parameters cannot be told apart is infinite. `gains` (B, K) complex are amplitudes times
+    symbols, `codes` (L, N) or (B, L, N).
     """
     operator = stacked_operator(channel.to(torch.complex128), codes.to(torch.complex128))
     response, *slopes = (operator @ column.mT for column in _columns(panel, sources))

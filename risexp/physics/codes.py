@@ -25,15 +25,8 @@ def codebook(
     `dft` takes every (pool / L)-th code of kron(F_v[:, j], F_h[:, i]) with i fastest, where
     F[n, i] = exp(j 2 pi i (n - centre) / elements); `balanced` walks the same pool so that every
     frequency of either axis is met equally often; `hadamard` takes the first L Walsh rows; `random`
-    draws phases from `seed`.
-
-    Args:
-        kind: Where the codes come from.
-        panel: The panel they are applied to.
-        snapshots: How many codes (L).
-        pool: Number of DFT frequencies along h and v.
-        phase_bits: Resolution of a phase, or None for continuous phases.
-        seed: Draws the `random` codes.
+    draws phases from `seed`. The `pool` is the number of DFT frequencies along h and v; without
+    `phase_bits`, phases are continuous.
     """
     phases = _phases(kind, panel, snapshots, pool, seed)
     if phase_bits is not None:

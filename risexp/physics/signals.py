@@ -46,15 +46,10 @@ def draw_symbols(law: PowerLaw, shape: tuple[int, ...], generator: torch.Generat
 
 
 def received(channel: Tensor, codes: Tensor, field: Tensor) -> Tensor:
-    """Noiseless measurements H diag(c_l) x_l.
+    """Noiseless measurements H diag(c_l) x_l, (B, L, M) complex.
 
-    Args:
-        channel: H, (B, M, N) complex.
-        codes: c_l, (L, N) or (B, L, N) complex.
-        field: x_l at the elements, (B, L, N), or (B, 1, N) where it is held over the snapshots.
-
-    Returns:
-        (B, L, M) complex.
+    `channel` is (B, M, N), `codes` (L, N) or (B, L, N), and the `field` x_l at the elements
+    (B, L, N), or (B, 1, N) where it is held over the snapshots.
     """
     parts = pieces(_SCENES, channel, codes, field)
     return torch.cat([(code * wave) @ part.mT for part, code, wave in parts])

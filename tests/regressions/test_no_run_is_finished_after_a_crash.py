@@ -4,7 +4,6 @@ from risexp.app.search.study_record import close_used_up, study_labels
 from risexp.errors import TrainingAborted
 from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.studies.table import StudyTable, TrialRow
-from risexp.runs.folder import find_run
 from risexp.runs.journal import read_journal
 from risexp.runs.outcome import aborted, complete, failed, pruned, signalled
 from risexp.tracking.client import TrackingClient
@@ -34,17 +33,32 @@ def test_every_end_has_a_status_and_a_reason_of_its_own(tracking_store: Tracking
         assert status == "RUNNING" or lines[-1].time == run.info.end_time
 
 
-def test_the_run_of_a_trial_whose_attempts_all_died_does_not_run_for_ever(
+def test_the_runs_of_trials_whose_attempts_all_died_do_not_run_for_ever(
     tracking_store: TrackingStore,
 ) -> None:
-    runs = TrackingClient(tracking_store)
-    folder = new_run("toy-000", labels=study_labels(STUDY, None, tracking_store))
-    train(folder)
-    sent(folder, tracking_store, runs, live=True)
-    before = stored(folder, tracking_store).info.status
-    row = TrialRow(0, "failed", "attempts", 3, 3, 3.5, 3.25, None, {}, None)
+    runs, labels = TrackingClient(tracking_store), study_labels(STUDY, None, tracking_store)
+    done, *dead = folders = [new_run(f"toy-00{number}", labels=labels) for number in range(3)]
+    for folder in folders:
+        train(folder)
+        sent(folder, tracking_store, runs, live=True)
+    before = [stored(folder, tracking_store).info.status for folder in folders]
+    done.close(complete("finished", 3))
+    rows = [
+        TrialRow(number, state, reason, 3, 3, 3.5, 3.25, None, {}, None)
+        for number, (state, reason) in enumerate(
+            (("complete", "finished"), ("failed", "attempts"), ("failed", "hung"))
+        )
+    ]
 
-    close_used_up(StudyTable("toy", 1, None, (row,)))
-    sent(find_run("toy-000"), tracking_store, runs)
+    close_used_up(StudyTable("toy", 3, None, tuple(rows)))
+    for folder in folders:
+        sent(folder, tracking_store, runs)
 
-    assert ("RUNNING", "FAILED") == (before, stored(folder, tracking_store).info.status)
+    after = [stored(folder, tracking_store).info.status for folder in folders]
+    assert (["RUNNING"] * 3, ["FINISHED", "FAILED", "FAILED"]) == (before, after)
+    assert complete("finished", 3) == done.outcome()
+    for folder, row, said in zip(dead, rows[1:], ("see the workers' logs", "stacks-"), strict=True):
+        outcome = folder.outcome()
+        assert outcome is not None
+        assert ("failed", row.reason) == (outcome.status, outcome.reason)
+        assert said in outcome.sentence

@@ -11,7 +11,6 @@ from optuna_dashboard import get_note  # type: ignore[import-untyped]
 
 from risexp.app.search.study_record import (
     StudyUploader,
-    close_used_up,
     opening,
     say_of_study,
     study_labels,
@@ -172,37 +171,6 @@ def test_what_a_store_misses_is_counted_and_said(store: TrackingStore) -> None:
         assert UploadState(folder.path).unsent() == record.unsent() > 0
 
 
-def trial(number: int, state: TrialWord, reason: str | None, value: float | None) -> TrialRow:
-    """A trial of the study."""
-    return TrialRow(number, state, reason, 3, 2, 4.0, 4.0, value, {}, None)
-
-
-def test_a_trial_without_attempts_left_has_a_run_that_failed(store: TrackingStore) -> None:
-    labels = study_labels(STUDY, "smoke", store)
-    done, *dead = (finished(f"toy-00{number}", labels=labels) for number in range(3))
-    before = done.outcome()
-    for folder in dead:
-        (folder.path / "outcome.json").unlink()
-    rows = (
-        trial(0, "complete", "finished", 4.0),
-        trial(1, "failed", "attempts", None),
-        trial(2, "failed", "hung", None),
-    )
-
-    with StudyUploader(STUDY, store):
-        close_used_up(StudyTable("toy", 3, None, rows))
-
-    assert before == done.outcome()
-    messages = ("died: see the workers' logs", "hung: see stacks-")
-    for folder, row, message in zip(dead, rows[1:], messages, strict=True):
-        outcome = folder.outcome()
-        assert outcome is not None
-        assert ("failed", row.reason) == (outcome.status, outcome.reason)
-        assert message in outcome.sentence
-    states = ask(store, "SELECT name, status FROM runs WHERE name LIKE 'toy-%' ORDER BY name")
-    assert [("toy-000", "FINISHED"), ("toy-001", "FAILED"), ("toy-002", "FAILED")] == states
-
-
 def test_the_run_of_a_study_has_the_status_of_its_end(store: TrackingStore) -> None:
     cases: list[tuple[TrialWord, str | None, str]] = [
         ("complete", None, "FINISHED"),
@@ -214,7 +182,9 @@ def test_the_run_of_a_study_has_the_status_of_its_end(store: TrackingStore) -> N
     for number, (state, ended, _) in enumerate(cases):
         name = f"study-{number}"
         value = 4.0 if state == "complete" else None
-        table = StudyTable(name, 1, ended, (trial(0, state, None, value),))
+        table = StudyTable(
+            name, 1, ended, (TrialRow(0, state, None, 3, 2, 4.0, 4.0, value, {}, None),)
+        )
         study = replace(STUDY, name=name, uid=f"{number:016x}")
         assert say_of_study(store, study, table) is None
 

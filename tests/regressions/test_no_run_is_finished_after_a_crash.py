@@ -2,7 +2,7 @@
 
 from risexp.app.search.study_record import close_used_up, study_labels
 from risexp.errors import TrainingAborted
-from risexp.hpo.studies.study import StudyRef
+from risexp.hpo.studies.study import StudyRef, TrialWord
 from risexp.hpo.studies.table import StudyTable, TrialRow
 from risexp.runs.journal import read_journal
 from risexp.runs.outcome import aborted, complete, failed, pruned, signalled
@@ -43,11 +43,13 @@ def test_the_runs_of_trials_whose_attempts_all_died_do_not_run_for_ever(
         sent(folder, tracking_store, runs, live=True)
     before = [stored(folder, tracking_store).info.status for folder in folders]
     done.close(complete("finished", 3))
+    ends: list[tuple[TrialWord, str]] = [
+        ("complete", "finished"),
+        ("failed", "attempts"),
+        ("failed", "hung"),
+    ]
     rows = [
-        TrialRow(number, state, reason, 3, 3, 3.5, 3.25, None, {}, None)
-        for number, (state, reason) in enumerate(
-            (("complete", "finished"), ("failed", "attempts"), ("failed", "hung"))
-        )
+        TrialRow(number, *end, 3, 3, 3.5, 3.25, None, {}, None) for number, end in enumerate(ends)
     ]
 
     close_used_up(StudyTable("toy", 3, None, tuple(rows)))

@@ -1,11 +1,16 @@
-"""Once: trials of dead workers ran for ever."""
+"""Once: trials of dead workers ran for ever, crashes were finished, and pruned ones had failed."""
+
+import signal
 
 import optuna
 import pytest
 
+from risexp.errors import EnvironmentFailed, TrainingAborted
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.trials.snapshot import study_snapshot
+from risexp.hpo.trials.trial_result import TrialResult, trial_result, unsound
+from risexp.runs.outcome import aborted, complete, failed, pruned, signalled
 from tests.support.studies import study_of
 from tests.support.worker_processes import (
     Died,
@@ -52,3 +57,17 @@ def test_a_dead_workers_trial_is_finished_under_its_number(
         (each.number, each.state) for each in record.trials
     ]
     assert [1, 2] == sorted(record.trials[0].tried)
+
+
+def test_every_outcome_has_its_own_state_and_a_run_that_can_continue_has_none() -> None:
+    results = {
+        complete("early-stop", 12): TrialResult("complete", "early-stop", 3.5),
+        pruned("worse than the median"): TrialResult("pruned", "pruned"),
+        aborted(TrainingAborted("at chance", guard="chance")): unsound("chance"),
+        failed(RuntimeError("a crash")): TrialResult("failed", "RuntimeError"),
+        signalled(signal.SIGTERM): None,
+        failed(EnvironmentFailed("the disk is full")): None,
+    }
+
+    assert [*results.values()] == [trial_result(outcome, 3.5) for outcome in results]
+    assert TrialResult("failed", "no-score") == trial_result(complete("finished", 20), None)

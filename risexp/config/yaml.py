@@ -4,7 +4,9 @@ No duplicate keys, no tags, no alias bombs; `3e-4` is a number and `no` a word.
 """
 
 import re
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def parse_yaml(text: str, source: str) -> Any:  # noqa: ANN401 - YAML holds any scalar or collection
     """The value of one YAML 1.2 document, `source` naming it in errors."""
+    return deepcopy(_parsed(text, source))
+
+
+@lru_cache(maxsize=128)
+def _parsed(text: str, source: str) -> Any:  # noqa: ANN401 - as above
+    """A search resolves its preset for each trial, and reading it takes 10 ms."""
     try:
         _refuse(text, source)
         return YAML(typ="safe", pure=True).load(text)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from risexp.config.measurement import DataConfig
 from risexp.data.frames import Scenes
 from risexp.data.scenes import SceneGenerator
-from risexp.data.streams import BLOCK, SPLITS
+from risexp.data.streams import BLOCK
 from tests.support.frozen_sets import bits
 from tests.support.scenes import SMALL, any_device
 
@@ -44,18 +44,3 @@ def test_bits_do_not_depend_on_what_else_was_drawn(device: torch.device) -> None
     torch.manual_seed(99)
 
     assert bits(alone) == bits(generator.block("test", 1))
-
-
-def test_seeds_splits_and_blocks_give_different_scenes(device: torch.device) -> None:
-    drawn_from = {
-        (seed, split, block): SceneGenerator(SMALL, DataConfig(seed=seed), device).block(
-            split, block
-        )
-        for seed in (0, 1, 2**40)
-        for split in SPLITS
-        for block in (0, 1)
-    }
-
-    different = {bits(scenes)["range_m"] for scenes in drawn_from.values()}
-
-    assert len(drawn_from) == len(different)

@@ -11,11 +11,10 @@ import torch
 
 from risexp.app.show.scene_picture import SceneSeen, SourceSeen
 from risexp.config.run import fields
-from risexp.data.frames import Frames, Truth
-from risexp.data.scenes import panel_of, source_steering
+from risexp.data.frames import Frames, Scenes, Truth
 from risexp.data.shards import FrozenSet
-from risexp.physics.signals import received
 from tests.support.commands import GENERATE, document, run
+from tests.support.disturbed_scenes import clean
 from tests.support.localisation import at_snr, config_of, holding, scenes_of
 from tests.support.scenes import worst
 
@@ -30,8 +29,7 @@ UNIT = re.compile("_(rad|deg|m|db|wavelengths)$")
 
 def misfit(frames: Frames, truth: Truth) -> float:
     """How far the measurements are from what the truth says they should be, relative."""
-    field = truth.gains @ source_steering(panel_of(CONFIG.physics), truth)
-    return worst(frames.y, received(frames.channel, frames.codes, field))
+    return worst(frames.y, clean(Scenes(frames, truth)))
 
 
 def in_degrees(truth: Truth) -> Truth:

@@ -17,7 +17,6 @@ class CheckpointCallback:
     config: Mapping[str, Any]
     """The canonical configuration as plain values."""
     state: Callable[[], State]
-    """The trainer's state."""
 
     def __call__(self, event: Event) -> None:
         """Save the state at the end of an epoch."""

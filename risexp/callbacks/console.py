@@ -50,7 +50,6 @@ class LineView:
 
     stream: IO[str]
     terms: tuple[str, ...]
-    """Loss terms of all epochs."""
     sources_max: int
     pace: Eta = field(default_factory=Eta)
     _phase: str = field(default="", init=False)

@@ -18,7 +18,6 @@ class EarlyStopping:
     epochs: int
     """Judged epochs without improvement that end the run."""
     phase: Phase
-    """The last phase."""
 
     def __call__(self, event: Event) -> None:
         """Stop the training once there are too many epochs since the best one of the phase."""

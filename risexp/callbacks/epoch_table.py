@@ -135,15 +135,12 @@ class Eta:
 
     clock: Callable[[], float] = monotonic
     epochs: int = 0
-    """Epochs of the run."""
     epoch: int = 0
     """The current epoch, or the last one."""
     batch: int = 0
     """Batches done in it."""
     batches: int = 1
-    """Batches of an epoch."""
     _since: float | None = field(default=None, init=False)
-    """Start of the current epoch."""
     _finished: int = field(default=0, init=False)
     _took_s: float = field(default=0.0, init=False)
 

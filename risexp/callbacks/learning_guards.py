@@ -25,7 +25,6 @@ NEEDED: Final = (
     "count_nll",
     "count_nll_chance",
 )
-"""Scores that the guard needs."""
 
 _NOISE: Final = 2.326
 """Standard deviations that a guess exceeds once in a hundred validations."""

@@ -34,7 +34,6 @@ _LEAST_EPOCHS: Final = 4
 _RATE: Final = 2e-3
 
 Errors = Mapping[int, float]
-"""NMSE by the number of sources."""
 
 
 @dataclass(frozen=True)

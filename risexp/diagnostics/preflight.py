@@ -15,7 +15,6 @@ from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Report, Row, Table
 
 SCENES: Final = 64
-"""Scenes of every probe."""
 QUICK: Final = ("oracle", "litmus")
 """The probes that take a second or two."""
 _BETA: Final = 0.3

@@ -30,7 +30,6 @@ from risexp.registry.pyfunc_model import LOADER, Model, ModelSignature, add_to_m
 PINNED: Final = ("risexp", "mlflow", "numpy", "pydantic", "safetensors", "torch")
 """Packages whose exact versions a model requires; risexp requires the rest."""
 EXAMPLE: Final = "serving_input_example.json"
-"""File with a request that the model answers."""
 ENTRY: Final = '''\
 """Copied into each model's folder; MLflow runs it to load the model."""
 
@@ -40,7 +39,6 @@ from risexp.registry.served import Served
 
 set_model(Served())
 '''
-"""Code that MLflow runs to load the model."""
 Nested = str | list["Nested"]
 
 

@@ -39,7 +39,6 @@ class Bundle:
 
     run_id: str
     epoch: int
-    """Number of epochs trained."""
     config: RunConfig
     tree: Mapping[str, Any] = field(repr=False)
     """The configuration as it was written when the weights were made."""

@@ -79,7 +79,6 @@ class Evidence:
     same_data: bool | None
     """True if the champion was trained on scenes of the same law and seed; None without one."""
     no_champion: str = "there is no champion yet"
-    """The reason why there is no champion to compare with."""
 
     @cached_property
     def majority(self) -> int:

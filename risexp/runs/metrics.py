@@ -22,7 +22,6 @@ class Measure:
     direction: Literal["min", "max", "none"]
     """Whether smaller or larger values are better; `none` if neither."""
     sentence: str
-    """What the value means."""
     repeats: bool = True
     """True if the same epoch, computed again, gives the same value; times do not."""
 
@@ -61,7 +60,6 @@ SCORES: Final[Mapping[str, Measure]] = {
         }
     ),
 }
-"""Scores of a validation, by name."""
 
 GUARDS: Final[Mapping[str, Measure]] = _measures(
     {
@@ -123,7 +121,6 @@ def _grouped() -> dict[str, Measure]:
 
 
 KEYS: Final[Mapping[str, Measure]] = {**_EPOCH, **_grouped()}
-"""All keys that a journal may hold."""
 
 
 def epoch_values(ended: "EpochEnded") -> dict[str, float]:

@@ -20,9 +20,7 @@ from risexp.errors import DataInvalid, EnvironmentFailed
 from risexp.training.plan import Plan
 
 EMBEDDED: Final = "embedded"
-"""Name of the tracking store in the home."""
 EXPERIMENT: Final = "risexp"
-"""Name of the experiment in MLflow."""
 _KEYS: Final = {"sha", "canonical", "given"}
 _GIVEN_SHA: Final = "given_sha"
 """Documents of earlier versions do not have this key."""
@@ -98,7 +96,6 @@ class Labels:
     """The configuration is shown as its difference from this preset; None: from the defaults."""
     study: str | None = None
     trial: int | None = None
-    """Number of the trial in its study."""
     parent: Parent | None = None
     searched: Mapping[str, Any] = field(default_factory=dict)
     """Values that the search chose, by configuration field; they become the run's params."""

@@ -35,7 +35,6 @@ from mlflow.exceptions import MlflowException
 _BATCH: Final = 900
 """Metrics per request; MLflow takes a thousand."""
 _PAGE: Final = 200
-"""Runs per page of a search."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +52,9 @@ class FoundRun:
     """A run in its store."""
 
     run_id: str
-    """MLflow's id."""
     status: str
     tags: Mapping[str, str]
     keys: tuple[str, ...]
-    """The metric keys."""
 
 
 class TrackingClient:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from risexp.tracking.client import FoundRun, TrackingClient
 
 Values = Mapping[tuple[str, int], float]
-"""Values by key and epoch."""
 
 _DERIVED: Final = "best/"
 """Keys that repeat the values of other keys."""

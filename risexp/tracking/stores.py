@@ -46,7 +46,6 @@ SETTINGS: Final[Mapping[str, str]] = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
-"""Environment variables under which MLflow is used."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,6 @@ class StudyRunUpdate:
     params: Mapping[str, str] = field(default_factory=dict)
     """Values that never change: MLflow refuses another one."""
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """Artifacts by name."""
 
 
 def update_study_run(
@@ -97,12 +96,9 @@ class TrialRun:
     """The run of a trial in its store."""
 
     number: int
-    """Number of the trial."""
     run_id: str
-    """MLflow's id."""
     status: str
     keys: tuple[str, ...]
-    """The metric keys."""
     points: "tuple[MetricPoint, ...]" = ()
     """All points, including duplicates; empty if they were not read."""
 

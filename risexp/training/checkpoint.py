@@ -89,7 +89,6 @@ class Checkpoint:
     plan: Plan
     """The plan of the epoch: its beta is the one to evaluate and to serve with."""
     scores: Mapping[str, float]
-    """The scores of the validation after it."""
     state: State
     temperature: float | None = None
     """Divides the logits of the count, once it was fitted on these very weights."""

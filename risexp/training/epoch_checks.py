@@ -28,7 +28,6 @@ class EpochFault:
     """A failed check of an epoch."""
 
     guard: str
-    """Name of the guard."""
     sentence: str
 
 

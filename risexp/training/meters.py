@@ -83,7 +83,6 @@ class Steps:
     """What happened to the steps of one epoch."""
 
     batches: int
-    """Batches of the epoch."""
     taken: int
     """Steps taken in it."""
     refused: tuple[int, ...]

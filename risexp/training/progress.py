@@ -48,11 +48,8 @@ class Progress:
     """Epochs and steps that a run has finished."""
 
     epoch: int = 0
-    """Epochs finished."""
     step: int = 0
-    """Optimizer steps taken."""
     phase: Phase | None = None
-    """Phase of the last epoch."""
     best: Best | None = None
     since_best: int = 0
     """Judged epochs of this phase since its best one; it starts anew with a phase."""

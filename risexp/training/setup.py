@@ -39,9 +39,7 @@ class Batches:
 
     generator: SceneGenerator
     size: int
-    """Scenes of a batch."""
     count: int
-    """Batches of an epoch."""
 
     def __len__(self) -> int:
         return self.count

@@ -1,7 +1,7 @@
 import math
 from dataclasses import replace
 
-from risexp.callbacks.epoch_table import Eta, cells, duration, layout, remarks, short
+from risexp.callbacks.epoch_table import Eta, cells, duration, remarks, short
 from risexp.training.events import BatchEnded, EpochStarted, RunStarted
 from risexp.training.progress import Best
 from tests.support.recorded_runs import ended_of, plan_of, steps_of
@@ -18,15 +18,6 @@ def test_cells_show_what_there_is_and_remarks_what_the_numbers_do_not() -> None:
     assert "" == found["remark"]
     shown = [cells(ended_of(plan_of(1, beta=beta)))["beta"] for beta in (0.0, 0.3)]
     assert ["off", "0.30"] == shown
-
-
-def test_terms_that_find_no_room_are_named_apart() -> None:
-    names = ("cov", "pointers", "peak_contrast")
-
-    found = layout(names, 90)
-
-    assert (("cov",), ("pointers", "peak_contrast")) == (found.terms, found.others)
-    assert names == layout(names, None).terms
 
 
 def test_numbers_have_four_digits_in_seven_characters_and_durations_are_those_of_a_clock() -> None:

@@ -1,6 +1,5 @@
 """A model that MLflow has loaded: its answers, and the requests that it refuses."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from mlflow.exceptions import MlflowException
 
 from risexp.errors import ModelRefused
 from risexp.inference.estimate import Answer, answers
-from risexp.registry.pyfunc_model import PyFuncModel, RequestRefused, load_model
+from risexp.registry.pyfunc_model import PyFuncModel, load_model
 from risexp.registry.sealed_model import BUNDLE_PATH, WEIGHTS
 from tests.support.models import CPU, SCENES, Arrays, arrays, bundle, frames, model_in, request
 
@@ -60,15 +59,6 @@ def test_wrong_shapes_types_and_values_are_refused(model: PyFuncModel) -> None:
         with pytest.raises(MlflowException) as caught:
             model.predict({**request(), **inputs}, params=params)
         assert expected in str(caught.value)
-
-
-def test_over_http_a_refusal_is_one_sentence() -> None:
-    refused = RequestRefused("y is missing")
-    refused.message = "Failed to predict data '...'. y is missing"
-
-    assert {"error_code": "INVALID_PARAMETER_VALUE", "message": "y is missing"} == json.loads(
-        refused.serialize_as_json()
-    )
 
 
 def test_a_model_that_was_changed_does_not_load(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import re
 import runpy
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -53,14 +52,9 @@ def test_every_shipped_space_says_what_it_is_for() -> None:
 
 
 def test_commands_page_is_what_the_commands_say() -> None:
-    path = ROOT / "docs" / "write_commands.py"
-    spec = spec_from_file_location("write_commands", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    script = runpy.run_path(str(ROOT / "docs" / "write_commands.py"))
 
-    assert module.page() == module.PAGE.read_text(encoding="utf-8")
+    assert script["page"]() == script["PAGE"].read_text(encoding="utf-8")
 
 
 def test_the_places_that_the_documentation_names_exist() -> None:

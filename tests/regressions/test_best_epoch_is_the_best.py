@@ -53,12 +53,3 @@ def test_a_failed_validation_ends_the_run_and_is_never_best(value: float) -> Non
     assert "validation" == caught.value.guard
     assert trainer.progress.best is not None
     assert (1, 1) == (trainer.progress.epoch, trainer.progress.best.epoch)
-
-
-def test_an_epoch_before_the_ramps_end_is_never_best() -> None:
-    trainer = scoring(0.7, -0.4, 0.3, 0.9, 0.2)
-    trainer.plans = small_trainer(small_config(training__epochs=5, curriculum__count_ramp=3)).plans
-
-    bests = [each.best.epoch if each.best else None for each in epochs_of(trainer)]
-
-    assert [None, None, 3, 3, 5] == bests

@@ -9,9 +9,7 @@ from risexp.callbacks.guards import EpochGuard, GuardCallback
 from risexp.callbacks.learning_guards import GradientGuard, never_touched
 from risexp.callbacks.run_loop import run_loop
 from risexp.data.frames import Frames
-from risexp.runs.outcome import Outcome
 from risexp.training.epoch_checks import Limits
-from risexp.training.trainer import Trainer
 from tests.support.trainers import Small, small_trainer
 
 
@@ -29,21 +27,15 @@ class Deaf(Small):
         return answer
 
 
-def guarded(trainer: Trainer) -> Outcome:
+def test_parameters_that_no_term_depends_on_are_noticed_and_named(device: torch.device) -> None:
+    trainer = small_trainer(device=device, network=Deaf().to(device))
     asked = partial(never_touched, trainer.stepper)
     watch = GuardCallback([EpochGuard(Limits()), GradientGuard(asked, trainer.plans)])
-    return run_loop(trainer, (watch, watch.enforce), "run-1", lambda _: None)
 
-
-def test_parameters_that_no_term_depends_on_are_noticed_and_named(device: torch.device) -> None:
-    outcome = guarded(small_trainer(device=device, network=Deaf().to(device)))
+    outcome = run_loop(trainer, (watch, watch.enforce), "run-1", lambda _: None)
 
     assert ("gradient", 4) == (outcome.reason, outcome.exit_code)
     assert outcome.sentence.startswith("epoch 3: ")
     for name in ("forgotten.weight", "forgotten.bias", "heads_unused.weight"):
         assert name in outcome.sentence
     assert "and 1 more never received a gradient" in outcome.sentence
-
-
-def test_a_network_that_is_used_whole_ends_nothing(device: torch.device) -> None:
-    assert "finished" == guarded(small_trainer(device=device)).reason

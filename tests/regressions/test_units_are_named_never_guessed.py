@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from risexp.app.show.scene_picture import SceneSeen, SourceSeen
+from risexp.app.show.scene import SceneSeen, SourceSeen
 from risexp.config.run import fields
 from risexp.data.frames import Frames, Scenes, Truth
 from risexp.data.shards import FrozenSet

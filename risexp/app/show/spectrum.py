@@ -17,15 +17,16 @@ from risexp.app.benchmark.figure_style import STYLE, new_figure
 from risexp.app.benchmark.methods import method_named
 from risexp.app.serving.resolve_model import TrainedNetwork, load_trained
 from risexp.app.show.scene import (
+    SourceSeen,
     best_of_planes,
     decibels,
+    draw_directions,
     drawn_field,
     power_of,
     sampled_effective,
     snr_of,
     sources_of,
 )
-from risexp.app.show.scene_picture import SourceSeen, draw_directions
 from risexp.config.measurement import DataConfig
 from risexp.config.run import RunConfig
 from risexp.core.durable import write_new

@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 
-import pytest
 from pydantic import JsonValue
 
 from risexp.app.search.derived import AuditResult
 from risexp.app.search.search import SearchResult
-from risexp.cli.study_output import beside_base, best_trial, say_audit, study_rows, trial_of
-from risexp.errors import InvalidInput
+from risexp.cli.study_output import beside_base, best_trial, say_audit, study_rows
 from risexp.hpo.studies.audit import Audit, Audited, Saved
 from risexp.hpo.studies.table import StudyTable, TrialRow
 from tests.support.commands import Capture
@@ -60,14 +58,6 @@ def test_equal_and_waiting_trials_have_nothing_to_compare(capsys: Capture) -> No
     beside_base(study(waiting, row(1, 1.0, MANY)), row(1, 1.0, MANY))
 
     assert "" == capsys.readouterr().out
-
-
-def test_a_trial_is_found_by_its_number() -> None:
-    table = study(row(0, 1.0, MANY), row(1, 1.5, MANY))
-
-    assert table.trials[1] is trial_of(table, 1)
-    with pytest.raises(InvalidInput, match="study toy has trials 0 to 1, not 2"):
-        trial_of(table, 2)
 
 
 def test_an_audit_is_a_table_and_a_verdict(capsys: Capture) -> None:

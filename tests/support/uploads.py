@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -111,7 +111,9 @@ def new_run(name: str, config: RunConfig | None = None, labels: Labels | None = 
     return folder
 
 
-def train(folder: RunFolder, epochs: range = range(1, 4)) -> None:
+def train(
+    folder: RunFolder, epochs: range = range(1, 4), scores: Mapping[str, float] = SCORES
+) -> None:
     """An attempt that trains some epochs, and says nothing of its end."""
     folder.begin({"threads": 1, "device": "cpu"})
     journal, last = folder.open_journal(), LastConfusions()
@@ -122,7 +124,7 @@ def train(folder: RunFolder, epochs: range = range(1, 4)) -> None:
 
     trainer = Told(
         folder.plans()[: epochs.stop - 1],
-        lambda plan: ended_of(plan, {**SCORES, "k_loc": K_LOCS[(plan.epoch - 1) % 3]}),
+        lambda plan: ended_of(plan, {**scores, "k_loc": K_LOCS[(plan.epoch - 1) % 3]}),
         Trained(epoch=epochs.start - 1),
     )
     followed(trainer, validated, Recorder(journal, dict, confusions=last))

@@ -26,7 +26,7 @@ def head_version() -> str:
     return compute_head(manager)
 
 
-_VersionManager.get_head_version = lambda _: head_version()  # type: ignore[method-assign]
+_VersionManager.get_head_version = lambda _: head_version()  # type: ignore[assignment, method-assign]
 settings.register_profile(
     "risexp", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -10,15 +10,17 @@ from torch import Tensor
 from risexp.config.learning import CountKind, CountPath, FactorKind, Front
 from risexp.config.run import RunConfig
 from risexp.config.training import LocalisationSpectrum
-from risexp.covariance.effective import effective
 from risexp.data.frames import Frames, Scenes
-from risexp.data.scenes import panel_of, source_steering
+from risexp.data.scenes import panel_of
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.inference.estimate import Estimate
 from risexp.inference.predictor import Localiser
+from risexp.loss.prediction_pair import TermSettings
+from risexp.loss.self_test import perfect_prediction
+from risexp.loss.target import Target
 from risexp.model.network import Network
 from risexp.model.observation import Observation, Observer
-from risexp.model.prediction import CountLaw, Pointers, Prediction, predicted
+from risexp.model.prediction import CountLaw, Prediction
 from tests.support.localisation import config_of, scenes_of
 
 FRONTS: tuple[Front, ...] = get_args(Front)
@@ -29,7 +31,6 @@ MAKES = [
     (front, kind) for front in FRONTS for kind in FACTORS if front == "image" or kind != "spectrum"
 ]
 """Every front with every kind of factors that it can serve."""
-SURE = 30.0
 
 
 @cache
@@ -112,32 +113,13 @@ def finite(prediction: Prediction) -> bool:
 
 
 def truthful(config: RunConfig, scenes: Scenes, kind: CountKind = "ordinal") -> Prediction:
-    """The prediction that equals the truth."""
-    truth, snr_db = scenes.truth, scenes.frames.snr_db
+    """The prediction that equals the truth; slots without a source point a metre away."""
+    snr_db, alpha_base = scenes.frames.snr_db, config.covariance.alpha_base
     assert snr_db is not None
-    waves = source_steering(panel_of(config.physics), truth)
-    angle = (waves * truth.powers.float().sqrt().unsqueeze(-1)).mT
-    covariance = predicted(angle, torch.zeros_like(angle), 0.1)
-    existence = torch.where(truth.present, SURE, -SURE)
-    last = truth.present & ~truth.present.roll(-1, -1)
-    last[:, -1] = truth.present[:, -1]
-    classes = torch.where(last, SURE, -SURE)
-    rows = {"ordinal": existence[:, 1:], "slots": existence, "softmax": classes}
-    return Prediction(
-        angle_factor=angle,
-        range_factor=torch.zeros_like(angle),
-        lambda_range=0.1,
-        effective=effective(covariance, snr_db),
-        count_logits=rows[kind],
-        count_law=CountLaw(kind, existence.shape[1]),
-        found_logits=torch.full_like(existence, SURE),
-        pointers=Pointers(
-            truth.phi_rad.nan_to_num().float(),
-            truth.theta_rad.nan_to_num().float(),
-            truth.range_m.nan_to_num(1.0).reciprocal().float(),
-            existence,
-        ),
-    )
+    target = Target.of(panel_of(config.physics), scenes.truth, snr_db, alpha_base)
+    target = replace(target, rho=target.rho.where(target.present, 1.0))
+    law = CountLaw(kind, target.sources_max)
+    return perfect_prediction(target, TermSettings.of(config), law, lambda_range=0.1)
 
 
 def saying(prediction: Prediction, logits: Tensor) -> Prediction:

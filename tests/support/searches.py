@@ -19,7 +19,7 @@ from risexp.hpo.studies.start import StudyStart
 from risexp.hpo.studies.study import SPEC, StudyRef, open_study
 from risexp.hpo.trials.trial_result import TrialResult
 from risexp.hpo.workers.pool import WorkerSpec
-from risexp.hpo.workers.worker import Job, JobResult, Train, Worker
+from risexp.hpo.workers.worker import Job, JobResult
 from risexp.space.spec import SearchSpace
 from risexp.space.study_spec import StudySpec
 from tests.support.spaces import planted
@@ -85,12 +85,6 @@ def past_rates(name: str, spec: StudySpec, scores: Mapping[float, float]) -> Non
 def train(job: Job, study: StudyRef, machine: Machine = CPU) -> JobResult:
     """A trial, trained as a worker's process trains it."""
     return train_trial(job, machine, study_labels(study, "smoke", None))
-
-
-def work(store: StudyStore, study: StudyRef, how: Train) -> tuple[int, list[str]]:
-    """The exit code of one worker, and its messages."""
-    messages: list[str] = []
-    return Worker(store, study, owner(), how).run(messages.append), messages
 
 
 class EmptyPool:

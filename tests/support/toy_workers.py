@@ -60,9 +60,8 @@ def worker(store: StudyStore, study: StudyRef, train: Train) -> Worker:
 
 def work(store: StudyStore, study: StudyRef, train: Train) -> tuple[int, list[str]]:
     """The exit code of one worker, and its messages."""
-    said: list[str] = []
-    code = worker(store, study, train).run(said.append)
-    return code, said
+    messages: list[str] = []
+    return worker(store, study, train).run(messages.append), messages
 
 
 def trials(store: StudyStore, study: StudyRef) -> tuple[TrialSnapshot, ...]:

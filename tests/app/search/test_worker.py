@@ -30,7 +30,8 @@ from risexp.training.curriculum import curriculum
 from risexp.training.events import EpochEnded, Event
 from risexp.training.objective import Objective
 from risexp.training.plan import Plan
-from tests.support.searches import begun, tiny, train, work
+from tests.support.searches import begun, tiny, train
+from tests.support.toy_workers import work
 from tests.support.trainers import same
 from tests.support.worker_processes import exit_codes, opened, start
 

@@ -18,7 +18,7 @@ from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.start import StudyStart
 from risexp.hpo.studies.study import SPEC, StudyRef, open_study
 from risexp.hpo.trials.trial_result import TrialResult
-from risexp.hpo.workers.pool import WorkerSpec
+from risexp.hpo.workers.pool import WorkerDeath, WorkerSpec
 from risexp.hpo.workers.worker import Job, JobResult
 from risexp.space.spec import SearchSpace
 from risexp.space.study_spec import StudySpec
@@ -98,7 +98,7 @@ class EmptyPool:
 
     def start(self) -> None: ...
 
-    def look(self) -> list[object]:
+    def look(self) -> list[WorkerDeath]:
         return []
 
     def progressed(self) -> None: ...

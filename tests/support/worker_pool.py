@@ -19,22 +19,22 @@ from risexp.hpo.studies.study import StudyRef, end_of, find_study
 from risexp.hpo.studies.table import StudyTable
 from risexp.hpo.trials.trial_result import TrialResult
 from risexp.hpo.workers.pool import WorkerDeath, WorkerSpec
-from tests.support.searches import LR, tiny
+from tests.support.searches import LR, EmptyPool, tiny
 from tests.support.worker_processes import opened, queue_of
 
 REQUEST = SearchRequest(tiny(), "toy", trials=3, device="cpu", tracking="off", unchecked=True)
 SCORES = (5.0, 3.0, 4.0, 2.0, 6.0, 7.0, 8.0)
 
 
-class FakePool:
+class FakePool(EmptyPool):
     """Does one trial between two looks, or whatever its next act is."""
 
     def __init__(
         self, specs: Sequence[WorkerSpec], acts: Iterator[Callable[["FakePool"], None]]
     ) -> None:
+        super().__init__(specs)
         (self.spec,) = specs
-        self.pids: tuple[int, ...] = (os.getpid(),)
-        self.gave_up = False
+        self.pids = (os.getpid(),)
         self.started = False
         self.asked = 0
         self.trained: list[int] = []
@@ -57,9 +57,6 @@ class FakePool:
         self.killed.append(pid)
         self.deaths.append(WorkerDeath(0, pid, -9, self.spec.log))
 
-    def progressed(self) -> None:
-        pass
-
     def restart_dead(self) -> None:
         if self.pids:
             next(self._acts, train)(self)
@@ -67,9 +64,6 @@ class FakePool:
     def terminate(self) -> None:
         self.asked += 1
         self.pids = ()
-
-    def end(self, _patience_s: float) -> None:
-        pass
 
 
 def train(pool: FakePool) -> None:

@@ -132,11 +132,13 @@ def measure_accuracy(
     `methods` are named by their rows; `snr_db` ascends; the scenes at one SNR are the first of the
     split. `advance` is called with a number of scenes, after a method and after the references.
     """
-    draws = [_Draw(config, split, scenes, snr) for snr in snr_db]
-    middle = next(draws[len(draws) // 2].batches())
+    middle = next(_batches(config, split, scenes, snr_db[len(snr_db) // 2]))
     # Before all else: the first call of a method also builds what the later ones share.
     single = {name: single_ms(method, middle) for name, method in methods.items()}
-    measured = [_measure(draw, methods, advance) for draw in draws]
+    measured = [
+        _measure(config, _batches(config, split, scenes, snr), snr, methods, advance)
+        for snr in snr_db
+    ]
     levels = tuple(level for level, _ in measured)
     rows = {
         name: _row(levels, [answers[name] for _, answers in measured], single[name])
@@ -171,65 +173,46 @@ def median_at_bound(deviation: Tensor) -> Tensor:
     return 0.5 * (low + high)
 
 
-@dataclass(frozen=True)
-class _Draw:
-    """Draws the scenes of one SNR, from the same random numbers at every SNR."""
-
-    config: RunConfig
-    split: Split
-    scenes: int
-    snr_db: float
-
-    def batches(self) -> Iterator[Scenes]:
-        config = self.config.replace({"data.snr_db": [self.snr_db, self.snr_db]})
-        generator = SceneGenerator(config.physics, config.data)
-        for start in range(0, self.scenes, BLOCK):
-            yield generator.scenes(self.split, start, min(BLOCK, self.scenes - start))
-
-
-@dataclass(frozen=True)
-class _Answers:
-    scores: SceneScores
-    ms_per_scene: float
+def _batches(config: RunConfig, split: Split, scenes: int, snr_db: float) -> Iterator[Scenes]:
+    """The scenes of one SNR, from the same random numbers at every SNR."""
+    config = config.replace({"data.snr_db": [snr_db, snr_db]})
+    generator = SceneGenerator(config.physics, config.data)
+    for start in range(0, scenes, BLOCK):
+        yield generator.scenes(split, start, min(BLOCK, scenes - start))
 
 
 def _measure(
-    draw: _Draw, methods: Mapping[str, Method], advance: Callable[[int], None]
-) -> tuple[SnrLevel, dict[str, _Answers]]:
-    """References of one SNR's scenes, and every method's answers."""
-    seen: list[SnrLevel] = []
+    config: RunConfig,
+    batches: Iterator[Scenes],
+    snr_db: float,
+    methods: Mapping[str, Method],
+    advance: Callable[[int], None],
+) -> tuple[SnrLevel, dict[str, tuple[SceneScores, float]]]:
+    """References of one SNR's scenes, and every method's scores and milliseconds a scene."""
+    known: list[References] = []
+    source_snr: list[Tensor] = []
     scores: dict[str, list[SceneScores]] = {name: [] for name in methods}
     seconds = dict.fromkeys(methods, 0.0)
-    for scenes in draw.batches():
-        seen.append(_level(draw, scenes))
+    for scenes in batches:
+        known.append(references(config.physics, config.data, scenes))
+        source_snr.append(source_snr_db(panel_of(config.physics), scenes))
         advance(len(scenes))
         for name, method in methods.items():
             scored, took = timed_scores(method, scenes)
             scores[name].append(scored)
             seconds[name] += took
             advance(len(scenes))
-    ms = 1e3 / draw.scenes
-    return _joined(seen), {
-        name: _Answers(SceneScores.join(parts), ms * seconds[name])
-        for name, parts in scores.items()
+    level = SnrLevel(snr_db, References.join(known), torch.cat(source_snr))
+    ms = 1e3 / len(level.source_snr_db)
+    return level, {
+        name: (SceneScores.join(parts), ms * seconds[name]) for name, parts in scores.items()
     }
 
 
-def _level(draw: _Draw, scenes: Scenes) -> SnrLevel:
-    physics = draw.config.physics
-    known = references(physics, draw.config.data, scenes)
-    return SnrLevel(draw.snr_db, known, source_snr_db(panel_of(physics), scenes))
-
-
-def _joined(parts: Sequence[SnrLevel]) -> SnrLevel:
-    """One level from its batches."""
-    together = References.join([part.references for part in parts])
-    return SnrLevel(parts[0].snr_db, together, torch.cat([part.source_snr_db for part in parts]))
-
-
-def _row(levels: Sequence[SnrLevel], answers: Sequence[_Answers], ms_single: float) -> AccuracyRow:
-    scores = tuple(answer.scores for answer in answers)
+def _row(
+    levels: Sequence[SnrLevel], answers: Sequence[tuple[SceneScores, float]], ms_single: float
+) -> AccuracyRow:
+    scores, times = zip(*answers, strict=True)
     by_level, over_all = bootstrap_jointly(scores)
     over = tuple(over_crb_db(table, level) for table, level in zip(scores, levels, strict=True))
-    times = tuple(answer.ms_per_scene for answer in answers)
     return AccuracyRow(scores, by_level, over_all, over, times, ms_single)

@@ -77,18 +77,16 @@ def confirmed(*candidates: ConfirmedPoint, agreement: float | None = None) -> Co
     return ConfirmResult("tiny", 3, told, SearchResult(table, 0, "", 0))
 
 
-def test_where_every_candidate_lost_a_seed_there_is_none_to_go_on_with(capsys: Capture) -> None:
+def test_a_confirmation_says_its_best_the_order_it_rests_on_or_that_every_candidate_lost_a_seed(
+    capsys: Capture,
+) -> None:
+    say_confirmed(confirmed(candidate(0, 3.0, 3.0, rank=1), agreement=0.5))
+    out = capsys.readouterr().out
     say_confirmed(confirmed(candidate(0, 3.0), candidate(1, 2.0)))
-
     last = capsys.readouterr().out.splitlines()[-1]
+
+    assert "rank correlation of k_loc before and now: +0.50, over 3 trials beside the base" in out
+    assert "best: the base, k_loc 3.000 over 2 seeds" in out
     assert (
         "no candidate came to its end under every seed: see risexp study show tiny-confirm" == last
     )
-
-
-def test_the_order_is_said_with_the_number_of_trials_it_rests_on(capsys: Capture) -> None:
-    say_confirmed(confirmed(candidate(0, 3.0, 3.0, rank=1), agreement=0.5))
-
-    out = capsys.readouterr().out
-    assert "rank correlation of k_loc before and now: +0.50, over 3 trials beside the base" in out
-    assert "best: the base, k_loc 3.000 over 2 seeds" in out

@@ -1,6 +1,7 @@
 """`risexp hpo` of a space with stages: one study a stage, and one table for all of them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,31 +79,35 @@ def result(*rows: StageRow, left: tuple[str, ...] = (), fault: str | None = None
     )
 
 
+@pytest.fixture
+def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[[StagesResult], None]:
+    """Gives the next search its result."""
+    place = "risexp.app.search.stages.search_stages"
+    return lambda result: monkeypatch.setattr(place, lambda *_: result)
+
+
 def test_the_table_says_what_each_stage_changed_and_how_to_train_the_result(
-    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    capsys: Capture, finds: Callable[[StagesResult], None]
 ) -> None:
-    monkeypatch.setattr("risexp.app.search.stages.search_stages", lambda *_: result(KEPT))
+    finds(result(KEPT))
 
     code, out, _ = run(capsys, HPO)
 
     assert 0 == code
     headings, row, *rest = out.splitlines()
     assert ["stage", "trials", "best", "k_loc", "by"] == headings.split()[:5]
-    assert "subspace  2 of 2  1     -0.250    +0.010    +0.000" in " ".join([row])
+    assert "subspace  2 of 2  1     -0.250    +0.010    +0.000" in row
     assert row.endswith("kept: its best trial has more")
     assert "kept: --set loss.subspace=1.0" in rest
     train = "next:  risexp train --preset smoke -s training.epochs=2 -s 'count.kind=two words'"
     assert f"{train} -s loss.subspace=1.0" in rest
 
 
-def test_stages_without_a_verdict_are_named(
-    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+def test_stages_without_a_verdict_are_named_and_one_that_fails_gives_its_reason(
+    capsys: Capture, finds: Callable[[StagesResult], None]
 ) -> None:
     begun = stage("cross", ("complete", "waiting"), None)
-    monkeypatch.setattr(
-        "risexp.app.search.stages.search_stages",
-        lambda *_: result(KEPT, begun, left=("cross", "margin")),
-    )
+    finds(result(KEPT, begun, left=("cross", "margin")))
 
     code, out, _ = run(capsys, HPO)
 
@@ -111,19 +116,10 @@ def test_stages_without_a_verdict_are_named(
     assert "2 stages without a verdict: cross, margin" in out
     assert "the same command goes on" in out
     assert "risexp train" not in out
-
-
-def test_a_stage_that_fails_ends_with_its_reason(
-    capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failed = result(KEPT, left=("cross",), fault="stage cross: nobody was asked")
-    monkeypatch.setattr("risexp.app.search.stages.search_stages", lambda *_: failed)
-
+    finds(result(KEPT, left=("cross",), fault="stage cross: nobody was asked"))
     code, out, err = run(capsys, f"{HPO} --json")
-
-    assert 4 == code
+    assert (4, "stage cross: nobody was asked") == (code, json.loads(out)["fault"])
     assert "stage cross: nobody was asked" in err
-    assert "stage cross: nobody was asked" == json.loads(out)["fault"]
 
 
 def test_a_bound_of_the_score_is_refused(capsys: Capture, tmp_path: Path) -> None:

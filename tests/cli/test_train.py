@@ -157,8 +157,6 @@ UNANSWERABLE = {
     "--against network": "in the table already",
     "--against mlp": "there is no method 'mlp'",
     "--set physics.elements_h=8": "was made for physics.elements_h = 6",
-    "--set data.sources_max=4": "counts to 3",
-    "--set count.threshold=0.4": "count.threshold cannot be set for an evaluation",
     "--snr 10 --set data.snr_db=[0,5]": "set --snr",
 }
 

@@ -90,10 +90,12 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_database(shared: Path) -> Path:
     """Of Optuna's, with the tables and no study; to be copied."""
     from risexp.hpo.store.store import open_store
 
-    path = tmp_path_factory.mktemp("store") / "optuna.db"
-    open_store(f"sqlite:///{path}").close()
+    path = shared / "optuna.db"
+    with FileLock(shared / "optuna.lock"):
+        if not path.exists():
+            open_store(f"sqlite:///{path}").close()
     return path

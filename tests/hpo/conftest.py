@@ -1,5 +1,6 @@
 """Stores and studies for the tests of the search, on every database there is."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,9 +26,11 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def file_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyStore]:
+def file_store(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path
+) -> Iterator[StudyStore]:
     """An embedded store: made once, and emptied before each test."""
-    path = tmp_path_factory.mktemp("store") / "optuna.db"
+    path = shutil.copy(empty_database, tmp_path_factory.mktemp("store"))
     with opened(f"sqlite:///{path}") as found:
         yield found
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -37,9 +38,9 @@ from tests.support.worker_processes import exit_codes, opened, start
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyStore]:
+def store(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[StudyStore]:
     """One store for all tests here, in which each has its own studies."""
-    path = tmp_path_factory.mktemp("store") / "optuna.db"
+    path = shutil.copy(empty_database, tmp_path_factory.mktemp("store"))
     with opened(f"sqlite:///{path}") as store:
         yield store
 

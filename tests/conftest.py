@@ -2,14 +2,19 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from optuna.storages._rdb.storage import _VersionManager
+
+if TYPE_CHECKING:
+    from risexp.hpo.store.store import StudyStore
 
 torch.set_num_threads(1)
 # Without it torch warns of a complex-to-real cast once a process, and the second one is silent.
@@ -99,3 +104,12 @@ def empty_database(shared: Path) -> Path:
         if not path.exists():
             open_store(f"sqlite:///{path}").close()
     return path
+
+
+@pytest.fixture
+def own_store(tmp_path: Path, empty_database: Path) -> Iterator["StudyStore"]:
+    """A store without a study, of one test alone."""
+    from tests.support.worker_processes import opened
+
+    with opened(f"sqlite:///{shutil.copy(empty_database, tmp_path / 'studies.db')}") as store:
+        yield store

@@ -1,24 +1,12 @@
-"""Stores of a test's own, for studies and for runs."""
+"""A store for the runs of one test."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from risexp.hpo.store.store import StudyStore
     from risexp.tracking.stores import TrackingStore
-
-
-@pytest.fixture
-def study_store(tmp_path: Path, empty_database: Path) -> Iterator["StudyStore"]:
-    from tests.support.worker_processes import opened
-
-    path = shutil.copy(empty_database, tmp_path / "optuna.db")
-    with opened(f"sqlite:///{path}") as store:
-        yield store
 
 
 @pytest.fixture

@@ -28,15 +28,15 @@ def result_of(value: float) -> TrialResult:
 
 
 def test_a_score_that_is_no_number_prunes_the_trial_and_the_sampler_stays_away(
-    study_store: StudyStore,
+    own_store: StudyStore,
 ) -> None:
     results = [*map(result_of, (*NOT_FINITE, 0.5)), TrialResult("failed", "ValueError")]
-    queue = queue_of(study_store, toy_study(study_store, 5))
+    queue = queue_of(own_store, toy_study(own_store, 5))
     for result in results:
         claim = claimed(queue)
         claim.suggest(draw)
         claim.finish(result)
-    study = optuna.load_study(study_name="toy", storage=study_store.storage)
+    study = optuna.load_study(study_name="toy", storage=own_store.storage)
     trials, best = study.trials, study.best_trial.number
 
     learnt = [trial for trial in trials if trial.state in LEARNT_FROM]
@@ -49,9 +49,9 @@ def test_a_score_that_is_no_number_prunes_the_trial_and_the_sampler_stays_away(
 
 
 def test_a_report_that_is_no_number_ends_the_trial_and_is_stored_nowhere(
-    study_store: StudyStore,
+    own_store: StudyStore,
 ) -> None:
-    queue = queue_of(study_store, toy_study(study_store, 3))
+    queue = queue_of(own_store, toy_study(own_store, 3))
     for value in NOT_FINITE:
         claim = claimed(queue)
         claim.suggest(draw)
@@ -63,6 +63,6 @@ def test_a_report_that_is_no_number_ends_the_trial_and_is_stored_nowhere(
         assert result is not None
         claim.finish(result)
 
-        trial = study_store.storage.get_trial(claim.lease.trial_id)
+        trial = own_store.storage.get_trial(claim.lease.trial_id)
         assert ({1: 0.5}, 0.5) == (trial.intermediate_values, trial.value)
         assert ("PRUNED", "non-finite") == (trial.state.name, trial.user_attrs["reason"])

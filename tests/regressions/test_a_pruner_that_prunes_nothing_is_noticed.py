@@ -101,13 +101,13 @@ def train_silently(claim: Claim) -> None:
 
 
 def test_a_study_in_a_store_whose_trials_never_reported_is_an_error(
-    study_store: StudyStore,
+    own_store: StudyStore,
 ) -> None:
-    study = toy_study(study_store, 3)
+    study = toy_study(own_store, 3)
     for worker in (train, train_silently, train_silently):
-        worker(claimed(queue_of(study_store, study)))
+        worker(claimed(queue_of(own_store, study)))
 
-    found = violations(study_store, study)
+    found = violations(own_store, study)
 
     said = "it never reported, so nothing could be pruned"
     assert [("I3", 1, said), ("I3", 2, said)] == [

@@ -39,18 +39,18 @@ def test_a_dead_workers_trial_runs_for_ever_in_optunas_own_loop() -> None:
 
 
 def test_a_dead_workers_trial_is_finished_under_its_number(
-    study_store: StudyStore, monkeypatch: pytest.MonkeyPatch
+    own_store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study, dead = toy_study(study_store, 2), owner()
+    study, dead = toy_study(own_store, 2), owner()
     with monkeypatch.context() as patch:
         FailPoints(patch).die_at("report.written")
         with pytest.raises(Died):
-            work(study_store.url, dead, 60.0, 0.0)
-    before = [each.rule for each in violations(study_store, study)]
+            work(own_store.url, dead, 60.0, 0.0)
+    before = [each.rule for each in violations(own_store, study)]
 
-    Reaper(queue_of(study_store, study).leases, study).abandon(dead.id)
-    work_here(study_store, study)
-    record, after = study_snapshot(study_store, study), violations(study_store, study)
+    Reaper(queue_of(own_store, study).leases, study).abandon(dead.id)
+    work_here(own_store, study)
+    record, after = study_snapshot(own_store, study), violations(own_store, study)
 
     assert (["I2"] * 2, []) == (before, after)
     assert [(0, "complete"), (1, "complete")] == [

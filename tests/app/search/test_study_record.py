@@ -1,7 +1,6 @@
 """The record of a study in MLflow: one uploader for all trials, and its own run."""
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +26,6 @@ from risexp.tracking.stores import TrackingStore, embedded
 from risexp.tracking.upload_state import UploadState
 from tests.support.searches import begun
 from tests.support.uploads import ask, due, finished, held, place, run_ids
-from tests.support.worker_processes import opened
 
 STUDY = StudyRef("toy", 1, "0123456789abcdef", 3, {})
 
@@ -57,10 +55,9 @@ def test_all_trials_are_in_the_store_when_a_search_has_ended(store: TrackingStor
 
 
 @pytest.fixture
-def search(tmp_path: Path) -> Iterator[tuple[StudyStore, StudyRef]]:
+def search(own_store: StudyStore) -> tuple[StudyStore, StudyRef]:
     """A store of studies with one of three trials."""
-    with opened(f"sqlite:///{tmp_path / 'optuna.db'}") as studies:
-        yield studies, begun(studies, "toy", 3)
+    return own_store, begun(own_store, "toy", 3)
 
 
 def test_trials_and_study_are_told_their_runs_in_mlflow(

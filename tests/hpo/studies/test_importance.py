@@ -1,8 +1,5 @@
 """Which field decided the scores: found where it did, and not claimed where nobody can tell."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from risexp.hpo.store.store import StudyStore
@@ -12,15 +9,8 @@ from risexp.space.spec import SearchSpace
 from risexp.space.study_spec import StudySpec
 from tests.support.searches import LR, RATE, Past, past
 from tests.support.spaces import planted
-from tests.support.worker_processes import opened
 
 WEIGHT = "loss.count"
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[StudyStore]:
-    with opened(f"sqlite:///{tmp_path}/optuna.db") as store:
-        yield store
 
 
 def space() -> SearchSpace:
@@ -44,8 +34,8 @@ def of(store: StudyStore, count: int, name: str = "toy", *, constant: bool = Fal
     return importance(store, past(store, name, StudySpec.of(space), trials))
 
 
-def test_the_field_that_decides_is_found(own: StudyStore) -> None:
-    found = of(own, 12)
+def test_the_field_that_decides_is_found(own_store: StudyStore) -> None:
+    found = of(own_store, 12)
 
     assert [WEIGHT, LR] == list(found.shares)
     assert found.shares[WEIGHT] > 0.7
@@ -53,8 +43,8 @@ def test_the_field_that_decides_is_found(own: StudyStore) -> None:
     assert (12, None) == (found.trials, found.doubt)
 
 
-def test_of_a_few_trials_or_equal_scores_nothing_is_said(own: StudyStore) -> None:
-    few, equal = of(own, LEAST - 1), of(own, LEAST, "equal", constant=True)
+def test_of_a_few_trials_or_equal_scores_nothing_is_said(own_store: StudyStore) -> None:
+    few, equal = of(own_store, LEAST - 1), of(own_store, LEAST, "equal", constant=True)
 
     assert ({}, {}) == (few.shares, equal.shares)
     assert f"{LEAST - 1} complete trials are too few" in str(few.doubt)

@@ -1,9 +1,9 @@
 """The warm-up of a study's pruner: no trial is ended while a ramp of any trial moves scores."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from pydantic import JsonValue
 
@@ -91,11 +91,13 @@ def timings(space: SearchSpace, base: RunConfig) -> Iterator[dict[str, JsonValue
     combinations are left out; the base itself comes first.
     """
     yield {}
-    conditions = _conditions(space)
-    order = [path for path, _ in space.ordered() if path.startswith(_TIMING) or path in conditions]
-    for values in _branches(space, base.flat(), order, {}):
-        known = {**base.flat(), **values}
-        if not space.forbids(known) and failure(space, base, values) is None:
+    known, conditions = base.flat(), _conditions(space)
+    ways: Iterator[dict[str, JsonValue]] = iter([{}])
+    for path, _ in space.ordered():
+        if path.startswith(_TIMING) or path in conditions:
+            ways = _extended(space, known, path, ways)
+    for values in ways:
+        if not space.forbids(known | values) and failure(space, base, values) is None:
             yield values
 
 
@@ -110,22 +112,17 @@ def _conditions(space: SearchSpace) -> set[str]:
     return conditions
 
 
-def _branches(
-    space: SearchSpace,
-    known: Mapping[str, object],
-    order: list[str],
-    values: dict[str, JsonValue],
+def _extended(
+    space: SearchSpace, known: dict[str, Any], path: str, ways: Iterator[dict[str, JsonValue]]
 ) -> Iterator[dict[str, JsonValue]]:
-    if not order:
-        yield values
-        return
-    path, *rest = order
+    """Every way with every bound of a further dimension, where it is varied then."""
     dimension = space.vary[path]
-    if not space.active(dimension, {**known, **values}, values):
-        yield from _branches(space, known, rest, values)
-        return
-    for end in _distinct_ends(path, dimension.ends()):
-        yield from _branches(space, known, rest, {**values, path: end})
+    for values in ways:
+        if space.active(dimension, known | values, values):
+            for end in _distinct_ends(path, dimension.ends()):
+                yield {**values, path: end}
+        else:
+            yield values
 
 
 def _distinct_ends(path: str, ends: list[JsonValue]) -> list[JsonValue]:

@@ -114,13 +114,6 @@ def test_scenes_of_zeros_give_zero_and_leave_their_neighbours_alone(
     assert worst(before[5:], after[5:]) < 1e-5
 
 
-def test_batches_of_different_size_are_refused(device: torch.device) -> None:
-    given = frames(device, codes_of_their_own=False)
-
-    with pytest.raises(ValueError, match=r"zip|batch|scenes"):
-        joint_field(given.y, given.channel[:1], given.codes, RIDGE)
-
-
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 
 
@@ -171,15 +164,6 @@ def test_scores_agree_with_the_textbook_where_it_does_not_underflow(
 
     for expected, actual in zip(values, scores.tolist(), strict=True):
         assert pytest.approx(textbook(criterion, expected, 50, most=3), rel=1e-6) == actual
-
-
-@for_each("criterion", CRITERIA)
-def test_the_count_does_not_depend_on_the_scale(criterion: Criterion) -> None:
-    loud, quiet = (ideal_spectrum(16, 64, sources=2, scale=scale) for scale in (1.0, 1e-5))
-
-    expected = order_scores(criterion, loud, 64, most=5)
-
-    assert torch.allclose(expected, order_scores(criterion, quiet, 64, most=5), rtol=1e-9)
 
 
 @for_each("criterion", CRITERIA)

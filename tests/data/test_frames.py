@@ -76,15 +76,6 @@ def test_a_field_of_a_wrong_shape_is_refused_by_its_name() -> None:
                 type(sound)(**(dict(sound.items()) | {field: torch.ones(wrong)}))
 
 
-def test_an_estimator_is_handed_nothing_of_the_truth() -> None:
-    known = {field.name for field in dataclasses.fields(Frames)}
-    true = {field.name for field in dataclasses.fields(Truth)}
-
-    assert {"y", "channel", "codes", "snr_db"} == known
-    assert known.isdisjoint(true)
-    assert not issubclass(Frames, Truth)
-
-
 @pytest.mark.parametrize("shared", [True, False])
 def test_cutting_takes_the_same_scenes_of_every_field_and_joining_undoes_it(shared: bool) -> None:
     whole = frames(shared=shared, snr_db=uniform(-5.0, 20.0, BATCH))

@@ -82,28 +82,6 @@ def test_misfit_gains_and_slope_are_those_of_least_squares(
     assert worst(response.mH @ response, found.overlap) < 1e-12
 
 
-@for_each("wavefront", WAVEFRONTS)
-def test_single_precision_keeps_four_digits_of_them(
-    device: torch.device, wavefront: Wavefront
-) -> None:
-    config, frames, points = small_case(wavefront)
-    equations = plain_equations(frames)
-    expected = project(panel_of(config.physics), equations, points)
-    there = single(
-        Equations(
-            None if equations.gram is None else equations.gram.to(device),
-            equations.matched.to(device),
-            equations.energy.to(device),
-        )
-    )
-
-    found = project(panel_of(config.physics), there, points.float().to(device))
-
-    assert worst(expected.misfit, found.misfit.cpu()) < 1e-5
-    assert worst(expected.slope, found.slope.cpu()) < 1e-4
-    assert worst(expected.curvature, found.curvature.cpu()) < 1e-4
-
-
 @for_each("wavefront", ["spherical", "parabolic"])
 def test_curvature_at_the_truth_inverts_to_the_cramer_rao_bound(wavefront: Wavefront) -> None:
     """2 / sigma^2 times the curvature is the information about positions, gains projected out."""

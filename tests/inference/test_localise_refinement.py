@@ -105,22 +105,6 @@ def test_a_refinement_never_raises_the_misfit_and_answers_the_ranges_it_believes
     assert sound(end)
 
 
-def test_a_refinement_ends_as_well_as_a_fit_from_the_truth() -> None:
-    config = config_of("data.separation_deg=15", "physics.power=equal", at_snr(10.0))
-    scenes = scenes_of(config, 64)
-    frames, count = scenes.frames, scenes.truth.count
-
-    found = moved(config, misled(truthful(config, scenes)), frames)
-
-    ours, _ = fitted(config, frames, count, placed_points(found))
-    theirs, _ = fitted(config, frames, count, points_of(scenes.truth))
-    left, best = (misfits(config, frames, count, each) for each in (ours, theirs))
-    assert count.tolist() == found.count.tolist()
-    assert float((left / best).max()) < 1.002
-    off = (placed_points(found) - theirs)[scenes.truth.present][:, :2].abs()
-    assert float(off.quantile(0.95)) < 5e-3
-
-
 def test_a_refinement_without_noise_ends_at_the_truth() -> None:
     config = config_of(*SEPARATED, NOISELESS)
     scenes = scenes_of(config, 32)

@@ -1,23 +1,24 @@
-"""Least squares over positions against explicit solutions in double precision."""
+"""Least squares over positions: explicit solutions, and refinement downhill inside the view."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
 from risexp.data.scenes import panel_of
-from risexp.estimation.descent import advance, approach, refine
+from risexp.estimation.descent import advance, approach, damped_step, refine
 from risexp.estimation.projection import Equations, loaded_root, project
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.physics.bounds import Sources, frame_bound
 from risexp.physics.geometry import Wavefront
 from risexp.physics.steering import steering_vector
-from tests.estimation.equations import plain_equations, single
-from tests.estimation.turning import turning
+from tests.estimation.equations import plain_equations, single, turning
 from tests.support.localisation import (
     NOISELESS,
     WAVEFRONTS,
@@ -32,7 +33,7 @@ from tests.support.localisation import (
     scenes_of,
 )
 from tests.support.looping import for_each
-from tests.support.scenes import gaussian, slope, worst
+from tests.support.scenes import any_device, gaussian, slope, uniform, worst
 
 
 def along(points: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
@@ -203,3 +204,70 @@ def test_the_root_of_an_overlap_of_near_twins_is_finite(
 
     assert bool(root.isfinite().all())
     assert worst(overlap, root @ root.mH) < 1e-5
+
+
+@any_device
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 4))
+def test_no_refinement_raises_the_misfit_or_leaves_the_view(
+    *, device: torch.device, seed: int, count: int
+) -> None:
+    config = config_of(preset="smoke")
+    receiver = ReceiverModel.of(config)
+    frames = scenes_of(config, 8, device).frames
+    equations = single(plain_equations(frames))
+    points = anywhere(config, 8 * count, seed % 1000).view(8, count, 3).float().to(device)
+    start = project(receiver.panel, equations, points)
+
+    end = refine(receiver, equations, points, 1e-9 * equations.energy)
+
+    assert bool((end.misfit <= start.misfit + 2e-5 * equations.energy).all())
+    assert torch.allclose(end.points, receiver.view.clamp(end.points), atol=1e-6)
+    again = project(receiver.panel, equations, end.points)
+    assert worst(again.misfit, end.misfit) < 1e-9
+
+
+@for_each("wavefront", WAVEFRONTS)
+def test_refinement_slides_down_to_the_source_from_half_a_beam_away(
+    device: torch.device, wavefront: Wavefront
+) -> None:
+    config = config_of(f"physics.wavefront={wavefront}", "data.sources_max=1", NOISELESS)
+    scenes = scenes_of(config, 32, device)
+    true = points_of(scenes.truth)
+    aside = torch.tensor([0.03, -0.03, 0.1], dtype=torch.float64, device=device)
+    receiver = ReceiverModel.of(config)
+    start = receiver.view.clamp((true + aside).float())
+    equations = single(plain_equations(scenes.frames))
+
+    end = refine(receiver, equations, start, 1e-12 * equations.energy)
+
+    off = (end.points.double() - true).abs().flatten(0, 1).amax(0)
+    assert float(off[:2].max()) < 1e-5
+    assert float(off[2]) < 1e-4
+
+
+def test_a_damped_step_solves_its_system_and_holds_what_is_held() -> None:
+    root = gaussian(4, 6, 6, seed=1).real
+    curvature = root @ root.mT
+    pull = uniform(-1.0, 1.0, 4, 6, seed=2)
+    damping = torch.tensor([0.0, 0.1, 1.0, 1e6], dtype=torch.float64)
+    still = torch.zeros(4, 6, dtype=torch.bool)
+    still[:, 2] = True
+    free = [0, 1, 3, 4, 5]
+    inner = curvature[:, free][:, :, free]
+    loaded = inner + damping[:, None, None] * inner.diagonal(dim1=-2, dim2=-1).diag_embed()
+
+    step = damped_step(pull, curvature, damping, still)
+
+    assert worst(torch.linalg.solve(loaded, pull[:, free]), step[:, free]) < 1e-9
+    assert 0.0 == float(step[:, 2].abs().max())
+
+
+def test_a_source_without_any_slope_stays_where_it_is() -> None:
+    nothing = torch.zeros(2, 6, dtype=torch.float64)
+    nowhere = torch.zeros(2, 6, 6, dtype=torch.float64)
+
+    step = damped_step(
+        nothing, nowhere, torch.full((2,), 1e-3).double(), torch.zeros(2, 6, dtype=torch.bool)
+    )
+
+    assert torch.equal(nothing, step)

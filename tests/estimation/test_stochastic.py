@@ -15,7 +15,7 @@ from risexp.estimation.stochastic import NoisyMeasurements, bounded, score, weig
 from risexp.physics.bounds import Sources, snapshot_bound
 from risexp.physics.geometry import Wavefront, angles
 from risexp.physics.steering import steering_vector
-from tests.estimation.turning import turning
+from tests.estimation.equations import turning
 from tests.support.localisation import WAVEFRONTS, anywhere, at_snr, config_of, points_of, scenes_of
 from tests.support.looping import for_each
 from tests.support.scenes import slope, uniform, worst

@@ -1,4 +1,4 @@
-"""References for the count: detectable sources, and the count of an ideal receiver."""
+"""References for the count: candidates, detectable sources, and the count of an ideal receiver."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Scenes
-from risexp.evaluation.candidates import candidates
+from risexp.evaluation.candidates import candidates, scene_normals, scene_uniforms
 from risexp.evaluation.count_references import (
     count_evidence,
     detectable,
@@ -200,3 +200,23 @@ def test_dummies_follow_the_true_sources_and_fill_the_view(device: torch.device)
         dummies = dummies if name == "range_m" else dummies.rad2deg()
         quarters = torch.histc(dummies.float().cpu(), bins=4, min=low, max=high) / len(dummies)
         assert pytest.approx([0.25] * 4, abs=0.07) == quarters.tolist()
+
+
+def test_a_scene_draws_the_same_wherever_it_stands(device: torch.device) -> None:
+    config = smoke()
+    truth = tiny_scenes(12, physics=config.physics, data=config.data, device=device).truth
+
+    for drawn in (scene_normals, scene_uniforms):
+        whole = drawn(truth, "test", (5, 4))
+        assert torch.equal(whole[7:], drawn(truth[7:], "test", (5, 4)))
+        assert device.type == whole.device.type
+
+
+def test_scenes_and_purposes_draw_independently() -> None:
+    config = smoke()
+    truth = tiny_scenes(12, physics=config.physics, data=config.data).truth
+
+    one, two = (scene_normals(truth, purpose, (500,)) for purpose in ("one", "two"))
+
+    correlation = torch.cat([one, two]).corrcoef() - torch.eye(24, dtype=torch.float64)
+    assert float(correlation.abs().max()) < 0.2

@@ -17,8 +17,6 @@ from tests.support.estimates import (
     drawn_case,
     estimate_of,
     perfect,
-    shuffled_estimate,
-    shuffled_truth,
     truth_at,
     truth_of,
     with_extra,
@@ -90,22 +88,6 @@ def test_no_other_pairing_costs_less(
         expected = cheapest(estimate, truth, scene)
         assert min(int(truth.count[scene]), int(estimate.count[scene])) == len(pairs)
         assert pytest.approx(expected, abs=1e-6) == plain_cost(estimate, truth, scene, pairs)
-
-
-@any_device
-@given(seed=SEEDS, width=st.integers(1, 7))
-def test_the_order_of_the_sources_does_not_matter(
-    device: torch.device, seed: int, width: int
-) -> None:
-    estimate, truth = drawn_case(seed, width=width, device=device)
-
-    one = match(estimate, truth)
-    other = match(shuffled_estimate(estimate, seed), shuffled_truth(truth, seed + 1))
-
-    assert torch.equal(one.missed, other.missed)
-    for scene in range(len(one)):
-        kept = torch.arange(len(one), device=device) == scene
-        assert errors_of(one[kept]) == errors_of(other[kept])
 
 
 def test_far_sources_that_cost_the_same_are_paired_alike_in_any_order() -> None:

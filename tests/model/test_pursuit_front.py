@@ -10,7 +10,7 @@ from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.model.observation import Observation, Observer
-from risexp.model.pursuit_front import PursuitFront, residual_features, residual_width
+from risexp.model.pursuit_front import PursuitFront, residual_features
 from tests.support.localisation import (
     NOISELESS,
     SEPARATED,
@@ -40,14 +40,6 @@ def excess(observation: Observation) -> Tensor:
 
 def observing(config: RunConfig, scenes: Scenes) -> Observation:
     return Observer.of(config)(scenes.frames)
-
-
-def test_a_profile_is_as_wide_as_it_says() -> None:
-    for most in [1, 3, 5]:
-        observation = observed(network_config(f"data.sources_max={most}"))
-
-        assert (4, residual_width(most)) == tuple(profiled(observation).shape), most
-        assert torch.float32 == profiled(observation).dtype, most
 
 
 def test_once_all_is_explained_the_energy_left_is_that_of_noise() -> None:

@@ -178,12 +178,7 @@ def check_auditable(request: AuditRequest) -> None:
 
 
 def is_auditable(result: SearchResult, until: float | None) -> bool:
-    """True if no trial runs, and all trials have finished or one of them is good enough.
-
-    Args:
-        result: The end of the search.
-        until: Value of a complete trial below which it was to end.
-    """
+    """True if no trial runs, and all have finished or one of them has a value below `until`."""
     table = result.table
     enough = until is not None and table.lowest is not None and table.lowest < until
     return not result.exit_code and not table.count("running") and (table.over or enough)
@@ -225,10 +220,7 @@ def audit_so_far(store: StudyStore, study: StudyRef) -> Audit:
 def _check_audit(store: StudyStore, request: AuditRequest, uid: str | None) -> None:
     """Check that the study of the audit's name is missing, or an audit of the same trials.
 
-    Args:
-        store: The store of both studies.
-        request: The audit.
-        uid: Of the audited study; None where it does not exist yet.
+    `uid` is of the audited study; None where it does not exist yet.
     """
     name = request.name
     if not is_study(store, name):

@@ -89,12 +89,7 @@ class SearchResult:
 
 
 def search(request: SearchRequest, view: StudyView) -> SearchResult:
-    """Search a space until its trials are done, or go on with it.
-
-    Args:
-        request: Its space and its study.
-        view: Shows the study as it goes on.
-    """
+    """Search a space until its trials are done, or go on with it."""
     spec = request.spec
     request.check(request.study)
     asked: dict[str, JsonValue] = {}
@@ -128,12 +123,7 @@ def start_of(
 ) -> StudyStart:
     """What a study started with; where it does not exist, what it is to start with.
 
-    Args:
-        store: The store of the study.
-        study: Its name.
-        option: The option that names another study.
-        asked: The options that its points follow from.
-        create: Chooses the points of a new study.
+    `option` is the one that names another study; the points follow from the options `asked`.
     """
     if not is_study(store, study):
         check_no_runs(study, option)
@@ -155,14 +145,7 @@ def check_no_runs(study: str, option: str) -> None:
 def run_study(
     store: StudyStore, study: StudyRef, resources: Resources, view: StudyView
 ) -> SearchResult:
-    """Run the workers of a study until no trial is left, or it has ended.
-
-    Args:
-        store: The store of the study.
-        study: An open study.
-        resources: Its workers.
-        view: Shows the study as it goes on.
-    """
+    """Run the workers of an open study until no trial is left, or it has ended."""
     tracking = chosen_store(resources.tracking)
     uploader = StudyUploader(study, tracking, Links(store, study), opening(study))
     supervisor = Supervisor(store, study, resources, view)

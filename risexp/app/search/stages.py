@@ -107,11 +107,8 @@ def search_stages(request: SearchRequest, view: StudyView) -> StagesResult:
     """Search the stages of a space one after the other, or go on with them.
 
     Each is a study of its own, `<study>-<stage>`, whose base has what was kept before it. A
-    finished stage is read and not searched again; `timeout_s` is for all stages together.
-
-    Args:
-        request: Its space has stages, and `trials` is for each of them.
-        view: Shows the study of a stage as it goes on.
+    finished stage is read and not searched again; `timeout_s` is for all stages together, and
+    `trials` for each of them.
     """
     _check_stages(request)
     began = time.monotonic()

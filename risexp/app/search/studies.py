@@ -41,11 +41,7 @@ _WORDS: Final = ("state", "why", "")
 
 @contextmanager
 def open_studies(make: Callable[[str | None], StudyStore] = open_store) -> Iterator[StudyStore]:
-    """The store of this home, or the one that the environment names.
-
-    Args:
-        make: `find_store` refuses to create one.
-    """
+    """The store of this home, or the one that the environment names; `find_store` makes none."""
     # Optuna's own messages are not for users of the command line.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     store = make(store_url())
@@ -106,12 +102,7 @@ class StudyView:
             self._screen.stop()
 
     def show(self, table: StudyTable, remark: str = "") -> None:
-        """Show the state of a study.
-
-        Args:
-            table: The study.
-            remark: Beside its name, e.g. the time that is left.
-        """
+        """Show the state of a study, with a remark beside its name, e.g. the time that is left."""
         if self._live:
             self._screen.update(live_table(table, remark), refresh=True)
             return

@@ -89,13 +89,10 @@ class StudyUploader(BackgroundThread):
         links: Links | None = None,
         first: StudyRunUpdate | None = None,
     ) -> None:
-        """Prepare the thread.
+        """Prepare the thread; without a store it uploads nothing.
 
-        Args:
-            study: Its runs are uploaded.
-            store: None uploads nothing.
-            links: Writes the pages of the runs into the study.
-            first: Update of the study's own run, for the process that leads the search.
+        `links` write the pages of the runs into the study; `first` is the update of the study's own
+        run, for the process that leads the search.
         """
         super().__init__("record", _LONGEST_S)
         self.failure: str | None = None

@@ -46,17 +46,9 @@ def work(
     crew: str | None,
     say: Callable[[str], None],
 ) -> int:
-    """Work on a study until no trial is left, or a signal comes.
+    """Work on a study until no trial is left, or a signal comes: 0, or the signal's exit code.
 
-    Args:
-        study_name: The study.
-        machine: Device and threads.
-        tracking: Where runs are recorded.
-        crew: The pool that records the runs and ends this worker; None for a single worker.
-        say: Called with each message.
-
-    Returns:
-        The exit code: 0, or that of the signal.
+    `crew` is the pool that records the runs and ends this worker; None for a single worker.
     """
     if crew is not None:
         end_with_parent(sys.stdin.fileno(), lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -81,13 +73,7 @@ def owner_of(pool: str, pid: int, device: str = "") -> LeaseOwner:
 
 
 def train_trial(job: Job, machine: Machine, labels: Labels) -> JobResult:
-    """Train a trial on from its last attempt.
-
-    Args:
-        job: One attempt at the trial.
-        machine: Device and threads.
-        labels: Of its run.
-    """
+    """Train a trial on from its last attempt."""
     folder = trial_folder(job, labels)
 
     def keep(dump: Callable[[Path], None]) -> None:

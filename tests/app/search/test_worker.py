@@ -52,6 +52,13 @@ def trial_of(store: StudyStore, study: StudyRef, number: int = 0) -> FrozenTrial
     return store.storage.get_all_trials(study.id)[number]
 
 
+def run_end(run: str) -> tuple[str, str]:
+    """Status and reason of a run's end."""
+    outcome = find_run(run).outcome()
+    assert outcome is not None
+    return outcome.status, outcome.reason
+
+
 def trained(store: StudyStore, study: StudyRef) -> FrozenTrial:
     """Trial 0, after a worker has left."""
     work(store, study, lambda job: train(job, study))
@@ -130,9 +137,8 @@ def test_a_trial_is_a_run_that_ends_with_the_same_value_and_weights_though_inter
     assert kept.scores["k_loc"] == min(whole.intermediate_values.values()) == whole.value
     assert [1, 2, 3] == sorted(whole.intermediate_values)
     assert kept.temperature is not None
-    outcome, labels = folder.outcome(), read_labels(folder.path)
-    assert outcome is not None
-    assert "complete" == outcome.status
+    labels = read_labels(folder.path)
+    assert ("complete", "finished") == run_end("alone-000")
     assert labels is not None
     assert ("alone", whole_study.uid) == (labels.study, labels.parent and labels.parent.uid)
 
@@ -173,11 +179,9 @@ def test_a_trial_that_takes_too_long_is_pruned_after_an_epoch(store: StudyStore)
 
     trial = trained(store, study)
 
-    outcome = find_run("limited-000").outcome()
     assert ("PRUNED", "limit") == (trial.state.name, trial.user_attrs["reason"])
     assert [1] == sorted(trial.intermediate_values)
-    assert outcome is not None
-    assert ("pruned", "limit") == (outcome.status, outcome.reason)
+    assert ("pruned", "limit") == run_end("limited-000")
 
 
 def holds(monkeypatch: pytest.MonkeyPatch, scenes: int) -> list[int]:
@@ -202,13 +206,10 @@ def test_a_batch_that_does_not_fit_is_cut_into_pieces(
 
     trial = trained(store, begun(store, "small-device"))
 
-    folder = find_run("small-device-000")
     assert "COMPLETE" == trial.state.name
     assert [16, 8, 4] == list(dict.fromkeys(tried))
-    assert 1 == folder.config().training.accumulation
-    outcome = folder.outcome()
-    assert outcome is not None
-    assert "complete" == outcome.status
+    assert 1 == find_run("small-device-000").config().training.accumulation
+    assert ("complete", "finished") == run_end("small-device-000")
 
 
 def test_a_trial_too_large_for_its_device_is_pruned_under_a_constraint(
@@ -222,13 +223,12 @@ def test_a_trial_too_large_for_its_device_is_pruned_under_a_constraint(
             study = begun(store, name, space=tiny(fixed={**tiny().fixed, **cut}))
             _, said = work(store, study, lambda job, of=study: train(job, of))  # type: ignore[misc]
 
-        trial, outcome = trial_of(store, study), find_run(f"{name}-000").outcome()
+        trial = trial_of(store, study)
         assert tried_sizes == tried
         assert ("PRUNED", "out-of-memory") == (trial.state.name, trial.user_attrs["reason"])
         assert {"out-of-memory": 1.0} == dict(trial.constraints)
         assert {} == trial.intermediate_values
-        assert outcome is not None
-        assert ("aborted", "out-of-memory") == (outcome.status, outcome.reason)
+        assert ("aborted", "out-of-memory") == run_end(f"{name}-000")
         assert any("lower network.width or training.batch" in each for each in said)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 
 from risexp.config.run import RunConfig
 from risexp.data.scenes import SceneGenerator
@@ -34,19 +33,14 @@ def flown(
     return probe_preflight({name: probes[name] for name in names.split()})
 
 
-@cache
-def clear() -> tuple[Report, list[Stage]]:
-    told: list[Stage] = []
-    return probe_preflight(probes_of(smoke()), told.append), told
-
-
 def failed(report: Report) -> set[object]:
     assert ("preflight", "fail") == (report.name, report.verdict)
     return {row[0] for row in table(report, "probes").rows if row[1] == "fail"}
 
 
 def test_what_can_learn_passes_and_every_probe_has_its_seconds() -> None:
-    report, told = clear()
+    told: list[Stage] = []
+    report = probe_preflight(probes_of(smoke()), told.append)
 
     assert ("preflight", "pass") == (report.name, report.verdict)
     rows = table(report, "probes").rows

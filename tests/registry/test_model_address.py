@@ -52,19 +52,14 @@ def register(client: MlflowClient, experiment: str, model: Path, number: int) ->
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def elsewhere(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every test runs in a folder of its own, where MLflow would make its default store."""
+    monkeypatch.setenv("RISEXP_HOME", str(home))
+    monkeypatch.delenv("RISEXP_TRACKING_URI", raising=False)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     yield
     assert [] == list((tmp_path / "here").iterdir())
-
-
-@pytest.fixture
-def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RISEXP_HOME", str(home))
-    monkeypatch.delenv("RISEXP_TRACKING_URI", raising=False)
-    return home
 
 
 def refusals(texts: dict[str, str], error: type[Exception]) -> dict[str, str]:
@@ -78,7 +73,6 @@ def refusals(texts: dict[str, str], error: type[Exception]) -> dict[str, str]:
     return wrong
 
 
-@pytest.mark.usefixtures("at_home")
 def test_a_model_is_downloaded_by_its_alias_and_by_its_version() -> None:
     for address in (f"models:/{NAME}@champion", f"models:/{NAME}/1"):
         read = resolve_bundle(address).bundle
@@ -86,7 +80,6 @@ def test_a_model_is_downloaded_by_its_alias_and_by_its_version() -> None:
         assert same(bundle().weights, read.weights)
 
 
-@pytest.mark.usefixtures("at_home")
 def test_a_model_that_is_damaged_foreign_or_exchanged_is_refused() -> None:
     expected = {
         f"models:/{NAME}/2": "weights.safetensors does not have the checksum",
@@ -97,7 +90,6 @@ def test_a_model_that_is_damaged_foreign_or_exchanged_is_refused() -> None:
     assert {} == refusals(expected, ModelRefused)
 
 
-@pytest.mark.usefixtures("at_home")
 def test_an_address_that_names_no_version_is_refused() -> None:
     expected = {
         f"models:/{NAME}@challenger": f"no version of {NAME} is 'challenger'; there are: champion",

@@ -239,6 +239,7 @@ def test_what_would_lose_something_stays_with_advice() -> None:
     """Different values, surplus runs, damaged checkpoints, and a final run without an outcome."""
     ids = [homes.mlflow_id(number) for number in range(3)]
     homes.client().delete_run(ids[1])
+    homes.client().set_terminated(ids[0], "FAILED")
     homes.duplicate_run(homes.run_of(0), "FINISHED")
     homes.change_tracking(
         "UPDATE metrics SET value = 7 WHERE key = 'beta' AND step = 3 AND run_uuid = ?",

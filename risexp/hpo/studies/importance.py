@@ -34,14 +34,8 @@ class Importance:
         return {**vars(self), "shares": dict(self.shares)}
 
 
-def importance(store: StudyStore, study: StudyRef, seed: int = 0) -> Importance:
-    """The importance of each field that all complete trials have.
-
-    Args:
-        store: Where the study is.
-        study: The study.
-        seed: Same trials and seed, same answer.
-    """
+def importance(store: StudyStore, study: StudyRef) -> Importance:
+    """The importance of each field that all complete trials have: same trials, same answer."""
     with experimental():
         handle = optuna.load_study(study_name=study.name, storage=store.storage)
         complete = handle.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -55,7 +49,7 @@ def importance(store: StudyStore, study: StudyRef, seed: int = 0) -> Importance:
         if len({each.value for each in complete}) == 1 or not _varied(complete):
             same = "all complete trials have the same score or values"
             return Importance(trials=count, doubt=same)
-        shares = get_param_importances(handle, evaluator=FanovaImportanceEvaluator(seed=seed))
+        shares = get_param_importances(handle, evaluator=FanovaImportanceEvaluator(seed=0))
     doubt = None
     if count < _EACH * len(shares):
         doubt = (

@@ -128,12 +128,12 @@ class WorkerPool:
         """Whether every worker died too often to be restarted."""
         return bool(self._workers) and all(each.dead for each in self._workers)
 
-    def terminate(self, number: int = signal.SIGTERM) -> None:
+    def terminate(self) -> None:
         """Signal every worker: the first ends it after the batch, the second at once."""
         self._ending = True
         for worker in self._workers:
             if worker.process.poll() is None:
-                worker.process.send_signal(number)
+                worker.process.send_signal(signal.SIGTERM)
 
     def kill(self, pid: int) -> None:
         """Kill one worker, even if it is stopped; the next look reports its death."""

@@ -5,20 +5,11 @@ import pytest
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.importance import LEAST, Importance, importance
 from risexp.hpo.trials.trial_result import TrialResult
-from risexp.space.spec import SearchSpace
 from risexp.space.study_spec import StudySpec
 from tests.support.searches import LR, RATE, Past, past
 from tests.support.spaces import planted
 
 WEIGHT = "loss.count"
-
-
-def space() -> SearchSpace:
-    vary = {
-        LR: {"kind": "log", "low": 1e-4, "high": 1e-2},
-        WEIGHT: {"kind": "uniform", "low": 0.1, "high": 2.0},
-    }
-    return planted(vary, base="smoke", pruner={"kind": "none"})
 
 
 def of(store: StudyStore, count: int, name: str = "toy", *, constant: bool = False) -> Importance:

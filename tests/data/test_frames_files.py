@@ -127,7 +127,7 @@ def test_a_mat_of_the_other_order_of_bytes_with_shortened_numbers_is_read(tmp_pa
     def part(kind: int, content: bytes) -> bytes:
         return struct.pack(">II", kind, len(content)) + content + bytes(-len(content) % 8)
 
-    signs = np.sign(arrays()["codes"].real).astype("i1")
+    signs = np.sign(arrays()["codes"].real[:1]).astype("i1")
     flags, shape = struct.pack(">II", 6, 0), struct.pack(">2i", *signs.shape)
     numbers = part(1, signs.tobytes("F"))
     matrix = part(14, part(6, flags) + part(5, shape) + part(1, b"codes") + numbers)

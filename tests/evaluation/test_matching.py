@@ -90,12 +90,13 @@ def test_no_other_pairing_costs_less(
         assert pytest.approx(expected, abs=1e-6) == plain_cost(estimate, truth, scene, pairs)
 
 
-def test_far_sources_that_cost_the_same_are_paired_alike_in_any_order() -> None:
+def test_far_sources_that_cost_the_same_are_paired_with_the_nearer_in_any_order() -> None:
     near, far = (50.0, 0.0, 20.0), (60.0, 25.0, 30.0)
     truth = truth_of([(-40.0, -20.0, 2.0), (-20.0, -28.0, 8.0)])
 
     one, other = match(estimate_of([near, far]), truth), match(estimate_of([far, near]), truth)
 
+    assert [1, 0] == one.partner[0, :2].tolist()
     assert errors_of(one) == errors_of(other)
 
 

@@ -93,7 +93,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_or_with_all() -> None:
 def test_every_name_is_a_method_of_its_own(device: torch.device) -> None:
     """Two names for one localiser would be one row twice."""
     config = config_of(at_snr(5.0))
-    scenes = scenes_of(config, 24, device)
+    scenes = scenes_of(config, 12, device)
 
     answers = {name: method_named(name, config)(scenes) for name in METHODS}
 
@@ -103,7 +103,7 @@ def test_every_name_is_a_method_of_its_own(device: torch.device) -> None:
 
 def test_every_field_a_receiver_may_know_changes_answers(device: torch.device) -> None:
     base = config_of(at_snr(0.0))
-    scenes = scenes_of(base, 32, device)
+    scenes = scenes_of(base, 12, device)
     for change, name in (
         ("sampled.ridge=0.1", "music"),
         ("sampled.method=per_snapshot", "music"),

@@ -10,8 +10,6 @@ from risexp.config.layers import (
     environment_layers,
     flatten,
     load_config,
-    preset_layer,
-    preset_names,
     resolve,
 )
 from risexp.config.run import RunConfig
@@ -148,16 +146,3 @@ def test_a_wrong_name_section_or_value_in_a_file_is_an_error(tmp_path: Path) -> 
             load_config(paths=[written(path, text)])
 
         assert part in str(caught.value), (text, part)
-
-
-def test_every_preset_loads_and_sets_what_it_says() -> None:
-    for name in preset_names():
-        layer = preset_layer(name)
-
-        loaded = load_config(preset=name)
-
-        assert f"preset {name}" == layer.origin, name
-        assert layer.values, name
-        assert set(layer.values) == {
-            path for path, origin in loaded.origins.items() if name in origin
-        }, name

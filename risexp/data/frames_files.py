@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from risexp.data.arrays import NEEDED, OPTIONAL, frames_of, too_large
 from risexp.data.frames import Frames
-from risexp.data.matlab import read_matlab
+from risexp.data.matlab import Found, read_matlab
 from risexp.errors import DataInvalid, EnvironmentFailed
 
 LARGEST: Final = 4 << 30
@@ -68,7 +69,7 @@ def read_frames(path: Path, largest: int = LARGEST) -> LoadedFrames:
         raise DataInvalid(f"{path}: {error}") from None
 
 
-def _read_npz(path: Path, largest: int) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
+def _read_npz(path: Path, largest: int) -> Found:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {each.filename.removesuffix(".npy"): each for each in archive.infolist()}
@@ -98,10 +99,7 @@ def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDA
     return flat.reshape(shape, order="F" if in_columns else "C")
 
 
-def _read_mat(path: Path, largest: int) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
-    return read_matlab(path, _FIELDS, largest)
-
-
-_READERS: Final[
-    Mapping[str, Callable[[Path, int], tuple[dict[str, NDArray[Any]], tuple[str, ...]]]]
-] = {".npz": _read_npz, ".mat": _read_mat}
+_READERS: Final[Mapping[str, Callable[[Path, int], Found]]] = {
+    ".npz": _read_npz,
+    ".mat": partial(read_matlab, _FIELDS),
+}

@@ -20,6 +20,7 @@ from risexp.data.arrays import OPTIONAL, too_large
 from risexp.errors import DataInvalid
 
 Found = tuple[dict[str, NDArray[Any]], tuple[str, ...]]
+"""Arrays by name, and the names of what is not read."""
 
 _HEADER: Final = 128
 _ORDERS: Final = {b"IM": "<", b"MI": ">"}
@@ -40,7 +41,7 @@ _HEAD: Final = 1 << 16
 """Bytes in which the name of a variable is looked for."""
 
 
-def read_matlab(path: Path, fields: Sequence[str], largest: int) -> Found:
+def read_matlab(fields: Sequence[str], path: Path, largest: int) -> Found:
     """The arrays of these names in a file, and its other names; they may unpack to `largest` bytes.
 
     `snr_db` gets one axis, all others are complex.

@@ -86,7 +86,9 @@ def _next_step(
     receiver: ReceiverModel, task: Task, best: Projection, damping: Tensor, going: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The next step (B, 3 k), and which scenes (B,) are not settled before it."""
-    step = damped_step(best.slope, best.curvature, damping, held(receiver.view, best))
+    step = damped_step(
+        best.slope, best.curvature, damping, held(receiver.view, best.points, best.slope)
+    )
     return step, going & ((best.slope * step).sum(-1) > task.tolerance)
 
 
@@ -135,10 +137,9 @@ def _better(task: Task, best: Solution, tried: Solution) -> Tensor:
     return (tried.misfit < best.misfit + rounding) & (tried.misfit > -rounding)
 
 
-def held(view: View, fit: Projection) -> Tensor:
+def held(view: View, points: Tensor, slope: Tensor) -> Tensor:
     """Coordinates (B, 3 k) that their limit keeps from moving."""
-    push = by_source(fit.slope)
-    return by_coordinate(view.held(fit.points, push))
+    return by_coordinate(view.held(points, by_source(slope)))
 
 
 def damped_step(slope: Tensor, curvature: Tensor, damping: Tensor, still: Tensor) -> Tensor:

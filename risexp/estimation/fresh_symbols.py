@@ -10,7 +10,7 @@ from risexp.data.frames import Frames
 from risexp.estimation.fit import Fit, Gaussian, Scan
 from risexp.estimation.grid import Grid
 from risexp.estimation.projection import loaded_root
-from risexp.estimation.receiver_model import ReceiverModel, noise_power
+from risexp.estimation.receiver_model import ReceiverModel
 from risexp.estimation.stochastic import (
     Gaussians,
     NoisyMeasurements,
@@ -40,13 +40,12 @@ class FreshSymbols:
     freedom: int = 4
 
     @classmethod
-    def of(cls, receiver: ReceiverModel, frames: Frames, noise: Tensor | None = None) -> Self:
+    def of(cls, receiver: ReceiverModel, frames: Frames, noise: Tensor) -> Self:
         """Keep the frames; every snapshot is a draw of its own, so nothing can be condensed."""
-        power = noise_power(frames, "snapshot") if noise is None else noise
         y, channel, codes = (
             part.to(torch.complex64) for part in (frames.y, frames.channel, frames.codes)
         )
-        return cls(receiver, NoisyMeasurements(y, channel, codes, power))
+        return cls(receiver, NoisyMeasurements(y, channel, codes, noise))
 
     @property
     def noise_power(self) -> Tensor:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from risexp.core.batch import TensorBatch
-from risexp.estimation.descent import by_coordinate, by_source, damped_step, moved
+from risexp.estimation.descent import damped_step, held, moved
 from risexp.estimation.receiver_model import ReceiverModel
 from risexp.physics.signals import coded
 from risexp.physics.steering import steering_slopes
@@ -160,9 +160,8 @@ def bounded(log_powers: Tensor, noise_power: Tensor) -> Tensor:
 
 def _still(receiver: ReceiverModel, fit: Gaussians) -> Tensor:
     count = fit.points.shape[1]
-    push = by_source(fit.slope[:, : 3 * count])
-    held = by_coordinate(receiver.view.held(fit.points, push))
-    return torch.cat([held, torch.zeros_like(held[:, :count])], dim=-1)
+    places = held(receiver.view, fit.points, fit.slope[:, : 3 * count])
+    return torch.cat([places, torch.zeros_like(places[:, :count])], dim=-1)
 
 
 def _blocks(count: int, device: torch.device) -> Tensor:

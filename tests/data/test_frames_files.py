@@ -133,7 +133,7 @@ def test_a_mat_of_the_other_order_of_bytes_with_shortened_numbers_is_read(tmp_pa
     matrix = part(14, part(6, flags) + part(5, shape) + part(1, b"codes") + numbers)
     (tmp_path / "frames.mat").write_bytes(bytes(124) + b"\x01\x00MI" + matrix)
 
-    found, others = read_matlab(tmp_path / "frames.mat", ("codes",), 1 << 20)
+    found, others = read_matlab(("codes",), tmp_path / "frames.mat", 1 << 20)
 
     assert np.array_equal(signs, found["codes"])
     assert () == others

@@ -159,7 +159,7 @@ def test_hidden_sources_are_as_likely_as_the_prior_makes_them_where_nothing_is_h
 ) -> None:
     """Noise alone, loud: nobody could tell a source from none, and the odds are one."""
     config = config_of(at_snr(-60.0))
-    scenes = scenes_of(config, 32, device)
+    scenes = scenes_of(config, 16, device)
 
     _, pursuit, _ = pursued(config, scenes.frames)
 

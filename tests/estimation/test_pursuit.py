@@ -106,7 +106,7 @@ def test_what_is_left_is_the_misfit_of_the_points_by_least_squares() -> None:
 
 def test_a_quick_search_agrees_with_a_full_one_on_loud_sources_far_apart() -> None:
     config = config_of(*LOUD)
-    scenes = scenes_of(config, 64)
+    scenes = scenes_of(config, 40)
     law, slow, _ = pursued(config, scenes.frames)
     true = points_of(scenes.truth)[..., :2].nan_to_num(9.0)
 

@@ -12,7 +12,7 @@ from tests.support.scenes import uniform
 KINDS: tuple[CountKind, ...] = get_args(CountKind)
 
 
-def sampled(law: CountLaw, scenes: int = 20_000) -> tuple[torch.Tensor, torch.Tensor]:
+def sampled(law: CountLaw, scenes: int = 10_000) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits, and counts drawn from what a law of temperature one says of them."""
     logits = uniform(-3.0, 3.0, scenes, law.width, seed=3)
     if law.kind == "ordinal":

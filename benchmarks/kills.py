@@ -36,7 +36,7 @@ from risexp.hpo.store.leases import Attempt, Leases
 from risexp.hpo.store.store import StudyStore, open_store
 from risexp.hpo.studies.study import StudyRef, find_study, run_id
 from risexp.hpo.trials.invariants import FINAL
-from risexp.hpo.trials.reaper import MOST_DEATHS
+from risexp.hpo.trials.reaper import MOST_DEATHS, is_poison
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.runs.folder import find_run, is_run
 from risexp.runs.journal import STARTED, Note, read_journal
@@ -228,7 +228,7 @@ def _kill(store: StudyStore, search: int, dice: random.Random) -> list[Kill]:
         for each in leases.look().living
         if each.parameters is not None
         and _parent(each.pid) == search
-        and leases.deaths(each.lease.trial_id) < MOST_DEATHS - 1
+        and not is_poison(leases.attempts(each.lease.trial_id), MOST_DEATHS - 1)
     ]
     if not living:
         return []

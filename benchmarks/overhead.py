@@ -36,6 +36,7 @@ from risexp.app.run.train import resume_run
 from risexp.app.search.study_record import StudyUploader, study_labels
 from risexp.app.search.worker import owner_of, trial_folder
 from risexp.callbacks.run_loop import Callbacks
+from risexp.callbacks.signals import SignalCallback
 from risexp.hpo.store.store import find_store, open_store
 from risexp.hpo.studies.study import SPEC, find_study, open_study
 from risexp.hpo.workers.worker import Job, JobResult, Worker
@@ -137,7 +138,7 @@ def ours(_size: Size, ready: Connection) -> None:
         best = finished.best
         return JobResult(finished.outcome, None if best is None else best.scores[SCORE])
 
-    worker = Worker(store, study, owner_of("benchmark", os.getpid()), train)
+    worker = Worker(store, study, owner_of("benchmark", os.getpid()), train, SignalCallback())
     ready.send(None)
     ready.recv()
     worker.run(lambda _: None)

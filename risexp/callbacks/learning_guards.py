@@ -11,7 +11,7 @@ from typing import Final
 
 from risexp.callbacks.guards import EpochGuard, Guard, PlanGuard, Reading
 from risexp.config.training import Part, Phase
-from risexp.runs.journal import Journal
+from risexp.runs.journal_writer import Journal
 from risexp.training.events import EpochEnded, Event
 from risexp.training.plan import Plan
 from risexp.training.stepper import Stepper

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from risexp.evaluation.scene_scores import Confusion, Confusions
-from risexp.runs.journal import STARTED, Journal
+from risexp.runs.journal import STARTED
+from risexp.runs.journal_writer import Journal
 from risexp.runs.machine import Usage
 from risexp.runs.metrics import epoch_values
 from risexp.tracking.upload_state import CONFUSION

@@ -1,15 +1,23 @@
-"""Ends a run on a signal: the first one ends the batch, the second one the process."""
+"""Ends a run, or a worker, on a signal: the first one ends the batch, the second one the process.
+
+Outside training the first signal raises nothing, so no call to a store is cut short by it.
+"""
 
 import signal
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Final
 
-from risexp.core.signals import SignalHandler, write_stderr
-from risexp.runs.outcome import EndRun, StopNow, signalled
+from risexp.core.signals import INTERRUPTED, SignalHandler, write_stderr
+from risexp.runs.outcome import EndRun, Outcome, StopNow, signalled
 from risexp.training.events import BatchEnded, EpochEnded, Event
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+SIGNALS: Final = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
+_PATIENCE_S: Final = 10.0
+"""For a store that does not answer, once a signal has come."""
 
 
 class SignalCallback(SignalHandler):
@@ -38,13 +46,36 @@ class SignalCallback(SignalHandler):
 
     def __call__(self, event: Event) -> None:
         """End the run with a signal's outcome, after the signal."""
-        if self.numbers and isinstance(event, BatchEnded | EpochEnded):
+        outcome = self.outcome() if isinstance(event, BatchEnded | EpochEnded) else None
+        if outcome is not None:
+            raise EndRun(outcome)
+
+    def outcome(self) -> Outcome | None:
+        """The outcome of what ends because of a signal; None while none has come."""
+        if not self.numbers:
+            return None
+        self._honoured = True
+        return signalled(self.numbers[0])
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for a store that does not answer; after a signal not for long.
+
+        Raises:
+            StopNow: A signal came a while ago.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(seconds)
+        elif self.seconds_ago > _PATIENCE_S:
             self._honoured = True
-            raise EndRun(signalled(self.numbers[0]))
+            raise StopNow(signalled(self.numbers[0]))
+        elif self.numbers:
+            time.sleep(seconds)
+        else:
+            self.wait(seconds)
 
     def _answer(self, number: int) -> None:
         if len(self.numbers) > 1:
             self._honoured = True
-            raise StopNow(signalled(number))
+            raise StopNow(replace(signalled(number), exit_code=INTERRUPTED))
         name = signal.Signals(number).name
-        self._say(f"{name}: the run ends with this batch; a second signal stops it at once")
+        self._say(f"{name}: ends with this batch; a second signal stops it at once")

@@ -126,16 +126,23 @@ def worker(
     device: Device = "auto",
     threads: Threads = 1,
     tracking: TrackingTo = None,
+    own_home: Annotated[
+        bool,
+        typer.Option("--own-home", help="Work though this home is not the one of the study."),
+    ] = False,
     crew: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Work on a study until no trial is left; any number of workers may, on any machine.
 
-    RISEXP_STORE names the store where it is not this home's own.
+    RISEXP_STORE names the store where it is not this home's own, and RISEXP_HOME the home, which
+    all workers of a study share: it holds the checkpoints. With --own-home a trial of another home
+    begins anew.
     """
     from risexp.app.run.machine import Machine, device_named
     from risexp.app.search.worker import work
 
-    code = work(study, Machine(device_named(device), threads), tracking, crew, note)
+    machine = Machine(device_named(device), threads)
+    code = work(study, machine, tracking, crew, note, own_home=own_home)
     if code:
         raise typer.Exit(code)
 

@@ -1,5 +1,6 @@
 """The command line: every error is one sentence with an exit code."""
 
+import os
 import signal
 import sys
 from typing import Annotated, NoReturn
@@ -106,6 +107,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
     rest = [word for word in words if word != "--debug"]
+    # All that is written belongs to its owner alone, also if MLflow or a thread writes it.
+    umask = os.umask(0o077)
     try:
         with SignalHandler(_release, [signal.SIGTERM]):
             code = app(rest, prog_name="risexp", standalone_mode=False) or 0
@@ -115,6 +118,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = _explain(error)
     except Released:
         code = RELEASED
+    finally:
+        os.umask(umask)
     if code in (INTERRUPTED, RELEASED):
         note("risexp: interrupted; nothing half-written was left")
     sys.exit(code)

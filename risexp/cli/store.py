@@ -49,14 +49,23 @@ Runs = Annotated[
 ]
 
 
-def sync(runs: Runs = None, tracking: TrackingTo = None, json: AsJson = False) -> None:
+Again = Annotated[
+    bool,
+    typer.Option("--again", help="Send all that was sent before once more: the store has lost it."),
+]
+
+
+def sync(
+    runs: Runs = None, tracking: TrackingTo = None, again: Again = False, json: AsJson = False
+) -> None:
     """Send what is in run folders and not yet in their stores: each value once, in order.
 
-    A run whose training was killed is marked interrupted. Calling it again sends nothing twice.
+    A run whose training was killed is marked interrupted. Calling it again sends nothing twice, and
+    a store that was lost is rebuilt whole by --again.
     """
     from risexp.app.run.sync import sync as send
 
-    results = send(runs or (), tracking)
+    results = send(runs or (), tracking, again=again)
     document = [result.as_json() for result in results]
     answer(lambda: document, lambda: _say(results), json=json)
     failed = [result for result in results if result.state == "failed"]

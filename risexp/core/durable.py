@@ -40,7 +40,8 @@ def write_new(path: Path, content: bytes) -> None:
     partial = path.with_name(f".risexp-{secrets.token_hex(8)}{PARTIAL}")
     try:
         try:
-            with partial.open("xb") as file:
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from types import FrameType, TracebackType
@@ -11,6 +12,8 @@ INTERRUPTED: Final = 130
 """Exit code after Ctrl-C."""
 RELEASED: Final = 75
 """Exit code after any other signal."""
+_SLICE_S: Final = 0.1
+"""Time until a signal that came during a wait is noticed."""
 
 
 def exit_code_of(number: int) -> int:
@@ -34,6 +37,7 @@ class SignalHandler(AbstractContextManager["SignalHandler"]):
         """Choose the signals; `receive` runs within the handler and may raise."""
         self.numbers: list[int] = []
         """Signals received, the first one first."""
+        self._came_at = 0.0
         self._receive = receive
         self._kinds = tuple(kinds)
 
@@ -51,6 +55,21 @@ class SignalHandler(AbstractContextManager["SignalHandler"]):
             # None: it was not installed by Python.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
+    def wait(self, seconds: float) -> bool:
+        """Wait this long, or until a signal comes; whether one has come."""
+        end = time.monotonic() + seconds
+        # Not an event: a handler that sets it may wait for the thread that it interrupts.
+        while not self.numbers and (left := end - time.monotonic()) > 0.0:
+            time.sleep(min(left, _SLICE_S))
+        return bool(self.numbers)
+
+    @property
+    def seconds_ago(self) -> float:
+        """Time since the first signal; zero before it."""
+        return time.monotonic() - self._came_at if self.numbers else 0.0
+
     def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if not self.numbers:
+            self._came_at = time.monotonic()
         self.numbers.append(number)
         self._receive(number)

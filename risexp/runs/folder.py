@@ -4,9 +4,9 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -16,17 +16,27 @@ from risexp.config.section import nearest
 from risexp.core.durable import write_durably
 from risexp.core.home import home
 from risexp.core.locks import file_lock
-from risexp.errors import InvalidInput
-from risexp.runs.journal import Journal
+from risexp.core.spare import (
+    exists_either,
+    keep_spare,
+    set_both_aside,
+)
+from risexp.errors import DataInvalid, InvalidInput
+from risexp.runs.journal_writer import Journal
 from risexp.runs.outcome import Outcome
+from risexp.runs.source import SOURCES, sources
 from risexp.runs.spec import (
     CONFIG,
+    LABELS,
     PLANS,
+    Labels,
     RunSpec,
     read_config,
     read_document,
+    read_labels,
     read_plans,
     read_spec,
+    write_document,
     writing,
 )
 from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
@@ -35,6 +45,8 @@ from risexp.training.plan import Plan
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _ENVIRONMENT, _OUTCOME = "environment.json", "outcome.json"
 _ATTEMPT: Final = re.compile(r"attempt-\d{2,}")
+_PROBE_BYTES: Final = 1 << 18
+"""Written to see whether a home has room."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,7 @@ class RunFolder:
     def environments(self) -> list[Mapping[str, Any]]:
         """Versions, threads and device of each attempt."""
         path = self.path / _ENVIRONMENT
-        return list(read_document(path, list)) if path.exists() else []
+        return list(read_document(path, list)) if exists_either(path) else []
 
     def outcome(self) -> Outcome | None:
         """How the run ended; None while it runs, or if it was killed."""
@@ -92,7 +104,7 @@ class RunFolder:
 
     def open_journal(self) -> Journal:
         """The journal, open for new lines."""
-        return Journal(self.journal, self.run_id)
+        return Journal(self.journal, self.run_id, attempt=max(len(self.attempts()), 1))
 
     def begin(self, environment: Mapping[str, Any]) -> CheckpointStore:
         """Start an attempt: make the store of its checkpoints."""
@@ -100,14 +112,40 @@ class RunFolder:
             folder = self.path / "checkpoints" / f"attempt-{len(self.attempts()) + 1:02d}"
             folder.parent.mkdir(mode=0o700, exist_ok=True)
             folder.mkdir(mode=0o700)
-            _write(self.path / _ENVIRONMENT, [*self.environments(), dict(environment)])
+            for name in (CONFIG, PLANS, LABELS):
+                keep_spare(self.path / name)
+            write_document(self.path / _ENVIRONMENT, [*self.environments(), dict(environment)])
             (self.path / _OUTCOME).unlink(missing_ok=True)
         return CheckpointStore(folder, self.owner)
 
     def close(self, outcome: Outcome) -> None:
         """Write how the run ended."""
         with writing(self.path):
-            _write(self.path / _OUTCOME, outcome.as_json())
+            text = json.dumps(outcome.as_json(), indent=1, allow_nan=False)
+            write_durably(self.path / _OUTCOME, text.encode())
+
+    def mend(self, config: RunConfig, plans: Sequence[Plan], labels: Labels) -> list[str]:
+        """Rebuild small files that are damaged in both copies; returns their names.
+
+        They are set aside. What is rebuilt follows from the arguments; of the machine and the code
+        of earlier attempts nothing is known any more.
+        """
+        rebuilt: dict[str, tuple[Callable[[], object], object]] = {
+            PLANS: (self.plans, [plan.as_json() for plan in plans]),
+            CONFIG: (self.config, RunSpec.of(config).as_json()),
+            LABELS: (lambda: read_labels(self.path), asdict(labels)),
+            _ENVIRONMENT: (self.environments, None),
+            SOURCES: (lambda: sources(self.path), None),
+            _OUTCOME: (self.outcome, None),
+        }
+        damaged = [name for name, (read, _) in rebuilt.items() if _is_damaged(read)]
+        with writing(self.path):
+            for name in damaged:
+                set_both_aside(self.path / name)
+                document = rebuilt[name][1]
+                if document is not None:
+                    write_document(self.path / name, document)
+        return damaged
 
     def held(self) -> AbstractContextManager[None]:
         """Lock the run, so that no other process trains it."""
@@ -115,9 +153,32 @@ class RunFolder:
         return file_lock(self.path / ".lock", busy)
 
 
+def _is_damaged(read: Callable[[], object]) -> bool:
+    try:
+        read()
+    except DataInvalid:
+        return True
+    return False
+
+
 def runs_home() -> Path:
     """The folder of all runs."""
     return home().absolute() / "mlruns" / "runs"
+
+
+def home_fault() -> str | None:
+    """Why no run can be written into this home, in a sentence; None if one can."""
+    folder = runs_home()
+    probe = folder / f".probe-{secrets.token_hex(8)}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            write_durably(probe, bytes(_PROBE_BYTES))
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        return f"cannot write into {folder}: {error.strerror}"
+    return None
 
 
 def new_run_id(now: datetime | None = None) -> str:
@@ -142,23 +203,24 @@ def create_run(run_id: str, config: RunConfig, plans: Sequence[Plan]) -> RunFold
     path = runs_home() / run_id
     with writing(path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if (path / CONFIG).exists():
+        if exists_either(path / CONFIG):
             raise InvalidInput(
                 f"there is a run {run_id!r} already: go on with it, or name another one"
             )
-        _write(path / PLANS, [plan.as_json() for plan in plans])
-        _write(path / CONFIG, RunSpec.of(config).as_json())
+        write_document(path / PLANS, [plan.as_json() for plan in plans])
+        write_document(path / CONFIG, RunSpec.of(config).as_json())
     return RunFolder(path)
 
 
 def list_runs() -> tuple[RunFolder, ...]:
     """All runs, sorted by name."""
-    return tuple(RunFolder(path.parent) for path in sorted(runs_home().glob(f"*/{CONFIG}")))
+    folders = sorted(runs_home().iterdir()) if runs_home().is_dir() else []
+    return tuple(RunFolder(path) for path in folders if exists_either(path / CONFIG))
 
 
 def is_run(run_id: str) -> bool:
     """True if a run of this name exists."""
-    return (runs_home() / run_id / CONFIG).exists()
+    return exists_either(runs_home() / run_id / CONFIG)
 
 
 def find_run(name: str) -> RunFolder:
@@ -171,10 +233,6 @@ def find_run(name: str) -> RunFolder:
         if not Path(name).is_dir():
             raise InvalidInput(f"there is no run {name!r} in {runs_home()}{hint}")
     path = Path(name).absolute()
-    if not (path / CONFIG).is_file():
+    if not exists_either(path / CONFIG):
         raise InvalidInput(f"{name} holds no {CONFIG}: it is no folder of a run")
     return RunFolder(path)
-
-
-def _write(path: Path, document: object) -> None:
-    write_durably(path, json.dumps(document, indent=1, allow_nan=False).encode())

@@ -1,31 +1,40 @@
-"""The journal of a run (`journal.jsonl`): one JSON line per epoch, on disk before the next epoch.
+"""The lines of a run's journal (`journal.jsonl`), as they are written and read.
 
-A row is `{run, step, time, values}`. Its time is fixed once, so a row that is uploaded twice stays
-one point; values that are not finite are written as words under `nonfinite`. All other lines are
-notes, `{run, step, time, event, details}`. Only a line with its line end counts.
+A row is `{run, step, time, attempt, values}`. Its time is fixed once, so a row that is uploaded
+twice stays one point; values that are not finite are written as words under `nonfinite`. All other
+lines are notes, `{run, step, time, attempt, event, details}`. Every line ends with its checksum,
+and only a line with its line end counts.
+
+A process that has lost its lease may still append a line, if it was stopped within a write. So the
+lines of an attempt no longer count once a later attempt has begun, and of several values for one
+key and epoch the first counts. `spares/journal.jsonl` is a copy, for lines that are damaged.
 """
 
 import json
-import math
-import os
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
-from risexp.config.section import one_sentence
-from risexp.core.durable import sync
-from risexp.errors import DataInvalid, EnvironmentFailed
-from risexp.runs.metrics import KEYS
+from risexp.core.spare import spare_of
+from risexp.errors import EnvironmentFailed
 
 STARTED: Final = "started"
 """The event of the first line of every attempt."""
 TORN: Final = "torn"
 """The event that records a line which was cut off."""
+DAMAGED: Final = "damaged"
+"""The event that records lines which are damaged in both copies, and are left out."""
+RESTORED: Final = "restored"
+"""The event that records that the journal was restored from its spare copy."""
+_CHECKSUM: Final = re.compile(rb',"crc":"([0-9a-f]{8})"}$')
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,8 @@ class Row:
     """Finite values by key."""
     nonfinite: Mapping[str, str] = field(default_factory=dict)
     """`nan`, `inf` or `-inf` by key; the line has no such field if it is empty."""
+    attempt: int = 0
+    """Counted from 1; 0 in a line of an earlier version."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +68,11 @@ class Note:
     time: int
     event: str
     details: Mapping[str, Any]
+    attempt: int = 0
+    """Counted from 1; 0 in a line of an earlier version."""
 
 
+Line = Row | Note
 _ROW: Final = TypeAdapter(Row)
 _NOTE: Final = TypeAdapter(Note)
 
@@ -67,11 +81,18 @@ _NOTE: Final = TypeAdapter(Note)
 class Contents:
     """The lines of a journal."""
 
-    lines: tuple[Row | Note, ...]
-    end: int
+    lines: tuple[Line, ...] = ()
+    """Those that count."""
+    ends: tuple[int, ...] = ()
+    """Bytes up to the end of each of them."""
+    end: int = 0
     """Bytes up to the end of the last whole line: where to read on."""
-    torn: int
+    torn: int = 0
     """Bytes after it, of an unfinished line."""
+    late: tuple[Line, ...] = ()
+    """Lines that do not count: a process that had lost its lease wrote them."""
+    damaged: tuple[int, ...] = ()
+    """Where lines begin that are damaged in both copies."""
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -86,8 +107,9 @@ class Contents:
     @property
     def wall_s(self) -> float:
         """Seconds of all attempts, each one from its start to its last line."""
-        # A torn line is noted when the next attempt starts, long after the one that tore it.
-        lines = [x for x in self.lines if not (isinstance(x, Note) and x.event == TORN)]
+        # What is mended when the next attempt starts is noted long after the last one ended.
+        mended = {TORN, DAMAGED, RESTORED}
+        lines = [x for x in self.lines if not (isinstance(x, Note) and x.event in mended)]
         events = [line.event if isinstance(line, Note) else "" for line in lines]
         starts = [place for place, event in enumerate(events) if event == STARTED]
         spans = zip(starts, [*starts[1:], len(lines)], strict=False)
@@ -95,35 +117,110 @@ class Contents:
 
 
 def read_journal(path: Path, start: int = 0) -> Contents:
-    """The whole lines of a journal, from byte `start` on."""
-    try:
-        with path.open("rb") as file:
-            file.seek(start)
-            text = file.read()
-    except OSError as error:
-        raise EnvironmentFailed(f"cannot read {path}: {error.strerror}") from None
-    *whole, unfinished = text.split(b"\n")
-    lines, end = list[Row | Note](), start
-    for place, line in enumerate(whole, start=1):
-        try:
-            is_note = "event" in json.loads(line)
-        except (ValueError, TypeError):
-            if place == len(whole) and not unfinished:
+    """The whole lines of a journal, from byte `start` on; none if there is no journal."""
+    with reading(path):
+        if start and path.exists() and path.stat().st_size == start:
+            return Contents(end=start)
+        _, lines = sound_copy(path)
+    return lines.counted(start)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The whole lines of one copy, each with its end, as they were written."""
+
+    lines: tuple[tuple[Line, int], ...]
+    end: int
+    torn: int
+    damaged: tuple[int, ...]
+
+    @classmethod
+    def of(cls, text: bytes) -> "Lines":
+        """Read them; damaged lines are left out."""
+        *whole, unfinished = text.split(b"\n")
+        lines, damaged, end = list[tuple[Line, int]](), list[int](), 0
+        for place, line in enumerate(whole, start=1):
+            parsed = _parsed(line)
+            if parsed is None and place == len(whole) and not unfinished:
                 unfinished = line + b"\n"  # a crash of the machine can tear what lies before an end
                 break
-            raise DataInvalid(
-                f"{path} is damaged at byte {end}: no line of JSON, and more follow"
-            ) from None
-        lines.append(_parsed(_NOTE if is_note else _ROW, line, f"{path} at byte {end}"))
-        end += len(line) + 1
-    return Contents(tuple(lines), end, len(unfinished))
+            if parsed is None:
+                damaged.append(end)
+            end += len(line) + 1
+            if parsed is not None:
+                lines.append((parsed, end))
+        return cls(tuple(lines), end, len(unfinished), tuple(damaged))
+
+    def counted(self, start: int) -> Contents:
+        """Those that count, from a byte on."""
+        kept, late, attempt = list[tuple[Line, int]](), list[Line](), 0
+        known = defaultdict[int, set[str]](set)
+        for line, end in self.lines:
+            if 0 < line.attempt < attempt:
+                late.append(line)
+                continue
+            attempt = max(attempt, line.attempt)
+            new = _without(line, known[line.step]) if isinstance(line, Row) else line
+            if new != line:
+                late.append(line)
+            if new is not None and end > start:
+                kept.append((new, end))
+        lines, ends = tuple(line for line, _ in kept), tuple(end for _, end in kept)
+        return Contents(lines, ends, self.end, self.torn, tuple(late), self.damaged)
 
 
-def _parsed(kind: TypeAdapter[Row] | TypeAdapter[Note], text: bytes, where: str) -> Row | Note:
+def _without(row: Row, known: set[str]) -> Row | None:
+    """A row without the keys that are known, to which its own are added; None if none is left."""
+    keys = {*row.values, *row.nonfinite}
+    new = keys - known
+    known |= keys
+    if new == keys:
+        return row
+    values = {key: value for key, value in row.values.items() if key in new}
+    words = {key: word for key, word in row.nonfinite.items() if key in new}
+    return replace(row, values=values, nonfinite=words) if new else None
+
+
+def line_text(line: Line) -> bytes:
+    """A line with its checksum and its end."""
+    document = asdict(line)
+    if isinstance(line, Row) and not line.nonfinite:
+        del document["nonfinite"]
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+    return b'%b,"crc":"%08x"}\n' % (text[:-1], zlib.crc32(text))
+
+
+def sound_copy(path: Path) -> tuple[bytes, Lines]:
+    """The copy with more whole lines."""
+    text, spare = content_of(path), spare_of(path)
+    lines = Lines.of(text)
+    if not lines.damaged and (not spare.exists() or spare.stat().st_size <= len(text)):
+        return text, lines
+    other_text = content_of(spare)
+    other = Lines.of(other_text)
+    return (other_text, other) if len(other.lines) > len(lines.lines) else (text, lines)
+
+
+def content_of(path: Path) -> bytes:
+    """The content of a file; none if it is missing."""
     try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _parsed(text: bytes) -> Line | None:
+    """A line; None if it is damaged."""
+    sum_of = _CHECKSUM.search(text)
+    if sum_of is not None:
+        text = text[: sum_of.start()] + b"}"
+        if zlib.crc32(text) != int(sum_of[1], 16):
+            return None
+    try:
+        kind = _NOTE if "event" in json.loads(text) else _ROW
         return kind.validate_json(text, strict=True)
-    except ValidationError as error:
-        raise DataInvalid(f"{where} is no line of a journal: {one_sentence(error)}") from None
+    except (ValueError, TypeError):
+        return None
 
 
 def utc_ms() -> int:
@@ -131,109 +228,10 @@ def utc_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Journal:
-    """The journal of one run, open for new lines; no value is written twice.
-
-    An unfinished last line is cut off, and a note records that. If a value is written again and
-    differs, the first one stays and a note records `nondeterminism`.
-    """
-
-    def __init__(self, path: Path, run: str, clock: Callable[[], int] = utc_ms) -> None:
-        self.path = path
-        self.run = run
-        self._clock = clock
-        self._written: dict[int, dict[str, float | str]] = {}
-        self.spent_s = 0.0
-        """Wall time of earlier attempts."""
-        if path.exists():
-            self._read_earlier_attempts()
-
-    def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Append the values of an epoch that are new; on return they are on disk."""
-        known = self._written.get(step, {})
-        words = {key: _number_or_word(value) for key, value in values.items()}
-        new = {key: value for key, value in words.items() if key not in known}
-        if new:
-            finite = {key: value for key, value in new.items() if isinstance(value, float)}
-            nonfinite = {key: value for key, value in new.items() if isinstance(value, str)}
-            self._append(Row(self.run, step, self._clock(), finite, nonfinite))
-            self._written[step] = {**known, **new}
-        changed = {
-            key: [known[key], value]
-            for key, value in words.items()
-            if key in known and known[key] != value and (key not in KEYS or KEYS[key].repeats)
-        }
-        if changed:
-            self.note(step, "nondeterminism", changed)
-
-    def note(self, step: int, event: str, details: Mapping[str, Any]) -> None:
-        """Append a line without values; raises as `write` does."""
-        self._append(Note(self.run, step, self._clock(), event, details))
-
-    def value(self, step: int, key: str) -> float | None:
-        """A finite value that was written for an epoch; None if there is none."""
-        value = self._written.get(step, {}).get(key)
-        return value if isinstance(value, float) else None
-
-    def missing(self, epochs: int) -> list[int]:
-        """The epochs, up to this one, that have no row."""
-        return [step for step in range(1, epochs + 1) if step not in self._written]
-
-    def _read_earlier_attempts(self) -> None:
-        contents = read_journal(self.path)
-        for line in contents.lines:
-            if line.run != self.run:
-                raise DataInvalid(f"{self.path} is the journal of {line.run}, not of {self.run}")
-        for row in contents.rows:
-            known = self._written.get(row.step, {})
-            self._written[row.step] = {**row.values, **row.nonfinite, **known}
-        self.spent_s = contents.wall_s
-        if contents.torn:
-            with _writing(self.path):
-                os.truncate(self.path, contents.end)
-            last = contents.lines[-1].step if contents.lines else 0
-            self.note(last, TORN, {"bytes": contents.torn})
-
-    def _append(self, line: Row | Note) -> None:
-        document = asdict(line)
-        if isinstance(line, Row) and not line.nonfinite:
-            del document["nonfinite"]
-        text = json.dumps(document, separators=(",", ":"), allow_nan=False) + "\n"
-        with _writing(self.path):
-            _append_durably(self.path, text.encode())
-
-
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
+    """Turn an error of the disk into EnvironmentFailed, which names the path."""
     try:
         yield
     except OSError as error:
-        raise EnvironmentFailed(
-            f"cannot write {path}: {error.strerror}; make room and go on from the last checkpoint"
-        ) from None
-
-
-def _append_durably(path: Path, text: bytes) -> None:
-    """Append all of the text, or nothing."""
-    new = not path.exists()
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        before = os.fstat(descriptor).st_size
-        try:
-            written = os.write(descriptor, text)
-            while written < len(text):
-                # The disk is nearly full: it takes the rest, or raises the reason.
-                written += os.write(descriptor, text[written:])
-            os.fsync(descriptor)
-        except BaseException:
-            # Not even a signal may leave half a line in the middle of a journal.
-            os.ftruncate(descriptor, before)
-            raise
-    finally:
-        os.close(descriptor)
-    if new:
-        sync(path.parent)
-
-
-def _number_or_word(value: float) -> float | str:
-    return float(value) if math.isfinite(value) else str(float(value))
+        raise EnvironmentFailed(f"cannot read {path}: {error.strerror}") from None

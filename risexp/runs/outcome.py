@@ -1,10 +1,11 @@
 """How a run ended: a status for programs, a sentence for people, and whether it can go on."""
 
+import errno
 import signal
 import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -12,6 +13,23 @@ from risexp.core.signals import exit_code_of
 from risexp.errors import EnvironmentFailed, RisexpError, TrainingAborted
 from risexp.runs.spec import validated
 from risexp.training.events import StopTraining
+
+_MACHINES: Final = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EIO,
+        errno.ESTALE,
+        errno.ENOTCONN,
+        errno.ENODEV,
+        errno.EMFILE,
+        errno.ENFILE,
+    }
+)
+"""Errors of the system that are the machine's, not of what it computes."""
 
 Status = Literal["complete", "pruned", "aborted", "released", "interrupted", "failed"]
 
@@ -93,6 +111,9 @@ def signalled(number: int) -> Outcome:
 
 def failed(error: BaseException) -> Outcome:
     """An error ended the run; it can go on only if the environment was at fault."""
+    if isinstance(error, OSError) and error.errno in _MACHINES:
+        named = "" if error.filename is None else f"{error.filename}: "
+        error = EnvironmentFailed(f"{named}{error.strerror}")
     kind, message = type(error).__name__, " ".join(str(error).split())
     if isinstance(error, RisexpError):
         resumable = isinstance(error, EnvironmentFailed)

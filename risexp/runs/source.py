@@ -14,8 +14,9 @@ from pydantic import ConfigDict, TypeAdapter
 import risexp
 from risexp.core.durable import write_durably
 from risexp.core.redaction import redacted, secrets_of
+from risexp.core.spare import exists_either
 from risexp.errors import DataInvalid
-from risexp.runs.spec import validated
+from risexp.runs.spec import read_document, validated, write_document, writing
 
 DECISIVE: Final = (
     ":(glob)risexp/**/*.py",
@@ -28,7 +29,8 @@ DECISIVE: Final = (
 _LONGEST: Final = 1_000_000
 """Characters of a diff."""
 _PATIENCE_S: Final = 10.0
-_DOCUMENT: Final = "source.json"
+SOURCES: Final = "source.json"
+"""The code of each attempt of a run."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +65,19 @@ def keep_source(folder: Path, root: Path | None = None) -> None:
     before = sources(folder)
     if before and before[-1] == source:
         return
-    if source.diff is not None:
-        write_durably(folder / source.diff, diff.encode())
-    text = json.dumps([asdict(entry) for entry in (*before, source)], indent=1)
-    write_durably(folder / _DOCUMENT, text.encode())
+    with writing(folder):
+        if source.diff is not None:
+            write_durably(folder / source.diff, diff.encode())
+        write_document(folder / SOURCES, [asdict(entry) for entry in (*before, source)])
 
 
 def sources(folder: Path) -> list[Source]:
     """The code of each attempt of a run, the first one first."""
-    path = folder / _DOCUMENT
-    if not path.exists():
+    path = folder / SOURCES
+    if not exists_either(path):
         return []
+    document: list[Any] = read_document(path, list)
     try:
-        document: list[Any] = json.loads(path.read_bytes())
         return [Source.from_json(entry, path) for entry in document]
     except (ValueError, TypeError):
         raise DataInvalid(f"{path} does not hold what a run writes there") from None

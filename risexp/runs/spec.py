@@ -14,8 +14,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from risexp.config.run import RunConfig
 from risexp.config.section import one_sentence
-from risexp.core.durable import write_durably
 from risexp.core.sealed import canonical_sha
+from risexp.core.spare import read_either, read_if_there, write_twice
 from risexp.errors import DataInvalid, EnvironmentFailed
 from risexp.training.plan import Plan
 
@@ -26,7 +26,7 @@ _GIVEN_SHA: Final = "given_sha"
 """Documents of earlier versions do not have this key."""
 T = TypeVar("T")
 
-CONFIG, PLANS, _LABELS_FILE = "config.json", "plans.json", "labels.json"
+CONFIG, PLANS, LABELS = "config.json", "plans.json", "labels.json"
 
 
 @dataclass(frozen=True)
@@ -110,17 +110,16 @@ _LABELS: Final = TypeAdapter(Labels)
 
 def write_labels(folder: Path, labels: Labels) -> None:
     """Write the labels of a run into its folder."""
-    path = folder / _LABELS_FILE
+    path = folder / LABELS
     with writing(path):
-        write_durably(path, json.dumps(asdict(labels), indent=1, allow_nan=False).encode())
+        write_document(path, asdict(labels))
 
 
 def read_labels(folder: Path) -> Labels | None:
     """The labels of a run; None if its folder has none."""
-    path = folder / _LABELS_FILE
-    if not path.exists():
-        return None
-    return validated(_LABELS, path.read_bytes(), path)
+    path = folder / LABELS
+    text = read_if_there(path)
+    return None if text is None else validated(_LABELS, text, path)
 
 
 def read_spec(folder: Path) -> RunSpec:
@@ -142,7 +141,7 @@ def read_plans(folder: Path) -> tuple[Plan, ...]:
 def read_document(path: Path, kind: type[Any]) -> Any:  # noqa: ANN401 - a list or a mapping, as asked for
     """The content of a JSON document in a run's folder."""
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_either(path))
     except OSError as error:
         raise DataInvalid(f"cannot read {path}: {error.strerror}") from None
     except ValueError:
@@ -150,6 +149,11 @@ def read_document(path: Path, kind: type[Any]) -> Any:  # noqa: ANN401 - a list 
     if not isinstance(document, kind):
         raise DataInvalid(f"{path} does not hold what a run writes there")
     return document
+
+
+def write_document(path: Path, document: object) -> None:
+    """Write a JSON document into a run's folder, with its spare copy."""
+    write_twice(path, json.dumps(document, indent=1, allow_nan=False).encode())
 
 
 def validated(

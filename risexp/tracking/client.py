@@ -5,7 +5,7 @@ Every call may be repeated: what is in the store already stays as it is, in one 
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -126,6 +126,25 @@ class TrackingClient:
             token = page.token
             if not token:
                 return runs
+
+    def ids(self, experiments: Collection[str]) -> frozenset[str]:
+        """The ids of all runs of these experiments, deleted ones included."""
+        found, token = set[str](), ""
+        while True:
+            page = self._client.search_runs(
+                [*experiments],
+                run_view_type=ViewType.ALL,
+                max_results=_PAGE,
+                page_token=token or None,
+            )
+            found |= {str(run.info.run_id) for run in page}
+            token = page.token
+            if not token:
+                return frozenset(found)
+
+    def keys(self, run_id: str) -> list[str]:
+        """The metric keys of a run."""
+        return sorted(self._client.get_run(run_id).data.metrics)
 
     def history(self, run_id: str, key: str) -> list[MetricPoint]:
         """All points of a metric, including duplicates."""

@@ -63,9 +63,16 @@ class Dataset:
     profile: Mapping[str, Any]
 
 
-def uid_of(upload: UploadState, began_ms: int) -> str:
-    """Identity of a run in any home: its name and the time of its first line."""
-    return f"{upload.run}@{began_ms}"
+def uids_of(upload: UploadState, labels: Labels, began_ms: int) -> tuple[str, ...]:
+    """Identities of a run, the one of a new run first.
+
+    A trial has one run, in whichever home it is trained; earlier versions named it, like all other
+    runs, by the time of its first line.
+    """
+    dated = f"{upload.run}@{began_ms}"
+    if labels.parent is None or labels.trial is None:
+        return (dated,)
+    return (f"{labels.parent.uid}/{labels.trial}", dated)
 
 
 def first_tags(upload: UploadState, uid: str, labels: Labels) -> dict[str, str]:

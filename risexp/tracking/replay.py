@@ -75,8 +75,6 @@ def read_folder(folder: RunFolder) -> ReplayedRun:
 
 def journal_values(folder: RunFolder) -> Values:
     """The values of a run's journal that are repeatable, including those that are not finite."""
-    if not folder.journal.exists():
-        return {}
     values: dict[tuple[str, int], float] = {}
     for row in read_journal(folder.journal).rows:
         words = {key: float(word) for key, word in row.nonfinite.items()}

@@ -2,16 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from risexp.core.durable import write_durably
+from risexp.core.durable import set_aside, write_durably
 from risexp.core.locks import file_lock
+from risexp.errors import DataInvalid
 from risexp.runs.journal import Contents, read_journal
 from risexp.runs.spec import Labels, read_labels, validated
 
@@ -42,6 +43,8 @@ class UploadProgress:
     """Time of the last uploaded line, in milliseconds since 1970, UTC."""
     described: bool = False
     """True once configuration, plans and labels are uploaded."""
+    held: Mapping[str, int] = field(default_factory=dict)
+    """Last steps, by metric, that another home has sent: they are not sent again."""
     ending: str = ""
     """Hash of the uploaded outcome; `interrupted` if the run ended without one."""
 
@@ -73,31 +76,39 @@ class UploadState:
 
     def lines(self, start: int = 0) -> Contents:
         """The whole lines of the journal from a byte on; none if there is no journal yet."""
-        journal = self.path / "journal.jsonl"
-        return read_journal(journal, start) if journal.exists() else Contents((), start, 0)
+        return read_journal(self.path / "journal.jsonl", start)
 
     def pieces(self, start: int, size: int) -> Iterator[Contents]:
         """The whole lines from a byte on, at most `size` lines at once."""
-        lines = self.lines(start).lines
-        if not lines:
-            return
-        with (self.path / "journal.jsonl").open("rb") as file:
-            file.seek(start)
-            for first in range(0, len(lines), size):
-                piece = lines[first : first + size]
-                start += sum(len(file.readline()) for _ in piece)
-                yield Contents(piece, start, 0)
+        contents = self.lines(start)
+        for first in range(0, len(contents.lines), size):
+            last = first + size
+            end = contents.ends[last - 1] if last < len(contents.lines) else contents.end
+            yield replace(contents, lines=contents.lines[first:last], end=end)
 
     def labels(self) -> Labels:
         """The labels of the run, or the default ones."""
         return read_labels(self.path) or Labels()
 
     def progress(self) -> UploadProgress | None:
-        """How far the upload has come; None if nothing was ever uploaded."""
+        """How far the upload has come; None if nothing was uploaded, or that is not known.
+
+        A damaged file is set aside: all is uploaded again into the same run, which holds no value
+        twice.
+        """
         path = self.path / "mlflow.json"
         if not path.exists():
             return None
-        return validated(_PROGRESS, path.read_bytes(), path)
+        try:
+            return validated(_PROGRESS, path.read_bytes(), path)
+        except DataInvalid:
+            with suppress(OSError):
+                set_aside(path)
+            return None
+
+    def forget(self) -> None:
+        """Upload all from the beginning next time: into the same run, if its store still has it."""
+        (self.path / "mlflow.json").unlink(missing_ok=True)
 
     def save(self, progress: UploadProgress) -> None:
         """Write how far the upload has come."""

@@ -29,7 +29,7 @@ from risexp.tracking.payload import (
     outcome_files,
     params_of,
     spec_files,
-    uid_of,
+    uids_of,
 )
 from risexp.tracking.sent_metrics import selected_keys, sent_values
 from risexp.tracking.study_run import study_run_id
@@ -115,7 +115,11 @@ class Uploader:
 
     @property
     def _uid(self) -> str:
-        return uid_of(self._upload, self._began_ms)
+        return self._uids[0]
+
+    @cached_property
+    def _uids(self) -> tuple[str, ...]:
+        return uids_of(self._upload, self._labels, self._began_ms)
 
     def _save(self, progress: UploadProgress) -> None:
         self._upload.save(progress)
@@ -128,16 +132,34 @@ class Uploader:
         labels, runs = self._labels, self._runs
         experiment_id = runs.experiment(labels.experiment)
         self._reached("experiment")
-        run_id = runs.find(experiment_id, self._uid)
-        if run_id is None:
+        known = (runs.find(experiment_id, uid) for uid in self._uids)
+        run_id, held = next(filter(None, known), None), dict[str, int]()
+        if run_id is not None:
+            held = self._held(run_id)
+        else:
             tags = first_tags(self._upload, self._uid, labels)
             if labels.parent is not None:
                 parent = study_run_id(runs, self._upload.path.parent, experiment_id, labels.parent)
                 tags["mlflow.parentRunId"] = parent
             run_id = runs.create(experiment_id, self._upload.run, tags, self._began_ms)
         self._reached("created")
-        self._save(replace(self._progress, experiment_id=experiment_id, run_id=run_id))
+        progress = replace(self._progress, experiment_id=experiment_id, run_id=run_id, held=held)
+        self._save(progress)
         self._reached("known")
+
+    def _held(self, run_id: str) -> dict[str, int]:
+        """The last step of each metric that another home has sent; nothing if this one sent it.
+
+        Both homes have the same values at other times, so sending them would double them.
+        """
+        ours = {(row.step, row.time) for row in self._upload.lines().rows}
+        held = dict[str, int]()
+        for key in self._runs.keys(run_id):
+            points = self._runs.history(run_id, key)
+            if any((point.step, point.time) in ours for point in points):
+                return {}
+            held[key] = max(point.step for point in points)
+        return held
 
     def _describe(self) -> None:
         if self._progress.described:
@@ -162,6 +184,7 @@ class Uploader:
             for line in piece.lines
             if isinstance(line, Row)
             for key, value in sent_values(line, self._keys).items()
+            if line.step > progress.held.get(key, -1)
         ]
         self._runs.add(run_id, points, tags=_nonfinite_tag(piece.lines))
         for line in piece.lines:

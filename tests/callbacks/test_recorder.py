@@ -6,7 +6,8 @@ import pytest
 
 from risexp.callbacks.recorder import LastConfusions, Recorder
 from risexp.config.learning import LossWeights
-from risexp.runs.journal import Journal, Note, read_journal
+from risexp.runs.journal import Note, read_journal
+from risexp.runs.journal_writer import Journal
 from risexp.runs.metrics import GUARDS, KEYS, SCORES, SYSTEM, epoch_values
 from risexp.tracking.upload_state import CONFUSION
 from risexp.training.events import EpochEnded, Event

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from risexp.callbacks.early_stopping import Until
+from risexp.core.spare import delete_both
 from risexp.runs.folder import RunFolder, list_runs
 from risexp.runs.spec import read_labels
 from risexp.tracking.stores import embedded
 from risexp.training.events import EpochEnded, Event
 from tests.support.commands import Capture, document, run, succeed
+from tests.support.recorded_runs import without_spares
 from tests.support.uploads import place
 
 
@@ -40,9 +42,10 @@ def recorded(sent: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
 
 @pytest.fixture
 def apart(recorded: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
-    """The run's folder in a home of the test's own, without a store."""
+    """The run's folder, as an earlier version made it, in a home of the test's own."""
     path = tmp_path / "mlruns" / "runs" / recorded.run_id
     shutil.copytree(recorded.path, path)
+    without_spares(path)
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
     return RunFolder(path)
 
@@ -56,6 +59,7 @@ def change_line(folder: RunFolder, step: int, key: str, value: float | None) -> 
     """Record another value of an epoch; None: one that was not finite."""
     lines = [json.loads(line) for line in folder.journal.read_text("utf-8").splitlines()]
     for line in lines:
+        line.pop("crc", None)
         if "values" in line and line["step"] == step:
             line["values"][key] = value
             if value is None:
@@ -154,7 +158,7 @@ def test_a_record_without_its_parts_is_refused(
     code, _, err = run(capsys, f"{command} --from sqlite:///{database}")
     assert (2, True, False) == (code, "none.db" in err, database.exists())
 
-    (apart.path / "environment.json").unlink()
+    delete_both(apart.path / "environment.json")
     code, _, err = run(capsys, command)
     assert (2, True) == (code, "never began" in err)
 

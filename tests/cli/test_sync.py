@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -34,7 +35,7 @@ def the_run() -> RunFolder:
 
 
 def test_a_trained_run_is_in_the_embedded_store_as_its_journal_has_it(
-    capsys: Capture, at_home: TrackingStore
+    capsys: Capture, at_home: TrackingStore, tmp_path: Path
 ) -> None:
     told = document(capsys, TRAIN)
 
@@ -45,6 +46,8 @@ def test_a_trained_run_is_in_the_embedded_store_as_its_journal_has_it(
     assert due(folder) == held(folder, at_home)
     assert [("FINISHED",)] == ask(at_home, "SELECT status FROM runs")
     assert at_home.artifacts is not None
+    written = [*at_home.artifacts.rglob("*"), *(tmp_path / "mlruns" / "runs").rglob("*")]
+    assert {0o600, 0o700} == {stat.S_IMODE(path.stat().st_mode) for path in written}
     names = {path.name for path in at_home.artifacts.rglob("*") if path.is_file()}
     tables = {f"epoch-00000{epoch}.json" for epoch in (1, 2, 3)}
     assert tables | {"calibration.json", "config.yaml", "source.json"} <= names
@@ -90,6 +93,38 @@ def test_sync_says_of_each_run_what_it_sent_and_sends_only_what_is_named(
     assert 0 == code
     assert ["one", "three"] == sorted(line.split()[0] for line in out.splitlines()[1:])
     assert (0, "every record is where it belongs\n", "") == run(capsys, "sync")
+
+
+def test_a_lost_store_is_rebuilt_whole_and_one_that_is_there_holds_nothing_twice(
+    capsys: Capture, at_home: TrackingStore
+) -> None:
+    folders = [finished("one"), finished("two")]
+    document(capsys, "sync")
+    before = run_ids(folders[0], at_home)
+
+    document(capsys, "sync --again")
+
+    assert before == run_ids(folders[0], at_home)
+    assert [due(folder) for folder in folders] == [held(folder, at_home) for folder in folders]
+    assert at_home.database is not None
+    at_home.database.unlink()
+    place(at_home)
+    assert [] == document(capsys, "sync")
+    document(capsys, "sync --again")
+    assert [due(folder) for folder in folders] == [held(folder, at_home) for folder in folders]
+
+
+def test_a_damaged_run_does_not_keep_others_from_their_store(
+    capsys: Capture, at_home: TrackingStore
+) -> None:
+    sound, damaged = finished("one"), finished("two", labels=Labels())
+    for path in damaged.path.rglob("labels.json"):
+        path.write_bytes(b"{")
+
+    code, out, err = run(capsys, "sync")
+
+    assert due(sound) == held(sound, at_home)
+    assert (1, True, True) == (code, "two" in out, "labels.json" in err)
 
 
 def test_sync_that_fails_says_so_and_loses_nothing(

@@ -6,7 +6,7 @@ import sys
 import pytest
 from mlflow import MlflowClient
 
-from risexp.runs.journal import Journal
+from risexp.runs.journal_writer import Journal
 from risexp.runs.outcome import complete
 from risexp.tracking.client import TrackingClient
 from risexp.tracking.stores import TrackingStore

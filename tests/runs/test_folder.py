@@ -1,6 +1,7 @@
 import json
 import re
 import stat
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from risexp.config.run import RunConfig
+from risexp.core.spare import delete_both, spare_of, write_twice
 from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput
 from risexp.runs.folder import RunFolder, create_run, find_run, list_runs, new_run_id
 from risexp.runs.outcome import failed
+from risexp.runs.source import keep_source, sources
+from risexp.runs.spec import Labels, read_labels, write_labels
 from risexp.training.checkpoint import config_tree
 from risexp.training.curriculum import curriculum
+from tests.support.looping import for_each
 
 CONFIG = RunConfig().replace(
     {
@@ -32,7 +37,15 @@ def created(run_id: str = "wide-007") -> RunFolder:
 
 
 def edited(path: Path, edit: Callable[[str], str]) -> None:
-    path.write_text(edit(path.read_text("utf-8")), "utf-8")
+    """Edit a document, and its spare copy likewise where it has one."""
+    text = edit(path.read_text("utf-8")).encode()
+    path.write_bytes(text)
+    if spare_of(path).exists():
+        write_twice(path, text)
+
+
+def contents(path: Path) -> dict[Path, bytes]:
+    return {each: each.read_bytes() for each in path.rglob("*") if each.is_file()}
 
 
 def test_new_names_hold_the_time_and_differ() -> None:
@@ -53,17 +66,19 @@ def test_a_run_under_the_home_keeps_its_configuration_and_plans_for_its_owner(
 
     assert tmp_path / "mlruns" / "runs" / "wide-007" == path == run.path
     assert 0o700 == stat.S_IMODE(path.stat().st_mode)
-    assert {0o600} == {stat.S_IMODE(each.stat().st_mode) for each in path.iterdir()}
+    modes = {stat.S_IMODE(each.stat().st_mode) for each in path.rglob("*") if each.is_file()}
+    assert {0o600} == modes
+    assert 0o700 == stat.S_IMODE((path / "spares").stat().st_mode)
     assert (CONFIG, CONFIG.sha()) == (run.config(), run.config_sha)
     assert curriculum(CONFIG) == run.plans()
     document = json.loads((path / "config.json").read_text("utf-8"))
     assert config_tree(CONFIG) == document["canonical"]
     assert CONFIG.model_dump(mode="json") == document["given"]
     assert CONFIG.sha() == document["sha"]
-    before = {each.name: each.read_bytes() for each in path.iterdir()}
+    before = contents(path)
     with pytest.raises(InvalidInput, match="there is a run 'wide-007' already"):
         created()
-    assert before == {each.name: each.read_bytes() for each in path.iterdir()}
+    assert before == contents(path)
 
 
 def test_a_name_that_could_lead_elsewhere_is_refused(tmp_path: Path) -> None:
@@ -79,7 +94,7 @@ def test_runs_are_listed_by_name_and_found_by_name_or_path(
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     _, run, half = (created(name) for name in ("wide-010", "train-1", "wide-002"))
-    (half.path / "config.json").unlink()
+    delete_both(half.path / "config.json")
     monkeypatch.chdir(run.path.parent)
 
     found = [find_run(name) for name in ("train-1", str(run.path), "./train-1")]
@@ -151,3 +166,58 @@ def test_a_home_that_is_not_writable_is_an_environment_failure(
 
     with pytest.raises(EnvironmentFailed, match="cannot write"):
         created()
+
+
+DOCUMENTS = ("config.json", "plans.json", "labels.json", "environment.json", "source.json")
+LABELS = Labels(preset="smoke", note="a note")
+
+
+def begun(name: str) -> RunFolder:
+    """A run with all of its small files."""
+    run = created(name)
+    write_labels(run.path, LABELS)
+    run.begin({"device": "cpu", "threads": 1})
+    keep_source(run.path)
+    return run
+
+
+def content(run: RunFolder) -> tuple[object, ...]:
+    return (
+        run.config(),
+        run.plans(),
+        read_labels(run.path),
+        run.environments(),
+        sources(run.path),
+    )
+
+
+@for_each("damage", [b"", b"{", b"\xff", None])
+@for_each("name", DOCUMENTS)
+def test_damage_to_any_small_file_costs_nothing(name: str, damage: bytes | None) -> None:
+    run = begun(f"run-{uuid.uuid4().hex}")
+    before = content(run)
+    if damage is None:
+        (run.path / name).unlink()
+    else:
+        (run.path / name).write_bytes(damage)
+
+    assert before == content(run)
+    assert (run.path / f"{name}.corrupt").exists() is (damage is not None)
+    assert [] == run.mend(CONFIG, curriculum(CONFIG), LABELS)
+
+
+@for_each("name", DOCUMENTS)
+def test_a_small_file_that_is_damaged_in_both_copies_is_made_anew(name: str) -> None:
+    run = begun(f"run-{uuid.uuid4().hex}")
+    before = content(run)
+    for path in (run.path / name, spare_of(run.path / name)):
+        path.write_bytes(b"{")
+
+    assert [name] == run.mend(CONFIG, curriculum(CONFIG), LABELS)
+
+    expected = [
+        [] if name == document and index > 2 else value
+        for index, (document, value) in enumerate(zip(DOCUMENTS, before, strict=True))
+    ]
+    assert tuple(expected) == content(run)
+    assert b"{" == (run.path / f"{name}.corrupt").read_bytes()

@@ -1,7 +1,9 @@
 """Runs as the tests of tracking need them: epochs made of numbers, and who tells them."""
 
+import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
@@ -200,3 +202,8 @@ def guard_fault(guard: Guard, event: Event) -> str:
         guards.enforce(event)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def without_spares(folder: Path) -> None:
+    """Make a run's folder one of an earlier version, which kept no spare copies."""
+    shutil.rmtree(folder / "spares", ignore_errors=True)

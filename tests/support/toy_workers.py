@@ -1,9 +1,10 @@
 """Workers with a toy in place of training, and the results in their study."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from risexp.callbacks.signals import SignalCallback
 from risexp.hpo.store.leases import Attempt, Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.start import StudyStart
@@ -54,8 +55,14 @@ def toy(*endings: object) -> Toy:
     return Toy(all_of_them())
 
 
-def worker(store: StudyStore, study: StudyRef, train: Train) -> Worker:
-    return Worker(store, study, owner(), train)
+def worker(
+    store: StudyStore,
+    study: StudyRef,
+    train: Train,
+    home_fault: Callable[[], str | None] = lambda: None,
+) -> Worker:
+    """A worker that hears no signals: not every thread may."""
+    return Worker(store, study, owner(), train, SignalCallback(), home_fault)
 
 
 def work(store: StudyStore, study: StudyRef, train: Train) -> tuple[int, list[str]]:

@@ -39,15 +39,15 @@ def test_labels_and_progress_are_read_as_they_were_written(tmp_path: Path) -> No
     assert (labels, progress) == (read_labels(tmp_path), UploadState(tmp_path).progress())
 
 
-def test_edited_labels_and_progress_are_refused(tmp_path: Path) -> None:
+def test_edited_labels_are_refused_and_an_unreadable_progress_begins_anew(tmp_path: Path) -> None:
     for text in ("{", '{"trial": "3"}', '{"more": 1}'):
         (tmp_path / "labels.json").write_text(text, "utf-8")
         (tmp_path / "mlflow.json").write_text(text, "utf-8")
 
         with pytest.raises(DataInvalid, match=r"labels\.json"):
             read_labels(tmp_path)
-        with pytest.raises(DataInvalid, match=r"mlflow\.json"):
-            UploadState(tmp_path).progress()
+        assert UploadState(tmp_path).progress() is None
+    assert 3 == len([*tmp_path.glob("mlflow.json.corrupt*")])
 
 
 def test_pieces_of_a_journal_end_at_line_ends() -> None:

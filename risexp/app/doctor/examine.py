@@ -20,11 +20,19 @@ from risexp.app.doctor.snapshot import (
     unended,
     with_records,
 )
-from risexp.app.doctor.status import StudyStatus, corrupt_checkpoints, partial_files
+from risexp.app.doctor.status import (
+    StudyStatus,
+    corrupt_checkpoints,
+    corrupt_documents,
+    partial_files,
+)
 from risexp.app.doctor.stores import destinations, records_check, studies_store
 from risexp.app.doctor.study_checks import (
     damaged_checkpoints,
+    damaged_journals,
     finality_sentence,
+    idle_hosts,
+    late_lines,
     lease_faults,
     missing_folders,
     reports_sentence,
@@ -91,7 +99,7 @@ STUDY_CHECKS: Final[tuple[CheckRow[StudyStatus], ...]] = (
     CheckRow("values", wrong_metrics, metrics_sentence, _SEND_ANEW),
     CheckRow(
         "journals",
-        lambda status: status.damaged,
+        damaged_journals,
         "",
         "put a copy back; its trial cannot be compared",
     ),
@@ -134,6 +142,20 @@ STUDY_LEFTOVERS: Final[tuple[CheckRow[StudyStatus], ...]] = (
         f"{FIX} says there how it ended",
         "warn",
     ),
+    CheckRow(
+        "late lines",
+        late_lines,
+        "",
+        "they do not count and are not sent: its worker had lost the trial",
+        "warn",
+    ),
+    CheckRow(
+        "hosts",
+        idle_hosts,
+        "",
+        "make room there; its workers claim trials again by themselves",
+        "warn",
+    ),
 )
 """What dead workers and stopped searches left in a study."""
 
@@ -143,6 +165,12 @@ HOME_LEFTOVERS: Final[tuple[CheckRow[Snapshot], ...]] = (
         lambda look: look.damaged,
         lambda look: f"{len(look.folders)} run folders can be read",
         "put a copy of the file back",
+    ),
+    CheckRow(
+        "sent",
+        Snapshot.lost_runs,
+        "every run that was sent is in its store",
+        "`risexp sync --again` sends all that is in its folder",
     ),
     CheckRow(
         "unsent",
@@ -177,6 +205,13 @@ HOME_LEFTOVERS: Final[tuple[CheckRow[Snapshot], ...]] = (
         lambda _: corrupt_checkpoints(),
         "none is damaged",
         "it was set aside, and an older one is used; find out what the disk did to it",
+        "warn",
+    ),
+    CheckRow(
+        "small files",
+        lambda _: corrupt_documents(),
+        "none is damaged",
+        "it was set aside and mended; find out what the disk did to it",
         "warn",
     ),
 )

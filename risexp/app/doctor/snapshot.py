@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import methodcaller
 
 from risexp.app.doctor.check import Check
 from risexp.app.doctor.status import (
@@ -20,6 +21,7 @@ from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import find_study, run_id, study_names
 from risexp.runs.journal import Contents
 from risexp.tracking.payload import STATUS
+from risexp.tracking.stores import Failure
 from risexp.tracking.study_run import status_of
 from risexp.tracking.upload_state import UploadState
 
@@ -66,6 +68,25 @@ class Snapshot:
             if folder.labels is not None and folder.study_uid is not None
             if self.known is not None and folder.study_uid not in self.known
         ]
+
+    def lost_runs(self) -> list[str]:
+        """Runs that were sent to a store which has them no more."""
+        stores = {each.store.name: each.store for each in self.folders if each.store is not None}
+        lost = list[str]()
+        for store in stores.values():
+            sent = {
+                each.run.run_id: each.progress
+                for each in self.folders
+                if each.store == store and each.progress is not None and each.progress.run_id
+            }
+            experiments = {progress.experiment_id for progress in sent.values()}
+            known = self.destinations.ask(store, methodcaller("ids", experiments))
+            # A store that is not there has lost all; one that does not answer is a fault itself.
+            if not isinstance(known, Failure):
+                ids = known or frozenset[str]()
+                gone = [name for name, progress in sent.items() if progress.run_id not in ids]
+                lost += [f"run {name}: {store.name} has lost it" for name in gone]
+        return lost
 
     def wrong_plain_statuses(self) -> list[FolderState]:
         """Finished runs outside the read studies that MLflow calls running."""

@@ -264,6 +264,11 @@ def corrupt_checkpoints() -> list[str]:
     return [name for name, _ in _files("runs/*/checkpoints/*/*.corrupt*")]
 
 
+def corrupt_documents() -> list[str]:
+    """Damaged small files of runs that were set aside."""
+    return [name for name, _ in _files("runs/*/*.corrupt*")]
+
+
 def _modified(path: Path) -> float:
     """Time of the last change; infinite if the file is gone."""
     try:

@@ -7,6 +7,7 @@ from typing import Final
 from risexp.app.doctor.status import StudyStatus
 from risexp.errors import CheckpointDamaged, RisexpError
 from risexp.hpo.store.leases import HANGING, USED_UP
+from risexp.hpo.studies.hosts import waiting_hosts
 from risexp.hpo.trials.invariants import Rule, Violation, every
 from risexp.runs.folder import RunFolder
 from risexp.runs.journal import Contents
@@ -16,6 +17,31 @@ from risexp.training.checkpoint_manifest import committed, read_manifest, unpack
 _REPORTED: Final = f"val/{SCORE}"
 """Journal key of the reported score."""
 _BEST: Final = f"best/{SCORE}"
+
+
+def damaged_journals(status: StudyStatus) -> list[str]:
+    """Journals that cannot be read, and lines that are damaged in both of their copies."""
+    lines = [
+        f"trial {number}: {len(journal.damaged)} lines of its journal are damaged in both copies"
+        for number, journal in status.journals.items()
+        if journal.damaged
+    ]
+    return [*status.damaged, *lines]
+
+
+def late_lines(status: StudyStatus) -> list[str]:
+    """Lines that a worker wrote into a journal after it had lost its lease."""
+    return [
+        f"trial {number}: {len(journal.late)} lines of attempt {journal.late[0].attempt} came late"
+        for number, journal in status.journals.items()
+        if journal.late
+    ]
+
+
+def idle_hosts(status: StudyStatus) -> list[str]:
+    """Hosts whose workers claim no trial, and why."""
+    hosts = waiting_hosts(status.store, status.study)
+    return [f"host {host} claims no trial: {fault}" for host, fault in sorted(hosts.items())]
 
 
 def state_sentence(status: StudyStatus) -> str:

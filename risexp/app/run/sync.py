@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from risexp.core.locks import Busy
-from risexp.errors import EnvironmentFailed, InvalidInput
+from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.store import open_store
 from risexp.runs.folder import RunFolder, find_run, list_runs
@@ -82,8 +82,16 @@ class Destinations:
             return answer
 
 
-def sync(names: Sequence[str], option: str | None) -> list[Synced]:
-    """Upload the records of runs; of all runs with missing data if none is named."""
+def sync(names: Sequence[str], option: str | None, *, again: bool = False) -> list[Synced]:
+    """Upload the records of runs; of all runs with missing data if none is named.
+
+    A run whose folder is damaged fails by itself.
+
+    Args:
+        names: Of the runs.
+        option: The tracking store that the user named.
+        again: Upload all that is in the folders, since a store has lost it.
+    """
     if option == OFF:
         raise InvalidInput("nothing is sent to `off`: name a store, or none")
     chosen_store(option)
@@ -91,13 +99,23 @@ def sync(names: Sequence[str], option: str | None) -> list[Synced]:
         folders = [find_run(name) for name in names]
         pairs = [(folder, _store(folder, option)) for folder in folders]
         destinations = Destinations(_answering)
-        return [_sent(folder, store, destinations) for folder, store in pairs]
-    waiting = [folder for folder in list_runs() if missing_lines(folder)]
-    return send(waiting, Destinations(_answering), option)
+        return [_sent(folder, store, destinations, again=again) for folder, store in pairs]
+    waiting, damaged = list[RunFolder](), list[Synced]()
+    for folder in list_runs():
+        try:
+            if missing_lines(folder) or (again and UploadState(folder.path).progress()):
+                waiting.append(folder)
+        except DataInvalid as error:
+            damaged.append(Synced(folder.run_id, "failed", sentence=str(error)))
+    return send(waiting, Destinations(_answering), option, again=again) + damaged
 
 
 def send(
-    folders: Sequence[RunFolder], destinations: Destinations, option: str | None = None
+    folders: Sequence[RunFolder],
+    destinations: Destinations,
+    option: str | None = None,
+    *,
+    again: bool = False,
 ) -> list[Synced]:
     """Upload the records of these runs, except those in another store than `option` names."""
     sent, elsewhere = list[Synced](), list[Synced]()
@@ -107,7 +125,7 @@ def send(
         except InvalidInput as error:
             elsewhere.append(Synced(folder.run_id, "elsewhere", sentence=str(error)))
         else:
-            sent.append(_sent(folder, store, destinations))
+            sent.append(_sent(folder, store, destinations, again=again))
     return sent + elsewhere
 
 
@@ -134,14 +152,16 @@ def _answering(store: TrackingStore) -> "TrackingClient":
     return client
 
 
-def _sent(folder: RunFolder, store: TrackingStore, destinations: Destinations) -> Synced:
+def _sent(
+    folder: RunFolder, store: TrackingStore, destinations: Destinations, *, again: bool
+) -> Synced:
     state = UploadState(folder.path)
     with in_environment(store):
         client = destinations.client(store)
         if client is None:
             sentence = f"{store.name} is not yet made: `risexp sync {state.run}` makes it"
             return Synced(state.run, "failed", store.name, sentence=sentence)
-        drained = partial(_drained, state, store)
+        drained = partial(_drained, state, store, again)
         sent = client if isinstance(client, Failure) else attempt(partial(drained, client))
     progress = state.progress()
     name = "" if progress is None else progress.run_id
@@ -153,10 +173,14 @@ def _sent(folder: RunFolder, store: TrackingStore, destinations: Destinations) -
     return Synced(state.run, "sent", store.name, name, sent.lines, sent.points)
 
 
-def _drained(state: UploadState, store: TrackingStore, client: "TrackingClient") -> "UploadResult":
+def _drained(
+    state: UploadState, store: TrackingStore, again: bool, client: "TrackingClient"
+) -> "UploadResult":
     from risexp.tracking.uploader import Uploader
 
     with state.sending():
+        if again:
+            state.forget()
         return Uploader(state, store.name, client).drain(live=False)
 
 

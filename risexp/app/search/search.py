@@ -19,6 +19,7 @@ from risexp.hpo.search.pruning_callback import check_pruning_ran, pruning_summar
 from risexp.hpo.search.warmup import Pruning
 from risexp.hpo.store.store import StudyStore, find_store, open_store
 from risexp.hpo.studies.audit import Saved
+from risexp.hpo.studies.hosts import join_home
 from risexp.hpo.studies.links import Links
 from risexp.hpo.studies.start import StartPoint, StudyStart, base_point, budget_note, fitting
 from risexp.hpo.studies.study import StudyRef, find_study, is_study, run_id
@@ -147,6 +148,7 @@ def run_study(
 ) -> SearchResult:
     """Run the workers of an open study until no trial is left, or it has ended."""
     tracking = chosen_store(resources.tracking)
+    join_home(store, study)
     uploader = StudyUploader(study, tracking, Links(store, study), opening(study))
     supervisor = Supervisor(store, study, resources, view)
     set_limit(store, study, resources.trial_timeout_s)

@@ -1,12 +1,14 @@
 """The record of a study in MLflow: its own run, and one uploader for the runs of all trials."""
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from risexp.core.locks import Busy
+from risexp.core.signals import write_stderr
 from risexp.core.threads import BackgroundThread
+from risexp.errors import DataInvalid
 from risexp.hpo.store.leases import HANGING, USED_UP
 from risexp.hpo.studies.links import Links, study_page
 from risexp.hpo.studies.study import StudyRef, run_id
@@ -88,15 +90,19 @@ class StudyUploader(BackgroundThread):
         store: TrackingStore | None,
         links: Links | None = None,
         first: StudyRunUpdate | None = None,
+        say: Callable[[str], None] = write_stderr,
     ) -> None:
         """Prepare the thread; without a store it uploads nothing.
 
         `links` write the pages of the runs into the study; `first` is the update of the study's own
-        run, for the process that leads the search.
+        run, for the process that leads the search; `say` receives sentences about damaged runs.
         """
         super().__init__("record", _LONGEST_S)
         self.failure: str | None = None
         """Why the last pass failed, in a sentence."""
+        self.damaged: dict[str, str] = {}
+        """Runs whose folders cannot be read, with the reason."""
+        self._say = say
         self._study = study
         self._store = store
         self._links = links
@@ -137,7 +143,7 @@ class StudyUploader(BackgroundThread):
                 self._begin(store, self._runs, self._first)
                 self._first = None
             for state in self._unsent_runs():
-                with suppress(Busy), state.sending():
+                with suppress(Busy), self._sound(state.run), state.sending():
                     Uploader(state, store.name, self._runs).drain(live=live)
 
     def _begin(self, store: TrackingStore, runs: "TrackingClient", first: StudyRunUpdate) -> None:
@@ -168,8 +174,22 @@ class StudyUploader(BackgroundThread):
 
     def _unsent_runs(self) -> Iterable[UploadState]:
         names = (run_id(self._study.name, number) for number in range(self._study.trials))
-        states = (UploadState(find_run(name).path) for name in names if is_run(name))
-        return [state for state in states if state.unsent()]
+        unsent = list[UploadState]()
+        for name in names:
+            with self._sound(name):
+                if is_run(name) and (state := UploadState(runs_home() / name)).unsent():
+                    unsent.append(state)
+        return unsent
+
+    @contextmanager
+    def _sound(self, run: str) -> Iterator[None]:
+        """Name a run whose folder is damaged, once: those of others go on."""
+        try:
+            yield
+        except DataInvalid as error:
+            if run not in self.damaged:
+                self.damaged[run] = str(error)
+                self._say(f"the record of {run} cannot be sent: {error}")
 
 
 def close_used_up(table: StudyTable) -> None:

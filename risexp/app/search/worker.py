@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,16 +19,20 @@ from risexp.app.run.train import Finished, resume_run
 from risexp.app.search.studies import open_studies
 from risexp.app.search.study_record import StudyUploader, study_labels
 from risexp.callbacks.run_loop import Callbacks
+from risexp.callbacks.signals import SignalCallback
 from risexp.callbacks.watchdog import Watchdog
 from risexp.config.training import TrainingConfig
+from risexp.core.signals import write_stderr
 from risexp.errors import InvalidInput, TrainingAborted
 from risexp.hpo.store.leases import LeaseOwner
-from risexp.hpo.store.store import find_store
+from risexp.hpo.store.retry import Retry
+from risexp.hpo.store.store import StudyStore, find_store
+from risexp.hpo.studies.hosts import join_home
 from risexp.hpo.studies.links import Links, trial_page
 from risexp.hpo.studies.study import find_study
 from risexp.hpo.workers.pool import end_with_parent
 from risexp.hpo.workers.worker import Job, JobResult, Worker
-from risexp.runs.folder import RunFolder, create_run, find_run, is_run
+from risexp.runs.folder import RunFolder, create_run, find_run, home_fault, is_run
 from risexp.runs.outcome import aborted
 from risexp.runs.spec import Labels, read_labels, write_labels
 from risexp.space.spec import SCORE
@@ -45,15 +50,20 @@ def work(
     tracking: str | None,
     crew: str | None,
     say: Callable[[str], None],
+    *,
+    own_home: bool = False,
 ) -> int:
     """Work on a study until no trial is left, or a signal comes: 0, or the signal's exit code.
 
     `crew` is the pool that records the runs and ends this worker; None for a single worker.
+    With `own_home` it works though this home is not the one of the study.
     """
     if crew is not None:
         end_with_parent(sys.stdin.fileno(), lambda: os.kill(os.getpid(), signal.SIGTERM))
-    with open_studies(find_store) as store:
+    with SignalCallback() as signals, open_studies(patient_store(signals)) as store:
         study, record = find_study(store, study_name), chosen_store(tracking)
+        if not own_home:
+            join_home(store, study)
         labels = study_labels(study, study.spec.space.base, record)
         owner = owner_of(crew or secrets.token_hex(8), os.getpid(), str(machine.device))
 
@@ -62,9 +72,14 @@ def work(
             own = replace(labels, trial=job.number, searched=dict(job.values), note=page)
             return train_trial(job, machine, own)
 
-        worker = Worker(store, study, owner, train)
+        worker = Worker(store, study, owner, train, signals, home_fault)
         with StudyUploader(study, None if crew else record, Links(store, study)):
             return worker.run(say)
+
+
+def patient_store(signals: SignalCallback) -> Callable[[str | None], StudyStore]:
+    """Opens the store of a worker; after a signal its calls are not repeated for long."""
+    return partial(find_store, retry=Retry("", sleep=signals.sleep))
 
 
 def owner_of(pool: str, pid: int, device: str = "") -> LeaseOwner:
@@ -95,6 +110,8 @@ def trial_folder(job: Job, labels: Labels) -> RunFolder:
     if not is_run(job.run_id):
         create_run(job.run_id, config, curriculum(config))
     folder = find_run(job.run_id)
+    for name in folder.mend(config, curriculum(config), labels):
+        write_stderr(f"{folder.path / name} was damaged: it is set aside and made anew")
     if folder.config_sha != config.sha():
         raise InvalidInput(
             f"there is a run {job.run_id!r} of another configuration: move {folder.path} away, or "

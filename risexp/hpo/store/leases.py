@@ -17,10 +17,15 @@ TTL_S: Final = 60.0
 RENEW_S: Final = 10.0
 """Time between two renewals."""
 
-End = Literal["finished", "released", "died", "hung", "void"]
-"""How an attempt ended; the trial of a void one was finished before it began."""
+End = Literal["finished", "released", "environment", "preempted", "died", "hung", "lost", "void"]
+"""How an attempt ended.
+
+`released` by a signal, given back because the `environment` failed, `preempted` by an engine,
+`died` or `hung` on a host that lived on, or `lost` with its lease, perhaps with its host. The trial
+of a `void` one was finished before it began.
+"""
 DEADLY: Final[tuple[End, ...]] = ("died", "hung")
-"""Ends that count as deaths; a trial survives only a few of them."""
+"""Ends that the trial itself may have caused; it survives only a few of them."""
 USED_UP: Final = "attempts"
 """Reason of a trial that failed because too many attempts at it died."""
 HANGING: Final = "hung"
@@ -192,15 +197,6 @@ class Leases:
         of = ATTEMPTS.c.study == self._study if trial_id is None else self._of(trial_id)
         query = select(ATTEMPTS).where(of).order_by(ATTEMPTS.c.trial_id, ATTEMPTS.c.attempt)
         return self.store.write(lambda connection: [*map(_attempt, connection.execute(query))])
-
-    def deaths(self, trial_id: int) -> int:
-        """Number of attempts at a trial that died or hung."""
-        query = (
-            select(func.count())
-            .select_from(ATTEMPTS)
-            .where(self._of(trial_id), ATTEMPTS.c.ended.in_(DEADLY))
-        )
-        return self.store.write(lambda connection: connection.execute(query).scalar_one())
 
     def _of(self, trial_id: int) -> ColumnElement[bool]:
         return and_(ATTEMPTS.c.study == self._study, ATTEMPTS.c.trial_id == trial_id)

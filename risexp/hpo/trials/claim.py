@@ -114,19 +114,16 @@ class Claim:
             failpoint("finish.told")
         self._leases.end(self.lease, "finished")
 
-    def release(self) -> None:
-        """Put the trial back into the queue after a signal: nothing went wrong."""
+    def release(self, how: Literal["released", "environment"] = "released") -> None:
+        """Put the trial back into the queue after a signal, or because the environment failed.
+
+        The trial is not at fault, so this counts as no death.
+        """
         with self._writing():
             failpoint("release.renewed")
             self._storage.set_trial_state_values(self.lease.trial_id, TrialState.WAITING)
             failpoint("release.waiting")
-        self._leases.end(self.lease, "released")
-
-    def give_up(self) -> None:
-        """Put the trial back because the machine failed: it counts as a death."""
-        self._assure()
-        self._leases.end(self.lease, "died")
-        requeue(self._leases, self.lease.trial_id)
+        self._leases.end(self.lease, how)
 
     def hang(self) -> None:
         """Put the trial back from another thread because training hangs: it counts as a death.

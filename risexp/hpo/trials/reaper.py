@@ -1,7 +1,11 @@
-"""Finds trials whose worker is gone and requeues them; finds local workers that are stuck."""
+"""Finds trials whose worker is gone and requeues them; finds local workers that are stuck.
 
+A trial is poison if it kills healthy workers: not if machines, disks or preemptions do.
+"""
+
+import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,9 +28,10 @@ from risexp.hpo.store.leases import (
 )
 from risexp.hpo.store.patient_storage import Listed
 from risexp.hpo.studies.study import REASON, StudyRef, run_id
+from risexp.hpo.trials.heartbeat import uptime
 
 MOST_DEATHS: Final = 3
-"""Number of dead attempts after which a trial fails."""
+"""Number of deaths on hosts that lived on after which a trial fails; also the number of hosts."""
 NO_OWNER: Final = LeaseOwner("nobody", "", 0, "")
 """Owner of the lease that a reaper gives to a running trial without one."""
 _STOPPED: Final = ("T", "t")
@@ -39,8 +44,9 @@ def requeue(leases: Leases, trial_id: int, most: int = MOST_DEATHS) -> None:
     """
     storage = leases.store.storage
     try:
-        if leases.deaths(trial_id) >= most:
-            storage.set_trial_user_attr(trial_id, REASON, _failure_reason(leases, trial_id))
+        attempts = leases.attempts(trial_id)
+        if is_poison(attempts, most):
+            storage.set_trial_user_attr(trial_id, REASON, _failure_reason(attempts))
             failpoint("reap.noted")
             storage.set_trial_state_values(trial_id, TrialState.FAIL)
             return
@@ -50,10 +56,24 @@ def requeue(leases: Leases, trial_id: int, most: int = MOST_DEATHS) -> None:
     failpoint("reap.returned")
 
 
-def _failure_reason(leases: Leases, trial_id: int) -> str:
+def is_poison(attempts: Sequence[Attempt], most: int = MOST_DEATHS) -> bool:
+    """Whether a trial kills workers: on hosts that lived on, or whichever host tries it."""
+    deaths = sum(attempt.ended in DEADLY for attempt in attempts)
+    hosts = {each.host for each in attempts if each.ended == "lost" or each.ended in DEADLY}
+    return deaths >= most or len(hosts) >= most
+
+
+def _failure_reason(attempts: Sequence[Attempt]) -> str:
     """Why a trial has no attempts left: all of them hung, or they died in different ways."""
-    ends = {attempt.ended for attempt in leases.attempts(trial_id)}.intersection(DEADLY)
+    ends = {attempt.ended for attempt in attempts if attempt.ended in (*DEADLY, "lost")}
     return HANGING if ends == {HANGING} else USED_UP
+
+
+def _how_it_ended(attempt: Attempt, now: float) -> End:
+    """How an attempt ended whose lease has expired: its host may have gone with it."""
+    here = attempt.host == socket.gethostname()
+    lived_on = here and now - uptime() <= attempt.began_at and not is_running(attempt.pid)
+    return "died" if lived_on else "lost"
 
 
 class Reaper:
@@ -87,7 +107,10 @@ class Reaper:
         look = self._leases.look()
         living = {attempt.lease.trial_id for attempt in look.living}
         running = self._storage.list_trials(self._study.id, (TrialState.RUNNING,))
-        reaped = [self._end(attempt, self._leases.bury, "died") for attempt in self._over(look)]
+        reaped = [
+            self._end(attempt, self._leases.bury, _how_it_ended(attempt, look.now))
+            for attempt in self._over(look)
+        ]
         reaped += [
             self._adopt(trial, look.now) for trial in running if trial.trial_id not in living
         ]
@@ -170,6 +193,11 @@ class StuckWorkers:
             for owner, since in self._since.items()
             if is_stopped(pids[owner]) or now - since >= self._patience_s
         ]
+
+
+def is_running(pid: int) -> bool:
+    """Whether this host has a process of this number; false if that is unknown."""
+    return Path("/proc", str(pid)).exists()
 
 
 def is_stopped(pid: int) -> bool:

@@ -4,8 +4,8 @@ Workers are equal and hold no state that the store lacks. If one dies, its trial
 the same number in another worker.
 """
 
-import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -14,15 +14,18 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
 
 from risexp.callbacks.run_loop import Callbacks
+from risexp.callbacks.signals import SignalCallback
 from risexp.config.run import RunConfig
 from risexp.core.threads import PeriodicThread
+from risexp.errors import EnvironmentFailed
 from risexp.hpo.search.parameters import suggest
 from risexp.hpo.search.pruners import build_pruner
 from risexp.hpo.search.pruning_callback import PRUNING_COUNTS, PruningCallback
 from risexp.hpo.search.samplers import build_sampler
 from risexp.hpo.search.warmup import Pruning
-from risexp.hpo.store.leases import RENEW_S, Fenced, LeaseOwner
+from risexp.hpo.store.leases import RENEW_S, End, Fenced, LeaseOwner
 from risexp.hpo.store.store import StudyStore
+from risexp.hpo.studies.hosts import HostNote
 from risexp.hpo.studies.study import StudyRef, end_of
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.heartbeat import FENCED, Heartbeat, LeaseGuard
@@ -30,11 +33,13 @@ from risexp.hpo.trials.limits import StudyEndCheck, TimeLimit, end_if_failing, l
 from risexp.hpo.trials.queue import Queue
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.trials.trial_result import trial_result
-from risexp.runs.outcome import Outcome, failed
+from risexp.runs.outcome import Outcome, StopNow, failed
 
 _SIGNALLED: Final = ("released", "interrupted")
 _POLL_S: Final = 2.0
 """Time between two looks for a waiting trial."""
+_LONGEST_S: Final = 60.0
+"""Longest wait after the environment has failed."""
 
 Say = Callable[[str], object]
 
@@ -65,6 +70,8 @@ class JobResult:
 
 
 Train = Callable[[Job], JobResult]
+HomeFault = Callable[[], str | None]
+"""Why runs cannot be written here, in a sentence; None if they can."""
 
 
 class Worker:
@@ -76,17 +83,32 @@ class Worker:
         study: StudyRef,
         owner: LeaseOwner,
         train: Train,
+        signals: SignalCallback,
+        home_fault: HomeFault = lambda: None,
     ) -> None:
-        """Prepare queue, sampler and pruner; an error that `train` raises fails its trial."""
+        """Prepare queue, sampler and pruner.
+
+        Args:
+            store: Where the study is.
+            study: What is worked on.
+            owner: This process.
+            train: Trains a trial; an error that it raises fails the trial.
+            signals: Entered by this process, which the first signal never interrupts.
+            home_fault: Asked before every claim.
+        """
         self._store = store
         self._study = study
         self._owner = owner
         self._train = train
+        self._signals = signals
+        self._host = HostNote(store, study, owner.host)
+        self._home_fault = home_fault
         self._pruning = Pruning.of(study.spec)
         sampler = build_sampler(study.spec, owner.id)
         self._queue = Queue(store, study, sampler, build_pruner(self._pruning))
         self._reaper = Reaper(self._queue.leases, study)
-        self._idle = threading.Event()
+        self._failures = 0
+        """Attempts in a row that the environment ended."""
 
     def run(self, say: Say) -> int:
         """Work until no trial is left, the study has ended, or a signal came.
@@ -97,25 +119,48 @@ class Worker:
         try:
             with PeriodicThread("reaper", RENEW_S, self._reaper.look):
                 return self._work(say)
-        finally:
-            # This worker holds a trial only if an error was raised.
-            self._reaper.abandon(self._owner.id)
+        except StopNow as stop:
+            self._give_back("released")
+            return stop.outcome.exit_code
+        except BaseException as error:
+            self._give_back(_end_by(error))
+            raise
+
+    def _give_back(self, how: End) -> None:
+        """End what this worker holds; without an answer its lease runs out."""
+        with suppress(Exception):
+            Reaper(self._queue.leases.once(), self._study).abandon(self._owner.id, how)
 
     def _work(self, say: Say) -> int:
-        while True:
+        while (signalled := self._signals.outcome()) is None:
             end = end_of(self._store, self._study)
             if end is not None:
                 say(f"study {self._study.name} ended: {end.reason}")
                 return 0
-            claim = self._queue.claim(self._owner)
-            if claim is not None:
-                exit_code = self._attempt(claim, say)
-                if exit_code:
-                    return exit_code
-            elif self._queue.is_done():
+            if self._queue.is_done():
                 return 0
-            else:
-                self._idle.wait(_POLL_S)
+            claim = self._queue.claim(self._owner) if self._may_claim(say) else None
+            if claim is None:
+                self._signals.wait(self._pause_s)
+                continue
+            exit_code = self._attempt(claim, say)
+            if exit_code:
+                return exit_code
+        return signalled.exit_code
+
+    def _may_claim(self, say: Say) -> bool:
+        """Whether this host can keep a run; the study is told if it cannot."""
+        fault = self._home_fault()
+        if self._host.set(fault):
+            say(f"it claims no trial: {fault}" if fault else "it claims trials again")
+        if fault is not None:
+            self._failures += 1
+        return fault is None
+
+    @property
+    def _pause_s(self) -> float:
+        """Time until the next look: longer while the environment fails."""
+        return min(_POLL_S * 2.0 ** min(self._failures, 8), _LONGEST_S)
 
     def _attempt(self, claim: Claim, say: Say) -> int:
         """Train a trial and record its result.
@@ -135,6 +180,11 @@ class Worker:
             except Fenced as lost:
                 say(f"trial {claim.number}: {lost}")
                 return 0
+        if result.outcome.status == "failed" and result.outcome.resumable:
+            self._failures += 1
+            self._signals.wait(self._pause_s)
+        elif result.outcome.reason != FENCED:
+            self._failures = 0
         signalled = result.outcome.status in _SIGNALLED and result.outcome.reason != FENCED
         return result.outcome.exit_code if signalled else 0
 
@@ -142,6 +192,8 @@ class Worker:
         self, claim: Claim, heartbeat: Heartbeat, pruning_callback: PruningCallback
     ) -> JobResult:
         """The result of training a trial; its error fails the trial, not the worker."""
+        if (signalled := self._signals.outcome()) is not None:
+            return JobResult(signalled, None)
         try:
             values = claim.suggest(lambda trial: suggest(self._study.spec, trial))
             return self._train(self._job(claim, heartbeat, values, pruning_callback))
@@ -149,10 +201,6 @@ class Worker:
             raise
         except Exception as error:  # noqa: BLE001 - every error is recorded in the study
             return JobResult(failed(error), None)
-        except BaseException:
-            # A signal outside training: it does not count against the trial.
-            claim.release()
-            raise
 
     def _job(
         self,
@@ -168,7 +216,8 @@ class Worker:
         callbacks = Callbacks(
             first=(lease_guard,),
             recorders=(pruning_callback,),
-            enders=(pruning_callback.enforce, study_end, time_limit),
+            # Signals that came while the run was built.
+            enders=(pruning_callback.enforce, study_end, time_limit, self._signals),
             write_guard=lease_guard.write_guard,
         )
         config = self._study.spec.resolve(values).config
@@ -189,7 +238,8 @@ class Worker:
         if final is not None:
             claim.finish(final)
         elif outcome.status == "failed":
-            claim.give_up()
+            claim.release("environment")
+            self._host.set(outcome.sentence)
         else:
             claim.release()
         if self._stored(claim).state == TrialState.FAIL:
@@ -206,3 +256,10 @@ def _give_back_hung(claim: Claim, heartbeat: Heartbeat) -> None:
     # If the hanging thread continues after all, it must not write.
     heartbeat.revoke()
     claim.hang()
+
+
+def _end_by(error: BaseException) -> End:
+    """How the attempt of a worker ended that an error ended outside training."""
+    if isinstance(error, EnvironmentFailed | OSError):
+        return "environment"
+    return "died" if isinstance(error, Exception) else "released"

@@ -27,6 +27,7 @@ from risexp.hpo.store.address import embedded
 from risexp.hpo.trials.trial_result import TrialResult
 from risexp.runs.outcome import pruned
 from risexp.space.study_spec import StudySpec
+from tests.support.recorded_runs import without_spares
 from tests.support.searches import Past, past, tiny
 from tests.support.validated_runs import SMOKE, validated, with_network
 from tests.support.worker_processes import opened
@@ -89,9 +90,10 @@ def test_runs_under_other_seeds_give_the_noise_of_seeds() -> None:
 def test_a_single_other_seed_is_left_out_and_runs_that_cannot_be_read_are_counted() -> None:
     validated("one", {"k_loc": 3.0}, seeded(1))
     validated("other", {"k_loc": 3.5}, seeded(2))
-    for seed, name in ((3, "config.json"), (4, "journal.jsonl")):
+    for seed in (3, 4):
         folder = validated(f"damaged-{seed}", {"k_loc": 3.5}, seeded(seed))
-        (folder.path / name).write_text('{"broken\n' * 2, encoding="utf-8")
+        without_spares(folder.path)
+        (folder.path / "config.json").write_text('{"broken\n' * 2, encoding="utf-8")
     alone = ties.recorded(*map(expect_judged, read_runs(["one", "other"])), same_scenes=True)
 
     comparison = compared("one", "other")

@@ -7,6 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from risexp.app.doctor.stores import studies_store
+from risexp.hpo.studies.hosts import HostNote
+from risexp.hpo.studies.study import find_study
+from risexp.runs.journal import STARTED
+from risexp.runs.journal_writer import Journal
 from risexp.tracking.stores import embedded
 from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from tests.support.homes import (
@@ -26,6 +31,7 @@ from tests.support.homes import (
     problems,
     remove_an_outcome,
 )
+from tests.support.recorded_runs import without_spares
 from tests.support.trainers import checkpoints
 from tests.support.uploads import ask
 
@@ -63,6 +69,7 @@ def double_a_metric() -> None:
 
 def damage_a_journal() -> None:
     journal = folder_of(1).journal
+    without_spares(journal.parent)
     journal.write_text(journal.read_text("utf-8").replace("{", "", 1), encoding="utf-8")
 
 
@@ -101,7 +108,11 @@ FAULTS: dict[str, Sequence[Fault]] = {
         ),
     ),
     "in run folders": (
-        (damage_a_journal, "journals", "journal.jsonl is damaged at byte 0"),
+        (
+            damage_a_journal,
+            "journals",
+            "trial 1: 1 lines of its journal are damaged in both copies",
+        ),
         (lambda: change_studies(VALUE, 0), "scores", "trial 0 has value 0.001, and by its journal"),
         (lambda: flip_a_bit(0), "checkpoints", "does not have the checksum it was written with"),
         (lose_the_best, "checkpoints", "trial 2: the checkpoint of epoch 1, its best, is missing"),
@@ -153,6 +164,8 @@ def test_every_fault_fails_its_check(place: str) -> None:
 
 def test_missing_and_damaged_documents_are_found() -> None:
     """The document of one run is missing and that of another one damaged, and both are named."""
+    for number in (0, 2):
+        without_spares(folder_of(number).path)
     for name in DOCUMENTS:
         missing, damaged = (folder_of(number).path / name for number in (0, 2))
         contents = missing.read_bytes(), damaged.read_bytes()
@@ -166,3 +179,42 @@ def test_missing_and_damaged_documents_are_found() -> None:
         assert re.search("toy-002|trial 2", faults), name
         missing.write_bytes(contents[0])
         damaged.write_bytes(contents[1])
+
+
+def test_a_lost_store_is_a_fault_of_every_run_that_was_sent() -> None:
+    database = embedded().database
+    assert database is not None
+    database.unlink()
+
+    check = check_of(diagnose(), "sent")
+
+    names = ("alone", "toy-000", "toy-001", "toy-002")
+    assert ("fail", True) == (check.verdict, "`risexp sync --again`" in check.sentence)
+    assert {f"run {name}: embedded has lost it" for name in names} == {*check.details}
+
+
+def zombie_writes() -> None:
+    """A worker that lost trial 1 after its check writes its row after all."""
+    folder = folder_of(1)
+    (folder.path / "checkpoints" / "attempt-02").mkdir()
+    folder.open_journal().note(1, STARTED, {})
+    Journal(folder.journal, "toy-001", attempt=1).write(9, {"beta": 0.5})
+
+
+def test_what_is_no_fault_of_the_record_is_told_all_the_same() -> None:
+    zombie_writes()
+    folder = folder_of(2).path
+    (folder / "config.json").write_bytes(b"{")
+    with studies_store() as opened:
+        assert opened.store is not None
+        HostNote(opened.store, find_study(opened.store, NAME), "far").set("the disk is full")
+
+    diagnosis = diagnose()
+
+    for what, sentence in (
+        (f"{NAME}: late lines", "trial 1: 1 lines of attempt 1 came late"),
+        (f"{NAME}: hosts", "host far claims no trial: the disk is full"),
+        ("small files", "toy-002/config.json.corrupt"),
+    ):
+        check = check_of(diagnosis, what)
+        assert ("warn", True) == (check.verdict, sentence in check.details[0])

@@ -20,7 +20,7 @@ from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.registry.model_registry import Registry
 from risexp.registry.verdicts import Evaluation
 from risexp.runs.folder import find_run
-from risexp.runs.journal import Journal
+from risexp.runs.journal_writer import Journal
 from risexp.runs.spec import Labels
 from risexp.tracking.stores import embedded, in_environment
 from tests.support.frozen_sets import ignored

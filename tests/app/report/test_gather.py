@@ -23,6 +23,7 @@ from risexp.hpo.trials.trial_result import TrialResult, unsound
 from risexp.runs.journal import Contents
 from risexp.space.study_spec import StudySpec
 from tests.support.html import read
+from tests.support.recorded_runs import without_spares
 from tests.support.searches import Past, past, tiny
 from tests.support.validated_runs import validated, with_network
 from tests.support.worker_pool import Employ, RecordingView, train, train_by_rate
@@ -207,8 +208,9 @@ def test_a_damaged_run_one_without_a_checkpoint_and_an_empty_journal_leave_a_rem
 ) -> None:
     whole = report_data("toy")
     unanswered = with_answers(whole, 4, torch.device("cpu"), lambda _: None)
-    empty = words(replace(whole, runs={1: replace(whole.runs[1], contents=Contents((), 0, 0))}))
+    empty = words(replace(whole, runs={1: replace(whole.runs[1], contents=Contents())}))
     config = at_home / "mlruns" / "runs" / "toy-001" / "config.json"
+    without_spares(config.parent)
     config.write_text(config.read_text(encoding="utf-8").replace("0", "1"), encoding="utf-8")
 
     data = report_data("toy")

@@ -6,7 +6,7 @@ import pytest
 
 from risexp.app.show.run import RunSeen, expect_judged
 from risexp.errors import InvalidInput
-from risexp.runs.journal import Journal
+from risexp.runs.journal_writer import Journal
 from tests.support.recorded_runs import DEAD
 from tests.support.uploads import new_run
 from tests.support.validated_runs import SMOKE, validated

@@ -48,7 +48,6 @@ def test_attempts_are_counted_and_remembered(leases: Leases) -> None:
     assert [1, 2, 3] == [each.lease.attempt for each in attempts]
     assert ["released", "died", "finished"] == [each.ended for each in attempts]
     assert all(each.ended_at is not None for each in attempts)
-    assert 1 == leases.deaths(ONE)
 
 
 def test_a_lease_names_its_owner_and_keeps_parameters(leases: Leases) -> None:
@@ -74,7 +73,7 @@ def test_studies_do_not_share_leases(leases: Leases) -> None:
     leases.end(taken(leases), "died")
     taken(leases)
     another = Leases(leases.store, "another")
-    assert (0, []) == (another.deaths(ONE), another.attempts(ONE))
+    assert [] == another.attempts(ONE)
 
     lease = another.take(ONE, owner(), "toy-000")
 
@@ -128,8 +127,8 @@ def test_only_an_expired_lease_is_buried_and_by_one_caller(leases: Leases) -> No
     assert not leases.bury(lease)
     assert lasting(leases, 0.0).renew(lease)
 
-    assert [True, False] == [leases.bury(lease), leases.bury(lease)]
-    assert 1 == leases.deaths(ONE)
+    assert [True, False] == [leases.bury(lease, "lost"), leases.bury(lease, "died")]
+    assert ["lost"] == [each.ended for each in leases.attempts(ONE)]
 
 
 def test_a_deleted_studys_attempts_are_not_those_of_the_next_with_its_ids(

@@ -154,7 +154,7 @@ WRITES: dict[str, Callable[[Claim], object]] = {
     "note": lambda claim: claim.note("link", "http"),
     "finish": lambda claim: claim.finish(DONE),
     "release": lambda claim: claim.release(),
-    "give_up": lambda claim: claim.give_up(),
+    "give back": lambda claim: claim.release("environment"),
 }
 
 
@@ -190,18 +190,17 @@ def test_a_worker_whose_trial_another_has_finished_is_fenced(
     assert 0.25 == stored(store, claim).value
 
 
-def test_a_trial_that_is_given_up_waits_again_and_then_fails(
+def test_a_trial_that_is_given_back_waits_again_however_often(
     store: StudyStore, queue: Queue
 ) -> None:
     claims = []
-    for _ in range(3):
+    for _ in range(5):
         claims.append(claimed(queue))
-        claims[-1].give_up()
+        claims[-1].release("environment")
 
-    assert [(0, 1), (0, 2), (0, 3)] == [(each.number, each.attempt) for each in claims]
-    trial = stored(store, claims[-1])
-    assert (TrialState.FAIL, "attempts") == (trial.state, trial.user_attrs["reason"])
-    assert 1 == claimed(queue).number
+    assert [(0, 1), (0, 2), (0, 3), (0, 4), (0, 5)] == [(x.number, x.attempt) for x in claims]
+    assert TrialState.WAITING == stored(store, claims[0]).state
+    assert ["environment"] * 5 == [each.ended for each in queue.leases.attempts()]
 
 
 def test_a_trial_that_was_finished_after_it_was_listed_is_skipped(

@@ -1,11 +1,16 @@
+import os
+import socket
+import uuid
+
 import pytest
 from optuna.trial import TrialState
 from sqlalchemy import update
 
-from risexp.hpo.store.leases import Lease, Leases
+from risexp.hpo.store.leases import Lease, LeaseOwner, Leases
 from risexp.hpo.store.schema import ATTEMPTS
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
+from risexp.hpo.trials import reaper
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.queue import Queue
 from risexp.hpo.trials.reaper import Reaper
@@ -51,8 +56,9 @@ def ends(leases: Leases) -> list[str | None]:
     return [attempt.ended for attempt in leases.attempts()]
 
 
+@pytest.mark.usefixtures("claim")
 def test_a_trial_whose_lease_has_expired_waits_again_and_only_once(
-    store: StudyStore, study: StudyRef, queue: Queue, claim: Claim
+    store: StudyStore, study: StudyRef, queue: Queue
 ) -> None:
     expire(queue.leases)
     reapers = [Reaper(queue.leases, study, patience_s=0.0) for _ in range(2)]
@@ -60,7 +66,7 @@ def test_a_trial_whose_lease_has_expired_waits_again_and_only_once(
     assert [1, 0] == [reaper.look() for reaper in reapers]
 
     assert ["waiting"] * 4 == states(store, study)
-    assert 1 == queue.leases.deaths(claim.lease.trial_id)
+    assert ["lost"] == ends(queue.leases)
     again = queue.claim(owner())
     assert again is not None
     assert (0, 2, {1: 0.5}) == (again.number, again.attempt, again.reports)
@@ -80,11 +86,63 @@ def test_a_trial_whose_worker_died_is_judged_by_its_own_state(
 
     Reaper(queue.leases, study, patience_s=0.0).look()
 
-    assert ["finished", "died"] == ends(queue.leases)
+    assert ["finished", "lost"] == ends(queue.leases)
     assert "complete" == states(store, study)[0]
     again = queue.claim(owner())
     assert again is not None
     assert (1, 2) == (again.number, again.attempt)
+
+
+GONE = 2**22 + 1
+"""Number that no process has."""
+
+
+def expired(queue: Queue, study: StudyRef, host: str, pid: int = GONE) -> str | None:
+    """How an attempt at the first trial ends whose worker on this host renews no more."""
+    trial = queue.leases.store.storage.list_trials(study.id)[0]
+    queue.leases.take(trial.trial_id, LeaseOwner(uuid.uuid4().hex, host, pid), "toy-000")
+    expire(queue.leases)
+    Reaper(queue.leases, study, patience_s=0.0).look()
+    return ends(queue.leases)[-1]
+
+
+def test_a_worker_is_dead_only_if_its_host_lived_on(
+    queue: Queue, study: StudyRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = socket.gethostname()
+
+    assert "died" == expired(queue, study, here)
+    assert "lost" == expired(queue, study, "another")
+    assert "lost" == expired(queue, study, here, os.getpid())  # it may only be stopped
+    monkeypatch.setattr(reaper, "uptime", lambda: -1.0)  # it has started anew
+    assert "lost" == expired(queue, study, here)
+
+
+def test_a_trial_that_kills_three_workers_fails_and_lost_machines_do_not_count(
+    store: StudyStore, queue: Queue, study: StudyRef
+) -> None:
+    here = socket.gethostname()
+    for _ in range(5):
+        expired(queue, study, "another")
+    for _ in range(2):
+        expired(queue, study, here)
+    assert "waiting" == states(store, study)[0]
+
+    expired(queue, study, here)
+
+    assert "failed" == states(store, study)[0]
+
+
+def test_a_trial_whose_attempts_are_lost_on_three_hosts_fails(
+    store: StudyStore, queue: Queue, study: StudyRef
+) -> None:
+    for host in ("a", "b", "a", "b", "a"):
+        assert "lost" == expired(queue, study, host)
+    assert "waiting" == states(store, study)[0]
+
+    expired(queue, study, "c")
+
+    assert "failed" == states(store, study)[0]
 
 
 def test_a_worker_that_was_seen_to_end_loses_its_trial_at_once(

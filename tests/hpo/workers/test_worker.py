@@ -1,6 +1,7 @@
 """A worker with a toy in place of training: what it claims, and what it records."""
 
 import signal
+import socket
 from threading import Thread
 
 import pytest
@@ -10,11 +11,12 @@ from risexp.hpo.search.parameters import stored
 from risexp.hpo.search.pruning_callback import PRUNING_COUNTS
 from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore
+from risexp.hpo.studies.hosts import waiting_hosts
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.trials.heartbeat import fenced
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.workers import worker as module
-from risexp.hpo.workers.worker import Job, JobResult, Worker
+from risexp.hpo.workers.worker import Job, JobResult
 from risexp.runs.outcome import EndRun, aborted, complete, pruned, signalled
 from risexp.training.events import EpochEnded, RunStarted
 from tests.support.recorded_runs import ended_of, joint, plan_of
@@ -30,7 +32,7 @@ from tests.support.toy_workers import (
     work,
     worker,
 )
-from tests.support.worker_processes import EMBEDDED, opened, owner, states
+from tests.support.worker_processes import EMBEDDED, opened, states
 
 pytestmark = EMBEDDED
 
@@ -94,7 +96,7 @@ def test_values_without_a_valid_configuration_fail_only_their_trial(store: Study
         trial, "fixed_params", stored(odd.space.vary, {"training.batch": 48})
     )
 
-    code = Worker(store, study, owner(), toy()).run(lambda _: None)
+    code = worker(store, study, toy()).run(lambda _: None)
 
     assert 0 == code
     assert ["failed"] == states(store, study)
@@ -123,15 +125,47 @@ def test_a_worker_that_lost_its_lease_writes_nothing_and_claims_another_trial(
     assert knows or any("another worker goes on" in each for each in said)
 
 
-def test_a_trial_whose_machine_failed_counts_a_death_each_time(store: StudyStore) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        EnvironmentFailed("cannot write: no space"),
+        OSError(28, "no space"),
+        OSError(30, "read-only"),
+    ],
+)
+def test_a_trial_is_not_at_fault_if_the_environment_fails(
+    store: StudyStore, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(module, "_POLL_S", 0.0)
     study = searched(store, 2)
-    full = EnvironmentFailed("cannot write: no space left on device")
 
-    work(store, study, toy(full, full, full))
+    code, _ = work(store, study, toy(*[error] * 5))
 
-    assert ["failed", "complete"] == states(store, study)
-    assert ["attempts", "finished"] == reasons(store, study)
-    assert ["died"] * 3 == [each.ended for each in attempts(store, study)][:3]
+    assert 0 == code
+    assert ["complete", "complete"] == states(store, study)
+    assert ["environment"] * 5 + ["finished"] * 2 == [each.ended for each in attempts(store, study)]
+
+
+def test_a_worker_whose_home_cannot_be_written_claims_nothing_and_tells_the_study(
+    store: StudyStore, study: StudyRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_POLL_S", 0.0)
+    seen: list[tuple[int, dict[str, str]]] = []
+    full = "cannot write into runs: No space left on device"
+    answers = iter([full, full, None])
+
+    def home_fault() -> str | None:
+        seen.append((len(attempts(store, study)), waiting_hosts(store, study)))
+        return next(answers, None)
+
+    said: list[str] = []
+    worker(store, study, toy(), home_fault).run(said.append)
+
+    here = {socket.gethostname(): full}
+    assert [(0, {}), (0, here), (0, here)] == seen[:3]
+    assert {} == waiting_hosts(store, study)
+    assert [f"it claims no trial: {full}", "it claims trials again"] == said[:2]
+    assert ["complete"] * 3 == states(store, study)
 
 
 def test_a_trial_is_released_after_the_epoch_in_which_its_study_ended(
@@ -140,7 +174,7 @@ def test_a_trial_is_released_after_the_epoch_in_which_its_study_ended(
     epoch = ended_of(plan_of(1))
 
     def ends(job: Job) -> JobResult:
-        _pruner, check_end, _limit = job.callbacks.enders
+        _pruner, check_end, _limit, _signals = job.callbacks.enders
         check_end(epoch)
         end_study(store, study, "12 s are over")
         check_end(RunStarted("toy-000", 3, 0, 4))

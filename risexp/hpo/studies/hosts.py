@@ -1,0 +1,61 @@
+"""Where a study is worked on: the home of its runs, and hosts that cannot go on."""
+
+import socket
+from typing import Final
+
+from risexp.core.home import home, home_id
+from risexp.errors import InvalidInput
+from risexp.hpo.store.store import StudyStore
+from risexp.hpo.studies.study import StudyRef
+
+_HOME: Final = "risexp.home"
+_WAITS: Final = "risexp.waits."
+
+
+def join_home(store: StudyStore, study: StudyRef) -> None:
+    """Check that this home is the one of the study's runs, which its first process sets.
+
+    In another home a trial would begin anew, since its checkpoints are not there.
+    """
+    own, place = home_id(), str(home().absolute())
+    with store.locked(f"study {study.name}"):
+        known = store.storage.get_study_user_attrs(study.id).get(_HOME)
+        if known is None:
+            value = {"id": own, "path": place, "host": socket.gethostname()}
+            store.storage.set_study_user_attr(study.id, _HOME, value)
+            return
+    if known["id"] != own:
+        raise InvalidInput(
+            f"study {study.name} keeps its runs in {known['path']} of {known['host']}, and {place} "
+            "is another home: share that folder and name it by RISEXP_HOME, or let `risexp worker "
+            "--own-home` train with checkpoints of its own"
+        )
+
+
+class HostNote:
+    """The note of one host in a study: why it claims no trial."""
+
+    def __init__(self, store: StudyStore, study: StudyRef, host: str) -> None:
+        self._store = store
+        self._study = study
+        self._host = host
+        self._known: str | None = None
+
+    def set(self, fault: str | None) -> bool:
+        """Write the fault, or delete the note if there is none; whether that is new."""
+        if fault == self._known:
+            return False
+        key = f"{_WAITS}{self._host}"
+        self._store.storage.set_study_user_attr(self._study.id, key, fault)
+        self._known = fault
+        return True
+
+
+def waiting_hosts(store: StudyStore, study: StudyRef) -> dict[str, str]:
+    """Why hosts claim no trial of a study, by host."""
+    attributes = store.storage.get_study_user_attrs(study.id)
+    return {
+        key.removeprefix(_WAITS): fault
+        for key, fault in attributes.items()
+        if key.startswith(_WAITS) and fault is not None
+    }

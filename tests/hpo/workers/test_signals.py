@@ -1,0 +1,133 @@
+"""F14: a signal at any moment of a worker is a release, and never a death."""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import pytest
+from optuna.study import Study
+
+from risexp.callbacks.signals import SignalCallback
+from risexp.hpo.store.leases import Leases
+from risexp.hpo.store.patient_storage import PatientStorage
+from risexp.hpo.store.store import StudyStore
+from risexp.hpo.studies.study import StudyRef
+from risexp.hpo.trials.claim import Claim
+from risexp.hpo.trials.queue import Queue
+from risexp.hpo.workers import worker as worker_module
+from risexp.hpo.workers.worker import Job, JobResult, Worker
+from risexp.runs.outcome import EndRun
+from risexp.training.events import Event, RunStarted
+from tests.support.looping import for_each
+from tests.support.toy_workers import DONE, attempts, searched, work
+from tests.support.trainers import epochs_of, small_trainer
+from tests.support.worker_processes import EMBEDDED, owner, states, violations
+
+pytestmark = EMBEDDED
+
+POINTS: Final[dict[str, tuple[Any, str]]] = {
+    "look for the end": (worker_module, "end_of"),
+    "look for trials": (Queue, "is_done"),
+    "list": (PatientStorage, "list_trials"),
+    "take the lease": (Leases, "take"),
+    "set running": (PatientStorage, "set_trial_state_values"),
+    "renew": (Leases, "renew"),
+    "claim": (Queue, "claim"),
+    "suggest": (Claim, "suggest"),
+    "record parameters": (Leases, "record"),
+    "train": (worker_module, "JobResult"),
+    "report": (Claim, "report"),
+    "note": (Claim, "note"),
+    "assure": (Leases, "assure"),
+    "finish": (Claim, "finish"),
+    "tell": (Study, "tell"),
+    "end the lease": (Leases, "end"),
+}
+"""Calls of a worker, before and after which signals come."""
+SIGNALS: Final[dict[str, tuple[tuple[int, ...], int]]] = {
+    "TERM": ((signal.SIGTERM,), 75),
+    "INT": ((signal.SIGINT,), 130),
+    "USR1": ((signal.SIGUSR1,), 75),
+    "USR2": ((signal.SIGUSR2,), 75),
+    "TERM twice": ((signal.SIGTERM, signal.SIGTERM), 130),
+}
+"""Signals, and the exit code of the worker."""
+EPOCHS: Final = epochs_of(small_trainer())
+
+
+@dataclass
+class Sender:
+    """Sends this process its signals once, before or after a call."""
+
+    numbers: tuple[int, ...]
+    when: Literal["before", "after"]
+    sent: bool = field(default=False, init=False)
+
+    def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def sending(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever is called
+            if self.when == "before":
+                self._send()
+            result = call(*arguments, **named)
+            if self.when == "after":
+                self._send()
+            return result
+
+        return sending
+
+    def _send(self) -> None:
+        if not self.sent:
+            self.sent = True
+            for number in self.numbers:
+                os.kill(os.getpid(), number)
+
+
+def train(job: Job) -> JobResult:
+    """Train as a run does: every event to every callback."""
+    told = job.callbacks
+    try:
+        events: tuple[Event, ...] = (RunStarted(job.run_id, len(EPOCHS), 0, 4), *EPOCHS)
+        for event in events:
+            for callback in (*told.first, *told.recorders, *told.enders):
+                callback(event)
+    except EndRun as end:
+        return worker_module.JobResult(end.outcome, None)
+    return worker_module.JobResult(DONE, EPOCHS[-1].scores["k_loc"])
+
+
+def left_after(
+    store: StudyStore, study: StudyRef, point: str, sender: Sender, patch: pytest.MonkeyPatch
+) -> tuple[int | None, list[str | None]]:
+    """The exit code of a worker that receives signals at a point, and how its attempts ended."""
+    owner_of_call, name = POINTS[point]
+    with patch.context() as patched, SignalCallback(lambda _: None) as signals:
+        worker = Worker(store, study, owner(), train, signals)
+        patched.setattr(owner_of_call, name, sender.around(getattr(owner_of_call, name)))
+        code = worker.run(lambda _: None)
+    return code, [each.ended for each in attempts(store, study)]
+
+
+@pytest.mark.parametrize("kind", SIGNALS)
+@for_each("when", ["before", "after"])
+@for_each("point", POINTS)
+def test_a_signal_at_any_moment_is_a_release(
+    store: StudyStore,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    when: Literal["before", "after"],
+    point: str,
+) -> None:
+    numbers, expected = SIGNALS[kind]
+    study = searched(store, 2, name=f"{point}-{when}".replace(" ", "-"))
+    sender = Sender(numbers, when)
+
+    code, ends = left_after(store, study, point, sender, monkeypatch)
+
+    assert sender.sent
+    assert expected == code
+    assert set() == {*ends} - {"released", "finished"}
+    assert set() == {*states(store, study)} - {"waiting", "complete"}
+    work(store, study, train)
+    assert ["complete"] * 2 == states(store, study)
+    assert [] == violations(store, study)

@@ -1,0 +1,57 @@
+"""D5: a trial that two homes train has one run in their store, and each value once."""
+
+from pathlib import Path
+
+import pytest
+
+from risexp.runs.folder import RunFolder
+from risexp.runs.spec import Labels, Parent
+from risexp.tracking.client import TrackingClient
+from risexp.tracking.stores import TrackingStore
+from risexp.tracking.upload_state import UploadState
+from tests.support.uploads import due, finished, held, new_run, run_ids, sent, train
+
+LABELS = Labels(study="twin", trial=7, parent=Parent("twin", "f" * 32, 1_000))
+
+
+@pytest.fixture
+def halves(
+    store: TrackingStore,
+    runs: TrackingClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[RunFolder, RunFolder]:
+    """A trial that one home left after its second epoch, and another home trained whole."""
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "one"))
+    first = new_run("twin-007", labels=LABELS)
+    train(first, range(1, 3))
+    sent(first, store, runs)
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "another"))
+    second = finished("twin-007", labels=LABELS)
+    sent(second, store, runs)
+    return first, second
+
+
+def test_a_trial_of_two_homes_has_one_run_and_each_value_once(
+    halves: tuple[RunFolder, RunFolder], store: TrackingStore, runs: TrackingClient
+) -> None:
+    first, second = halves
+    sent(second, store, runs)
+
+    assert 1 == len(run_ids(first, store))
+    places = [(key, step) for key, step, _, _ in held(first, store)]
+    assert [(key, step) for key, step, _, _ in due(second)] == places
+
+
+def test_a_home_that_lost_what_it_had_sent_sends_all_of_its_own_again(
+    store: TrackingStore, runs: TrackingClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    folder = finished("deep-001", labels=Labels(study="twin", trial=1, parent=LABELS.parent))
+    sent(folder, store, runs)
+    UploadState(folder.path).forget()
+
+    sent(folder, store, runs)
+
+    assert 1 == len(run_ids(folder, store))
+    assert due(folder) == held(folder, store)

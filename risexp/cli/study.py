@@ -61,12 +61,29 @@ def show(
         return
     if row is not None:
         study_rows([row])
+        if row.ends:
+            say(f"attempts: {', '.join(row.ends)}")
         beside_base(study, row)
         return
     study_rows(study.trials)
     say("")
     say(study_summary(study))
+    for host, fault in study.waits.items():
+        say(f"host {host} claims no trial: {fault}")
     best_trial(study)
+
+
+@app.command("retry")
+def retry(
+    name: StudyName,
+    trials: Annotated[list[int], typer.Argument(min=0, metavar="TRIAL...", help="Their numbers.")],
+) -> None:
+    """Let failed trials wait again, as they were: `risexp hpo` or a worker goes on with them."""
+    from risexp.app.search.studies import retry_trials
+
+    retry_trials(name, trials)
+    numbers = ", ".join(str(number) for number in sorted({*trials}))
+    say(f"study {name}: {numbers} wait again; `risexp hpo` with the same study goes on")
 
 
 @app.command("stop")

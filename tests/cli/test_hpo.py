@@ -49,6 +49,8 @@ def test_a_search_trains_its_trials_and_says_which_is_best(capsys: Capture, tmp_
     told = document(capsys, "study show tiny --trial 1")
     assert (1, table.trials[1].values) == (told["number"], told["values"])
     refused(capsys, "study show tiny --trial 2", "risexp: study tiny has trials 0 to 1, not 2\n")
+    sentence = "trial 1 of study tiny is complete: only a failed one is tried again"
+    refused(capsys, "study retry tiny 1", f"risexp: {sentence}\n")
     lines = [line for line in err.splitlines() if line.startswith("trial")]
     assert len(set(lines)) == len(lines) > 2
     labels = read_labels(find_run("tiny-000").path)

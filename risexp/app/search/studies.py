@@ -1,7 +1,7 @@
 """Studies for people: list, watch and stop them, as a live table or line by line."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, Self
 
@@ -13,9 +13,10 @@ from rich.text import Text
 
 from risexp.errors import DataInvalid, InvalidInput
 from risexp.hpo.store.address import store_url
-from risexp.hpo.store.store import StudyStore, open_store
+from risexp.hpo.store.store import StudyStore, find_store, open_store
 from risexp.hpo.studies.study import End, TrialWord, end_study, find_study, study_names
 from risexp.hpo.studies.table import WORDS, StudyTable, TrialRow, study_table
+from risexp.hpo.trials.failed_trials import retry
 
 _LOOK_S: Final = 1.0
 _STYLES: Final[Mapping[TrialWord, str]] = {
@@ -67,6 +68,12 @@ def show_study(name: str) -> StudyTable:
     """The present state of a study."""
     with open_studies() as store:
         return study_table(store, find_study(store, name))
+
+
+def retry_trials(name: str, numbers: Collection[int]) -> None:
+    """Let failed trials of a study wait again."""
+    with open_studies(find_store) as store:
+        retry(store, find_study(store, name), numbers)
 
 
 def stop_study(name: str) -> End:

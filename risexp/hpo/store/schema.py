@@ -55,8 +55,9 @@ TRIALS: Final = sa.table(
     sa.column("study_id", sa.Integer),
     sa.column("number", sa.Integer),
     sa.column("state", sa.Enum(TrialState)),
+    sa.column("datetime_complete", sa.DateTime),
 )
-"""The columns of Optuna's own sa.table that are read; never written."""
+"""Columns of Optuna's own table; written only to let a failed trial wait again."""
 
 
 def database_clock(engine: sa.Engine) -> sa.ColumnElement[float]:

@@ -1,20 +1,23 @@
 """The state of a study, trial by trial, as plain values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
 
 from risexp.hpo.search.parameters import read
-from risexp.hpo.store.leases import HANGING, Attempt, Leases
+from risexp.hpo.store.leases import Attempt, End, Leases
 from risexp.hpo.store.store import StudyStore
+from risexp.hpo.studies.hosts import waiting_hosts
 from risexp.hpo.studies.study import REASON, STATES, StudyRef, TrialWord, end_of
 from risexp.space.spec import SearchSpace
 
 WORDS: Final[tuple[TrialWord, ...]] = ("complete", "pruned", "failed", "running", "waiting")
 """The states in the order of their counts in a summary."""
+_FAULTS: Final[tuple[End, ...]] = ("died", "hung", "lost", "environment", "preempted")
+"""Ends of an attempt that are told of a trial which waits or runs."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class TrialRow:
     """Searched values, by field."""
     seconds: float | None
     """Spent in ended attempts; None before the first has ended."""
+    ends: tuple[str, ...] = ()
+    """How its ended attempts ended, the first one first."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class StudyTable:
     ended: str | None
     """Why it ended before its trials did."""
     trials: tuple[TrialRow, ...]
+    waits: Mapping[str, str] = field(default_factory=dict)
+    """Why hosts claim no trial, by host."""
 
     def count(self, state: TrialWord) -> int:
         """Number of trials in a state."""
@@ -93,6 +100,7 @@ class StudyTable:
             "best": None if best is None else best.number,
             "epochs": self.epochs,
             "trials": [asdict(row) for row in self.trials],
+            "waits": dict(self.waits),
         }
 
 
@@ -108,15 +116,16 @@ def study_table(store: StudyStore, study: StudyRef) -> StudyTable:
     rows = tuple(
         _row(trial, attempts.get(ids[trial.number], ()), study.spec.space) for trial in trials
     )
-    return StudyTable(study.name, study.trials, None if end is None else end.reason, rows)
+    reason = None if end is None else end.reason
+    return StudyTable(study.name, study.trials, reason, rows, waiting_hosts(store, study))
 
 
 def _reason(trial: FrozenTrial, attempts: Sequence[Attempt]) -> str | None:
-    """Why a trial finished; of an unfinished one, that its last attempt hung."""
+    """Why a trial finished; of an unfinished one, what became of its last attempt."""
     if trial.state.is_finished():
         return trial.user_attrs.get(REASON)
     ends = [attempt.ended for attempt in attempts if attempt.ended is not None]
-    return HANGING if ends[-1:] == [HANGING] else None
+    return ends[-1] if ends and ends[-1] in _FAULTS else None
 
 
 def _row(trial: FrozenTrial, attempts: Sequence[Attempt], space: SearchSpace) -> TrialRow:
@@ -140,4 +149,5 @@ def _row(trial: FrozenTrial, attempts: Sequence[Attempt], space: SearchSpace) ->
             if path in space.vary
         },
         seconds=sum(spent) if spent else None,
+        ends=tuple(attempt.ended for attempt in attempts if attempt.ended is not None),
     )

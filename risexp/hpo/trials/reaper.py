@@ -28,6 +28,7 @@ from risexp.hpo.store.leases import (
 )
 from risexp.hpo.store.patient_storage import Listed
 from risexp.hpo.studies.study import REASON, StudyRef, run_id
+from risexp.hpo.trials.failed_trials import forgiven
 from risexp.hpo.trials.heartbeat import uptime
 
 MOST_DEATHS: Final = 3
@@ -44,7 +45,7 @@ def requeue(leases: Leases, trial_id: int, most: int = MOST_DEATHS) -> None:
     """
     storage = leases.store.storage
     try:
-        attempts = leases.attempts(trial_id)
+        attempts = leases.attempts(trial_id)[forgiven(storage.get_trial(trial_id)) :]
         if is_poison(attempts, most):
             storage.set_trial_user_attr(trial_id, REASON, _failure_reason(attempts))
             failpoint("reap.noted")

@@ -7,6 +7,7 @@ import pytest
 
 from risexp.hpo.search.parameters import suggest
 from risexp.hpo.store.store import StudyStore
+from risexp.hpo.studies.hosts import HostNote
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.studies.table import StudyTable, TrialRow, study_table
 from risexp.hpo.trials.claim import Claim
@@ -91,3 +92,21 @@ def test_the_best_is_the_first_of_the_lowest() -> None:
     assert (1, 1.0) == (table.best and table.best.number, table.lowest)
     assert not table.over
     assert replace(table, trials=table.trials[:3]).over
+
+
+def test_it_says_how_attempts_ended_and_which_hosts_cannot_go_on(
+    store: StudyStore, study: StudyRef
+) -> None:
+    leases = queue_of(store, study).leases
+    Reaper(leases, study).abandon(claim(store, study).lease.owner)
+    claim(store, study).release("environment")
+    note = HostNote(store, study, "far")
+    note.set("no room")
+
+    table = study_table(store, study)
+
+    first = table.trials[0]
+    assert (("died", "environment"), "environment") == (first.ends, first.reason)
+    assert {"far": "no room"} == table.waits == table.as_json()["waits"]
+    note.set(None)
+    assert {} == study_table(store, study).waits

@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
-.PHONY: help setup check quick format lint types layers test pages nightly hpo docs clean
+.PHONY: help setup check quick format lint types layers test pages faults nightly hpo docs clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -43,6 +43,11 @@ pages: $(READY) ## the tests that look at pages in a browser, where there is one
 
 quick: lint types ## lint, types, and the tests of what has changed: the inner loop
 	$(BIN)/python tests/select_changed.py | xargs $(BIN)/pytest -q -m "not slow and not pages" --numprocesses 2 --dist worksteal
+
+faults: $(READY) ## the table of injected faults, on SQLite and PostgreSQL
+	mkdir -p build
+	RISEXP_REQUIRE_ALL=1 $(BIN)/pytest -q -m "fault and not pages" --junitxml build/faults.xml --numprocesses 2 --dist worksteal || true
+	$(BIN)/python benchmarks/faults.py build/faults.xml --write
 
 nightly: check ## what does not fit into `make check`
 	$(BIN)/pytest -m "not pages" --hypothesis-profile nightly --numprocesses 2 --dist worksteal --timeout 900

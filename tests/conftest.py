@@ -87,6 +87,32 @@ def in_order(order: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return home
 
 
+@pytest.fixture(autouse=True)
+def told_faults(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Write the classes of a test's faults into the report of `make faults`.
+
+    With them go their number, the database, and what was lost or done twice there.
+    """
+    faults = [name for marker in request.node.iter_markers("fault") for name in marker.args]
+    if not faults:
+        yield
+        return
+    told = request.node.user_properties
+    told += [("fault", name) for name in faults]
+    told.append(("injected", getattr(request.function, "cases", 1)))
+    if "backend" not in request.fixturenames:
+        yield
+        return
+    from tests.support.oracle import judge
+
+    told.append(("database", request.getfixturevalue("backend")))
+    url = str(request.getfixturevalue("url"))
+    yield
+    ledger = judge(url)
+    told += [("lost", ledger.lost), ("duplicated", ledger.duplicated)]
+    assert (0, 0) == (ledger.lost, ledger.duplicated)
+
+
 @pytest.fixture
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RISEXP_HOME", str(tmp_path))

@@ -91,6 +91,7 @@ def code_of(process: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
+@pytest.mark.fault("F24")
 @pytest.mark.parametrize("hangs", [natively, in_python])
 def test_a_process_that_hangs_ends_itself_and_leaves_its_stacks(
     tmp_path: Path, hangs: Callable[[Silence], None]
@@ -104,6 +105,7 @@ def test_a_process_that_hangs_ends_itself_and_leaves_its_stacks(
     assert f"its stacks are in {tmp_path / 'stacks.txt'}" == second
 
 
+@pytest.mark.fault("F24")
 def test_it_ends_even_if_writing_or_giving_back_fails_or_hangs(tmp_path: Path) -> None:
     def fails(_: object) -> None:
         raise OSError("the disk is full")
@@ -112,6 +114,7 @@ def test_it_ends_even_if_writing_or_giving_back_fails_or_hangs(tmp_path: Path) -
     assert HUNG == code_of(begun(tmp_path, write=fails))
 
 
+@pytest.mark.fault("F24")
 def test_native_code_that_holds_the_lock_leaves_its_stacks_in_the_log(tmp_path: Path) -> None:
     (tmp_path / "log").touch()
     process = begun(tmp_path, holding_the_lock, limit_s=3.0)

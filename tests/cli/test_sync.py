@@ -180,6 +180,7 @@ def test_stores_that_are_ready_are_left_as_they_are(
     assert str(studies) in told["studies"]
 
 
+@pytest.mark.fault("F22")
 def test_secrets_of_address_and_environment_are_in_no_file_of_a_run(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ def poisoned(poison: Poison, count: int, device: torch.device) -> Trainer:
     )
 
 
+@pytest.mark.fault("F19")
 @pytest.mark.parametrize(
     ("poison", "reason", "inputs"),
     [
@@ -89,6 +90,7 @@ def test_a_few_spoiled_batches_are_refused_and_named(
         }
 
 
+@pytest.mark.fault("F19")
 def test_more_than_a_twentieth_refused_ends_the_run_with_its_reason(device: torch.device) -> None:
     with pytest.raises(TrainingAborted, match="epoch 1: 3 of 40 steps were refused") as caught:
         guarded_epochs(poisoned(NAN, 3, device))

@@ -159,6 +159,7 @@ def test_edited_documents_are_refused() -> None:
             run.config_sha, run.config(), run.plans(), run.outcome()
 
 
+@pytest.mark.fault("F13")
 def test_a_home_that_is_not_writable_is_an_environment_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -191,6 +192,7 @@ def content(run: RunFolder) -> tuple[object, ...]:
     )
 
 
+@pytest.mark.fault("F10")
 @for_each("damage", [b"", b"{", b"\xff", None])
 @for_each("name", DOCUMENTS)
 def test_damage_to_any_small_file_costs_nothing(name: str, damage: bytes | None) -> None:
@@ -206,6 +208,7 @@ def test_damage_to_any_small_file_costs_nothing(name: str, damage: bytes | None)
     assert [] == run.mend(CONFIG, curriculum(CONFIG), LABELS)
 
 
+@pytest.mark.fault("F10")
 @for_each("name", DOCUMENTS)
 def test_a_small_file_that_is_damaged_in_both_copies_is_made_anew(name: str) -> None:
     run = begun(f"run-{uuid.uuid4().hex}")

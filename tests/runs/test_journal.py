@@ -108,6 +108,7 @@ DAMAGED = (
 """Lines that no journal holds."""
 
 
+@pytest.mark.fault("F10")
 @pytest.mark.parametrize("line", DAMAGED)
 def test_a_damaged_line_is_mended_from_the_spare_copy_once(tmp_path: Path, line: bytes) -> None:
     journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
@@ -125,6 +126,7 @@ def test_a_damaged_line_is_mended_from_the_spare_copy_once(tmp_path: Path, line:
     assert line in journal.path.with_name("journal.jsonl.corrupt").read_bytes()
 
 
+@pytest.mark.fault("F10")
 @pytest.mark.parametrize("line", DAMAGED)
 def test_a_line_that_is_damaged_in_both_copies_is_left_out_and_noted_once(
     tmp_path: Path, line: bytes
@@ -159,6 +161,7 @@ def test_a_journal_that_was_cut_or_deleted_is_restored(tmp_path: Path, kept: int
     assert journal.path.read_bytes() == (tmp_path / "spares" / "journal.jsonl").read_bytes()
 
 
+@pytest.mark.fault("F10")
 def test_every_flipped_byte_of_a_line_is_noticed(tmp_path: Path) -> None:
     journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
     whole = journal.path.read_bytes()
@@ -172,6 +175,7 @@ def test_every_flipped_byte_of_a_line_is_noticed(tmp_path: Path) -> None:
         assert 0 in contents.damaged
 
 
+@pytest.mark.fault("F4")
 def test_what_a_zombie_appends_after_its_heir_began_does_not_count(tmp_path: Path) -> None:
     """Its process was stopped between the check of its lease and its write."""
     zombie = Journal(tmp_path / "journal.jsonl", "run-1", clock(1_000), attempt=1)
@@ -189,6 +193,7 @@ def test_what_a_zombie_appends_after_its_heir_began_does_not_count(tmp_path: Pat
     assert [("run-1", 1), ("run-1", 1)] == [(line.run, line.attempt) for line in contents.late]
 
 
+@pytest.mark.fault("F4")
 def test_of_two_values_for_one_key_and_epoch_the_first_counts(tmp_path: Path) -> None:
     """A zombie wrote it after its heir had read the journal, and before the heir's first line."""
     zombie = Journal(tmp_path / "journal.jsonl", "run-1", clock(1_000), attempt=1)

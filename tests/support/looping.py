@@ -39,6 +39,7 @@ def for_each(names: str | tuple[str, ...], values: Iterable[object]) -> Callable
         signature = inspect.signature(test)
         kept = [value for name, value in signature.parameters.items() if name not in taken]
         looped.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+        looped.cases = len(rows) * getattr(test, "cases", 1)  # type: ignore[attr-defined]
         return looped
 
     return decorate

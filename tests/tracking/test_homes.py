@@ -32,6 +32,7 @@ def halves(
     return first, second
 
 
+@pytest.mark.fault("F8")
 def test_a_trial_of_two_homes_has_one_run_and_each_value_once(
     halves: tuple[RunFolder, RunFolder], store: TrackingStore, runs: TrackingClient
 ) -> None:
@@ -43,6 +44,7 @@ def test_a_trial_of_two_homes_has_one_run_and_each_value_once(
     assert [(key, step) for key, step, _, _ in due(second)] == places
 
 
+@pytest.mark.fault("F8")
 def test_a_home_that_lost_what_it_had_sent_sends_all_of_its_own_again(
     store: TrackingStore, runs: TrackingClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ def killer(step: str, times: int) -> Callable[[str], None]:
     return reach
 
 
+@pytest.mark.fault("F8")
 def test_an_upload_killed_at_any_step_is_resumed_by_the_next(
     store: TrackingStore, runs: TrackingClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.mark.fault("F7")
 def test_a_server_that_is_down_for_a_whole_run_later_gets_each_value_once(
     tmp_path: Path,
 ) -> None:
@@ -95,6 +96,7 @@ def hung() -> Iterator[tuple[int, Queue[bytes]]]:
         connection.close()
 
 
+@pytest.mark.fault("F7")
 def test_a_server_that_never_answers_delays_the_end_by_no_more_than_the_limit() -> None:
     told = list[str]()
     folder = new_run("patient")
@@ -113,6 +115,7 @@ def test_a_server_that_never_answers_delays_the_end_by_no_more_than_the_limit() 
     assert b"Basic " + base64.b64encode(b"me:planted-secret") in request
 
 
+@pytest.mark.fault("F7")
 def test_the_uploader_retries_until_the_store_answers_and_then_sends_the_last_line(
     tmp_path: Path,
 ) -> None:

@@ -39,6 +39,7 @@ def dying_at(call: int, monkeypatch: pytest.MonkeyPatch, error: BaseException) -
     return calls
 
 
+@pytest.mark.fault("F11")
 def test_a_death_at_any_operation_leaves_a_sound_checkpoint(tmp_path: Path) -> None:
     run = five_epochs()
     before = filled(tmp_path, run[:4])
@@ -66,6 +67,7 @@ def test_a_death_at_any_operation_leaves_a_sound_checkpoint(tmp_path: Path) -> N
     assert ({4, 5}, found) == (set(found), sorted(found))
 
 
+@pytest.mark.fault("F12")
 def test_a_full_disk_is_one_sentence_and_harms_nothing(tmp_path: Path) -> None:
     store = filled(tmp_path, five_epochs()[:4])
     for call in (1, 4, 9):

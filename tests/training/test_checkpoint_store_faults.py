@@ -1,6 +1,7 @@
 """Checkpoints under damage: it is seen, set aside, and a sound one is found."""
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,13 +61,21 @@ def assert_damage_is_seen(folder: Path, rng: random.Random) -> None:
     assert (1,) == committed(store.folder)
 
 
-def test_damage_to_any_file_is_seen_and_the_one_before_is_used(tmp_path: Path) -> None:
+@pytest.mark.fault("F10")
+def test_damage_to_any_file_is_seen_and_the_one_before_is_used(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("injected", 19)
     for seed in range(20):
         assert_damage_is_seen(tmp_path / str(seed), random.Random(seed))  # noqa: S311
 
 
+@pytest.mark.fault("F10")
 @pytest.mark.slow
-def test_a_thousand_damages_are_seen(tmp_path: Path) -> None:
+def test_a_thousand_damages_are_seen(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("injected", 999)
     rng = random.Random(1000)  # noqa: S311
     for index in range(1000):
         assert_damage_is_seen(tmp_path / str(index), rng)

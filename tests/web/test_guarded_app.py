@@ -34,6 +34,7 @@ def interface(
         yield READ[request.param], makers[request.param]
 
 
+@pytest.mark.fault("F21")
 def test_requests_from_elsewhere_are_refused_and_others_are_let_in(interface: Interface) -> None:
     page, guarded = interface
     app = guarded(OPEN)
@@ -88,6 +89,7 @@ def test_every_response_has_careful_headers_and_only_reads_come_in_if_it_is_not_
         assert "same-origin" == headers["cross-origin-resource-policy"]
 
 
+@pytest.mark.fault("F21")
 def test_a_web_socket_is_closed_and_an_unprintable_path_is_refused(interface: Interface) -> None:
     page, guarded = interface
 

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -111,6 +111,7 @@ class Supervisor:
         self._signals = 0
         self._kill_at = float("inf")
         self._done: int | None = None
+        self._told: Set[tuple[str, str]] = frozenset()
         self._began = time.monotonic()
 
     def run(self, signals: SignalHandler) -> int:
@@ -173,6 +174,9 @@ class Supervisor:
             if end_if_failing(self._store, self._study):
                 table = study_table(self._store, self._study)
         self._done = table.done
+        for host, fault in table.waits.items() - self._told:
+            self._view.say(f"host {host} claims no trial: {fault}")
+        self._told = table.waits.items()
         self._view.show(table, "ending" if self._signals else self._time_left(table))
         return table
 

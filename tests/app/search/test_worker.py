@@ -199,6 +199,7 @@ def holds(monkeypatch: pytest.MonkeyPatch, scenes: int) -> list[int]:
     return tried
 
 
+@pytest.mark.fault("F18")
 def test_a_batch_that_does_not_fit_is_cut_into_pieces(
     store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +213,7 @@ def test_a_batch_that_does_not_fit_is_cut_into_pieces(
     assert ("complete", "finished") == run_end("small-device-000")
 
 
+@pytest.mark.fault("F18")
 def test_a_trial_too_large_for_its_device_is_pruned_under_a_constraint(
     store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
+
 from risexp.hpo.store.leases import TTL_S, Leases
 from risexp.hpo.store.retry import Retry
 from risexp.hpo.store.store import StudyStore, open_store
@@ -77,6 +79,7 @@ def lock_until_waited(path: Path, waits: Waits) -> threading.Thread:
     return thread
 
 
+@pytest.mark.fault("F6")
 def test_a_locked_database_is_waited_for_at_every_step(tmp_path: Path) -> None:
     path = tmp_path / "optuna.db"
     waits = Waits(times=6)
@@ -107,6 +110,7 @@ def test_a_locked_database_is_waited_for_at_every_step(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.fault("F6")
 def test_a_lock_for_longer_than_a_lease_takes_no_trial_away(tmp_path: Path) -> None:
     """Neither owner nor reaper can write; once they can, the owner comes first."""
     path = tmp_path / "optuna.db"
@@ -141,6 +145,7 @@ def restart(server: Server) -> None:
     server.start()
 
 
+@pytest.mark.fault("F5")
 def test_a_server_that_restarts_costs_no_trial(server: Server) -> None:
     url = server.create("outage")
     store = open_store(url)

@@ -30,6 +30,7 @@ def open_and_make(url: str) -> None:
         toy_study(store, 6)
 
 
+@pytest.mark.fault("F16")
 @ON_BOTH
 def test_four_processes_starting_at_once_make_one_store_and_one_study(empty_url: str) -> None:
     processes = [start(open_and_make, empty_url) for _ in range(4)]

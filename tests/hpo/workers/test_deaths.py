@@ -62,6 +62,7 @@ def expect_complete(url: str, failed: int) -> None:
         assert ["complete"] * (3 - failed) + ["failed"] * failed == sorted(states(store, study))
 
 
+@pytest.mark.fault("F2")
 @pytest.mark.parametrize("point", [each for each in POINTS if each not in MAKING])
 def test_a_death_at_any_point_costs_nothing(
     url: str, point: Point, fail_points: FailPoints
@@ -75,6 +76,7 @@ def test_a_death_at_any_point_costs_nothing(
     expect_complete(url, failed=1 if point == "reap.adopted" else 0)
 
 
+@pytest.mark.fault("F2")
 @ON_BOTH
 def test_a_process_that_is_killed_after_every_point_costs_nothing(url: str) -> None:
     assert [-9] == exit_codes(start(live, url, owner(), crash="reap.adopted"))

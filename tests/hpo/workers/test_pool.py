@@ -234,6 +234,7 @@ def lead(folder: Path) -> None:
     signal.pause()
 
 
+@pytest.mark.fault("F3")
 def test_workers_end_with_a_pool_that_is_killed(folder: Path) -> None:
     logs = [folder / f"worker-{index}.log" for index in range(2)]
     leader = start(lead, folder)

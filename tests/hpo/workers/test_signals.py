@@ -108,6 +108,7 @@ def left_after(
     return code, [each.ended for each in attempts(store, study)]
 
 
+@pytest.mark.fault("F14")
 @pytest.mark.parametrize("kind", SIGNALS)
 @for_each("when", ["before", "after"])
 @for_each("point", POINTS)

@@ -125,6 +125,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing_and_claims_another_trial(
     assert knows or any("another worker goes on" in each for each in said)
 
 
+@pytest.mark.fault("F12")
 @pytest.mark.parametrize(
     "error",
     [
@@ -146,6 +147,7 @@ def test_a_trial_is_not_at_fault_if_the_environment_fails(
     assert ["environment"] * 5 + ["finished"] * 2 == [each.ended for each in attempts(store, study)]
 
 
+@pytest.mark.fault("F12")
 def test_a_worker_whose_home_cannot_be_written_claims_nothing_and_tells_the_study(
     store: StudyStore, study: StudyRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:

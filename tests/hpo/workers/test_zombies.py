@@ -80,6 +80,7 @@ def stored(store: StudyStore, study: StudyRef) -> tuple[object, list[Attempt]]:
     return study_snapshot(store, study), Leases(store, study.uid).attempts()
 
 
+@pytest.mark.fault("F4")
 @pytest.mark.parametrize("point", POINTS)
 def test_a_worker_that_continues_after_its_heir_changes_nothing(
     url: str, point: Point, fail_points: FailPoints
@@ -97,6 +98,7 @@ def test_a_worker_that_continues_after_its_heir_changes_nothing(
         assert [] == violations(store, study)
 
 
+@pytest.mark.fault("F4")
 @pytest.mark.parametrize("point", POINTS)
 def test_a_worker_that_continues_while_its_heir_works_does_no_harm(
     url: str, point: Point, fail_points: FailPoints
@@ -124,6 +126,7 @@ def test_a_worker_that_continues_while_its_heir_works_does_no_harm(
         assert set(range(1, STEPS + 1)) == set(record.trials[0].reports)
 
 
+@pytest.mark.fault("F4")
 @ON_BOTH
 def test_a_lease_runs_out_while_its_process_is_stopped(url: str) -> None:
     with opened(url) as store:

@@ -1,4 +1,4 @@
-"""Prints the table of injected faults from the report of `make faults`, and writes it into the docs.
+"""Prints the table of injected faults from the report of `make faults`; writes it into the docs.
 
     pytest -m fault --junitxml build/faults.xml
     python benchmarks/faults.py build/faults.xml [--write]

@@ -8,7 +8,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-import uvicorn
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,14 +21,16 @@ from risexp.registry.pyfunc_model import (
     load_model,
     scoring_app,
 )
+from risexp.web.connections import CONNECTION_LIMITS, ConnectionLimits, WebServer, server_config
 from risexp.web.guard import RequestGuard
 from risexp.web.guarded_app import GuardedApp, read_body
+from risexp.web.request_queue import QueueLimits, RequestQueue
 
 PORT: Final = 5001
 LARGEST: Final = 64 << 20
 """Largest request, in bytes."""
-CONNECTIONS: Final = 32
-"""Connections that may be open at once."""
+QUEUE_LIMITS: Final = QueueLimits(running=8)
+"""Predictions at once: each of them uses several cores."""
 _JSON: Final = "application/json"
 _LONGEST: Final = 300
 """Longest error sentence, in characters."""
@@ -76,11 +77,12 @@ class JsonGate:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        body = await read_body(request, LARGEST)
+        reads = request.method != "POST"
+        body = bytearray() if reads else await read_body(request, LARGEST)
         if body is None:
             reason = f"a request has at most {LARGEST >> 20} MiB: send the scenes in several"
             return PlainTextResponse(reason, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        if request.method == "POST" and not _is_text(body):
+        if not reads and not _is_text(body):
             return _error(b"the request is no JSON")
         unread: list[Message] = [{"type": "http.request", "body": bytes(body)}]
         events: list[Message] = []
@@ -152,19 +154,22 @@ def socket_address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def scoring_server(folder: Path, guard: RequestGuard) -> uvicorn.Server:
+def scoring_server(
+    folder: Path,
+    guard: RequestGuard,
+    limits: ConnectionLimits = CONNECTION_LIMITS,
+    queue_limits: QueueLimits = QUEUE_LIMITS,
+) -> WebServer:
     """Build the server over the model in a folder, behind a guard."""
     inner: ASGIApp = scoring_app(
         UncheckedModel(load_model(str(folder)))  # type: ignore[arg-type] # it needs these two alone
     )
-    return uvicorn.Server(
-        uvicorn.Config(
-            GuardedApp(JsonGate(inner), guard),
-            limit_concurrency=CONNECTIONS,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            timeout_graceful_shutdown=2,
-        )
+    app = GuardedApp(
+        JsonGate(inner), guard, queue=RequestQueue(queue_limits), is_instant=_is_no_prediction
     )
+    return WebServer(server_config(app, limits=limits, lifespan="off"))
+
+
+def _is_no_prediction(scope: Scope) -> bool:
+    """True for a question such as `/ping`, which may not wait behind predictions."""
+    return bool(scope["method"] != "POST")

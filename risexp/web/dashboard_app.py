@@ -4,9 +4,7 @@ The page of a trial links to its run through the path `/mlflow`, which leads to 
 started beside the dashboard. What is stored is never changed, so it suits any server.
 """
 
-import asyncio
 import json
-import logging
 import re
 import sys
 import threading
@@ -16,7 +14,6 @@ from http import HTTPStatus
 from socket import socket
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast, runtime_checkable
 
-import uvicorn
 from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -24,12 +21,12 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.links import PAGE
+from risexp.web.connections import CONNECTION_LIMITS, ConnectionLimits, WebServer, server_config
 from risexp.web.guard import RequestGuard
-from risexp.web.guarded_app import GuardedApp, LinkedApp, Rewrite, read_body, server_config
+from risexp.web.guarded_app import GuardedApp, LinkedApp, Rewrite, read_body
 
 with warnings.catch_warnings():
     # Deprecated in favour of a package that MLflow does not bring, and used by MLflow itself.
@@ -43,8 +40,6 @@ RUNS: Final = "/mlflow"
 """Path under which the dashboard leads to MLflow."""
 LARGEST: Final = 128 << 20
 """Largest body of a request, in bytes: the limit of optuna-dashboard itself."""
-SILENCE_S: Final = 60.0
-"""Longest time that a client may be silent before its request is complete."""
 _DETAIL: Final = re.compile(r"/api/studies/[0-9]+/*")
 _PAGE: Final = re.compile(r"#/experiments/([0-9]+)(?:/runs/([0-9A-Za-z-]+))?")
 _QUOTED_PAGE: Final = re.compile(f"`({_PAGE.pattern})`")
@@ -82,10 +77,11 @@ class DashboardServer:
         listening: socket,
         guard: RequestGuard,
         mlflow_port: int | None,
+        limits: ConnectionLimits = CONNECTION_LIMITS,
     ) -> None:
         """Start the thread, which takes over the socket."""
         pages = guarded_dashboard(store, guard, mlflow_port)
-        self._server = uvicorn.Server(server_config(pages, http=_ImpatientProtocol))
+        self._server = WebServer(server_config(pages, limits=limits))
         self._thread = threading.Thread(
             target=self._server.run, args=([listening],), name="dashboard", daemon=True
         )
@@ -97,40 +93,8 @@ class DashboardServer:
 
     def stop(self) -> None:
         """End the server."""
-        # A request that is still open is cut off, and that is no error to print.
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._server.should_exit = True
         self._thread.join()
-
-
-class _ImpatientProtocol(H11Protocol):
-    """Closes a connection whose client stops in the middle of a request."""
-
-    _silence: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
-        super().connection_made(transport)
-        self._wait()
-
-    def data_received(self, data: bytes) -> None:
-        self._wait()
-        super().data_received(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._silence is not None:
-            self._silence.cancel()
-        super().connection_lost(exc)
-
-    def _wait(self) -> None:
-        if self._silence is not None:
-            self._silence.cancel()
-        self._silence = self.loop.call_later(SILENCE_S, self._close_incomplete)
-
-    def _close_incomplete(self) -> None:
-        cycle = self.cycle
-        # Before the first request there is no cycle, though uvicorn's types promise one.
-        if cycle is None or cycle.response_complete or cycle.more_body:  # type: ignore[redundant-expr]
-            self.transport.close()
 
 
 class _WholeBody:

@@ -4,26 +4,31 @@
 response. `LinkedApp` leads from one user interface to the other one.
 """
 
-import asyncio
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final, Literal
+from typing import Final
 
-import uvicorn
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from risexp.web.guard import HEADERS, GuardResponse, RequestGuard, host_of
+from risexp.web.request_queue import QueueFull, RequestQueue
 
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
 _POLICY: Final = "Content-Security-Policy"
 _CLOSED: Final = "default-src 'none'"
 _UNFRAMED: Final = "frame-ancestors 'none'"
+_BUSY: Final = GuardResponse(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "too many requests wait here: send this one again in a few seconds",
+    (("Retry-After", "5"),),
+)
 
 Rewrite = tuple[str, Callable[[bytes], bytes]]
 """The content type of bodies to change, and the change."""
@@ -43,6 +48,10 @@ class GuardedApp:
     """Paths under which the guard answers in JSON, as the pages' own scripts expect."""
     failure: str | None = None
     """Sentence in place of the body of every response with status 500."""
+    queue: RequestQueue = field(default_factory=RequestQueue)
+    """Where requests wait that the guard has let in."""
+    is_instant: Callable[[Scope], bool] = lambda _scope: False
+    """True for a request that costs nothing and needs no place in the queue."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request as ASGI requires."""
@@ -65,7 +74,19 @@ class GuardedApp:
         # The pages may trust other origins than the guard does, so they see none.
         kept = [pair for pair in scope["headers"] if pair[0].lower() != b"origin"]
         answer = self._without_failures(scope, receive, send_carefully)
-        await self.pages({**scope, "headers": kept}, receive, answer)
+        await self._answer({**scope, "headers": kept}, receive, answer)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request in its turn; a client that leaves needs no answer."""
+        if self.is_instant(scope):
+            await self.pages(scope, receive, send)
+            return
+        with suppress(ClientDisconnect):
+            try:
+                async with self.queue.place(receive) as body:
+                    await self.pages(scope, body, send)
+            except QueueFull:
+                await self._respond(_BUSY, scope, receive, send)
 
     def _stopped(self, scope: Scope) -> GuardResponse | None:
         response = self.guard.stops(Request(scope))
@@ -182,24 +203,3 @@ async def read_body(request: Request, largest: int) -> bytearray | None:
         if len(body) > largest:
             return None
     return body
-
-
-def server_config(
-    app: ASGIApp,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    grace_s: int = 2,
-    http: type[asyncio.Protocol] | Literal["auto"] = "auto",
-) -> uvicorn.Config:
-    """Settings of a server without access log and server header: an address may hold a token."""
-    return uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        http=http,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=grace_s,
-    )

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import uvicorn
 from pydantic import TypeAdapter
 from starlette.types import ASGIApp
 
@@ -28,8 +27,8 @@ from risexp.errors import EnvironmentFailed
 from risexp.runs.spec import EXPERIMENT
 from risexp.tracking.schema import prepare
 from risexp.tracking.stores import SETTINGS, Failure, TrackingStore, attempt
+from risexp.web.connections import WebServer, server_config
 from risexp.web.guard import LOOPBACK, RequestGuard
-from risexp.web.guarded_app import server_config
 from risexp.web.mlflow_app import guarded_mlflow, mlflow_settings
 
 AUTH: Final = "MLFLOW_AUTH_CONFIG_PATH"
@@ -131,7 +130,7 @@ def main() -> None:
     existing = store.get_experiment_by_name(EXPERIMENT)
     experiment = None if existing is None else str(existing.experiment_id)
     guarded = guarded_mlflow(app, settings.guard, settings.dashboard_port, experiment)
-    server = uvicorn.Server(server_config(guarded))
+    server = WebServer(server_config(guarded))
 
     def end_with_parent() -> None:
         while os.read(sys.stdin.fileno(), 1):
@@ -187,7 +186,7 @@ def serve(service: Service) -> None:
     _Server(config).run()
 
 
-class _Server(uvicorn.Server):
+class _Server(WebServer):
     """Ends on a signal, and lets the process go on to its own end."""
 
     @contextmanager

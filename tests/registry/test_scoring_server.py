@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,13 +18,15 @@ from starlette.types import Message
 from risexp.errors import EnvironmentFailed
 from risexp.inference.estimate import answers
 from risexp.registry.scoring_server import (
-    CONNECTIONS,
+    QUEUE_LIMITS,
     JsonGate,
+    UncheckedModel,
     open_socket,
     scoring_server,
     socket_address,
 )
 from risexp.web.guard import RequestGuard
+from risexp.web.request_queue import QueueLimits
 from tests.support.models import CPU, SCENES, arrays, bundle, frames, model_in
 
 JSON = "application/json"
@@ -43,10 +46,10 @@ def port(model: Path) -> Iterator[int]:
 
 
 @contextmanager
-def running(model: Path, guard: RequestGuard, host: str = "127.0.0.1") -> Iterator[int]:
+def running(model: Path, guard: RequestGuard, limits: QueueLimits = QUEUE_LIMITS) -> Iterator[int]:
     """The port of a server in a thread; early requests wait at the socket."""
-    with open_socket(host, 0) as listener:
-        server = scoring_server(model, guard)
+    with open_socket("127.0.0.1", 0) as listener:
+        server = scoring_server(model, guard, queue_limits=limits)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
@@ -193,12 +196,47 @@ def test_a_client_that_leaves_within_its_request_is_no_error() -> None:
     assert [] == body
 
 
-def test_too_many_connections_get_a_503(model: Path) -> None:
-    with running(model, RequestGuard(writable=True)) as port, ExitStack() as stack:
-        for _ in range(CONNECTIONS):
-            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+def test_half_open_sockets_and_fifty_requests_at_once_are_all_answered(port: int) -> None:
+    half = b"POST /invocations HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    body = b"Content-Length: 100\r\n\r\n{"
+
+    def answer(_: int) -> int:
         with asking(port) as ask:
-            assert 503 == ask(path="/ping")[0]
+            return ask(request())[0]
+
+    with ExitStack() as stack:
+        for sent in (b"", half, half + body) * 11:
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            client.sendall(sent)
+        with ThreadPoolExecutor(50) as pool:
+            statuses = [*pool.map(answer, range(50))]
+
+    assert [200] * 50 == statuses
+
+
+def test_a_question_for_the_server_itself_never_waits_for_predictions(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, end = threading.Semaphore(0), threading.Event()
+
+    def predict(*_: object) -> list[object]:
+        begun.release()
+        end.wait()
+        return []
+
+    monkeypatch.setattr(UncheckedModel, "predict", predict)
+    limits = QueueLimits(running=1, waiting=0)
+    with running(model, RequestGuard(writable=True), limits=limits) as port, ExitStack() as stack:
+        working, other = (stack.enter_context(asking(port)) for _ in range(2))
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        stack.callback(end.set)
+        answer = pool.submit(working, request())
+        assert begun.acquire(timeout=60)
+        statuses = [other(path="/health")[0], other(request())[0]]
+        end.set()
+
+        assert [200, 503] == statuses
+        assert 200 == answer.result()[0]
 
 
 def test_a_body_that_is_no_json_is_a_400_that_repeats_nothing_of_it(ask: Ask) -> None:

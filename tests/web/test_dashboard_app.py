@@ -17,6 +17,7 @@ from risexp.hpo.store.patient_storage import PatientStorage
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.links import PAGE
 from risexp.hpo.studies.study import study_names
+from risexp.web.connections import CONNECTION_LIMITS, ConnectionLimits
 from risexp.web.dashboard_app import DashboardServer, guarded_dashboard, with_links
 from risexp.web.guard import RequestGuard
 from tests.support.web_requests import request
@@ -153,24 +154,21 @@ def test_a_database_that_is_away_gives_one_sentence(
 
 
 @contextmanager
-def served(store: StudyStore) -> Iterator[int]:
+def served(store: StudyStore, limits: ConnectionLimits = CONNECTION_LIMITS) -> Iterator[int]:
     """The port of a writable dashboard."""
     listening = socket.create_server(("127.0.0.1", 0))
     port: int = listening.getsockname()[1]
-    server = DashboardServer(store, listening, RequestGuard(writable=True), None)
+    server = DashboardServer(store, listening, RequestGuard(writable=True), None, limits)
     try:
         yield port
     finally:
         server.stop()
 
 
-def test_a_client_that_stops_within_its_request_is_cut_off(
-    store: StudyStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("risexp.web.dashboard_app.SILENCE_S", 0.5)
+def test_a_client_that_stops_within_its_request_is_cut_off(store: StudyStore) -> None:
     body = b"POST /api/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{"
 
-    with served(store) as port:
+    with served(store, ConnectionLimits(patience_s=0.2)) as port:
         for sent in (b"", b"GET /api/studies HTTP/1.1\r\nHost: 127", body):
             with socket.create_connection(("127.0.0.1", port), timeout=60.0) as client:
                 client.sendall(sent)

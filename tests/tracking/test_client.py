@@ -154,3 +154,20 @@ def test_an_error_is_uploaded_with_its_traceback_and_without_its_secrets(
     assert "OSError" in told["traceback"]
     assert "planted-secret" not in path.read_text("utf-8")
     assert "planted-secret" not in stored(folder, store).data.tags["mlflow.note.content"]
+
+
+@pytest.mark.fault("F4")
+def test_what_a_zombie_wrote_is_not_sent(store: TrackingStore, runs: TrackingClient) -> None:
+    """Its process was stopped between the check of its lease and its write."""
+    folder = new_run("zombie")
+    train(folder, range(1, 3))
+    zombie = folder.open_journal()
+    train(folder, range(3, 4))
+    before = due(folder)
+
+    zombie.write(3, {"beta": 0.5})
+    sent(folder, store, runs)
+    zombie.write(4, {"beta": 0.5})
+    sent(folder, store, runs)
+
+    assert before == due(folder) == held(folder, store)

@@ -154,6 +154,26 @@ def test_runs_of_another_study_or_without_a_store_are_not_uploaded(store: Tracki
     assert [] == ask(store, "SELECT run_uuid FROM runs")
 
 
+@pytest.mark.fault("F10")
+@pytest.mark.parametrize("name", ["labels.json", "mlflow.json", "outcome.json", "config.json"])
+def test_one_damaged_run_is_named_once_and_keeps_no_other_from_its_store(
+    store: TrackingStore, name: str
+) -> None:
+    labels, said = study_labels(STUDY, "smoke", store), list[str]()
+    damaged, sound = (finished(f"toy-00{number}", labels=labels) for number in range(2))
+    for path in (damaged.path / name, damaged.path / "spares" / name):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"{")
+
+    with StudyUploader(STUDY, store, say=said.append) as record:
+        pass
+
+    assert due(sound) == held(sound, store)
+    assert record.failure is None
+    assert [damaged.run_id] * (name != "mlflow.json") == [*record.damaged]
+    assert len(record.damaged) == len(said)
+
+
 def test_what_a_store_misses_is_counted_and_said(store: TrackingStore) -> None:
     assert store.database is not None
     shutil.rmtree(store.database.parent)

@@ -31,6 +31,7 @@ from risexp.training.curriculum import curriculum
 from risexp.training.events import EpochEnded, Event
 from risexp.training.objective import Objective
 from risexp.training.plan import Plan
+from tests.support.looping import for_each
 from tests.support.searches import begun, tiny, train
 from tests.support.toy_workers import work
 from tests.support.trainers import same
@@ -141,6 +142,44 @@ def test_a_trial_is_a_run_that_ends_with_the_same_value_and_weights_though_inter
     assert ("complete", "finished") == run_end("alone-000")
     assert labels is not None
     assert ("alone", whole_study.uid) == (labels.study, labels.parent and labels.parent.uid)
+
+
+SMALL = (
+    "journal.jsonl",
+    "source.json",
+    "labels.json",
+    "environment.json",
+    "plans.json",
+    "config.json",
+)
+
+
+@pytest.mark.fault("F10")
+@for_each("both", [False, True])
+@for_each("name", SMALL)
+def test_damaged_small_files_of_a_waiting_trial_cost_nothing(
+    store: StudyStore, name: str, both: bool
+) -> None:
+    """Its checkpoint is sound, so it goes on to the same value."""
+    study_name = f"damaged-{name.partition('.')[0]}-{'both' if both else 'one'}"
+    study = begun(store, study_name)
+
+    def released(job: Job) -> JobResult:
+        def end_first(event: Event) -> None:
+            if isinstance(event, EpochEnded):
+                signal.raise_signal(signal.SIGTERM)
+
+        enders = (end_first, *job.callbacks.enders)
+        return train(replace(job, callbacks=replace(job.callbacks, enders=enders)), study)
+
+    work(store, study, released)
+    folder = find_run(f"{study_name}-000").path
+    for path in (folder / name, folder / "spares" / name)[: 2 if both else 1]:
+        path.write_bytes(b'{"dam\n' + path.read_bytes()[6:])
+
+    trial = trained(store, begun(store, study_name))
+
+    assert ("COMPLETE", [1, 2, 3]) == (trial.state.name, sorted(trial.intermediate_values))
 
 
 def weights(folder: RunFolder) -> dict[str, torch.Tensor]:

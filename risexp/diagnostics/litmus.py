@@ -17,6 +17,7 @@ from risexp.diagnostics.probe_trainer import (
     CachedObjective,
     ProbeTrainer,
     ShortRun,
+    probe_rate,
     seeded,
     short_run_changes,
     train_setup,
@@ -29,7 +30,7 @@ STEPS: Final = 5
 LEFT: Final = 0.8
 """Largest share of the loss that five steps may leave."""
 RATES: Final = (1e-2, 3e-3, 3e-2, 1e-3)
-"""Learning rates, tried until one works."""
+"""Learning rates, tried until one works, as far as the configured one allows them."""
 _SCENES: Final = 4
 """Few enough for five steps to memorise; a good front starts near the floor of more scenes."""
 _TRACE: Final = 1e-3
@@ -64,11 +65,13 @@ class LitmusRun:
 def probe_litmus(config: RunConfig, trainer: ProbeTrainer | None = None) -> Report:
     """Take five steps on one batch over the configured ramp of beta.
 
-    Rates and optimizer are the probe's own; the loss is the configured one, compared under the last
-    step's plan, as the weights of other plans differ.
+    The loss is the configured one, compared with that of the untrained network under the last
+    step's plan, as the weights of other plans differ. Whether it fell by the labels of the right
+    scenes shows only in more steps, in `overfit` and `k-head`.
     """
     runs: list[LitmusRun] = []
-    for rate in RATES:
+    rates = (probe_rate(config.training, rate, STEPS) for rate in RATES)
+    for rate in dict.fromkeys(rates):
         runs.append(_run(config, trainer or ProbeTrainer(), rate))
         if runs[-1].left <= LEFT or runs[-1].short_run.aborted is not None:
             break
@@ -81,7 +84,7 @@ def probe_litmus(config: RunConfig, trainer: ProbeTrainer | None = None) -> Repo
 def _run(config: RunConfig, trainer: ProbeTrainer, rate: float) -> LitmusRun:
     """Train five epochs of one batch, so that each step has its own plan."""
     short = config.replace(
-        short_run_changes(STEPS, _SCENES, 1, rate)
+        short_run_changes(config.training, STEPS, _SCENES, 1, rate)
         | {"training.optimizer.warmup_share": 0.0, "training.optimizer.final_share": 1.0}
         | {"beta.ramp_share": 1.0}
     )
@@ -167,7 +170,8 @@ def _checks(run: LitmusRun) -> tuple[Requirement, ...]:
             run.left,
             LEFT,
             f"Five steps on {_SCENES} scenes leave {run.left:.2f} of the loss at every rate "
-            "tried: look whether the loss follows the prediction, and the step the gradient.",
+            "tried: look at training.optimizer.lr, whether the loss follows the prediction, and "
+            "whether the step follows the gradient.",
         ),
     )
 

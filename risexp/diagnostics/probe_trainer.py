@@ -9,6 +9,7 @@ import torch
 from torch.nn import Module
 
 from risexp.config.run import RunConfig
+from risexp.config.training import TrainingConfig
 from risexp.data.frames import Frames, Scenes
 from risexp.data.scenes import SceneGenerator
 from risexp.diagnostics.report import Requirement
@@ -27,6 +28,8 @@ from risexp.training.trainer import Trainer, Validate
 _LARGEST_BATCH: Final = 64
 _LEAST_BATCHES: Final = 4
 """Of an epoch, so that a loop with one step an epoch is noticed."""
+_LEAST_STEPS: Final = 1000
+"""A shorter run is a rehearsal, and is judged as one of so many steps."""
 
 Scores = Mapping[str, float]
 
@@ -146,14 +149,27 @@ def batch_sizes(scenes: int) -> tuple[int, int]:
     return scenes // batches, batches
 
 
+def probe_rate(training: TrainingConfig, own: float, steps: int) -> float:
+    """A probe's own learning rate, or the configured one if it is larger, within the run's reach.
+
+    Adam moves a weight by about lr a step. A short run stands for a whole one, so that its weights
+    may move no farther than the lr * steps of the configured run.
+    """
+    lr = training.optimizer.lr
+    due = max(training.epochs * (training.scenes_per_epoch // training.batch), _LEAST_STEPS)
+    return min(max(own, lr), lr * max(due / steps, 1.0))
+
+
 def milestones(epochs: Sequence[EpochEnded]) -> list[EpochEnded]:
     """The epochs 1, 2, 4, 8, .. and the last one."""
     shown = {1 << power for power in range(20)} | {len(epochs)}
     return [epoch for epoch in epochs if epoch.plan.epoch in shown]
 
 
-def short_run_changes(epochs: int, batch: int, batches: int, rate: float) -> dict[str, Any]:
-    """Configuration changes for a short run with the probe's own optimizer.
+def short_run_changes(
+    training: TrainingConfig, epochs: int, batch: int, batches: int, rate: float
+) -> dict[str, Any]:
+    """Configuration changes for a short run at the probe's rate (`probe_rate`).
 
     AdamW without decay and one rate for all parts; no averaging, compilation, ramp, warm start or
     frozen part.
@@ -167,7 +183,7 @@ def short_run_changes(epochs: int, batch: int, batches: int, rate: float) -> dic
         "training.compile": False,
         "training.ema_decay": None,
         "training.selection": "loss",
-        "training.optimizer.lr": rate,
+        "training.optimizer.lr": probe_rate(training, rate, epochs * batches),
         "training.optimizer.head_factor": 1.0,
         "training.optimizer.weight_decay": 0.0,
         "training.optimizer.warmup_share": 0.05,

@@ -1,7 +1,7 @@
 """Faulty objectives, networks and trainers, which the probes must notice."""
 
-from collections.abc import Callable, Generator
-from dataclasses import fields, replace
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, fields, replace
 
 import torch
 
@@ -18,7 +18,7 @@ from risexp.training.meters import LossMeter
 from risexp.training.objective import Objective
 from risexp.training.plan import Plan
 from risexp.training.setup import TrainSetup, build_trainer
-from risexp.training.trainer import Trainer
+from risexp.training.trainer import KeyedBatches, Trainer
 
 
 class OneSided(Objective):
@@ -67,6 +67,57 @@ class Uphill(Objective):
         loss = super().mark(answer, observation, scenes, plan)
         weighted = {name: -part for name, part in loss.weighted.items()}
         return replace(loss, total=-loss.total, weighted=weighted)
+
+
+class Backwards(Objective):
+    """Has the right total and the wrong sign of its gradient, which no guard sees."""
+
+    def mark(
+        self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
+    ) -> Loss:
+        loss = super().mark(answer, observation, scenes, plan)
+        return replace(loss, total=2.0 * loss.total.detach() - loss.total)
+
+
+class Detached(Objective):
+    """Has a total without a way to the network."""
+
+    def mark(
+        self, answer: Prediction, observation: Observation, scenes: Scenes, plan: Plan
+    ) -> Loss:
+        loss = super().mark(answer, observation, scenes, plan)
+        return replace(loss, total=loss.total.detach().requires_grad_())
+
+
+@dataclass(frozen=True)
+class ShuffledLabels:
+    """Batches in which each scene has the labels of its neighbour."""
+
+    sound: KeyedBatches
+
+    def __len__(self) -> int:
+        return len(self.sound)
+
+    def epoch(self, epoch: int) -> Iterator[Scenes]:
+        """The batches of an epoch."""
+        return map(_shuffled, self.sound.epoch(epoch))
+
+    def scenes(self, epoch: int, batch: int) -> Scenes:
+        """One batch of an epoch."""
+        return _shuffled(self.sound.scenes(epoch, batch))
+
+
+def _shuffled(scenes: Scenes) -> Scenes:
+    return Scenes(scenes.frames, scenes.truth[torch.arange(len(scenes)).roll(1)])
+
+
+def with_shuffled_labels(
+    config: RunConfig, setup: TrainSetup, generator: SceneGenerator
+) -> Trainer:
+    """The right trainer with wrong labels."""
+    trainer = build_trainer(config, setup, generator)
+    trainer.batches = ShuffledLabels(trainer.batches)
+    return trainer
 
 
 class WithoutHeads(Network):

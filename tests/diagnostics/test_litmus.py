@@ -45,7 +45,7 @@ def test_a_network_learns_its_batch() -> None:
     [
         ("curriculum.phase=three-phase",),
         ("count.kind=softmax", "count.path=direct", "factors.kind=free"),
-        ("beta.final=0.9", "training.optimizer.lr=1e-7"),
+        ("beta.final=0.9", "training.optimizer.lr=1e-4"),
         ("network.front=aperture", "network.dropout=0.2", "training.precision=bf16"),
         (
             *("loss.subspace=0.5", "loss.eigengap=0.1", "loss.structure_share=0.1"),
@@ -102,7 +102,8 @@ def test_an_undefined_gradient_is_told_with_its_term_and_place() -> None:
 
 def test_a_gradient_that_points_elsewhere_fails_at_every_rate() -> None:
     report = probe_litmus(
-        smoke("frame", "loss.balance=uncertainty"), ProbeTrainer(objective=Uphill.of)
+        smoke("frame", "loss.balance=uncertainty", "training.optimizer.lr=1e-3"),
+        ProbeTrainer(objective=Uphill.of),
     )
 
     assert ["share of the loss left"] == failed(report)

@@ -20,20 +20,24 @@ def test_scenes_are_learned_by_heart_for_each_count_after_some_steps() -> None:
     assert ("epoch", "K = 1", "K = 2", "K = 3", "all") == curve.headings
     assert all(float(str(cell)) <= LIMIT for cell in curve.rows[-1][1:])
     assert float(str(curve.rows[-1][-1])) < float(str(curve.rows[0][-1]))
-    steps, error = table(report, "checks").rows
+    assert (0, 1) == (curve.rows[0][0], curve.rows[1][0])
+    steps, way, error = table(report, "checks").rows
     assert 16 <= float(str(steps[1])) < 80
+    assert float(str(way[1])) <= 0.5 * float(str(curve.rows[0][-1]))
     assert float(str(error[1])) <= LIMIT / 2
 
 
 def test_counts_that_fail_are_named() -> None:
-    config = smoke("frame", "network.front=aperture", "factors.kind=free")
+    config = smoke("frame", "factors.kind=free")
 
     report = probe_overfit(config, scenes=24, epochs=2)
 
     assert "fail" == report.verdict
-    assert "stays above 0.1 for K = 1 at " in report.advice[0]
-    assert "K = 3 at " in report.advice[0]
-    assert "--epochs" in report.advice[0]
+    assert "where an untrained network has " in report.advice[0]
+    assert "50% of the way to zero is due" in report.advice[0]
+    assert "stays above 0.1 for K = 1 at " in report.advice[1]
+    assert "K = 3 at " in report.advice[1]
+    assert "--epochs" in report.advice[1]
 
 
 def test_scenes_are_judged_apart_by_their_count() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 import torch
 
 from risexp.data.scenes import SceneGenerator
@@ -13,6 +14,7 @@ from risexp.diagnostics.probe_trainer import (
     batch_sizes,
     milestones,
     one_epoch_changes,
+    probe_rate,
     short_run_changes,
     train_setup,
 )
@@ -40,7 +42,7 @@ def short_run(
     enough: Callable[[EpochEnded], bool] = lambda _: False,
 ) -> ShortRun:
     trainer = trainer or ProbeTrainer()
-    short = smoke().replace(short_run_changes(epochs, 4, batches, 1e-3))
+    short = smoke().replace(short_run_changes(smoke().training, epochs, 4, batches, 1e-3))
     objective, network = trainer.objective(short), trainer.fresh_network(short)
     setup = train_setup(
         network, objective, CachedObjective(objective), lambda _, plan: {"loss": 1.0 / plan.epoch}
@@ -107,9 +109,24 @@ def test_an_epoch_has_several_batches_and_a_curve_shows_the_first_epochs_and_the
     assert [1, 2, 4, 7] == [each.plan.epoch for each in shown]
 
 
+def test_a_probe_uses_its_own_rate_as_far_as_the_run_could_move_its_weights() -> None:
+    for lr, epochs, scenes, expected in [
+        (3e-3, 24, 16_384, 3e-3),
+        (1e-2, 24, 16_384, 1e-2),
+        (1e-4, 24, 16_384, 2e-3),
+        (1e-7, 24, 16_384, 1e-7 * 6144 / 100),
+        (1e-7, 1, 64, 1e-7 * 1000 / 100),
+    ]:
+        amount = {"training.epochs": epochs, "training.scenes_per_epoch": scenes}
+        training = smoke().replace(amount | {"training.optimizer.lr": lr}).training
+
+        assert pytest.approx(expected) == probe_rate(training, own=2e-3, steps=100), lr
+
+
 def test_no_ramp_is_too_long_for_a_short_run() -> None:
     for epochs in [2, 5]:
-        plans = curriculum(smoke().replace(RAMPED).replace(short_run_changes(epochs, 4, 1, 1e-3)))
+        ramped = smoke().replace(RAMPED)
+        plans = curriculum(ramped.replace(short_run_changes(ramped.training, epochs, 4, 1, 1e-3)))
 
         assert (0.3, True) == (plans[-1].beta, plans[-1].judged), epochs
         assert {1.0} == {plan.weights["count"] for plan in plans}, epochs
@@ -120,7 +137,9 @@ def test_in_one_epoch_everything_is_as_it_would_become() -> None:
         config = smoke().replace({**RAMPED, "curriculum.phase": phase})
 
         (plan,) = curriculum(
-            config.replace(short_run_changes(1, 4, 1, 1e-3) | one_epoch_changes(config))
+            config.replace(
+                short_run_changes(config.training, 1, 4, 1, 1e-3) | one_epoch_changes(config)
+            )
         )
 
         assert ("joint", 0.3, True) == (plan.phase, plan.beta, plan.judged), phase

@@ -160,7 +160,7 @@ def litmus(options: ProbeOptions) -> "Report":
 
 @probe("overfit")
 def overfit(options: ProbeOptions, scenes: LearnedScenes = 512, epochs: Epochs = 100) -> "Report":
-    """Memorise the covariances of a few scenes; their NMSE must fall far below the untrained one."""
+    """Memorise the covariances of a few scenes; the NMSE must fall far below its start."""
     from risexp.diagnostics.overfit import probe_overfit
 
     return probe_overfit(options.config, scenes, epochs)

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from risexp.core.printable import printable, shortened
+
 if TYPE_CHECKING:
     from risexp.app.benchmark.results import TextTable
 
 _LINE_EVERY_S = 5.0
+_LONGEST_LINE = 1000
 
 
 class ReaderLeft(Exception):
@@ -24,7 +27,7 @@ class ReaderLeft(Exception):
 def say(text: str) -> None:
     """Print a line of the result."""
     try:
-        typer.echo(text)
+        typer.echo(printable(text))
     except BrokenPipeError:
         # Python would flush the rest at exit and print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -32,8 +35,9 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print a line beside the result."""
-    typer.echo(text, err=True)
+    """Print lines beside the result, each cut where it is too long to be read."""
+    lines = (shortened(line, _LONGEST_LINE) for line in printable(text).split("\n"))
+    typer.echo("\n".join(lines), err=True)
 
 
 def emit(document: object) -> None:
@@ -67,7 +71,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         last = place == len(headings) - 1
         grid.add_column(heading, overflow="fold", no_wrap=place == 0, ratio=1 if last else None)
     for row in cells:
-        grid.add_row(*row)
+        grid.add_row(*map(printable, row))
     Console(highlight=False, markup=False).print(grid)
 
 

@@ -6,6 +6,10 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from risexp.core.printable import shortened
+
+_LONGEST_VALUE = 80
+
 
 class Section(BaseModel):
     """A frozen part of the configuration with documented and validated fields.
@@ -74,7 +78,8 @@ def one_sentence(error: ValidationError, origins: Mapping[str, str] | None = Non
     elif isinstance(first["input"], dict) or not path:
         sentence = f"{path}: {message}" if path else message
     else:
-        sentence = f"{path} = {first['input']!r}{_origin(path, origins)}: {message}"
+        value = shortened(repr(first["input"]), _LONGEST_VALUE)
+        sentence = f"{path} = {value}{_origin(path, origins)}: {message}"
     return sentence + (f" (and {len(rest)} more)" if rest else "")
 
 

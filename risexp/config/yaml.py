@@ -28,6 +28,8 @@ from risexp.errors import ConfigInvalid
 MAX_BYTES = 1_000_000
 MAX_ALIASES = 16
 MAX_DEPTH = 20
+MAX_DIGITS = 40
+_INTEGER = re.compile(r"[-+]?(0x[0-9a-fA-F]+|0o[0-7]+|[0-9]+)")
 _GROUPED = re.compile(r"[-+]?[0-9][0-9.eE+-]*(_[0-9.eE+-]*)+")
 
 
@@ -118,18 +120,26 @@ def _expect_new(anchor: str, anchors: set[str], source: str) -> None:
 
 
 def _expect_plain_node(event: NodeEvent, source: str, *, is_key: bool) -> None:
-    """Refuse tags, keys that are no words, and merge keys."""
+    """Refuse tags, endless and grouped numbers, keys that are no words, and merge keys."""
     place = f"{source} line {event.start_mark.line + 1}"
     if isinstance(event, ScalarEvent | CollectionStartEvent) and event.tag is not None:
         raise ConfigInvalid(f"{place}: the tag {event.tag} is not allowed: values are plain")
-    if isinstance(event, ScalarEvent) and event.style is None and _GROUPED.fullmatch(event.value):
-        raise ConfigInvalid(f"{place}: {event.value} is no number in YAML 1.2: leave out the _")
+    if isinstance(event, ScalarEvent) and event.style is None:
+        _expect_number_or_word(event.value, place)
     if not is_key:
         return
     if not isinstance(event, ScalarEvent):
         raise ConfigInvalid(f"{place}: a key is one word, not a collection or an alias")
     if event.value == "<<":
         raise ConfigInvalid(f"{place}: merge keys (<<) are not allowed: write the fields out")
+
+
+def _expect_number_or_word(text: str, place: str) -> None:
+    if _GROUPED.fullmatch(text):
+        raise ConfigInvalid(f"{place}: {text} is no number in YAML 1.2: leave out the _")
+    # Python reads a longer one, and cannot always print it.
+    if len(text) > MAX_DIGITS and _INTEGER.fullmatch(text):
+        raise ConfigInvalid(f"{place}: a number has {len(text)} digits: at most {MAX_DIGITS}")
 
 
 def yaml_paths(folder: str) -> dict[str, Path]:

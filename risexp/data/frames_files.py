@@ -92,6 +92,8 @@ def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDA
         shape, in_columns, kind = read_header(file)
         if kind.hasobject:
             raise DataInvalid(f"{path}: {member.filename} holds Python objects, which are not read")
+        if not all(type(size) is int and size >= 0 for size in shape):
+            raise DataInvalid(f"{path}: {member.filename} has the impossible shape {shape}")
         size = member.file_size - file.tell()
         if math.prod(shape) * kind.itemsize != size:
             raise DataInvalid(f"{path}: {member.filename} has not the bytes that its shape needs")

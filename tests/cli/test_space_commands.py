@@ -150,7 +150,7 @@ def test_space_shrink_writes_the_next_space_and_nothing_that_is_impossible(
     for command, url, sentence in (
         ("--study first -o next.txt", "", "a space is a file that ends in .yaml"),
         ("--study frist -o next.yaml", "", "there is no study 'frist' in "),
-        ("--study first -o next.yaml", "sqlite:///none.db", "nothing was searched in "),
+        ("--study first -o next.yaml", "sqlite:///none.db", "no search has been made in "),
         ("--study first -o nowhere/next.yaml", "", "nowhere/next.yaml: No such file or directory"),
     ):
         monkeypatch.setenv("RISEXP_STORE", url)

@@ -19,7 +19,6 @@ from risexp.config.run import differing_fields
 from risexp.errors import InvalidInput
 from risexp.evaluation import ties
 from risexp.evaluation.ties import Difference, SeedSpread
-from risexp.hpo.store.store import find_store
 from risexp.hpo.studies.start import best_first
 from risexp.hpo.studies.study import find_study, run_id
 from risexp.hpo.studies.table import study_table
@@ -109,7 +108,7 @@ class Comparison:
 
 def best_runs(study: str, top: int) -> list[str]:
     """Names of the runs of a study's best complete trials that differ in more than their seed."""
-    with open_studies(find_store) as store:
+    with open_studies() as store:
         ref = find_study(store, study)
         table = study_table(store, ref)
     points, names = list[object](), list[str]()

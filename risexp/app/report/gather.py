@@ -20,7 +20,6 @@ from risexp.config.run import RunConfig
 from risexp.data.scenes import SceneGenerator
 from risexp.errors import RisexpError
 from risexp.hpo.search.pruning_callback import pruning_summary
-from risexp.hpo.store.store import find_store
 from risexp.hpo.studies.audit import Audit
 from risexp.hpo.studies.confirmation import Confirmation
 from risexp.hpo.studies.importance import Importance, importance
@@ -129,7 +128,7 @@ class ReportData:
 
 def report_data(name: str) -> ReportData:
     """Read a study as it stands now."""
-    with open_studies(find_store) as store:
+    with open_studies() as store:
         study = find_study(store, name)
         table, spec = study_table(store, study), study.spec
         history = optuna.load_study(study_name=study.name, storage=store.storage)

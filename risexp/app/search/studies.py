@@ -13,7 +13,8 @@ from rich.text import Text
 
 from risexp.errors import DataInvalid, InvalidInput
 from risexp.hpo.store.address import store_url
-from risexp.hpo.store.store import StudyStore, find_store, open_store
+from risexp.hpo.store.retry import Retry
+from risexp.hpo.store.store import NotMade, StudyStore, read_store
 from risexp.hpo.studies.study import End, TrialWord, end_study, find_study, study_names
 from risexp.hpo.studies.table import WORDS, StudyTable, TrialRow, study_table
 from risexp.hpo.trials.failed_trials import retry
@@ -41,8 +42,8 @@ _WORDS: Final = ("state", "why", "")
 
 
 @contextmanager
-def open_studies(make: Callable[[str | None], StudyStore] = open_store) -> Iterator[StudyStore]:
-    """The store of this home, or the one that the environment names; `find_store` makes none."""
+def open_studies(make: Callable[[str | None], StudyStore] = read_store) -> Iterator[StudyStore]:
+    """The store of this home, or the one that the environment names; only `open_store` makes it."""
     # Optuna's own messages are not for users of the command line.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     store = make(store_url())
@@ -53,14 +54,24 @@ def open_studies(make: Callable[[str | None], StudyStore] = open_store) -> Itera
 
 
 def list_studies() -> tuple[list[StudyTable], list[str]]:
-    """Every study that risexp made, and one sentence about each that cannot be read."""
+    """Every study that risexp made, and one sentence about each that cannot be read.
+
+    Without a store there are none, and one sentence that says so.
+    """
+    try:
+        with open_studies() as store:
+            return _tables(store)
+    except NotMade as error:
+        return [], [str(error)]
+
+
+def _tables(store: StudyStore) -> tuple[list[StudyTable], list[str]]:
     tables, faults = [], []
-    with open_studies() as store:
-        for name in sorted(study_names(store)):
-            try:
-                tables.append(study_table(store, find_study(store, name)))
-            except (InvalidInput, DataInvalid) as error:
-                faults.append(str(error))
+    for name in sorted(study_names(store)):
+        try:
+            tables.append(study_table(store, find_study(store, name)))
+        except (InvalidInput, DataInvalid) as error:
+            faults.append(str(error))
     return tables, faults
 
 
@@ -72,7 +83,7 @@ def show_study(name: str) -> StudyTable:
 
 def retry_trials(name: str, numbers: Collection[int]) -> None:
     """Let failed trials of a study wait again."""
-    with open_studies(find_store) as store:
+    with open_studies() as store:
         retry(store, find_study(store, name), numbers)
 
 
@@ -130,7 +141,9 @@ class StudyView:
 
 def watch_study(name: str, view: StudyView) -> StudyTable:
     """Show a study until all its trials have finished, or it has ended and none of them runs."""
-    with open_studies() as store:
+    with open_studies() as opened:
+        # A database that answered once is waited for: it may only restart.
+        store = opened.patient(Retry.limit_s)
         study = find_study(store, name)
         while True:
             table = study_table(store, study)

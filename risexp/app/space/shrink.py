@@ -1,8 +1,7 @@
 """Narrows the space of a finished study."""
 
-from risexp.errors import InvalidInput, SpaceInvalid
-from risexp.hpo.store.address import address_of, embedded, store_url
-from risexp.hpo.store.store import open_store
+from risexp.app.search.studies import open_studies
+from risexp.errors import SpaceInvalid
 from risexp.hpo.studies.study import find_study
 from risexp.hpo.studies.table import study_table
 from risexp.space.check import check_space
@@ -12,17 +11,10 @@ from risexp.space.spec import SearchSpace
 
 def shrunk(study: str, name: str) -> SearchSpace:
     """Make a space around the best trials of a study."""
-    url = store_url()
-    address = address_of(embedded() if url is None else url)
-    if address.path is not None and not address.path.is_file():
-        raise InvalidInput(f"there is no study {study!r}: nothing was searched in {address.name}")
-    store = open_store(url)
-    try:
+    with open_studies() as store:
         ref = find_study(store, study)
         space = ref.spec.space
         rows = study_table(store, ref).trials
-    finally:
-        store.close()
     ended = [Ended(row.values, row.value) for row in rows if row.state in {"complete", "pruned"}]
     narrower = shrink(space, ended, name)
     for problem in check_space(narrower).problems:

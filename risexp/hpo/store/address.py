@@ -49,11 +49,11 @@ class Address:
         return redacted_address(self.text) if self.path is None else str(self.path)
 
     def arguments(self, busy_s: float) -> dict[str, Any]:
-        """Arguments of the driver's `connect`; `busy_s` is the wait for an embedded lock."""
+        """Arguments of the driver's `connect`; `busy_s` is how long it may wait."""
         if self.path is not None:
             return {"timeout": busy_s}
         return {
-            "connect_timeout": 10,
+            "connect_timeout": max(2, min(10, round(busy_s))),
             "tcp_user_timeout": 20_000,
             "keepalives_idle": 15,
             "keepalives_interval": 5,

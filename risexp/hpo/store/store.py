@@ -26,6 +26,10 @@ BUSY_S: Final = 60.0
 """How long a statement waits for the lock of an embedded database before it is repeated."""
 
 
+READ_S: Final = 5.0
+"""How long a command that only reads waits for a database that does not answer."""
+
+
 class NotMade(InvalidInput):
     """The store does not exist yet; the first search creates it."""
 
@@ -62,8 +66,12 @@ class StudyStore:
 
     def once(self) -> "StudyStore":
         """The same store without retries: for a thread that repeats its calls anyway."""
-        impatient = replace(self.retry, limit_s=0.0)
-        return replace(self, storage=self.storage.under(impatient), retry=impatient)
+        return self.patient(0.0)
+
+    def patient(self, limit_s: float) -> "StudyStore":
+        """The same store with another limit for the retries of its calls."""
+        retry = replace(self.retry, limit_s=limit_s)
+        return replace(self, storage=self.storage.under(retry), retry=retry)
 
     def close(self) -> None:
         """Close every connection."""
@@ -106,6 +114,11 @@ def find_store(
                 "store"
             )
         return database.store()
+
+
+def read_store(url: str | None = None) -> StudyStore:
+    """Open an existing store for a reader, who waits for seconds and not for minutes."""
+    return find_store(url, retry=Retry("", limit_s=READ_S), busy_s=READ_S)
 
 
 @dataclass(frozen=True)

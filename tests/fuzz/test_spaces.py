@@ -32,15 +32,14 @@ DIMENSIONS = st.dictionaries(
 def other_spaces() -> st.SearchStrategy[dict[str, Any]]:
     """The space `smoke`, with parts of it replaced."""
     paths = st.sampled_from(sorted(fields()))
+    vary = st.dictionaries(paths, DIMENSIONS, max_size=3)
     parts: dict[str, st.SearchStrategy[Any]] = {
         "base": st.sampled_from((None, "smoke", "small", "nowhere")) | VALUES,
         "trials": NUMBERS | VALUES,
         "fixed": st.dictionaries(paths | WORDS, VALUES, max_size=2),
         "start": st.dictionaries(paths | WORDS, VALUES, max_size=2),
-        "vary": st.dictionaries(paths, DIMENSIONS, max_size=3),
-        "stages": st.dictionaries(
-            WORDS, st.dictionaries(paths, DIMENSIONS, max_size=2), max_size=2
-        ),
+        "vary": vary,
+        "stages": st.dictionaries(WORDS, vary, max_size=2),
         "forbid": st.lists(st.dictionaries(paths, VALUES, max_size=2), max_size=2),
         "sampler": DIMENSIONS,
         "pruner": DIMENSIONS,

@@ -23,7 +23,7 @@ class PhysicsConfig(Section):
     """Panel elements along the horizontal axis h, the fastest one in flattened arrays."""
     elements_v: int = Field(default=12, ge=2, le=256)
     """Panel elements along the vertical axis v."""
-    spacing_wavelengths: float = Field(default=0.5, gt=0.0, le=4.0)
+    spacing_wavelengths: float = Field(default=0.5, ge=1e-6, le=4.0)
     """Spacing of panel elements and of antennas, in wavelengths."""
     antennas: int = Field(default=16, ge=1, le=4096)
     """Antennas of the base station's uniform line (M)."""

@@ -140,7 +140,7 @@ class TrainingConfig(Section):
     """Seed of the first weights and of dropout."""
     epochs: int = Field(default=20, ge=1, le=100_000)
     """Epochs in all phases together."""
-    scenes_per_epoch: int = Field(default=16_384, ge=1)
+    scenes_per_epoch: int = Field(default=16_384, ge=1, le=10**12)
     """Fresh scenes of an epoch."""
     batch: int = Field(default=256, ge=1)
     """Scenes of an optimizer step."""
@@ -184,9 +184,9 @@ class TrainingConfig(Section):
 class ValidationConfig(Section):
     """Validation after every epoch, by localisation on scenes that training never sees."""
 
-    scenes: int = Field(default=1024, ge=1)
+    scenes: int = Field(default=1024, ge=1, le=10**12)
     """Scenes of the validation stream, the same in every epoch."""
-    calibration_scenes: int = Field(default=2048, ge=1)
+    calibration_scenes: int = Field(default=2048, ge=1, le=10**12)
     """Scenes of the calibration stream that set the count's temperature after training."""
 
 

@@ -4,7 +4,6 @@ import io
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +13,15 @@ from hypothesis.extra import numpy as arrays_of
 
 from risexp.core.sealed import sha256_of
 from tests.support.frozen_sets import frozen, request_of, sealed
-from tests.support.fuzzing import VALUES, Tally, damaged_bytes, damaged_texts, one_folder
+from tests.support.fuzzing import (
+    VALUES,
+    Tally,
+    damaged_bytes,
+    damaged_texts,
+    document_paths,
+    one_folder,
+    planted,
+)
 
 ARRAY_PATHS = tuple(
     f"shard-00000/{name}.npy"
@@ -60,27 +67,11 @@ def test_a_damaged_manifest(tally: Tally, template: Path, data: st.DataObject) -
     tally.submit("data verify set", [0, 2, 4])
 
 
-def places(tree: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of every value in a document."""
-    match tree:
-        case dict():
-            inner = [place for key in tree for place in places(tree[key], (*path, key))]
-        case list():
-            inner = [place for at, each in enumerate(tree) for place in places(each, (*path, at))]
-        case _:
-            inner = []
-    return [path, *inner] if path else inner
-
-
 @one_folder
 @given(st.data())
 def test_other_values_in_a_manifest(tally: Tally, template: Path, data: st.DataObject) -> None:
     tree = json.loads((template / "manifest.json").read_bytes())
-    *outer, last = data.draw(st.sampled_from(places(tree)))
-    within = tree
-    for key in outer:
-        within = within[key]
-    within[last] = data.draw(VALUES)
+    planted(tree, data.draw(st.sampled_from(document_paths(tree))), data.draw(VALUES))
     Path("set/manifest.json").write_text(json.dumps(tree), encoding="utf-8")
 
     tally.submit("data verify set", [0, 2, 4])

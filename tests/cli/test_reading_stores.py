@@ -13,6 +13,7 @@ from tests.support.frozen_sets import contents
 READING = (
     "study show wide",
     "study stop wide",
+    "study retry wide 0",
     "watch wide",
     "report --study wide --out page.html",
     "compare --study wide",

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.commands import succeed
+from tests.support.frozen_sets import contents
 from tests.support.fuzzing import (
     VALUES,
     Tally,
@@ -24,7 +25,11 @@ TRAIN = (
     "train -p smoke --device cpu --set training.epochs=2 --set training.scenes_per_epoch=64 "
     "--set validation.scenes=16 --set validation.calibration_scenes=16"
 )
-DOCUMENTS = ("config", "environment", "labels", "outcome", "plans", "source")
+JOURNAL = "journal.jsonl"
+FILES = (
+    *("config.json", "environment.json", "labels.json", "outcome.json", "plans.json"),
+    *("source.json", JOURNAL),
+)
 RUN = Path("run")
 CHECKPOINTS = RUN / "checkpoints" / "attempt-01"
 HEAD = 2000
@@ -68,25 +73,38 @@ def test_a_damaged_checkpoint(tally: Tally, template: Path, data: st.DataObject)
         tally.submit("predict run frames.npz --json", codes, written="run/checkpoints")
 
 
+def show(tally: Tally, template: Path, name: str, content: bytes) -> None:
+    """Show a run with another content of a file, which is mended or left as it is, and not lost."""
+    (RUN / name).write_bytes(content)
+
+    tally.submit("show run run --json", written="run/")
+
+    after = contents(RUN)
+    assert after[name] in {content, (template / name).read_bytes()}
+    assert content in after.values()
+
+
 @one_folder
-@given(st.sampled_from(DOCUMENTS), st.data())
-def test_a_damaged_document(tally: Tally, template: Path, name: str, data: st.DataObject) -> None:
+@given(st.sampled_from(FILES), st.data())
+def test_a_damaged_file(tally: Tally, template: Path, name: str, data: st.DataObject) -> None:
     fresh(template)
-    path = RUN / f"{name}.json"
-    path.write_bytes(data.draw(damaged_bytes(path.read_bytes())))
 
-    tally.submit("show run run --json")
+    show(tally, template, name, data.draw(damaged_bytes((RUN / name).read_bytes())))
 
 
 @one_folder
-@given(st.sampled_from(DOCUMENTS), st.data())
-def test_other_values_in_a_document(
-    tally: Tally, template: Path, name: str, data: st.DataObject
+@given(st.sampled_from(FILES), st.booleans(), st.data())
+def test_other_values_in_a_file(
+    tally: Tally, template: Path, name: str, spared: bool, data: st.DataObject
 ) -> None:
     fresh(template)
-    path = RUN / f"{name}.json"
-    tree = json.loads(path.read_bytes())
+    if not spared:
+        shutil.rmtree(RUN / "spares")
+    whole = (RUN / name).read_bytes()
+    lines = whole.splitlines() if name == JOURNAL else [whole]
+    place = data.draw(st.integers(0, len(lines) - 1))
+    tree = json.loads(lines[place])
     planted(tree, data.draw(st.sampled_from(document_paths(tree))), data.draw(VALUES))
-    path.write_text(json.dumps(tree), encoding="utf-8")
+    lines[place] = json.dumps(tree).encode()
 
-    tally.submit("show run run --json")
+    show(tally, template, name, b"\n".join(lines))

@@ -49,10 +49,11 @@ class CurriculumConfig(Section):
     count_share: float = Field(default=0.3, gt=0.0, lt=1.0)
     """Share of the count phase in the epochs of a three-phase run."""
     count_ramp: int = Field(default=0, ge=0, le=1000)
-    """Epochs over which the count's weight rises from a tenth to its full value; 0 and 1 mean no
-    ramp."""
+    """Epochs over which the count's weight rises from a tenth to its full value, from the count
+    phase on where there is one; 0 and 1 mean no ramp."""
     structure_ramp: int = Field(default=0, ge=0, le=1000)
-    """Epochs over which the weights of structure terms rise from zero; 0 and 1 mean no ramp."""
+    """Epochs over which the weights of structure terms rise from zero, from the first phase on that
+    has some; 0 and 1 mean no ramp."""
     count_backbone_lr: float = Field(default=0.0, ge=0.0, le=1.0)
     """Learning-rate factor of the backbone in the count phase; zero freezes it."""
     geometry: GeometryWeights = GeometryWeights()

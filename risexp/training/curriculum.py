@@ -1,6 +1,8 @@
 """The table of epochs, made before the run, so that nothing is decided on the way.
 
 beta(e) = start + (final - start) (e - 1) / (ramp - 1)   up to e = ramp, then final
+
+The ramps of count and structure terms are counted alike, from the first epoch of their phase.
 """
 
 import hashlib
@@ -21,7 +23,7 @@ _FIRST_COUNT_SHARE: Final = 0.1
 def curriculum(config: RunConfig) -> tuple[Plan, ...]:
     """One plan an epoch."""
     epochs = config.training.epochs
-    settled = _settled(config)
+    settled, starts = _settled(config), ramp_starts(config, epochs)
     plans = []
     for epoch, phase in enumerate(phases(config.curriculum, epochs), start=1):
         beta = beta_at(config.beta, epoch, epochs) + _jitter(config, epoch)
@@ -31,7 +33,7 @@ def curriculum(config: RunConfig) -> tuple[Plan, ...]:
                 epoch=epoch,
                 phase=phase,
                 beta=beta,
-                weights=_weights(config, phase, epoch, beta),
+                weights=_weights(config, phase, epoch, beta, starts),
                 rates=_rates(config.curriculum, phase),
                 judged=epoch >= settled,
             )
@@ -69,29 +71,49 @@ def beta_at(beta: BetaConfig, epoch: int, epochs: int) -> float:
     return _ramp(beta.start, beta.final, epoch, beta_ramp(beta, epochs))
 
 
+def ramp_starts(config: RunConfig, epochs: int) -> Mapping[str, int]:
+    """The first epoch of each ramp's phase, by the field of its length.
+
+    The count's is the count phase where there is one; that of structure terms is the first phase in
+    which one has a weight.
+    """
+    table = phases(config.curriculum, epochs)
+    structured = [not config.loss_of(phase).weighed.isdisjoint(STRUCTURE) for phase in table]
+    return {
+        "count_ramp": 1 + (table.index("count") if "count" in table else 0),
+        "structure_ramp": 1 + (structured.index(True) if any(structured) else 0),
+    }
+
+
 def _ramp(start: float, final: float, epoch: int, length: int) -> float:
-    """From start at epoch 1 to exactly final at epoch `length`; final at once where it is short."""
-    if epoch >= length:
+    """From start up to epoch 1 to exactly final at epoch `length`; final at once if it is short."""
+    if length <= 1 or epoch >= length:
         return final
-    return start + (final - start) * (epoch - 1) / (length - 1)
+    return start + (final - start) * (max(epoch, 1) - 1) / (length - 1)
 
 
 def _settled(config: RunConfig) -> int:
     """The first epoch that no ramp changes any more."""
     epochs = config.training.epochs
+    starts = ramp_starts(config, epochs)
     ramps = {
-        f"curriculum.{name}": length
+        f"curriculum.{name}": (starts[name], length)
         for name, length in config.curriculum.ramps(config.weighed).items()
     }
     if config.beta.moves:
-        ramps["beta.ramp_share"] = beta_ramp(config.beta, epochs)
-    for name, length in ramps.items():
-        if length > epochs:
+        ramps["beta.ramp_share"] = 1, beta_ramp(config.beta, epochs)
+    for name, (start, length) in ramps.items():
+        if start + length - 1 > epochs:
             raise ConfigInvalid(
-                f"training.epochs = {epochs} end before the {length} epochs of {name}, and no "
-                f"epoch could be judged: ask for {length} epochs or more, or for a shorter ramp"
+                f"training.epochs = {epochs} end before the {length} epochs of {name}"
+                f"{_begin(start)}, and no epoch could be judged: ask for more epochs, or for a "
+                "shorter ramp"
             )
-    return max(ramps.values(), default=1)
+    return max((start + length - 1 for start, length in ramps.values()), default=1)
+
+
+def _begin(start: int) -> str:
+    return "" if start == 1 else f", which begin with epoch {start}"
 
 
 def _jitter(config: RunConfig, epoch: int) -> float:
@@ -102,11 +124,15 @@ def _jitter(config: RunConfig, epoch: int) -> float:
     return config.beta.jitter * (2.0 * unit - 1.0)
 
 
-def _weights(config: RunConfig, phase: Phase, epoch: int, beta: float) -> Mapping[str, float]:
+def _weights(
+    config: RunConfig, phase: Phase, epoch: int, beta: float, starts: Mapping[str, int]
+) -> Mapping[str, float]:
     source = config.loss_of(phase)
     weights: dict[str, float] = source.model_dump(include=set(LossWeights.model_fields))
-    count_share = _ramp(_FIRST_COUNT_SHARE, 1.0, epoch, config.curriculum.count_ramp)
-    structure_share = _ramp(0.0, 1.0, epoch, config.curriculum.structure_ramp)
+    lengths = config.curriculum
+    into = {name: epoch - start + 1 for name, start in starts.items()}
+    count_share = _ramp(_FIRST_COUNT_SHARE, 1.0, into["count_ramp"], lengths.count_ramp)
+    structure_share = _ramp(0.0, 1.0, into["structure_ramp"], lengths.structure_ramp)
     weights["count"] *= count_share
     for name in STRUCTURE:
         weights[name] *= structure_share

@@ -112,6 +112,32 @@ def test_structure_comes_in_from_nothing_and_main_terms_at_once() -> None:
         assert 1 == len({plan.weights[name] for plan in plans})
 
 
+def test_the_ramp_of_the_count_begins_with_its_phase() -> None:
+    """Once: it was counted from the first epoch, and over before the count phase began."""
+    changes = {"curriculum.geometry.count": 0.5, "curriculum.count.count": 1.0, "loss.count": 2.0}
+    phased = small_config(training__epochs=10, curriculum__phase="three-phase").replace(changes)
+    plans, plain = (curriculum(phased.replace({"curriculum.count_ramp": ramp})) for ramp in (4, 0))
+
+    phases = ["geometry"] * 3 + ["count"] * 3 + ["joint"] * 4
+    assert phases == [plan.phase for plan in plans]
+    weights = [plan.weights["count"] for plan in plans]
+    assert [0.05] * 3 + [0.1, 0.4, 0.7] + [2.0] * 4 == pytest.approx(weights)
+    assert 7 == next(plan.epoch for plan in plans if plan.judged)
+    assert [0.5] * 3 + [1.0] * 3 + [2.0] * 4 == [plan.weights["count"] for plan in plain]
+
+
+def test_the_ramp_of_structure_begins_with_the_first_phase_that_has_some() -> None:
+    def weights(**geometry: float) -> list[float]:
+        config = small_config(training__epochs=10, curriculum__phase="three-phase").replace(
+            {f"curriculum.geometry.{name}": weight for name, weight in geometry.items()}
+            | {"loss.subspace": 0.4, "curriculum.structure_ramp": 3}
+        )
+        return [plan.weights["subspace"] for plan in curriculum(config)]
+
+    assert [0.0] * 6 + [0.0, 0.2, 0.4, 0.4] == pytest.approx(weights(subspace=0.0))
+    assert [0.0, 0.3, 0.6] + [0.0] * 3 + [0.4] * 4 == pytest.approx(weights(subspace=0.6))
+
+
 def test_a_full_blend_makes_the_prediction_carry_a_fifth() -> None:
     full = table(2, beta__start=1.0, beta__final=1.0, loss__cov=0.5)
     nearly = table(2, beta__start=0.99, beta__final=0.99, loss__cov=0.5)
@@ -141,6 +167,11 @@ def test_a_ramp_that_does_not_come_to_its_end_is_refused() -> None:
         (5, {"curriculum__count_ramp": 6}, "6 epochs of curriculum.count_ramp"),
         (5, structure, "9 epochs of curriculum.structure_ramp"),
         (1, {"beta__final": 0.3}, "2 epochs of beta.ramp_share"),
+        (
+            10,
+            {"curriculum__count_ramp": 8, "curriculum__phase": "three-phase"},
+            "8 epochs of curriculum.count_ramp, which begin with epoch 4",
+        ),
     )
     for epochs, changes, said in ramps:
         with pytest.raises(ConfigInvalid) as caught:

@@ -20,6 +20,7 @@ from risexp.model.observation import Observer
 from risexp.space.derived import stage_space
 from risexp.space.probe import Pair, pairs
 from risexp.space.spec import SearchSpace
+from risexp.training.curriculum import ramp_starts
 from risexp.training.plan import Plan
 
 EPOCHS: Final = 6
@@ -146,8 +147,14 @@ def _result(space: SearchSpace, path: str, pair: Pair | None, runs: _Runs) -> Pr
 
 
 def lasting(config: RunConfig) -> int:
-    """Number of epochs until all ramps end."""
-    return max(EPOCHS, *config.curriculum.ramps(config.weighed).values(), 0)
+    """Number of epochs until all ramps end, which begin later in a longer run of three phases."""
+    lengths = config.curriculum.ramps(config.weighed)
+    epochs, needed = 0, max(EPOCHS, *lengths.values(), 0)
+    while epochs < needed:
+        epochs, starts = needed, ramp_starts(config, needed)
+        ends = (starts[name] + length - 1 for name, length in lengths.items())
+        needed = max(epochs, *ends, 0)
+    return epochs
 
 
 def shortened(config: RunConfig, path: str, epochs: int) -> RunConfig:

@@ -10,6 +10,7 @@ from risexp.config.layers import load_config
 from risexp.config.run import RunConfig
 from risexp.errors import VerificationFailed
 from risexp.space.spec import SearchSpace
+from risexp.training.curriculum import curriculum
 from tests.support.spaces import LEARNING, RIDGE, learning, planted
 
 
@@ -124,6 +125,11 @@ def test_a_short_run_keeps_a_probed_batch_ends_its_ramps_and_starts_afresh() -> 
     short = probe.shortened(load_config(preset="smoke").config.replace(frozen), "", probe.EPOCHS)
 
     assert 9 == probe.lasting(ramped)
+    late = probe.lasting(ramped.replace({"curriculum.phase": "three-phase"}))
+    phased = probe.shortened(
+        ramped.replace({"curriculum.phase": "three-phase", "training.epochs": 24}), "", late
+    )
+    assert (13, 13) == (late, next(plan.epoch for plan in curriculum(phased) if plan.judged))
     assert 384 == probe.shortened(ramped, "training.batch", 9).training.batch
     assert 33 == probe.shortened(ramped, "", 9).training.batch
     assert 9 == probe.shortened(ramped, "", 9).training.epochs

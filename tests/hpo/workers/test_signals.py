@@ -23,9 +23,7 @@ from risexp.training.events import Event, RunStarted
 from tests.support.looping import for_each
 from tests.support.toy_workers import DONE, attempts, searched, work
 from tests.support.trainers import epochs_of, small_trainer
-from tests.support.worker_processes import EMBEDDED, owner, states, violations
-
-pytestmark = EMBEDDED
+from tests.support.worker_processes import owner, states, violations
 
 POINTS: Final[dict[str, tuple[Any, str]]] = {
     "look for the end": (worker_module, "end_of"),
@@ -54,6 +52,7 @@ SIGNALS: Final[dict[str, tuple[tuple[int, ...], int]]] = {
     "TERM twice": ((signal.SIGTERM, signal.SIGTERM), 130),
 }
 """Signals, and the exit code of the worker."""
+BY_DAY: Final = ("TERM", "TERM twice")
 EPOCHS: Final = epochs_of(small_trainer())
 
 
@@ -109,7 +108,10 @@ def left_after(
 
 
 @pytest.mark.fault("F14")
-@pytest.mark.parametrize("kind", SIGNALS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=() if kind in BY_DAY else pytest.mark.slow) for kind in SIGNALS],
+)
 @for_each("when", ["before", "after"])
 @for_each("point", POINTS)
 def test_a_signal_at_any_moment_is_a_release(

@@ -23,7 +23,7 @@ from risexp.registry.pyfunc_model import (
 )
 from risexp.web.connections import CONNECTION_LIMITS, ConnectionLimits, WebServer, server_config
 from risexp.web.guard import RequestGuard
-from risexp.web.guarded_app import GuardedApp, read_body
+from risexp.web.guarded_app import GuardedApp, content_type, read_body
 from risexp.web.request_queue import QueueLimits, RequestQueue
 
 PORT: Final = 5001
@@ -106,8 +106,7 @@ class JsonGate:
 def _refusal(request: Request) -> Response | None:
     if request.scope["path"] not in _PATHS:
         return PlainTextResponse(f"there are {', '.join(sorted(_PATHS))}", HTTPStatus.NOT_FOUND)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.method == "POST" and kind != _JSON:
+    if request.method == "POST" and content_type(request) != _JSON:
         return PlainTextResponse(
             "send JSON, and say so: Content-Type: application/json",
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -18,15 +18,15 @@ from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.links import PAGE
 from risexp.web.connections import CONNECTION_LIMITS, ConnectionLimits, WebServer, server_config
 from risexp.web.guard import RequestGuard
-from risexp.web.guarded_app import GuardedApp, LinkedApp, Rewrite, read_body
+from risexp.web.guarded_app import GuardedApp, LinkedApp, Rewrite, content_type, read_body
 
 with warnings.catch_warnings():
     # Deprecated in favour of a package that MLflow does not bring, and used by MLflow itself.
@@ -107,25 +107,46 @@ class _WholeBody:
         if scope["type"] != "http":
             await self._pages(scope, receive, send)
             return
-        try:
-            reads = scope["method"] in ("GET", "HEAD")
-            body = bytearray() if reads else await read_body(Request(scope, receive), LARGEST)
-        except ClientDisconnect:
-            return
-        if body is None:
-            reason = f"a request has at most {LARGEST >> 20} MiB"
-            refused = JSONResponse({"reason": reason}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        request = Request(scope, receive)
+        reads = scope["method"] in ("GET", "HEAD")
+        body = bytearray() if reads else await read_body(request, LARGEST)
+        if refused := None if reads else _refusal(request, body):
             await refused(scope, receive, send)
             return
+        # The dashboard takes the body of a write for an object, also where there is none.
+        content = b"" if reads else bytes(body or b"{}")
+        own = {b"content-type": b"application/json", b"content-length": b"%d" % len(content)}
         # Bottle would look for the chunks of a body once more.
-        framing = (b"content-length", b"transfer-encoding")
-        kept = [pair for pair in scope["headers"] if pair[0].lower() not in framing]
-        headers = [*kept, (b"content-length", str(len(body)).encode())]
+        replaced = {b"transfer-encoding", *own}
+        kept = [pair for pair in scope["headers"] if pair[0].lower() not in replaced]
+        headers = [*kept, *own.items()]
 
         async def receive_body() -> Message:
-            return {"type": "http.request", "body": bytes(body)}
+            return {"type": "http.request", "body": content}
 
         await self._pages({**scope, "headers": headers}, receive_body, send)
+
+
+def _refusal(request: Request, body: bytearray | None) -> Response | None:
+    """The response to a body that the dashboard cannot read; it would fail in the middle."""
+    if body is None:
+        reason = f"a request has at most {LARGEST >> 20} MiB"
+        return JSONResponse({"reason": reason}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    if not body or not request.scope["path"].startswith("/api/"):
+        return None
+    if content_type(request) != "application/json":
+        reason = "send JSON, and say so: Content-Type: application/json"
+        return JSONResponse({"reason": reason}, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    if _is_object(body):
+        return None
+    return JSONResponse({"reason": "send a JSON object"}, HTTPStatus.BAD_REQUEST)
+
+
+def _is_object(body: bytearray) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 @runtime_checkable
@@ -152,8 +173,10 @@ class _Bottle:
             # Bottle has answered and logged its error; Starlette would raise it once more.
             return start(status, headers)
 
-        errors = {"wsgi.errors": sys.stderr}
-        body = self._pages({**kept, **errors}, cast("StartResponse", start_once))
+        kept["wsgi.errors"] = sys.stderr
+        # The dashboard expects it of every browser.
+        kept.setdefault("HTTP_ACCEPT_ENCODING", "identity")
+        body = self._pages(kept, cast("StartResponse", start_once))
         try:
             yield from body
         finally:

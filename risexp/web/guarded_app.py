@@ -193,6 +193,11 @@ def _is(kind: str, start: Message) -> bool:
     return plain and headers.get("content-type", "").startswith(kind)
 
 
+def content_type(request: Request) -> str:
+    """The type of a request's body, in small letters and without its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 async def read_body(request: Request, largest: int) -> bytearray | None:
     """The body of a request; None if it has more bytes than allowed."""
     body = bytearray()

@@ -24,6 +24,9 @@ from tests.support.web_requests import request
 from tests.support.worker_processes import opened
 from tests.web.conftest import RUN
 
+JSON = "application/json"
+NOTHING = (b"", "", 400)
+"""A body, its type, and the status of the response."""
 WRITES: tuple[tuple[str, str, object], ...] = (
     ("POST", "/api/studies", {"study_name": "mine", "directions": ["minimize"]}),
     ("DELETE", "/api/studies/1", {}),
@@ -151,6 +154,47 @@ def test_a_database_that_is_away_gives_one_sentence(
     assert (500, True) == (status, b"does not answer" in answer)
     assert b"Traceback" not in answer
     assert ("application/json" in headers["content-type"]) == place.startswith("/api/")
+
+
+def test_a_browser_that_knows_no_compression_gets_every_file(store: StudyStore) -> None:
+    with served(store) as port:
+        for place in ("/static/bundle.js", "/favicon.ico", "/dashboard"):
+            with closing(HTTPConnection("127.0.0.1", port, timeout=60.0)) as client:
+                client.putrequest("GET", place, skip_accept_encoding=True)
+                client.endheaders()
+
+                assert 200 == client.getresponse().status
+
+
+@pytest.mark.parametrize("place", ["/api/studies", "/api/studies/1/note", "/api/trials/1/tell"])
+def test_a_write_without_a_json_object_is_refused_in_one_sentence(
+    store: StudyStore, path: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = content(path)
+    bodies = ((b"{}", "text/plain", 415), (b"{", JSON, 400), (b"[]", JSON, 400), (b"1", JSON, 400))
+    nested = b"[" * 100_000
+
+    with served(store) as port:
+        for body, kind, expected in (*bodies, (b"\xff", JSON, 400), (nested, JSON, 400), NOTHING):
+            with closing(HTTPConnection("127.0.0.1", port, timeout=60.0)) as client:
+                method = "PUT" if place.endswith("note") else "POST"
+                client.request(method, place, body, {"Content-Type": kind} if kind else {})
+                response = client.getresponse()
+
+                assert expected == response.status
+                assert {"reason"} == json.loads(response.read()).keys()
+    assert before == content(path)
+    assert "" == capsys.readouterr().err
+
+
+def test_a_write_that_needs_no_body_needs_no_json(store: StudyStore) -> None:
+    app = guarded_dashboard(store, RequestGuard(writable=True), None)
+
+    skipped, _, reason = request(app, "/api/studies/1/1/skip", "POST")
+    deleted, _, _ = request(app, "/api/studies/1", "DELETE")
+
+    assert (400, b"not preferential" in reason) == (skipped, True)
+    assert 204 == deleted
 
 
 @contextmanager

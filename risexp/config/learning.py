@@ -1,7 +1,8 @@
 """The sections of the network, its count head and its loss."""
 
 from collections.abc import Collection, Container
-from typing import Final, Literal, Self
+from copy import copy
+from typing import Final, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -29,6 +30,8 @@ LABELLED: Final = frozenset({"cov", "cov_pred", "eigengap", "margin"})
 """The loss terms that depend on the powers in the label's covariance."""
 
 Weight = Field(default=0.0, ge=0.0, le=1e3)
+CovarianceWeight = Field(default=0.0, ge=0.0, lt=1e2)
+"""Weight of the term that other weights are set beside: at 100 it alone would train the network."""
 
 
 class NetworkConfig(Section):
@@ -119,7 +122,7 @@ class CountConfig(Section):
 class LossWeights(Section):
     """The weights of the loss terms; a term of weight zero is not evaluated."""
 
-    cov: float = Weight
+    cov: float = CovarianceWeight
     """NMSE of the effective covariance, blend included."""
     cov_pred: float = Weight
     """NMSE of the predicted covariance without samples."""
@@ -161,10 +164,10 @@ class LossWeights(Section):
 
 
 def _weight(term: str, default: float) -> float:
-    """The weight of a term with another default and the same description."""
-    description = LossWeights.model_fields[term].description
-    field: float = Field(default=default, ge=0.0, le=1e3, description=description)
-    return field
+    """The weight of a term with another default and the same bounds and description."""
+    field = copy(LossWeights.model_fields[term])
+    field.default = default
+    return cast("float", field)
 
 
 class LossConfig(LossWeights):

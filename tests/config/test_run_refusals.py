@@ -55,6 +55,9 @@ def test_what_cannot_work_is_refused_with_its_reason() -> None:
         ({"data.range_m": [1e-4, 1.0]}, "too far out"),
         ({"data.range_m": [1.0, 1e7]}, "too far out"),
         ({"sampled.ridge": 0.0}, "sampled.ridge"),
+        ({"loss.cov": 200.0}, "loss.cov = 200"),
+        ({"curriculum.geometry.cov": 100.0}, "curriculum.geometry.cov = 100"),
+        ({"curriculum.count.cov": 100.0}, "curriculum.count.cov = 100"),
     ]
     for changes, reason in cases:
         assert reason in refusal(changes), (changes, reason)

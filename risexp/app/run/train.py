@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 import torch
 from rich.console import Console
@@ -12,13 +13,19 @@ from risexp.app.run.run import Run, calibrate
 from risexp.app.run.warm_start import WarmStart, warm_start
 from risexp.callbacks.run_loop import NO_CALLBACKS, Callbacks
 from risexp.config.run import RunConfig
+from risexp.config.training import TrainingConfig
+from risexp.errors import TrainingAborted
 from risexp.inference.calibration import Calibration
 from risexp.runs.folder import RunFolder, create_run, find_run, new_run_id
 from risexp.runs.machine import environment
-from risexp.runs.outcome import Outcome, complete
+from risexp.runs.outcome import Outcome, aborted, complete
 from risexp.tracking.uploader_process import Tracking, recorded
 from risexp.training.checkpoint import Checkpoint
 from risexp.training.checkpoint_store import best, newest
+
+OUT_OF_MEMORY: Final = "out-of-memory"
+_MOST_PIECES: Final = 8
+"""Pieces of a batch, at most, before a run is too large for its device."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,20 @@ def train(
     """Train a new run; one that cannot begin leaves no folder behind."""
     torch.set_num_threads(machine.threads)
     warm = warm_start(config)
-    run = Run.build(config.canonical(), machine, warm=warm)
-    folder = create_run(new_run_id(), config, run.trainer.plans)
-    with folder.held(), recorded(folder.path, tracking, _printer(console)):
-        if warm is not None:
-            warm.record(folder)
-        finished = _fit_and_calibrate(folder, run, console, callbacks)
+    # A run that was too large must not stay in memory beside the next attempt.
+    built = [Run.build(config.canonical(), machine, warm=warm)]
+    folder = create_run(new_run_id(), config, built[0].trainer.plans)
+
+    def attempt(machine: Machine) -> Finished:
+        if not built:
+            return resume_run(folder, machine, console, callbacks, tracking)
+        with recorded(folder.path, tracking, _printer(console)):
+            if warm is not None:
+                warm.record(folder)
+            return _fit_and_calibrate(folder, built.pop(), console, callbacks)
+
+    with folder.held():
+        finished = fit_in_memory(folder, machine, console, callbacks, attempt)
     return _merge_damage(finished, (), warm)
 
 
@@ -59,7 +74,58 @@ def resume(
     """Resume a run from its newest sound checkpoint, on the device it began on."""
     folder = find_run(name)
     with folder.held():
-        return resume_run(folder, machine, console, tracking=tracking)
+        return resume_in_memory(folder, machine, console, tracking=tracking)
+
+
+def resume_in_memory(
+    folder: RunFolder,
+    machine: Machine,
+    console: Console,
+    callbacks: Callbacks = NO_CALLBACKS,
+    tracking: Tracking | None = None,
+) -> Finished:
+    """Train a run that this process holds, in as many pieces as the device's memory asks for."""
+    return fit_in_memory(
+        folder,
+        machine,
+        console,
+        callbacks,
+        lambda machine: resume_run(folder, machine, console, callbacks, tracking),
+    )
+
+
+def fit_in_memory(
+    folder: RunFolder,
+    machine: Machine,
+    console: Console,
+    callbacks: Callbacks,
+    attempt: Callable[[Machine], Finished],
+) -> Finished:
+    """Attempt a training; where the device's memory is short, in smaller pieces of the batches."""
+    while True:
+        try:
+            return attempt(machine)
+        except torch.OutOfMemoryError:
+            training, pieces = folder.config().training, 2 * machine.pieces
+            divides = training.batch % (training.accumulation * pieces) == 0
+            if pieces > _MOST_PIECES or not divides:
+                outcome = aborted(_too_large(training, machine.pieces))
+                # The last attempt wrote that it failed.
+                callbacks.write_guard(folder.close)(outcome)
+                return Finished(folder, outcome, None, None)
+            machine = replace(machine, pieces=pieces)
+            _printer(console)(
+                f"a batch of {training.batch} scenes does not fit into the device's memory: going "
+                f"on in {training.accumulation * pieces} pieces"
+            )
+
+
+def _too_large(training: TrainingConfig, pieces: int) -> TrainingAborted:
+    return TrainingAborted(
+        f"a batch of {training.batch} scenes does not fit into the device's memory in "
+        f"{training.accumulation * pieces} pieces: lower network.width or training.batch",
+        guard=OUT_OF_MEMORY,
+    )
 
 
 def resume_run(

@@ -9,21 +9,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
 
-import torch
 from rich.console import Console
 
 from risexp.app.run.machine import Machine
-from risexp.app.run.train import Finished, resume_run
+from risexp.app.run.train import resume_in_memory
 from risexp.app.search.studies import open_studies
 from risexp.app.search.study_record import StudyUploader, study_labels
-from risexp.callbacks.run_loop import Callbacks
 from risexp.callbacks.signals import SignalCallback
 from risexp.callbacks.watchdog import Watchdog
-from risexp.config.training import TrainingConfig
 from risexp.core.signals import write_stderr
-from risexp.errors import InvalidInput, TrainingAborted
+from risexp.errors import InvalidInput
 from risexp.hpo.store.leases import LeaseOwner
 from risexp.hpo.store.retry import Retry
 from risexp.hpo.store.store import StudyStore, find_store
@@ -33,15 +29,10 @@ from risexp.hpo.studies.study import find_study
 from risexp.hpo.workers.pool import end_with_parent
 from risexp.hpo.workers.worker import Job, JobResult, Worker
 from risexp.runs.folder import RunFolder, create_run, find_run, home_fault, is_run
-from risexp.runs.outcome import aborted
 from risexp.runs.spec import Labels, read_labels, write_labels
 from risexp.space.spec import SCORE
 from risexp.tracking.stores import chosen_store
 from risexp.training.curriculum import curriculum
-
-OUT_OF_MEMORY: Final = "out-of-memory"
-_MOST_PIECES: Final = 8
-"""Pieces of a batch, at most, before a trial is too large for its device."""
 
 
 def work(
@@ -97,9 +88,9 @@ def train_trial(job: Job, machine: Machine, labels: Labels) -> JobResult:
     callbacks = job.callbacks
     with Watchdog(callbacks.write_guard(keep), job.on_hang) as watchdog:
         callbacks = replace(callbacks, first=(watchdog, *callbacks.first))
-        finished = _train_in_memory(folder, machine, callbacks)
-    if isinstance(finished, JobResult):
-        return finished
+        # A worker's log has a line an epoch; the live table belongs to the search.
+        console = Console(stderr=True, force_terminal=False)
+        finished = resume_in_memory(folder, machine, console, callbacks)
     best = finished.best
     return JobResult(finished.outcome, None if best is None else best.scores[SCORE])
 
@@ -120,31 +111,3 @@ def trial_folder(job: Job, labels: Labels) -> RunFolder:
     if read_labels(folder.path) is None:
         write_labels(folder.path, labels)
     return folder
-
-
-def _train_in_memory(
-    folder: RunFolder, machine: Machine, callbacks: Callbacks
-) -> Finished | JobResult:
-    """Train; where the device's memory is short, in smaller pieces of the same batches."""
-    # A worker's log has a line an epoch; the live table belongs to the search.
-    console = Console(stderr=True, force_terminal=False)
-    while True:
-        try:
-            return resume_run(folder, machine, console, callbacks)
-        except torch.OutOfMemoryError:
-            training, pieces = folder.config().training, 2 * machine.pieces
-            divides = training.batch % (training.accumulation * pieces) == 0
-            if pieces > _MOST_PIECES or not divides:
-                outcome = aborted(_too_large(training, machine.pieces))
-                # The last attempt wrote that it failed.
-                callbacks.write_guard(folder.close)(outcome)
-                return JobResult(outcome, None)
-            machine = replace(machine, pieces=pieces)
-
-
-def _too_large(training: TrainingConfig, pieces: int) -> TrainingAborted:
-    return TrainingAborted(
-        f"a batch of {training.batch} scenes does not fit into the device's memory in "
-        f"{training.accumulation * pieces} pieces: lower network.width or training.batch",
-        guard=OUT_OF_MEMORY,
-    )

@@ -12,25 +12,22 @@ from pathlib import Path
 import pytest
 import torch
 from optuna.trial import FrozenTrial
-from torch.nn import Module
 
 from risexp.app.search import worker
 from risexp.callbacks.watchdog import HUNG, Silence, Watchdog
 from risexp.config.layers import load_config
-from risexp.data.frames import Scenes
 from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore, open_store
 from risexp.hpo.studies.study import StudyRef, find_study
 from risexp.hpo.trials.limits import set_limit
 from risexp.hpo.workers.worker import Job, JobResult
-from risexp.loss.weighting import Loss
 from risexp.runs.folder import RunFolder, create_run, find_run, runs_home
 from risexp.runs.spec import read_labels
 from risexp.training.checkpoint_store import best, newest
 from risexp.training.curriculum import curriculum
 from risexp.training.events import EpochEnded, Event
 from risexp.training.objective import Objective
-from risexp.training.plan import Plan
+from tests.support.device_memory import device_holds
 from tests.support.looping import for_each
 from tests.support.searches import begun, tiny, train
 from tests.support.toy_workers import work
@@ -223,26 +220,11 @@ def test_a_trial_that_takes_too_long_is_pruned_after_an_epoch(store: StudyStore)
     assert ("pruned", "limit") == run_end("limited-000")
 
 
-def holds(monkeypatch: pytest.MonkeyPatch, scenes: int) -> list[int]:
-    """Give the device memory for so many scenes; return the batch sizes that are tried."""
-    tried: list[int] = []
-    compute = Objective.__call__
-
-    def limited(self: Objective, network: Module, batch: Scenes, plan: Plan) -> Loss:
-        tried.append(len(batch))
-        if len(batch) > scenes:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return compute(self, network, batch, plan)
-
-    monkeypatch.setattr(Objective, "__call__", limited)
-    return tried
-
-
 @pytest.mark.fault("F18")
 def test_a_batch_that_does_not_fit_is_cut_into_pieces(
     store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried = holds(monkeypatch, 4)
+    tried = device_holds(monkeypatch, 4)
 
     trial = trained(store, begun(store, "small-device"))
 
@@ -260,7 +242,7 @@ def test_a_trial_too_large_for_its_device_is_pruned_under_a_constraint(
     for cut, tried_sizes in (({"training.batch": 16}, [16, 8, 4, 2]), (halves, [6, 3])):
         name = f"too-large-{cut['training.batch']}"
         with monkeypatch.context() as patch:
-            tried = holds(patch, 0)
+            tried = device_holds(patch, 0)
             study = begun(store, name, space=tiny(fixed={**tiny().fixed, **cut}))
             _, said = work(store, study, lambda job, of=study: train(job, of))  # type: ignore[misc]
 

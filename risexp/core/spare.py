@@ -1,12 +1,11 @@
 """Small files with a spare copy, so that damage to one of the two costs nothing.
 
 The spare copy of `folder/name` is `folder/spares/name`: a line with two SHA-256 sums, of the
-content and of the content that it replaces, and the content. It is written first.
+content and of the content that it replaces, and the content. It is written first. Readers change
+nothing: only the process that owns the folder mends a file.
 """
 
 import hashlib
-import logging
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,41 +14,32 @@ from risexp.core.durable import set_aside, write_durably
 SPARES: Final = "spares"
 """Folder of the spare copies, beside the files."""
 _NONE: Final = "-"
-_LOG: Final = logging.getLogger(__name__)
 
 
 def write_twice(path: Path, content: bytes) -> None:
     """Write a file and its spare copy; a crash leaves the old content or the new one."""
     spare = spare_of(path)
     spare.parent.mkdir(mode=0o700, exist_ok=True)
-    before = _sha(path.read_bytes()) if path.exists() else _NONE
+    own = _content(path)
+    before = _NONE if own is None else _sha(own)
     write_durably(spare, f"{_sha(content)} {before}\n".encode() + content)
     write_durably(path, content)
 
 
 def read_either(path: Path) -> bytes:
-    """The content of a file; its spare copy mends it where it is damaged or missing.
+    """The content of a file, or of its spare copy where the file is damaged or missing.
 
-    A damaged file is set aside, and a warning names it once. A file without a sound spare copy is
-    read as it is: the reader of its content finds the damage.
+    A file without a sound spare copy is read as it is: the reader of its content finds the damage.
 
     Raises:
         FileNotFoundError: There is neither the file nor a sound spare copy.
     """
     content, spare = _content(path), _spare(path)
-    if spare is None or content == spare[0]:
-        if content is None:
-            raise FileNotFoundError(2, "No such file or directory", str(path))
-        return content
-    kept, before = spare
-    # A folder that cannot be written is read all the same.
-    with suppress(OSError):
-        # Content that is older than the spare copy is sound: a crash came between the two writes.
-        if content is not None and _sha(content) != before:
-            set_aside(path)
-            _LOG.warning("%s was damaged: it is mended from its spare copy", path)
-        write_durably(path, kept)
-    return kept
+    if spare is not None:
+        return spare[0]
+    if content is None:
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+    return content
 
 
 def read_if_there(path: Path) -> bytes | None:
@@ -65,11 +55,36 @@ def exists_either(path: Path) -> bool:
     return path.exists() or _spare(path) is not None
 
 
-def keep_spare(path: Path) -> None:
-    """Make the spare copy of a file that an earlier version wrote without one."""
-    content = _content(path)
-    if content is not None and not spare_of(path).exists():
+def delete_both(path: Path) -> None:
+    """Delete a file and its spare copy, where they exist."""
+    spare_of(path).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def is_damaged(path: Path) -> bool:
+    """True if a file is missing or damaged and its spare copy is read in its place.
+
+    An older content is sound: a crash came between the two writes.
+    """
+    content, spare = _content(path), _spare(path)
+    if spare is None or content == spare[0]:
+        return False
+    return content is None or _sha(content) != spare[1]
+
+
+def mend(path: Path) -> bool:
+    """Make both copies equal, for the owner of the folder; whether the file was damaged.
+
+    A damaged file is set aside. A file of an earlier version gets its spare copy.
+    """
+    content, spare, damaged = _content(path), _spare(path), is_damaged(path)
+    if damaged and content is not None:
+        set_aside(path)
+    if spare is not None and content != spare[0]:
+        write_durably(path, spare[0])
+    elif spare is None and content is not None:
         write_twice(path, content)
+    return damaged
 
 
 def set_both_aside(path: Path) -> None:
@@ -77,12 +92,6 @@ def set_both_aside(path: Path) -> None:
     spare_of(path).unlink(missing_ok=True)
     if path.exists():
         set_aside(path)
-
-
-def delete_both(path: Path) -> None:
-    """Delete a file and its spare copy, where they exist."""
-    spare_of(path).unlink(missing_ok=True)
-    path.unlink(missing_ok=True)
 
 
 def spare_of(path: Path) -> Path:

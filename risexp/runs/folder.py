@@ -18,7 +18,8 @@ from risexp.core.home import home
 from risexp.core.locks import file_lock
 from risexp.core.spare import (
     exists_either,
-    keep_spare,
+    is_damaged,
+    mend,
     set_both_aside,
 )
 from risexp.errors import DataInvalid, InvalidInput
@@ -44,6 +45,8 @@ from risexp.training.plan import Plan
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _ENVIRONMENT, _OUTCOME = "environment.json", "outcome.json"
+DOCUMENTS: Final = (CONFIG, PLANS, LABELS, _ENVIRONMENT, SOURCES)
+"""The small files with spare copies."""
 _ATTEMPT: Final = re.compile(r"attempt-\d{2,}")
 _PROBE_BYTES: Final = 1 << 18
 """Written to see whether a home has room."""
@@ -112,8 +115,8 @@ class RunFolder:
             folder = self.path / "checkpoints" / f"attempt-{len(self.attempts()) + 1:02d}"
             folder.parent.mkdir(mode=0o700, exist_ok=True)
             folder.mkdir(mode=0o700)
-            for name in (CONFIG, PLANS, LABELS):
-                keep_spare(self.path / name)
+            for name in DOCUMENTS:
+                mend(self.path / name)
             write_document(self.path / _ENVIRONMENT, [*self.environments(), dict(environment)])
             (self.path / _OUTCOME).unlink(missing_ok=True)
         return CheckpointStore(folder, self.owner)
@@ -125,11 +128,13 @@ class RunFolder:
             write_durably(self.path / _OUTCOME, text.encode())
 
     def mend(self, config: RunConfig, plans: Sequence[Plan], labels: Labels) -> list[str]:
-        """Rebuild small files that are damaged in both copies; returns their names.
+        """Mend damaged small files of a run that this process owns; returns their names.
 
-        They are set aside. What is rebuilt follows from the arguments; of the machine and the code
-        of earlier attempts nothing is known any more.
+        They are set aside. What is damaged in both copies is made anew from the arguments; of the
+        machine and the code of earlier attempts nothing is known any more.
         """
+        with writing(self.path):
+            mended = [name for name in DOCUMENTS if mend(self.path / name)]
         rebuilt: dict[str, tuple[Callable[[], object], object]] = {
             PLANS: (self.plans, [plan.as_json() for plan in plans]),
             CONFIG: (self.config, RunSpec.of(config).as_json()),
@@ -138,14 +143,14 @@ class RunFolder:
             SOURCES: (lambda: sources(self.path), None),
             _OUTCOME: (self.outcome, None),
         }
-        damaged = [name for name, (read, _) in rebuilt.items() if _is_damaged(read)]
+        unreadable = [name for name, (read, _) in rebuilt.items() if _is_unreadable(read)]
         with writing(self.path):
-            for name in damaged:
+            for name in unreadable:
                 set_both_aside(self.path / name)
                 document = rebuilt[name][1]
                 if document is not None:
                     write_document(self.path / name, document)
-        return damaged
+        return mended + unreadable
 
     def held(self) -> AbstractContextManager[None]:
         """Lock the run, so that no other process trains it."""
@@ -153,7 +158,12 @@ class RunFolder:
         return file_lock(self.path / ".lock", busy)
 
 
-def _is_damaged(read: Callable[[], object]) -> bool:
+def damaged_documents(folder: Path) -> list[str]:
+    """Small files of a run that are missing or damaged, whose spare copies are read."""
+    return [name for name in DOCUMENTS if is_damaged(folder / name)]
+
+
+def _is_unreadable(read: Callable[[], object]) -> bool:
     try:
         read()
     except DataInvalid:

@@ -3,14 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from risexp.core.durable import set_aside, write_durably
+from risexp.core.durable import write_durably
 from risexp.core.locks import file_lock
 from risexp.errors import DataInvalid
 from risexp.runs.journal import Contents, read_journal
@@ -93,8 +93,7 @@ class UploadState:
     def progress(self) -> UploadProgress | None:
         """How far the upload has come; None if nothing was uploaded, or that is not known.
 
-        A damaged file is set aside: all is uploaded again into the same run, which holds no value
-        twice.
+        After a damaged file all is uploaded again into the same run, which holds no value twice.
         """
         path = self.path / "mlflow.json"
         if not path.exists():
@@ -102,8 +101,6 @@ class UploadState:
         try:
             return validated(_PROGRESS, path.read_bytes(), path)
         except DataInvalid:
-            with suppress(OSError):
-                set_aside(path)
             return None
 
     def forget(self) -> None:

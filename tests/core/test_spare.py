@@ -1,12 +1,19 @@
 """Files with a spare copy."""
 
-import logging
 import os
 from pathlib import Path
 
 import pytest
 
-from risexp.core.spare import delete_both, exists_either, read_either, spare_of, write_twice
+from risexp.core.spare import (
+    delete_both,
+    exists_either,
+    is_damaged,
+    mend,
+    read_either,
+    spare_of,
+    write_twice,
+)
 
 OLD, NEW = b'{"value": 1}', b'{"value": 2}'
 
@@ -18,19 +25,17 @@ def written(folder: Path) -> Path:
     return path
 
 
-def test_any_damage_to_one_copy_costs_nothing_and_is_named_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_any_damage_to_one_copy_costs_nothing_and_is_mended_by_the_owner(tmp_path: Path) -> None:
     path = written(tmp_path)
     for place in range(len(NEW)):
         damaged = NEW[:place] + bytes([NEW[place] ^ 1]) + NEW[place + 1 :]
         path.write_bytes(damaged)
 
-        with caplog.at_level(logging.WARNING):
-            assert (NEW, NEW) == (read_either(path), read_either(path))
+        assert NEW == read_either(path)
+        assert damaged == path.read_bytes()
+        assert [True, True, False] == [is_damaged(path), mend(path), mend(path)]
+        assert NEW == path.read_bytes()
 
-        assert [f"{path} was damaged: it is mended from its spare copy"] == caplog.messages
-        caplog.clear()
     assert len(NEW) == len([*tmp_path.glob("labels.json.corrupt*")])
 
 
@@ -41,6 +46,8 @@ def test_damage_to_the_spare_copy_costs_nothing(tmp_path: Path, place: int) -> N
     spare.write_bytes(text[:place] + bytes([text[place] ^ 1]) + text[place + 1 :])
 
     assert NEW == read_either(path)
+    mend(path)
+    assert text.partition(b"\n")[2] == spare.read_bytes().partition(b"\n")[2]
 
 
 def test_a_missing_file_is_restored_and_a_deleted_one_is_gone(tmp_path: Path) -> None:
@@ -49,6 +56,7 @@ def test_a_missing_file_is_restored_and_a_deleted_one_is_gone(tmp_path: Path) ->
 
     assert exists_either(path)
     assert NEW == read_either(path)
+    assert mend(path)
     assert path.read_bytes() == NEW
 
     delete_both(path)
@@ -58,7 +66,7 @@ def test_a_missing_file_is_restored_and_a_deleted_one_is_gone(tmp_path: Path) ->
 
 
 def test_a_crash_between_the_two_writes_leaves_the_new_content_and_no_alarm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "labels.json"
     write_twice(path, OLD)
@@ -77,7 +85,8 @@ def test_a_crash_between_the_two_writes_leaves_the_new_content_and_no_alarm(
     assert OLD == path.read_bytes()
 
     assert NEW == read_either(path)
-    assert [] == caplog.messages
+    assert not mend(path)
+    assert NEW == path.read_bytes()
     assert [] == [*tmp_path.glob("*.corrupt")]
 
 
@@ -86,4 +95,5 @@ def test_a_file_of_an_earlier_version_is_read_as_it_is(tmp_path: Path) -> None:
     path.write_bytes(OLD)
 
     assert OLD == read_either(path)
-    assert not spare_of(path).exists()
+    assert not mend(path)
+    assert spare_of(path).read_bytes().endswith(OLD)

@@ -11,7 +11,14 @@ import pytest
 from risexp.config.run import RunConfig
 from risexp.core.spare import delete_both, spare_of, write_twice
 from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput
-from risexp.runs.folder import RunFolder, create_run, find_run, list_runs, new_run_id
+from risexp.runs.folder import (
+    RunFolder,
+    create_run,
+    damaged_documents,
+    find_run,
+    list_runs,
+    new_run_id,
+)
 from risexp.runs.outcome import failed
 from risexp.runs.source import keep_source, sources
 from risexp.runs.spec import Labels, read_labels, write_labels
@@ -204,8 +211,11 @@ def test_damage_to_any_small_file_costs_nothing(name: str, damage: bytes | None)
         (run.path / name).write_bytes(damage)
 
     assert before == content(run)
+    assert [name] == damaged_documents(run.path)
+    assert [name] == run.mend(CONFIG, curriculum(CONFIG), LABELS)
+    assert [] == damaged_documents(run.path) == run.mend(CONFIG, curriculum(CONFIG), LABELS)
+    assert before == content(run)
     assert (run.path / f"{name}.corrupt").exists() is (damage is not None)
-    assert [] == run.mend(CONFIG, curriculum(CONFIG), LABELS)
 
 
 @pytest.mark.fault("F10")

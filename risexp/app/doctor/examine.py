@@ -211,7 +211,7 @@ HOME_LEFTOVERS: Final[tuple[CheckRow[Snapshot], ...]] = (
         "small files",
         lambda _: corrupt_documents(),
         "none is damaged",
-        "it was set aside and mended; find out what the disk did to it",
+        "its spare copy is read; the next attempt mends it; find out what the disk did to it",
         "warn",
     ),
 )

@@ -20,7 +20,7 @@ from risexp.hpo.studies.study import End, StudyRef, end_of, run_id
 from risexp.hpo.trials.invariants import FINAL, State, StudySnapshot
 from risexp.hpo.trials.reaper import NO_OWNER
 from risexp.hpo.trials.snapshot import study_snapshot
-from risexp.runs.folder import RunFolder, is_run, list_runs, runs_home
+from risexp.runs.folder import RunFolder, damaged_documents, is_run, list_runs, runs_home
 from risexp.runs.journal import Contents
 from risexp.runs.spec import Labels, read_labels
 from risexp.tracking.stores import TrackingStore
@@ -265,8 +265,11 @@ def corrupt_checkpoints() -> list[str]:
 
 
 def corrupt_documents() -> list[str]:
-    """Damaged small files of runs that were set aside."""
-    return [name for name, _ in _files("runs/*/*.corrupt*")]
+    """Small files of runs that are damaged, or that were and are set aside."""
+    damaged = [
+        f"{run.run_id}/{name}" for run in list_runs() for name in damaged_documents(run.path)
+    ]
+    return [*damaged, *(name for name, _ in _files("runs/*/*.corrupt*"))]
 
 
 def _modified(path: Path) -> float:

@@ -102,7 +102,7 @@ def trial_folder(job: Job, labels: Labels) -> RunFolder:
         create_run(job.run_id, config, curriculum(config))
     folder = find_run(job.run_id)
     for name in folder.mend(config, curriculum(config), labels):
-        write_stderr(f"{folder.path / name} was damaged: it is set aside and made anew")
+        write_stderr(f"{folder.path / name} was damaged: it is set aside and mended")
     if folder.config_sha != config.sha():
         raise InvalidInput(
             f"there is a run {job.run_id!r} of another configuration: move {folder.path} away, or "

@@ -214,7 +214,7 @@ def test_what_is_no_fault_of_the_record_is_told_all_the_same() -> None:
     for what, sentence in (
         (f"{NAME}: late lines", "trial 1: 1 lines of attempt 1 came late"),
         (f"{NAME}: hosts", "host far claims no trial: the disk is full"),
-        ("small files", "toy-002/config.json.corrupt"),
+        ("small files", "toy-002/config.json"),
     ):
         check = check_of(diagnosis, what)
         assert ("warn", True) == (check.verdict, sentence in check.details[0])

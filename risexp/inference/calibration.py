@@ -21,36 +21,59 @@ _BINS = 15
 
 @dataclass(frozen=True)
 class Calibration:
-    """A temperature, and what it changed on the scenes it was fitted on."""
+    """A temperature, and what such a one changes on scenes that it was not fitted on."""
 
     temperature: float
     nll_before: float
     nll_after: float
+    """Of each half of the scenes, at the temperature of the other half."""
     ece_before: float
     """Expected calibration error of the most probable count."""
     ece_after: float
+    """The same of each half of the scenes, at the temperature of the other half."""
     scenes: int
 
     @classmethod
     def of(cls, law: CountLaw, logits: Tensor, count: Tensor) -> Self:
         """Fit the temperature of a law to logits (B, C) of scenes with true counts (B,)."""
         plain = replace(law, temperature=1.0)
-        temperature = math.exp(_least(lambda log: nll(_at(plain, log), logits, count)))
-        fitted = replace(law, temperature=temperature)
+        before, after = plain.probabilities(logits), _calibrated_by_halves(plain, logits, count)
         return cls(
-            temperature=temperature,
-            nll_before=nll(plain, logits, count),
-            nll_after=nll(fitted, logits, count),
-            ece_before=calibration_error(plain.probabilities(logits), count),
-            ece_after=calibration_error(fitted.probabilities(logits), count),
+            temperature=_fitted(plain, logits, count).temperature,
+            nll_before=_nll(before, count),
+            nll_after=_nll(after, count),
+            ece_before=calibration_error(before, count),
+            ece_after=calibration_error(after, count),
             scenes=len(count),
         )
 
 
 def nll(law: CountLaw, logits: Tensor, count: Tensor) -> float:
     """Mean negative log likelihood of the true counts, in nats."""
-    likely = law.probabilities(logits).gather(-1, (count - 1).unsqueeze(-1))
+    return _nll(law.probabilities(logits), count)
+
+
+def _nll(probabilities: Tensor, count: Tensor) -> float:
+    likely = probabilities.gather(-1, (count - 1).unsqueeze(-1))
     return -float(likely.log().mean())
+
+
+def _fitted(plain: CountLaw, logits: Tensor, count: Tensor) -> CountLaw:
+    """The law at the temperature of the least `nll`."""
+    log_temperature = _least(lambda log: nll(_at(plain, log), logits, count))
+    return _at(plain, log_temperature)
+
+
+def _calibrated_by_halves(plain: CountLaw, logits: Tensor, count: Tensor) -> Tensor:
+    """Probabilities (B, C), where every other scene fits the temperature of the rest."""
+    probabilities = plain.probabilities(logits)
+    if len(count) < 2:
+        return probabilities  # nothing to fit on
+    for first in (0, 1):
+        other = slice(1 - first, None, 2)
+        fitted = _fitted(plain, logits[other], count[other])
+        probabilities[first::2] = fitted.probabilities(logits[first::2])
+    return probabilities
 
 
 def calibration_error(probabilities: Tensor, count: Tensor, bins: int = _BINS) -> float:

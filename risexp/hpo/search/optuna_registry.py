@@ -40,7 +40,10 @@ PRUNERS: Final[Mapping[str, str | None]] = {
     "PercentilePruner": None,
     "SuccessiveHalvingPruner": None,
     "ThresholdPruner": None,
-    "WilcoxonPruner": None,
+    "WilcoxonPruner": (
+        "it tests scores of independent instances, and the epochs of a trial are one curve: write "
+        "kind: median or asha"
+    ),
     "PatientPruner": "it asks another one: write kind: patient",
 }
 """Every pruner of Optuna, and why it cannot be named; None if it can."""
@@ -49,7 +52,6 @@ NEEDS: Final[Mapping[str, str]] = {
     "CmaEsSampler": "cmaes",
     "GPSampler": "scipy",
     "QMCSampler": "scipy",
-    "WilcoxonPruner": "scipy",
 }
 """Packages that some classes import when they are used, and that Optuna does not install."""
 

@@ -59,6 +59,7 @@ def test_every_allowed_sampler_and_pruner_can_be_made(monkeypatch: pytest.Monkey
         ("RandomSampler", {"seed": 3}, "seed is no option of it: write it beside name"),
         ("NSGAIISampler", {"population_size": 1}, "sampler NSGAIISampler cannot be made: "),
         ("PatientPruner", {}, "cannot be used: it asks another one: write kind: patient"),
+        ("WilcoxonPruner", {}, "cannot be used: it tests scores of independent instances, and the"),
         ("MedainPruner", {}, "; did you mean MedianPruner?"),
         ("PercentilePruner", {}, "pruner PercentilePruner cannot be made: "),
     ],

@@ -136,6 +136,10 @@ class LimitedProtocol(H11Protocol):
 class WebServer(uvicorn.Server):
     """Ends without complaints about the requests that its end cuts off."""
 
+    def end(self) -> None:
+        """Answer the requests that are at work, and no others."""
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close all connections."""
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)

@@ -93,7 +93,7 @@ class DashboardServer:
 
     def stop(self) -> None:
         """End the server."""
-        self._server.should_exit = True
+        self._server.end()
         self._thread.join()
 
 

@@ -135,7 +135,7 @@ def main() -> None:
     def end_with_parent() -> None:
         while os.read(sys.stdin.fileno(), 1):
             pass
-        server.should_exit = True
+        server.end()
 
     threading.Thread(target=end_with_parent, name="end with parent", daemon=True).start()
     server.run(sockets=[socket.socket(fileno=settings.descriptor)])
@@ -192,11 +192,8 @@ class _Server(WebServer):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle a signal completely: uvicorn's own would raise it again."""
-        with SignalHandler(self._end):
+        with SignalHandler(lambda _: self.end()):
             yield
-
-    def _end(self, _number: int) -> None:
-        self.should_exit = True
 
 
 def _pages_with_accounts(service: Service) -> ASGIApp:

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.request import Request, urlopen
 
 import pytest
 
+from risexp.app.serving.serve import serve
+from risexp.core.signals import SignalHandler
 from tests.support.commands import Capture, refused
 from tests.support.models import model_in
 
@@ -57,3 +60,37 @@ def test_a_short_token_and_an_invalid_host_name_are_refused(
         ("--allow-host http://a", "is no host name"),
     ):
         refused(capsys, f"serve {tmp_path} --port 0 {flags}", said)
+
+
+def test_a_second_signal_does_not_end_the_removal_of_the_served_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Folder(TemporaryDirectory[str]):
+        """A folder at whose removal the second signal comes."""
+
+        def __exit__(self, *_: object) -> None:
+            signal.raise_signal(signal.SIGTERM)
+            self.cleanup()
+
+    class Server:
+        """A server that the first signal ends."""
+
+        ended = False
+
+        def end(self) -> None:
+            self.ended = True
+
+        def run(self, **_: object) -> None:
+            signal.raise_signal(signal.SIGTERM)
+            assert self.ended
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("risexp.app.serving.serve.TemporaryDirectory", Folder)
+    monkeypatch.setattr("risexp.app.serving.serve.scoring_server", lambda *_: Server())
+    model = model_in(tmp_path)
+
+    with SignalHandler(kinds=[signal.SIGTERM]) as outer:
+        serve(str(model), "127.0.0.1", 0, (), lambda _: None)
+
+    assert [] == outer.numbers
+    assert [] == list(tmp_path.glob("risexp-serve-*"))

@@ -1,13 +1,11 @@
 """Serves a network at an address of this machine with MLflow's scoring server."""
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, NoReturn
+from typing import Final
 
 from risexp.app.serving.resolve_model import ResolvedModel, resolve_bundle
 from risexp.app.ui.access import expect_host, host_name, token_at
@@ -52,24 +50,15 @@ def serve(
     token, made = token_at(host, TOKEN)
     header = f"Bearer {token if made else f'${TOKEN}'}" if token else ""
     resolved = resolve_bundle(model)
-    with TemporaryDirectory(prefix="risexp-serve-") as place, open_socket(host, port) as listener:
+    with (
+        ExitStack() as signals,
+        TemporaryDirectory(prefix="risexp-serve-") as place,
+        open_socket(host, port) as listener,
+    ):
         folder = Path(place) / "model"
         save_model(resolved.bundle, folder)
         server = scoring_server(folder, guard_at(host, hosts, token, writable=True))
         ready(Serving(resolved, socket_address(listener), folder / EXAMPLE, header))
-        with _ended_by_signal():
-            server.run(sockets=[listener])
-
-
-@contextmanager
-def _ended_by_signal() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end a server without an error; only a main thread gets signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    with suppress(KeyboardInterrupt), SignalHandler(_interrupt, [signal.SIGTERM]):
-        yield
-
-
-def _interrupt(_number: int) -> NoReturn:
-    raise KeyboardInterrupt
+        # Left last: a second signal may not end the removal of the folder.
+        signals.enter_context(SignalHandler(lambda _: server.end()))
+        server.run(sockets=[listener])

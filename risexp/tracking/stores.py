@@ -3,6 +3,7 @@
 Also `attempt`, which calls a store and turns any error into a `Failure` that can be retried.
 """
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,11 @@ _SILENCE: Final = re.compile(
     re.IGNORECASE,
 )
 """Words by which a long message says that the server does not answer."""
+
+_DATABASE: Final = re.compile(r"\(\w[\w.]*\.\w*Error\) (.+?)(?:$| \[SQL: | \(Background on)")
+"""What a database said, between words of SQLAlchemy."""
+_DATABASE_LOG: Final = "mlflow.store.db.utils"
+"""The logger to which MLflow writes a traceback of every database error before it raises it."""
 
 SETTINGS: Final[Mapping[str, str]] = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -181,6 +187,7 @@ class Failure:
 
 def attempt(action: Callable[[], Result]) -> Result | Failure:
     """Call a store: its result, or a failure."""
+    logging.getLogger(_DATABASE_LOG).setLevel(logging.CRITICAL)
     try:
         return action()
     except Exception as error:  # noqa: BLE001 - the one place: what failed is kept, and sent later
@@ -193,6 +200,8 @@ def _sentence(error: Exception) -> str:
     if silence := _SILENCE.search(str(error)):
         return f"the store does not answer ({silence[0].lower()})"
     message = " ".join(redacted(str(error), secrets_of(os.environ)).split())
+    if database := _DATABASE.match(message):
+        return f"the store's database failed ({database[1]})"
     if len(message) > _LONGEST:
         message = f"{message[: _LONGEST - 3]}..."
     return f"{type(error).__name__}: {message}"

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Final
 
 import torch
@@ -14,6 +13,7 @@ from risexp.app.run.warm_start import WarmStart, warm_start
 from risexp.callbacks.run_loop import NO_CALLBACKS, Callbacks
 from risexp.config.run import RunConfig
 from risexp.config.training import TrainingConfig
+from risexp.core.printable import printable
 from risexp.errors import TrainingAborted
 from risexp.inference.calibration import Calibration
 from risexp.runs.folder import RunFolder, create_run, find_run, new_run_id
@@ -155,7 +155,10 @@ def resume_run(
 
 
 def _printer(console: Console) -> Callable[[str], None]:
-    return partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    def say(text: str) -> None:
+        console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
+
+    return say
 
 
 def _merge_damage(finished: Finished, damaged: tuple[str, ...], warm: WarmStart | None) -> Finished:

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from risexp.core.printable import printable
 from risexp.errors import DataInvalid, InvalidInput
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.retry import Retry
@@ -136,7 +137,7 @@ class StudyView:
         self._print(sentence)
 
     def _print(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def watch_study(name: str, view: StudyView) -> StudyTable:

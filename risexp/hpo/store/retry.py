@@ -1,5 +1,6 @@
 """Repeats storage calls, for minutes, while a database is away, locked or starting."""
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -39,9 +40,12 @@ RAISED: Final = (SQLAlchemyError, StorageInternalError)
 """Errors of calls to the database."""
 
 _RANDOM: Final = SystemRandom()
+_LOG: Final = logging.getLogger(__name__)
 _FIRST_S: Final = 0.05
 _LONGEST_S: Final = 5.0
 """Longest wait between two calls; shorter than the time between two renewals of a lease."""
+_SILENT_S: Final = 5.0
+"""After this time a warning says what is waited for."""
 
 
 def kind_of(error: BaseException) -> Kind:
@@ -81,12 +85,16 @@ class Retry:
     def __call__(self, call: Callable[[], T]) -> T:
         """Make the call, and again while its error passes."""
         self._expect_own_process()
-        end, wait = self.clock() + self.limit_s, _FIRST_S
+        begin, wait, silent = self.clock(), _FIRST_S, True
         while True:
             try:
                 return call()
             except RAISED as error:
-                self._raise_unless_passing(error, over=self.clock() >= end)
+                waited = self.clock() - begin
+                self._raise_unless_passing(error, over=waited >= self.limit_s)
+                if silent and waited >= _SILENT_S:
+                    silent = False
+                    self._warn(error)
             self.sleep(wait * _RANDOM.uniform(0.5, 1.0))
             wait = min(2.0 * wait, _LONGEST_S)
 
@@ -101,6 +109,11 @@ class Retry:
                 f"{self.name} has not answered for {self.limit_s:g} s ({first_line(error)}): what "
                 "was stored is kept, start again when it is back"
             ) from error
+
+    def _warn(self, error: Exception) -> None:
+        _LOG.warning(
+            "%s does not answer (%s): trying for %g s", self.name, first_line(error), self.limit_s
+        )
 
     def _expect_own_process(self) -> None:
         if os.getpid() != self.pid:

@@ -17,7 +17,7 @@ from risexp.core.locks import file_lock, lock_key, server_lock
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.hpo.store.address import Address, address_of, embedded, prepare
 from risexp.hpo.store.patient_storage import PatientStorage
-from risexp.hpo.store.retry import Retry
+from risexp.hpo.store.retry import RAISED, Retry, first_line
 from risexp.hpo.store.schema import is_whole, make
 
 T = TypeVar("T")
@@ -25,6 +25,9 @@ T = TypeVar("T")
 BUSY_S: Final = 60.0
 """How long a statement waits for the lock of an embedded database before it is repeated."""
 
+
+FULL: Final = ("disk is full", "disk I/O error")
+"""What an embedded database says on a full disk: a store is not made, and not waited for."""
 
 READ_S: Final = 5.0
 """How long a command that only reads waits for a database that does not answer."""
@@ -169,6 +172,17 @@ def _make(database: _Database, engine: Engine) -> None:
     """Create what is missing of the schema; its version is written last."""
     if is_whole(engine):
         return
+    try:
+        _make_tables(database, engine)
+    except RAISED as error:
+        if not any(words in first_line(error) for words in FULL):
+            raise
+        raise EnvironmentFailed(
+            f"{database.address.name} cannot be made: {first_line(error)}; make room on its disk"
+        ) from None
+
+
+def _make_tables(database: _Database, engine: Engine) -> None:
     if database.address.path is not None:
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")

@@ -118,3 +118,7 @@ def test_a_terminal_is_restored() -> None:
     text = captured.get()
     assert "worker 0 died" in text
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
+
+
+def test_a_sentence_cannot_command_the_terminal() -> None:
+    assert ["the store says \\x1b[2J"] == log(sentence="the store says \x1b[2J")

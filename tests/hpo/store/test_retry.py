@@ -111,3 +111,14 @@ def test_a_fork_is_refused() -> None:
 
     with pytest.raises(EnvironmentFailed, match=r"is a fork: spawn processes"):
         retry(lambda: "answer")
+
+
+def test_a_long_wait_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    error = operational("database is locked")
+
+    patient(Clock())(Flaky(5, error))
+    short = caplog.messages.copy()
+    patient(Clock())(Flaky(20, error))
+
+    assert [] == short
+    assert ["the store does not answer (database is locked): trying for 600 s"] == caplog.messages

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.links import PAGE
+from risexp.web.bad_requests import explain_bad_requests
 from risexp.web.connections import CONNECTION_LIMITS, ConnectionLimits, WebServer, server_config
 from risexp.web.guard import RequestGuard
 from risexp.web.guarded_app import GuardedApp, LinkedApp, Rewrite, content_type, read_body
@@ -62,7 +63,9 @@ def guarded_dashboard(store: StudyStore, guard: RequestGuard, mlflow_port: int |
         detail = scope["method"] == "GET" and _DETAIL.fullmatch(scope["path"])
         return ("application/json", _link_document) if mlflow_port and detail else None
 
-    pages = WSGIMiddleware(_Bottle(cast("WSGIApplication", wsgi(store.once().storage))))
+    dashboard = wsgi(store.once().storage)
+    explain_bad_requests(dashboard)
+    pages = WSGIMiddleware(_Bottle(cast("WSGIApplication", dashboard)))
     # The fragment after # stays with the browser, and comes with it.
     linked = LinkedApp(_WholeBody(pages), RUNS, lambda _scope: "/", mlflow_port, rewrite)
     return GuardedApp(linked, guard, json_prefix="/api/", failure=_FAILED)

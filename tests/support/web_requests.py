@@ -1,9 +1,15 @@
-"""Requests to ASGI applications without a server, and an application that notes them."""
+"""Requests to ASGI applications without a server, one that notes them, and servers in threads."""
 
 import asyncio
 import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from risexp.web.connections import WebServer
 
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers by their names in small letters, and body."""
@@ -64,3 +70,16 @@ def request(
     told = {name.decode(): value.decode() for name, value in start["headers"]}
     assert len(told) == len(start["headers"])
     return start["status"], told, b"".join(each.get("body", b"") for each in rest)
+
+
+@contextmanager
+def running(server: WebServer) -> Iterator[int]:
+    """The port of a server in a thread."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        server.end()
+        thread.join()

@@ -3,9 +3,9 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Any
@@ -20,6 +20,7 @@ from risexp.web.connections import ConnectionLimits, LimitedProtocol, WebServer,
 from risexp.web.guard import RequestGuard
 from risexp.web.guarded_app import GuardedApp
 from risexp.web.request_queue import QueueLimits, RequestQueue
+from tests.support.web_requests import running
 
 TOKEN = "0123456789abcdef-a-token"  # noqa: S105 - opens nothing
 HALF_HEADER = b"POST / HTTP/1.1\r\nHost: 127"
@@ -36,18 +37,9 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await Response(body or b"empty")(scope, receive, send)
 
 
-@contextmanager
-def served(app: ASGIApp, limits: ConnectionLimits) -> Iterator[int]:
+def served(app: ASGIApp, limits: ConnectionLimits) -> AbstractContextManager[int]:
     """The port of a server in a thread."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = WebServer(server_config(app, limits=limits, lifespan="off"))
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join()
+    return running(WebServer(server_config(app, limits=limits, lifespan="off")))
 
 
 def guarded(pages: ASGIApp = echo, token: str = "", running: int = 2, waiting: int = 60) -> ASGIApp:

@@ -187,6 +187,31 @@ def test_a_write_without_a_json_object_is_refused_in_one_sentence(
     assert "" == capsys.readouterr().err
 
 
+def test_wrong_values_and_unknown_studies_are_no_failure_of_the_store(
+    store: StudyStore, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app, before = guarded_dashboard(store, RequestGuard(writable=True), None), content(path)
+    note = {"version": 1, "body": "mine"}
+
+    for method, place, body, expected in (
+        ("GET", "/api/studies/1?after=x", None, 400),
+        ("POST", "/api/studies", {"study_name": "mine", "directions": 5}, 400),
+        ("POST", "/api/trials/2/user-attrs", {"user_attrs": "x"}, 400),
+        ("POST", "/api/studies/1/preference", {"candidates": None}, 400),
+        ("PUT", "/api/studies/77/note", note, 404),
+        ("POST", "/api/studies/77/rename", {"study_name": "mine"}, 404),
+        ("DELETE", f"/api/studies/{10**23}", None, 404),
+        ("GET", f"/csv/{10**23}", None, 404),
+    ):
+        status, headers, answer = request(app, place, method, body, content_type="application/json")
+
+        assert expected == status, place
+        assert ["reason"] == [*json.loads(answer)]
+        assert "application/json" == headers["content-type"]
+    assert before == content(path)
+    assert "" == capsys.readouterr().err
+
+
 def test_a_write_that_needs_no_body_needs_no_json(store: StudyStore) -> None:
     app = guarded_dashboard(store, RequestGuard(writable=True), None)
 

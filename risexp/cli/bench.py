@@ -1,6 +1,6 @@
 """`risexp bench`: measure methods on the same scenes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from risexp.cli.data import SplitName
-from risexp.cli.options import AsJson, resolved, shared, snr_levels
+from risexp.cli.options import AsJson, Device, resolved, shared, snr_levels
 from risexp.cli.output import emit, names_in, progress, say, say_tables, write_last
 from risexp.config.layers import Loaded
 from risexp.config.run import RunConfig
@@ -56,6 +56,7 @@ def accuracy(
     methods: Methods = "nomp,music,mvdr,mdl",
     split: Split = SplitName.test,
     out: Out = None,
+    device: Device = "auto",
     json: AsJson = False,
 ) -> None:
     """Count and localise the same scenes by every method, beside references, bound and chance.
@@ -65,9 +66,7 @@ def accuracy(
     """
     levels = snr_levels(snr)
     _expect_no_other_snr(loaded)
-    from risexp.app.benchmark.accuracy.measure import chosen_methods
-
-    chosen = chosen_methods(names_in(methods), loaded.config)
+    chosen = _chosen(names_in(methods), device, loaded.config)
     show_accuracy(loaded.config, chosen, (levels, scenes, split.value), "", out, json=json)
 
 
@@ -80,6 +79,7 @@ def robustness(
     methods: Methods = "nomp,nomp:bic,music:true-k",
     scenarios: Scenarios = "all",
     out: Out = None,
+    device: Device = "auto",
     json: AsJson = False,
 ) -> None:
     """Disturb the same scenes by degrees, unknown to the methods, and see what they lose.
@@ -89,12 +89,11 @@ def robustness(
     """
     levels = snr_levels(snr)
     _expect_no_other_snr(loaded)
-    from risexp.app.benchmark.accuracy.measure import chosen_methods
     from risexp.app.benchmark.robustness.document import LEGEND, robustness_result
     from risexp.app.benchmark.robustness.measure import measure_robustness
     from risexp.app.benchmark.robustness.scenarios import chosen_scenarios
 
-    build = partial(chosen_methods, names_in(methods))
+    build = partial(_chosen, names_in(methods), device)
     law = loaded.config
     chosen = chosen_scenarios(names_in(scenarios), law)
     disturbed = scenes * len(levels) * sum(len(scenario.levels) for scenario in chosen.values())
@@ -107,6 +106,17 @@ def robustness(
         out,
         json=json,
     )
+
+
+def _chosen(names: "Sequence[str]", device: str, law: RunConfig) -> "dict[str, Method]":
+    """The methods of some names, which answer on a device the scenes that a CPU draws."""
+    from risexp.app.benchmark.accuracy.measure import chosen_methods
+    from risexp.app.benchmark.methods import on_device
+    from risexp.app.run.machine import device_named
+
+    place = device_named(device)
+    chosen = chosen_methods(names, law)
+    return {name: on_device(method, place) for name, method in chosen.items()}
 
 
 def _expect_no_other_snr(loaded: Loaded) -> None:

@@ -2,21 +2,33 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.models import OptionInfo
 
-from risexp.cli.options import AsJson, Files, Overrides, Preset, resolved, shared, snr_levels
+from risexp.cli.options import (
+    AsJson,
+    Device,
+    Files,
+    Overrides,
+    Preset,
+    resolved,
+    shared,
+    snr_levels,
+)
 from risexp.cli.output import emit, note, say, table
 from risexp.config.layers import Loaded
 from risexp.config.run import RunConfig
 from risexp.errors import ConfigInvalid, VerificationFailed
 
 if TYPE_CHECKING:
+    import torch
+
     from risexp.diagnostics.preflight import Stage
+    from risexp.diagnostics.probe_trainer import ProbeTrainer
     from risexp.diagnostics.report import Cell, Report
 
 app = typer.Typer(
@@ -75,11 +87,26 @@ class ProbeOptions:
     loaded: Loaded
     changed: bool
     json: bool = False
+    device: str = "cpu"
 
     @property
     def config(self) -> RunConfig:
         """The configuration."""
         return self.loaded.config
+
+    @property
+    def trainer(self) -> "ProbeTrainer":
+        """What trains the networks of probes."""
+        from risexp.diagnostics.probe_trainer import ProbeTrainer
+
+        return ProbeTrainer(device=self.torch_device)
+
+    @property
+    def torch_device(self) -> "torch.device":
+        """The device that networks of probes are trained on."""
+        from risexp.app.run.machine import device_named
+
+        return device_named(self.device)
 
     def levels(self, snr: str | None) -> tuple[float, ...]:
         """The SNRs of `--snr`, by default every 5 dB of the configured law."""
@@ -103,7 +130,7 @@ Probe = Callable[..., "Report"]
 """A probe: a function of the shared options, then of its own."""
 
 
-def probe(name: str) -> Callable[[Probe], Probe]:
+def probe(name: str, read: Callable[..., ProbeOptions] | None = None) -> Callable[[Probe], Probe]:
     """Register a probe as a command with its own options and the shared ones."""
 
     def register(run: Probe) -> Probe:
@@ -111,7 +138,7 @@ def probe(name: str) -> Callable[[Probe], Probe]:
         def command(options: ProbeOptions, **own: object) -> None:
             deliver(run(options, **own), options.json)
 
-        app.command(name)(shared(probe_options)(command))
+        app.command(name)(shared(read or probe_options)(command))
         return run
 
     return register
@@ -122,6 +149,17 @@ def probe_options(
 ) -> ProbeOptions:
     """The options that all probes share."""
     return ProbeOptions(resolved(preset, config, set_), bool(preset or config or set_), json)
+
+
+def learning_options(
+    preset: Preset = None,
+    config: Files = None,
+    set_: Overrides = None,
+    device: Device = "auto",
+    json: AsJson = False,
+) -> ProbeOptions:
+    """The options that all probes of learning share."""
+    return replace(probe_options(preset, config, set_, json), device=device)
 
 
 @probe("mdl")
@@ -150,23 +188,23 @@ def oracle(options: ProbeOptions, scenes: Scenes = 256, beta: FloorBeta = 0.3) -
     return probe_oracle(options.config, scenes, beta, options.levels(None))
 
 
-@probe("litmus")
+@probe("litmus", learning_options)
 def litmus(options: ProbeOptions) -> "Report":
     """Take five steps on one batch: the loss must fall, and every parameter needs a gradient."""
     from risexp.diagnostics.litmus import probe_litmus
 
-    return probe_litmus(options.config)
+    return probe_litmus(options.config, options.trainer)
 
 
-@probe("overfit")
+@probe("overfit", learning_options)
 def overfit(options: ProbeOptions, scenes: LearnedScenes = 512, epochs: Epochs = 100) -> "Report":
     """Memorise the covariances of a few scenes; the NMSE must fall far below its start."""
     from risexp.diagnostics.overfit import probe_overfit
 
-    return probe_overfit(options.config, scenes, epochs)
+    return probe_overfit(options.config, scenes, epochs, options.trainer)
 
 
-@probe("k-head")
+@probe("k-head", learning_options)
 def k_head(
     options: ProbeOptions,
     fresh: FreshScenes = 8192,
@@ -181,19 +219,19 @@ def k_head(
 
     amount = Amount(fresh=fresh)
     if checkpoint is None:
-        return probe_k_head(options.config, amount, beta)
-    return diagnose_k_head_of(checkpoint, amount, beta)
+        return probe_k_head(options.config, amount, beta, options.trainer)
+    return diagnose_k_head_of(checkpoint, amount, beta, options.torch_device)
 
 
-@probe("gradients")
+@probe("gradients", learning_options)
 def gradients(options: ProbeOptions, scenes: ScenesOfAKind = 16) -> "Report":
     """Compute every loss term and its gradient on degenerate scenes."""
     from risexp.diagnostics.gradients import probe_gradients
 
-    return probe_gradients(options.config, scenes)
+    return probe_gradients(options.config, scenes, options.trainer)
 
 
-@probe("l-ablation")
+@probe("l-ablation", learning_options)
 def l_ablation(
     options: ProbeOptions,
     scenes: ScenesOfALength = 400,
@@ -209,8 +247,8 @@ def l_ablation(
     from risexp.diagnostics.l_ablation import probe_l_ablation
 
     if run:
-        return diagnose_l_ablation_of(run, scenes, train_scenes)
-    return probe_l_ablation(options.config, scenes, train_scenes)
+        return diagnose_l_ablation_of(run, scenes, train_scenes, options.torch_device)
+    return probe_l_ablation(options.config, scenes, train_scenes, trainer=options.trainer)
 
 
 @shared(resolved)
@@ -219,18 +257,21 @@ def preflight(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Run the probes again, though the verdict is known.")
     ] = False,
+    device: Device = "auto",
     json: AsJson = False,
 ) -> None:
     """Run the quick probes of learning: oracle, litmus, overfit and k-head; exit code 4 on failure.
 
-    The verdict is kept under mlruns/preflight until the configuration or the code changes.
+    The verdict is kept under mlruns/preflight until the configuration or the code changes. On a GPU
+    networks are compiled if training.compile says so, as the run will do.
     """
     from risexp.app.run import preflight as run
+    from risexp.app.run.machine import device_named
 
     def tell(stage: "Stage") -> None:
         note(f"{stage.report.name}: {stage.report.verdict} after {stage.seconds:.1f} s")
 
-    verdict = run.preflight(loaded.config, fresh=fresh, tell=tell)
+    verdict = run.preflight(loaded.config, device_named(device), fresh=fresh, tell=tell)
     if verdict.remembered:
         note("remembered from an earlier preflight of this configuration and code")
     if verdict.unkept is not None:

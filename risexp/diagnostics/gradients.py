@@ -63,12 +63,12 @@ def probe_gradients(
     trainer = trainer or ProbeTrainer()
     draws_map = config.network.front_for(config.physics.symbols) == "image"
     terms = {name: term for name, term in table.items() if name != "heat" or draws_map}
-    objective, networks = trainer.objective(config), _networks(config, trainer)
+    objective, networks = trainer.objective_of(config), _networks(config, trainer)
     betas = (0.0, max(config.beta.start, config.beta.final) or _BETA)
     batches = degenerate_batches(config, scenes)
     findings: dict[tuple[str, str], Finding] = {}
     for name, batch in batches.items():
-        probe = TermProbe(name, batch, objective, terms)
+        probe = TermProbe(name, batch.to(trainer.device), objective, terms)
         for network in networks:
             for beta in betas:
                 for finding in probe.findings(network, beta):

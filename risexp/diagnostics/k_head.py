@@ -1,7 +1,7 @@
 """The k-head probe: the count head memorises scenes, then learns to count fresh ones."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
@@ -10,7 +10,6 @@ from torch.nn import Module
 
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
-from risexp.data.scenes import SceneGenerator
 from risexp.diagnostics.probe_trainer import (
     CachedObjective,
     ProbeTrainer,
@@ -31,6 +30,7 @@ from risexp.diagnostics.report import (
     confusion_table,
     majority_share,
 )
+from risexp.model.network import Network
 from risexp.training.curriculum import curriculum
 from risexp.training.objective import Objective
 from risexp.training.plan import Plan
@@ -149,7 +149,7 @@ def train_on_fresh(config: RunConfig, scenes: int, trainer: ProbeTrainer) -> Mod
         config
     )
     short = config.replace(changes | {"training.repeat": False})
-    network, objective = trainer.fresh_network(short), trainer.objective(short)
+    network, objective = trainer.fresh_network(short), trainer.objective_of(short)
     if scenes == 0:
         return network
     setup = train_setup(network, objective, objective, lambda _network, _plan: {"loss": 0.0})
@@ -171,8 +171,8 @@ def _memorise(config: RunConfig, amount: Amount, trainer: ProbeTrainer) -> tuple
     """The K accuracy of the untrained network, and the run that learns the scenes by heart."""
     size, batches = batch_sizes(amount.scenes)
     short = config.replace(short_run_changes(config.training, amount.epochs, size, batches, _RATE))
-    network, objective = trainer.fresh_network(short), trainer.objective(short)
-    scenes = SceneGenerator(short.physics, short.data).scenes("train", 0, size * batches)
+    network, objective = trainer.fresh_network(short), trainer.objective_of(short)
+    scenes = trainer.scenes(short, "train", size * batches)
     cached = CachedObjective(objective)
 
     def judge(judged: Module, plan: Plan) -> Mapping[str, float]:
@@ -196,9 +196,10 @@ def _count_fresh(
     config: RunConfig, amount: Amount, trainer: ProbeTrainer
 ) -> tuple[Counted, Counted]:
     """Counts of fresh scenes by the untrained network, and by the trained one."""
-    networks = ProbeTrainer().fresh_network(config), train_on_fresh(config, amount.fresh, trainer)
-    scenes = SceneGenerator(config.physics, config.data).scenes("test", 0, amount.judged)
-    objective, beta = trainer.objective(config), config.beta.final
+    untrained = replace(trainer, network=Network).fresh_network(config)
+    networks = untrained, train_on_fresh(config, amount.fresh, trainer)
+    scenes = trainer.scenes(config, "test", amount.judged)
+    objective, beta = trainer.objective_of(config), config.beta.final
     before, after = (counts(network, objective, scenes, beta) for network in networks)
     return before, after
 

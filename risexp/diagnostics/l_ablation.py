@@ -101,9 +101,9 @@ def _nomp(config: RunConfig) -> Counter:
 
 
 def _network(config: RunConfig, scenes: int, trainer: ProbeTrainer) -> Counter:
-    network, objective = train_on_fresh(config, scenes, trainer), trainer.objective(config)
+    network, objective = train_on_fresh(config, scenes, trainer), trainer.objective_of(config)
     beta = config.beta.final
-    return lambda judged: counts(network, objective, judged, beta).answers
+    return lambda judged: counts(network, objective, judged.to(trainer.device), beta).answers.cpu()
 
 
 def _table(scores: Scores, equations: Mapping[int, int], runs: Mapping[int, str]) -> Table:

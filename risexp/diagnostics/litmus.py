@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn import Module, Parameter
 
 from risexp.config.run import RunConfig
-from risexp.data.scenes import SceneGenerator
 from risexp.diagnostics.probe_trainer import (
     CachedObjective,
     ProbeTrainer,
@@ -88,9 +87,9 @@ def _run(config: RunConfig, trainer: ProbeTrainer, rate: float) -> LitmusRun:
         | {"training.optimizer.warmup_share": 0.0, "training.optimizer.final_share": 1.0}
         | {"beta.ramp_share": 1.0}
     )
-    network, objective = trainer.fresh_network(short), trainer.objective(short)
+    network, objective = trainer.fresh_network(short), trainer.objective_of(short)
     _add_noise(network, short.training.seed)
-    scenes = SceneGenerator(short.physics, short.data).scenes("train", 0, _SCENES)
+    scenes = trainer.scenes(short, "train", _SCENES)
     cached, last = CachedObjective(objective), curriculum(short)[-1]
 
     def judge(judged: Module, _plan: Plan) -> dict[str, float]:
@@ -126,7 +125,7 @@ def _add_noise(network: Module, seed: int) -> None:
 def _largest_gradients(parameters: Mapping[str, Parameter]) -> Iterator[dict[str, Tensor]]:
     """The largest gradient of each trainable parameter inside the block."""
     trained = {name: value for name, value in parameters.items() if value.requires_grad}
-    largest = {name: torch.zeros(()) for name in trained}
+    largest = {name: torch.zeros((), device=value.device) for name, value in trained.items()}
 
     def note(parameter: Tensor, name: str) -> None:
         if parameter.grad is not None:

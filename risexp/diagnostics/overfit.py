@@ -11,7 +11,6 @@ from torch.nn import Module
 from risexp.config.learning import Front, LossWeights
 from risexp.config.run import RunConfig
 from risexp.data.frames import Scenes
-from risexp.data.scenes import SceneGenerator
 from risexp.diagnostics.probe_trainer import (
     CachedObjective,
     ProbeTrainer,
@@ -115,8 +114,8 @@ def probe_overfit(
         | {"loss.cov": 1.0, "loss.structure_share": None, "loss.balance": "fixed"}
         | {"beta.start": 0.0, "beta.final": 0.0, "beta.jitter": 0.0, "curriculum.phase": "joint"}
     )
-    network, objective = trainer.fresh_network(short), trainer.objective(short)
-    known = SceneGenerator(short.physics, short.data).scenes("train", 0, size * batches)
+    network, objective = trainer.fresh_network(short), trainer.objective_of(short)
+    known = trainer.scenes(short, "train", size * batches)
     judge = ByCount.of(objective, known)
     front = config.network.front_for(config.physics.symbols)
     untrained = judge(network.eval(), curriculum(short)[0])

@@ -12,6 +12,7 @@ from risexp.config.run import RunConfig
 from risexp.config.training import TrainingConfig
 from risexp.data.frames import Frames, Scenes
 from risexp.data.scenes import SceneGenerator
+from risexp.data.streams import Split
 from risexp.diagnostics.report import Requirement
 from risexp.errors import TrainingAborted
 from risexp.model.network import Network, part_of
@@ -31,6 +32,8 @@ _LEAST_BATCHES: Final = 4
 _LEAST_STEPS: Final = 1000
 """A shorter run is a rehearsal, and is judged as one of so many steps."""
 
+CPU: Final = torch.device("cpu")
+
 Scores = Mapping[str, float]
 
 
@@ -39,13 +42,29 @@ class ProbeTrainer:
     """The code that trains; tests replace its parts with faulty ones."""
 
     network: Callable[[RunConfig], Module] = Network
-    objective: Callable[[RunConfig], Objective] = Objective.of
+    objective: Callable[[RunConfig, torch.device], Objective] = Objective.of
     trainer: Callable[[RunConfig, TrainSetup, SceneGenerator], Trainer] = build_trainer
+    device: torch.device = CPU
 
     def fresh_network(self, config: RunConfig) -> Module:
-        """The network that a run of this configuration starts with."""
+        """The network that a run of this configuration starts with.
+
+        It is compiled as configured on a GPU only: on a CPU compiling takes longer than the probe.
+        """
+        compiled = config.training.compile and self.device.type != "cpu"
         with seeded(config.training.seed):
-            return self.network(config)
+            return self.network(config.replace({"training.compile": compiled})).to(self.device)
+
+    def objective_of(self, config: RunConfig) -> Objective:
+        """The objective of a configuration."""
+        return self.objective(config, self.device)
+
+    def scenes(self, config: RunConfig, split: Split, count: int) -> Scenes:
+        """The first scenes of a split."""
+        return self._generator(config).scenes(split, 0, count)
+
+    def _generator(self, config: RunConfig) -> SceneGenerator:
+        return SceneGenerator(config.physics, config.data, self.device)
 
     def train(
         self,
@@ -56,8 +75,7 @@ class ProbeTrainer:
         """Train until the last plan, an epoch that is `enough`, or a guard's abort."""
         ended: list[EpochEnded] = []
         with seeded(config.training.seed):
-            generator = SceneGenerator(config.physics, config.data)
-            trainer = self.trainer(config, setup, generator)
+            trainer = self.trainer(config, setup, self._generator(config))
             try:
                 for event in trainer.run():
                     if isinstance(event, EpochEnded):
@@ -171,8 +189,7 @@ def short_run_changes(
 ) -> dict[str, Any]:
     """Configuration changes for a short run at the probe's rate (`probe_rate`).
 
-    AdamW without decay and one rate for all parts; no averaging, compilation, ramp, warm start or
-    frozen part.
+    AdamW without decay and one rate for all parts; no averaging, ramp, warm start or frozen part.
     """
     return {
         "training.epochs": epochs,
@@ -180,7 +197,6 @@ def short_run_changes(
         "training.scenes_per_epoch": batch * batches,
         "training.accumulation": 1,
         "training.repeat": True,
-        "training.compile": False,
         "training.ema_decay": None,
         "training.selection": "loss",
         "training.optimizer.lr": probe_rate(training, rate, epochs * batches),

@@ -56,6 +56,8 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(capsys: Capture, tmp_path:
         (f"{ROBUSTNESS} --snr loud", "'loud' is no number"),
         (f"{ROBUSTNESS} --set data.snr_db=[0,10]", "--snr decides"),
         (f"{ROBUSTNESS} --out .", "inside it"),
+        (f"{ACCURACY} --device tpu", "--device 'tpu'"),
+        (f"{ROBUSTNESS} --device tpu", "--device 'tpu'"),
     ):
         refused(capsys, command if "--out" in command else f"{command} --out new", sentence)
     assert [] == list(tmp_path.iterdir())

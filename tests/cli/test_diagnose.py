@@ -72,6 +72,7 @@ def test_impossible_requests_are_refused_in_one_sentence(capsys: Capture) -> Non
         ("overfit --scenes 0", "scenes"),
         ("l-ablation --preset smoke --set physics.snapshots=20", "16, 32 and 64 are compared"),
         ("gradients --set loss.cov=soon", "loss.cov"),
+        ("litmus --device tpu", "--device 'tpu'"),
     ):
         refused(capsys, f"diagnose {options}", sentence)
 

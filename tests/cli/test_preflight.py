@@ -48,5 +48,9 @@ def test_a_failure_exits_with_four_and_names_probe_and_reason(
 
 
 def test_bad_options_are_refused_in_one_sentence(capsys: Capture) -> None:
-    for options, word in (("--preset nowhere", "nowhere"), ("--set loss.cov=-1", "loss.cov")):
+    for options, word in (
+        ("--preset nowhere", "nowhere"),
+        ("--set loss.cov=-1", "loss.cov"),
+        ("--device tpu", "--device 'tpu'"),
+    ):
         refused(capsys, f"preflight {options}", word)

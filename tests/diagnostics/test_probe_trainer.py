@@ -5,8 +5,11 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from risexp.config.run import RunConfig
 from risexp.data.scenes import SceneGenerator
-from risexp.diagnostics.k_head import train_on_fresh
+from risexp.diagnostics.k_head import Amount, probe_k_head, train_on_fresh
+from risexp.diagnostics.litmus import probe_litmus
+from risexp.diagnostics.overfit import probe_overfit
 from risexp.diagnostics.probe_trainer import (
     CachedObjective,
     ProbeTrainer,
@@ -18,11 +21,13 @@ from risexp.diagnostics.probe_trainer import (
     short_run_changes,
     train_setup,
 )
+from risexp.model.network import Network
 from risexp.training.curriculum import curriculum
 from risexp.training.events import EpochEnded
 from risexp.training.objective import Objective
 from risexp.training.trainer import Trainer
 from tests.diagnostics.faults import OutsideTheLoop, WithoutSteps, trained_by
+from tests.diagnostics.reports import table
 from tests.support.references import smoke
 
 RAMPED: dict[str, object] = {
@@ -43,7 +48,7 @@ def short_run(
 ) -> ShortRun:
     trainer = trainer or ProbeTrainer()
     short = smoke().replace(short_run_changes(smoke().training, epochs, 4, batches, 1e-3))
-    objective, network = trainer.objective(short), trainer.fresh_network(short)
+    objective, network = trainer.objective_of(short), trainer.fresh_network(short)
     setup = train_setup(
         network, objective, CachedObjective(objective), lambda _, plan: {"loss": 1.0 / plan.epoch}
     )
@@ -152,3 +157,41 @@ def test_fresh_scenes_teach_in_one_epoch_whatever_is_ramped() -> None:
     after = train_on_fresh(config, 64, ProbeTrainer()).state_dict()
 
     assert not all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_probe_trains_on_its_device_and_compiles_there_as_the_run_will() -> None:
+    seen: list[tuple[str, object]] = []
+
+    class Placed(Network):
+        def __init__(self, config: RunConfig) -> None:
+            super().__init__(config.replace({"training.compile": False}))
+            seen.append(("compile", config.training.compile))
+
+        def to(self, device: torch.device) -> "Placed":  # type: ignore[override]
+            seen.append(("network", device.type))
+            return self
+
+    def objective(config: RunConfig, device: torch.device) -> Objective:
+        seen.append(("objective", device.type))
+        return Objective.of(config)
+
+    config = smoke().replace({"training.compile": True})
+    for device in ("cpu", "cuda"):
+        seen.clear()
+        trainer = ProbeTrainer(Placed, objective, device=torch.device(device))
+        trainer.fresh_network(config.replace(short_run_changes(config.training, 2, 4, 1, 1e-3)))
+        trainer.objective_of(config)
+
+        assert [("compile", device == "cuda"), ("network", device), ("objective", device)] == seen
+
+
+def test_a_probe_learns_on_every_device(device: torch.device) -> None:
+    trainer = ProbeTrainer(device=device)
+
+    for report in (
+        probe_litmus(smoke(), trainer),
+        probe_k_head(smoke(), Amount(8, 1, 64, 8), trainer=trainer),
+        probe_overfit(smoke(), 8, 1, trainer),
+    ):
+        assert float(str(table(report, "checks").rows[0][1])) >= 0.0
+        assert trainer.scenes(smoke(), "train", 4).frames.y.device.type == device.type

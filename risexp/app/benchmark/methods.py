@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+import torch
+
 from risexp.config.run import RunConfig
 from risexp.config.section import nearest
 from risexp.covariance.effective import effective
@@ -133,6 +135,11 @@ def network_methods(predictor: Predictor) -> dict[str, Method]:
         f"{NETWORK}+bic": partial(_answered, unsure),
         f"{NETWORK}:true-k": lambda scenes: _network_with_true_count(predictor, scenes),
     }
+
+
+def on_device(method: Method, device: torch.device) -> Method:
+    """A method that answers on a device, and returns its answer on that of the scenes."""
+    return lambda scenes: method(scenes.to(device)).to(scenes.frames.y.device)
 
 
 def _answered(predictor: Predictor, scenes: Scenes) -> Estimate:

@@ -11,30 +11,35 @@ from risexp.app.serving.resolve_model import TrainedNetwork, config_of, load_tra
 from risexp.config.run import RunConfig
 from risexp.diagnostics.k_head import Amount, probe_k_head
 from risexp.diagnostics.l_ablation import LENGTHS, TrainedCounter, listed, probe_l_ablation
-from risexp.diagnostics.probe_trainer import ProbeTrainer
+from risexp.diagnostics.probe_trainer import CPU, ProbeTrainer
 from risexp.diagnostics.report import Report
 from risexp.errors import ConfigInvalid
 from risexp.runs.folder import find_run
 from risexp.training.checkpoint_store import best
 
 
-def diagnose_k_head_of(run: str, amount: Amount, beta: float | None = None) -> Report:
+def diagnose_k_head_of(
+    run: str, amount: Amount, beta: float | None, device: torch.device = CPU
+) -> Report:
     """Probe the count head from the best weights of a run, by default with its beta."""
     kept = best(find_run(run).attempts())
     checkpoint = kept.checkpoint
     trainer = ProbeTrainer(
-        network=lambda config: network_of(checkpoint, config, torch.device("cpu"))
+        network=lambda config: network_of(checkpoint, config, device), device=device
     )
     beta = checkpoint.beta if beta is None else beta
     report = probe_k_head(config_of(checkpoint), amount, beta, trainer)
     return replace(report, advice=(*report.advice, *kept.damaged))
 
 
-def diagnose_l_ablation_of(runs: Sequence[str], scenes: int, train_scenes: int) -> Report:
+def diagnose_l_ablation_of(
+    runs: Sequence[str], scenes: int, train_scenes: int, device: torch.device = CPU
+) -> Report:
     """Compare numbers of snapshots with trained runs, one for each number, beside NOMP."""
-    networks = {name: load_trained(name, torch.device("cpu")) for name in runs}
+    networks = {name: load_trained(name, device) for name in runs}
     config = _common_config({name: network.config for name, network in networks.items()})
-    report = probe_l_ablation(config, scenes, train_scenes, _by_length(networks))
+    trained, trainer = _by_length(networks), ProbeTrainer(device=device)
+    report = probe_l_ablation(config, scenes, train_scenes, trained, trainer=trainer)
     damaged = [sentence for network in networks.values() for sentence in network.damaged]
     return replace(report, advice=(*report.advice, *damaged))
 

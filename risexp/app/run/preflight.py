@@ -16,6 +16,7 @@ from risexp.core.durable import write_durably
 from risexp.core.home import home
 from risexp.core.sealed import canonical_sha
 from risexp.diagnostics.preflight import QUICK, Stage, probe_preflight, probes_of
+from risexp.diagnostics.probe_trainer import CPU, ProbeTrainer
 from risexp.diagnostics.report import Report
 
 FORMAT: Final = "risexp-preflight-1"
@@ -54,34 +55,40 @@ class _Record(BaseModel):
 
 
 def preflight(
-    config: RunConfig, *, fresh: bool = False, tell: Callable[[Stage], None] = lambda _: None
+    config: RunConfig,
+    device: torch.device = CPU,
+    *,
+    fresh: bool = False,
+    tell: Callable[[Stage], None] = lambda _: None,
 ) -> Preflight:
-    """Give the verdict on a configuration under this code, saved or new.
+    """Give the verdict on a configuration under this code and kind of device, saved or new.
 
     `fresh` runs the probes again; `tell` is called after every probe.
     """
-    if not fresh and (known := remembered(config)) is not None:
+    if not fresh and (known := remembered(config, device)) is not None:
         return known
     # A verdict under a hash may depend only on what is in the hash.
-    report = probe_preflight(probes_of(config.canonical()), tell)
+    trainer = ProbeTrainer(device=device)
+    report = probe_preflight(probes_of(config.canonical(), trainer=trainer), tell)
     code = code_sha()
-    unkept = _save(report, config.sha(), code)
+    unkept = _save(report, config.sha(), code, device)
     return Preflight(report, config.sha(), code, remembered=False, unkept=unkept)
 
 
 def cleared(config: RunConfig) -> Report:
     """The saved report of a configuration, or else that of the quickest probes alone."""
-    if (known := remembered(config)) is not None:
-        return known.report
+    for device in (torch.device("cuda"), CPU):
+        if (known := remembered(config, device)) is not None:
+            return known.report
     probes = probes_of(config.canonical())
     return probe_preflight({name: probes[name] for name in QUICK})
 
 
-def remembered(config: RunConfig) -> Preflight | None:
+def remembered(config: RunConfig, device: torch.device = CPU) -> Preflight | None:
     """The saved verdict, if there is one and its file is sound."""
     sha, code = config.sha(), code_sha()
     try:
-        record = _Record.model_validate_json(_place(sha, code).read_bytes())
+        record = _Record.model_validate_json(_place(sha, code, device).read_bytes())
     except (OSError, ValidationError):
         return None
     if (record.config_sha, record.code_sha) != (sha, code):
@@ -100,14 +107,14 @@ def code_sha() -> str:
     return digest.hexdigest()
 
 
-def _place(config_sha: str, code: str) -> Path:
-    key = canonical_sha({"config": config_sha, "code": code})
+def _place(config_sha: str, code: str, device: torch.device) -> Path:
+    key = canonical_sha({"config": config_sha, "code": code, "device": device.type})
     return home() / "mlruns" / "preflight" / f"{key}.json"
 
 
-def _save(report: Report, config_sha: str, code: str) -> str | None:
+def _save(report: Report, config_sha: str, code: str, device: torch.device) -> str | None:
     """Save a verdict; a failure is no error, and its reason is returned."""
-    place = _place(config_sha, code)
+    place = _place(config_sha, code, device)
     document = {"format": FORMAT, "config_sha": config_sha, "code_sha": code}
     text = json.dumps(document | {"report": report.as_json()}, indent=1, allow_nan=False)
     try:

@@ -180,7 +180,7 @@ def shortened(config: RunConfig, path: str, epochs: int) -> RunConfig:
 def trace(config: RunConfig) -> Trace:
     """Train a short run to its end."""
     trainer = ProbeTrainer()
-    network, objective = trainer.fresh_network(config), trainer.objective(config)
+    network, objective = trainer.fresh_network(config), trainer.objective_of(config)
     validate = _LastEpochValidator(config)
     short_run = trainer.train(config, train_setup(network, objective, objective, validate))
     return Trace(

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from risexp.app.benchmark.methods import METHODS, method_named
+from risexp.app.benchmark.methods import METHODS, method_named, on_device
 from risexp.data.frames import Scenes
 from risexp.errors import ConfigInvalid
 from risexp.evaluation.scene_scores import score_scenes
 from risexp.evaluation.scores import summarise
+from risexp.inference.estimate import Estimate
 from tests.support.localisation import (
     NOISELESS,
     at_snr,
@@ -40,6 +41,23 @@ def test_a_method_answers_scenes_of_either_law_and_no_localiser_is_told_the_trut
     assert device.type == estimate.phi_rad.device.type
     if name not in {"oracle", "music:true-k", "mvdr:true-k"}:
         assert identical(estimate, method(forged(scenes, 2)))
+
+
+def test_a_method_answers_on_its_device_and_returns_the_answer_to_the_scenes(
+    device: torch.device,
+) -> None:
+    config = config_of(preset="smoke")
+    scenes, nomp = scenes_of(config, 4, torch.device("cpu")), method_named("nomp", config)
+    seen: list[str] = []
+
+    def watched(there: Scenes) -> Estimate:
+        seen.append(there.frames.y.device.type)
+        return nomp(there)
+
+    estimate = on_device(watched, device)(scenes)
+
+    assert [device.type] == seen
+    assert "cpu" == estimate.phi_rad.device.type == estimate.count.device.type
 
 
 @for_each("name", ["music:true-k", "mvdr:true-k"])

@@ -5,11 +5,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 import risexp
 from risexp.app.run import preflight as app
 from risexp.config.run import RunConfig
 from risexp.diagnostics.preflight import Probes, Stage
+from risexp.diagnostics.probe_trainer import ProbeTrainer
 from risexp.diagnostics.report import Report, Table
 from tests.support.references import smoke
 
@@ -23,7 +25,9 @@ def probed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the probes that ran, in an empty home and without real work."""
     names: list[str] = []
 
-    def probes(config: RunConfig) -> Probes:
+    def probes(config: RunConfig, trainer: ProbeTrainer | None = None) -> Probes:
+        del trainer
+
         def probe(name: str) -> Report:
             names.append(name)
             sound = config.data.seed == 0
@@ -69,6 +73,19 @@ def test_another_configuration_other_code_and_a_fresh_request_are_probed_again(
     assert (12, 4) == (len(probed), len(kept(tmp_path)))
     assert not app.preflight(smoke(), fresh=True).remembered
     assert (15, 4) == (len(probed), len(kept(tmp_path)))
+
+
+def test_the_verdict_of_a_cpu_is_not_that_of_a_gpu_and_either_clears_a_search(
+    probed: list[str],
+) -> None:
+    gpu = torch.device("cuda:1")
+    app.preflight(smoke(), gpu)
+
+    assert app.remembered(smoke()) is None
+    assert app.preflight(smoke(), torch.device("cuda")).remembered
+    assert "pass" == app.cleared(smoke()).verdict
+    assert 3 == len(probed)
+    assert not app.preflight(smoke()).remembered
 
 
 def test_a_damaged_or_foreign_record_does_not_count(probed: list[str], tmp_path: Path) -> None:
@@ -133,7 +150,8 @@ def test_probes_see_the_hashed_configuration_only(
 ) -> None:
     seen: list[RunConfig] = []
 
-    def probes(probed: RunConfig) -> Probes:
+    def probes(probed: RunConfig, trainer: ProbeTrainer | None = None) -> Probes:
+        del trainer
         seen.append(probed)
         return {}
 
@@ -141,7 +159,7 @@ def test_probes_see_the_hashed_configuration_only(
     config = smoke("frame", "count.threshold=0.9")
 
     app.preflight(config, fresh=True)
-    monkeypatch.setattr(app, "remembered", lambda _: None)
+    monkeypatch.setattr(app, "remembered", lambda *_: None)
     monkeypatch.setattr(app, "QUICK", ())
     app.cleared(config)
 

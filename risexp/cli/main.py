@@ -1,9 +1,10 @@
 """The command line: every error is one sentence with an exit code."""
 
+import errno
 import os
 import signal
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -35,6 +36,9 @@ from risexp.cli import (
 from risexp.cli.output import ReaderLeft, note
 from risexp.core.signals import INTERRUPTED, RELEASED, SignalHandler
 from risexp.errors import RisexpError
+
+_OF_A_NAME: Final = (errno.ENAMETOOLONG, errno.ELOOP)
+"""Errors of the system that a name alone makes, on any machine."""
 
 
 class Released(BaseException):
@@ -142,7 +146,8 @@ def _explain(error: Exception) -> int:
         case TyperException() as usage:
             message, code = usage.format_message().replace("Value error, ", ""), usage.exit_code
         case OSError() as failed:
-            message, code = f"{failed.filename or 'the system'}: {failed.strerror or failed}", 1
+            message = f"{failed.filename or 'the system'}: {failed.strerror or failed}"
+            code = 2 if failed.errno in _OF_A_NAME else 1
         case _:
             message, code = f"{type(error).__name__}: {error}; --debug shows where", 1
     note(f"risexp: {' '.join(message.split())}")

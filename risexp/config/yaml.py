@@ -36,9 +36,11 @@ _GROUPED = re.compile(r"[-+]?[0-9][0-9.eE+-]*(_[0-9.eE+-]*)+")
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a file; an empty file is an empty mapping."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:  # which may be a device without an end
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             raise ConfigInvalid(f"{path} has more than {MAX_BYTES} bytes: is it a configuration?")
-        text = path.read_text(encoding="utf-8")
+        text = content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigInvalid(f"cannot read {path}: {reason}") from None

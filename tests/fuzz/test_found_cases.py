@@ -35,7 +35,12 @@ def test_words_of_the_command_line(tally: Tally) -> None:
         ("config show --preset '\x1b[31m'", "there is no preset '\\x1b[31m'"),
         ("config show --config '\x1b]0;title\x07.yaml'", "\\x1b]0;title\\x07.yaml"),
         ("config show --config 'not-utf-8-\udcff.yaml'", "not-utf-8-\\udcff.yaml"),
+        ("config show --config /dev/zero", "/dev/zero has more than 1000000 bytes"),
+        ("space check /dev/zero", "/dev/zero has more than 1000000 bytes"),
         ("study show 'a\rb'", "no search has been made"),
+        (f"reproduce {LONG}", "File name too long"),
+        (f"sync {LONG}", "File name too long"),
+        (f"data verify {LONG}", "File name too long"),
         (f"space show {LONG}.yaml", "File name too long"),
         ("space show '\u202egpj'", "there is no search space '\\u202egpj'"),
     ):

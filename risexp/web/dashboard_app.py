@@ -167,8 +167,12 @@ class _Bottle:
         self._pages = pages
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterator[bytes]:
-        # Bottle would redirect a browser to the host of these headers.
-        kept = {key: value for key, value in environ.items() if not key.startswith(_FORWARDED)}
+        # Bottle would redirect a browser to the host of these headers, or fail on other letters.
+        kept = {
+            key: value
+            for key, value in environ.items()
+            if not key.startswith("HTTP_") or (value.isascii() and not key.startswith(_FORWARDED))
+        }
         if environ.get(f"{_FORWARDED}PROTO") == "https":
             kept["wsgi.url_scheme"] = "https"
 
@@ -177,6 +181,8 @@ class _Bottle:
             return start(status, headers)
 
         kept["wsgi.errors"] = sys.stderr
+        # Bottle leaves a file open whose range it refuses; a server may answer with the whole file.
+        kept.pop("HTTP_RANGE", None)
         # The dashboard expects it of every browser.
         kept.setdefault("HTTP_ACCEPT_ENCODING", "identity")
         body = self._pages(kept, cast("StartResponse", start_once))

@@ -156,14 +156,24 @@ def test_a_database_that_is_away_gives_one_sentence(
     assert ("application/json" in headers["content-type"]) == place.startswith("/api/")
 
 
-def test_a_browser_that_knows_no_compression_gets_every_file(store: StudyStore) -> None:
+@pytest.mark.parametrize("encodings", [[], [b"\xff"]], ids=["none", "no text"])
+def test_a_client_that_names_no_known_encoding_gets_every_file(
+    store: StudyStore, encodings: list[bytes]
+) -> None:
     with served(store) as port:
         for place in ("/static/bundle.js", "/favicon.ico", "/dashboard"):
             with closing(HTTPConnection("127.0.0.1", port, timeout=60.0)) as client:
                 client.putrequest("GET", place, skip_accept_encoding=True)
+                for encoding in encodings:
+                    client.putheader("Accept-Encoding", encoding)
                 client.endheaders()
 
                 assert 200 == client.getresponse().status
+
+
+def test_a_range_of_a_file_is_answered_with_the_whole_file(store: StudyStore) -> None:
+    for part in ("bytes=9-1", "bytes=0-1", "odd"):
+        assert 200 == request(reading(store), "/static/bundle.js", range=part)[0]
 
 
 @pytest.mark.parametrize("place", ["/api/studies", "/api/studies/1/note", "/api/trials/1/tell"])

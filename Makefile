@@ -46,7 +46,7 @@ quick: lint types ## lint, types, and the tests of what has changed: the inner l
 
 faults: $(READY) ## the table of injected faults, on SQLite and PostgreSQL
 	mkdir -p build
-	RISEXP_REQUIRE_ALL=1 $(BIN)/pytest -q -m "fault and not pages" --junitxml build/faults.xml --numprocesses 2 --dist worksteal || true
+	RISEXP_REQUIRE_ALL=1 $(BIN)/pytest -q -m "fault and not pages" --hypothesis-profile faults --junitxml build/faults.xml --numprocesses 2 --dist worksteal || true
 	$(BIN)/python benchmarks/faults.py build/faults.xml --write
 
 nightly: check ## what does not fit into `make check`

@@ -35,6 +35,7 @@ _VersionManager.get_head_version = lambda _: head_version()  # type: ignore[assi
 settings.register_profile(
     "risexp", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
 )
+settings.register_profile("faults", settings.get_profile("risexp"), max_examples=50)
 settings.register_profile("nightly", settings.get_profile("risexp"), max_examples=400)
 settings.load_profile("risexp")
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,21 +25,31 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def tally(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Tally:
+def tally(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> Iterator[Tally]:
     """The counts of this test, under the name of its file."""
     own = Tally(request.path.stem.removeprefix("test_"))
     record_property(_PROPERTY, (own.kind, own.counts))
-    return own
+    yield own
+    # One is counted for each test already.
+    record_property("injected", own.counts["inputs"] - 1)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the inputs by kind of file, and what went wrong with them."""
-    totals = dict[str, Counter[str]]()
+    kinds = dict[str, Counter[str]]()
     for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
         for name, value in report.user_properties:
             if name == _PROPERTY:
                 kind, counts = value
-                totals.setdefault(kind, Counter()).update(counts)
-    for kind, counts in sorted(totals.items()):
-        rest = ", ".join(f"{count} {what}" for what, count in counts.items() if what != "inputs")
-        terminalreporter.write_line(f"fuzzing {kind}: {counts['inputs']} inputs, {rest}")
+                kinds.setdefault(kind, Counter()).update(counts)
+    if not kinds:
+        return
+    total = sum(kinds.values(), Counter[str]())
+    for kind, counts in [*sorted(kinds.items()), ("all", total)]:
+        terminalreporter.write_line(
+            f"fuzzing {kind}: {counts['inputs']} inputs, {counts['accepted']} accepted, "
+            f"{counts['refused']} refused, {counts['tracebacks']} tracebacks, "
+            f"{counts['wrong exit codes']} wrong exit codes"
+        )

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,8 @@ from tests.support.fuzzing import (
     damaged_texts,
     one_folder,
 )
+
+pytestmark = pytest.mark.fault("F20")
 
 SHOWN = "config show --preset smoke --config run.yaml --json"
 WHOLE = as_yaml(load_config(preset="smoke").config.model_dump(mode="json"))

@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.fuzzing import Tally
 
+pytestmark = pytest.mark.fault("F20")
+
 ENDLESS = f"0x{'f' * 6000}"
 LONG = "a" * 5000
 CONFIGURATIONS: tuple[tuple[str, str], ...] = (

@@ -17,6 +17,8 @@ from scipy.io import savemat  # type: ignore[import-untyped] # it ships no types
 from tests.support.fuzzing import Reply, Tally, damaged_bytes, one_folder
 from tests.support.models import SCENES, arrays, model_in
 
+pytestmark = pytest.mark.fault("F20")
+
 FIELDS = ("y", "channel", "codes", "snr_db")
 
 

@@ -23,6 +23,8 @@ from tests.support.fuzzing import (
     planted,
 )
 
+pytestmark = pytest.mark.fault("F20")
+
 ARRAY_PATHS = tuple(
     f"shard-00000/{name}.npy"
     for name in ("y", "channel", "codes", "snr_db", "count", "phi_rad", "noise_power", "symbols")

@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from risexp.config.gates import load_gates
 from tests.support.fuzzing import NUMBERS, VALUES, Tally, as_yaml, damaged_texts, one_folder
+
+pytestmark = pytest.mark.fault("F20")
 
 DEFAULT = load_gates("default").model_dump(mode="json", exclude={"name", "about"})
 PROMOTE = "promote --run nothing --gates own.yaml"

@@ -19,6 +19,8 @@ from tests.support.fuzzing import (
 )
 from tests.support.models import arrays, model_in
 
+pytestmark = pytest.mark.fault("F20")
+
 BUNDLE = Path("model") / BUNDLE_PATH
 BESIDE = ("MLmodel", "conda.yaml", "entry.py", "requirements.txt", "input_example.json")
 """Files of MLflow, which are not read here."""

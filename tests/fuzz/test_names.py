@@ -3,10 +3,13 @@
 import shlex
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fuzzing import NUMBERS, WORDS, Tally, one_folder
+
+pytestmark = pytest.mark.fault("F20")
 
 COMMANDS = (
     *("predict {} frames.npz", "predict nothing {}", "eval {} --scenes 1", "reproduce {}"),

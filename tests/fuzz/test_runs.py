@@ -21,6 +21,8 @@ from tests.support.fuzzing import (
 )
 from tests.support.models import arrays
 
+pytestmark = pytest.mark.fault("F20")
+
 TRAIN = (
     "train -p smoke --device cpu --set training.epochs=2 --set training.scenes_per_epoch=64 "
     "--set validation.scenes=16 --set validation.calibration_scenes=16"

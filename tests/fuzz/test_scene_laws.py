@@ -6,10 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fuzzing import Tally, one_folder
+
+pytestmark = pytest.mark.fault("F20")
 
 EXTREMES = (0, -1, 5e-324, 1e-30, 1e-6, 1e-3, 0.01, 0.5, 1, 10, 60, -60, 90, -90, 179, 1e3, 1e6)
 NUMBERS = st.sampled_from(EXTREMES)

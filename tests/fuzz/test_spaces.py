@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from tests.support.fuzzing import (
     damaged_texts,
     one_folder,
 )
+
+pytestmark = pytest.mark.fault("F20")
 
 SMOKE = read_yaml(space_paths()["smoke"])
 KINDS = ("uniform", "log", "int", "choice", "tpe", "random", "grid", "median", "hyperband", "none")

@@ -3,7 +3,6 @@
 import io
 import json
 import shlex
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -47,7 +46,8 @@ class Tally:
     """Counts the inputs of one test by kind of file, and what went wrong with them."""
 
     kind: str
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, int] = field(default_factory=dict)
+    """Not a `Counter`, which does not travel from one process of the tests to another."""
 
     def submit(self, command: str, codes: Collection[int] = (0, 2), *, written: str = "-") -> Reply:
         """Call a command and check its answer.
@@ -64,7 +64,8 @@ class Tally:
         changed = [name for name in before | after if before.get(name) != after.get(name)]
         if not all(name.startswith(written) for name in changed):
             faults.append("files were changed")
-        self.counts.update(["inputs", "accepted" if reply.code == 0 else "refused", *faults])
+        for name in ("inputs", "accepted" if reply.code == 0 else "refused", *faults):
+            self.counts[name] = self.counts.get(name, 0) + 1
         assert [] == faults, (command, reply.code, reply.sentence, changed)
         return reply
 

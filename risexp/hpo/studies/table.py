@@ -99,7 +99,7 @@ class StudyTable:
             "ended": self.ended,
             "best": None if best is None else best.number,
             "epochs": self.epochs,
-            "trials": [asdict(row) for row in self.trials],
+            "trials": [{**asdict(row), "ends": list(row.ends)} for row in self.trials],
             "waits": dict(self.waits),
         }
 

@@ -36,6 +36,8 @@ class Callbacks:
     enders: tuple[Callback, ...] = ()
     """May end the run; called before signals are honoured."""
     write_guard: WriteGuard = identity
+    before_begin: Callable[[], None] = lambda: None
+    """Called right before an attempt changes the run's folder; raises if another has the run."""
 
 
 NO_CALLBACKS: Final = Callbacks()

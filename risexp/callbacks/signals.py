@@ -6,9 +6,10 @@ Outside training the first signal raises nothing, so no call to a store is cut s
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from types import TracebackType
+from types import MethodType, TracebackType
 from typing import Final
 
 from risexp.core.signals import INTERRUPTED, SignalHandler, write_stderr
@@ -39,7 +40,7 @@ class SignalCallback(SignalHandler):
         trace: TracebackType | None,
     ) -> None:
         super().__exit__(kind, error, trace)
-        if self.numbers and not self._honoured and kind is None:
+        if self.numbers and not self._honoured and kind is None and self._outer() is None:
             # It came after the last event: the handler from before gets it now.
             by_hand = self.numbers[0] == signal.SIGINT
             signal.raise_signal(signal.SIGINT if by_hand else signal.SIGTERM)
@@ -77,5 +78,24 @@ class SignalCallback(SignalHandler):
         if len(self.numbers) > 1:
             self._honoured = True
             raise StopNow(replace(signalled(number), exit_code=INTERRUPTED))
+        outer = self._outer()
+        if outer is not None:
+            outer.hear(number)
         name = signal.Signals(number).name
         self._say(f"{name}: ends with this batch; a second signal stops it at once")
+
+    def _outer(self) -> "SignalCallback | None":
+        """The callback that this one replaces, e.g. of the worker that trains the run."""
+        methods = (each for each in self.before.values() if isinstance(each, MethodType))
+        owners = (method.__self__ for method in methods)
+        return next((each for each in owners if isinstance(each, SignalCallback)), None)
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Ignore signals for a moment in the main thread: what is written now is written whole."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with SignalHandler(kinds=SIGNALS):
+        yield

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from types import FrameType, TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C."""
@@ -37,12 +37,14 @@ class SignalHandler(AbstractContextManager["SignalHandler"]):
         """Choose the signals; `receive` runs within the handler and may raise."""
         self.numbers: list[int] = []
         """Signals received, the first one first."""
+        self.before: dict[int, Any] = {}
+        """The handlers that it replaces while it is entered."""
         self._came_at = 0.0
         self._receive = receive
         self._kinds = tuple(kinds)
 
     def __enter__(self) -> Self:
-        self._before = {kind: signal.signal(kind, self._handle) for kind in self._kinds}
+        self.before = {kind: signal.signal(kind, self._handle) for kind in self._kinds}
         return self
 
     def __exit__(
@@ -51,7 +53,7 @@ class SignalHandler(AbstractContextManager["SignalHandler"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self.before.items():
             # None: it was not installed by Python.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
@@ -68,8 +70,12 @@ class SignalHandler(AbstractContextManager["SignalHandler"]):
         """Time since the first signal; zero before it."""
         return time.monotonic() - self._came_at if self.numbers else 0.0
 
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
+    def hear(self, number: int) -> None:
+        """Count a signal that another handler has received."""
         if not self.numbers:
             self._came_at = time.monotonic()
         self.numbers.append(number)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self.hear(number)
         self._receive(number)

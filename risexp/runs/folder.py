@@ -14,7 +14,7 @@ from typing import Any, Final
 from risexp.config.run import RunConfig
 from risexp.config.section import nearest
 from risexp.core.durable import write_durably
-from risexp.core.home import home
+from risexp.core.home import home, known_home_id
 from risexp.core.locks import file_lock
 from risexp.core.spare import (
     exists_either,
@@ -176,9 +176,14 @@ def runs_home() -> Path:
     return home().absolute() / "mlruns" / "runs"
 
 
-def home_fault() -> str | None:
-    """Why no run can be written into this home, in a sentence; None if one can."""
+def home_fault(identity: str | None = None) -> str | None:
+    """Why no run can be written into this home, in a sentence; None if one can.
+
+    A home of another identity is none: a folder of several machines may not be mounted.
+    """
     folder = runs_home()
+    if identity is not None and identity != known_home_id():
+        return f"the home in {home().absolute()} is not the one that this process began in"
     probe = folder / f".probe-{secrets.token_hex(8)}"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

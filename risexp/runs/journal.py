@@ -194,7 +194,8 @@ def sound_copy(path: Path) -> tuple[bytes, Lines]:
     """The copy with more whole lines."""
     text, spare = content_of(path), spare_of(path)
     lines = Lines.of(text)
-    if not lines.damaged and (not spare.exists() or spare.stat().st_size <= len(text)):
+    sound = not lines.damaged and not lines.torn
+    if sound and (not spare.exists() or spare.stat().st_size <= len(text)):
         return text, lines
     other_text = content_of(spare)
     other = Lines.of(other_text)

@@ -27,6 +27,9 @@ _MACHINES: Final = frozenset(
         errno.ENODEV,
         errno.EMFILE,
         errno.ENFILE,
+        errno.ENOMEM,
+        errno.EFBIG,
+        errno.ETIMEDOUT,
     }
 )
 """Errors of the system that are the machine's, not of what it computes."""

@@ -142,8 +142,10 @@ def read_document(path: Path, kind: type[Any]) -> Any:  # noqa: ANN401 - a list 
     """The content of a JSON document in a run's folder."""
     try:
         document = json.loads(read_either(path))
-    except OSError as error:
+    except FileNotFoundError as error:
         raise DataInvalid(f"cannot read {path}: {error.strerror}") from None
+    except OSError as error:
+        raise EnvironmentFailed(f"cannot read {path}: {error.strerror}") from None
     except ValueError:
         raise DataInvalid(f"{path} is no JSON") from None
     if not isinstance(document, kind):

@@ -13,6 +13,7 @@ from risexp import __version__
 from risexp.config.layers import load_config, preset_names
 from risexp.config.run import RunConfig
 from risexp.core.redaction import redacted
+from risexp.core.spare import read_either, read_if_there
 from risexp.runs.journal import Note, Row
 from risexp.runs.source import Source
 from risexp.runs.spec import Labels, read_config, read_spec
@@ -195,7 +196,7 @@ def _short(value: object) -> str:
 
 def spec_files(folder: Path) -> Files:
     """The plans, and the configuration as JSON and YAML."""
-    config = (folder / "config.json").read_bytes()
+    config = read_either(folder / "config.json")
     stream = io.StringIO()
     writer = YAML(typ="safe", pure=True)
     writer.default_flow_style = False
@@ -203,15 +204,15 @@ def spec_files(folder: Path) -> Files:
     return {
         "config.json": config,
         "config.yaml": stream.getvalue().encode(),
-        "plans.json": (folder / "plans.json").read_bytes(),
+        "plans.json": read_either(folder / "plans.json"),
     }
 
 
 def attempt_files(folder: Path) -> Files:
     """Environments and source code of the attempts."""
-    paths = [folder / name for name in ("environment.json", "source.json")]
-    paths += sorted(folder.glob("source-*.diff"))
-    return {path.name: path.read_bytes() for path in paths if path.exists()}
+    documents = {name: read_if_there(folder / name) for name in ("environment.json", "source.json")}
+    diffs = {path.name: path.read_bytes() for path in sorted(folder.glob("source-*.diff"))}
+    return {name: text for name, text in documents.items() if text is not None} | diffs
 
 
 def confusion_files(note: Note, uid: str, *, drawn: bool) -> Files:

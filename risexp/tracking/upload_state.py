@@ -43,8 +43,8 @@ class UploadProgress:
     """Time of the last uploaded line, in milliseconds since 1970, UTC."""
     described: bool = False
     """True once configuration, plans and labels are uploaded."""
-    held: Mapping[str, int] = field(default_factory=dict)
-    """Last steps, by metric, that another home has sent: they are not sent again."""
+    held: Mapping[str, list[int]] = field(default_factory=dict)
+    """Steps, by metric, that another home has sent: they are not sent again."""
     ending: str = ""
     """Hash of the uploaded outcome; `interrupted` if the run ended without one."""
 

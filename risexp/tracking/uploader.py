@@ -133,7 +133,7 @@ class Uploader:
         experiment_id = runs.experiment(labels.experiment)
         self._reached("experiment")
         known = (runs.find(experiment_id, uid) for uid in self._uids)
-        run_id, held = next(filter(None, known), None), dict[str, int]()
+        run_id, held = next(filter(None, known), None), dict[str, list[int]]()
         if run_id is not None:
             held = self._held(run_id)
         else:
@@ -147,18 +147,19 @@ class Uploader:
         self._save(progress)
         self._reached("known")
 
-    def _held(self, run_id: str) -> dict[str, int]:
-        """The last step of each metric that another home has sent; nothing if this one sent it.
+    def _held(self, run_id: str) -> dict[str, list[int]]:
+        """The steps of each metric that another home has sent.
 
         Both homes have the same values at other times, so sending them would double them.
         """
         ours = {(row.step, row.time) for row in self._upload.lines().rows}
-        held = dict[str, int]()
-        for key in self._runs.keys(run_id):
-            points = self._runs.history(run_id, key)
-            if any((point.step, point.time) in ours for point in points):
-                return {}
-            held[key] = max(point.step for point in points)
+        points = (
+            point for key in self._runs.keys(run_id) for point in self._runs.history(run_id, key)
+        )
+        held = dict[str, list[int]]()
+        for point in points:
+            if (point.step, point.time) not in ours:
+                held.setdefault(point.key, []).append(point.step)
         return held
 
     def _describe(self) -> None:
@@ -184,7 +185,7 @@ class Uploader:
             for line in piece.lines
             if isinstance(line, Row)
             for key, value in sent_values(line, self._keys).items()
-            if line.step > progress.held.get(key, -1)
+            if line.step not in progress.held.get(key, ())
         ]
         self._runs.add(run_id, points, tags=_nonfinite_tag(piece.lines))
         for line in piece.lines:

@@ -13,7 +13,7 @@ from risexp.app.run.sync import missing_lines
 from risexp.core.durable import PARTIAL
 from risexp.core.home import home
 from risexp.errors import DataInvalid, RisexpError
-from risexp.hpo.store.leases import DEADLY, TTL_S, Attempt, Leases
+from risexp.hpo.store.leases import TTL_S, Attempt, Leases
 from risexp.hpo.store.schema import database_clock
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import End, StudyRef, end_of, run_id
@@ -133,7 +133,7 @@ class StudyStatus:
         return pending | {
             number: attempt.ended_at + TTL_S - self.now
             for number, attempt in last.items()
-            if attempt.ended in DEADLY and attempt.ended_at is not None
+            if attempt.ended_at is not None
             if attempt.ended_at + TTL_S > self.now
         }
 

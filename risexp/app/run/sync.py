@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from risexp.core.locks import Busy
-from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput
+from risexp.errors import EnvironmentFailed, InvalidInput, RisexpError
 from risexp.hpo.store.address import store_url
 from risexp.hpo.store.store import open_store
 from risexp.runs.folder import RunFolder, find_run, list_runs
@@ -105,7 +105,7 @@ def sync(names: Sequence[str], option: str | None, *, again: bool = False) -> li
         try:
             if missing_lines(folder) or (again and UploadState(folder.path).progress()):
                 waiting.append(folder)
-        except DataInvalid as error:
+        except (RisexpError, OSError) as error:
             damaged.append(Synced(folder.run_id, "failed", sentence=str(error)))
     return send(waiting, Destinations(_answering), option, again=again) + damaged
 

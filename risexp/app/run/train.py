@@ -175,6 +175,7 @@ def _fit_and_calibrate(
     if outcome is not None:
         store = folder.checkpoints()
     else:
+        callbacks.before_begin()
         store = folder.begin(environment(run.machine.device))
         outcome = run.fit(folder, store, console, callbacks)
     kept, damaged = _best(folder)

@@ -13,6 +13,7 @@ from risexp.app.run.preflight import cleared
 from risexp.app.search.studies import StudyView, open_studies
 from risexp.app.search.study_record import StudyUploader, close_used_up, opening, say_of_study
 from risexp.app.search.supervisor import Resources, Supervisor
+from risexp.callbacks.signals import SIGNALS
 from risexp.core.signals import SignalHandler
 from risexp.errors import InvalidInput, VerificationFailed
 from risexp.hpo.search.pruning_callback import check_pruning_ran, pruning_summary
@@ -152,7 +153,7 @@ def run_study(
     uploader = StudyUploader(study, tracking, Links(store, study), opening(study))
     supervisor = Supervisor(store, study, resources, view)
     set_limit(store, study, resources.trial_timeout_s)
-    with uploader, SignalHandler() as signals:
+    with uploader, SignalHandler(kinds=SIGNALS) as signals:
         code = supervisor.run(signals)
         close_used_up(study_table(store, study))
     table, failure = study_table(store, study), uploader.failure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from risexp.core.locks import Busy
 from risexp.core.signals import write_stderr
 from risexp.core.threads import BackgroundThread
-from risexp.errors import DataInvalid
+from risexp.errors import DataInvalid, RisexpError
 from risexp.hpo.store.leases import HANGING, USED_UP
 from risexp.hpo.studies.links import Links, study_page
 from risexp.hpo.studies.study import StudyRef, run_id
@@ -143,7 +143,7 @@ class StudyUploader(BackgroundThread):
                 self._begin(store, self._runs, self._first)
                 self._first = None
             for state in self._unsent_runs():
-                with suppress(Busy), self._sound(state.run), state.sending():
+                with self._sound(state.run), suppress(Busy), state.sending():
                     Uploader(state, store.name, self._runs).drain(live=live)
 
     def _begin(self, store: TrackingStore, runs: "TrackingClient", first: StudyRunUpdate) -> None:
@@ -183,10 +183,15 @@ class StudyUploader(BackgroundThread):
 
     @contextmanager
     def _sound(self, run: str) -> Iterator[None]:
-        """Name a run whose folder is damaged, once: those of others go on."""
+        """Name a run that cannot be sent, once: those of others go on.
+
+        If its store does not answer either, that is no fault of the run.
+        """
         try:
             yield
-        except DataInvalid as error:
+        except (RisexpError, OSError) as error:
+            if self._runs is not None and not isinstance(error, DataInvalid):
+                self._runs.ping()
             if run not in self.damaged:
                 self.damaged[run] = str(error)
                 self._say(f"the record of {run} cannot be sent: {error}")

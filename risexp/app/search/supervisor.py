@@ -104,9 +104,9 @@ class Supervisor:
         self._token = secrets.token_hex(8)
         self._specs = worker_specs(study.name, resources, self._token)
         self._pool = WorkerPool(self._specs)
-        leases = Leases(store, study.uid)
-        self._reaper = Reaper(leases, study)
-        self._stuck = StuckWorkers(leases)
+        self._leases = Leases(store, study.uid)
+        self._reaper = Reaper(self._leases, study)
+        self._stuck = StuckWorkers(self._leases)
         self._watch_at = 0.0
         self._signals = 0
         self._kill_at = float("inf")
@@ -144,7 +144,7 @@ class Supervisor:
         finally:
             self._pool.terminate()
             self._pool.end(_PATIENCE_S)
-            self._bury_dead()
+            self._release_left()
 
     def _bury_dead(self) -> None:
         """Free the trials of dead workers at once."""
@@ -152,6 +152,14 @@ class Supervisor:
             self._view.say(death.sentence())
             owner = owner_of(self._token, death.pid)
             self._reaper.abandon(owner.id, "hung" if death.hung else "died")
+
+    def _release_left(self) -> None:
+        """Give back what workers still hold that ended when they were asked to, or were killed."""
+        for death in self._pool.look():
+            self._view.say(death.sentence())
+        held = (attempt.lease.owner for attempt in self._leases.look().living)
+        for owner in {owner for owner in held if owner.startswith(f"{self._token}.")}:
+            self._reaper.abandon(owner, "released")
 
     def _kill_stuck(self) -> None:
         """Kill workers that lost their leases and do not end: they may lock the database."""

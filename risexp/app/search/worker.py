@@ -18,6 +18,7 @@ from risexp.app.search.studies import open_studies
 from risexp.app.search.study_record import StudyUploader, study_labels
 from risexp.callbacks.signals import SignalCallback
 from risexp.callbacks.watchdog import Watchdog
+from risexp.core.home import home_id
 from risexp.core.signals import write_stderr
 from risexp.errors import InvalidInput
 from risexp.hpo.store.leases import LeaseOwner
@@ -63,7 +64,7 @@ def work(
             own = replace(labels, trial=job.number, searched=dict(job.values), note=page)
             return train_trial(job, machine, own)
 
-        worker = Worker(store, study, owner, train, signals, home_fault)
+        worker = Worker(store, study, owner, train, signals, partial(home_fault, home_id()))
         with StudyUploader(study, None if crew else record, Links(store, study)):
             return worker.run(say)
 

@@ -188,7 +188,7 @@ class Leases:
             ATTEMPTS.c.owner == newest.c.owner,
             ATTEMPTS.c.began_at == newest.c.began_at,
             ATTEMPTS.c.expires_at <= self._now,
-            or_(ATTEMPTS.c.ended.is_(None), ATTEMPTS.c.ended == "died"),
+            or_(ATTEMPTS.c.ended.is_(None), ATTEMPTS.c.ended.in_(("died", "hung", "lost"))),
         )
         return self.store.write(lambda connection: set(connection.execute(query).scalars()))
 

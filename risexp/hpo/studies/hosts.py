@@ -39,7 +39,8 @@ class HostNote:
         self._store = store
         self._study = study
         self._host = host
-        self._known: str | None = None
+        # A worker that died here may have left a note.
+        self._known = waiting_hosts(store, study).get(host)
 
     def set(self, fault: str | None) -> bool:
         """Write the fault, or delete the note if there is none; whether that is new."""

@@ -92,6 +92,14 @@ class LeaseGuard:
         except Fenced as lost:
             raise EndRun(fenced(str(lost))) from None
 
+    def check(self) -> None:
+        """Make sure of the lease.
+
+        Raises:
+            Fenced: Another worker has the trial.
+        """
+        self._heartbeat.check()
+
     def write_guard(self, write: Callable[[T], object]) -> Callable[[T], None]:
         """The same callback or record, skipped unless the lease is sure.
 

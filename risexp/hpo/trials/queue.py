@@ -1,5 +1,8 @@
 """The queue of a study's trials, from which workers claim one after another."""
 
+from collections import Counter
+from typing import Final
+
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner
@@ -7,10 +10,14 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from risexp.core.failpoint import failpoint
+from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.leases import TTL_S, Lease, LeaseOwner, Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, run_id
 from risexp.hpo.trials.claim import Claim
+
+_MOST_FAILURES: Final = 5
+"""Failures of the environment, in one trial here, after which this worker leaves it to others."""
 
 
 class Queue:
@@ -29,10 +36,22 @@ class Queue:
         self._study = study
         self._sampler = sampler
         self._pruner = pruner
+        self._failed = Counter[int]()
 
     def claim(self, owner: LeaseOwner) -> Claim | None:
-        """Claim the first waiting trial; None if none waits now, though some may be requeued."""
-        for trial in self._store.storage.list_trials(self._study.id, (TrialState.WAITING,)):
+        """Claim the first waiting trial; None if none waits now, though some may be requeued.
+
+        Raises:
+            EnvironmentFailed: Only trials wait whose environment has failed here again and again.
+        """
+        waiting = self._store.storage.list_trials(self._study.id, (TrialState.WAITING,))
+        tried = [trial for trial in waiting if self._failed[trial.trial_id] < _MOST_FAILURES]
+        if waiting and not tried:
+            raise EnvironmentFailed(
+                f"{len(waiting)} trials wait, and each has failed {_MOST_FAILURES} times here for "
+                "want of its environment: see the log; they wait for another machine"
+            )
+        for trial in sorted(tried, key=lambda each: self._failed[each.trial_id]):
             run = run_id(self._study.name, trial.number)
             lease = self.leases.take(trial.trial_id, owner, run)
             if lease is None:
@@ -41,6 +60,10 @@ class Queue:
             if self._begins(lease):
                 return Claim(self._handle(), self.leases, lease, run)
         return None
+
+    def put_last(self, trial_id: int) -> None:
+        """Claim a trial after all others, since the environment failed it here."""
+        self._failed[trial_id] += 1
 
     def is_done(self) -> bool:
         """Whether no trial waits or runs."""

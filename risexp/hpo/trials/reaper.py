@@ -6,6 +6,7 @@ A trial is poison if it kills healthy workers: not if machines, disks or preempt
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from risexp.core.failpoint import failpoint
+from risexp.core.home import home
 from risexp.hpo.store.leases import (
     DEADLY,
     HANGING,
@@ -60,8 +62,24 @@ def requeue(leases: Leases, trial_id: int, most: int = MOST_DEATHS) -> None:
 def is_poison(attempts: Sequence[Attempt], most: int = MOST_DEATHS) -> bool:
     """Whether a trial kills workers: on hosts that lived on, or whichever host tries it."""
     deaths = sum(attempt.ended in DEADLY for attempt in attempts)
-    hosts = {each.host for each in attempts if each.ended == "lost" or each.ended in DEADLY}
+    hosts = {each.host for each in attempts if each.ended in (*DEADLY, "lost")} - {NO_OWNER.host}
     return deaths >= most or len(hosts) >= most
+
+
+def excuse(owner: str) -> None:
+    """Note in this home that a worker left of its own, though its store did not answer."""
+    with suppress(OSError):
+        _excuses().mkdir(mode=0o700, parents=True, exist_ok=True)
+        (_excuses() / owner).touch(mode=0o600)
+
+
+def is_excused(owner: str) -> bool:
+    """Whether a worker of this home has left such a note."""
+    return (_excuses() / owner).exists()
+
+
+def _excuses() -> Path:
+    return home().absolute() / "mlruns" / "left"
 
 
 def _failure_reason(attempts: Sequence[Attempt]) -> str:
@@ -72,9 +90,10 @@ def _failure_reason(attempts: Sequence[Attempt]) -> str:
 
 def _how_it_ended(attempt: Attempt, now: float) -> End:
     """How an attempt ended whose lease has expired: its host may have gone with it."""
-    here = attempt.host == socket.gethostname()
-    lived_on = here and now - uptime() <= attempt.began_at and not is_running(attempt.pid)
-    return "died" if lived_on else "lost"
+    here = attempt.host == socket.gethostname() and now - uptime() <= attempt.began_at
+    if not here or is_stopped(attempt.pid) or is_excused(attempt.lease.owner):
+        return "lost"
+    return "hung" if is_running(attempt.pid) else "died"
 
 
 class Reaper:

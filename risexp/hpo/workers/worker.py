@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
 
 from risexp.callbacks.run_loop import Callbacks
-from risexp.callbacks.signals import SignalCallback
+from risexp.callbacks.signals import SignalCallback, deaf
 from risexp.config.run import RunConfig
 from risexp.core.threads import PeriodicThread
 from risexp.errors import EnvironmentFailed
@@ -31,7 +31,7 @@ from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.heartbeat import FENCED, Heartbeat, LeaseGuard
 from risexp.hpo.trials.limits import StudyEndCheck, TimeLimit, end_if_failing, limit_of, spent_s
 from risexp.hpo.trials.queue import Queue
-from risexp.hpo.trials.reaper import Reaper
+from risexp.hpo.trials.reaper import Reaper, excuse
 from risexp.hpo.trials.trial_result import trial_result
 from risexp.runs.outcome import Outcome, StopNow, failed
 
@@ -106,7 +106,8 @@ class Worker:
         self._pruning = Pruning.of(study.spec)
         sampler = build_sampler(study.spec, owner.id)
         self._queue = Queue(store, study, sampler, build_pruner(self._pruning))
-        self._reaper = Reaper(self._queue.leases, study)
+        # Its thread repeats its calls anyway, and must not hold up the end of this process.
+        self._reaper = Reaper(self._queue.leases.once(), study)
         self._failures = 0
         """Attempts in a row that the environment ended."""
 
@@ -117,8 +118,8 @@ class Worker:
             The exit code: 0, or that of the signal.
         """
         try:
-            with PeriodicThread("reaper", RENEW_S, self._reaper.look):
-                return self._work(say)
+            with PeriodicThread("reaper", RENEW_S, self._reaper.look) as reaper:
+                return self._work(say, reaper)
         except StopNow as stop:
             self._give_back("released")
             return stop.outcome.exit_code
@@ -127,13 +128,18 @@ class Worker:
             raise
 
     def _give_back(self, how: End) -> None:
-        """End what this worker holds; without an answer its lease runs out."""
-        with suppress(Exception):
-            Reaper(self._queue.leases.once(), self._study).abandon(self._owner.id, how)
+        """End what this worker holds; without an answer its lease runs out, and counts no death."""
+        with deaf():
+            if how != "died":
+                excuse(self._owner.id)
+            with suppress(Exception):
+                self._reaper.abandon(self._owner.id, how)
 
-    def _work(self, say: Say) -> int:
+    def _work(self, say: Say, reaper: PeriodicThread) -> int:
         while (signalled := self._signals.outcome()) is None:
             end = end_of(self._store, self._study)
+            if reaper.error is not None:
+                raise reaper.error
             if end is not None:
                 say(f"study {self._study.name} ended: {end.reason}")
                 return 0
@@ -186,6 +192,8 @@ class Worker:
         elif result.outcome.reason != FENCED:
             self._failures = 0
         signalled = result.outcome.status in _SIGNALLED and result.outcome.reason != FENCED
+        if signalled:
+            self._signals.outcome()  # a signal that the run heard, and passed on
         return result.outcome.exit_code if signalled else 0
 
     def _result(
@@ -219,6 +227,7 @@ class Worker:
             # Signals that came while the run was built.
             enders=(pruning_callback.enforce, study_end, time_limit, self._signals),
             write_guard=lease_guard.write_guard,
+            before_begin=lease_guard.check,
         )
         config = self._study.spec.resolve(values).config
         on_hang = partial(_give_back_hung, claim, heartbeat)
@@ -239,6 +248,7 @@ class Worker:
             claim.finish(final)
         elif outcome.status == "failed":
             claim.release("environment")
+            self._queue.put_last(claim.lease.trial_id)
             self._host.set(outcome.sentence)
         else:
             claim.release()

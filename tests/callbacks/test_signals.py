@@ -1,5 +1,6 @@
 import os
 import signal
+from contextlib import suppress
 
 import pytest
 
@@ -82,3 +83,14 @@ def test_a_signal_after_the_last_event_goes_to_the_previous_handler() -> None:
 def test_a_signal_does_not_replace_an_error() -> None:
     with pytest.raises(ZeroDivisionError):
         fail_under_a_signal()
+
+
+def test_a_run_passes_its_signal_on_to_the_worker_that_trains_it() -> None:
+    with SignalCallback(lambda _: None) as outer:
+        with suppress(ZeroDivisionError):
+            fail_under_a_signal()
+
+        outcome = outer.outcome()
+
+    assert outcome is not None
+    assert 75 == outcome.exit_code

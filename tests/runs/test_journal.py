@@ -162,6 +162,19 @@ def test_a_journal_that_was_cut_or_deleted_is_restored(tmp_path: Path, kept: int
 
 
 @pytest.mark.fault("F10")
+def test_a_damaged_last_line_is_mended_from_the_spare_copy_too(tmp_path: Path) -> None:
+    journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:])
+
+    assert [1, 2] == [row.step for row in read_journal(journal.path).rows]
+    opened(tmp_path)
+
+    assert [1, 2] == [row.step for row in read_journal(journal.path).rows]
+    assert journal.path.read_bytes().startswith(whole)
+
+
+@pytest.mark.fault("F10")
 def test_every_flipped_byte_of_a_line_is_noticed(tmp_path: Path) -> None:
     journal = written(tmp_path, {"beta": 0.1}, {"beta": 0.2})
     whole = journal.path.read_bytes()

@@ -57,3 +57,15 @@ def test_a_home_that_lost_what_it_had_sent_sends_all_of_its_own_again(
 
     assert 1 == len(run_ids(folder, store))
     assert due(folder) == held(folder, store)
+
+
+def test_a_home_sends_again_no_value_of_another_home(
+    halves: tuple[RunFolder, RunFolder], store: TrackingStore, runs: TrackingClient
+) -> None:
+    first, second = halves
+    UploadState(second.path).forget()
+
+    sent(second, store, runs)
+
+    places = [(key, step) for key, step, _, _ in held(first, store)]
+    assert [(key, step) for key, step, _, _ in due(second)] == places

@@ -155,7 +155,9 @@ def test_runs_of_another_study_or_without_a_store_are_not_uploaded(store: Tracki
 
 
 @pytest.mark.fault("F10")
-@pytest.mark.parametrize("name", ["labels.json", "mlflow.json", "outcome.json", "config.json"])
+@pytest.mark.parametrize(
+    "name", ["labels.json", "mlflow.json", "outcome.json", "config.json", "a folder"]
+)
 def test_one_damaged_run_is_named_once_and_keeps_no_other_from_its_store(
     store: TrackingStore, name: str
 ) -> None:
@@ -164,6 +166,9 @@ def test_one_damaged_run_is_named_once_and_keeps_no_other_from_its_store(
     for path in (damaged.path / name, damaged.path / "spares" / name):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"{")
+    if name == "a folder":
+        damaged.journal.unlink()
+        damaged.journal.mkdir()
 
     with StudyUploader(STUDY, store, say=said.append) as record:
         pass

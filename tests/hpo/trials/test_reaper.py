@@ -1,6 +1,7 @@
 import os
 import socket
 import uuid
+from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
@@ -13,7 +14,7 @@ from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials import reaper
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.queue import Queue
-from risexp.hpo.trials.reaper import Reaper
+from risexp.hpo.trials.reaper import Reaper, excuse
 from tests.support.worker_processes import (
     claimed,
     draw,
@@ -66,7 +67,7 @@ def test_a_trial_whose_lease_has_expired_waits_again_and_only_once(
     assert [1, 0] == [reaper.look() for reaper in reapers]
 
     assert ["waiting"] * 4 == states(store, study)
-    assert ["lost"] == ends(queue.leases)
+    assert ["hung"] == ends(queue.leases)
     again = queue.claim(owner())
     assert again is not None
     assert (0, 2, {1: 0.5}) == (again.number, again.attempt, again.reports)
@@ -86,7 +87,7 @@ def test_a_trial_whose_worker_died_is_judged_by_its_own_state(
 
     Reaper(queue.leases, study, patience_s=0.0).look()
 
-    assert ["finished", "lost"] == ends(queue.leases)
+    assert ["finished", "hung"] == ends(queue.leases)
     assert "complete" == states(store, study)[0]
     again = queue.claim(owner())
     assert again is not None
@@ -116,6 +117,21 @@ def test_a_worker_is_dead_only_if_its_host_lived_on(
     assert "hung" == expired(queue, study, here, os.getpid())  # it runs and renews nothing
     monkeypatch.setattr(reaper, "uptime", lambda: -1.0)  # it has started anew
     assert "lost" == expired(queue, study, here)
+
+
+def test_a_worker_that_left_while_its_store_was_away_is_excused(
+    queue: Queue, study: StudyRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    trial = queue.leases.store.storage.list_trials(study.id)[0]
+    left = LeaseOwner(uuid.uuid4().hex, socket.gethostname(), GONE)
+    queue.leases.take(trial.trial_id, left, "toy-000")
+    excuse(left.id)
+    expire(queue.leases)
+
+    Reaper(queue.leases, study, patience_s=0.0).look()
+
+    assert ["lost"] == ends(queue.leases)
 
 
 def test_a_trial_that_kills_three_workers_fails_and_lost_machines_do_not_count(

@@ -144,7 +144,26 @@ def test_a_trial_is_not_at_fault_if_the_environment_fails(
 
     assert 0 == code
     assert ["complete", "complete"] == states(store, study)
-    assert ["environment"] * 5 + ["finished"] * 2 == [each.ended for each in attempts(store, study)]
+    ends = sorted(str(each.ended) for each in attempts(store, study))
+    assert ["environment"] * 5 + ["finished"] * 2 == ends
+
+
+def test_a_trial_whose_environment_always_fails_keeps_no_other_from_its_turn(
+    store: StudyStore, study: StudyRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_POLL_S", 0.0)
+
+    def train(job: Job) -> JobResult:
+        if job.number == 0:
+            raise OSError(5, "Input/output error")
+        return JobResult(DONE, 1.5)
+
+    with pytest.raises(EnvironmentFailed, match="1 trials wait, and each has failed 5 times here"):
+        work(store, study, train)
+
+    assert ["waiting", "complete", "complete"] == states(store, study)
+    first = [each.lease.trial_id for each in attempts(store, study) if each.ended == "environment"]
+    assert (5, 1) == (len(first), len({*first}))
 
 
 @pytest.mark.fault("F12")

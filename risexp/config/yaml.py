@@ -30,6 +30,7 @@ MAX_ALIASES = 16
 MAX_DEPTH = 20
 MAX_DIGITS = 40
 _INTEGER = re.compile(r"[-+]?(0x[0-9a-fA-F]+|0o[0-7]+|[0-9]+)")
+_HALF = re.compile("[\ud800-\udfff]")
 _GROUPED = re.compile(r"[-+]?[0-9][0-9.eE+-]*(_[0-9.eE+-]*)+")
 
 
@@ -126,6 +127,8 @@ def _expect_plain_node(event: NodeEvent, source: str, *, is_key: bool) -> None:
     place = f"{source} line {event.start_mark.line + 1}"
     if isinstance(event, ScalarEvent | CollectionStartEvent) and event.tag is not None:
         raise ConfigInvalid(f"{place}: the tag {event.tag} is not allowed: values are plain")
+    if isinstance(event, ScalarEvent) and _HALF.search(event.value):
+        raise ConfigInvalid(f"{place}: a text holds half a character: write it out, not as \\u")
     if isinstance(event, ScalarEvent) and event.style is None:
         _expect_number_or_word(event.value, place)
     if not is_key:

@@ -17,6 +17,7 @@ CONFIGURATIONS: tuple[tuple[str, str], ...] = (
     (f"data: {{{LONG[:1000]}: 3}}", "there is no field 'data.aaa"),
     ('data: {"seed\\e[2J": 3}', "there is no field 'data.seed\\x1b[2J'"),
     ('data: {seed: "\\u202e3"}', "data.seed = '\\u202e3'"),
+    ('data: {"\\ud800\\udc00": 3}', "line 1: a text holds half a character"),
     ("training: {scenes_per_epoch: 10000000000000000000000000}", "training.scenes_per_epoch"),
     ("validation: {scenes: 10000000000000000000000000}", "validation.scenes"),
     ("physics: {spacing_wavelengths: 5.0e-324}", "physics.spacing_wavelengths"),

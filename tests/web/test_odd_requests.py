@@ -18,6 +18,8 @@ from tests.support.odd_requests import answer, raw_bytes, whole_requests
 from tests.support.web_requests import Pages, running
 from tests.support.worker_processes import opened
 
+pytestmark = pytest.mark.fault("F21")
+
 WRITABLE = RequestGuard(writable=True)
 IMPATIENT = ConnectionLimits(patience_s=0.05)
 ODD = settings(

@@ -92,7 +92,7 @@ class SignalCallback(SignalHandler):
 
 
 @contextmanager
-def deaf() -> Iterator[None]:
+def ignored_signals() -> Iterator[None]:
     """Ignore signals for a moment in the main thread: what is written now is written whole."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -66,19 +66,19 @@ def is_poison(attempts: Sequence[Attempt], most: int = MOST_DEATHS) -> bool:
     return deaths >= most or len(hosts) >= most
 
 
-def excuse(owner: str) -> None:
+def note_exit(owner: str) -> None:
     """Note in this home that a worker left of its own, though its store did not answer."""
     with suppress(OSError):
-        _excuses().mkdir(mode=0o700, parents=True, exist_ok=True)
-        (_excuses() / owner).touch(mode=0o600)
+        _exit_notes().mkdir(mode=0o700, parents=True, exist_ok=True)
+        (_exit_notes() / owner).touch(mode=0o600)
 
 
-def is_excused(owner: str) -> bool:
+def has_left(owner: str) -> bool:
     """Whether a worker of this home has left such a note."""
-    return (_excuses() / owner).exists()
+    return (_exit_notes() / owner).exists()
 
 
-def _excuses() -> Path:
+def _exit_notes() -> Path:
     return home().absolute() / "mlruns" / "left"
 
 
@@ -91,7 +91,7 @@ def _failure_reason(attempts: Sequence[Attempt]) -> str:
 def _how_it_ended(attempt: Attempt, now: float) -> End:
     """How an attempt ended whose lease has expired: its host may have gone with it."""
     here = attempt.host == socket.gethostname() and now - uptime() <= attempt.began_at
-    if not here or is_stopped(attempt.pid) or is_excused(attempt.lease.owner):
+    if not here or is_stopped(attempt.pid) or has_left(attempt.lease.owner):
         return "lost"
     return "hung" if is_running(attempt.pid) else "died"
 

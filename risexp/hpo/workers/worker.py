@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
 
 from risexp.callbacks.run_loop import Callbacks
-from risexp.callbacks.signals import SignalCallback, deaf
+from risexp.callbacks.signals import SignalCallback, ignored_signals
 from risexp.config.run import RunConfig
 from risexp.core.threads import PeriodicThread
 from risexp.errors import EnvironmentFailed
@@ -31,7 +31,7 @@ from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.heartbeat import FENCED, Heartbeat, LeaseGuard
 from risexp.hpo.trials.limits import StudyEndCheck, TimeLimit, end_if_failing, limit_of, spent_s
 from risexp.hpo.trials.queue import Queue
-from risexp.hpo.trials.reaper import Reaper, excuse
+from risexp.hpo.trials.reaper import Reaper, note_exit
 from risexp.hpo.trials.trial_result import trial_result
 from risexp.runs.outcome import Outcome, StopNow, failed
 
@@ -129,9 +129,9 @@ class Worker:
 
     def _give_back(self, how: End) -> None:
         """End what this worker holds; without an answer its lease runs out, and counts no death."""
-        with deaf():
+        with ignored_signals():
             if how != "died":
-                excuse(self._owner.id)
+                note_exit(self._owner.id)
             with suppress(Exception):
                 self._reaper.abandon(self._owner.id, how)
 

@@ -14,7 +14,7 @@ from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials import reaper
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.queue import Queue
-from risexp.hpo.trials.reaper import Reaper, excuse
+from risexp.hpo.trials.reaper import Reaper, note_exit
 from tests.support.worker_processes import (
     claimed,
     draw,
@@ -126,7 +126,7 @@ def test_a_worker_that_left_while_its_store_was_away_is_excused(
     trial = queue.leases.store.storage.list_trials(study.id)[0]
     left = LeaseOwner(uuid.uuid4().hex, socket.gethostname(), GONE)
     queue.leases.take(trial.trial_id, left, "toy-000")
-    excuse(left.id)
+    note_exit(left.id)
     expire(queue.leases)
 
     Reaper(queue.leases, study, patience_s=0.0).look()

@@ -3,20 +3,16 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from typing import Any
 
 import pytest
-import uvicorn
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from risexp.web.connections import ConnectionLimits, LimitedProtocol, WebServer, server_config
+from risexp.web.connections import ConnectionLimits, WebServer, server_config
 from risexp.web.guard import RequestGuard
 from risexp.web.guarded_app import GuardedApp
 from risexp.web.request_queue import QueueLimits, RequestQueue
@@ -27,8 +23,6 @@ HALF_HEADER = b"POST / HTTP/1.1\r\nHost: 127"
 HALF_BODY = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{"
 GET = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 IMPATIENT = ConnectionLimits(patience_s=0.2, unread_s=0.2)
-TICKS = 20
-"""Parts into which the patience with a client is cut."""
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -180,141 +174,3 @@ def test_more_requests_than_may_wait_are_told_to_come_again() -> None:
         assert refused.startswith(b"HTTP/1.1 503 Service Unavailable")
         assert b"\r\nretry-after: 5\r\n" in refused.lower()
         assert b"HTTP/1.1 200 OK" == working.recv(15)
-
-
-@dataclass
-class Timer:
-    """A timer of a clock that a test turns."""
-
-    call: Callable[[], object]
-    cancelled: bool = False
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-
-class Task:
-    """A request that never ends."""
-
-    def add_done_callback(self, call: Callable[[object], object]) -> None:
-        pass
-
-
-@dataclass
-class Clock:
-    """An event loop that never runs: its timers go off when a test says so."""
-
-    timers: list[Timer] = field(default_factory=list)
-
-    def time(self) -> float:
-        return 0.0
-
-    def call_later(self, _delay: float, call: Callable[[], object]) -> Timer:
-        self.timers.append(Timer(call))
-        return self.timers[-1]
-
-    def create_task(self, work: Coroutine[Any, Any, None]) -> "Task":
-        work.close()
-        return Task()
-
-
-class Transport(asyncio.Transport):
-    """A connection without a network."""
-
-    aborted = False
-
-    def abort(self) -> None:
-        self.aborted = True
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-
-class Slow:
-    """A client of a server whose clock a test turns: patient for 20 ticks of one second."""
-
-    def __init__(self) -> None:
-        self._clock = Clock()
-        self._transport = Transport()
-        limits = ConnectionLimits(patience_s=float(TICKS), bytes_per_s=10)
-        config = server_config(echo, limits=limits, lifespan="off")
-        config.load()
-        kind: Any = config.http_protocol_class
-        state = uvicorn.Server(config).server_state
-        self.protocol: LimitedProtocol = kind(
-            config=config, server_state=state, app_state={}, _loop=self._clock
-        )
-        self.protocol.connection_made(self._transport)
-
-    def sends(self, data: bytes) -> None:
-        self.protocol.data_received(data)
-
-    def waits(self, ticks: int) -> bool:
-        """Let time pass; True if the client is still connected."""
-        for _ in range(ticks):
-            due = [timer for timer in self._clock.timers if not timer.cancelled]
-            self._clock.timers.clear()
-            for timer in due:
-                timer.call()
-        return not self._transport.aborted
-
-
-HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"
-
-
-def test_a_header_that_comes_byte_by_byte_wins_no_time() -> None:
-    client = Slow()
-
-    alive = []
-    for byte in HEAD[:TICKS]:
-        client.sends(bytes([byte]))
-        alive.append(client.waits(1))
-
-    assert [*[True] * (TICKS - 1), False] == alive
-
-
-def test_a_body_at_the_slowest_rate_is_read_and_a_slower_one_is_not() -> None:
-    for rate, expected in ((10, True), (5, False)):
-        client = Slow()
-        client.sends(HEAD)
-
-        for _ in range(1000 // rate - 1):
-            client.sends(b" " * rate)
-            client.waits(1)
-
-        assert expected == client.waits(0)
-
-
-def test_a_fast_beginning_buys_no_longer_silence() -> None:
-    client = Slow()
-    client.sends(HEAD + b" " * 999)
-
-    assert client.waits(TICKS - 1)
-    assert not client.waits(1)
-
-
-def test_no_time_is_counted_while_the_server_does_not_read_or_works() -> None:
-    client = Slow()
-    client.sends(HEAD)
-    client.protocol.flow.pause_reading()
-    assert client.waits(10 * TICKS)
-    client.protocol.flow.resume_reading()
-    assert client.waits(TICKS - 1)
-    client.sends(b" " * 1000)
-
-    assert client.waits(10 * TICKS)
-
-
-def test_the_rest_of_a_refused_request_wins_no_time() -> None:
-    client = Slow()
-    client.sends(HEAD)
-    client.protocol.cycle.response_complete = True
-
-    for _ in range(TICKS):
-        client.sends(b" " * 10)
-        client.waits(1)
-
-    assert not client.waits(0)

@@ -48,6 +48,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--device", default="cpu", help="the device the tests run on, e.g. cuda")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out soaks that are not asked for by their mark, whatever else is."""
+    if "soak" in str(config.getoption("-m")):
+        return
+    soaks = [item for item in items if item.get_closest_marker("soak")]
+    items[:] = [item for item in items if item not in soaks]
+    if soaks:
+        config.hook.pytest_deselected(items=soaks)
+
+
 @pytest.fixture
 def device(request: pytest.FixtureRequest) -> torch.device:
     return torch.device(str(request.config.getoption("--device")))

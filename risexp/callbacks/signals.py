@@ -16,7 +16,10 @@ from risexp.core.signals import INTERRUPTED, SignalHandler, write_stderr
 from risexp.runs.outcome import EndRun, Outcome, StopNow, signalled
 from risexp.training.events import BatchEnded, EpochEnded, Event
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
+SIGNALS: Final = (
+    *(signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT),
+    signal.SIGHUP,  # the terminal is gone
+)
 _PATIENCE_S: Final = 10.0
 """For a store that does not answer, once a signal has come."""
 

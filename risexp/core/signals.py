@@ -44,7 +44,10 @@ class SignalHandler(AbstractContextManager["SignalHandler"]):
         self._kinds = tuple(kinds)
 
     def __enter__(self) -> Self:
-        self.before = {kind: signal.signal(kind, self._handle) for kind in self._kinds}
+        # `nohup` ignores it, so that a command outlives its terminal.
+        ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()
+        kinds = [kind for kind in self._kinds if kind not in ignored]
+        self.before = {kind: signal.signal(kind, self._handle) for kind in kinds}
         return self
 
     def __exit__(

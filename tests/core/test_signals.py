@@ -32,6 +32,19 @@ def test_the_previous_handlers_come_back_also_after_an_error() -> None:
         assert before[0] == signal.getsignal(signal.SIGINT)
 
 
+def test_a_terminal_that_is_gone_is_a_signal_unless_it_is_ignored() -> None:
+    with SignalHandler(kinds=[signal.SIGHUP]) as handler:
+        os.kill(os.getpid(), signal.SIGHUP)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does
+    try:
+        with SignalHandler(kinds=[signal.SIGHUP]) as under_nohup:
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert ([signal.SIGHUP], []) == (handler.numbers, under_nohup.numbers)
+
+
 def test_a_line_from_a_handler_goes_past_all_buffers(capfd: pytest.CaptureFixture[str]) -> None:
     write_stderr("SIGTERM: the run ends")
 

@@ -23,7 +23,10 @@ EARLY: Final = 0.25
 """Share of the soak in which what is measured to its end may be killed too."""
 _ZOMBIE_S: Final = (70.0, 80.0)
 """Beyond a lease's minute."""
-_ASKED: Final = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
+_ASKED: Final = (
+    *(signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT),
+    signal.SIGHUP,
+)
 
 
 PLANTED: Final = {"F18": "oom", "F19": "nan", "F23": "clock"}

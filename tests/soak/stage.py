@@ -174,7 +174,7 @@ class Stage:
         """Process ids of all workers."""
         return [*self.pool, *filter(is_there, (self.spared.pid, self.faulty.pid))]
 
-    def command(self, *words: str, limit_s: float = 600.0) -> "subprocess.CompletedProcess[bytes]":
+    def command(self, *words: str, limit_s: float = 3600.0) -> "subprocess.CompletedProcess[bytes]":
         """Run another command in this home."""
         return subprocess.run(  # noqa: S603 - our own interpreter
             [sys.executable, "-m", "risexp", *words],

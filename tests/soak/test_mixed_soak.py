@@ -150,7 +150,8 @@ def test_nothing_is_lost_or_done_twice_under_faults_of_all_classes(
         record_property("recovery_s", f"{seconds:.3f}")
     assert (0, 0) == (account.ledger.lost, account.ledger.duplicated)
     assert [] == [each for each in account.remarks if each.startswith("fail")]
-    assert [] == [each.sentence() for each in account.trends if not each.is_flat]
+    ours = [each for each in account.trends if each.name != "server"]
+    assert [] == [each.sentence() for each in ours if not each.is_flat]
 
 
 def keep_logs(stage: Stage) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import (
     DBAPIError,
     InterfaceError,
     OperationalError,
+    PendingRollbackError,
     SQLAlchemyError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -51,7 +52,8 @@ _SILENT_S: Final = 5.0
 def kind_of(error: BaseException) -> Kind:
     """Whether an error passes with time, lasts, or is not the database's."""
     cause = _cause(error)
-    if isinstance(cause, PoolTimeoutError):
+    # Optuna reads on in a session whose connection has just been lost.
+    if isinstance(cause, PoolTimeoutError | PendingRollbackError):
         return "passing"
     if not isinstance(cause, DatabaseError | InterfaceError):
         return "other"
@@ -100,6 +102,9 @@ class Retry:
 
     def _raise_unless_passing(self, error: Exception, *, over: bool) -> None:
         kind = kind_of(error)
+        if kind == "other" and isinstance(error, StorageInternalError):
+            # Of no error of the database a trial is the cause.
+            raise EnvironmentFailed(f"{self.name} failed: {first_line(error)}") from error
         if kind == "other":
             raise error
         if kind == "lasting":

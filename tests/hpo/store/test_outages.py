@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, event
 
 from risexp.hpo.store.leases import TTL_S, Leases
 from risexp.hpo.store.retry import Retry
@@ -20,6 +21,7 @@ from tests.support.worker_processes import (
     begun,
     claimed,
     exit_codes,
+    opened,
     owner,
     queue_of,
     start,
@@ -158,4 +160,26 @@ def test_a_server_that_restarts_costs_no_trial(server: Server) -> None:
     assert [0] * 3 == exit_codes(*workers, limit_s=100.0)
     assert [] == violations(store, study)
     assert 12 == len(begun(store, study))
+    store.close()
+
+
+@pytest.mark.fault("F5")
+def test_a_connection_that_is_lost_while_trials_are_read_is_replaced(server: Server) -> None:
+    """Optuna then reads on in a session that is broken, and raises an error of its own."""
+    url, cut = server.create("cut"), list[int]()
+    with opened(url) as made:
+        study = toy_study(made, 20)
+    store = open_store(url)
+
+    def cut_once(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM trial_user_attributes" in statement and not cut:
+            driver = connection.connection.dbapi_connection
+            cut.append(driver.info.backend_pid)  # type: ignore[union-attr]
+            server.execute("postgres", f"SELECT pg_terminate_backend({cut[0]})")
+
+    event.listen(store.engine, "before_cursor_execute", cut_once)
+    trials = store.storage.get_all_trials(study.id)
+
+    assert 1 == len(cut)
+    assert 20 == len(trials)
     store.close()

@@ -3,7 +3,13 @@ import sqlite3
 
 import pytest
 from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import (
+    DataError,
+    IntegrityError,
+    OperationalError,
+    PendingRollbackError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from risexp.errors import EnvironmentFailed
@@ -63,6 +69,7 @@ def test_errors_that_pass_are_waited_for() -> None:
         hidden(operational("database is locked")),
         operational("server closed the connection unexpectedly"),
         PoolTimeoutError("QueuePool limit of size 2 overflow 2 reached"),
+        hidden(PendingRollbackError("Can't reconnect until invalid transaction is rolled back.")),
         cut,
     ):
         call, clock = Flaky(5, error), Clock()
@@ -89,6 +96,14 @@ def test_errors_that_are_not_the_databases_are_passed_on() -> None:
     with pytest.raises(ZeroDivisionError):
         patient(Clock())(lambda: 1 // 0)
     assert "other" == kind_of(ZeroDivisionError())
+
+
+def test_an_error_of_the_database_that_is_not_known_is_the_environments() -> None:
+    """A trial that meets it is given back, where an error of another kind would fail it."""
+    strange = hidden(DataError("INSERT", {}, sqlite3.DataError("page 7 is never used")))
+
+    with pytest.raises(EnvironmentFailed, match="the store failed: page 7 is never used"):
+        patient(Clock())(Flaky(1, strange))
 
 
 def test_waits_grow_to_seconds_and_the_limit_is_kept() -> None:

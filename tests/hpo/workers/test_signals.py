@@ -49,6 +49,7 @@ SIGNALS: Final[dict[str, tuple[tuple[int, ...], int]]] = {
     "INT": ((signal.SIGINT,), 130),
     "USR1": ((signal.SIGUSR1,), 75),
     "USR2": ((signal.SIGUSR2,), 75),
+    "HUP": ((signal.SIGHUP,), 75),
     "TERM twice": ((signal.SIGTERM, signal.SIGTERM), 130),
 }
 """Signals, and the exit code of the worker."""

@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
-.PHONY: help setup check quick format lint types layers test pages faults nightly hpo docs clean
+.PHONY: help setup check quick format lint types layers test pages faults soak nightly hpo docs clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -48,6 +48,11 @@ faults: $(READY) ## the table of injected faults, on SQLite and PostgreSQL
 	mkdir -p build
 	RISEXP_REQUIRE_ALL=1 $(BIN)/pytest -q -m "fault and not pages" --hypothesis-profile faults --junitxml build/faults.xml --numprocesses 2 --dist worksteal || true
 	$(BIN)/python benchmarks/faults.py build/faults.xml --write
+
+soak: $(READY) ## half an hour of mixed faults on each database; its figures go into the table
+	mkdir -p build
+	RISEXP_REQUIRE_ALL=1 $(BIN)/pytest -m soak --junitxml build/soak.xml || true
+	$(BIN)/python benchmarks/faults.py build/soak.xml --write
 
 nightly: check ## what does not fit into `make check`
 	$(BIN)/pytest -m "not pages" --hypothesis-profile nightly --numprocesses 2 --dist worksteal --timeout 900

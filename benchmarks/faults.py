@@ -3,6 +3,9 @@
     pytest -m fault --junitxml build/faults.xml
     python benchmarks/faults.py build/faults.xml [--write]
 
+The row of the soak stays what the docs say until `make soak` runs another one, whose report in turn
+changes that row alone.
+
 Every test of a fault carries its number. It says how many faults it injected (one if it says
 nothing), on which database, what was lost or done twice by an oracle of its own, and how long
 recovery took. A test that fails survives none of its faults. The exit code is 4 where one did not.
@@ -47,9 +50,10 @@ FAULTS: Final = {
     "F24": "hang",
     "F25": "mixed soak",
 }
+SOAK: Final = "F25"
 MISSING: Final = {
     "F15": "to come with the engines",
-    "F25": "only in a soak",
+    SOAK: "only in a soak",
 }
 """Why a class has no row."""
 PAGE: Final = Path(__file__).parents[1] / "docs" / "reliability.md"
@@ -69,6 +73,8 @@ class Row:
     lost: int = 0
     duplicated: int = 0
     recovery_s: list[float] = field(default_factory=list)
+    what: str = ""
+    """What a test says of itself, in place of the class's words."""
 
     def cells(self) -> list[str]:
         """As text."""
@@ -96,22 +102,44 @@ def rows_of(report: Path) -> dict[tuple[str, str], Row]:
             row.lost += sum(map(int, said["lost"]))
             row.duplicated += sum(map(int, said["duplicated"]))
             row.recovery_s += map(float, said["recovery_s"])
+            row.what = "".join(said["what"])
     return rows
 
 
-def table_of(rows: dict[tuple[str, str], Row]) -> list[list[str]]:
-    """One line a class and database, in the order of the classes."""
+def table_of(
+    rows: dict[tuple[str, str], Row], before: list[list[str]] | None = None
+) -> list[list[str]]:
+    """One line a class and database, in the order of the classes.
+
+    `before` are the lines of the docs: a report of a soak changes its own, any other one the rest.
+    """
     lines = list[list[str]]()
+    only_soak = {name for name, _ in rows} == {SOAK}
     for fault, what in FAULTS.items():
+        known = [line for line in before or () if line[0] == fault]
         own = {database: row for (name, database), row in rows.items() if name == fault}
-        lines += [[fault, what, base, *row.cells()] for base, row in sorted(own.items())]
-        if not own:
+        lines += [
+            [fault, row.what or what, base, *row.cells()] for base, row in sorted(own.items())
+        ]
+        if own and fault == SOAK:
+            lines += [line for line in known if line[2] and line[2] not in own]
+        if own:
+            continue
+        if known and (only_soak or fault == SOAK):
+            lines += known
+        else:
             lines.append([fault, what, "", MISSING.get(fault, "not run"), *[""] * 5])
     return lines
 
 
-def markdown(lines: list[list[str]]) -> str:
-    """The table with its date, commit and machine."""
+def lines_of(page: str) -> list[list[str]]:
+    """The lines of the table in the docs."""
+    rows = (line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| F"))
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+def heading() -> str:
+    """Date, commit and machine."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - the user's own git
         capture_output=True,
@@ -120,7 +148,11 @@ def markdown(lines: list[list[str]]) -> str:
         cwd=PAGE.parent,
     ).stdout.strip()
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
-    head = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}, {machine}."
+    return f"{datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}, {machine}."
+
+
+def markdown(head: str, lines: list[list[str]]) -> str:
+    """The table under its heading."""
     rule = ["---"] * len(_HEAD)
     text = "\n".join(f"| {' | '.join(cells)} |" for cells in (_HEAD, rule, *lines))
     return f"{head}\n\n{text}"
@@ -133,11 +165,12 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="into docs/reliability.md")
     options = parser.parse_args()
     rows = rows_of(options.report)
-    table = markdown(table_of(rows))
+    before, _, rest = PAGE.read_text("utf-8").partition(_BEGIN)
+    old, _, after = rest.partition(_END)
+    head = old.strip().splitlines()[0] if {name for name, _ in rows} == {SOAK} else heading()
+    table = markdown(head, table_of(rows, lines_of(old)))
     print(table)
     if options.write:
-        before, _, rest = PAGE.read_text("utf-8").partition(_BEGIN)
-        after = rest.partition(_END)[2]
         PAGE.write_text(f"{before}{_BEGIN}\n{table}\n{_END}{after}", "utf-8")
     sound = all(
         row.survived == row.injected and not row.lost + row.duplicated for row in rows.values()

@@ -51,7 +51,7 @@ faults: $(READY) ## the table of injected faults, on SQLite and PostgreSQL
 
 soak: $(READY) ## half an hour of mixed faults on each database; its figures go into the table
 	mkdir -p build
-	RISEXP_REQUIRE_ALL=1 $(BIN)/pytest -m soak --junitxml build/soak.xml || true
+	RISEXP_REQUIRE_ALL=1 $(BIN)/pytest tests/soak -m soak --junitxml build/soak.xml || true
 	$(BIN)/python benchmarks/faults.py build/soak.xml --write
 
 nightly: check ## what does not fit into `make check`

@@ -10,11 +10,6 @@ from tests.soak.stage import small_disk
 from tests.support.postgres import Server, postgres
 
 
-def pytest_ignore_collect(config: pytest.Config) -> bool | None:
-    """A soak runs only where it is asked for: `-m soak`."""
-    return None if "soak" in str(config.getoption("markexpr")) else True
-
-
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A PostgreSQL server."""

@@ -34,6 +34,7 @@ from risexp.cli import (
     ui,
 )
 from risexp.cli.output import ReaderLeft, note
+from risexp.core.redaction import redacted, secrets_of
 from risexp.core.signals import INTERRUPTED, RELEASED, SignalHandler
 from risexp.errors import RisexpError
 
@@ -149,6 +150,7 @@ def _explain(error: Exception) -> int:
             message = f"{failed.filename or 'the system'}: {failed.strerror or failed}"
             code = 2 if failed.errno in _OF_A_NAME else 1
         case _:
-            message, code = f"{type(error).__name__}: {error}; --debug shows where", 1
+            told = redacted(str(error), secrets_of(os.environ))
+            message, code = f"{type(error).__name__}: {told}; --debug shows where", 1
     note(f"risexp: {' '.join(message.split())}")
     return code

@@ -23,6 +23,7 @@ from ruamel.yaml.events import (
 )
 
 from risexp.core.home import home
+from risexp.core.redaction import redacted
 from risexp.errors import ConfigInvalid
 
 MAX_BYTES = 1_000_000
@@ -163,11 +164,11 @@ def path_named(name: str, folder: str) -> Path | None:
 
 
 def first_comment(path: Path) -> str:
-    """A file's first comment, without the file's name in front."""
+    """A file's first comment, without the file's name in front, and without secrets."""
     first = path.read_text(encoding="utf-8").split("\n", 1)[0]
     if not first.startswith("#"):
         return ""
-    return first.lstrip("# ").removeprefix(f"{path.stem}:").strip()
+    return redacted(first.lstrip("# ").removeprefix(f"{path.stem}:").strip())
 
 
 def _shipped(folder: str) -> Path:

@@ -1,6 +1,7 @@
 """How a run ended: a status for programs, a sentence for people, and whether it can go on."""
 
 import errno
+import os
 import signal
 import traceback
 from dataclasses import asdict, dataclass
@@ -9,6 +10,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import ConfigDict, TypeAdapter
 
+from risexp.core.redaction import redacted, secrets_of
 from risexp.core.signals import exit_code_of
 from risexp.errors import EnvironmentFailed, RisexpError, TrainingAborted
 from risexp.runs.spec import validated
@@ -113,13 +115,17 @@ def signalled(number: int) -> Outcome:
 
 
 def failed(error: BaseException) -> Outcome:
-    """An error ended the run; it can go on only if the environment was at fault."""
+    """An error ended the run; it can go on only if the environment was at fault.
+
+    Secrets in its message or its traceback are masked.
+    """
     if isinstance(error, OSError) and error.errno in _MACHINES:
         named = "" if error.filename is None else f"{error.filename}: "
         error = EnvironmentFailed(f"{named}{error.strerror}")
-    kind, message = type(error).__name__, " ".join(str(error).split())
+    known = secrets_of(os.environ)
+    kind, message = type(error).__name__, " ".join(redacted(str(error), known).split())
     if isinstance(error, RisexpError):
         resumable = isinstance(error, EnvironmentFailed)
         return Outcome("failed", kind, message, error.exit_code, resumable)
-    trace = "".join(traceback.format_exception(error))
+    trace = redacted("".join(traceback.format_exception(error)), known)
     return Outcome("failed", kind, f"{kind}: {message}", 1, traceback=trace)

@@ -73,7 +73,7 @@ def test_an_unforeseen_error_is_one_sentence_that_says_how_to_see_more(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_path: str) -> str:
-        message = "over\nseveral lines"
+        message = "over\nseveral lines at https://me:planted-secret@host"
         raise ZeroDivisionError(message)
 
     monkeypatch.setattr("risexp.cli.config.describe", broken)
@@ -81,7 +81,8 @@ def test_an_unforeseen_error_is_one_sentence_that_says_how_to_see_more(
     code, _, err = run(capsys, "config show")
 
     assert 1 == code
-    assert "risexp: ZeroDivisionError: over several lines; --debug shows where\n" == err
+    told = "ZeroDivisionError: over several lines at https://***@host; --debug shows where"
+    assert f"risexp: {told}\n" == err
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:

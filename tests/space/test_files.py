@@ -41,14 +41,15 @@ def test_a_space_is_found_by_name_in_the_home_before_the_shipped_ones_or_by_path
 ) -> None:
     assert {"smoke", "codes", "covariance"} <= set(space_paths())
     assert "smoke" == load_space("smoke").base
-    path = place(tmp_path, "mine", f"# mine: one knob, turned gently.\n{MINIMAL}")
+    address = "https://me:planted-secret@wiki"
+    path = place(tmp_path, "mine", f"# mine: one knob, see {address}.\n{MINIMAL}")
     elsewhere = place(tmp_path, "smoke").rename(tmp_path / "elsewhere.yml")
     place(tmp_path, "smoke")
 
     mine, smoke, other = load_space("mine"), load_space("smoke"), load_space(str(elsewhere))
 
     assert path == space_paths()["mine"]
-    assert ("mine", "one knob, turned gently.") == (mine.name, mine.about)
+    assert ("mine", "one knob, see https://***@wiki.") == (mine.name, mine.about)
     assert (None, "") == (smoke.base, smoke.about)
     assert "elsewhere" == other.name
     with pytest.raises(ConfigInvalid, match=r"none\.yaml: No such file or directory"):

@@ -92,13 +92,17 @@ class PatientStorage(BaseStorage):
         self._backend.remove_session()
 
     def list_trials(
-        self, study_id: int, states: Iterable[TrialState] = tuple(TrialState)
+        self,
+        study_id: int,
+        states: Iterable[TrialState] = tuple(TrialState),
+        most: int | None = None,
     ) -> list[Listed]:
-        """The trials in some states, by number."""
+        """The trials in some states, by number; only the first ones if `most` says how many."""
         query = (
             select(TRIALS.c.trial_id, TRIALS.c.number, TRIALS.c.state)
             .where(TRIALS.c.study_id == study_id, TRIALS.c.state.in_([*states]))
             .order_by(TRIALS.c.number)
+            .limit(most)
         )
 
         def read() -> list[Listed]:

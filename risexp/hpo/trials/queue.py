@@ -1,6 +1,7 @@
 """The queue of a study's trials, from which workers claim one after another."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 import optuna
@@ -12,10 +13,13 @@ from optuna.trial import TrialState
 from risexp.core.failpoint import failpoint
 from risexp.errors import EnvironmentFailed
 from risexp.hpo.store.leases import TTL_S, Lease, LeaseOwner, Leases
+from risexp.hpo.store.patient_storage import Listed
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef, run_id
 from risexp.hpo.trials.claim import Claim
 
+_FEW: Final = 16
+"""Waiting trials that are listed first; all of them only if other workers lease these."""
 _MOST_FAILURES: Final = 5
 """Failures of the environment, in one trial here, after which this worker leaves it to others."""
 
@@ -44,7 +48,27 @@ class Queue:
         Raises:
             EnvironmentFailed: Only trials wait whose environment has failed here again and again.
         """
-        waiting = self._store.storage.list_trials(self._study.id, (TrialState.WAITING,))
+        # Thousands may wait. Those that failed here are tried last, so they must not be all.
+        few = _FEW + len(self._failed)
+        for most in (few, None):
+            waiting = self._store.storage.list_trials(self._study.id, (TrialState.WAITING,), most)
+            claim = self._first(waiting, owner)
+            if claim is not None or len(waiting) < few:
+                return claim
+        return None
+
+    def put_last(self, trial_id: int) -> None:
+        """Claim a trial after all others, since the environment failed it here."""
+        self._failed[trial_id] += 1
+
+    def is_done(self) -> bool:
+        """Whether no trial waits or runs."""
+        return not self._store.storage.list_trials(
+            self._study.id, (TrialState.WAITING, TrialState.RUNNING), most=1
+        )
+
+    def _first(self, waiting: Sequence[Listed], owner: LeaseOwner) -> Claim | None:
+        """Claim the first of these trials that no other worker leases."""
         tried = [trial for trial in waiting if self._failed[trial.trial_id] < _MOST_FAILURES]
         if waiting and not tried:
             raise EnvironmentFailed(
@@ -60,16 +84,6 @@ class Queue:
             if self._begins(lease):
                 return Claim(self._handle(), self.leases, lease, run)
         return None
-
-    def put_last(self, trial_id: int) -> None:
-        """Claim a trial after all others, since the environment failed it here."""
-        self._failed[trial_id] += 1
-
-    def is_done(self) -> bool:
-        """Whether no trial waits or runs."""
-        return not self._store.storage.list_trials(
-            self._study.id, (TrialState.WAITING, TrialState.RUNNING)
-        )
 
     def _begins(self, lease: Lease) -> bool:
         """Set a leased trial running.

@@ -73,6 +73,8 @@ class Row:
     lost: int = 0
     duplicated: int = 0
     recovery_s: list[float] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)
+    """What its tests measured besides."""
     what: str = ""
     """What a test says of itself, in place of the class's words."""
 
@@ -102,6 +104,7 @@ def rows_of(report: Path) -> dict[tuple[str, str], Row]:
             row.lost += sum(map(int, said["lost"]))
             row.duplicated += sum(map(int, said["duplicated"]))
             row.recovery_s += map(float, said["recovery_s"])
+            row.figures += said["figure"]
             row.what = "".join(said["what"])
     return rows
 
@@ -138,6 +141,16 @@ def lines_of(page: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows]
 
 
+def figures_of(rows: dict[tuple[str, str], Row], page: str) -> list[str]:
+    """One line a class and database whose tests measured something besides; else the old ones."""
+    return [
+        f"- {' '.join(filter(None, (fault, database)))}: {'; '.join(row.figures)}"
+        for fault in FAULTS
+        for (name, database), row in sorted(rows.items())
+        if name == fault and row.figures
+    ] or [line for line in page.splitlines() if line.startswith("- ")]
+
+
 def heading() -> str:
     """Date, commit and machine."""
     commit = subprocess.run(
@@ -151,11 +164,12 @@ def heading() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}, {machine}."
 
 
-def markdown(head: str, lines: list[list[str]]) -> str:
-    """The table under its heading."""
+def markdown(head: str, lines: list[list[str]], figures: list[str]) -> str:
+    """The table under its heading, and the figures below it."""
     rule = ["---"] * len(_HEAD)
     text = "\n".join(f"| {' | '.join(cells)} |" for cells in (_HEAD, rule, *lines))
-    return f"{head}\n\n{text}"
+    below = ["", "Measured in the same run, on a machine that did all of the above:", "", *figures]
+    return "\n".join([head, "", text, *(below if figures else [])])
 
 
 def main() -> None:
@@ -168,7 +182,7 @@ def main() -> None:
     before, _, rest = PAGE.read_text("utf-8").partition(_BEGIN)
     old, _, after = rest.partition(_END)
     head = old.strip().splitlines()[0] if {name for name, _ in rows} == {SOAK} else heading()
-    table = markdown(head, table_of(rows, lines_of(old)))
+    table = markdown(head, table_of(rows, lines_of(old)), figures_of(rows, old))
     print(table)
     if options.write:
         PAGE.write_text(f"{before}{_BEGIN}\n{table}\n{_END}{after}", "utf-8")

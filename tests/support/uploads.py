@@ -36,6 +36,7 @@ from risexp.tracking.uploader import Uploader, UploadResult
 from risexp.training.curriculum import curriculum
 from risexp.training.events import EpochEnded, Event
 from risexp.training.progress import Progress as Trained
+from tests.support.moody_server import Moods
 from tests.support.recorded_runs import SCORES, Told, ended_of, followed
 from tests.support.trainers import small_config
 
@@ -215,8 +216,10 @@ def artifacts_of(folder: RunFolder, store: TrackingStore) -> set[str]:
 
 
 @contextmanager
-def served(database: TrackingStore, folder: Path, port: int = 0) -> Iterator[int]:
-    """MLflow's own server over a store's file, in a thread: its port."""
+def served(
+    database: TrackingStore, folder: Path, port: int = 0, moods: Moods | None = None
+) -> Iterator[int]:
+    """MLflow's own server over a store's file, in a thread and perhaps in a mood: its port."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what MLflow's server imports is its own affair
         from mlflow.server import app, constants, fastapi_app, handlers
@@ -230,12 +233,14 @@ def served(database: TrackingStore, folder: Path, port: int = 0) -> Iterator[int
         # One process serves one store and remembers it; here a test has a server of its own.
         for remembered in ("_tracking_store", "_artifact_repo"):
             patch.setattr(handlers, remembered, None)
-        server = make_server("127.0.0.1", port, app, threaded=True)
+        moods = moods or Moods()
+        server = make_server("127.0.0.1", port, moods.before(app), threaded=True)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
             yield server.port
         finally:
+            moods.over.set()
             server.shutdown()
             thread.join()
             server.server_close()

@@ -1,0 +1,1 @@
+"""Searches under the same kills: risexp, stock Optuna, and Ray Tune with OptunaSearch."""

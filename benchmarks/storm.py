@@ -1,13 +1,13 @@
 """The same kills on risexp, on stock Optuna, and on Ray Tune with OptunaSearch, side by side.
 
 Every system does the same trials: epochs of a fixed time, a checkpoint and a report after each.
-From the first epoch on, a random busy worker is killed (SIGKILL) at a fixed interval until the
-search ends. What was lost, stuck or done twice is read from each system's own store; times come from notes
-of the workers. `restart` restarts PostgreSQL once amid the kills; `driver` kills the driver once,
-leaves the search alone for ten seconds, and continues it by hand.
+From the first epoch on, a random busy worker is killed (SIGKILL) at a fixed interval, a fixed number
+of times, but no trial more than twice. What was lost, stuck or done twice is read from each system's own store; times come
+from notes of the workers. `restart` restarts PostgreSQL once amid the kills; `driver` kills the
+driver once, leaves the search alone for ten seconds, and continues it by hand.
 
     python benchmarks/storm.py [--only SYSTEM...] [--repeats 5] [--first-seed 1] [--trials 40]
-        [--workers 4] [--epochs 8] [--epoch-s 0.2] [--every 1.6] [--limit 120]
+        [--workers 4] [--epochs 8] [--epoch-s 0.2] [--kills 16] [--every 1.6] [--limit 180]
         [--ray-python PATH] [--results FILE] [--table]
 
 Rows are appended to `--results`, so that parts can be run one after another; the table is made of
@@ -99,6 +99,7 @@ def search_under_fire(
         restart = disturbance == "restart"
         schedule = Schedule(
             every_s=options.every,
+            most=options.kills,
             seed=seed,
             limit_s=options.limit,
             halfway=(lambda: server().control("restart", "-m", "immediate")) if restart else None,
@@ -162,8 +163,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--epoch-s", type=float, default=0.2)
+    parser.add_argument("--kills", type=int, default=16)
     parser.add_argument("--every", type=float, default=1.6, help="seconds between two kills")
-    parser.add_argument("--limit", type=float, default=120.0, help="seconds for one search")
+    parser.add_argument("--limit", type=float, default=180.0, help="seconds for one search")
     parser.add_argument("--ray-python", type=Path, help="a Python with ray[tune] and optuna")
     parser.add_argument("--results", type=Path, default=Path("storm.jsonl"))
     parser.add_argument("--keep", type=Path, help="an existing folder that keeps what runs leave")

@@ -29,7 +29,9 @@ class Schedule:
     """When what is killed, the same for every system."""
 
     every_s: float
-    """Between two kills, from the first epoch on until the search ends."""
+    """Between two kills, from the first epoch on."""
+    most: int
+    """Kills after which a search is left in peace."""
     seed: int
     limit_s: float
     """For a search, from its first epoch on."""
@@ -78,7 +80,7 @@ class Fire:
                     self.timed_out = True
                     break
                 time.sleep(_LOOK_S)
-                if time.time() < next_at:
+                if time.time() < next_at or len(self.kills) >= self.schedule.most:
                     continue
                 next_at += self.schedule.every_s
                 if len(self.kills) >= self.schedule.halfway_kills and not halfway:

@@ -1,10 +1,11 @@
 """The same kills on risexp, on stock Optuna, and on Ray Tune with OptunaSearch, side by side.
 
 Every system does the same trials: epochs of a fixed time, a checkpoint and a report after each.
-From the first epoch on, a random busy worker is killed (SIGKILL) at a fixed interval, a fixed number
-of times, but no trial more than twice. What was lost, stuck or done twice is read from each system's own store; times come
-from notes of the workers. `restart` restarts PostgreSQL once amid the kills; `driver` kills the
-driver once, leaves the search alone for ten seconds, and continues it by hand.
+From the first epoch on, a random busy worker is killed (SIGKILL) at a fixed interval, a fixed
+number of times, but no trial more than twice. What was lost, stuck or done twice is read from each
+system's own store; times come from notes of the workers. `restart` restarts PostgreSQL once amid
+the kills; `driver` kills the driver once, leaves the search alone for ten seconds, and continues it
+by hand.
 
     python benchmarks/storm.py [--only SYSTEM...] [--repeats 5] [--first-seed 1] [--trials 40]
         [--workers 4] [--epochs 8] [--epoch-s 0.2] [--kills 16] [--every 1.6] [--limit 180]

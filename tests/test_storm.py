@@ -105,7 +105,9 @@ def test_a_trial_of_ray_is_complete_only_with_its_last_epoch(tmp_path: Path) -> 
         ]
         for name, status, epoch in trials
     ]
-    (folder / "experiment_state-1.json").write_text(json.dumps({"trial_data": data}), "utf-8")
+    (folder / "experiment_state-2.json").write_text(json.dumps({"trial_data": data}), "utf-8")
+    before = folder / "experiment_state-1.json"  # which a continued search copies again
+    before.write_text(json.dumps({"trial_data": []}), "utf-8")
 
     records = ray_records(settings_of(tmp_path))
 

@@ -88,7 +88,8 @@ def journal_records(settings: Settings) -> list[Record]:
 def ray_records(settings: Settings) -> list[Record]:
     """Records of Ray's last snapshot of the experiment, complete only with the last epoch."""
     folder = Path(settings.folder) / "experiments" / NAME
-    newest = max(folder.glob("experiment_state-*.json"), key=lambda path: path.stat().st_mtime)
+    # A continued search copies the snapshots before it again: the name tells the newest.
+    newest = max(folder.glob("experiment_state-*.json"))
     records = list[Record]()
     for state, more in json.loads(newest.read_text("utf-8"))["trial_data"]:
         trial, last = json.loads(state), json.loads(more)["last_result"] or {}

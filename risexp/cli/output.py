@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -35,9 +35,13 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print lines beside the result, each cut where it is too long to be read."""
+    """Print lines beside the result, each cut where it is too long to be read.
+
+    Where they cannot be written, e.g. into a log on a full disk, they are lost.
+    """
     lines = (shortened(line, _LONGEST_LINE) for line in printable(text).split("\n"))
-    typer.echo("\n".join(lines), err=True)
+    with suppress(OSError):
+        typer.echo("\n".join(lines), err=True)
 
 
 def emit(document: object) -> None:

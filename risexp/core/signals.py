@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
@@ -22,8 +22,12 @@ def exit_code_of(number: int) -> int:
 
 
 def write_stderr(text: str) -> None:
-    """Write a line from within a handler, past every buffer that may be half-written."""
-    os.write(2, f"{text}\n".encode())
+    """Write a line from within a handler, past every buffer that may be half-written.
+
+    Where it cannot be written, e.g. into a log on a full disk, it is lost.
+    """
+    with suppress(OSError):
+        os.write(2, f"{text}\n".encode())
 
 
 class SignalHandler(AbstractContextManager["SignalHandler"]):

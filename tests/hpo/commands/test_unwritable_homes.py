@@ -1,4 +1,4 @@
-"""A disk is full amid a search: no trial is at fault, and it goes on by itself."""
+"""A home cannot be written amid a search: no trial is at fault, and it goes on by itself."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,8 +10,8 @@ import pytest
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.hosts import waiting_hosts
 from tests.support.command_searches import LIMIT_S, CommandSearch
-from tests.support.disks import Disk, own_disk
-from tests.support.worker_processes import until
+from tests.support.disks import WITHOUT_RIGHTS, Disk, own_disk
+from tests.support.worker_processes import EMBEDDED, until
 
 Fault = Callable[[Disk], AbstractContextManager[None]]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -63,3 +63,16 @@ def test_a_search_whose_disk_is_full_goes_on_when_there_is_room(
     search = CommandSearch(disk.folder, store, tmp_path / "hpo.log")
 
     survives(search, disk, (Disk.full,), record_property)
+
+
+@pytest.mark.fault("F13")
+@EMBEDDED
+def test_a_search_goes_on_after_its_home_was_read_only_missing_and_forbidden(
+    store: StudyStore,
+    disk: Disk,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    search = CommandSearch(disk.folder, store, tmp_path / "hpo.log", 9, 2, WITHOUT_RIGHTS)
+
+    survives(search, disk, (Disk.read_only, Disk.missing, Disk.forbidden), record_property)

@@ -52,6 +52,8 @@ class _Kind:
     weight: float
     break_it: Callable[[], bool]
     """False if there is nothing to break at the moment."""
+    rest_s: float = 0.0
+    """Least time between two of them."""
 
 
 class Faults:
@@ -66,31 +68,34 @@ class Faults:
         """Whether the home is on a disk of its own."""
         self._stage, self._database, self._leases, self._dice = stage, database, leases, dice
         self._ends: list[tuple[float, str, Callable[[], object]]] = []
+        self._again_at: dict[Callable[[], bool], float] = {}
         self._kinds = (
             _Kind("F1", 8.0, self._kill_pool_worker),
             _Kind("F1", 1.0, self._kill_lone_worker),
-            _Kind("F3", 3.0, self._kill_supervisor),
+            _Kind("F3", 3.0, self._kill_supervisor, 60.0),
             _Kind("F4", 2.0, self._stop_lone_worker),
             _Kind("F4", 2.0, self._stop_pool_worker),
-            _Kind("F5", 2.0, self._stop_database),
-            _Kind("F6", 2.0, self._lock_database),
-            _Kind("F7", 4.0, self._spoil_tracking),
-            _Kind("F7", 2.0, self._kill_tracking),
-            _Kind("F10", 6.0, self._damage_waiting),
-            _Kind("F12", 2.0, self._fill_disk),
-            _Kind("F14", 3.0, self._signal_lone_worker),
-            _Kind("F14", 2.0, self._signal_supervisor),
+            _Kind("F5", 2.0, self._stop_database, 60.0),
+            _Kind("F6", 2.0, self._lock_database, 60.0),
+            _Kind("F7", 4.0, self._spoil_tracking, 20.0),
+            _Kind("F7", 2.0, self._kill_tracking, 60.0),
+            _Kind("F10", 6.0, self._damage_waiting, 10.0),
+            _Kind("F12", 2.0, self._fill_disk, 60.0),
+            _Kind("F14", 3.0, self._signal_lone_worker, 20.0),
+            _Kind("F14", 2.0, self._signal_supervisor, 60.0),
             *(_Kind(fault, 1.5, partial(self._plant, name)) for fault, name in PLANTED.items()),
         )
 
     def inject(self) -> str | None:
         """Break something at random; what it was."""
-        left = list(self._kinds)
+        now = time.monotonic()
+        left = [each for each in self._kinds if now >= self._again_at.get(each.break_it, 0.0)]
         while left:
             kind = self._dice.choices(left, [each.weight for each in left])[0]
             with suppress(RisexpError, ProcessLookupError):
                 if kind.break_it():
                     self.injected[kind.fault] += 1
+                    self._again_at[kind.break_it] = now + kind.rest_s
                     return f"{kind.fault} {PLANTED.get(kind.fault) or _name(kind.break_it)}"
             left.remove(kind)
         return None

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from risexp.errors import RisexpError
 from risexp.hpo.store.leases import Attempt, Leases
@@ -12,6 +13,9 @@ from risexp.hpo.studies.study import StudyRef, find_study
 from risexp.hpo.trials.invariants import FINAL
 from risexp.hpo.trials.snapshot import study_snapshot
 from tests.soak.stage import STUDY, Stage
+
+_MADE_S: Final = 900.0
+"""Longest time until a study is made, on a machine that does much else."""
 
 
 @dataclass
@@ -71,7 +75,7 @@ class Search:
 
 def opened(url: str) -> tuple[StudyStore, StudyRef]:
     """The study, once its search has made it."""
-    end = time.monotonic() + 120.0
+    end = time.monotonic() + _MADE_S
     while True:
         try:
             store = find_store(url, retry=Retry("", limit_s=5.0), busy_s=2.0)

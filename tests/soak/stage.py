@@ -22,8 +22,8 @@ SPACE: Final = {
     "base": "smoke",
     "trials": 8,
     "fixed": {
-        "training.epochs": 4,
-        "training.scenes_per_epoch": 64,
+        "training.epochs": 3,
+        "training.scenes_per_epoch": 48,
         "training.batch": 16,
         "validation.scenes": 16,
         "validation.calibration_scenes": 16,

@@ -1,6 +1,7 @@
 """A search under faults of all classes at once, for as long as RISEXP_SOAK_MINUTES says."""
 
 import json
+import math
 import os
 import shutil
 import time
@@ -18,7 +19,7 @@ from tests.soak.databases import Database
 from tests.soak.faults import Faults
 from tests.soak.gauges import Gauges
 from tests.soak.search import Search
-from tests.soak.stage import Stage
+from tests.soak.stage import STUDY, Stage
 from tests.support.oracle import judge
 
 MINUTES: Final = float(os.environ.get("RISEXP_SOAK_MINUTES", "30"))
@@ -30,10 +31,10 @@ LOGS: Final = "RISEXP_SOAK_LOGS"
 """Environment variable: where to keep logs, figures and the home."""
 _PAUSE_S: Final = 5.0
 """Mean time between two faults."""
-_TAIL_S: Final = 1800.0
-"""For what is left after the last fault."""
-_UNDISTURBED: Final = 24
-"""Trials of the search that is compared with."""
+_TAIL_S: Final = 60.0 * float(os.environ.get("RISEXP_SOAK_TAIL_MINUTES", "30"))
+"""For what is left after the last fault; then the study is stopped, and its trials wait."""
+UNDISTURBED: Final = int(os.environ.get("RISEXP_SOAK_UNDISTURBED", "24"))
+"""Trials of the search without faults that is compared with; with 0 there is none."""
 
 
 class Soak:
@@ -68,8 +69,10 @@ class Soak:
 
 
 def undisturbed_s(folder: Path, home: Path, url: str) -> float:
-    """Seconds a trial of the same search without a fault."""
-    search = Search.begin(Stage(folder, home, url, _UNDISTURBED))
+    """Seconds a trial of the same search without a fault; NaN if none is wanted."""
+    if not UNDISTURBED:
+        return math.nan
+    search = Search.begin(Stage(folder, home, url, UNDISTURBED))
     try:
         assert search.work(lambda: None, _TAIL_S)
         attempts = search.attempts()
@@ -89,7 +92,8 @@ def soaked(stage: Stage, database: Database, calm_s: float, *, can_fill: bool) -
     over = search.work(soak.disturb, 60.0 * MINUTES)
     soak.rest()
     disturbed_s = time.monotonic() - began
-    assert over or search.work(soak.rest, _TAIL_S), "the search does not come to its end"
+    if not over and not search.work(soak.rest, _TAIL_S):
+        assert 0 == stage.command("study", "stop", STUDY).returncode
     total_s = time.monotonic() - began
     trends = soak.gauges.trends()
     faults.not_taken()
@@ -138,8 +142,8 @@ def test_nothing_is_lost_or_done_twice_under_faults_of_all_classes(
         text = json.dumps(account.as_json(), indent=1)
         (stage.folder / "figures.json").write_text(text, "utf-8")
     finally:
-        keep_logs(stage)
         stage.stop()
+        keep_logs(stage)
     with capsys.disabled():
         print(f"\n{text}")  # noqa: T201 - the figures are what it is made for
 

@@ -1,5 +1,6 @@
 import os
 import socket
+import time
 import uuid
 from pathlib import Path
 
@@ -132,6 +133,20 @@ def test_a_worker_that_left_while_its_store_was_away_is_excused(
     Reaper(queue.leases, study, patience_s=0.0).look()
 
     assert ["lost"] == ends(queue.leases)
+    assert [] == [*(tmp_path / "mlruns" / "left").iterdir()]  # the study knows it now
+
+
+def test_notes_of_exits_that_no_study_asks_for_do_not_pile_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    note_exit("first")
+    old = tmp_path / "mlruns" / "left" / "first"
+    os.utime(old, (0.0, time.time() - 31 * 86_400.0))
+
+    note_exit("second")
+
+    assert ["second"] == [path.name for path in old.parent.iterdir()]
 
 
 def test_a_trial_that_kills_three_workers_fails_and_lost_machines_do_not_count(
@@ -194,7 +209,7 @@ def test_owners_have_time_to_renew_after_an_outage(timed: TimedLeases, study: St
     reaper = Reaper(timed, study, patience_s=10.0)
     lease = first_lease(timed, study)
 
-    assert [0, 0, 0] == looks(reaper, timed, 0.0, 100.0, 9.0)
+    assert [0, 0, 0] == looks(reaper, timed, 0.0, 100.0, 5.0)
     timed.renew(lease)
 
     assert [0, 0] == looks(reaper, timed, 2.0, 10.0)
@@ -206,12 +221,12 @@ def test_a_watched_lease_is_taken_as_it_expires_and_an_unwatched_one_after_the_p
 ) -> None:
     reaper = Reaper(timed, study, patience_s=10.0)
     first_lease(timed, study)
-    assert [0, 0, 0, 1] == looks(reaper, timed, 0.0, 29.0, 29.0, 3.0)
+    assert [0, 0, 0, 0, 1] == looks(reaper, timed, 0.0, 20.0, 20.0, 14.0, 11.0)
 
     first_lease(timed, study)
     timed.pass_s(500.0)
     reaper = Reaper(timed, study, patience_s=10.0)
-    assert [0, 0, 0, 1] == looks(reaper, timed, 0.0, 5.0, 4.0, 2.0)
+    assert [0, 0, 0, 1] == looks(reaper, timed, 0.0, 2.0, 3.0, 8.0)
 
 
 @pytest.mark.fault("F23")
@@ -221,7 +236,7 @@ def test_neither_a_clock_that_jumps_nor_a_lease_that_is_renewed_costs_a_trial(
     reaper = Reaper(timed, study, patience_s=10.0)
     lease = first_lease(timed, study)
 
-    assert [0] * 6 == looks(reaper, timed, 0.0, 11.0, 90.0, -95.0, 1000.0, 9.0)
+    assert [0] * 6 == looks(reaper, timed, 0.0, 11.0, 90.0, -95.0, 1000.0, 5.0)
     for _ in range(10):
         timed.renew(lease)
         assert [0, 0] == looks(reaper, timed, 5.0, 5.0)
@@ -236,7 +251,7 @@ def test_a_trial_that_runs_without_a_lease_is_requeued_after_the_time_of_two_lea
     storage.set_trial_state_values(first.trial_id, TrialState.RUNNING)
     reaper = Reaper(timed, study, patience_s=10.0)
 
-    assert [0, 0, 0, 0, 0, 1] == looks(reaper, timed, 0.0, 29.0, 29.0, 29.0, 29.0, 5.0)
+    assert [0, 0, 0, 0, 0, 1] == looks(reaper, timed, 0.0, 25.0, 25.0, 25.0, 25.0, 25.0)
 
     assert ["nobody"] == [attempt.lease.owner for attempt in timed.attempts(first.trial_id)]
     assert "waiting" == states(timed.store, study)[0]

@@ -146,6 +146,11 @@ class TrackingClient:
         """The metric keys of a run."""
         return sorted(self._client.get_run(run_id).data.metrics)
 
+    def tag(self, run_id: str, name: str) -> str | None:
+        """A tag of a run; None if it has none of this name."""
+        tags: dict[str, str] = self._client.get_run(run_id).data.tags
+        return tags.get(name)
+
     def history(self, run_id: str, key: str) -> list[MetricPoint]:
         """All points of a metric, including duplicates."""
         rows = self._client.get_metric_history(run_id, key)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
+from risexp.core.home import home_id
 from risexp.runs.journal import STARTED, Contents, Note, Row
 from risexp.runs.source import sources
 from risexp.runs.spec import Labels, read_config, read_plans
@@ -42,6 +43,8 @@ from risexp.tracking.upload_state import (
     UploadState,
 )
 
+_HOME: Final = "risexp.home"
+"""The tag that names the home that sent the last part of a trial's record."""
 _LINES: Final = 50
 """Lines of a journal between two saves of the progress."""
 
@@ -93,6 +96,7 @@ class Uploader:
         if self._progress.sent == 0 and not self._upload.lines().lines:
             return UploadResult("")
         self._find_or_create()
+        self._take_turn()
         self._describe()
         lines = points = 0
         for piece in self._upload.pieces(self._progress.sent, _LINES):
@@ -136,8 +140,9 @@ class Uploader:
         run_id, held = next(filter(None, known), None), dict[str, list[int]]()
         if run_id is not None:
             held = self._held(run_id)
+            runs.add(run_id, tags={_HOME: home_id()})
         else:
-            tags = first_tags(self._upload, self._uid, labels)
+            tags = first_tags(self._upload, self._uid, labels) | {_HOME: home_id()}
             if labels.parent is not None:
                 parent = study_run_id(runs, self._upload.path.parent, experiment_id, labels.parent)
                 tags["mlflow.parentRunId"] = parent
@@ -161,6 +166,16 @@ class Uploader:
             if (point.step, point.time) not in ours:
                 held.setdefault(point.key, []).append(point.step)
         return held
+
+    def _take_turn(self) -> None:
+        """Leave out what another home has sent since this one sent something."""
+        if self._labels.trial is None or not self._upload.lines(self._progress.sent).lines:
+            return
+        run_id, own = self._progress.run_id, home_id()
+        if self._runs.tag(run_id, _HOME) == own:
+            return
+        self._save(replace(self._progress, held=self._held(run_id)))
+        self._runs.add(run_id, tags={_HOME: own})
 
     def _describe(self) -> None:
         if self._progress.described:

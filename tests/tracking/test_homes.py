@@ -69,3 +69,27 @@ def test_a_home_sends_again_no_value_of_another_home(
 
     places = [(key, step) for key, step, _, _ in held(first, store)]
     assert [(key, step) for key, step, _, _ in due(second)] == places
+
+
+@pytest.mark.fault("F8")
+def test_an_epoch_that_a_home_sends_late_is_not_doubled(
+    store: TrackingStore, runs: TrackingClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first home trained it before another one went on, and had not sent it."""
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "one"))
+    labels = Labels(study="twin", trial=3, parent=LABELS.parent)
+    first = new_run("late-003", labels=labels)
+    train(first, range(1, 2))
+    sent(first, store, runs)
+    train(first, range(2, 3))
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "another"))
+    second = finished("late-003", labels=labels)
+    sent(second, store, runs)
+
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "one"))
+    sent(first, store, runs)
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "another"))
+    sent(second, store, runs)
+
+    places = [(key, step) for key, step, _, _ in held(first, store)]
+    assert [(key, step) for key, step, _, _ in due(second)] == places

@@ -15,6 +15,10 @@ class EnvironmentFailed(RisexpError):
     exit_code = 1
 
 
+class DeviceFailed(EnvironmentFailed):
+    """The device failed, and no call to it succeeds in this process any more."""
+
+
 class InvalidInput(RisexpError):
     """The input cannot be used; nothing was written."""
 

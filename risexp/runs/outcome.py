@@ -12,7 +12,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from risexp.core.redaction import redacted, secrets_of
 from risexp.core.signals import exit_code_of
-from risexp.errors import EnvironmentFailed, RisexpError, TrainingAborted
+from risexp.errors import DeviceFailed, EnvironmentFailed, RisexpError, TrainingAborted
 from risexp.runs.spec import validated
 from risexp.training.events import StopTraining
 
@@ -35,6 +35,18 @@ _MACHINES: Final = frozenset(
     }
 )
 """Errors of the system that are the machine's, not of what it computes."""
+
+_DEVICES: Final = (
+    *("uncorrectable ecc error", "uncorrectable nvlink error", "no cuda-capable device"),
+    *("no cuda gpus are available", "no nvidia driver", "busy or unavailable", "device lost"),
+    *("gpu is lost", "cuda error: unknown error", "cuda error: initialization error"),
+    "cuda error: out of memory",  # not of PyTorch's own allocator, which raises OutOfMemoryError
+)
+"""Words of PyTorch's errors that are the device's, not of what it computes."""
+_NO_MEMORY: Final = "can't allocate memory"
+"""Words of PyTorch's error that the machine, not the device, is out of memory."""
+BROKEN_DEVICE: Final = frozenset({"DeviceFailed", "AcceleratorError"})
+"""Reasons of runs after which a process cannot use its device any more."""
 
 Status = Literal["complete", "pruned", "aborted", "released", "interrupted", "failed"]
 
@@ -119,9 +131,7 @@ def failed(error: BaseException) -> Outcome:
 
     Secrets in its message or its traceback are masked.
     """
-    if isinstance(error, OSError) and error.errno in _MACHINES:
-        named = "" if error.filename is None else f"{error.filename}: "
-        error = EnvironmentFailed(f"{named}{error.strerror}")
+    error = _environments(error) or error
     known = secrets_of(os.environ)
     kind, message = type(error).__name__, " ".join(redacted(str(error), known).split())
     if isinstance(error, RisexpError):
@@ -129,3 +139,16 @@ def failed(error: BaseException) -> Outcome:
         return Outcome("failed", kind, message, error.exit_code, resumable)
     trace = redacted("".join(traceback.format_exception(error)), known)
     return Outcome("failed", kind, f"{kind}: {message}", 1, traceback=trace)
+
+
+def _environments(error: BaseException) -> EnvironmentFailed | None:
+    """An error of the machine or its device as what it is; None if it may be the run's."""
+    words = str(error).lower()
+    if isinstance(error, OSError) and error.errno in _MACHINES:
+        named = "" if error.filename is None else f"{error.filename}: "
+        return EnvironmentFailed(f"{named}{error.strerror}")
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY in words):
+        return EnvironmentFailed("the machine has no memory left for this process")
+    if isinstance(error, RuntimeError) and any(each in words for each in _DEVICES):
+        return DeviceFailed(f"the device failed: {str(error).strip().splitlines()[0]}")
+    return None

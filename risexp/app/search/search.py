@@ -149,7 +149,9 @@ def run_study(
 ) -> SearchResult:
     """Run the workers of an open study until no trial is left, or it has ended."""
     tracking = chosen_store(resources.tracking)
-    join_home(store, study)
+    # Where no trial is left, nothing is trained: a command that only shows binds no study.
+    if not study_table(store, study).over and (sentence := join_home(store, study)):
+        view.say(sentence)
     uploader = StudyUploader(study, tracking, Links(store, study), opening(study))
     supervisor = Supervisor(store, study, resources, view)
     set_limit(store, study, resources.trial_timeout_s)

@@ -54,8 +54,8 @@ def work(
         end_with_parent(sys.stdin.fileno(), lambda: os.kill(os.getpid(), signal.SIGTERM))
     with SignalCallback() as signals, open_studies(patient_store(signals)) as store:
         study, record = find_study(store, study_name), chosen_store(tracking)
-        if not own_home:
-            join_home(store, study)
+        if not own_home and (sentence := join_home(store, study)):
+            say(sentence)
         labels = study_labels(study, study.spec.space.base, record)
         owner = owner_of(crew or secrets.token_hex(8), os.getpid(), str(machine.device))
 

@@ -37,6 +37,9 @@ LASTING: Final = (
 )
 """Database messages of errors that waiting does not cure."""
 
+_FULL: Final = ("disk is full", "no space left")
+"""Words of SQLite and PostgreSQL on a full disk; they pass once there is room."""
+
 RAISED: Final = (SQLAlchemyError, StorageInternalError)
 """Errors of calls to the database."""
 
@@ -110,15 +113,17 @@ class Retry:
         if kind == "lasting":
             raise EnvironmentFailed(f"{self.name} cannot be used: {first_line(error)}") from error
         if over:
+            how, cure = ("has not answered", "start again when it is back")
+            if _is_full(error):
+                how, cure = ("has had no room on its disk", "make room there and start again")
             raise EnvironmentFailed(
-                f"{self.name} has not answered for {self.limit_s:g} s ({first_line(error)}): what "
-                "was stored is kept, start again when it is back"
+                f"{self.name} {how} for {self.limit_s:g} s ({first_line(error)}): what was stored "
+                f"is kept, {cure}"
             ) from error
 
     def _warn(self, error: Exception) -> None:
-        _LOG.warning(
-            "%s does not answer (%s): trying for %g s", self.name, first_line(error), self.limit_s
-        )
+        how = "has no room on its disk: make some" if _is_full(error) else "does not answer"
+        _LOG.warning("%s %s (%s): trying for %g s", self.name, how, first_line(error), self.limit_s)
 
     def _expect_own_process(self) -> None:
         if os.getpid() != self.pid:
@@ -126,6 +131,10 @@ class Retry:
                 f"{self.name} was opened by process {self.pid}, and this one is a fork: spawn "
                 "processes that open it themselves"
             )
+
+
+def _is_full(error: BaseException) -> bool:
+    return any(words in first_line(error).lower() for words in _FULL)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -5,31 +5,43 @@ from typing import Final
 
 from risexp.core.home import home, home_id
 from risexp.errors import InvalidInput
+from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
+from risexp.runs.folder import is_run
 
 _HOME: Final = "risexp.home"
 _WAITS: Final = "risexp.waits."
 
 
-def join_home(store: StudyStore, study: StudyRef) -> None:
-    """Check that this home is the one of the study's runs, which its first process sets.
+def join_home(store: StudyStore, study: StudyRef) -> str | None:
+    """Check that this home is the one of the study's runs, which the first to work there sets.
 
     In another home a trial would begin anew, since its checkpoints are not there.
+
+    Returns:
+        A sentence if the study has begun without a home, as earlier versions began one.
     """
     own, place = home_id(), str(home().absolute())
+    way = f"`risexp worker --study {study.name} --own-home` train with checkpoints of its own"
     with store.locked(f"study {study.name}"):
         known = store.storage.get_study_user_attrs(study.id).get(_HOME)
         if known is None:
+            begun = [each.run_id for each in Leases(store, study.uid).attempts()]
+            if begun and not any(map(is_run, begun)):
+                raise InvalidInput(
+                    f"an earlier version began study {study.name}, and {place} holds none of its "
+                    f"runs: name the folder that does by RISEXP_HOME, or let {way}"
+                )
             value = {"id": own, "path": place, "host": socket.gethostname()}
             store.storage.set_study_user_attr(study.id, _HOME, value)
-            return
+            return f"study {study.name} keeps its runs in {place} from now on" if begun else None
     if known["id"] != own:
         raise InvalidInput(
             f"study {study.name} keeps its runs in {known['path']} of {known['host']}, and {place} "
-            "is another home: share that folder and name it by RISEXP_HOME, or let `risexp worker "
-            "--own-home` train with checkpoints of its own"
+            f"is another home: share that folder and name it by RISEXP_HOME, or let {way}"
         )
+    return None
 
 
 class HostNote:
@@ -41,6 +53,11 @@ class HostNote:
         self._host = host
         # A worker that died here may have left a note.
         self._known = waiting_hosts(store, study).get(host)
+
+    @property
+    def fault(self) -> str | None:
+        """The fault that the study knows of; None if it knows none."""
+        return self._known
 
     def set(self, fault: str | None) -> bool:
         """Write the fault, or delete the note if there is none; whether that is new."""

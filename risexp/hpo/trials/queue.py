@@ -61,6 +61,10 @@ class Queue:
         """Claim a trial after all others, since the environment failed it here."""
         self._failed[trial_id] += 1
 
+    def has_waiting(self) -> bool:
+        """Whether a trial waits."""
+        return bool(self._store.storage.list_trials(self._study.id, (TrialState.WAITING,), most=1))
+
     def is_done(self) -> bool:
         """Whether no trial waits or runs."""
         return not self._store.storage.list_trials(

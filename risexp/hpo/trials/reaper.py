@@ -38,6 +38,8 @@ MOST_DEATHS: Final = 3
 NO_OWNER: Final = LeaseOwner("nobody", "", 0, "")
 """Owner of the lease that a reaper gives to a running trial without one."""
 _STOPPED: Final = ("T", "t")
+_NOTE_S: Final = 30 * 86_400.0
+"""Age of a note of an exit that no study has asked for."""
 
 
 def requeue(leases: Leases, trial_id: int, most: int = MOST_DEATHS) -> None:
@@ -71,11 +73,20 @@ def note_exit(owner: str) -> None:
     with suppress(OSError):
         _exit_notes().mkdir(mode=0o700, parents=True, exist_ok=True)
         (_exit_notes() / owner).touch(mode=0o600)
+        for note in _exit_notes().iterdir():
+            if time.time() - note.stat().st_mtime > _NOTE_S:
+                note.unlink(missing_ok=True)
 
 
 def has_left(owner: str) -> bool:
     """Whether a worker of this home has left such a note."""
     return (_exit_notes() / owner).exists()
+
+
+def forget_exit(owner: str) -> None:
+    """Delete such a note, since the study knows how the worker's attempt ended."""
+    with suppress(OSError):
+        (_exit_notes() / owner).unlink(missing_ok=True)
 
 
 def _exit_notes() -> Path:
@@ -160,9 +171,11 @@ class Reaper:
         if self._storage.get_trial(attempt.lease.trial_id).state.is_finished():
             # The worker died after it finished the trial and before it ended its attempt.
             end(attempt.lease, "finished")
+            forget_exit(attempt.lease.owner)
             return False
         if not end(attempt.lease, how):
             return False
+        forget_exit(attempt.lease.owner)
         failpoint("reap.buried")
         requeue(self._leases, attempt.lease.trial_id, self._most)
         return True

@@ -31,9 +31,9 @@ from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.heartbeat import FENCED, Heartbeat, LeaseGuard
 from risexp.hpo.trials.limits import StudyEndCheck, TimeLimit, end_if_failing, limit_of, spent_s
 from risexp.hpo.trials.queue import Queue
-from risexp.hpo.trials.reaper import Reaper, note_exit
+from risexp.hpo.trials.reaper import Reaper, forget_exit, note_exit
 from risexp.hpo.trials.trial_result import trial_result
-from risexp.runs.outcome import Outcome, StopNow, failed
+from risexp.runs.outcome import BROKEN_DEVICE, Outcome, StopNow, failed
 
 _SIGNALLED: Final = ("released", "interrupted")
 _POLL_S: Final = 2.0
@@ -94,7 +94,7 @@ class Worker:
             owner: This process.
             train: Trains a trial; an error that it raises fails the trial.
             signals: Entered by this process, which the first signal never interrupts.
-            home_fault: Asked before every claim.
+            home_fault: Asked before a claim where a trial waits.
         """
         self._store = store
         self._study = study
@@ -134,6 +134,7 @@ class Worker:
                 note_exit(self._owner.id)
             with suppress(Exception):
                 self._reaper.abandon(self._owner.id, how)
+                forget_exit(self._owner.id)
 
     def _work(self, say: Say, reaper: PeriodicThread) -> int:
         while (signalled := self._signals.outcome()) is None:
@@ -155,7 +156,10 @@ class Worker:
         return signalled.exit_code
 
     def _may_claim(self, say: Say) -> bool:
-        """Whether this host can keep a run; the study is told if it cannot."""
+        """Whether a trial waits that this host can keep; the study is told if it cannot."""
+        # To look is to write, so an idle worker does not, unless its home was at fault.
+        if self._host.fault is None and not self._queue.has_waiting():
+            return False
         fault = self._home_fault()
         if self._host.set(fault):
             say(f"it claims no trial: {fault}" if fault else "it claims trials again")
@@ -172,7 +176,7 @@ class Worker:
         """Train a trial and record its result.
 
         Returns:
-            The exit code of a signal that ended it, or 0.
+            The exit code of a signal that ended it, or of a device that failed; else 0.
         """
         say(f"trial {claim.number}, attempt {claim.attempt}: run {claim.run_id}")
         pruning_callback = PruningCallback(claim, self._pruning, self._trials)
@@ -186,6 +190,8 @@ class Worker:
             except Fenced as lost:
                 say(f"trial {claim.number}: {lost}")
                 return 0
+        if result.outcome.reason in BROKEN_DEVICE:
+            return result.outcome.exit_code
         if result.outcome.status == "failed" and result.outcome.resumable:
             self._failures += 1
             self._signals.wait(self._pause_s)

@@ -68,6 +68,19 @@ def test_a_search_ends_with_its_trials_and_goes_on_with_more(pools: Employ) -> N
     assert result.as_json() == json.loads(json.dumps(result.as_json(), allow_nan=False))
 
 
+def test_a_finished_study_of_an_earlier_version_is_shown_in_any_home(pools: Employ) -> None:
+    pools()
+    searched()
+    with study() as (store, ref):
+        store.storage.set_study_user_attr(ref.id, "risexp.home", None)
+
+    result, _ = searched()
+
+    assert ["complete"] * 3 == states(result)
+    with study() as (store, ref):
+        assert None is store.storage.get_study_user_attrs(ref.id)["risexp.home"]
+
+
 def test_optuna_says_nothing_of_its_own_in_a_search(
     pools: Employ, caplog: pytest.LogCaptureFixture
 ) -> None:

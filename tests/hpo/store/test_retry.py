@@ -121,6 +121,17 @@ def test_waits_grow_to_seconds_and_the_limit_is_kept() -> None:
     assert 1 == once.calls
 
 
+def test_a_full_disk_is_waited_for_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    for words in ("database or disk is full", "could not extend file: No space left on device"):
+        caplog.clear()
+
+        with pytest.raises(EnvironmentFailed, match=r"no room on its disk for 600 s .*make"):
+            patient(Clock())(Flaky(10**6, operational(words)))
+
+        said = f"the store has no room on its disk: make some ({words}): trying for 600 s"
+        assert [said] == caplog.messages
+
+
 def test_a_fork_is_refused() -> None:
     retry = Retry("the store", pid=os.getpid() + 1)
 

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import pytest
@@ -118,6 +119,7 @@ def left_after(
 def test_a_signal_at_any_moment_is_a_release(
     store: StudyStore,
     monkeypatch: pytest.MonkeyPatch,
+    own_home: Path,
     kind: str,
     when: Literal["before", "after"],
     point: str,
@@ -131,6 +133,7 @@ def test_a_signal_at_any_moment_is_a_release(
     assert sender.sent
     assert expected == code
     assert set() == {*ends} - {"released", "finished"}
+    assert [] == [*own_home.glob("mlruns/left/*")]  # the study knows how it ended
     assert set() == {*states(store, study)} - {"waiting", "complete"}
     work(store, study, train)
     assert ["complete"] * 2 == states(store, study)

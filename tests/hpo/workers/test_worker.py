@@ -5,6 +5,7 @@ import socket
 from threading import Thread
 
 import pytest
+import torch
 
 from risexp.errors import EnvironmentFailed, TrainingAborted
 from risexp.hpo.search.parameters import stored
@@ -14,6 +15,7 @@ from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.hosts import waiting_hosts
 from risexp.hpo.studies.study import StudyRef, end_study
 from risexp.hpo.trials.heartbeat import fenced
+from risexp.hpo.trials.queue import Queue
 from risexp.hpo.trials.reaper import Reaper
 from risexp.hpo.workers import worker as module
 from risexp.hpo.workers.worker import Job, JobResult
@@ -32,7 +34,7 @@ from tests.support.toy_workers import (
     work,
     worker,
 )
-from tests.support.worker_processes import EMBEDDED, opened, states
+from tests.support.worker_processes import EMBEDDED, claimed, opened, queue_of, states
 
 pytestmark = EMBEDDED
 
@@ -132,6 +134,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing_and_claims_another_trial(
         EnvironmentFailed("cannot write: no space"),
         OSError(28, "no space"),
         OSError(30, "read-only"),
+        MemoryError(),
     ],
 )
 def test_a_trial_is_not_at_fault_if_the_environment_fails(
@@ -146,6 +149,27 @@ def test_a_trial_is_not_at_fault_if_the_environment_fails(
     assert ["complete", "complete"] == states(store, study)
     ends = sorted(str(each.ended) for each in attempts(store, study))
     assert ["environment"] * 5 + ["finished"] * 2 == ends
+
+
+@pytest.mark.fault("F18")
+@pytest.mark.parametrize(
+    ("error", "state", "ended"),
+    [
+        (torch.AcceleratorError("CUDA error: uncorrectable ECC error"), "waiting", "environment"),
+        (torch.AcceleratorError("CUDA error: device-side assert"), "failed", "finished"),
+    ],
+)
+def test_a_worker_whose_device_has_failed_leaves_its_trials_to_a_new_process(
+    store: StudyStore, study: StudyRef, error: Exception, state: str, ended: str
+) -> None:
+    """No later call to a device succeeds in a process that has met such an error."""
+    train = toy(error)
+
+    code, _ = work(store, study, train)
+
+    assert (1, 1) == (code, len(train.jobs))
+    assert [state, "waiting", "waiting"] == states(store, study)
+    assert [ended] == [each.ended for each in attempts(store, study)]
 
 
 def test_a_trial_whose_environment_always_fails_keeps_no_other_from_its_turn(
@@ -187,6 +211,34 @@ def test_a_worker_whose_home_cannot_be_written_claims_nothing_and_tells_the_stud
     assert {} == waiting_hosts(store, study)
     assert [f"it claims no trial: {full}", "it claims trials again"] == said[:2]
     assert ["complete"] * 3 == states(store, study)
+
+
+def test_an_idle_worker_does_not_write_into_its_home(
+    store: StudyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All trials run elsewhere; it looks into its home only once one of them waits again."""
+    monkeypatch.setattr(module, "_POLL_S", 0.0)
+    study, idle, looks = searched(store, 1), list[bool](), list[str]()
+    queue = queue_of(store, study)
+    claim = claimed(queue)
+    has_waiting = Queue.has_waiting
+
+    def counted(queue: Queue) -> bool:
+        idle.append(not has_waiting(queue))
+        if len(idle) == 5:
+            claim.release()
+        return not idle[-1]
+
+    def home_fault() -> str | None:
+        looks.append(states(store, study)[0])
+        return None
+
+    monkeypatch.setattr(Queue, "has_waiting", counted)
+    worker(store, study, toy(), home_fault).run(lambda _: None)
+
+    assert [True] * 5 == idle[:5]
+    assert ["waiting"] == looks
+    assert ["complete"] == states(store, study)
 
 
 def test_a_trial_is_released_after_the_epoch_in_which_its_study_ended(

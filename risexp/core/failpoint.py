@@ -27,8 +27,26 @@ Point = Literal[
     "reap.returned",
 ]
 """The step of a trial, and the last write of it that is done."""
+PromotionPoint = Literal[
+    "promote.judged",
+    "promote.recorded",
+    "promote.saved",
+    "promote.logged",
+    "promote.created",
+    "promote.checked",
+    "promote.moved",
+    "promote.named",
+    "promote.settled",
+    "rollback.created",
+    "rollback.checked",
+    "rollback.moved",
+    "rollback.named",
+    "rollback.settled",
+]
+"""A step of a promotion or a rollback that is done."""
 
 POINTS: Final[tuple[Point, ...]] = get_args(Point)
+PROMOTION_POINTS: Final[tuple[PromotionPoint, ...]] = get_args(PromotionPoint)
 
 CRASH_AT: Final = "RISEXP_CRASH_AT"
 """The environment variable that names where the process kills itself."""
@@ -36,7 +54,7 @@ STOP_AT: Final = "RISEXP_STOP_AT"
 """The environment variable that names where it stops until it gets SIGCONT."""
 
 
-def failpoint(point: Point) -> None:
+def failpoint(point: Point | PromotionPoint) -> None:
     """Pass a point; one that is armed fires once."""
     for variable, number in ((CRASH_AT, signal.SIGKILL), (STOP_AT, signal.SIGSTOP)):
         if os.environ.get(variable) == point:

@@ -3,8 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
@@ -86,3 +86,16 @@ class SignalHandler(AbstractContextManager["SignalHandler"]):
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.hear(number)
         self._receive(number)
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Finish the body even if a signal comes; a second signal is handled as usual."""
+
+    def receive(number: int) -> None:
+        usual = handler.before[number]
+        if len(handler.numbers) > 1 and callable(usual):
+            usual(number, None)
+
+    with SignalHandler(receive) as handler:
+        yield

@@ -3,27 +3,32 @@
 A version is created `pending`, with all its tags, before the alias moves; that move is the commit.
 A process that dies before it leaves the alias as it was, and a pending version that the next
 promotion deletes. A process that dies after it has promoted: the next promotion sets the tags that
-are missing. Only one promotion at a time: the caller holds the registry's lock.
+are missing. Only one promotion at a time: in a home by its lock, which the caller holds; between
+homes by the order of their pending versions.
 """
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final
 
+from risexp.core.failpoint import failpoint
+from risexp.core.home import home_id
+from risexp.core.signals import signals_held
 from risexp.errors import EnvironmentFailed, InvalidInput
 from risexp.registry.model_registry import FORMER, PENDING, PREVIOUS, STATE, Registry, Version
+from risexp.registry.pending import (
+    HOME,
+    expect_turn,
+    name_previous,
+    settle,
+    tidy,
+    withdrawn_on_failure,
+)
 
-CHAMPION: Final = "champion"
-"""The alias that others load."""
 ROLLED_BACK: Final = "risexp.rolled_back"
 """Tag of a version that was rolled back: by which user and when."""
-
-Step = Literal["tidied", "logged", "created", "checked", "moved", "named", "settled"]
-STEPS: Final[tuple[Step, ...]] = get_args(Step)
-"""Steps of a promotion, in their order; it may die after any of them."""
-OnStep = Callable[[Step], None]
 
 
 @dataclass(frozen=True)
@@ -44,66 +49,39 @@ class Promotion:
     card: str
 
 
-def promote(
-    registry: Registry,
-    promotion: Promotion,
-    *,
-    exclusive: bool,
-    on_step: OnStep = lambda _: None,
-) -> Version:
-    """Create a version and move the alias to it; `exclusive` if a lock keeps all others out."""
+def promote(registry: Registry, promotion: Promotion, *, exclusive: bool) -> Version:
+    """Create a version and move the alias to it; `exclusive` if a lock keeps all homes out."""
+    name, alias, champion = promotion.name, promotion.alias, promotion.champion
     _expect_champion(registry, promotion)
-    tidy(registry, promotion.name, exclusive=exclusive)
-    on_step("tidied")
     source = registry.log(promotion.run_id, promotion.folder, promotion.place)
-    on_step("logged")
-    previous = "" if promotion.champion is None else str(promotion.champion)
-    tags = {**promotion.tags, STATE: PENDING, PREVIOUS: previous}
-    made = registry.create(promotion.name, source, promotion.run_id, tags, promotion.card)
-    try:
-        on_step("created")
+    failpoint("promote.logged")
+    previous = "" if champion is None else str(champion)
+    tags = {**promotion.tags, STATE: PENDING, PREVIOUS: previous, HOME: home_id()}
+    made = registry.create(name, source, promotion.run_id, tags, promotion.card)
+    with withdrawn_on_failure(registry, made, alias):
+        failpoint("promote.created")
+        expect_turn(registry, made, exclusive=exclusive)
         _expect_champion(registry, promotion)
-        on_step("checked")
-        registry.set_alias(promotion.name, promotion.alias, made.number)
-    except BaseException:
-        # Whether the move was carried out may be unknown: an answer can be lost.
-        if registry.aliases(promotion.name).get(promotion.alias) != made.number:
-            registry.delete(made)
-        raise
-    on_step("moved")
-    _finish(registry, promotion, made, on_step)
-    on_step("settled")
-    now = registry.aliases(promotion.name).get(promotion.alias)
-    if now != made.number:
-        raise EnvironmentFailed(
-            f"version {made.number} of {promotion.name} was {promotion.alias} for a moment, and "
-            f"now version {now} is: another promotion ran at the same time; see `risexp models "
-            f"show {promotion.name}`"
-        )
-    return registry.version(promotion.name, made.number)
-
-
-def _finish(registry: Registry, promotion: Promotion, made: Version, on_step: OnStep) -> None:
-    """Set the alias and the tags that follow from the move."""
-    try:
-        _name_previous(registry, promotion.name, promotion.alias, promotion.champion)
-        on_step("named")
-        _settle(registry, made, promotion.alias, promotion.champion)
-    except Exception as error:
-        raise EnvironmentFailed(
-            f"version {made.number} of {promotion.name} is {promotion.alias}, but its tags could "
-            f"not be set ({error}): the next promotion sets them"
-        ) from error
+        failpoint("promote.checked")
+    with signals_held():
+        with withdrawn_on_failure(registry, made, alias):
+            registry.set_alias(name, alias, made.number)
+        failpoint("promote.moved")
+        with _holds_already(made, alias):
+            name_previous(registry, name, alias, champion)
+            failpoint("promote.named")
+            settle(registry, made, alias, champion)
+            failpoint("promote.settled")
+            made = registry.version(name, made.number)
+    return made
 
 
 def roll_back(
-    registry: Registry,
-    name: str,
-    alias: str,
-    by: str,
-    on_step: OnStep = lambda _: None,
+    registry: Registry, name: str, alias: str, by: str, *, exclusive: bool
 ) -> tuple[Version, Version]:
     """Give an alias back to the version that had it before.
+
+    A rollback that was interrupted after its move is finished, and goes back no further.
 
     Raises:
         InvalidInput: No version has the alias, none had it before, or that one was deleted.
@@ -112,6 +90,11 @@ def roll_back(
     now = registry.at(name, alias)
     if now is None:
         raise InvalidInput(f"no version of {name} is {alias}: there is nothing to roll back")
+    if (was := _rolled_back_to(registry, now)) is not None:
+        _finish_rollback(registry, was, now, alias, by)
+        tidy(registry, name, exclusive=exclusive)
+        return was, registry.version(name, now.number)
+    tidy(registry, name, exclusive=exclusive)
     if now.previous is None:
         raise InvalidInput(
             f"version {now.number} of {name} is the first that was {alias}: there is none to go "
@@ -119,49 +102,68 @@ def roll_back(
         )
     before = registry.version(name, now.previous)
     registry.load(before)
-    # Tags come before the move: a former champion is never taken for an abandoned version.
-    registry.tag(now, ROLLED_BACK, by)
-    registry.tag(now, STATE, FORMER)
-    registry.set_alias(name, alias, before.number)
-    on_step("moved")
-    _name_previous(registry, name, alias, before.previous)
-    on_step("named")
-    _settle(registry, before, alias, now.number)
-    on_step("settled")
+    _move_back(registry, now, before, alias, by, exclusive=exclusive)
     return now, registry.version(name, before.number)
 
 
-def tidy(registry: Registry, name: str, *, exclusive: bool) -> tuple[int, ...]:
-    """Delete abandoned versions, and set the tags that an interrupted promotion did not set.
-
-    Unless it is `exclusive`, versions younger than a day stay: their promotion may go on.
-    """
-    deleted, recent_ms = list[int](), 1e3 * (time.time() - _ABANDONED_S)
-    versions = registry.versions(name)
-    known = {version.previous for version in versions}
-    for version in versions:
-        if version.abandoned and (exclusive or version.created_ms < recent_ms):
-            # Deleting a version deletes its aliases: another process may just have set one.
-            if version.number not in known | {*registry.aliases(name).values()}:
-                registry.delete(version)
-                deleted.append(version.number)
-        elif version.tags.get(STATE) == PENDING and version.aliases:
-            for alias in _own(version.aliases):
-                _settle(registry, version, alias, version.previous)
-                _name_previous(registry, name, alias, version.previous)
-    return tuple(deleted)
-
-
-def previous_of(alias: str) -> str:
-    """The alias of the version that had another alias before."""
-    return "previous" if alias == CHAMPION else f"previous-{alias}"
-
-
-_ABANDONED_S: Final = 86_400.0
+def _move_back(
+    registry: Registry, now: Version, before: Version, alias: str, by: str, *, exclusive: bool
+) -> None:
+    """Move an alias from one version to another, if no promotion is running."""
+    name = now.name
+    # A version of its own, so that promotions in other homes see the rollback, and it sees them.
+    tags = {STATE: PENDING, HOME: home_id(), "risexp.promoted_by": by}
+    turn = registry.create(name, before.address, before.run_id, tags, "")
+    with signals_held():
+        with withdrawn_on_failure(registry, turn, alias):
+            failpoint("rollback.created")
+            expect_turn(registry, turn, exclusive=exclusive)
+            if registry.aliases(name).get(alias) != now.number:
+                raise EnvironmentFailed(
+                    f"version {now.number} of {name} is not {alias} any more: nothing was "
+                    "changed; run the command again"
+                )
+            failpoint("rollback.checked")
+            registry.set_alias(name, alias, before.number)
+        failpoint("rollback.moved")
+        with _holds_already(before, alias):
+            registry.delete(turn)
+            _finish_rollback(registry, now, before, alias, by)
 
 
-def _own(aliases: tuple[str, ...]) -> list[str]:
-    return [alias for alias in aliases if alias != "previous" and not alias.startswith("previous-")]
+def _finish_rollback(
+    registry: Registry, was: Version, version: Version, alias: str, by: str
+) -> None:
+    """Set the tags that follow from the move; that of the version with the alias comes last."""
+    registry.tag(was, ROLLED_BACK, by)
+    name_previous(registry, version.name, alias, version.previous)
+    failpoint("rollback.named")
+    settle(registry, version, alias, was.number)
+    failpoint("rollback.settled")
+
+
+def _rolled_back_to(registry: Registry, now: Version) -> Version | None:
+    """The version that an interrupted rollback took an alias from, if it gave it to this one."""
+    if now.tags.get(STATE) != FORMER:
+        return None
+    later = [
+        each
+        for each in registry.versions(now.name)
+        if each.previous == now.number and not each.abandoned
+    ]
+    return later[0] if later else None
+
+
+@contextmanager
+def _holds_already(made: Version, alias: str) -> Iterator[None]:
+    """Say that the alias has moved though the last steps failed."""
+    try:
+        yield
+    except Exception as error:
+        raise EnvironmentFailed(
+            f"version {made.number} of {made.name} is {alias}, but its tags could not be set "
+            f"({error}): the next promotion or rollback sets them"
+        ) from error
 
 
 def _expect_champion(registry: Registry, promotion: Promotion) -> None:
@@ -174,18 +176,3 @@ def _expect_champion(registry: Registry, promotion: Promotion) -> None:
         f"{is_now} the {promotion.alias} of {promotion.name} now, and when the candidate was "
         f"judged {was}: nothing was promoted; run the command again to be judged beside it"
     )
-
-
-def _name_previous(registry: Registry, name: str, alias: str, number: int | None) -> None:
-    """Move `previous`, for people to read; a rollback follows the version's own tag."""
-    if number is not None and registry.find(name, number) is not None:
-        registry.set_alias(name, previous_of(alias), number)
-    elif previous_of(alias) in registry.aliases(name):
-        registry.delete_alias(name, previous_of(alias))
-
-
-def _settle(registry: Registry, version: Version, alias: str, former: int | None) -> None:
-    before = None if former is None else registry.find(version.name, former)
-    if before is not None and not _own(before.aliases):
-        registry.tag(before, STATE, FORMER)
-    registry.tag(version, STATE, alias)

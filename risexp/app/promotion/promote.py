@@ -18,6 +18,7 @@ from risexp.app.promotion.promotion_lock import now, promotion_lock, user
 from risexp.app.promotion.result import PromotionRequest, PromotionResult, model_card
 from risexp.app.promotion.test_set import TestSet, expect_drawn, expect_unseen, load_test_set
 from risexp.config.gates import Gates, load_gates
+from risexp.core.failpoint import failpoint
 from risexp.errors import ConfigInvalid, InvalidInput
 from risexp.registry.sealed_model import Bundle
 from risexp.registry.verdicts import Evidence
@@ -37,9 +38,11 @@ _NOT_AN_ALIAS: Final = re.compile(r"latest|v\d+|previous(-.*)?", re.IGNORECASE)
 def promote(request: PromotionRequest, device: torch.device, progress: Progress) -> PromotionResult:
     """Judge a run beside the champion, and move the alias to it if every gate passes.
 
-    Before that nothing is written but the frozen scenes, which are kept for the next promotion.
+    Before that nothing is written but the frozen scenes, which are kept for the next promotion, and
+    what an interrupted promotion did not write.
     """
     from risexp.registry.model_address import open_registry
+    from risexp.registry.pending import tidy
 
     _expect_names(request.name, request.alias)
     gates = load_gates(request.gates)
@@ -48,6 +51,8 @@ def promote(request: PromotionRequest, device: torch.device, progress: Progress)
         candidate.expect_store(registry.store)
         lock = nullcontext(False) if request.dry_run else promotion_lock(registry.store)
         with lock as exclusive:
+            if not request.dry_run:
+                tidy(registry, request.name, exclusive=exclusive)
             champion = registry.at(request.name, request.alias)
             bundle = None if champion is None else registry.load(champion)
             pair = _Pair(request, gates, candidate, champion, bundle)
@@ -87,8 +92,9 @@ def roll_back(name: str, alias: str, tracking: str | None) -> RolledBack:
     from risexp.registry.promotion import roll_back as move_back
 
     _expect_names(name, alias)
-    with open_registry(tracking) as registry, promotion_lock(registry.store):
-        was, version = move_back(registry, name, alias, f"{user()} at {now()}")
+    with open_registry(tracking) as registry, promotion_lock(registry.store) as exclusive:
+        by = f"{user()} at {now()}"
+        was, version = move_back(registry, name, alias, by, exclusive=exclusive)
     return RolledBack(alias, was, version)
 
 
@@ -184,10 +190,13 @@ def _register(result: PromotionResult, registry: "Registry", *, exclusive: bool)
     from risexp.registry.promotion import promote as move
 
     request = result.request
+    failpoint("promote.judged")
     run_id = result.candidate.upload_record(request.tracking)
+    failpoint("promote.recorded")
     with TemporaryDirectory(prefix="risexp-model-") as place:
         folder = Path(place) / "model"
         digest = save_model(result.candidate.bundle, folder)
+        failpoint("promote.saved")
         promotion = Promotion(
             name=request.name,
             alias=request.alias,

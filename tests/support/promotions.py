@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from risexp.config.gates import load_gates
+from risexp.config.run import RunConfig
 from risexp.evaluation.scene_scores import SceneScores, score_scenes
 from risexp.registry.model_registry import Registry, Version
 from risexp.registry.promotion import Promotion
@@ -41,6 +42,12 @@ SERVER.set_forkserver_preload(
         "mlflow.store.artifact.local_artifact_repo",
         "mlflow.store.model_registry.sqlalchemy_store",
         "mlflow.store.tracking.sqlalchemy_store",
+        "psycopg",
+        "risexp.app.promotion.promote",
+        "risexp.cli.main",
+        "risexp.registry.mlflow_model",
+        "risexp.registry.promotion",
+        "sqlalchemy.dialects.postgresql.psycopg",
         "sqlalchemy.dialects.sqlite.pysqlite",
     ]
 )
@@ -134,9 +141,11 @@ def _plain(version: Version) -> tuple[int, dict[str, str], str]:
     return version.number, dict(version.tags), version.card
 
 
-def kept(name: str, seed: int = 0, labels: Labels | None = None) -> RunFolder:
+def kept(
+    name: str, seed: int = 0, labels: Labels | None = None, config: RunConfig | None = None
+) -> RunFolder:
     """A complete run whose last checkpoint is an untrained network."""
-    config = network_config().canonical()
+    config = config or network_config().canonical()
     folder = new_run(name, config, labels)
     train(folder)
     folder.open_journal().write(3, {"guard/loss": 0.0})

@@ -231,7 +231,7 @@ def served(
         patch.setenv(constants.ARTIFACTS_DESTINATION_ENV_VAR, str(folder))
         patch.setenv(constants.SERVE_ARTIFACTS_ENV_VAR, "true")
         # One process serves one store and remembers it; here a test has a server of its own.
-        for remembered in ("_tracking_store", "_artifact_repo"):
+        for remembered in ("_tracking_store", "_model_registry_store", "_artifact_repo"):
             patch.setattr(handlers, remembered, None)
         moods = moods or Moods()
         server = make_server("127.0.0.1", port, moods.before(app), threaded=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
+from werkzeug.wrappers import Response
+
 App = Callable[..., Iterable[bytes]]
 """An application of WSGI."""
 Mood = Literal["well", "hung", "error", "cut", "deaf", "flapping"]
@@ -41,9 +43,10 @@ class Moods:
                 self.hangs.set()
                 self.over.wait(120.0)
             if mood in ("well", "deaf"):
-                body = [*app(environ, start)]
+                # It also closes the files that an answer was read from.
+                whole = Response.from_app(app, environ, buffered=True)
                 if mood == "well":
-                    return body
+                    return whole(environ, start)
             return _cut_off(environ, start)
 
         return answer

@@ -33,7 +33,7 @@ class Moods:
     def before(self, app: App) -> App:
         """The application behind these moods."""
 
-        def answer(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
+        def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
             mood = self._met()
             self.had[mood] += 1
             if mood == "error":

@@ -1,6 +1,7 @@
 """Promotions in processes of their own: they race, are killed and interrupted, and lose the server.
 
-By day a few of them over MLflow's server; all stores, points and moods at night.
+By day two of them over MLflow's server (deaths by day: `tests/registry`); all stores, points and
+moods at night.
 """
 
 import signal
@@ -141,7 +142,7 @@ def test_promotions_that_are_repeated_until_they_pass_follow_one_another(scene: 
     assert 4 == len(scene.ledger.rows)
 
 
-@cases("F2", "point", zip(FORWARD, strict=True), ("promote.moved",))
+@cases("F2", "point", zip(FORWARD, strict=True))
 def test_a_promotion_that_is_killed_is_finished_by_the_same_command(
     scene: Scene, point: PromotionPoint
 ) -> None:

@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 
-.PHONY: help setup check quick format lint types layers test pages faults soak nightly hpo docs clean
+.PHONY: help setup kernels check quick format lint types layers test pages faults soak nightly hpo docs clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -18,6 +18,9 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 setup: $(READY) ## the virtual environment, with everything pinned
+
+kernels: $(READY) ## compile the search, once for these sources: about a minute
+	@$(BIN)/python -m risexp.estimation.compiled
 
 check: lint types layers test pages ## everything a change must pass
 
@@ -35,7 +38,7 @@ types: $(READY) ## mypy --strict
 layers: $(READY) ## the direction of imports, and no cycle
 	$(BIN)/lint-imports
 
-test: $(READY) ## the tests of `make check`
+test: kernels ## the tests of `make check`
 	$(BIN)/pytest -m "not slow and not pages" --numprocesses 2 --dist worksteal
 
 pages: $(READY) ## the tests that look at pages in a browser, where there is one
@@ -44,7 +47,7 @@ pages: $(READY) ## the tests that look at pages in a browser, where there is one
 quick: lint types ## lint, types, and the tests of what has changed: the inner loop
 	$(BIN)/python tests/select_changed.py | xargs $(BIN)/pytest -q -m "not slow and not pages" --numprocesses 2 --dist worksteal
 
-faults: $(READY) ## the table of injected faults, on SQLite and PostgreSQL
+faults: kernels ## the table of injected faults, on SQLite and PostgreSQL
 	mkdir -p build
 	RISEXP_REQUIRE_ALL=1 $(BIN)/pytest -q -m "fault and not pages" --hypothesis-profile faults --junitxml build/faults.xml --numprocesses 2 --dist worksteal || true
 	$(BIN)/python benchmarks/faults.py build/faults.xml --write

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import JsonValue, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -28,6 +28,10 @@ from risexp.config.training import (
 )
 from risexp.core.sealed import canonical_sha
 from risexp.errors import ConfigInvalid
+
+LATER: Final = ("localisation.backend",)
+"""Fields that were added after version 0.1: at their default they are no part of a hash, so that
+earlier runs and studies keep theirs."""
 
 
 class RunConfig(Section):
@@ -190,15 +194,31 @@ class RunConfig(Section):
         if unknown := set(sections) - type(self).model_fields.keys():
             message = f"there is no section {min(unknown)!r} to hash"
             raise ValueError(message)
-        return canonical_sha(
-            self.canonical().model_dump(mode="json", include=set(sections) or None)
-        )
+        return canonical_sha(self.hashed(*sections))
+
+    def hashed(self, *sections: str) -> dict[str, Any]:
+        """The canonical tree, or its named sections, without later fields at their default."""
+        tree = self.canonical().model_dump(mode="json", include=set(sections) or None)
+        for path in LATER:
+            section, name = path.split(".")
+            if section in tree and tree[section][name] == fields()[path].default:
+                del tree[section][name]
+        return tree
 
 
 @cache
 def fields() -> Mapping[str, FieldInfo]:
     """Every field of a run by its dotted path, in the order of declaration."""
     return dict(_leaves(RunConfig, ""))
+
+
+def without_later(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields by their paths, without later ones at their default."""
+    return {
+        path: value
+        for path, value in flat.items()
+        if path not in LATER or value != fields()[path].default
+    }
 
 
 def unknown_field(path: str, origin: str = "") -> str:

@@ -201,3 +201,6 @@ class LocalisationConfig(Section):
     """Whether positions are refined by a fit to the measurements."""
     fallback: Fallback = "none"
     """The count if the head is unsure. `bic` would hide a dead head: never in validation."""
+    backend: Literal["auto", "compiled", "torch"] = "auto"
+    """What searches on a CPU: loops compiled by Numba, or torch. `auto` compiles where Numba is
+    installed. A GPU, and fresh symbols, always use torch."""

@@ -39,10 +39,15 @@ def counted(
         probabilities = weight.sum(1)
         seen = weight[:, 1:].diagonal(dim1=1, dim2=2)
         return (probabilities + seen).argmax(-1) + 1, probabilities
-    price = 0.5 * math.log(2 * law.samples) if rule == "bic" else 1.0
-    scores = [fit.profile - price * law.freedom * fit.count for fit in pursuit.fits[1:]]
+    price = price_of_source(rule, law.samples, law.freedom)
+    scores = [fit.profile - price * fit.count for fit in pursuit.fits[1:]]
     probabilities = torch.stack(scores, dim=-1).softmax(-1)
     return probabilities.argmax(-1) + 1, probabilities
+
+
+def price_of_source(rule: Literal["bic", "aic"], samples: int, freedom: int) -> float:
+    """What an information criterion takes for one more source, in log likelihood."""
+    return freedom * (0.5 * math.log(2 * samples) if rule == "bic" else 1.0)
 
 
 def log_joint(

@@ -154,14 +154,14 @@ def damped_step(slope: Tensor, curvature: Tensor, damping: Tensor, still: Tensor
 
 def moved(receiver: ReceiverModel, points: Tensor, step: Tensor) -> Tensor:
     """Points after a step (B, 3 k), shortened to stay on their lobes and kept inside the view."""
-    view, reach = receiver.view, _reach(receiver.panel, receiver.view, points.device)
+    view, reach = receiver.view, longest_steps(receiver.panel, receiver.view, points.device)
     shift = by_source(step)
     longest = (shift.abs() / reach).amax((-2, -1), keepdim=True).clamp(min=1.0)
     return view.clamp(points + (shift / longest).to(points.dtype))
 
 
 @lru_cache(maxsize=8)
-def _reach(panel: Panel, view: View, device: torch.device) -> Tensor:
+def longest_steps(panel: Panel, view: View, device: torch.device) -> Tensor:
     """Longest step along u, v and rho that keeps a source on its own lobe."""
     wavelengths = panel.spacing_m / panel.wavelength_m
     u, v = (_TRUST / (count * wavelengths) for count in (panel.elements_h, panel.elements_v))

@@ -73,10 +73,11 @@ class Grid:
         seen = seen.view(batch * count, self.panel.elements_v, planes, wide).permute(2, 0, 3, 1)
         laid = seen.reshape(planes, batch * count * wide, self.panel.elements_v) @ upward
         laid = laid.view(planes, batch * count, wide, high).permute(1, 0, 3, 2)
-        return laid.reshape(batch, count, planes * high * wide).index_select(-1, self._places)
+        return laid.reshape(batch, count, planes * high * wide).index_select(-1, self.places)
 
     @cached_property
-    def _places(self) -> Tensor:
+    def places(self) -> Tensor:
+        """The places of the candidates among all points, (G,) int64."""
         return self.inside.flatten().nonzero().squeeze(-1)
 
     @cached_property
@@ -103,7 +104,7 @@ class Grid:
     def unfold(self, values: Tensor, outside: float) -> Tensor:
         """Values of the points inside (B, G), laid on the whole grid (B, R, V, U)."""
         laid = values.new_full((len(values), self.inside.numel()), outside)
-        return laid.index_copy(1, self._places, values).view(len(values), *self.shape)
+        return laid.index_copy(1, self.places, values).view(len(values), *self.shape)
 
     @property
     def steps(self) -> Tensor:

@@ -25,7 +25,7 @@ _EXACT = 1e-12
 """The same as a share of the frame's energy, where there is no noise."""
 _QUIETEST = 10.0**-4.5
 """Least noise over the frame's power."""
-_LAST_STEPS = 3
+LAST_STEPS = 3
 """Steps from points that are nearly there; twice as many were never worth .001 of success."""
 _RESOLVED = 0.3
 """Least share of a grid point's energy that the sources already found must leave unexplained."""
@@ -83,9 +83,7 @@ class HeldSymbols:
 
     def fitted(self, points: Tensor) -> Fit:
         """The fit of sources near points (B, k, 3), all moved jointly the last few steps."""
-        return self._fit(
-            advance(self.receiver, self.equations, points, self.tolerance, _LAST_STEPS)
-        )
+        return self._fit(advance(self.receiver, self.equations, points, self.tolerance, LAST_STEPS))
 
     def scan(self, fit: Fit, grid: Grid) -> Scan:
         """Matched filter of the residual, over the energy that is not yet explained."""

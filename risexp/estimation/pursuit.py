@@ -16,7 +16,7 @@ from risexp.estimation.fresh_symbols import FreshSymbols
 from risexp.estimation.grid import Grid, highest_peaks, search_grid
 from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.projection import Solution, loaded_root, solve
-from risexp.estimation.receiver_model import ReceiverModel
+from risexp.estimation.receiver_model import ReceiverModel, noise_power
 
 Law = HeldSymbols | FreshSymbols
 """The likelihood of some scenes under one law of the symbols."""
@@ -65,9 +65,9 @@ def _start(law: Law, fit: Fit, grid: Grid, scan: Scan) -> Tensor:
     """Where to put the next source (B, 3): of the scan's best peaks the one that explains most.
 
     The scan takes every point's strength for the mean one, which is off by several per cent; the
-    few best are weighed by their own.
+    few best are weighed by their own, inside the view: some points of the grid lie just beyond it.
     """
-    peaks = highest_peaks(grid, scan.gain, _WEIGHED)
+    peaks = law.receiver.view.clamp(highest_peaks(grid, scan.gain, _WEIGHED))
     best = law.gains(fit, peaks).argmax(-1)
     return peaks[torch.arange(len(peaks), device=best.device), best]
 
@@ -103,10 +103,20 @@ def quick_pursuit(receiver: ReceiverModel, frames: Frames, steps: int) -> QuickP
 
     The receiver has held symbols; `steps` Gauss-Newton steps follow each source.
     """
+    if receiver.is_compiled(frames.y.device):
+        return _compiled(receiver, frames, steps)
     parts = [_few(receiver, part, steps) for part in frames.split(_SCENES)]
     names = ("points", "powers", "power_spread", "misfit", "noise_power")
     columns = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
     return QuickPursuit(**columns, samples=parts[0].samples)
+
+
+def _compiled(receiver: ReceiverModel, frames: Frames, steps: int) -> QuickPursuit:
+    # Not at the top: Numba is slow to import, and may be missing.
+    from risexp.estimation.compiled import quick_sources
+
+    found = quick_sources(receiver, frames, noise_power(frames, "frame"), steps)
+    return QuickPursuit(*found, frames.y.shape[-2] * frames.y.shape[-1])
 
 
 def _few(receiver: ReceiverModel, frames: Frames, steps: int) -> QuickPursuit:

@@ -12,6 +12,7 @@ from risexp.config.run import RunConfig
 from risexp.data.frames import Frames
 from risexp.data.scenes import panel_of
 from risexp.errors import DataInvalid
+from risexp.estimation.backend import Backend, backend_of
 from risexp.physics.geometry import Panel, angles
 from risexp.physics.signals import PowerLaw, Symbols, path_amplitude
 
@@ -62,6 +63,12 @@ class View:
         widths = self.u[1] - self.u[0], self.v[1] - self.v[0], self.rho[1] - self.rho[0]
         return max(widths[0], _EDGE), max(widths[1], _EDGE), max(widths[2], _EDGE)
 
+    @property
+    def area(self) -> float:
+        """Product of the widths in azimuth and elevation, rad^2."""
+        phi, theta = (high - low for low, high in (self.phi_rad, self.theta_rad))
+        return max(phi, _EDGE) * max(theta, _EDGE)
+
     def clamp(self, points: Tensor) -> Tensor:
         """The nearest points (..., 3) inside, coordinate by coordinate.
 
@@ -82,10 +89,7 @@ class View:
     def log_direction_density(self, points: Tensor) -> Tensor:
         """Log density over (u, v) of a direction uniform in both angles, (...)."""
         phi, theta = angles(points[..., 0], points[..., 1])
-        area = max(self.phi_rad[1] - self.phi_rad[0], _EDGE) * max(
-            self.theta_rad[1] - self.theta_rad[0], _EDGE
-        )
-        return -math.log(area) - (phi.cos() * theta.cos().square()).clamp(min=1e-3).log()
+        return -math.log(self.area) - (phi.cos() * theta.cos().square()).clamp(min=1e-3).log()
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,18 @@ class ReceiverModel:
     view: View
     symbols: Symbols
     power: PowerLaw
+    backend: Backend = "torch"
+    """What searches on a CPU."""
 
     @classmethod
     def of(cls, config: RunConfig) -> Self:
         """What a configuration lets its receiver know."""
-        physics = config.physics
-        return cls(panel_of(physics), View.of(config.data), physics.symbols, physics.power)
+        physics, backend = config.physics, backend_of(config.localisation.backend)
+        return cls(panel_of(physics), View.of(config.data), physics.symbols, physics.power, backend)
+
+    def is_compiled(self, device: torch.device) -> bool:
+        """Whether compiled loops search the frames of a device; they know held symbols alone."""
+        return self.backend == "compiled" and device.type == "cpu" and self.symbols == "frame"
 
     def mean_power(self, range_m: Tensor) -> Tensor:
         """Mean power of a source at a range."""

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from risexp.data.frames import Frames
-from risexp.estimation.count_rule import CountRule, counted
+from risexp.estimation.count_rule import CountRule, counted, price_of_source
 from risexp.estimation.grid import search_grid
+from risexp.estimation.held_symbols import HeldSymbols
 from risexp.estimation.pursuit import Law, Pursuit, law_of, pursue
 from risexp.estimation.ranging import RangePosterior
 from risexp.estimation.receiver_model import ReceiverModel, noise_power
@@ -34,8 +35,21 @@ class Nomp:
         """Count and localise."""
         frames = frames.checked()
         noise = noise_power(frames, self.receiver.symbols)
+        if self.receiver.is_compiled(frames.y.device):
+            return self._compiled(frames, noise)
         parts = zip(frames.split(_SCENES), torch.split(noise, _SCENES), strict=True)
         return Estimate.join([self._localise(*part) for part in parts])
+
+    def _compiled(self, frames: Frames, noise: Tensor) -> Estimate:
+        # Not at the top: Numba is slow to import, and may be missing.
+        from risexp.estimation.compiled import localised
+
+        samples = frames.y.shape[-2] * frames.y.shape[-1]
+        price = None
+        if self.rule != "evidence":
+            price = price_of_source(self.rule, samples, HeldSymbols.freedom)
+        count, probabilities, slots = localised(self.receiver, frames, noise, price)
+        return Estimate(count, probabilities, *slots)
 
     def _localise(self, frames: Frames, noise: Tensor) -> Estimate:
         """Search; where even K_MAX sources leave far more than the noise, search with what is left.

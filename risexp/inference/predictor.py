@@ -13,6 +13,7 @@ from torch import Tensor
 from risexp.config.run import RunConfig
 from risexp.config.training import Fallback, LocalisationSpectrum, Refinement
 from risexp.data.frames import Frames
+from risexp.estimation.held_symbols import LAST_STEPS
 from risexp.estimation.pursuit import law_of
 from risexp.estimation.ranging import RangePosterior
 from risexp.estimation.receiver_model import ReceiverModel, noise_power
@@ -80,6 +81,8 @@ class Localiser:
         """Sources moved jointly downhill in the misfit of y, and their believed ranges."""
         noise = noise_power(frames, self.receiver.symbols)
         slots = torch.stack([estimate.phi_rad, estimate.theta_rad, estimate.range_m])
+        if self.receiver.is_compiled(frames.y.device):
+            return self._compiled(estimate, frames, noise)
         for count in range(1, self.receiver.view.sources_max + 1):
             for scenes in torch.split((estimate.count == count).nonzero().squeeze(-1), _REFINED):
                 law = law_of(self.receiver, frames[scenes], noise[scenes])
@@ -89,14 +92,24 @@ class Localiser:
                 slots[:, scenes, :count] = torch.stack([phi, theta, ranged])
         return Estimate(estimate.count, estimate.count_probabilities, *slots)
 
+    def _compiled(self, estimate: Estimate, frames: Frames, noise: Tensor) -> Estimate:
+        # Not at the top: Numba is slow to import, and may be missing.
+        from risexp.estimation.compiled import refitted
+
+        points = _points(estimate.phi_rad, estimate.theta_rad, estimate.range_m)
+        slots = refitted(self.receiver, frames, noise, (estimate.count, points), LAST_STEPS)
+        return Estimate(estimate.count, estimate.count_probabilities, *slots)
+
 
 def points_of(estimate: Estimate, scenes: Tensor, count: int) -> Tensor:
     """Points (S, count, 3) float32 of the scenes that hold so many sources."""
-    phi, theta, range_m = (
-        value[scenes, :count] for value in (estimate.phi_rad, estimate.theta_rad, estimate.range_m)
-    )
+    slots = estimate.phi_rad, estimate.theta_rad, estimate.range_m
+    return _points(*(value[scenes, :count] for value in slots)).float()
+
+
+def _points(phi: Tensor, theta: Tensor, range_m: Tensor) -> Tensor:
     u, v = direction_cosines(phi, theta)
-    return torch.stack([u, v, range_m.reciprocal()], dim=-1).float()
+    return torch.stack([u, v, range_m.reciprocal()], dim=-1)
 
 
 def pointed(prediction: Prediction, count: Tensor) -> Estimate:

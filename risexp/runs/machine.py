@@ -18,8 +18,8 @@ from risexp import __version__
 PACKAGES: Final = ("torch", "numpy", "safetensors", "pydantic", "mlflow", "optuna")
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """Versions, threads and device, as plain values."""
+def environment(device: torch.device, backend: str | None = None) -> dict[str, Any]:
+    """Versions, threads, device and backend of the search, as plain values."""
     on_gpu = device.type == "cuda"
     return {
         "risexp": __version__,
@@ -27,6 +27,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": {name: version(name) for name in PACKAGES},
         "threads": torch.get_num_threads(),
+        "backend": backend,
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if on_gpu else platform.machine(),
         "cuda": torch.version.cuda,

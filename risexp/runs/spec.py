@@ -39,7 +39,7 @@ class RunSpec:
     @classmethod
     def of(cls, config: RunConfig) -> Self:
         """The document of a new run."""
-        canonical = config.canonical().model_dump(mode="json")
+        canonical = config.hashed()
         return cls(canonical, config.model_dump(mode="json"))
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from pydantic import JsonValue, ValidationError
 
 from risexp.config.layers import Layer, Loaded, environment_layers, override_layer, resolve
-from risexp.config.run import RunConfig
+from risexp.config.run import RunConfig, without_later
 from risexp.config.section import nearest, one_sentence
 from risexp.core.sealed import canonical_sha
 from risexp.errors import ConfigInvalid, DataInvalid
@@ -85,7 +85,8 @@ class StudySpec:
 
     def terms(self) -> dict[str, str]:
         """Everything that must not change while a study exists, by its name."""
-        run = {path: str(value) for path, value in self.base.canonical().flat().items()}
+        canonical = without_later(self.base.canonical().flat())
+        run = {path: str(value) for path, value in canonical.items()}
         space = parts(self.space).items()
         return run | {part: each for part, each in space if not part.startswith(_RESOLVED)}
 
@@ -108,14 +109,15 @@ class StudySpec:
         try:
             space = SearchSpace.model_validate(document["space"])
             over = tuple(Layer(each["origin"], each["values"]) for each in document["over"])
-            before = {path: str(value) for path, value in document["base"].items()}
+            before = {path: str(value) for path, value in without_later(document["base"]).items()}
         except ValidationError as error:
             raise DataInvalid(f"{source}: {one_sentence(error)}") from None
         except (KeyError, TypeError, AttributeError) as error:
             raise DataInvalid(f"{source} is no record of a search: {error}") from None
         spec = cls(space, over)
         try:
-            now = {path: str(value) for path, value in spec.base.flat().items()}
+            known = without_later(spec.base.flat())
+            now = {path: str(value) for path, value in known.items()}
         except ConfigInvalid as error:
             raise DataInvalid(f"{source}: {error}") from None
         if changed := differing(before, now):

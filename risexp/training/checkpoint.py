@@ -130,7 +130,7 @@ class _Header(BaseModel):
 
 def config_tree(config: RunConfig) -> dict[str, Any]:
     """A configuration as a checkpoint holds it."""
-    return config.canonical().model_dump(mode="json")
+    return config.hashed()
 
 
 def encode(checkpoint: Checkpoint) -> tuple[bytes, bytes]:

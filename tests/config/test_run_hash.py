@@ -7,11 +7,18 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from risexp.config.run import RunConfig
+from risexp.config.layers import load_config
+from risexp.config.run import LATER, RunConfig
 from tests.support.configs import ANOTHER
 
 PHASES = {"curriculum.phase": "three-phase"}
 SHAPED = {"loss.subspace": 0.2}
+STORED = {
+    "smoke": "6b7a7254bd8f13653f72ccd61b757d13327fadb9437d20117e7d7157100b8403",
+    "small": "44e5c836680cfe2d703c2e294123131ecf786ba1cf6d3c7e12463bb1c0a1accb",
+    "base": "4d2d6accc148c829fb2030a71d339a807b33fd048de7618b4c1f53a6e62c71e5",
+}
+"""Hashes of presets before any later field was added."""
 MATTERS_UNDER: Mapping[str, Mapping[str, object]] = {
     "physics.codebook_seed": {"physics.codebook": "random"},
     "network.heads": {"network.front": "aperture"},
@@ -65,10 +72,20 @@ def test_two_ways_to_write_one_run_have_one_hash() -> None:
 
 def test_the_hash_is_that_of_the_canonical_json() -> None:
     canonical = RunConfig().canonical().model_dump(mode="json")
+    assert canonical["localisation"].pop("backend") == "auto"
 
     text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
 
     assert hashlib.sha256(text.encode()).hexdigest() == RunConfig().sha()
+
+
+def test_a_hash_stays_what_an_earlier_version_stored() -> None:
+    """Fields that were added later count from the moment they are not at their default."""
+    for preset, stored in STORED.items():
+        assert load_config(preset=preset).config.sha() == stored, preset
+    assert RunConfig().sha("localisation").startswith("da9c32bd671d")
+    for path in LATER:
+        assert RunConfig().replace({path: ANOTHER[path]}).sha() != RunConfig().sha()
 
 
 def test_the_hash_is_the_same_in_another_process() -> None:

@@ -223,7 +223,7 @@ def test_a_refinement_never_raises_the_misfit_and_answers_the_ranges_it_believes
     snr_db: float,
 ) -> None:
     """A believed range is the most probable one within a metre, not the one that fits best."""
-    config = config_of(at_snr(snr_db), preset="smoke")
+    config = config_of(at_snr(snr_db), "localisation.backend=torch", preset="smoke")
     scenes = scenes_of(config, 64)
     frames, said = scenes.frames, misled(truthful(config, scenes))
     start = localised(config, said, frames)

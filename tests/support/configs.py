@@ -31,7 +31,7 @@ training: {seed: 1, epochs: 10, scenes_per_epoch: 8192, batch: 128, accumulation
   optimizer: {lr: 0.002, head_factor: 4.0, weight_decay: 0.0, warmup_share: 0.1, final_share: 0.1,
     clip: 2.0}}
 validation: {scenes: 512, calibration_scenes: 1024}
-localisation: {spectrum: mvdr, refine: measurement, fallback: bic}
+localisation: {spectrum: mvdr, refine: measurement, fallback: bic, backend: torch}
 """
 ANOTHER: dict[str, object] = {
     **dict.fromkeys(fields(), 0.3),  # all that is not named is the weight of a loss term

@@ -82,7 +82,7 @@ def test_a_covariance_without_a_gradient_is_refused_where_something_is_learned()
 
 
 def test_the_host_never_waits_while_an_answer_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = network_config(*BLENDED)
+    config = network_config(*BLENDED, "localisation.backend=torch")
     objective, scenes, plan = Objective.of(config), scenes_of(config, 40), curriculum(config)[0]
     network = untrained(config)
     objective(network, scenes, plan)

@@ -17,6 +17,7 @@ from packaging.specifiers import SpecifierSet
 
 from risexp.app.doctor.check import FIX, Check, judged
 from risexp.core.home import home
+from risexp.estimation.backend import backend_of
 from risexp.hpo.store.address import address_of, embedded, store_url
 from risexp.tracking.stores import chosen_store
 
@@ -65,10 +66,15 @@ def versions() -> Check:
 
 
 def device() -> Check:
-    """Devices of torch, its threads and version."""
+    """Devices of torch, its threads and version, and what searches on a CPU."""
     cards = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     threads = f"{torch.get_num_threads()} threads of torch {version('torch')}"
-    return Check("environment", "devices", "ok", f"{', '.join(cards) or 'CPU only'}; {threads}")
+    compiled = backend_of("auto") == "compiled"
+    search = (
+        f"the search is compiled by numba {version('numba')}" if compiled else "it searches too"
+    )
+    sentence = f"{', '.join(cards) or 'CPU only'}; {threads}; {search}"
+    return Check("environment", "devices", "ok", sentence)
 
 
 def disk(place: Path) -> Check:

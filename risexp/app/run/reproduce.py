@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import torch
 from rich.console import Console
 
-from risexp.app.run.machine import Machine, device_named
+from risexp.app.run.machine import Machine, recorded_machine
 from risexp.app.run.train import Finished, train
 from risexp.app.run.warm_start import recorded, warm_start
 from risexp.callbacks.early_stopping import Until
@@ -114,11 +115,11 @@ def _from_folder(folder: RunFolder) -> ReplayedRun:
 
 
 def reproduce(recall: ReplayedRun, console: Console, tracking: str | None = None) -> Reproduced:
-    """Train a run again for its recorded epochs, on the same device and number of threads."""
+    """Train a run again for its recorded epochs, on the same device, threads and backend."""
     if recall.epochs == 0:
         raise DataInvalid(f"{recall.place} holds no epoch of run {recall.run}: nothing to compare")
     then = recall.environment
-    machine = Machine(device_named(str(then["device"])), int(then["threads"]))
+    machine = recorded_machine(then, Machine(torch.device("cpu"), 1))
     labels = Labels(
         preset=recall.preset,
         tags={TAG: recall.run},

@@ -69,7 +69,7 @@ class Run:
         resumed: State | None = None,
     ) -> "Run":
         """Build everything that a configuration describes, on one machine."""
-        device = machine.device
+        device, described, config = machine.device, config, machine.settle(config)
         generator = SceneGenerator(config.physics, config.data, device)
         torch.manual_seed(config.training.seed)
         network, objective = Network(config).to(device), Objective.of(config, device)
@@ -87,7 +87,7 @@ class Run:
         start = None if warm is None else warm.state
         cut = {"training.accumulation": config.training.accumulation * machine.pieces}
         trainer = build_trainer(config.replace(cut), setup, generator, warm=start, resumed=resumed)
-        return cls(config, machine, trainer, scenes, confusions)
+        return cls(described, machine, trainer, scenes, confusions)
 
     def fit(
         self, folder: RunFolder, store: CheckpointStore, console: Console, callbacks: Callbacks

@@ -7,7 +7,7 @@ from typing import Final
 import torch
 from rich.console import Console
 
-from risexp.app.run.machine import Machine, device_named
+from risexp.app.run.machine import Machine, recorded_machine
 from risexp.app.run.run import Run, calibrate
 from risexp.app.run.warm_start import WarmStart, warm_start
 from risexp.callbacks.run_loop import NO_CALLBACKS, Callbacks
@@ -15,6 +15,7 @@ from risexp.config.run import RunConfig
 from risexp.config.training import TrainingConfig
 from risexp.core.printable import printable
 from risexp.errors import TrainingAborted
+from risexp.estimation.backend import backend_of
 from risexp.inference.calibration import Calibration
 from risexp.runs.folder import RunFolder, create_run, find_run, new_run_id
 from risexp.runs.machine import environment
@@ -50,6 +51,8 @@ def train(
 ) -> Finished:
     """Train a new run; one that cannot begin leaves no folder behind."""
     torch.set_num_threads(machine.threads)
+    backend = machine.backend or backend_of(config.localisation.backend)
+    machine = replace(machine, backend=backend)
     warm = warm_start(config)
     # A run that was too large must not stay in memory beside the next attempt.
     built = [Run.build(config.canonical(), machine, warm=warm)]
@@ -139,9 +142,8 @@ def resume_run(
     config = folder.config().canonical()
     before = folder.environments()
     if before:
-        # Another device draws other scenes, and another number of threads sums in another order.
-        device = device_named(str(before[0]["device"]))
-        machine = replace(machine, device=device, threads=int(before[0]["threads"]))
+        # Another device draws other scenes; other threads or loops sum in another order.
+        machine = recorded_machine(before[0], machine)
     torch.set_num_threads(machine.threads)
     last = newest(folder.attempts(), folder.owner)
     resumed = None if last.checkpoint is None else last.checkpoint.state
@@ -176,12 +178,12 @@ def _fit_and_calibrate(
         store = folder.checkpoints()
     else:
         callbacks.before_begin()
-        store = folder.begin(environment(run.machine.device))
+        store = folder.begin(environment(run.machine.device, run.machine.backend))
         outcome = run.fit(folder, store, console, callbacks)
     kept, damaged = _best(folder)
     if kept is None or outcome.status != "complete" or kept.temperature is not None:
         return Finished(folder, outcome, kept, None, damaged)
-    calibrated, calibration = calibrate(kept, run.config, run.machine.device)
+    calibrated, calibration = calibrate(kept, run.machine.settle(run.config), run.machine.device)
 
     def save(checkpoint: Checkpoint) -> None:
         folder.open_journal().note(checkpoint.epoch, "calibrated", vars(calibration))

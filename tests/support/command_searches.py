@@ -108,6 +108,10 @@ class CommandSearch:
         """Wait until there are more attempts than before."""
         until(lambda: len(self.attempts()) > more_than, LIMIT_S)
 
+    def wait_for_results(self, more_than: int) -> None:
+        """Wait until more trials are finished than before."""
+        until(lambda: self.finished() > more_than, LIMIT_S)
+
     def workers_pids(self) -> set[int]:
         """Processes that have claimed a trial and live."""
         return {each.pid for each in self.attempts() if lives(each.pid)}

@@ -19,7 +19,7 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY) ## the virtual environment, with everything pinned
 
-kernels: $(READY) ## compile the search, once for these sources: about a minute
+kernels: $(READY) ## compile the search, once for these sources: one to three minutes
 	@$(BIN)/python -m risexp.estimation.compiled
 
 check: lint types layers test pages ## everything a change must pass

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from risexp.config.run import RunConfig
+from risexp.core.signals import write_stderr
 from risexp.data.frames import Frames
 from risexp.estimation.descent import longest_steps
 from risexp.estimation.grid import search_grid
+from risexp.estimation.kernels.compilation import is_cached
 from risexp.estimation.kernels.condense import LANES, planar
 from risexp.estimation.kernels.localise import AnswerArrays, localise, quick_pursuits, refit
 from risexp.estimation.kernels.scene import Field, GridArrays, Law, Measured, Receiver
@@ -134,6 +136,8 @@ def _in_parts(scenes: int, work: Callable[[slice], None]) -> None:
 
 @lru_cache(maxsize=8)
 def _receiver(receiver: ReceiverModel) -> Receiver:
+    if not is_cached():
+        write_stderr("compiling the search, once for this version: this takes a minute or two")
     fades = receiver.power == "free_space"
     scale = float(receiver.mean_power(torch.ones((), dtype=torch.float64)))
     field = _field(receiver.panel, receiver.view)

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from risexp.config.run import RunConfig
-from risexp.estimation import backend
+from risexp.estimation import backend, compiled
 from risexp.estimation.backend import backend_of
 from risexp.estimation.compiled import quick_sources
 from risexp.estimation.count_rule import CountRule
+from risexp.estimation.kernels import compilation
 from risexp.estimation.pursuit import quick_pursuit
 from risexp.estimation.receiver_model import ReceiverModel, noise_power
 from risexp.inference.estimate import Estimate
@@ -24,8 +25,8 @@ CPU = torch.device("cpu")
 
 
 def receivers(config: RunConfig) -> tuple[ReceiverModel, ReceiverModel]:
-    compiled = ReceiverModel.of(config.replace({"localisation.backend": "compiled"}))
-    return compiled, replace(compiled, backend="torch")
+    fast = ReceiverModel.of(config.replace({"localisation.backend": "compiled"}))
+    return fast, replace(fast, backend="torch")
 
 
 def same(one: Estimate, other: Estimate) -> bool:
@@ -44,9 +45,9 @@ def shift(one: Estimate, other: Estimate) -> Tensor:
 def test_the_quick_search_leaves_no_more_than_torch_leaves(wavefront: Wavefront) -> None:
     config = config_of(f"physics.wavefront={wavefront}", "physics.elements_h=9")
     frames = scenes_of(config, SCENES).frames
-    compiled, slow = receivers(config)
+    fast, slow = receivers(config)
 
-    found, expected = quick_pursuit(compiled, frames, 2), quick_pursuit(slow, frames, 2)
+    found, expected = quick_pursuit(fast, frames, 2), quick_pursuit(slow, frames, 2)
 
     worse = (found.misfit - expected.misfit) / expected.noise_power.unsqueeze(-1)
     assert float(worse[:, :2].abs().max()) < 0.5
@@ -66,11 +67,11 @@ def test_the_classical_localiser_answers_as_torch_answers(
     size = f"physics.elements_h={panel[0]}", f"physics.elements_v={panel[1]}"
     config = config_of(*size, f"data.sources_max={sources}", at_snr(snr_db))
     frames = scenes_of(config, SCENES).frames
-    compiled, slow = receivers(config)
+    fast, slow = receivers(config)
     rules: tuple[CountRule, ...] = ("evidence", "bic", "aic")
 
     for rule in rules:
-        found, expected = Nomp(compiled, rule)(frames), Nomp(slow, rule)(frames)
+        found, expected = Nomp(fast, rule)(frames), Nomp(slow, rule)(frames)
 
         agree = float((found.count == expected.count).double().mean())
         assert agree >= (0.9 if rule == "aic" else 1.0 - 2.0 / SCENES), rule
@@ -164,3 +165,27 @@ def test_fresh_symbols_and_other_devices_use_torch() -> None:
     assert held.is_compiled(CPU)
     assert not held.is_compiled(torch.device("cuda"))
     assert not replace(held, symbols="snapshot").is_compiled(CPU)
+
+
+def test_a_first_search_says_that_it_compiles(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    frames = scenes_of(config_of(), 1).frames
+    for kept, said in ((True, 0), (False, 1)):
+        monkeypatch.setattr(compiled, "is_cached", lambda kept=kept: kept)
+        compiled._receiver.cache_clear()
+
+        for _ in range(2):
+            quick_pursuit(receivers(config_of())[0], frames, 1)
+
+        assert said == capfd.readouterr().err.count("compiling the search, once"), kept
+
+
+def test_what_was_compiled_is_kept_on_disk_where_a_folder_can_be_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert compilation.is_cached()
+    folder = compilation._cache_folder.__wrapped__
+    monkeypatch.setattr("os.access", lambda *_: False)
+
+    assert folder() == ""

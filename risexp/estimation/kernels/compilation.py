@@ -32,6 +32,12 @@ def kernel(function: F) -> F:
     return cast("F", compiled)
 
 
+def is_cached() -> bool:
+    """Whether an earlier process has kept machine code of these sources."""
+    folder = _cache_folder()
+    return bool(folder) and any(Path(folder).rglob("*.nbc"))
+
+
 @cache
 def _cache_folder() -> str:
     """A folder of these very sources: Numba looks only at a function's file, not at those it calls.

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from risexp.runs.folder import RunFolder
 from risexp.runs.spec import Labels, Parent
 from risexp.tracking import client as mlflow
-from risexp.tracking.client import TrackingClient
+from risexp.tracking.client import MetricPoint, TrackingClient
 from risexp.tracking.stores import Failure, TrackingStore, embedded, store_named
 from risexp.tracking.study_run import (
     StudyRunUpdate,
@@ -122,6 +122,30 @@ def test_all_runs_and_points_of_a_study_are_read_over_several_pages(
     assert [(key, step)] == [place for place, rows in run.rows.items() if rows == 2]
     assert "FINISHED" == status_of(TrackingClient(own_store), folders[0].run_id, first)
     assert status_of(TrackingClient(own_store), folders[0].run_id, "another") is None
+
+
+def test_one_request_reads_a_metric_of_all_runs_and_no_point_is_left_off(
+    own_store: TrackingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders, runs = trials(own_store, (2, 5)), TrackingClient(own_store)
+    one_by_one = list[str]()
+
+    def history(run_id: str, key: str) -> list[MetricPoint]:
+        one_by_one.append(key)
+        return TrackingClient.history(runs, run_id, key)
+
+    monkeypatch.setattr(runs, "history", history)
+    expected = [due(each) for each in folders]
+
+    assert expected == [values(run) for run in study_rows(runs, "toy", "one").trials]
+    assert [] == one_by_one
+
+    monkeypatch.setattr(mlflow, "_POINTS", 3)
+    assert expected == [values(run) for run in study_rows(runs, "toy", "one").trials]
+    assert one_by_one
+
+    monkeypatch.setattr(mlflow, "bulk_history", lambda *_: None)
+    assert expected == [values(run) for run in study_rows(runs, "toy", "one").trials]
 
 
 def test_another_study_of_the_same_name_is_left_out(own_store: TrackingStore) -> None:

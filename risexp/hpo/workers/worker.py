@@ -143,8 +143,9 @@ class Worker:
                 raise reaper.error
             if end is not None:
                 say(f"study {self._study.name} ended: {end.reason}")
-                return 0
-            if self._queue.is_done():
+            if end is not None or self._queue.is_done():
+                # Others of this host may have done the rest while this worker waited.
+                self._host.set(None)
                 return 0
             claim = self._queue.claim(self._owner) if self._may_claim(say) else None
             if claim is None:

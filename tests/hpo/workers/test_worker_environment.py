@@ -116,6 +116,30 @@ def test_a_worker_whose_home_cannot_be_written_claims_nothing_and_tells_the_stud
     assert ["complete"] * 3 == states(store, study)
 
 
+@pytest.mark.fault("F12")
+def test_a_worker_that_finds_nothing_left_after_a_fault_waits_for_nothing(
+    store: StudyStore, study: StudyRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker of its host does all trials in its pause."""
+    monkeypatch.setattr(module, "_POLL_S", 0.0)
+    one, other = (
+        worker(store, study, toy(*errors))
+        for errors in ([OSError(28, "No space left on device")], [])
+    )
+    noted = list[dict[str, str]]()
+
+    def pause(_: float) -> None:
+        noted.append(waiting_hosts(store, study))
+        other.run(lambda _: None)
+
+    monkeypatch.setattr(one._signals, "wait", pause)
+    assert 0 == one.run(lambda _: None)
+
+    assert [[socket.gethostname()]] == [[*each] for each in noted]
+    assert ["complete"] * 3 == states(store, study)
+    assert {} == waiting_hosts(store, study)
+
+
 def test_an_idle_worker_does_not_write_into_its_home(
     store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,9 +150,19 @@ class Registry:
         return {alias: int(number) for alias, number in model.aliases.items()}
 
     def at(self, name: str, alias: str) -> Version | None:
-        """The version that has an alias; None if no version has it."""
+        """The version that has an alias; None if no version has it.
+
+        A server may move an alias late, to a version that was deleted when its promotion gave up.
+        Then it is still the version that is tagged with it.
+        """
         number = self.aliases(name).get(alias)
-        return None if number is None else self.version(name, number)
+        if number is None:
+            return None
+        version = self.find(name, number)
+        if version is not None:
+            return version
+        tagged = [each for each in self.versions(name) if each.tags.get(STATE) == alias]
+        return tagged[0] if tagged else None
 
     def version(self, name: str, number: int) -> Version:
         """One version by its number."""

@@ -3,7 +3,7 @@
 A server gives version numbers in their order, each once. So of several promotions the one whose
 pending version has the lowest number goes on, and all others see it and give up. This works where
 no lock reaches: between homes that share only a tracking server. A promotion that is over without
-having said so loses its version first: the server moves no alias to a version that was deleted.
+having said so loses its version first: an alias of a version that was deleted counts for nothing.
 """
 
 from collections.abc import Iterator

@@ -118,7 +118,7 @@ def _move_back(
         with withdrawn_on_failure(registry, turn, alias):
             failpoint("rollback.created")
             expect_turn(registry, turn, exclusive=exclusive)
-            if registry.aliases(name).get(alias) != now.number:
+            if (there := registry.at(name, alias)) is None or there.number != now.number:
                 raise EnvironmentFailed(
                     f"version {now.number} of {name} is not {alias} any more: nothing was "
                     "changed; run the command again"
@@ -167,11 +167,11 @@ def _holds_already(made: Version, alias: str) -> Iterator[None]:
 
 
 def _expect_champion(registry: Registry, promotion: Promotion) -> None:
-    now = registry.aliases(promotion.name).get(promotion.alias)
-    if now == promotion.champion:
+    now = registry.at(promotion.name, promotion.alias)
+    if (None if now is None else now.number) == promotion.champion:
         return
     was = "there was none" if promotion.champion is None else f"it was version {promotion.champion}"
-    is_now = "there is none" if now is None else f"version {now} is"
+    is_now = "there is none" if now is None else f"version {now.number} is"
     raise EnvironmentFailed(
         f"{is_now} the {promotion.alias} of {promotion.name} now, and when the candidate was "
         f"judged {was}: nothing was promoted; run the command again to be judged beside it"

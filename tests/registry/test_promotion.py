@@ -94,34 +94,6 @@ def test_a_failure_after_the_move_is_reported_as_a_promotion(
     assert {"champion": 1} == registry.aliases(NAME)
 
 
-@pytest.mark.fault("F7")
-def test_a_lost_answer_to_the_move_fails_no_promotion_and_takes_no_rollback_further(
-    registry: Registry, promote_next: PromoteNext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    move = Registry.set_alias
-
-    def deaf(own: Registry, name: str, alias: str, number: int) -> None:
-        move(own, name, alias, number)
-        if alias == "champion":
-            raise EnvironmentFailed("no answer")
-
-    promote_next()
-    promote_next()
-    with monkeypatch.context() as patch:
-        patch.setattr(Registry, "set_alias", deaf)
-        assert 3 == promote_next().number
-        assert {"champion": 3, "previous": 2} == registry.aliases(NAME)
-        with pytest.raises(EnvironmentFailed, match="no answer"):
-            back(registry)
-
-    was, version = back(registry)
-
-    assert (3, 2) == (was.number, version.number)
-    assert {"champion": 2, "previous": 1} == registry.aliases(NAME)
-    tags = {version.number: version.tags[STATE] for version in registry.versions(NAME)}
-    assert {3: FORMER, 2: "champion", 1: FORMER} == tags
-
-
 def test_only_abandoned_versions_are_deleted(
     registry: Registry, run: str, promote_next: PromoteNext, tmp_path: Path
 ) -> None:

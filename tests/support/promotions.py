@@ -47,8 +47,10 @@ SERVER.set_forkserver_preload(
         "risexp.cli.main",
         "risexp.registry.mlflow_model",
         "risexp.registry.promotion",
+        "scipy.optimize",
         "sqlalchemy.dialects.postgresql.psycopg",
         "sqlalchemy.dialects.sqlite.pysqlite",
+        "tests.support.warm_search",
     ]
 )
 

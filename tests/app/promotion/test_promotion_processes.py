@@ -1,7 +1,7 @@
 """Promotions in processes of their own: they race, are killed and interrupted, and lose the server.
 
-By day two of them over MLflow's server (deaths by day: `tests/registry`); all stores, points and
-moods at night.
+By day two of them over MLflow's server (deaths by day: `tests/registry`). At night every point on
+SQLite, and elsewhere those at which another store could answer otherwise.
 """
 
 import signal
@@ -19,9 +19,9 @@ from tests.support.promotion_steps import BACK, BEFORE
 from tests.support.registry_ledger import Ledger
 from tests.support.registry_sites import Mood, Site, site
 
-KINDS = ("http-sqlite", "http-postgresql", "sqlite", "postgresql")
-OVER_HTTP = KINDS[:2]
 FORWARD = tuple(point for point in PROMOTION_POINTS if point not in BACK)
+MOVE = ("promote.checked", "promote.moved")
+"""The last point before the alias moves, and the first one after it."""
 ALREADY = "is the champion of"
 NUMBERS = count()
 
@@ -55,22 +55,25 @@ class Scene:
         assert self.homes[number].run == self.ledger.rows[-1].tags["risexp.run"]
 
 
-def cases(
-    fault: str,
-    names: str,
-    rows: Iterable[tuple[object, ...]],
-    *day: tuple[object, ...],
-    kinds: Sequence[str] = KINDS,
-) -> pytest.MarkDecorator:
-    """Cases of a fault in all kinds of stores; by day only a few over MLflow's server."""
+Rows = Iterable[tuple[object, ...]]
+
+
+def cases(fault: str, names: str, *day: tuple[object, ...], **rows: Rows) -> pytest.MarkDecorator:
+    """Rows of values by kind of store; by day only those named over MLflow's server on SQLite."""
     return pytest.mark.parametrize(
         ("kind", *names.split()),
         [
-            pytest.param(kind, *row, marks=pytest.mark.fault(fault) if due else pytest.mark.slow)
-            for kind, row in product(kinds, rows)
-            for due in [kind == KINDS[0] and row in day]
+            pytest.param(kind.replace("_", "-"), *row, marks=marks)
+            for kind, own in rows.items()
+            for row in own
+            for due in [kind == "http_sqlite" and row in day]
+            for marks in [pytest.mark.fault(fault) if due else pytest.mark.slow]
         ],
     )
+
+
+def singly(points: Iterable[str]) -> list[tuple[str]]:
+    return [(point,) for point in points]
 
 
 Places = Callable[[str], tuple[Site, list[Home]]]
@@ -102,11 +105,17 @@ def scene(
         own.site.proxy.recover()
 
 
+RACES = [("promote.judged", 2), ("promote.logged", 2), ("promote.created", 4)]
+
+
 @cases(
     "F16",
     "point homes",
-    product(("promote.judged", "promote.logged", "promote.created"), (2, 4)),
     ("promote.logged", 2),
+    http_sqlite=RACES,
+    http_postgresql=RACES,
+    sqlite=RACES,
+    postgresql=RACES,
 )
 def test_of_promotions_that_would_all_pass_one_wins_and_the_others_are_judged_beside_it(
     scene: Scene, point: PromotionPoint, homes: int
@@ -128,7 +137,7 @@ def test_of_promotions_that_would_all_pass_one_wins_and_the_others_are_judged_be
     assert homes == len(scene.ledger.rows)
 
 
-@cases("F16", "", [()])
+@cases("F16", "", http_sqlite=[()], http_postgresql=[()], sqlite=[()], postgresql=[()])
 def test_promotions_that_are_repeated_until_they_pass_follow_one_another(scene: Scene) -> None:
     left = {*range(4)}
     while left:
@@ -142,7 +151,14 @@ def test_promotions_that_are_repeated_until_they_pass_follow_one_another(scene: 
     assert 4 == len(scene.ledger.rows)
 
 
-@cases("F2", "point", zip(FORWARD, strict=True))
+@cases(
+    "F2",
+    "point",
+    http_sqlite=singly(("promote.created", "promote.moved")),
+    http_postgresql=singly(FORWARD),
+    sqlite=singly(FORWARD),
+    postgresql=singly(("promote.created", "promote.moved")),
+)
 def test_a_promotion_that_is_killed_is_finished_by_the_same_command(
     scene: Scene, point: PromotionPoint
 ) -> None:
@@ -157,7 +173,7 @@ def test_a_promotion_that_is_killed_is_finished_by_the_same_command(
     assert {"champion": 1} == scene.ledger.aliases
 
 
-@cases("F2", "point", zip(BACK, strict=True))
+@cases("F2", "point", http_postgresql=singly(BACK), sqlite=singly(BACK), postgresql=singly(BACK))
 def test_a_rollback_that_is_killed_is_finished_by_the_same_command(
     scene: Scene, point: PromotionPoint
 ) -> None:
@@ -175,7 +191,12 @@ def test_a_rollback_that_is_killed_is_finished_by_the_same_command(
     assert ["champion", "former"] == scene.ledger.states
 
 
-@cases("F14", "point number", product(FORWARD, (signal.SIGTERM, signal.SIGINT)))
+@cases(
+    "F14",
+    "point number",
+    http_postgresql=product(MOVE, [signal.SIGTERM]),
+    sqlite=product(FORWARD, (signal.SIGTERM, signal.SIGINT)),
+)
 def test_a_signal_ends_a_promotion_before_the_alias_moves_and_not_after(
     scene: Scene, point: PromotionPoint, number: int
 ) -> None:
@@ -190,7 +211,7 @@ def test_a_signal_ends_a_promotion_before_the_alias_moves_and_not_after(
     scene.promote_again(1)
 
 
-@cases("F14", "point", zip(BACK, strict=True))
+@cases("F14", "point", http_postgresql=singly(["rollback.moved"]), sqlite=singly(BACK))
 def test_a_signal_lets_a_rollback_finish(scene: Scene, point: PromotionPoint) -> None:
     scene.promote(0)
     scene.promote(1)
@@ -203,7 +224,12 @@ def test_a_signal_lets_a_rollback_finish(scene: Scene, point: PromotionPoint) ->
     assert ["champion", "former"] == scene.ledger.states
 
 
-@cases("F14", "point", zip(FORWARD[len(BEFORE) :], strict=True))
+@cases(
+    "F14",
+    "point",
+    http_postgresql=singly(["promote.moved"]),
+    sqlite=singly(FORWARD[len(BEFORE) :]),
+)
 def test_a_second_signal_ends_a_promotion_at_once_and_the_same_command_finishes_it(
     scene: Scene, point: PromotionPoint
 ) -> None:
@@ -220,9 +246,9 @@ def test_a_second_signal_ends_a_promotion_at_once_and_the_same_command_finishes_
 @cases(
     "F7",
     "point mood",
-    product(FORWARD, ("away", "500", "hung")),
     ("promote.created", "away"),
-    kinds=OVER_HTTP,
+    http_sqlite=[*product(FORWARD, ["away"]), *product(MOVE, ("500", "hung"))],
+    http_postgresql=product(MOVE, ["away"]),
 )
 def test_a_promotion_that_loses_its_server_says_so_and_is_finished_by_the_same_command(
     scene: Scene, point: PromotionPoint, mood: Mood
@@ -240,7 +266,7 @@ def test_a_promotion_that_loses_its_server_says_so_and_is_finished_by_the_same_c
     scene.promote_again(1)
 
 
-@cases("F7", "", [()], kinds=OVER_HTTP)
+@cases("F7", "", http_sqlite=[()], http_postgresql=[()])
 def test_no_lost_answer_of_the_server_promotes_twice_or_by_halves(
     scene: Scene,
 ) -> None:

@@ -1,7 +1,8 @@
 """What a server answers or does late: a move or a tag that was given up, and is made after all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from threading import Event, current_thread, main_thread
 from typing import Any
@@ -43,19 +44,21 @@ def test_a_lost_answer_to_the_move_fails_no_promotion_and_takes_no_rollback_furt
     assert {3: FORMER, 2: "champion", 1: FORMER} == tags
 
 
-@pytest.mark.fault("F7")
-def test_a_move_that_the_server_makes_after_its_version_was_deleted_changes_no_champion(
-    registry: Registry, promote_next: PromoteNext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """MLflow looks for the version and moves the alias in two steps, and others delete between."""
+@contextmanager
+def moved_late() -> Iterator[None]:
+    """Moves of aliases time out, and are made once a version was deleted.
+
+    MLflow looks for the version and moves the alias in two steps, and others delete between.
+    """
     checked, deleted = Event(), Event()
-    find, delete = SqlAlchemyStore._get_sql_model_version, Registry.delete
+    find: Callable[..., Any] = SqlAlchemyStore._get_sql_model_version
+    delete = Registry.delete
 
     def slow(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - MLflow's
         found = find(*arguments, **named)
         if current_thread() is not main_thread():
             checked.set()
-            deleted.wait(60.0)
+            assert deleted.wait(60.0)
         return found
 
     def given_up(own: Registry, name: str, alias: str, number: int) -> None:
@@ -63,14 +66,25 @@ def test_a_move_that_the_server_makes_after_its_version_was_deleted_changes_no_c
         assert checked.wait(60.0)
         raise EnvironmentFailed("timed out")
 
-    promote_next()
-    promote_next()
-    monkeypatch.setattr(SqlAlchemyStore, "_get_sql_model_version", slow)
-    with monkeypatch.context() as patch, ThreadPoolExecutor(1) as server:
+    def deleting(own: Registry, version: Version) -> None:
+        delete(own, version)
+        deleted.set()
+
+    with ThreadPoolExecutor(1) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SqlAlchemyStore, "_get_sql_model_version", slow)
         patch.setattr(Registry, "set_alias", given_up)
-        patch.setattr(Registry, "delete", lambda *own: (delete(*own), deleted.set()))
-        with pytest.raises(EnvironmentFailed, match="timed out"):
-            promote_next()
+        patch.setattr(Registry, "delete", deleting)
+        yield
+
+
+@pytest.mark.fault("F7")
+def test_a_move_that_the_server_makes_after_its_version_was_deleted_changes_no_champion(
+    registry: Registry, promote_next: PromoteNext
+) -> None:
+    promote_next()
+    promote_next()
+    with moved_late(), pytest.raises(EnvironmentFailed, match="timed out"):
+        promote_next()
     assert 3 == registry.aliases(NAME)["champion"]
     assert registry.find(NAME, 3) is None
 

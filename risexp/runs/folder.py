@@ -250,10 +250,10 @@ def is_run(run_id: str) -> bool:
 
 def find_run(name: str) -> RunFolder:
     """A run by its name or by the path of its folder."""
+    if is_name(name) and is_run(name):
+        return RunFolder(runs_home() / name)
     if os.sep not in name:
         names = [run.run_id for run in list_runs()]
-        if name in names:
-            return RunFolder(runs_home() / name)
         hint = nearest(name, names) or f"; the last of {len(names)} is {max(names, default='none')}"
         if not Path(name).is_dir():
             raise InvalidInput(f"there is no run {name!r} in {runs_home()}{hint}")

@@ -95,7 +95,7 @@ def main() -> None:
     given = parser.parse_args()
     given.home.mkdir(parents=True)
     os.environ["RISEXP_HOME"] = str(given.home)
-    os.fsync = lambda _: None
+    os.fsync = _no_wait
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     spec = StudySpec.of(load_space(given.space), epochs=given.epochs, patience=given.epochs)
     trials = [drawn(spec, number) for number in range(given.trials)]
@@ -117,7 +117,7 @@ def drawn(spec: StudySpec, number: int) -> Past:
     scores = [
         floor + 4.0 * math.exp(-epoch / 6.0) + source.gauss(0.0, 0.05) for epoch in range(epochs)
     ]
-    dice = source.random()
+    dice = source.random() if number else 1.0
     if dice < PRUNED:
         ended = source.randint(epochs // 3, epochs - 1)
         return Past(number, values, scores[:ended], pruned("others are better"))
@@ -166,9 +166,7 @@ def _search_first(store: StudyStore, study: StudyRef, trial: Past) -> None:
     claim.suggest(lambda each: suggest(study.spec, each))
     for epoch, score in enumerate(trial.scores, start=1):
         claim.report(epoch, score)
-    state = "failed" if trial.outcome.status == "failed" else trial.outcome.status
-    value = min(trial.scores) if state == "complete" else None
-    claim.finish(TrialResult(state, trial.outcome.reason, value))
+    claim.finish(TrialResult("complete", trial.outcome.reason, min(trial.scores)))
 
 
 def _trial(spec: StudySpec, trial: Past) -> FrozenTrial:
@@ -229,6 +227,10 @@ def make_records(store: StudyStore, study: StudyRef) -> None:
     sync((first.run_id,), None)
     copy_records(place.database, first, others)
     say_of_study(place, study, study_table(store, study))
+
+
+def _no_wait(fd: object) -> None:
+    del fd
 
 
 def _told(what: str, began: float) -> None:

@@ -84,7 +84,8 @@ class KeptAnswers:
 
     def write(self, estimate: Estimate, ms_per_scene: float) -> None:
         """Keep answers; where they cannot be written, they are computed again."""
-        tensors = {name: each.contiguous() for name, each in estimate.to("cpu").items()}
+        # Copies: a file holds no tensors that share their memory.
+        tensors = {name: each.clone().contiguous() for name, each in estimate.to("cpu").items()}
         tensors[_MS] = torch.tensor(ms_per_scene, dtype=torch.float64)
         content = safetensors.torch.save(tensors)
         with suppress(OSError):

@@ -123,22 +123,20 @@ def curves(data: ReportData) -> str:
         best = None if data.best is None else data.best.number
         lines, ends = defaultdict[str, list[Point]](list), defaultdict[str, list[Point]](list)
         for row in data.table.trials:
-            points = list(data.reports.get(row.number, {}).items())
+            points = [*data.reports.get(row.number, {}).items()]
             colour = BLUE if row.number == best else ORANGE if row.state == "pruned" else _GREY
             # A line a colour, with gaps: as lines a trial, a thousand take seconds to be drawn.
             lines[colour] += [*points, (math.nan, math.nan)]
             if colour != _GREY or len(points) == 1:
                 ends[colour] += points[-1:]
-        for colour, points in lines.items():
+        for colour, path in lines.items():
             style: Line = {"lw": 2.0, "zorder": 3} if colour == BLUE else {"lw": 0.9, "alpha": 0.8}
-            axes.plot(*zip(*points, strict=True), color=colour, **style)
-        for colour, points in ends.items():
+            axes.plot(*zip(*path, strict=True), color=colour, **style)
+        for colour, path in ends.items():
             mark: Line = (
                 {"marker": "x", "ms": 6, "mew": 1.6} if colour == ORANGE else {"marker": "o"}
             )
-            axes.plot(
-                *zip(*points, strict=True), ls="", color=colour, zorder=4, **{"ms": 4, **mark}
-            )
+            axes.plot(*zip(*path, strict=True), ls="", color=colour, zorder=4, **{"ms": 4, **mark})
         axes.plot([], [], color=BLUE, lw=2.0, label="best")
         axes.plot([], [], color=_GREY, lw=0.9, label="others")
         axes.plot([], [], "x-", color=ORANGE, lw=0.9, label="ended early")

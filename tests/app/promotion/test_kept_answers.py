@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from risexp.app.benchmark.methods import NETWORK, Method
+from risexp.app.benchmark.methods import NETWORK, Method, method_named, network_methods
 from risexp.app.promotion import evaluate_candidates as module
 from risexp.app.promotion import kept_answers
 from risexp.app.promotion import test_set as sets
@@ -71,13 +71,11 @@ def test_the_second_promotion_asks_nomp_nothing_and_the_champion_for_its_time_on
 
         return ask
 
-    named, networks = module.method_named, module.network_methods
-
     def of_name(name: str, config: RunConfig) -> Method:
-        return counted(name, named(name, config))
+        return counted(name, method_named(name, config))
 
     def of_network(predictor: Predictor) -> Mapping[str, Method]:
-        return {NETWORK: counted(NETWORK, networks(predictor)[NETWORK])}
+        return {NETWORK: counted(NETWORK, network_methods(predictor)[NETWORK])}
 
     monkeypatch.setattr(module, "method_named", of_name)
     monkeypatch.setattr(module, "network_methods", of_network)

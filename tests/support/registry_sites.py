@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -71,10 +71,10 @@ class _Passing(BaseHTTPRequestHandler):
             case "500":
                 self.send_error(500)
                 return
-        connection = HTTPConnection("127.0.0.1", self.server.behind, timeout=120.0)
-        connection.request(self.command, self.path, body, dict(self.headers))
-        answer = connection.getresponse()
-        content = answer.read()
+        with closing(HTTPConnection("127.0.0.1", self.server.behind, timeout=120.0)) as connection:
+            connection.request(self.command, self.path, body, dict(self.headers))
+            answer = connection.getresponse()
+            content = answer.read()
         if mood == "lost":
             return
         self.send_response(answer.status)

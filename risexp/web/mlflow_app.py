@@ -3,14 +3,18 @@
 import json
 import re
 from collections.abc import Mapping
-from functools import partial
-from typing import Final
+from functools import partial, wraps
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Scope
 
 from risexp.web.guard import RequestGuard
 from risexp.web.guarded_app import GuardedApp, LinkedApp, Rewrite
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 STUDIES: Final = "/dashboard"
 """Path under which MLflow leads to the dashboard of studies."""
@@ -69,6 +73,22 @@ def guarded_mlflow(
 def is_blocked(path: str) -> bool:
     """True for a path that runs a program or sends requests to others."""
     return _BLOCKED.fullmatch(path) is not None
+
+
+def explain_bad_queries(pages: "Flask") -> None:
+    """Let MLflow's pages answer a body that is no query with a 400, where they would fail."""
+    from graphql import GraphQLError
+
+    view = pages.view_functions["_graphql"]
+
+    @wraps(view)
+    def explained() -> Any:  # noqa: ANN401 - as Flask has it
+        try:
+            return view()
+        except (AttributeError, TypeError, GraphQLError):
+            return {"reason": "this request holds no query"}, HTTPStatus.BAD_REQUEST
+
+    pages.view_functions["_graphql"] = explained
 
 
 def mlflow_settings(guard: RequestGuard) -> dict[str, str]:

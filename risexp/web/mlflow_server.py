@@ -29,7 +29,7 @@ from risexp.tracking.schema import prepare
 from risexp.tracking.stores import SETTINGS, Failure, TrackingStore, attempt
 from risexp.web.connections import WebServer, server_config
 from risexp.web.guard import LOOPBACK, RequestGuard
-from risexp.web.mlflow_app import guarded_mlflow, mlflow_settings
+from risexp.web.mlflow_app import explain_bad_queries, guarded_mlflow, mlflow_settings
 
 AUTH: Final = "MLFLOW_AUTH_CONFIG_PATH"
 """Environment variable: the file of MLflow's accounts, with the first of them and its password."""
@@ -124,8 +124,10 @@ def main() -> None:
     os.environ.update({**SETTINGS, **mlflow_settings(settings.guard)})
     _set_store(settings.backend, settings.artifacts)
     from mlflow import MlflowClient
+    from mlflow.server import app as views
     from mlflow.server.fastapi_app import app
 
+    explain_bad_queries(views)
     store = MlflowClient(settings.backend, settings.backend)
     existing = store.get_experiment_by_name(EXPERIMENT)
     experiment = None if existing is None else str(existing.experiment_id)
@@ -203,8 +205,10 @@ def _pages_with_accounts(service: Service) -> ASGIApp:
     os.environ[MLFLOW_FLASK_SERVER_SECRET_KEY.name] = service.key
     # The application for an asynchronous server, as `mlflow server` starts it.
     os.environ["_MLFLOW_SGI_NAME"] = "uvicorn"
+    from mlflow.server import app
     from mlflow.server.auth import create_app
 
+    explain_bad_queries(app)
     pages: ASGIApp = create_app()
     return pages
 

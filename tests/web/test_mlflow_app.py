@@ -3,11 +3,18 @@
 import json
 import re
 import warnings
+from importlib import import_module
 
 import pytest
 
 from risexp.web.guard import RequestGuard, guard_at
-from risexp.web.mlflow_app import guarded_mlflow, is_blocked, mlflow_settings, with_first_view
+from risexp.web.mlflow_app import (
+    explain_bad_queries,
+    guarded_mlflow,
+    is_blocked,
+    mlflow_settings,
+    with_first_view,
+)
 from risexp.web.mlflow_server import CHILD_SETTINGS, ChildSettings
 from tests.support.web_requests import Answer, Pages, request
 
@@ -50,6 +57,33 @@ def test_a_page_of_the_dashboard_is_on_the_host_of_the_request() -> None:
     status, headers, _ = answer(Pages(), page, 8081, host="localhost:5000")
 
     assert (302, f"http://localhost:8081{page}") == (status, headers["location"])
+
+
+@pytest.mark.fault("F20")
+def test_a_body_that_is_no_query_is_refused_and_a_query_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    views = import_module("mlflow.server").app
+    monkeypatch.setattr(views, "view_functions", dict(views.view_functions))
+    explain_bad_queries(views)
+
+    def status(body: object) -> int:
+        code: int = views.test_client().post("/graphql", json=body).status_code
+        return code
+
+    bad: tuple[object, ...] = (
+        [],
+        7,
+        "x",
+        None,
+        {},
+        {"query": None},
+        {"query": 7},
+        {"query": "{"},
+        {"query": ["{a}"]},
+    )
+    assert [400] * len(bad) == [status(body) for body in bad]
+    assert 200 == status({"query": "{ __typename }"})
 
 
 def test_blocked_paths_are_refused_for_every_method() -> None:

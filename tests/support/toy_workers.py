@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from risexp.callbacks.signals import SignalCallback
@@ -12,9 +13,11 @@ from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials.invariants import TrialSnapshot
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.hpo.workers.worker import Job, JobResult, Train, Worker
-from risexp.runs.outcome import complete
+from risexp.runs.outcome import EndRun, complete
 from risexp.space.study_spec import StudySpec
+from risexp.training.events import EpochEnded, Event, RunStarted
 from tests.support.spaces import learning, spec_of
+from tests.support.trainers import epochs_of, small_trainer
 from tests.support.worker_processes import owner
 
 TOY_SPEC = spec_of(learning(pruner={"kind": "none"}))
@@ -82,3 +85,21 @@ def reasons(store: StudyStore, study: StudyRef) -> list[object]:
 
 def attempts(store: StudyStore, study: StudyRef) -> list[Attempt]:
     return Leases(store, study.uid).attempts()
+
+
+def report_epochs(job: Job) -> JobResult:
+    """Train as a run does: every event to every callback."""
+    told, epochs = job.callbacks, _epochs()
+    try:
+        events: tuple[Event, ...] = (RunStarted(job.run_id, len(epochs), 0, 4), *epochs)
+        for event in events:
+            for callback in (*told.first, *told.recorders, *told.enders):
+                callback(event)
+    except EndRun as end:
+        return JobResult(end.outcome, None)
+    return JobResult(DONE, epochs[-1].scores["k_loc"])
+
+
+@cache
+def _epochs() -> list[EpochEnded]:
+    return epochs_of(small_trainer())

@@ -3,9 +3,11 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
+from threading import current_thread, main_thread
 
 import pytest
 from sqlalchemy import Connection, event
@@ -16,7 +18,11 @@ from risexp.hpo.store.store import StudyStore, open_store
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.heartbeat import Heartbeat
 from risexp.hpo.trials.reaper import Reaper
+from risexp.space.study_spec import StudySpec
 from tests.support.postgres import Server
+from tests.support.searches import tiny
+from tests.support.toy_workers import attempts, report_epochs, searched
+from tests.support.toy_workers import work as work_with
 from tests.support.worker_processes import (
     begun,
     claimed,
@@ -163,6 +169,13 @@ def test_a_server_that_restarts_costs_no_trial(server: Server) -> None:
     store.close()
 
 
+def close(server: Server, connection: Connection) -> None:
+    """Let the server close a connection."""
+    driver = connection.connection.dbapi_connection
+    number = driver.info.backend_pid  # type: ignore[union-attr]
+    server.execute("postgres", f"SELECT pg_terminate_backend({number})")
+
+
 @pytest.mark.fault("F5")
 def test_a_connection_that_is_lost_while_trials_are_read_is_replaced(server: Server) -> None:
     """Optuna then reads on in a session that is broken, and raises an error of its own."""
@@ -173,9 +186,8 @@ def test_a_connection_that_is_lost_while_trials_are_read_is_replaced(server: Ser
 
     def cut_once(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
         if "FROM trial_user_attributes" in statement and not cut:
-            driver = connection.connection.dbapi_connection
-            cut.append(driver.info.backend_pid)  # type: ignore[union-attr]
-            server.execute("postgres", f"SELECT pg_terminate_backend({cut[0]})")
+            cut.append(1)
+            close(server, connection)
 
     event.listen(store.engine, "before_cursor_execute", cut_once)
     trials = store.storage.get_all_trials(study.id)
@@ -183,3 +195,28 @@ def test_a_connection_that_is_lost_while_trials_are_read_is_replaced(server: Ser
     assert 1 == len(cut)
     assert 20 == len(trials)
     store.close()
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F5")
+def test_a_worker_whose_connection_is_closed_again_and_again_fails_no_trial(
+    server: Server, record_property: Callable[[str, object], None]
+) -> None:
+    """A trial takes about 130 statements, so each of them meets it in some of the trials."""
+    cuts = count(1)
+    with opened(server.create("closed")) as store:
+        study = searched(store, 6, StudySpec.of(tiny()))
+
+        def cut(connection: Connection, _cursor: object, _statement: str, *_: object) -> None:
+            if current_thread() is main_thread() and next(cuts) % 17 == 0:
+                close(server, connection)
+
+        event.listen(store.engine, "before_cursor_execute", cut)
+        code, _ = work_with(store, study, report_epochs)
+        event.remove(store.engine, "before_cursor_execute", cut)
+
+        assert 0 == code
+        assert ["complete"] * 6 == states(store, study)
+        assert {"finished"} == {each.ended for each in attempts(store, study)}
+        assert [] == violations(store, study)
+    record_property("injected", next(cuts) // 17 - 1)

@@ -18,12 +18,11 @@ from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials.claim import Claim
 from risexp.hpo.trials.queue import Queue
 from risexp.hpo.workers import worker as worker_module
-from risexp.hpo.workers.worker import Job, JobResult, Worker
-from risexp.runs.outcome import EndRun
-from risexp.training.events import Event, RunStarted
+from risexp.hpo.workers.worker import Worker
+from risexp.space.study_spec import StudySpec
 from tests.support.looping import for_each
-from tests.support.toy_workers import DONE, attempts, searched, work
-from tests.support.trainers import epochs_of, small_trainer
+from tests.support.searches import tiny
+from tests.support.toy_workers import attempts, report_epochs, searched, work
 from tests.support.worker_processes import owner, states, violations
 
 POINTS: Final[dict[str, tuple[Any, str]]] = {
@@ -55,7 +54,8 @@ SIGNALS: Final[dict[str, tuple[tuple[int, ...], int]]] = {
 }
 """Signals, and the exit code of the worker."""
 BY_DAY: Final = ("TERM", "TERM twice")
-EPOCHS: Final = epochs_of(small_trainer())
+"""On both databases; no database sees which of the others it was."""
+SPEC: Final = StudySpec.of(tiny())
 
 
 @dataclass
@@ -84,26 +84,13 @@ class Sender:
                 os.kill(os.getpid(), number)
 
 
-def train(job: Job) -> JobResult:
-    """Train as a run does: every event to every callback."""
-    told = job.callbacks
-    try:
-        events: tuple[Event, ...] = (RunStarted(job.run_id, len(EPOCHS), 0, 4), *EPOCHS)
-        for event in events:
-            for callback in (*told.first, *told.recorders, *told.enders):
-                callback(event)
-    except EndRun as end:
-        return worker_module.JobResult(end.outcome, None)
-    return worker_module.JobResult(DONE, EPOCHS[-1].scores["k_loc"])
-
-
 def left_after(
     store: StudyStore, study: StudyRef, point: str, sender: Sender, patch: pytest.MonkeyPatch
 ) -> tuple[int | None, list[str | None]]:
     """The exit code of a worker that receives signals at a point, and how its attempts ended."""
     owner_of_call, name = POINTS[point]
     with patch.context() as patched, SignalCallback(lambda _: None) as signals:
-        worker = Worker(store, study, owner(), train, signals)
+        worker = Worker(store, study, owner(), report_epochs, signals)
         patched.setattr(owner_of_call, name, sender.around(getattr(owner_of_call, name)))
         code = worker.run(lambda _: None)
     return code, [each.ended for each in attempts(store, study)]
@@ -111,8 +98,17 @@ def left_after(
 
 @pytest.mark.fault("F14")
 @pytest.mark.parametrize(
-    "kind",
-    [pytest.param(kind, marks=() if kind in BY_DAY else pytest.mark.slow) for kind in SIGNALS],
+    ("backend", "kind"),
+    [
+        *(pytest.param("sqlite", kind) for kind in BY_DAY),
+        *(
+            pytest.param("sqlite", kind, marks=pytest.mark.slow)
+            for kind in SIGNALS
+            if kind not in BY_DAY
+        ),
+        *(pytest.param("postgresql", kind, marks=pytest.mark.slow) for kind in BY_DAY),
+    ],
+    indirect=["backend"],
 )
 @for_each("when", ["before", "after"])
 @for_each("point", POINTS)
@@ -125,7 +121,7 @@ def test_a_signal_at_any_moment_is_a_release(
     point: str,
 ) -> None:
     numbers, expected = SIGNALS[kind]
-    study = searched(store, 2, name=f"{point}-{when}".replace(" ", "-"))
+    study = searched(store, 1, SPEC, name=f"{point}-{when}".replace(" ", "-"))
     sender = Sender(numbers, when)
 
     code, ends = left_after(store, study, point, sender, monkeypatch)
@@ -135,6 +131,6 @@ def test_a_signal_at_any_moment_is_a_release(
     assert set() == {*ends} - {"released", "finished"}
     assert [] == [*own_home.glob("mlruns/left/*")]  # the study knows how it ended
     assert set() == {*states(store, study)} - {"waiting", "complete"}
-    work(store, study, train)
-    assert ["complete"] * 2 == states(store, study)
+    work(store, study, report_epochs)
+    assert ["complete"] == states(store, study)
     assert [] == violations(store, study)

@@ -49,7 +49,8 @@ quick: lint types ## lint, types, and the tests of what has changed: the inner l
 
 faults: kernels ## the table of injected faults, on SQLite and PostgreSQL
 	mkdir -p build
-	RISEXP_REQUIRE_ALL=1 $(BIN)/pytest -q -m "fault and not pages" --hypothesis-profile faults --junitxml build/faults.xml --numprocesses 2 --dist worksteal || true
+	RISEXP_REQUIRE_ALL=1 $(BIN)/pytest -q -m "fault and not pages" --hypothesis-profile faults --junitxml build/faults.xml --numprocesses 2 --dist worksteal \
+		$$(grep -rl --include='test_*.py' 'mark\.fault' tests) || true
 	$(BIN)/python benchmarks/faults.py build/faults.xml --write
 
 soak: $(READY) ## half an hour of mixed faults on each database; its figures go into the table

@@ -39,7 +39,7 @@ settings.register_profile(
 settings.register_profile(
     "risexp", settings.get_profile("random"), max_examples=25, derandomize=True
 )
-settings.register_profile("faults", settings.get_profile("random"), max_examples=50)
+settings.register_profile("faults", settings.get_profile("random"), max_examples=40)
 settings.register_profile("nightly", settings.get_profile("random"), max_examples=400)
 settings.load_profile("risexp")
 

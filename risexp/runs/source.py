@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -50,13 +50,10 @@ class Source:
     cut: bool = False
     """True if the diff was too long and its end is missing."""
 
-    @staticmethod
-    def from_json(document: object, source: Path) -> "Source":
+    @classmethod
+    def from_json(cls, document: object, source: Path) -> Self:
         """Read what `asdict` made; `source` names the file in errors."""
-        return validated(_SOURCE, json.dumps(document), source)
-
-
-_SOURCE: Final = TypeAdapter(Source)
+        return validated(TypeAdapter(cls), json.dumps(document), source)
 
 
 def keep_source(folder: Path, root: Path | None = None) -> None:

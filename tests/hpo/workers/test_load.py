@@ -76,7 +76,7 @@ def write(store: StudyStore) -> None:
 @pytest.mark.parametrize(
     ("waiting", "share"),
     [
-        pytest.param(1_000, 20, id="1000 wait", marks=pytest.mark.slow),
+        pytest.param(1_000, 8, id="1000 wait", marks=pytest.mark.slow),
         pytest.param(1_000, 1_000, id="1000 are done", marks=pytest.mark.soak),
         pytest.param(10_000, 10_000, id="10000 are done", marks=pytest.mark.soak),
     ],

@@ -107,13 +107,11 @@ class Storm:
     [
         pytest.param(Weather(12, 3, 5), id="a few deaths"),
         pytest.param(
-            Weather(60, 4, 20, ttl_s=2.0, seen=False),
+            Weather(40, 4, 15, ttl_s=2.0, seen=False),
             id="machines are lost, and leases have to expire",
             marks=pytest.mark.slow,
         ),
-        pytest.param(
-            Weather(120, 8, 60), id="a supervisor sees each death", marks=pytest.mark.slow
-        ),
+        pytest.param(Weather(60, 8, 30), id="a supervisor sees each death", marks=pytest.mark.slow),
     ],
 )
 def test_a_storm_loses_no_trial(

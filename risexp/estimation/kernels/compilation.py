@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar, cast
 
 import numba
 from numba import config
+from numba.core import types
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,17 +20,34 @@ meaning."""
 
 
 def kernel(function: F) -> F:
-    """Compile a function of arrays and numbers; other threads run beside it; cached on disk."""
+    """Compile a function that other kernels call."""
+    compiled: Any = _compiled(function, no_cpython_wrapper=True)
+    template, plain = compiled.get_call_template, cast("Any", types.unliteral)
+
+    def of_any_value(arguments: tuple[Any, ...], names: dict[str, Any]) -> object:
+        # Numba would compile the function once more for a call with a literal.
+        return template(tuple(plain(each) for each in arguments), names)
+
+    compiled.get_call_template = of_any_value
+    return cast("F", compiled)
+
+
+def entry(function: F) -> F:
+    """Compile a function that Python calls, with all that it calls; cached on disk."""
     options, folder = vars(config), _cache_folder()
     before = options["CACHE_DIR"]
     options["CACHE_DIR"] = folder
     try:
-        compiled = numba.njit(
-            function, cache=bool(folder), fastmath=_FASTMATH, nogil=True, error_model="numpy"
-        )
+        return _compiled(function, cache=bool(folder))
     finally:
         options["CACHE_DIR"] = before
-    return cast("F", compiled)
+
+
+def _compiled(function: F, **options: bool) -> F:
+    """Compile a function of arrays and numbers, beside which other threads run."""
+    njit: Any = numba.njit
+    plain = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+    return cast("F", njit(function, fastmath=_FASTMATH, **plain, **options))
 
 
 def is_cached() -> bool:

@@ -5,7 +5,7 @@ W = (H^H H) o (C^H C),   b = sum_l conj(c_l) o (H^H y_l)
 
 import numpy as np
 
-from risexp.estimation.kernels.compilation import kernel
+from risexp.estimation.kernels.compilation import entry, kernel
 from risexp.estimation.kernels.products import Floats
 from risexp.estimation.kernels.scene import Measured, Singles, Stack
 from risexp.estimation.kernels.solving import Doubles
@@ -19,7 +19,7 @@ _EXACT = 1e-12
 """As in `held_symbols`."""
 
 
-@kernel
+@entry
 def planar(rows: Singles, out: Floats) -> None:
     """Rows (R, N) as parts (R, 2, N'); what is beyond N stays."""
     for r in range(rows.shape[0]):

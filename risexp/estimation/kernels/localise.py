@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from risexp.estimation.kernels.compilation import kernel
+from risexp.estimation.kernels.compilation import entry, kernel
 from risexp.estimation.kernels.condense import condensed, settle
 from risexp.estimation.kernels.counting import (
     count_by_evidence,
@@ -38,7 +38,7 @@ class AnswerArrays(NamedTuple):
     """Azimuth, elevation and range, (S, 3, K); NaN beyond the count."""
 
 
-@kernel
+@entry
 def quick_pursuits(receiver: Receiver, measured: Measured, steps: int, found: QuickArrays) -> None:
     """Answer as `pursuit.quick_pursuit`; the noise becomes that of the law."""
     stack = condensed(measured, receiver.array.h.size)
@@ -47,7 +47,7 @@ def quick_pursuits(receiver: Receiver, measured: Measured, steps: int, found: Qu
         measured.noise[s] = stack.numbers[s, 1]
 
 
-@kernel
+@entry
 def localise(receiver: Receiver, measured: Measured, price: float, answers: AnswerArrays) -> None:
     """Answer as `inference.Nomp`; a negative `price` of a source means the evidence."""
     scenes, most = answers.probabilities.shape
@@ -102,7 +102,7 @@ def _answer(receiver: Receiver, fit: FitArrays, count: int, slots: Doubles) -> N
             slots[0, k], slots[1, k], slots[2, k] = np.nan, np.nan, np.nan
 
 
-@kernel
+@entry
 def refit(
     receiver: Receiver, measured: Measured, steps: int, points: Doubles, answers: AnswerArrays
 ) -> None:

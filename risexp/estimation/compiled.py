@@ -19,6 +19,7 @@ from risexp.estimation.grid import search_grid
 from risexp.estimation.kernels.compilation import is_cached
 from risexp.estimation.kernels.condense import LANES, planar
 from risexp.estimation.kernels.localise import AnswerArrays, localise, quick_pursuits, refit
+from risexp.estimation.kernels.music import music
 from risexp.estimation.kernels.scene import Field, GridArrays, Law, Measured, Receiver
 from risexp.estimation.kernels.search import QuickArrays
 from risexp.estimation.kernels.waves import WAVEFRONTS, Array
@@ -91,6 +92,15 @@ def refitted(
 
     _in_parts(len(frames), fit)
     return _tensors(answers)[2]
+
+
+def music_points(receiver: ReceiverModel, basis: Tensor, count: Tensor) -> Tensor:
+    """Points (B, K_MAX, 3) float32 of the sources whose steering vectors span (B, N, q)."""
+    known, columns = _receiver(receiver), basis.mT.contiguous().numpy()
+    counts = count.contiguous().numpy()
+    points = np.zeros((len(counts), receiver.view.sources_max, 3))
+    _in_parts(len(counts), lambda part: music(known, columns[part], counts[part], points[part]))
+    return torch.from_numpy(points).float()
 
 
 def _new_answers(scenes: int, most: int) -> AnswerArrays:
@@ -180,7 +190,7 @@ def _size(elements: int) -> int:
 
 
 def compile_all() -> None:
-    """Compile what a search, an answer and a refinement call; later processes find it on disk."""
+    """Compile what searches and localisers call; later processes find it on disk."""
     receiver = ReceiverModel.of(RunConfig())
     elements = receiver.panel.elements
     channel = torch.zeros(1, elements, elements, dtype=torch.complex64)
@@ -190,6 +200,7 @@ def compile_all() -> None:
     quick_sources(receiver, frames, noise, 1)
     localised(receiver, frames, noise, None)
     refitted(receiver, frames, noise, (count, points), 1)
+    music_points(receiver, channel[..., :5].contiguous(), count)
 
 
 if __name__ == "__main__":

@@ -130,6 +130,11 @@ class Spectral:
 def _music(receiver: ReceiverModel, covariance: FactoredCovariance, count: Tensor) -> Tensor:
     """Points (B, K_MAX, 3) of the signal subspace's sources."""
     basis = covariance.signal_subspace(count)[..., : receiver.view.sources_max]
+    if receiver.is_compiled(count.device):
+        # Not at the top: Numba is slow to import, and may be missing.
+        from risexp.estimation.compiled import music_points
+
+        return music_points(receiver, basis.to(torch.complex64), count)
     grid = search_grid(receiver.panel, receiver.view, count.device)
     return recursive_music(receiver, grid, basis.to(torch.complex64), count)
 

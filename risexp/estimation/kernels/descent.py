@@ -10,9 +10,11 @@ import numpy as np
 from risexp.estimation.kernels.compilation import kernel
 from risexp.estimation.kernels.products import (
     Floats,
+    Integers,
     add_scaled,
     copy_row,
     products,
+    scale_row,
     selected_products,
 )
 from risexp.estimation.kernels.scene import (
@@ -78,38 +80,64 @@ def descend(
 @kernel
 def place(array: Array, scene: SceneEquations, sources: SourceArrays, slot: int) -> None:
     """Compute the wave of the point in a slot, and W times it."""
-    one = slice(slot, slot + 1)
+    one = np.array([slot])
     wave(array, sources.points[slot], sources.waves[slot])
-    products(scene.gram, sources.waves[one], sources.through[one])
+    _through(scene, sources.waves, one, sources.through)
 
 
 @kernel
 def weigh(scene: SceneEquations, sources: SourceArrays, count: int) -> float:
     """Compute the best gains of the sources; the misfit that they leave."""
+    sides = scene.matched.shape[0]
     blocks = np.empty((count, 2, count), np.float32)
-    matched = np.empty((1, 2, count), np.float32)
+    matched = np.empty((sides, 2, count), np.float32)
     products(sources.waves[:count], sources.through[:count], blocks)
     products(sources.waves[:count], scene.matched, matched)
     for i in range(count):
         for j in range(count):
             sources.overlap[i, j] = complex(blocks[j, 0, i], blocks[j, 1, i])
-        sources.answers[i] = complex(matched[0, 0, i], matched[0, 1, i])
     loaded_root(sources.overlap, count, sources.root)
-    solve_lower(sources.root, count, sources.answers)
     explained = 0.0
-    for i in range(count):
-        sources.gains[i] = sources.answers[i]
-        explained += sources.answers[i].real ** 2 + sources.answers[i].imag ** 2
-    solve_upper(sources.root, count, sources.gains)
+    for side in range(sides):
+        answers, gains = sources.answers[side], sources.gains[side]
+        for i in range(count):
+            answers[i] = complex(matched[side, 0, i], matched[side, 1, i])
+        solve_lower(sources.root, count, answers)
+        for i in range(count):
+            gains[i] = answers[i]
+            explained += answers[i].real ** 2 + answers[i].imag ** 2
+        solve_upper(sources.root, count, gains)
     return scene.energy - explained
 
 
 @kernel
-def residual(scene: SceneEquations, sources: SourceArrays, count: int, out: Floats) -> None:
-    """Fill b - W A S, (2, N)."""
-    copy_row(scene.matched[0], out)
+def residual(
+    scene: SceneEquations, sources: SourceArrays, count: int, side: int, out: Floats
+) -> None:
+    """Fill b - W A S of one right-hand side, (2, N)."""
+    copy_row(scene.matched[side], out)
     for k in range(count):
-        add_scaled(sources.through[k], -sources.gains[k], out)
+        add_scaled(sources.through[k], -sources.gains[side, k], out)
+
+
+@kernel
+def spanning_rows(sources: SourceArrays, rows: Floats) -> None:
+    """Fill rows q_i, one a source: sum_i |a^H q_i|^2 is what the sources explain of a wave a."""
+    for i in range(rows.shape[0]):
+        copy_row(sources.through[i], rows[i])
+        for j in range(i):
+            add_scaled(rows[j], -sources.root[i, j].conjugate(), rows[i])
+        scale_row(rows[i], 1.0 / sources.root[i, i].real)
+
+
+@kernel
+def _through(scene: SceneEquations, waves: Floats, chosen: Integers, out: Floats) -> None:
+    """Fill W a of the chosen waves."""
+    if scene.gram.shape[0] > 0:
+        selected_products(scene.gram, waves, chosen, out)
+    else:
+        for at in chosen:
+            copy_row(waves[at], out[at])
 
 
 @kernel
@@ -128,14 +156,17 @@ def turn(receiver: Receiver, scene: SceneEquations, work: Work, count: int, far:
             for axis in range(3):
                 moved[turned] = 3 * k + axis
                 turned += 1
-    selected_products(scene.gram, slopes.waves, moved[:turned], slopes.through)
-    left = np.empty((1, 2, scene.gram.shape[0]), np.float32)
-    residual(scene, best, count, left[0])
-    pull = np.empty((1, 2, many), np.float32)
+    _through(scene, slopes.waves, moved[:turned], slopes.through)
+    sides, size = scene.matched.shape[0], scene.matched.shape[2]
+    left, pull = np.empty((sides, 2, size), np.float32), np.empty((sides, 2, many), np.float32)
+    for side in range(sides):
+        residual(scene, best, count, side, left[side])
     products(slopes.waves[:many], left, pull)
     for i in range(many):
-        gain = best.gains[i // 3]
-        slopes.slope[i] = gain.real * pull[0, 0, i] + gain.imag * pull[0, 1, i]
+        slopes.slope[i] = 0.0
+        for side in range(sides):
+            gain = best.gains[side, i // 3]
+            slopes.slope[i] += gain.real * pull[side, 0, i] + gain.imag * pull[side, 1, i]
     _bend(work, count)
 
 
@@ -153,7 +184,9 @@ def _bend(work: Work, count: int) -> None:
             rest = complex(inner[j, 0, i], inner[j, 1, i])
             for k in range(count):
                 rest -= spanned[i, k].conjugate() * spanned[j, k]
-            power = best.gains[i // 3].conjugate() * best.gains[j // 3]
+            power = 0.0j
+            for side in range(best.gains.shape[0]):
+                power += best.gains[side, i // 3].conjugate() * best.gains[side, j // 3]
             slopes.curvature[i, j] = (rest * power).real
             slopes.curvature[j, i] = slopes.curvature[i, j]
 
@@ -221,7 +254,7 @@ def _try(receiver: Receiver, scene: SceneEquations, work: Work, count: int, step
             many += 1
         else:
             _copy(best, tried, k)
-    selected_products(scene.gram, tried.waves, moved[:many], tried.through)
+    _through(scene, tried.waves, moved[:many], tried.through)
 
 
 @kernel
@@ -229,8 +262,9 @@ def _accept(tried: SourceArrays, best: SourceArrays, count: int) -> None:
     """Take over the sources that were tried."""
     for k in range(count):
         _copy(tried, best, k)
-        best.gains[k] = tried.gains[k]
-        best.answers[k] = tried.answers[k]
+        for side in range(best.gains.shape[0]):
+            best.gains[side, k] = tried.gains[side, k]
+            best.answers[side, k] = tried.answers[side, k]
         for j in range(count):
             best.overlap[k, j] = tried.overlap[k, j]
             best.root[k, j] = tried.root[k, j]

@@ -83,7 +83,7 @@ def fill_fit(
     inverse_diagonal(best.root, count, fit.power_spread)
     for k in range(count):
         copy_point(best.points[k], fit.points[k])
-        fit.powers[k] = best.gains[k].real ** 2 + best.gains[k].imag ** 2
+        fit.powers[k] = best.gains[0, k].real ** 2 + best.gains[0, k].imag ** 2
         fit.power_spread[k] *= scene.noise
     left = max(misfit, QUIETEST * scene.energy + 1e-300)
     fit.likelihood[0] = -scene.samples * np.log(left / scene.samples)
@@ -103,7 +103,7 @@ def _marginal(law: Law, scene: SceneEquations, sources: SourceArrays, count: int
         inside[i] = 0.0
         for j in range(count):
             loud[i, j] = sources.overlap[i, j] * scale[i] * scale[j]
-            inside[i] += sources.overlap[i, j] * sources.gains[j]
+            inside[i] += sources.overlap[i, j] * sources.gains[0, j]
         loud[i, i] += 1.0
         inside[i] *= scale[i] / np.sqrt(scene.noise)
     loaded_root(loud, count, root)

@@ -140,6 +140,15 @@ def copy_row(row: Floats, into: Floats) -> None:
 
 
 @kernel
+def scale_row(row: Floats, scale: float) -> None:
+    """Multiply a row (2, N) by a number."""
+    by = np.float32(scale)
+    for part in range(2):
+        for i in range(row.shape[1]):
+            row[part, i] *= by
+
+
+@kernel
 def add_scaled(row: Floats, scale: complex, into: Floats) -> None:
     """Add scale * row to another row, (2, N) each."""
     x, y = np.float32(scale.real), np.float32(scale.imag)

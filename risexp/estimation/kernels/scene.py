@@ -102,8 +102,9 @@ class SceneEquations(NamedTuple):
     """Those of one scene."""
 
     gram: Floats
+    """Without a row where W is the identity."""
     matched: Floats
-    """(1, 2, N)"""
+    """b of each of Q right-hand sides, (Q, 2, N)."""
     energy: float
     noise: float
     tolerance: float
@@ -120,13 +121,13 @@ class SourceArrays(NamedTuple):
     through: Floats
     """W a_k, (K, 2, N)."""
     gains: Complexes
-    """(K,)"""
+    """(Q, K)"""
     overlap: Complexes
     """A^H W A, (K, K)."""
     root: Complexes
     """Its loaded Cholesky root L, (K, K)."""
     answers: Complexes
-    """L^-1 A^H b, (K,)."""
+    """L^-1 A^H b, (Q, K)."""
 
 
 class Slopes(NamedTuple):
@@ -166,16 +167,16 @@ def equations_of(stack: Stack, scene: int) -> SceneEquations:
 
 
 @kernel
-def new_sources(most: int, size: int) -> SourceArrays:
-    """Room for sources."""
+def new_sources(most: int, size: int, sides: int) -> SourceArrays:
+    """Room for sources, and their gains on each right-hand side."""
     return SourceArrays(
         np.zeros((most, 3)),
         np.zeros((most, 2, size), np.float32),
         np.zeros((most, 2, size), np.float32),
-        np.zeros(most, np.complex128),
+        np.zeros((sides, most), np.complex128),
         np.zeros((most, most), np.complex128),
         np.zeros((most, most), np.complex128),
-        np.zeros(most, np.complex128),
+        np.zeros((sides, most), np.complex128),
     )
 
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from risexp.estimation.kernels.compilation import kernel
-from risexp.estimation.kernels.descent import descend, place, residual, turn
+from risexp.estimation.kernels.descent import descend, place, residual, spanning_rows, turn
 from risexp.estimation.kernels.fits import FitArrays, fill_fit, fit_of
-from risexp.estimation.kernels.products import Floats, Integers, add_scaled, copy_row, products
+from risexp.estimation.kernels.products import Floats, Integers, copy_row, products
 from risexp.estimation.kernels.scan import BLOCK, Level, highest_peaks, loudest, weighed
 from risexp.estimation.kernels.scene import (
     Flags,
@@ -80,13 +80,13 @@ def quick_search(receiver: Receiver, stack: Stack, steps: int, found: QuickArray
             place(receiver.array, scene, work.best, slot)
             misfit = descend(receiver, scene, work, slot + 1, (steps, _FAR))
             found.misfit[s, slot + 1] = misfit
-            residual(scene, work.best, slot + 1, left[s])
+            residual(scene, work.best, slot + 1, 0, left[s])
     for s in range(scenes):
         best = work_of(works, s).best
         inverse_diagonal(best.root, most, found.power_spread[s])
         for k in range(most):
             copy_point(best.points[k], found.points[s, k])
-            found.powers[s, k] = best.gains[k].real ** 2 + best.gains[k].imag ** 2
+            found.powers[s, k] = best.gains[0, k].real ** 2 + best.gains[0, k].imag ** 2
             found.power_spread[s, k] *= stack.numbers[s, 1]
 
 
@@ -175,16 +175,8 @@ def _mean_strength(gram: Floats) -> float:
 @kernel
 def _explaining_rows(scene: SceneEquations, sources: SourceArrays, rows: Floats) -> None:
     """Fill the residual, then rows q_i: sum_i |a^H q_i|^2 is what the sources explain of a."""
-    residual(scene, sources, rows.shape[0] - 1, rows[0])
-    for i in range(rows.shape[0] - 1):
-        row = rows[i + 1]
-        copy_row(sources.through[i], row)
-        for j in range(i):
-            add_scaled(rows[j + 1], -sources.root[i, j].conjugate(), row)
-        scale = np.float32(1.0 / sources.root[i, i].real)
-        for part in range(2):
-            for n in range(row.shape[1]):
-                row[part, n] *= scale
+    residual(scene, sources, rows.shape[0] - 1, 0, rows[0])
+    spanning_rows(sources, rows[1:])
 
 
 @kernel

@@ -20,13 +20,13 @@ class Works(NamedTuple):
     through: Floats
     """(S, K, 2, N)"""
     gains: Complexes
-    """(S, K)"""
+    """(S, 1, K)"""
     overlap: Complexes
     """(S, K, K)"""
     root: Complexes
     """(S, K, K)"""
     answers: Complexes
-    """(S, K)"""
+    """(S, 1, K)"""
     turned: Floats
     """W times the slopes, (S, 3 K, 2, N)."""
     turned_at: Doubles
@@ -42,13 +42,13 @@ def new_works(scenes: int, most: int, size: int) -> Works:
         np.zeros((scenes, most, 3)),
         np.zeros((scenes, most, 2, size), np.float32),
         np.zeros((scenes, most, 2, size), np.float32),
-        np.zeros((scenes, most), np.complex128),
+        np.zeros((scenes, 1, most), np.complex128),
         np.zeros((scenes, most, most), np.complex128),
         np.zeros((scenes, most, most), np.complex128),
-        np.zeros((scenes, most), np.complex128),
+        np.zeros((scenes, 1, most), np.complex128),
         np.zeros((scenes, 3 * most, 2, size), np.float32),
         np.full((scenes, most, 3), np.inf),
-        new_sources(most, size),
+        new_sources(most, size, 1),
         new_slopes(most, size),
     )
 

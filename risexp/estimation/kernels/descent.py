@@ -80,9 +80,12 @@ def descend(
 @kernel
 def place(array: Array, scene: SceneEquations, sources: SourceArrays, slot: int) -> None:
     """Compute the wave of the point in a slot, and W times it."""
-    one = np.array([slot])
+    one = slice(slot, slot + 1)
     wave(array, sources.points[slot], sources.waves[slot])
-    _through(scene, sources.waves, one, sources.through)
+    if scene.gram.shape[0] > 0:
+        products(scene.gram, sources.waves[one], sources.through[one])
+    else:
+        copy_row(sources.waves[slot], sources.through[slot])
 
 
 @kernel
@@ -162,11 +165,12 @@ def turn(receiver: Receiver, scene: SceneEquations, work: Work, count: int, far:
     for side in range(sides):
         residual(scene, best, count, side, left[side])
     products(slopes.waves[:many], left, pull)
-    for i in range(many):
-        slopes.slope[i] = 0.0
-        for side in range(sides):
-            gain = best.gains[side, i // 3]
-            slopes.slope[i] += gain.real * pull[side, 0, i] + gain.imag * pull[side, 1, i]
+    slopes.slope[:many] = 0.0
+    for side in range(sides):
+        own, re, im = best.gains[side], pull[side, 0], pull[side, 1]
+        for i in range(many):
+            gain = own[i // 3]
+            slopes.slope[i] += gain.real * re[i] + gain.imag * im[i]
     _bend(work, count)
 
 
@@ -178,17 +182,26 @@ def _bend(work: Work, count: int) -> None:
     for r in range(0, many, 4):
         four = slice(r, min(r + 4, many))
         products(slopes.waves[r:many], slopes.through[four], inner[four, :, r:])
-    spanned = _spanned(work, count)
+    spanned, powers = _spanned(work, count), _powers(best.gains, count)
     for i in range(many):
         for j in range(i + 1):
             rest = complex(inner[j, 0, i], inner[j, 1, i])
             for k in range(count):
                 rest -= spanned[i, k].conjugate() * spanned[j, k]
-            power = 0.0j
-            for side in range(best.gains.shape[0]):
-                power += best.gains[side, i // 3].conjugate() * best.gains[side, j // 3]
-            slopes.curvature[i, j] = (rest * power).real
+            slopes.curvature[i, j] = (rest * powers[i // 3, j // 3]).real
             slopes.curvature[j, i] = slopes.curvature[i, j]
+
+
+@kernel
+def _powers(gains: Complexes, count: int) -> Complexes:
+    """Sums over the right-hand sides of conj(S_k) S_l, (k, k)."""
+    powers = np.zeros((count, count), np.complex128)
+    for side in range(gains.shape[0]):
+        own = gains[side]
+        for k in range(count):
+            for j in range(k + 1):
+                powers[k, j] += own[k].conjugate() * own[j]
+    return powers
 
 
 @kernel

@@ -11,6 +11,8 @@ from risexp.estimation.kernels.solving import Doubles
 
 BLOCK = 16
 """Points at a time: their waves and products stay in a core's first cache."""
+TOGETHER = 4
+"""Residuals scanned at once for their loudest point."""
 _RESOLVED = np.float32(0.3)
 """As in `held_symbols`."""
 _VISIBLE = np.float32(6.0)
@@ -31,13 +33,13 @@ class Level(NamedTuple):
 
 @kernel
 def loudest(grid: GridArrays, first: int, residuals: Floats, block: Floats, best: Doubles) -> None:
-    """Keep in `best` (2, 2), as energy and point, what each of two residuals (2, 2, N) meets best.
+    """Keep in `best` (4, 2), as energy and point, what each of four residuals (4, 2, N) meets best.
 
     The block begins with point `first`.
     """
     count = min(BLOCK, grid.points.shape[0] - first)
     products(grid.waves[first : first + count], residuals, block)
-    for scene in range(2):
+    for scene in range(TOGETHER):
         re, im = block[scene, 0], block[scene, 1]
         for g in range(count):
             energy = re[g] * re[g] + im[g] * im[g]

@@ -8,7 +8,7 @@ from risexp.estimation.kernels.compilation import kernel
 from risexp.estimation.kernels.descent import descend, place, residual, spanning_rows, turn
 from risexp.estimation.kernels.fits import FitArrays, fill_fit, fit_of
 from risexp.estimation.kernels.products import Floats, Integers, copy_row, products
-from risexp.estimation.kernels.scan import BLOCK, Level, highest_peaks, loudest, weighed
+from risexp.estimation.kernels.scan import BLOCK, TOGETHER, Level, highest_peaks, loudest, weighed
 from risexp.estimation.kernels.scene import (
     Flags,
     Receiver,
@@ -65,8 +65,8 @@ def quick_search(receiver: Receiver, stack: Stack, steps: int, found: QuickArray
     scenes, most = found.powers.shape
     size = stack.gram.shape[3]
     works = new_works(scenes, most, size)
-    # Scenes are scanned in pairs, so that no sum depends on how many there are.
-    left = np.zeros((scenes + scenes % 2, 2, size), np.float32)
+    # Scenes are scanned by fours, so that no sum depends on how many there are.
+    left = np.zeros((scenes + -scenes % TOGETHER, 2, size), np.float32)
     for s in range(scenes):
         found.misfit[s, 0] = stack.numbers[s, 0]
         copy_row(stack.matched[s], left[s])
@@ -92,14 +92,15 @@ def quick_search(receiver: Receiver, stack: Stack, steps: int, found: QuickArray
 
 @kernel
 def _loudest_points(receiver: Receiver, left: Floats) -> Integers:
-    """The grid point that each of an even number of residuals (S, 2, N) meets best, (S,)."""
+    """The grid point that each of some fours of residuals (S, 2, N) meets best, (S,)."""
     grid, scenes = receiver.grid, left.shape[0]
-    block, best = np.empty((2, 2, BLOCK), np.float32), np.empty((scenes, 2))
+    block, best = np.empty((TOGETHER, 2, BLOCK), np.float32), np.empty((scenes, 2))
     for s in range(scenes):
         best[s, 0], best[s, 1] = -1.0, 0.0
     for first in range(0, grid.points.shape[0], BLOCK):
-        for s in range(0, scenes, 2):
-            loudest(grid, first, left[s : s + 2], block, best[s : s + 2])
+        for s in range(0, scenes, TOGETHER):
+            four = slice(s, s + TOGETHER)
+            loudest(grid, first, left[four], block, best[four])
     at = np.empty(scenes, np.int64)
     for s in range(scenes):
         at[s] = np.int64(best[s, 1])

@@ -11,13 +11,13 @@ import typer
 from risexp.cli.data import SplitName
 from risexp.cli.options import AsJson, Device, resolved, shared, snr_levels
 from risexp.cli.output import emit, names_in, progress, say, say_tables, write_last
-from risexp.config.layers import Loaded
-from risexp.config.run import RunConfig
 from risexp.errors import ConfigInvalid
 
 if TYPE_CHECKING:
     from risexp.app.benchmark.methods import Method
     from risexp.app.benchmark.results import BenchmarkResult
+    from risexp.config.layers import Loaded
+    from risexp.config.run import RunConfig
     from risexp.data.streams import Split as SplitText
 
 app = typer.Typer(
@@ -50,7 +50,7 @@ Scenarios = Annotated[
 @app.command("accuracy")
 @shared(resolved)
 def accuracy(
-    loaded: Loaded,
+    loaded: "Loaded",
     scenes: Scenes = 2000,
     snr: Snr = "-5:20:5",
     methods: Methods = "nomp,music,mvdr,mdl",
@@ -73,7 +73,7 @@ def accuracy(
 @app.command("robustness")
 @shared(resolved)
 def robustness(
-    loaded: Loaded,
+    loaded: "Loaded",
     scenes: Scenes = 500,
     snr: Snr = "10",
     methods: Methods = "nomp,nomp:bic,music:true-k",
@@ -108,7 +108,7 @@ def robustness(
     )
 
 
-def _chosen(names: "Sequence[str]", device: str, law: RunConfig) -> "dict[str, Method]":
+def _chosen(names: "Sequence[str]", device: str, law: "RunConfig") -> "dict[str, Method]":
     """The methods of some names, which answer on a device the scenes that a CPU draws."""
     from risexp.app.benchmark.accuracy.measure import chosen_methods
     from risexp.app.benchmark.methods import on_device
@@ -119,7 +119,7 @@ def _chosen(names: "Sequence[str]", device: str, law: RunConfig) -> "dict[str, M
     return {name: on_device(method, place) for name, method in chosen.items()}
 
 
-def _expect_no_other_snr(loaded: Loaded) -> None:
+def _expect_no_other_snr(loaded: "Loaded") -> None:
     origin = loaded.origins["data.snr_db"]
     if not origin.startswith(("default", "preset")):
         raise ConfigInvalid(
@@ -128,7 +128,7 @@ def _expect_no_other_snr(loaded: Loaded) -> None:
 
 
 def show_accuracy(
-    law: RunConfig,
+    law: "RunConfig",
     methods: "Mapping[str, Method]",
     draw: "tuple[tuple[float, ...], int, SplitText]",
     heading: str,

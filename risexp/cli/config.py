@@ -1,14 +1,15 @@
 """`risexp config`: show, compare and describe configurations."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from risexp.cli.options import AsJson, resolved, shared
 from risexp.cli.output import emit, say, table
-from risexp.config.layers import DEFAULT, Loaded, load_config, preset_names
-from risexp.config.run import RunConfig, describe, differing_fields
+
+if TYPE_CHECKING:
+    from risexp.config.layers import Loaded
 
 app = typer.Typer(no_args_is_help=True, help="Show, compare and describe configurations.")
 
@@ -16,13 +17,15 @@ app = typer.Typer(no_args_is_help=True, help="Show, compare and describe configu
 @app.command("show")
 @shared(resolved)
 def show(
-    loaded: Loaded,
+    loaded: "Loaded",
     origin: Annotated[
         bool, typer.Option("--origin", help="Show the origin of every value.")
     ] = False,
     json: AsJson = False,
 ) -> None:
     """Print the resolved configuration."""
+    from risexp.config.run import describe
+
     values = loaded.config.flat()
     if json:
         document: dict[str, object] = {"config": loaded.config.model_dump(mode="json")}
@@ -37,6 +40,8 @@ def show(
 @app.command("schema")
 def schema() -> None:
     """Print the JSON schema of a configuration file."""
+    from risexp.config.run import RunConfig
+
     emit(RunConfig.model_json_schema())
 
 
@@ -49,6 +54,8 @@ def diff(
     json: AsJson = False,
 ) -> None:
     """Print the fields in which two configurations differ."""
+    from risexp.config.run import differing_fields
+
     fields = differing_fields([_named(one).config, _named(two).config])
     rows = [(path, before, after) for path, (before, after) in fields.items()]
     if json:
@@ -59,7 +66,9 @@ def diff(
         say(f"{one} and {two} are the same configuration")
 
 
-def _named(name: str) -> Loaded:
+def _named(name: str) -> "Loaded":
+    from risexp.config.layers import DEFAULT, load_config, preset_names
+
     if name == DEFAULT:
         return load_config()
     if name in preset_names() or not name.endswith((".yaml", ".yml")):

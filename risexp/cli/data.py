@@ -3,15 +3,16 @@
 from enum import StrEnum
 from pathlib import Path
 from time import monotonic
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.filesize import decimal
 
 from risexp.cli.options import AsJson, resolved, shared
 from risexp.cli.output import emit, note, progress, say
-from risexp.config.layers import Loaded
 from risexp.errors import VerificationFailed
+
+if TYPE_CHECKING:
+    from risexp.config.layers import Loaded
 
 app = typer.Typer(no_args_is_help=True, help="Make and check frozen sets of scenes.")
 
@@ -28,7 +29,7 @@ class SplitName(StrEnum):
 @app.command("generate")
 @shared(resolved)
 def generate(
-    loaded: Loaded,
+    loaded: "Loaded",
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="The set's folder: new, empty, or a set to finish.")
     ],
@@ -40,6 +41,8 @@ def generate(
     json: AsJson = False,
 ) -> None:
     """Draw scenes into a frozen set; the same command finishes an interrupted one."""
+    from rich.filesize import decimal
+
     from risexp.app.run.machine import device_named
     from risexp.data.freezing import freeze, planned_bytes, scene_request
 

@@ -26,10 +26,10 @@ from risexp.cli.probe_options import (
     learning_options,
     probe_options,
 )
-from risexp.config.layers import Loaded
 from risexp.errors import ConfigInvalid, VerificationFailed
 
 if TYPE_CHECKING:
+    from risexp.config.layers import Loaded
     from risexp.diagnostics.preflight import Stage
     from risexp.diagnostics.report import Cell, Report
 
@@ -147,7 +147,7 @@ def l_ablation(
 
 @shared(resolved)
 def preflight(
-    loaded: Loaded,
+    loaded: "Loaded",
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Run the probes again, though the verdict is known.")
     ] = False,

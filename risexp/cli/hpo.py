@@ -20,13 +20,11 @@ from risexp.cli.options import (
 from risexp.cli.output import answer, emit, note
 from risexp.cli.study_output import say_audit, say_search, say_stages, viewed
 from risexp.errors import InvalidInput, RisexpError, SpaceInvalid, VerificationFailed
-from risexp.space.check import check_space
-from risexp.space.files import load_space
-from risexp.space.spec import SearchSpace
 
 if TYPE_CHECKING:
     from risexp.app.search.derived import AuditRequest, AuditResult
     from risexp.app.search.search import SearchRequest, SearchResult
+    from risexp.space.spec import SearchSpace
 
 SpaceOption = Annotated[
     str, typer.Option(metavar="SPACE", autocompletion=complete_space, help="The space to search.")
@@ -147,8 +145,11 @@ def worker(
         raise typer.Exit(code)
 
 
-def _sound(name: str) -> SearchSpace:
+def _sound(name: str) -> "SearchSpace":
     """A space without problems."""
+    from risexp.space.check import check_space
+    from risexp.space.files import load_space
+
     space = load_space(name)
     report = check_space(space)
     if not report.sound:
@@ -157,7 +158,12 @@ def _sound(name: str) -> SearchSpace:
 
 
 def _check_options(
-    space: SearchSpace, sources: list[str], points: int | None, *, audit: bool, share: float | None
+    space: "SearchSpace",
+    sources: list[str],
+    points: int | None,
+    *,
+    audit: bool,
+    share: float | None,
 ) -> None:
     """Check options that need each other, or a space without stages."""
     if points is not None and not sources:

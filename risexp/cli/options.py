@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from risexp.config.layers import Loaded, load_config, preset_names
 from risexp.errors import ConfigInvalid, InvalidInput
-from risexp.space.files import space_paths
 
 if TYPE_CHECKING:
     import torch
+
+    from risexp.config.layers import Loaded
 
 
 class RefineName(StrEnum):
@@ -29,7 +29,16 @@ class RefineName(StrEnum):
 
 def complete_space() -> list[str]:
     """Names of search spaces, for shell completion."""
+    from risexp.space.files import space_paths
+
     return list(space_paths())
+
+
+def complete_preset() -> list[str]:
+    """Names of presets, for shell completion."""
+    from risexp.config.layers import preset_names
+
+    return list(preset_names())
 
 
 Preset = Annotated[
@@ -38,7 +47,7 @@ Preset = Annotated[
         "--preset",
         "-p",
         metavar="NAME",
-        autocompletion=lambda: list(preset_names()),
+        autocompletion=complete_preset,
         help="A shipped configuration.",
     ),
 ]
@@ -144,8 +153,10 @@ def shared(
     return decorated
 
 
-def resolved(preset: Preset = None, config: Files = None, set_: Overrides = None) -> Loaded:
+def resolved(preset: Preset = None, config: Files = None, set_: Overrides = None) -> "Loaded":
     """The configuration from preset, files, environment and `--set`."""
+    from risexp.config.layers import load_config
+
     return load_config(
         preset=preset, paths=config or (), environment=os.environ, overrides=set_ or ()
     )

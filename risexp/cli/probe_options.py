@@ -7,13 +7,13 @@ import typer
 from typer.models import OptionInfo
 
 from risexp.cli.options import AsJson, Device, Files, Overrides, Preset, resolved, snr_levels
-from risexp.config.layers import Loaded
-from risexp.config.run import RunConfig
 from risexp.errors import ConfigInvalid
 
 if TYPE_CHECKING:
     import torch
 
+    from risexp.config.layers import Loaded
+    from risexp.config.run import RunConfig
     from risexp.diagnostics.probe_trainer import ProbeTrainer
 
 
@@ -64,13 +64,13 @@ Runs = Annotated[
 class ProbeOptions:
     """The options that all probes share."""
 
-    loaded: Loaded
+    loaded: "Loaded"
     changed: bool
     json: bool = False
     device: str = "cpu"
 
     @property
-    def config(self) -> RunConfig:
+    def config(self) -> "RunConfig":
         """The configuration."""
         return self.loaded.config
 

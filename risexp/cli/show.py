@@ -10,11 +10,11 @@ from risexp.cli import study
 from risexp.cli.options import AsJson, Device, ModelName, RunName, resolved, shared
 from risexp.cli.output import answer, emit, say, short, table
 from risexp.cli.study_output import number
-from risexp.config.layers import Loaded
 from risexp.errors import InvalidInput
 
 if TYPE_CHECKING:
     from risexp.app.show.run import RunSeen
+    from risexp.config.layers import Loaded
 
 app = typer.Typer(no_args_is_help=True, help="Show a scene, a run, a study or a spectrum.")
 app.command("study")(study.show)
@@ -23,7 +23,7 @@ app.command("study")(study.show)
 @app.command("scene")
 @shared(resolved)
 def scene(
-    loaded: Loaded,
+    loaded: "Loaded",
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A frozen set.")],
     index: Annotated[int, typer.Option(min=0, metavar="I", help="Index of the scene, from 0.")] = 0,
     out: Annotated[

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from risexp.config.run import RunConfig
 from risexp.config.section import nearest
@@ -40,8 +40,10 @@ from risexp.runs.spec import (
     write_document,
     writing,
 )
-from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from risexp.training.plan import Plan
+
+if TYPE_CHECKING:
+    from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _ENVIRONMENT, _OUTCOME = "environment.json", "outcome.json"
@@ -97,19 +99,21 @@ class RunFolder:
         return tuple(sorted(path for path in folders if _ATTEMPT.fullmatch(path.name)))
 
     @property
-    def owner(self) -> CheckpointOwner:
+    def owner(self) -> "CheckpointOwner":
         """The run, as its checkpoints name it."""
+        from risexp.training.checkpoint_store import CheckpointOwner
+
         return CheckpointOwner(self.run_id, self.config_sha)
 
-    def checkpoints(self) -> CheckpointStore:
+    def checkpoints(self) -> "CheckpointStore":
         """The store of the last attempt."""
-        return CheckpointStore(self.attempts()[-1], self.owner)
+        return self._store(self.attempts()[-1])
 
     def open_journal(self) -> Journal:
         """The journal, open for new lines."""
         return Journal(self.journal, self.run_id, attempt=max(len(self.attempts()), 1))
 
-    def begin(self, environment: Mapping[str, Any]) -> CheckpointStore:
+    def begin(self, environment: Mapping[str, Any]) -> "CheckpointStore":
         """Start an attempt: make the store of its checkpoints."""
         with writing(self.path):
             folder = self.path / "checkpoints" / f"attempt-{len(self.attempts()) + 1:02d}"
@@ -119,7 +123,7 @@ class RunFolder:
                 mend(self.path / name)
             write_document(self.path / _ENVIRONMENT, [*self.environments(), dict(environment)])
             (self.path / _OUTCOME).unlink(missing_ok=True)
-        return CheckpointStore(folder, self.owner)
+        return self._store(folder)
 
     def close(self, outcome: Outcome) -> None:
         """Write how the run ended."""
@@ -156,6 +160,12 @@ class RunFolder:
         """Lock the run, so that no other process trains it."""
         busy = f"another process trains {self.run_id}: wait for it, or end it"
         return file_lock(self.path / ".lock", busy)
+
+    def _store(self, folder: Path) -> "CheckpointStore":
+        # Torch, which checkpoints need, takes longer to load than a run to be shown.
+        from risexp.training.checkpoint_store import CheckpointStore
+
+        return CheckpointStore(folder, self.owner)
 
 
 def damaged_documents(folder: Path) -> list[str]:
@@ -240,10 +250,10 @@ def is_run(run_id: str) -> bool:
 
 def find_run(name: str) -> RunFolder:
     """A run by its name or by the path of its folder."""
+    if is_name(name) and is_run(name):
+        return RunFolder(runs_home() / name)
     if os.sep not in name:
         names = [run.run_id for run in list_runs()]
-        if name in names:
-            return RunFolder(runs_home() / name)
         hint = nearest(name, names) or f"; the last of {len(names)} is {max(names, default='none')}"
         if not Path(name).is_dir():
             raise InvalidInput(f"there is no run {name!r} in {runs_home()}{hint}")

@@ -19,9 +19,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from risexp.core.spare import spare_of
 from risexp.errors import EnvironmentFailed
@@ -73,8 +73,8 @@ class Note:
 
 
 Line = Row | Note
-_ROW: Final = TypeAdapter(Row)
-_NOTE: Final = TypeAdapter(Note)
+# Each forbids the other's fields, so the first that fits is the right one.
+_LINE: Final = TypeAdapter[Line](Annotated[Line, Field(union_mode="left_to_right")])
 
 
 @dataclass(frozen=True)
@@ -218,9 +218,8 @@ def _parsed(text: bytes) -> Line | None:
         if zlib.crc32(text) != int(sum_of[1], 16):
             return None
     try:
-        kind = _NOTE if "event" in json.loads(text) else _ROW
-        return kind.validate_json(text, strict=True)
-    except (ValueError, TypeError):
+        return _LINE.validate_json(text, strict=True)
+    except ValueError:
         return None
 
 

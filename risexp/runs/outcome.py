@@ -6,7 +6,7 @@ import signal
 import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -75,10 +75,13 @@ class Outcome:
         """The outcome as plain values."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, text: bytes, source: Path) -> Self:
+    @staticmethod
+    def from_json(text: bytes, source: Path) -> "Outcome":
         """Read what `as_json` wrote; `source` names the file in errors."""
-        return validated(TypeAdapter(cls), text, source, strict=None)
+        return validated(_OUTCOME, text, source, strict=None)
+
+
+_OUTCOME: Final = TypeAdapter(Outcome)
 
 
 class EndRun(StopTraining):

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -50,10 +50,13 @@ class Source:
     cut: bool = False
     """True if the diff was too long and its end is missing."""
 
-    @classmethod
-    def from_json(cls, document: object, source: Path) -> Self:
+    @staticmethod
+    def from_json(document: object, source: Path) -> "Source":
         """Read what `asdict` made; `source` names the file in errors."""
-        return validated(TypeAdapter(cls), json.dumps(document), source)
+        return validated(_SOURCE, json.dumps(document), source)
+
+
+_SOURCE: Final = TypeAdapter(Source)
 
 
 def keep_source(folder: Path, root: Path | None = None) -> None:

@@ -21,6 +21,7 @@ from risexp.training.plan import Plan
 
 EMBEDDED: Final = "embedded"
 EXPERIMENT: Final = "risexp"
+_CONFIG: Final = TypeAdapter(RunConfig)
 _KEYS: Final = {"sha", "canonical", "given"}
 _GIVEN_SHA: Final = "given_sha"
 """Documents of earlier versions do not have this key."""
@@ -69,7 +70,7 @@ class RunSpec:
 
     def config(self, where: str) -> RunConfig:
         """The configuration as the user gave it."""
-        return validated(TypeAdapter(RunConfig), json.dumps(self.given), where, strict=None)
+        return validated(_CONFIG, json.dumps(self.given), where, strict=None)
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,11 @@
 """The largest cost of a search, before it starts."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from risexp.config.layers import Layer
 from risexp.space.derived import stage_space
 from risexp.space.spec import SearchSpace
-
-RATE: Final = 500.0
-"""Training speed of the preset `small` on one CPU core: scenes a second with validation."""
 
 
 @dataclass(frozen=True)

@@ -246,8 +246,12 @@ class TrackingClient:
         )
 
     def set_running(self, run_id: str) -> None:
-        """Set the status of a run that is trained, or that can go on."""
-        self._client.update_run(run_id, status="RUNNING")
+        """Set the status of a run that is trained, or that can go on.
+
+        It is asked first: a needless request that hangs might be carried out after the run's end.
+        """
+        if self._client.get_run(run_id).info.status != "RUNNING":
+            self._client.update_run(run_id, status="RUNNING")
 
     def end(self, run_id: str, status: str, time_ms: int) -> None:
         """Set the status of a run that has ended, and when."""

@@ -61,6 +61,7 @@ class RecordedOutcome(BaseModel):
 
 
 _PROGRESS: Final = TypeAdapter(UploadProgress)
+_OUTCOME: Final = TypeAdapter(RecordedOutcome)
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class UploadState:
             text = path.read_bytes()
         except FileNotFoundError:
             return None
-        outcome = validated(TypeAdapter(RecordedOutcome), text, path, strict=None)
+        outcome = validated(_OUTCOME, text, path, strict=None)
         return hashlib.sha256(text).hexdigest(), outcome
 
     def unsent(self) -> int:

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from risexp.training.meters import Losses, Steps
 from risexp.training.plan import Plan
 from risexp.training.progress import Best
-from risexp.training.replay import Refusal
+
+if TYPE_CHECKING:
+    from risexp.training.meters import Losses, Steps
+    from risexp.training.replay import Refusal
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,11 @@ class EpochEnded:
     """An epoch was trained and validated; from here to the next batch a run may be kept."""
 
     plan: Plan
-    losses: Losses
+    losses: "Losses"
     scores: Mapping[str, float]
     """Scores of the validation by name."""
-    steps: Steps
-    refused: tuple[Refusal, ...]
+    steps: "Steps"
+    refused: "tuple[Refusal, ...]"
     """The first few refused batches, with what made them so."""
     best: Best | None
     """The best judged epoch so far."""

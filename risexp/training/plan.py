@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self, get_args
+from typing import Any, ClassVar, Final, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -53,10 +53,13 @@ class Plan:
             "judged": self.judged,
         }
 
-    @classmethod
-    def from_json(cls, document: object) -> Self:
+    @staticmethod
+    def from_json(document: object) -> "Plan":
         """The plan that `as_json` wrote."""
         try:
-            return TypeAdapter(cls).validate_json(json.dumps(document), strict=True)
+            return _PLAN.validate_json(json.dumps(document), strict=True)
         except ValidationError as error:
             raise DataInvalid(f"this is no plan of an epoch: {one_sentence(error)}") from None
+
+
+_PLAN: Final = TypeAdapter(Plan)

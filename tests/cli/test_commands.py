@@ -76,7 +76,7 @@ def test_an_unforeseen_error_is_one_sentence_that_says_how_to_see_more(
         message = "over\nseveral lines at https://me:planted-secret@host"
         raise ZeroDivisionError(message)
 
-    monkeypatch.setattr("risexp.cli.config.describe", broken)
+    monkeypatch.setattr("risexp.config.run.describe", broken)
 
     code, _, err = run(capsys, "config show")
 

@@ -5,12 +5,15 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from risexp.config.run import RunConfig
 from risexp.core.spare import delete_both, spare_of, write_twice
 from risexp.errors import DataInvalid, EnvironmentFailed, InvalidInput
+from risexp.runs import folder
 from risexp.runs.folder import (
     RunFolder,
     create_run,
@@ -22,6 +25,7 @@ from risexp.runs.folder import (
 from risexp.runs.outcome import failed
 from risexp.runs.source import keep_source, sources
 from risexp.runs.spec import Labels, read_labels, write_labels
+from risexp.tracking.upload_state import UploadState
 from risexp.training.checkpoint import config_tree
 from risexp.training.curriculum import curriculum
 from tests.support.looping import for_each
@@ -118,6 +122,45 @@ def test_runs_are_listed_by_name_and_found_by_name_or_path(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidInput, match=r"elsewhere holds no config\.json"):
         find_run("elsewhere")
+
+
+def test_a_run_is_found_without_a_look_at_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a report reads as many folders as the square of its trials."""
+    run = created()
+
+    def listed() -> None:
+        pytest.fail("all runs were listed")
+
+    monkeypatch.setattr(folder, "list_runs", listed)
+
+    assert run == find_run(run.run_id)
+
+
+def test_documents_of_runs_are_read_by_validators_that_are_made_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One is made in half a millisecond, and a run has a plan for every epoch."""
+    run, made = created(), list[object]()
+    write_labels(run.path, Labels())
+    keep_source(run.path)
+    run.begin({"threads": 1})
+    run.open_journal().write(1, {"beta": 0.1})
+    run.close(failed(ValueError("planted")))
+    validated = TypeAdapter.__init__
+
+    def counted(adapter: TypeAdapter[Any], kind: type[object]) -> None:
+        made.append(kind)
+        validated(adapter, kind)
+
+    monkeypatch.setattr(TypeAdapter, "__init__", counted)
+    state = UploadState(run.path)
+
+    assert 1 == len(state.lines().rows)
+    assert 6 == len(run.plans())
+    assert CONFIG == run.config()
+    assert None not in [run.outcome(), state.ending(), read_labels(run.path)]
+    assert 1 == len(sources(run.path))
+    assert [] == made
 
 
 def test_each_attempt_has_a_folder_and_the_next_one_reopens_the_run() -> None:

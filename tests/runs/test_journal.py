@@ -33,6 +33,15 @@ def test_a_row_holds_run_step_time_and_values_for_its_owner_only(tmp_path: Path)
     assert 0o600 == stat.S_IMODE(journal.path.stat().st_mode)
 
 
+def test_a_line_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, {"beta": 0.1, "val/k_loc": 3.25}).note(1, "torn", {"bytes": 3})
+    monkeypatch.setattr(json, "loads", lambda _: pytest.fail("it was parsed by json too"))
+
+    row, note = read_journal(tmp_path / "journal.jsonl").lines
+
+    assert (Row, Note) == (type(row), type(note))
+
+
 def test_neither_the_same_value_nor_a_time_is_written_twice(tmp_path: Path) -> None:
     first = written(tmp_path, {"beta": 0.1, "a": math.nan, "scenes_per_s": 1800.0, "sys/cpu": 1.0})
     before = first.path.read_bytes()

@@ -180,9 +180,10 @@ def change_a_status() -> None:
     client().set_terminated(mlflow_id(1), "FINISHED")
 
 
-def flip_a_bit(number: int) -> None:
-    """Damage the last checkpoint of a trial."""
-    path = max(attempt(number).glob("*.safetensors"))
+def flip_a_bit(number: int, *, newest: bool = True) -> None:
+    """Damage the newest or the oldest checkpoint of a trial."""
+    paths = sorted(attempt(number).glob("*.safetensors"))
+    path = paths[-1 if newest else 0]
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)

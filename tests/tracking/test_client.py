@@ -51,6 +51,28 @@ def test_each_selected_value_is_stored_once_though_the_progress_is_lost(
     ]
 
 
+def test_a_run_that_is_running_is_not_set_running_by_a_request_that_may_be_late(
+    store: TrackingStore, runs: TrackingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that hung may carry out such a request after that of the run's end."""
+    statuses, update = list[str](), MlflowClient.update_run
+
+    def counted(client: MlflowClient, run_id: str, status: str) -> None:
+        statuses.append(status)
+        update(client, run_id, status)
+
+    monkeypatch.setattr(MlflowClient, "update_run", counted)
+    folder = finished("once")
+
+    sent(folder, store, runs)
+    assert ("FINISHED", []) == (stored(folder, store).info.status, statuses)
+
+    run_id = stored(folder, store).info.run_id
+    runs.set_running(run_id)
+    runs.set_running(run_id)
+    assert ("RUNNING", ["RUNNING"]) == (stored(folder, store).info.status, statuses)
+
+
 def test_a_run_of_the_same_name_in_another_home_is_another_run(
     store: TrackingStore, runs: TrackingClient, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

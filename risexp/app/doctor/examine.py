@@ -11,6 +11,7 @@ from typing import Final
 import optuna
 
 from risexp.app.doctor.check import FIX, Check, CheckRow, Diagnosis
+from risexp.app.doctor.checkpoint_checks import damaged_checkpoints, superseded_checkpoints
 from risexp.app.doctor.environment import environment_checks
 from risexp.app.doctor.fix import apply_fixes
 from risexp.app.doctor.snapshot import (
@@ -28,7 +29,6 @@ from risexp.app.doctor.status import (
 )
 from risexp.app.doctor.stores import destinations, records_check, studies_store
 from risexp.app.doctor.study_checks import (
-    damaged_checkpoints,
     damaged_journals,
     finality_sentence,
     idle_hosts,
@@ -113,7 +113,7 @@ STUDY_CHECKS: Final[tuple[CheckRow[StudyStatus], ...]] = (
     CheckRow(
         "checkpoints",
         damaged_checkpoints,
-        "every kept checkpoint is whole",
+        "every checkpoint that is needed is whole",
         "put a copy back; without one the trial must be trained again",
     ),
 )
@@ -140,6 +140,13 @@ STUDY_LEFTOVERS: Final[tuple[CheckRow[StudyStatus], ...]] = (
         lambda status: [f"run {run} is RUNNING" for run in unended(status)],
         lambda status: "its run in MLflow says how it stands" if status.tracked.judged else "",
         f"{FIX} says there how it ended",
+        "warn",
+    ),
+    CheckRow(
+        "old checkpoints",
+        superseded_checkpoints,
+        "",
+        "the newest and the best are whole; find out what the disk did to it",
         "warn",
     ),
     CheckRow(

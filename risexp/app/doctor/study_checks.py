@@ -1,18 +1,14 @@
 """Faults of a study in its database, its journals and its checkpoints."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Final
 
 from risexp.app.doctor.status import StudyStatus
-from risexp.errors import CheckpointDamaged, RisexpError
 from risexp.hpo.store.leases import HANGING, USED_UP
 from risexp.hpo.studies.hosts import waiting_hosts
 from risexp.hpo.trials.invariants import Rule, Violation, every
-from risexp.runs.folder import RunFolder
 from risexp.runs.journal import Contents
 from risexp.space.spec import SCORE
-from risexp.training.checkpoint_manifest import committed, read_manifest, unpacked
 
 _REPORTED: Final = f"val/{SCORE}"
 """Journal key of the reported score."""
@@ -166,17 +162,6 @@ def wrong_values(status: StudyStatus) -> list[str]:
     return wrong
 
 
-def damaged_checkpoints(status: StudyStatus) -> list[str]:
-    """Damaged or missing checkpoints of trials that are not being trained."""
-    complete = status.in_state("complete")
-    return [
-        f"trial {number}: {fault}"
-        for number, folder in status.folders.items()
-        if not folder.trained and number not in status.living
-        for fault in _checkpoint_faults(folder.run, needed=number in complete)
-    ]
-
-
 def _scores(journal: Contents) -> Mapping[int, float]:
     """The first score of each epoch, unless a later attempt computed another one."""
     changed = {note.step for note in journal.notes if note.event == "nondeterminism"}
@@ -185,22 +170,3 @@ def _scores(journal: Contents) -> Mapping[int, float]:
         if _REPORTED in row.values and row.step not in changed:
             scores.setdefault(row.step, row.values[_REPORTED])
     return scores
-
-
-def _checkpoint_faults(run: RunFolder, *, needed: bool) -> Iterator[str]:
-    """Faults of a run's checkpoints; no file is moved."""
-    places = [(epoch, folder) for folder in run.attempts() for epoch in committed(folder)]
-    for epoch, folder in places:
-        try:
-            unpacked(folder, epoch)
-        except RisexpError as error:
-            yield str(error)
-    if needed and not places:
-        yield "it is complete, and no checkpoint of it is kept"
-    if needed and places:
-        epoch, folder = max(places)
-        # Unpacking has told of a damaged manifest.
-        with suppress(CheckpointDamaged):
-            best = read_manifest(folder, epoch).best_epoch
-            if best is not None and best not in {epoch for epoch, _ in places}:
-                yield f"the checkpoint of epoch {best}, its best, is missing"

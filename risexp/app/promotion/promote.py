@@ -14,6 +14,7 @@ import torch
 from risexp.app.benchmark.evaluate import expect_fitting
 from risexp.app.promotion.candidate import Candidate, find_candidate
 from risexp.app.promotion.evaluate_candidates import evaluate_candidates
+from risexp.app.promotion.kept_answers import KeptAnswers
 from risexp.app.promotion.promotion_lock import now, promotion_lock, user
 from risexp.app.promotion.result import PromotionRequest, PromotionResult, model_card
 from risexp.app.promotion.test_set import TestSet, expect_drawn, expect_unseen, load_test_set
@@ -38,8 +39,8 @@ _NOT_AN_ALIAS: Final = re.compile(r"latest|v\d+|previous(-.*)?", re.IGNORECASE)
 def promote(request: PromotionRequest, device: torch.device, progress: Progress) -> PromotionResult:
     """Judge a run beside the champion, and move the alias to it if every gate passes.
 
-    Before that nothing is written but the frozen scenes, which are kept for the next promotion, and
-    what an interrupted promotion did not write.
+    Before that nothing is written but the frozen scenes and the answers to them, which are kept for
+    the next promotion, and what an interrupted promotion did not write.
     """
     from risexp.registry.model_address import open_registry
     from risexp.registry.pending import tidy
@@ -130,6 +131,7 @@ class _Pair:
             None if theirs is None else theirs.predictor(device),
             test_set,
             progress("answers", (2 if theirs is None else 3) * test_set.manifest.scenes),
+            kept_files(ours, theirs, test_set, device),
         )
         evidence = Evidence(
             self.gates,
@@ -181,6 +183,19 @@ class _Pair:
         if self.champion_bundle is None:
             return None
         return data_digest(self.champion_bundle.config) == self.candidate.data_digest
+
+
+def kept_files(
+    candidate: Bundle, champion: Bundle | None, test_set: TestSet, device: torch.device
+) -> dict[str, KeptAnswers]:
+    """The files of the answers that a promotion compares, by who answers."""
+    places = {
+        "candidate": KeptAnswers.of_network(candidate, test_set, device),
+        "nomp": KeptAnswers.of_nomp(candidate.config, test_set, device),
+    }
+    if champion is not None:
+        places["champion"] = KeptAnswers.of_network(champion, test_set, device)
+    return places
 
 
 def _register(result: PromotionResult, registry: "Registry", *, exclusive: bool) -> PromotionResult:

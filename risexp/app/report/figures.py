@@ -1,8 +1,10 @@
 """Figures of a study's report, as SVG in the colours of the page."""
 
 import io
+import math
 import re
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -25,6 +27,8 @@ from risexp.app.report.gather import ReportData
 from risexp.app.show.run import RunSeen
 from risexp.hpo.studies.table import TrialRow
 from risexp.space.dimensions import Choice, Log
+
+Point = tuple[float, float]
 
 BLUE, ORANGE = COLOURS[:2]
 _GREY: Final = "#888888"
@@ -116,21 +120,23 @@ def curves(data: ReportData) -> str:
     """k_loc over epochs, a line a trial; pruned trials end in a cross."""
 
     def draw(axes: Axes) -> None:
-        best = data.best
+        best = None if data.best is None else data.best.number
+        lines, ends = defaultdict[str, list[Point]](list), defaultdict[str, list[Point]](list)
         for row in data.table.trials:
-            points = data.reports.get(row.number, {})
-            if not points:
-                continue
-            chosen = best is not None and row.number == best.number
-            pruned = row.state == "pruned"
-            colour = BLUE if chosen else ORANGE if pruned else _GREY
-            style: Line = {"lw": 2.0, "zorder": 3} if chosen else {"lw": 0.9, "alpha": 0.8}
-            axes.plot(list(points), list(points.values()), color=colour, **style)
-            epoch, value = list(points.items())[-1]
-            if pruned:
-                axes.plot(epoch, value, "x", color=ORANGE, ms=6, mew=1.6, zorder=4)
-            elif chosen or len(points) == 1:
-                axes.plot(epoch, value, "o", color=colour, ms=4, zorder=4)
+            points = [*data.reports.get(row.number, {}).items()]
+            colour = BLUE if row.number == best else ORANGE if row.state == "pruned" else _GREY
+            # A line a colour, with gaps: as lines a trial, a thousand take seconds to be drawn.
+            lines[colour] += [*points, (math.nan, math.nan)]
+            if colour != _GREY or len(points) == 1:
+                ends[colour] += points[-1:]
+        for colour, path in lines.items():
+            style: Line = {"lw": 2.0, "zorder": 3} if colour == BLUE else {"lw": 0.9, "alpha": 0.8}
+            axes.plot(*zip(*path, strict=True), color=colour, **style)
+        for colour, path in ends.items():
+            mark: Line = (
+                {"marker": "x", "ms": 6, "mew": 1.6} if colour == ORANGE else {"marker": "o"}
+            )
+            axes.plot(*zip(*path, strict=True), ls="", color=colour, zorder=4, **{"ms": 4, **mark})
         axes.plot([], [], color=BLUE, lw=2.0, label="best")
         axes.plot([], [], color=_GREY, lw=0.9, label="others")
         axes.plot([], [], "x-", color=ORANGE, lw=0.9, label="ended early")
@@ -148,10 +154,10 @@ def pareto(data: ReportData) -> str:
     """k_loc over time a scene, or over parameters, with the front as a line."""
     known, front = data.weighed(), data.front()
     costs, values = [each.cost for each in front], [each.k_loc for each in front]
+    grey: Line = {"color": _GREY, "ms": 4}
 
     def draw(axes: Axes) -> None:
-        for each in known:
-            axes.plot(each.cost, each.k_loc, "o", color=_GREY, ms=4)
+        axes.plot([each.cost for each in known], [each.k_loc for each in known], "o", **grey)
         axes.step(costs, values, where="post", color=BLUE, lw=1.3)
         axes.plot(costs, values, "o", color=BLUE, ms=6)
         for each in front:

@@ -12,6 +12,7 @@ from risexp.app.benchmark.accuracy.measure import AccuracyTable
 from risexp.app.benchmark.methods import NETWORK, network_methods
 from risexp.app.benchmark.timing import batch_ms
 from risexp.app.compare.compare import answer_scenes
+from risexp.app.report.trial_runs import RunSummary, read_runs
 from risexp.app.search.derived import audit_so_far, confirmed_so_far
 from risexp.app.search.studies import open_studies
 from risexp.app.serving.resolve_model import load_trained
@@ -24,10 +25,10 @@ from risexp.hpo.studies.audit import Audit
 from risexp.hpo.studies.confirmation import Confirmation
 from risexp.hpo.studies.importance import Importance, importance
 from risexp.hpo.studies.start import best_first
-from risexp.hpo.studies.study import find_study, run_id
+from risexp.hpo.studies.study import find_study
 from risexp.hpo.studies.table import StudyTable, TrialRow, study_table
 from risexp.model.network import Network
-from risexp.runs.folder import is_run
+from risexp.runs.folder import RunFolder
 from risexp.space.study_spec import StudySpec
 
 SNR_DB: Final = (-5.0, 0.0, 5.0, 10.0, 15.0, 20.0)
@@ -59,7 +60,10 @@ class ReportData:
     audit: Audit
     importance: Importance
     confirmation: Confirmation | None
-    runs: Mapping[int, RunSeen]
+    runs: Mapping[int, RunSummary]
+    """By trial number, those in this home."""
+    best_run: RunSeen | None
+    """The best trial's run if it is in this home."""
     parameters: Mapping[int, int]
     """Number of network parameters by number of the complete trial."""
     made_at: datetime
@@ -74,11 +78,6 @@ class ReportData:
     def best(self) -> TrialRow | None:
         """The best complete trial."""
         return self.table.best
-
-    @property
-    def best_run(self) -> RunSeen | None:
-        """The best trial's run if it is in this home."""
-        return None if self.best is None else self.runs.get(self.best.number)
 
     def best_so_far(self) -> list[tuple[int, float]]:
         """Number and k_loc of the complete trials that were better than all before them."""
@@ -132,7 +131,7 @@ def report_data(name: str) -> ReportData:
         study = find_study(store, name)
         table, spec = study_table(store, study), study.spec
         history = optuna.load_study(study_name=study.name, storage=store.storage)
-        runs, remarks = _runs(table)
+        runs = read_runs(table)
         return ReportData(
             spec=spec,
             table=table,
@@ -144,14 +143,15 @@ def report_data(name: str) -> ReportData:
             audit=audit_so_far(store, study),
             importance=importance(store, study),
             confirmation=confirmed_so_far(store, study),
-            runs=runs,
+            runs=runs.summaries,
+            best_run=runs.best,
             parameters={
                 row.number: _parameters(spec.resolve(row.values).config)
                 for row in table.trials
                 if row.value is not None
             },
             made_at=datetime.now(UTC),
-            remarks=remarks,
+            remarks=runs.remarks,
         )
 
 
@@ -178,32 +178,16 @@ def _times(data: ReportData, device: torch.device) -> tuple[dict[int, float], li
     for row in best_first(data.table.trials)[:_TIMED]:
         if row.number in data.runs:
             try:
-                times[row.number] = _ms_per_scene(data.runs[row.number], device)
+                times[row.number] = _ms_per_scene(data.runs[row.number].folder, device)
             except RisexpError as error:
                 remarks.append(f"the network of trial {row.number} was not timed: {error}")
     return times, remarks
 
 
-def _ms_per_scene(run: RunSeen, device: torch.device) -> float:
-    network = load_trained(str(run.folder.path), device)
-    scenes = SceneGenerator(run.config.physics, run.config.data).scenes("test", 0, _BATCH)
+def _ms_per_scene(run: RunFolder, device: torch.device) -> float:
+    network, config = load_trained(str(run.path), device), run.config()
+    scenes = SceneGenerator(config.physics, config.data).scenes("test", 0, _BATCH)
     return batch_ms(network_methods(network.predictor)[NETWORK], scenes)
-
-
-def _runs(table: StudyTable) -> tuple[dict[int, RunSeen], tuple[str, ...]]:
-    runs, remarks, missing = dict[int, RunSeen](), list[str](), 0
-    for row in table.trials:
-        name = run_id(table.name, row.number)
-        if not is_run(name):
-            missing += row.state != "waiting"
-            continue
-        try:
-            runs[row.number] = RunSeen.of(name)
-        except RisexpError as error:
-            remarks.append(str(error))
-    if missing:
-        remarks.append(f"the runs of {missing} trials are not in this home")
-    return runs, tuple(remarks)
 
 
 def _parameters(config: RunConfig) -> int:

@@ -133,17 +133,19 @@ def parameters(data: ReportData) -> ReportTable:
 def provenance(data: ReportData) -> ReportTable:
     """Configuration, code, machines, seeds and scenes of the numbers."""
     spec, runs, best = data.spec, list(data.runs.values()), data.best_run
-    configs = [run.config for run in runs] or [spec.base]
-    page = None if best is None else best.page
+    page, base = None if best is None else best.page, spec.base
+    training = [run.training_seed for run in runs] or [base.training.seed]
+    data_seeds = [run.data_seed for run in runs] or [base.data.seed]
+    digests = [run.data_digest for run in runs] or [data_digest(base)]
     rows = [
         ("study", data.table.name),
         ("space", f"{spec.space.name}, over {spec.space.base or 'the defaults'}"),
         ("specification", spec.sha()),
         ("sampler", f"{spec.space.sampler.kind}, seed {spec.space.sampler.seed}"),
         ("pruner", spec.space.pruner.kind),
-        ("training seeds", _distinct(str(config.training.seed) for config in configs)),
-        ("data seeds", _distinct(str(config.data.seed) for config in configs)),
-        ("data digests", _distinct(data_digest(config) for config in configs)),
+        ("training seeds", _distinct(map(str, training))),
+        ("data seeds", _distinct(map(str, data_seeds))),
+        ("data digests", _distinct(digests)),
         ("configuration of the best trial", "" if best is None else best.folder.config_sha),
         ("its record", "" if page is None else f"{page[0]} store, {page[1]}"),
         ("code", _distinct(_code(source) for run in runs for source in run.sources)),
@@ -182,7 +184,7 @@ def _trial(data: ReportData, row: TrialRow) -> tuple[object, ...]:
     run = data.runs.get(row.number)
     scores = {} if run is None else run.best
     why = row.reason if row.reason not in {None, row.state, "finished"} else ""
-    doubt = run.doubt if run is not None and run.best and run.doubt != why else None
+    doubt = run.doubt if run is not None and run.doubt != why else None
     return (
         row.number,
         row.state,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from threading import Lock
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -16,11 +16,9 @@ from sqlalchemy import select
 
 from risexp.hpo.store.retry import Retry
 from risexp.hpo.store.schema import TRIALS
+from risexp.hpo.store.trial_reader import read_trials
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_MANY: Final = 8
-"""More trials than this are read together."""
 
 
 @dataclass(frozen=True)
@@ -123,26 +121,20 @@ class PatientStorage(BaseStorage):
         listed = self.list_trials(study_id, wanted)
         with self._lock:
             known = self._known.setdefault(study_id, {})
-            known |= self._read(study_id, [trial for trial in listed if _stale(trial, known)])
-            trials = [known[trial.trial_id] for trial in listed]
+            known |= self.read_trials([each.trial_id for each in listed if _stale(each, known)])
+            trials = [known[each.trial_id] for each in listed if each.trial_id in known]
         # The state of a trial may have changed after it was listed.
         trials = [trial for trial in trials if trial.state in wanted]
         return copy.deepcopy(trials) if deepcopy else trials
 
-    def _read(self, study_id: int, stale: Sequence[Listed]) -> dict[int, FrozenTrial]:
-        """These trials by id; many of one state, or running ones, are read together."""
-        read: dict[int, FrozenTrial] = {}
-        for state in TrialState:
-            ids = {trial.number: trial.trial_id for trial in stale if trial.state == state}
-            if len(ids) > _MANY or (ids and state == TrialState.RUNNING):
-                together = self._together(study_id, state)
-                read |= {ids[trial.number]: trial for trial in together if trial.number in ids}
-            # One by one: trials whose state has changed since they were listed.
-            read |= {at: self.get_trial(at) for at in ids.values() if at not in read}
-        return read
+    def read_trials(self, ids: Sequence[int]) -> dict[int, FrozenTrial]:
+        """The trials of these ids, by them, as they are now."""
 
-    def _together(self, study_id: int, state: TrialState) -> list[FrozenTrial]:
-        return self._retry(lambda: self._backend.get_all_trials(study_id, False, (state,)))
+        def read() -> dict[int, FrozenTrial]:
+            with self._backend.engine.connect() as connection:
+                return read_trials(connection, ids)
+
+        return self._retry(read)
 
 
 def _stale(listed: Listed, known: Mapping[int, FrozenTrial]) -> bool:

@@ -55,6 +55,7 @@ TRIALS: Final = sa.table(
     sa.column("study_id", sa.Integer),
     sa.column("number", sa.Integer),
     sa.column("state", sa.Enum(TrialState)),
+    sa.column("datetime_start", sa.DateTime),
     sa.column("datetime_complete", sa.DateTime),
 )
 """Columns of Optuna's own table; written only to let a failed trial wait again."""

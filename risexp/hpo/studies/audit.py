@@ -18,6 +18,7 @@ PRUNED: Final = "pruned"
 AUDIT_HEADINGS: Final = (
     *("trial", "ended after", "k_loc then", "state now", "k_loc now", "against best"),
 )
+_EPOCHS: Final = "training.epochs"
 _DEFAULT: Final = 3
 """Audited trials where no share is given."""
 
@@ -37,8 +38,9 @@ class Saved:
     def of_study(cls, spec: StudySpec, rows: Sequence[TrialRow]) -> Self:
         """Count the epochs that pruning saved in a study."""
         pruned = pruned_rows(rows)
-        planned = [spec.resolve(row.values).config.training.epochs for row in pruned]
-        left = sum(planned) - sum(row.epoch for row in pruned)
+        base = spec.base.training.epochs
+        planned = sum(int(str(row.values.get(_EPOCHS, base))) for row in pruned)
+        left = planned - sum(row.epoch for row in pruned)
         return cls(len(pruned), left, sum(row.epoch for row in rows) + left)
 
     def sentence(self) -> str:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import optuna
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState
 
 from risexp.hpo.search.optuna_registry import experimental
@@ -14,6 +13,8 @@ from risexp.hpo.studies.study import StudyRef
 
 LEAST: Final = 8
 """Complete trials that the importance takes."""
+_TREES, _FEWEST, _WHOLE = 64, 8, 100
+"""Trees up to so many complete trials, then fewer: the time of one grows with the trials."""
 _EACH: Final = 3
 """Complete trials for each field from which the order of all fields is reliable."""
 
@@ -49,7 +50,12 @@ def importance(store: StudyStore, study: StudyRef) -> Importance:
         if len({each.value for each in complete}) == 1 or not _varied(complete):
             same = "all complete trials have the same score or values"
             return Importance(trials=count, doubt=same)
-        shares = get_param_importances(handle, evaluator=FanovaImportanceEvaluator(seed=0))
+        # Its forest takes longer to load than most studies to be read.
+        from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+
+        trees = max(_FEWEST, min(_TREES, _TREES * _WHOLE // count))
+        evaluator = FanovaImportanceEvaluator(n_trees=trees, seed=0)
+        shares = get_param_importances(handle, evaluator=evaluator)
     doubt = None
     if count < _EACH * len(shares):
         doubt = (

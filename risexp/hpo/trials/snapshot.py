@@ -18,13 +18,13 @@ def study_snapshot(
 
     `known` are all attempts at its trials, if they were read before.
     """
-    ids = {trial.number: trial.trial_id for trial in store.storage.list_trials(study.id)}
     attempts: dict[int, list[Attempt]] = defaultdict(list)
     for attempt in Leases(store, study.uid).attempts() if known is None else known:
         attempts[attempt.lease.trial_id].append(attempt)
+    ids = [trial.trial_id for trial in store.storage.list_trials(study.id)]
     trials = [
-        _trial_snapshot(store.storage.get_trial(trial_id), attempts[trial_id])
-        for number, trial_id in sorted(ids.items())
+        _trial_snapshot(trial, attempts[trial_id])
+        for trial_id, trial in store.storage.read_trials(ids).items()
     ]
     end = end_of(store, study)
     return StudySnapshot(

@@ -203,6 +203,7 @@ def zombie_writes() -> None:
 
 def test_what_is_no_fault_of_the_record_is_told_all_the_same() -> None:
     zombie_writes()
+    flip_a_bit(0, newest=False)
     folder = folder_of(2).path
     (folder / "config.json").write_bytes(b"{")
     with studies_store() as opened:
@@ -214,6 +215,7 @@ def test_what_is_no_fault_of_the_record_is_told_all_the_same() -> None:
     for what, sentence in (
         (f"{NAME}: late lines", "trial 1: 1 lines of attempt 1 came late"),
         (f"{NAME}: hosts", "host far claims no trial: the disk is full"),
+        (f"{NAME}: old checkpoints", "does not have the checksum it was written with"),
         ("small files", "toy-002/config.json"),
     ):
         check = check_of(diagnosis, what)

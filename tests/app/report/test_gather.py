@@ -1,12 +1,15 @@
 """The report of a study: its data, and a page that loads nothing and escapes every value."""
 
+import gc
 import json
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -15,6 +18,7 @@ from risexp.app.benchmark.accuracy import measure as accuracy
 from risexp.app.report import figures, tables
 from risexp.app.report.gather import ReportData, Weighed, report_data, with_answers
 from risexp.app.report.page import report_page
+from risexp.app.report.trial_runs import RunSummary
 from risexp.app.search.derived import AuditRequest, ConfirmRequest, audit, confirm
 from risexp.hpo.store.address import embedded
 from risexp.hpo.store.store import open_store
@@ -80,7 +84,8 @@ def test_a_study_is_gathered_from_store_and_runs() -> None:
     data = report_data("toy")
 
     assert [1] == list(data.runs)
-    assert data.best_run is data.runs[1]
+    assert data.best_run is not None
+    assert "toy-001" == data.best_run.name
     assert [(0, 4.0), (1, 3.0)] == data.best_so_far()
     assert {1: 9.0, 2: 8.0} == data.reports[2]
     assert (1, 1, 13) == (
@@ -91,6 +96,47 @@ def test_a_study_is_gathered_from_store_and_runs() -> None:
     assert [0, 1, 4] == list(data.parameters)
     assert ("the runs of 4 trials are not in this home",) == data.remarks
     assert data.as_json() == json.loads(json.dumps(data.as_json(), allow_nan=False))
+
+
+def test_of_all_journals_only_that_of_the_best_trial_is_kept(at_home: Path) -> None:
+    """A thousand of them would fill the memory."""
+    for number in (0, 4):
+        shutil.copytree(at_home / "mlruns/runs/toy-001", at_home / f"mlruns/runs/toy-{number:03d}")
+    before = {id(each) for each in gc.get_objects() if type(each) is Contents}
+
+    data = report_data("toy")
+
+    gc.collect()
+    now = [each for each in gc.get_objects() if type(each) is Contents]
+    assert [0, 1, 4] == list(data.runs)
+    assert 1 == len([each for each in now if id(each) not in before])
+
+
+def test_a_thousand_curves_are_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = list[Figure]()
+
+    def keep(_name: str, _about: str, draw: Callable[[Figure], None], _size: object) -> str:
+        drawn.append(Figure())
+        draw(drawn[-1])
+        return ""
+
+    monkeypatch.setattr(figures, "svg", keep)
+    data = report_data("toy")
+    rows = [
+        replace(row, number=5 * copy + row.number)
+        for copy in range(200)
+        for row in data.table.trials
+    ]
+    reports = {row.number: data.reports[row.number % 5] for row in rows}
+    many = replace(data, table=replace(data.table, trials=tuple(rows)), reports=reports)
+
+    figures.curves(data)
+    figures.curves(many)
+
+    few, all_ = (len(each.axes[0].lines) for each in drawn)
+    assert few == all_
+    points = [sum(np.size(line.get_xdata()) for line in each.axes[0].lines) for each in drawn]
+    assert points[1] > 150 * points[0]
 
 
 def test_the_page_says_it_all_and_loads_nothing() -> None:
@@ -208,7 +254,9 @@ def test_a_damaged_run_one_without_a_checkpoint_and_an_empty_journal_leave_a_rem
 ) -> None:
     whole = report_data("toy")
     unanswered = with_answers(whole, 4, torch.device("cpu"), lambda _: None)
-    empty = words(replace(whole, runs={1: replace(whole.runs[1], contents=Contents())}))
+    assert whole.best_run is not None
+    bare = replace(whole.best_run, contents=Contents())
+    empty = words(replace(whole, runs={1: RunSummary.of(bare)}, best_run=bare))
     config = at_home / "mlruns" / "runs" / "toy-001" / "config.json"
     without_spares(config.parent)
     config.write_text(config.read_text(encoding="utf-8").replace("0", "1"), encoding="utf-8")

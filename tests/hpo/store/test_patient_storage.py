@@ -1,34 +1,19 @@
+import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from inspect import signature
 from unittest.mock import Mock, call
 
 import pytest
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.trial import TrialState
-from sqlalchemy import event
+from optuna.trial import TrialState, create_trial
 
 from risexp.hpo.store.address import address_of
 from risexp.hpo.store.patient_storage import PatientStorage
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.study import StudyRef
 from risexp.hpo.trials.trial_result import TrialResult, unsound
+from tests.support.statements import statements
 from tests.support.worker_processes import ON_BOTH, claimed, draw, queue_of, toy_study
-
-
-@contextmanager
-def statements(store: StudyStore) -> Iterator[list[str]]:
-    """The statements that the database executes."""
-    executed: list[str] = []
-
-    def note(*arguments: object) -> None:
-        executed.append(str(arguments[2]))
-
-    event.listen(store.engine, "before_cursor_execute", note)
-    try:
-        yield executed
-    finally:
-        event.remove(store.engine, "before_cursor_execute", note)
 
 
 @pytest.fixture
@@ -120,6 +105,37 @@ def test_reading_again_costs_no_more_if_more_trials_wait(
         assert 40 == len(storage.get_all_trials(more.id))
 
     assert 1 == len(few) == len(many)
+
+
+def test_trials_that_have_changed_are_read_together(store: StudyStore, study: StudyRef) -> None:
+    """In a statement a table, however many they are."""
+    storage, queue = store.storage, queue_of(store, study)
+    storage.get_all_trials(study.id)
+    for _ in range(3):
+        claimed(queue).finish(TrialResult("complete", "finished", 0.5))
+
+    with statements(store) as executed:
+        trials = storage.get_all_trials(study.id, deepcopy=False)
+
+    assert 3 == sum(each.state == TrialState.COMPLETE for each in trials)
+    assert 7 == len(executed)
+
+
+def test_values_that_are_no_numbers_are_read_as_optuna_reads_them(
+    store: StudyStore, study: StudyRef, plain: RDBStorage
+) -> None:
+    steps = {1: math.inf, 2: -math.inf, 3: math.nan, 4: 0.5}
+    for value, state in ((math.inf, TrialState.COMPLETE), (None, TrialState.FAIL)):
+        store.storage.create_new_trial(
+            study.id,
+            create_trial(
+                state=state, value=value, intermediate_values=steps, system_attrs={"a": [1]}
+            ),
+        )
+
+    wanted, read = plain.get_all_trials(study.id), store.once().storage.get_all_trials(study.id)
+
+    assert list(map(repr, wanted)) == list(map(repr, read))
 
 
 @ON_BOTH

@@ -1,8 +1,10 @@
 """Which field decided the scores: found where it did, and not claimed where nobody can tell."""
 
+import optuna
 import pytest
 
 from risexp.hpo.store.store import StudyStore
+from risexp.hpo.studies import importance as fanova
 from risexp.hpo.studies.importance import LEAST, Importance, importance
 from risexp.hpo.trials.trial_result import TrialResult
 from risexp.space.study_spec import StudySpec
@@ -32,6 +34,24 @@ def test_the_field_that_decides_is_found(own_store: StudyStore) -> None:
     assert found.shares[WEIGHT] > 0.7
     assert pytest.approx(1.0) == sum(found.shares.values())
     assert (12, None) == (found.trials, found.doubt)
+
+
+def test_the_time_of_a_forest_does_not_grow_with_the_trials(
+    own_store: StudyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees = list[int]()
+    make = optuna.importance.FanovaImportanceEvaluator
+
+    def counted(*, n_trees: int, seed: int) -> object:
+        trees.append(n_trees)
+        return make(n_trees=1, seed=seed)
+
+    monkeypatch.setattr(fanova, "_WHOLE", 20)
+    monkeypatch.setattr(optuna.importance, "FanovaImportanceEvaluator", counted)
+    for count in (12, 40):
+        of(own_store, count, f"of-{count}")
+
+    assert [64, 32] == trees
 
 
 def test_of_a_few_trials_or_equal_scores_nothing_is_said(own_store: StudyStore) -> None:

@@ -4,7 +4,19 @@ from risexp.hpo.trials.invariants import TrialSnapshot
 from risexp.hpo.trials.queue import Queue
 from risexp.hpo.trials.snapshot import study_snapshot
 from risexp.hpo.trials.trial_result import TrialResult, unsound
-from tests.support.worker_processes import claimed, draw
+from tests.support.statements import statements
+from tests.support.worker_processes import claimed, draw, toy_study
+
+
+def test_a_snapshot_of_more_trials_takes_no_more_statements(store: StudyStore) -> None:
+    counts = []
+    for trials in (2, 40):
+        study = toy_study(store, trials)
+        with statements(store) as executed:
+            assert trials == len(study_snapshot(store, study).trials)
+        counts.append(len(executed))
+
+    assert counts[0] == counts[1]
 
 
 def test_a_snapshot_shows_the_stored_study(

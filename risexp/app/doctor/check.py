@@ -48,12 +48,10 @@ class CheckRow(Generic[T]):
         if faults and again is not None:
             confirmed = {*self.faults(again())}
             faults = [fault for fault in faults if fault in confirmed]
+        if faults:
+            return judged(area, self.what, faults, "", self.fix, self.verdict)
         sound = self.sound if isinstance(self.sound, str) else self.sound(subject)
-        if not faults and not sound:
-            return None
-        if not faults:
-            return Check(area, self.what, "ok", sound, tuple(self.details(subject)))
-        return judged(area, self.what, faults, sound, self.fix, self.verdict)
+        return Check(area, self.what, "ok", sound, tuple(self.details(subject))) if sound else None
 
 
 def judged(

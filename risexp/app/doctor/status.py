@@ -69,7 +69,14 @@ class TrackedStudy:
 
     def of(self, number: int) -> tuple[TrialRun, ...]:
         """Runs of one trial."""
-        return tuple(run for run in self.runs if run.number == number)
+        return tuple(self._by_number.get(number, ()))
+
+    @cached_property
+    def _by_number(self) -> Mapping[int, Sequence[TrialRun]]:
+        runs = dict[int, list[TrialRun]]()
+        for run in self.runs:
+            runs.setdefault(run.number, []).append(run)
+        return runs
 
 
 @dataclass(frozen=True)

@@ -62,11 +62,11 @@ def runs_sentence(status: StudyStatus) -> str:
 
 
 def metrics_sentence(status: StudyStatus) -> str:
-    """Number of values in MLflow that a journal has, too; empty without a store to judge."""
+    """Number of values in MLflow of runs with a journal; empty without a store to judge."""
     if not status.tracked.judged:
         return ""
-    known = [(expected, run.points) for run, expected in _pairs(status)]
-    count = sum((each.key, each.step) in expected for expected, points in known for each in points)
+    runs = (run for number in status.journals for run in status.tracked.of(number))
+    count = sum(len(run.points) for run in runs)
     return f"{count} values in MLflow are those of the journals"
 
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from risexp.app.doctor import tracking_checks
 from risexp.app.doctor.stores import studies_store
 from risexp.hpo.studies.hosts import HostNote
 from risexp.hpo.studies.study import find_study
-from risexp.runs.journal import STARTED
+from risexp.runs.journal import STARTED, Row
 from risexp.runs.journal_writer import Journal
+from risexp.tracking.sent_metrics import sent_values
 from risexp.tracking.stores import embedded
 from risexp.training.checkpoint_store import CheckpointOwner, CheckpointStore
 from tests.support.homes import (
@@ -147,6 +149,20 @@ def test_a_sound_home_passes() -> None:
     rows = ask(embedded(), "SELECT 1 FROM metrics JOIN runs USING (run_uuid) WHERE name != 'alone'")
     compared = check_of(diagnosis, "toy: values").sentence
     assert f"{len(rows)} values in MLflow are those of the journals" == compared
+
+
+def test_values_of_a_sound_home_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = list[int]()
+
+    def counted(row: Row, keys: frozenset[str]) -> dict[str, float]:
+        rows.append(row.step)
+        return sent_values(row, keys)
+
+    monkeypatch.setattr(tracking_checks, "sent_values", counted)
+
+    assert {} == problems(diagnose())
+
+    assert 3 * [1, 2, 3] == rows
 
 
 @pytest.mark.parametrize("place", FAULTS)

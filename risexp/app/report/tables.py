@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from risexp.app.benchmark.accuracy.measure import AccuracyTable
@@ -26,7 +27,7 @@ class ReportTable:
     best: int | None = None
     """Index of the highlighted row."""
 
-    @property
+    @cached_property
     def numeric(self) -> list[bool]:
         """True for columns of numbers, which are aligned to the right."""
         return [

@@ -139,6 +139,21 @@ def test_a_thousand_curves_are_few_lines(monkeypatch: pytest.MonkeyPatch) -> Non
     assert points[1] > 150 * points[0]
 
 
+def test_a_table_looks_at_a_cell_once_however_many_ask() -> None:
+    """The page asks for every cell: in a thousand rows it took minutes."""
+    looks = list[int]()
+
+    class Cell:
+        def __str__(self) -> str:
+            looks.append(1)
+            return "1.0"
+
+    table = tables.ReportTable(["a"], [(Cell(),)] * 5)
+
+    assert [[True]] * 9 == [table.numeric for _ in range(9)]
+    assert 5 == len(looks)
+
+
 def test_the_page_says_it_all_and_loads_nothing() -> None:
     text = report_page(report_data("toy"))
 

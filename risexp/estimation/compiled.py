@@ -84,7 +84,8 @@ def refitted(
     `start` is the count (B,) of each scene and its points (B, K, 3); other slots become NaN.
     """
     known, measured = _receiver(receiver), _measured(frames, noise)
-    count, points = start[0].numpy(), start[1].double().contiguous().numpy()
+    points = start[1].double().contiguous().numpy()
+    count = _counts(start[0], points.shape[1])
     answers = _new_answers(*points.shape[:2])._replace(counts=count)
 
     def fit(part: slice) -> None:
@@ -96,11 +97,19 @@ def refitted(
 
 def music_points(receiver: ReceiverModel, basis: Tensor, count: Tensor) -> Tensor:
     """Points (B, K_MAX, 3) float32 of the sources whose steering vectors span (B, N, q)."""
-    known, columns = _receiver(receiver), basis.mT.contiguous().numpy()
-    counts = count.contiguous().numpy()
-    points = np.zeros((len(counts), receiver.view.sources_max, 3))
+    known, columns = _receiver(receiver), basis.mT.resolve_conj().contiguous().numpy()
+    counts, most = _counts(count, receiver.view.sources_max), receiver.view.sources_max
+    points = np.zeros((len(counts), most, 3))
     _in_parts(len(counts), lambda part: music(known, columns[part], counts[part], points[part]))
     return torch.from_numpy(points).float()
+
+
+def _counts(count: Tensor, most: int) -> NDArray[np.int64]:
+    """Counts as the loops take them, which look at no bounds."""
+    if len(count) and not 0 <= int(count.min()) <= int(count.max()) <= most:
+        message = f"counts must be 0 to {most}"
+        raise ValueError(message)
+    return count.long().contiguous().numpy()
 
 
 def _new_answers(scenes: int, most: int) -> AnswerArrays:
@@ -120,7 +129,7 @@ def _tensors(answers: AnswerArrays) -> Answers:
 def _measured(frames: Frames, noise: Tensor) -> Measured:
     """Frames as arrays that share their memory."""
     channel, codes, y = (
-        part.detach().to(torch.complex64).contiguous().numpy()
+        part.detach().to(torch.complex64).resolve_conj().contiguous().numpy()
         for part in (frames.channel, frames.codes, frames.y)
     )
     own = codes if codes.ndim == 3 else codes[None]

@@ -1,6 +1,7 @@
 """The compiled search: the answers of torch, whatever the panel and whoever searches beside it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -182,10 +183,43 @@ def test_a_first_search_says_that_it_compiles(
 
 
 def test_what_was_compiled_is_kept_on_disk_where_a_folder_can_be_written(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert compilation.is_cached()
     folder = compilation._cache_folder.__wrapped__
-    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path))
+    monkeypatch.setattr("os.access", lambda path, _: path.is_relative_to(tmp_path))
+    assert Path(folder()).parent == tmp_path / "mlruns" / "kernels"
 
+    monkeypatch.setattr("os.access", lambda *_: False)
     assert folder() == ""
+
+
+def test_another_processor_has_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = compilation._cache_folder.__wrapped__
+    own = folder()
+
+    monkeypatch.setattr(compilation.binding, "get_host_cpu_name", lambda: "another")
+
+    assert Path(folder()).name != Path(own).name
+    Path(folder()).rmdir()
+
+
+def test_elements_that_send_nothing_are_elements_all_the_same() -> None:
+    frames = scenes_of(config_of(), SCENES).frames
+    codes = frames.codes.clone()
+    codes[..., ::2] = 0.0
+    half = replace(frames, codes=codes)
+
+    found, expected = (Nomp(each)(half) for each in receivers(config_of()))
+
+    assert torch.equal(found.count, expected.count)
+    gap = (found.count_probabilities - expected.count_probabilities).abs().amax(-1)
+    assert float(gap.mean()) < 0.01
+
+
+def test_frames_may_be_lazily_conjugated() -> None:
+    frames = scenes_of(config_of(), 3).frames
+    lazy = replace(frames, channel=frames.channel.conj().resolve_conj().conj())
+
+    assert same(*(Nomp(receivers(config_of())[0])(each) for each in (frames, lazy)))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -102,3 +103,15 @@ def test_a_covariance_without_a_signal_ends_all_the_same() -> None:
     found = Spectral(fast).locate(nothing, torch.tensor([1, 4]))
 
     assert found.phi_rad.isfinite().sum(-1).tolist() == [1, 4]
+    low, high = fast.view.range_m
+    ranges = found.range_m[found.range_m == found.range_m]
+    assert bool(((ranges > 0.99 * low) & (ranges < 1.01 * high)).all())
+
+
+def test_more_sources_than_there_is_room_for_are_refused() -> None:
+    config = config_of("data.sources_max=2")
+    scenes = scenes_of(config, 2)
+    fast, _ = receivers(config)
+
+    with pytest.raises(ValueError, match="counts must be 0 to 2"):
+        Spectral(fast).locate(sampled(config, scenes), torch.tensor([1, 3]))

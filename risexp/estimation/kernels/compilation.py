@@ -2,15 +2,18 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import numba
+from llvmlite import binding
 from numba import config
 from numba.core import types
+
+from risexp.core.home import home
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,6 +25,8 @@ meaning."""
 def kernel(function: F) -> F:
     """Compile a function that other kernels call."""
     compiled: Any = _compiled(function, no_cpython_wrapper=True)
+    if compiled is function:  # NUMBA_DISABLE_JIT
+        return function
     template, plain = compiled.get_call_template, cast("Any", types.unliteral)
 
     def of_any_value(arguments: tuple[Any, ...], names: dict[str, Any]) -> object:
@@ -58,19 +63,27 @@ def is_cached() -> bool:
 
 @cache
 def _cache_folder() -> str:
-    """A folder of these very sources: Numba looks only at a function's file, not at those it calls.
+    """A folder of these sources, this Numba and this processor; empty where none can be written.
 
-    It lies beside the sources or, where that cannot be written, in the user's cache; empty where no
-    folder can be written, so that each process compiles anew.
+    Numba looks only at a function's own file, and several machines may share a folder.
     """
-    here = Path(__file__).parent
-    sources = sorted(here.glob("*.py"))
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
-    own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    for parent in (here / "__pycache__", own / "risexp"):
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    features = cast("Any", binding.get_host_cpu_features)().flatten()
+    machine = f"{numba.__version__} {binding.get_host_cpu_name()} {features}"
+    code = b"".join(source.read_bytes() for source in sources)
+    digest = hashlib.sha256(code + machine.encode()).hexdigest()[:16]
+    for parent in _cache_parents():
         folder = parent / f"compiled-{digest}"
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             if os.access(folder, os.W_OK):
                 return str(folder)
     return ""
+
+
+def _cache_parents() -> Iterator[Path]:
+    """Beside the sources, in the user's cache, and in the home: an image may be read-only."""
+    yield Path(__file__).parent / "__pycache__"
+    with suppress(RuntimeError):  # a user without a home
+        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "risexp"
+    yield home().absolute() / "mlruns" / "kernels"

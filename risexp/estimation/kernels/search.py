@@ -149,7 +149,7 @@ def _scan(
     block, strength = np.empty((many, 2, BLOCK), np.float32), np.empty(scenes)
     for s in range(scenes):
         if asked[s]:
-            hidden[s], strength[s] = 0.0, _mean_strength(stack.gram[s])
+            hidden[s], strength[s] = 0.0, _mean_strength(stack.gram[s], receiver.array.weight)
             rows = scans.rows[s][:many]
             _explaining_rows(equations_of(stack, s), work_of(works, s).best, rows)
     for first in range(0, receiver.grid.points.shape[0], BLOCK):
@@ -164,13 +164,13 @@ def _scan(
 
 
 @kernel
-def _mean_strength(gram: Floats) -> float:
-    """Mean of |G a|^2 over all unit waves; padding has none."""
+def _mean_strength(gram: Floats, weight: Floats) -> float:
+    """Mean of |G a|^2 over all unit waves; elements without weight are padding."""
     total, elements = 0.0, 0
     for n in range(gram.shape[0]):
         total += gram[n, 0, n]
-        elements += 1 if gram[n, 0, n] > 0.0 else 0
-    return total / max(elements, 1)
+        elements += 1 if weight[n] > 0.0 else 0
+    return total / elements
 
 
 @kernel
@@ -201,7 +201,7 @@ def _start(
         for i in range(1, slot + 1):
             left -= seen[i, 0, 0] ** 2 + seen[i, 1, 0] ** 2
         gain = (seen[0, 0, 0] ** 2 + seen[0, 1, 0] ** 2) / max(left, _RESOLVED * strength)
-        if gain > best:
+        if peak == 0 or gain > best:
             best = gain
             copy_point(tried.points[0], work.best.points[slot])
             copy_row(tried.waves[0], work.best.waves[slot])

@@ -199,7 +199,7 @@ def test_another_processor_has_a_folder_of_its_own(monkeypatch: pytest.MonkeyPat
     folder = compilation._cache_folder.__wrapped__
     own = folder()
 
-    monkeypatch.setattr(compilation.binding, "get_host_cpu_name", lambda: "another")
+    monkeypatch.setattr("llvmlite.binding.get_host_cpu_name", lambda: "another")
 
     assert Path(folder()).name != Path(own).name
     Path(folder()).rmdir()

@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 from risexp.errors import InvalidInput
 from risexp.hpo.store.leases import Attempt, Leases
@@ -20,16 +22,21 @@ from tests.support.worker_processes import begun, states, until, violations
 
 NAME: Final = "tiny"
 EPOCHS: Final = 4
+FIXED: Final = {**BLINK, "training.epochs": EPOCHS, "training.scenes_per_epoch": 64}
 SPACE: Final = {
     "base": "smoke",
     "trials": 6,
-    "fixed": {**BLINK, "training.epochs": EPOCHS, "training.scenes_per_epoch": 64},
+    "fixed": FIXED,
     "vary": RATE,
     "pruner": {"kind": "none"},
 }
 LIMIT_S: Final = 600.0
 """Ends a hang; a crowded machine takes minutes for what is done in seconds."""
 Process = subprocess.Popen[bytes]
+SQLITE_OR_SOAK = pytest.mark.parametrize(
+    "backend", ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)], indirect=True
+)
+"""For whole searches whose fault lies outside of the database: each costs half a minute."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,8 @@ class CommandSearch:
     """The beginning of the command line, e.g. to take rights away."""
     environment: Mapping[str, str] = field(default_factory=dict)
     tracking: str = "off"
+    processes: list[Process] = field(default_factory=list)
+    """Commands that were started and are not killed yet."""
 
     def prepare(self) -> None:
         """Write the space into the home."""
@@ -65,9 +74,11 @@ class CommandSearch:
                 [*self.before, *command], cwd=self.home, env=environment, stdout=log, stderr=log
             ) as process,
         ):
+            self.processes.append(process)
             try:
                 yield process
             finally:
+                self.processes.remove(process)
                 process.kill()
                 self.kill_workers()
 
@@ -102,15 +113,26 @@ class CommandSearch:
             assert done < self.trials, "it was over before"
             return done >= finished and bool(training)
 
-        until(amid, LIMIT_S)
+        self.wait_until(amid)
 
     def wait_for_claims(self, more_than: int) -> None:
         """Wait until there are more attempts than before."""
-        until(lambda: len(self.attempts()) > more_than, LIMIT_S)
+        self.wait_until(lambda: len(self.attempts()) > more_than)
 
     def wait_for_results(self, more_than: int) -> None:
         """Wait until more trials are finished than before."""
-        until(lambda: self.finished() > more_than, LIMIT_S)
+        self.wait_until(lambda: self.finished() > more_than)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition; a command that ends before it is met fails at once."""
+
+        def met() -> bool:
+            running = all(each.poll() is None for each in self.processes)
+            done = condition()
+            assert done or running, f"the command has ended:\n{self.log.read_text()}"
+            return done
+
+        until(met, LIMIT_S)
 
     def workers_pids(self) -> set[int]:
         """Processes that have claimed a trial and live."""

@@ -8,7 +8,7 @@ import pytest
 
 from risexp.hpo.store.leases import Leases
 from risexp.hpo.store.store import StudyStore
-from tests.support.command_searches import LIMIT_S, CommandSearch, lives
+from tests.support.command_searches import LIMIT_S, SQLITE_OR_SOAK, CommandSearch, lives
 from tests.support.worker_processes import until
 
 pytestmark = [pytest.mark.fault("F3"), pytest.mark.timeout(3600)]
@@ -16,11 +16,12 @@ pytestmark = [pytest.mark.fault("F3"), pytest.mark.timeout(3600)]
 
 @pytest.fixture
 def search(store: StudyStore, tmp_path: Path) -> CommandSearch:
-    found = CommandSearch(tmp_path, store, tmp_path / "hpo.log")
+    found = CommandSearch(tmp_path, store, tmp_path / "hpo.log", trials=4)
     found.prepare()
     return found
 
 
+@SQLITE_OR_SOAK
 @pytest.mark.slow
 def test_the_same_command_goes_on_with_a_search_whose_leader_was_killed(
     search: CommandSearch, record_property: Callable[[str, object], None]

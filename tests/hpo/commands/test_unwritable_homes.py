@@ -9,9 +9,9 @@ import pytest
 
 from risexp.hpo.store.store import StudyStore
 from risexp.hpo.studies.hosts import waiting_hosts
-from tests.support.command_searches import LIMIT_S, CommandSearch
+from tests.support.command_searches import LIMIT_S, SQLITE_OR_SOAK, CommandSearch
 from tests.support.disks import WITHOUT_RIGHTS, Disk, own_disk
-from tests.support.worker_processes import EMBEDDED, until
+from tests.support.worker_processes import EMBEDDED
 
 Fault = Callable[[Disk], AbstractContextManager[None]]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -32,15 +32,10 @@ def survives(
     """Check that a search waits while each fault lasts, and is whole in the end."""
     search.prepare()
     with search.begun() as leader:
-
-        def waits() -> bool:
-            assert leader.poll() is None, search.log.read_text()
-            return bool(waiting_hosts(search.store, search.study))
-
         for fault in faults:
             search.wait_until_amid(finished=search.finished() + 1)
             with fault(disk):
-                until(waits, LIMIT_S)
+                search.wait_until(lambda: bool(waiting_hosts(search.store, search.study)))
             claims, over_at = len(search.attempts()), time.time()
             search.wait_for_claims(more_than=claims)
             record_property("recovery_s", f"{search.recovery_s(over_at):.3f}")
@@ -54,6 +49,7 @@ def survives(
 
 
 @pytest.mark.fault("F12")
+@SQLITE_OR_SOAK
 def test_a_search_whose_disk_is_full_goes_on_when_there_is_room(
     store: StudyStore,
     disk: Disk,
@@ -73,6 +69,6 @@ def test_a_search_goes_on_after_its_home_was_read_only_missing_and_forbidden(
     tmp_path: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
-    search = CommandSearch(disk.folder, store, tmp_path / "hpo.log", 9, 2, WITHOUT_RIGHTS)
+    search = CommandSearch(disk.folder, store, tmp_path / "hpo.log", 8, 2, WITHOUT_RIGHTS)
 
     survives(search, disk, (Disk.read_only, Disk.missing, Disk.forbidden), record_property)

@@ -50,8 +50,14 @@ class SignalHandler(AbstractContextManager["SignalHandler"]):
     def __enter__(self) -> Self:
         # `nohup` ignores it, so that a command outlives its terminal.
         ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()
-        kinds = [kind for kind in self._kinds if kind not in ignored]
-        self.before = {kind: signal.signal(kind, self._handle) for kind in kinds}
+        try:
+            for kind in (kind for kind in self._kinds if kind not in ignored):
+                # Known before it is replaced: a signal may come in between.
+                self.before[kind] = signal.getsignal(kind)
+                signal.signal(kind, self._handle)
+        except BaseException:  # `receive` may raise
+            self._restore()
+            raise
         return self
 
     def __exit__(
@@ -60,9 +66,7 @@ class SignalHandler(AbstractContextManager["SignalHandler"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, handler in self.before.items():
-            # None: it was not installed by Python.
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._restore()
 
     def wait(self, seconds: float) -> bool:
         """Wait this long, or until a signal comes; whether one has come."""
@@ -83,6 +87,11 @@ class SignalHandler(AbstractContextManager["SignalHandler"]):
             self._came_at = time.monotonic()
         self.numbers.append(number)
 
+    def _restore(self) -> None:
+        for number, handler in self.before.items():
+            # None: it was not installed by Python.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.hear(number)
         self._receive(number)
@@ -97,5 +106,6 @@ def signals_held() -> Iterator[None]:
         if len(handler.numbers) > 1 and callable(usual):
             usual(number, None)
 
-    with SignalHandler(receive) as handler:
+    handler = SignalHandler(receive)
+    with handler:
         yield

@@ -68,8 +68,10 @@ def tidy(
 
 
 @contextmanager
-def withdrawn_on_failure(registry: Registry, made: Version, alias: str) -> Iterator[None]:
-    """Delete a pending version if the body fails before it has the alias.
+def withdrawn_on_failure(
+    registry: Registry, made: Version, alias: str, number: int
+) -> Iterator[None]:
+    """Delete a pending version if the body fails before the version `number` has the alias.
 
     If the alias moved and only the server's answer was lost, the body has not failed.
     """
@@ -77,13 +79,14 @@ def withdrawn_on_failure(registry: Registry, made: Version, alias: str) -> Itera
         yield
     except BaseException as error:
         try:
-            moved = registry.aliases(made.name).get(alias) == made.number
+            moved = registry.aliases(made.name).get(alias) == number
             if not moved:
                 registry.delete(made)
         except EnvironmentFailed:
             raise EnvironmentFailed(
                 f"{str(error) or 'interrupted'}; version {made.number} of {made.name} may be left "
-                f"pending, or be {alias}: run the command again, which finishes or deletes it"
+                f"pending, or version {number} be {alias}: run the command again, which finishes "
+                "or deletes it"
             ) from error
         if not moved or not isinstance(error, Exception):
             raise

@@ -58,13 +58,13 @@ def promote(registry: Registry, promotion: Promotion, *, exclusive: bool) -> Ver
     previous = "" if champion is None else str(champion)
     tags = {**promotion.tags, STATE: PENDING, PREVIOUS: previous, HOME: home_id()}
     made = registry.create(name, source, promotion.run_id, tags, promotion.card)
-    with withdrawn_on_failure(registry, made, alias):
+    with withdrawn_on_failure(registry, made, alias, made.number):
         failpoint("promote.created")
         expect_turn(registry, made, exclusive=exclusive)
         _expect_champion(registry, promotion)
         failpoint("promote.checked")
     with signals_held():
-        with withdrawn_on_failure(registry, made, alias):
+        with withdrawn_on_failure(registry, made, alias, made.number):
             registry.set_alias(name, alias, made.number)
         failpoint("promote.moved")
         with _holds_already(made, alias):
@@ -115,7 +115,7 @@ def _move_back(
     tags = {STATE: PENDING, HOME: home_id(), "risexp.promoted_by": by}
     turn = registry.create(name, before.address, before.run_id, tags, "")
     with signals_held():
-        with withdrawn_on_failure(registry, turn, alias):
+        with withdrawn_on_failure(registry, turn, alias, turn.number):
             failpoint("rollback.created")
             expect_turn(registry, turn, exclusive=exclusive)
             if (there := registry.at(name, alias)) is None or there.number != now.number:
@@ -124,6 +124,7 @@ def _move_back(
                     "changed; run the command again"
                 )
             failpoint("rollback.checked")
+        with withdrawn_on_failure(registry, turn, alias, before.number):
             registry.set_alias(name, alias, before.number)
         failpoint("rollback.moved")
         with _holds_already(before, alias):

@@ -139,8 +139,8 @@ class Uploader:
         known = (runs.find(experiment_id, uid) for uid in self._uids)
         run_id, held = next(filter(None, known), None), dict[str, list[int]]()
         if run_id is not None:
-            held = self._held(run_id)
             runs.add(run_id, tags={_HOME: home_id()})
+            held = self._held(run_id)
         else:
             tags = first_tags(self._upload, self._uid, labels) | {_HOME: home_id()}
             if labels.parent is not None:
@@ -174,8 +174,11 @@ class Uploader:
         run_id, own = self._progress.run_id, home_id()
         if self._runs.tag(run_id, _HOME) == own:
             return
+        # Before the tag, lest a killed uploader take it for read; after it, lest one miss what
+        # another home sends in between.
         self._save(replace(self._progress, held=self._held(run_id)))
         self._runs.add(run_id, tags={_HOME: own})
+        self._save(replace(self._progress, held=self._held(run_id)))
 
     def _describe(self) -> None:
         if self._progress.described:

@@ -2,10 +2,11 @@
 
 import os
 import signal
+from typing import Any
 
 import pytest
 
-from risexp.core.signals import SignalHandler, exit_code_of, write_stderr
+from risexp.core.signals import SignalHandler, exit_code_of, signals_held, write_stderr
 
 KINDS = (signal.SIGINT, signal.SIGTERM)
 
@@ -43,6 +44,42 @@ def test_a_terminal_that_is_gone_is_a_signal_unless_it_is_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
     assert ([signal.SIGHUP], []) == (handler.numbers, under_nohup.numbers)
+
+
+@pytest.fixture
+def early(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Signals that come once their handler is installed, and before the next one is."""
+    numbers, install = list[int](), signal.signal
+
+    def installed(kind: int, handler: Any) -> Any:  # noqa: ANN401 - of the standard library
+        before = install(kind, handler)
+        while kind in numbers:
+            numbers.remove(kind)
+            signal.raise_signal(kind)
+        return before
+
+    monkeypatch.setattr(signal, "signal", installed)
+    return numbers
+
+
+def test_a_signal_while_handlers_are_installed_is_held(early: list[int]) -> None:
+    before, early[:] = [signal.getsignal(kind) for kind in KINDS], [signal.SIGINT]
+    done = list[str]()
+
+    with signals_held():
+        done.append("body")
+
+    assert (["body"], []) == (done, early)
+    assert before == [signal.getsignal(kind) for kind in KINDS]
+
+
+def test_a_second_signal_while_handlers_are_installed_leaves_none(early: list[int]) -> None:
+    before, early[:] = [signal.getsignal(kind) for kind in KINDS], [signal.SIGINT] * 2
+
+    with pytest.raises(KeyboardInterrupt), signals_held():
+        pass
+
+    assert before == [signal.getsignal(kind) for kind in KINDS]
 
 
 def test_a_line_from_a_handler_goes_past_all_buffers(capfd: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from tests.support.promotions import NAME
 
 
 @pytest.mark.fault("F7")
-def test_a_lost_answer_to_the_move_fails_no_promotion_and_takes_no_rollback_further(
+def test_a_lost_answer_to_the_move_fails_no_promotion_and_no_rollback(
     registry: Registry, promote_next: PromoteNext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     move = Registry.set_alias
@@ -33,10 +33,7 @@ def test_a_lost_answer_to_the_move_fails_no_promotion_and_takes_no_rollback_furt
         patch.setattr(Registry, "set_alias", deaf)
         assert 3 == promote_next().number
         assert {"champion": 3, "previous": 2} == registry.aliases(NAME)
-        with pytest.raises(EnvironmentFailed, match="no answer"):
-            back(registry)
-
-    was, version = back(registry)
+        was, version = back(registry)
 
     assert (3, 2) == (was.number, version.number)
     assert {"champion": 2, "previous": 1} == registry.aliases(NAME)

@@ -1,6 +1,7 @@
 """D5: a trial that two homes train has one run in their store, and each value once."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,35 @@ def test_a_home_sends_again_no_value_of_another_home(
 
     places = [(key, step) for key, step, _, _ in held(first, store)]
     assert [(key, step) for key, step, _, _ in due(second)] == places
+
+
+@pytest.mark.fault("F8")
+def test_what_another_home_sends_while_one_takes_its_turn_is_not_doubled(
+    store: TrackingStore, runs: TrackingClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders, add = dict[str, RunFolder](), TrackingClient.add
+    labels = Labels(study="twin", trial=5, parent=LABELS.parent)
+    for home in ("one", "another"):
+        monkeypatch.setenv("RISEXP_HOME", str(tmp_path / home))
+        folders[home] = new_run("turn-005", labels=labels)
+        train(folders[home], range(1, 2))
+        sent(folders[home], store, runs)
+        train(folders[home], range(2, 3))
+
+    def late(own: TrackingClient, run_id: str, *rest: Any, **named: Any) -> None:  # noqa: ANN401
+        if {*named.get("tags", ())} == {"risexp.home"} and "another" in folders:
+            with monkeypatch.context() as patch:
+                patch.setenv("RISEXP_HOME", str(tmp_path / "another"))
+                sent(folders.pop("another"), store, runs)
+        add(own, run_id, *rest, **named)
+
+    monkeypatch.setenv("RISEXP_HOME", str(tmp_path / "one"))
+    monkeypatch.setattr(TrackingClient, "add", late)
+    sent(folders["one"], store, runs)
+
+    assert ["one"] == [*folders]
+    places = [(key, step) for key, step, _, _ in held(folders["one"], store)]
+    assert [(key, step) for key, step, _, _ in due(folders["one"])] == places
 
 
 @pytest.mark.fault("F8")

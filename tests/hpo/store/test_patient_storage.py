@@ -1,4 +1,5 @@
 import math
+import time
 from collections.abc import Iterator
 from inspect import signature
 from unittest.mock import Mock, call
@@ -7,6 +8,7 @@ import pytest
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import TrialState, create_trial
 
+from risexp.hpo.store import trial_reader
 from risexp.hpo.store.address import address_of
 from risexp.hpo.store.patient_storage import PatientStorage
 from risexp.hpo.store.store import StudyStore
@@ -47,7 +49,18 @@ def live(store: StudyStore, study: StudyRef) -> Iterator[str]:
     yield "released"
 
 
+@pytest.fixture
+def far_from_utc() -> Iterator[None]:
+    """The local time is that of Tokyo."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "JST-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
 @ON_BOTH
+@pytest.mark.usefixtures("far_from_utc")
 def test_all_trials_are_read_as_optunas_own_storage_reads_them(
     store: StudyStore, study: StudyRef, plain: RDBStorage
 ) -> None:
@@ -119,6 +132,21 @@ def test_trials_that_have_changed_are_read_together(store: StudyStore, study: St
 
     assert 3 == sum(each.state == TrialState.COMPLETE for each in trials)
     assert 7 == len(executed)
+
+
+def test_more_trials_than_a_statement_holds_are_read_in_pieces(
+    store: StudyStore, study: StudyRef, plain: RDBStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial_reader, "_AT_ONCE", 2)
+    queue, more = queue_of(store, study), 3
+    for _ in range(more):
+        claimed(queue).finish(TrialResult("complete", "finished", 0.5))
+
+    with statements(store) as executed:
+        read = store.storage.get_all_trials(study.id, states=(TrialState.COMPLETE,))
+
+    assert plain.get_all_trials(study.id, states=(TrialState.COMPLETE,)) == read
+    assert (more, 1 + 2 * 6) == (len(read), len(executed))
 
 
 def test_values_that_are_no_numbers_are_read_as_optuna_reads_them(

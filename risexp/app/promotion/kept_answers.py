@@ -8,6 +8,7 @@ import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Self
 
@@ -64,9 +65,10 @@ class KeptAnswers:
             "backend": backend_of(config.localisation.backend),
             "device": device.type,
             "torch": str(torch.__version__),
-            "code": _code(),
+            **{name: version(name) for name in ("numba", "numpy")},
         }
-        path = sets_home() / "answers" / f"{canonical_sha(decisive)}.safetensors"
+        name = f"{_code()}-{canonical_sha(decisive)}.safetensors"
+        path = sets_home() / "answers" / name
         return cls(path, test_set.manifest.scenes)
 
     def read(self) -> tuple[Estimate, float] | None:
@@ -83,7 +85,10 @@ class KeptAnswers:
         return (estimate, ms) if len(estimate) == self.scenes else None
 
     def write(self, estimate: Estimate, ms_per_scene: float) -> None:
-        """Keep answers; where they cannot be written, they are computed again."""
+        """Keep answers, and delete those of other code.
+
+        Where they cannot be written, they are computed again.
+        """
         # Copies: a file holds no tensors that share their memory.
         tensors = {name: each.clone().contiguous() for name, each in estimate.to("cpu").items()}
         tensors[_MS] = torch.tensor(ms_per_scene, dtype=torch.float64)
@@ -91,6 +96,9 @@ class KeptAnswers:
         with suppress(OSError):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_durably(self.path, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+            for each in self.path.parent.glob("*.safetensors"):
+                if each.name.partition("-")[0] != _code():
+                    each.unlink(missing_ok=True)
 
 
 @cache

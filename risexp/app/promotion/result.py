@@ -162,7 +162,8 @@ def model_card(result: PromotionResult) -> str:
         markdown(("", *_SCORES.values(), "ECE of the count", "ms a scene"), score_rows(evidence)),
         (
             f"Brackets are {100 * evidence.gates.level:g} % intervals over scenes of set "
-            f"`{result.test_set.manifest.digest[:12]}`; times are of one machine, in batches."
+            f"`{result.test_set.manifest.digest[:12]}`; times are in batches, and of when "
+            "a method first answered that set."
         ),
         "## Gates",
         markdown(("gate", "verdict", "found", "needed"), gate_rows(result.verdicts)),

@@ -191,13 +191,15 @@ class Worker:
             except Fenced as lost:
                 say(f"trial {claim.number}: {lost}")
                 return 0
-        if result.outcome.reason in BROKEN_DEVICE:
-            return result.outcome.exit_code
+        broken = result.outcome.reason in BROKEN_DEVICE
         if result.outcome.status == "failed" and result.outcome.resumable:
             self._failures += 1
-            self._signals.wait(self._pause_s)
+            # The process that follows does not know how often its device has failed.
+            self._signals.wait(_LONGEST_S if broken else self._pause_s)
         elif result.outcome.reason != FENCED:
             self._failures = 0
+        if broken:
+            return result.outcome.exit_code
         signalled = result.outcome.status in _SIGNALLED and result.outcome.reason != FENCED
         if signalled:
             self._signals.outcome()  # a signal that the run heard, and passed on

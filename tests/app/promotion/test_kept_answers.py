@@ -137,11 +137,39 @@ def test_what_decides_answers_names_their_file(
     monkeypatch.setattr(kept_answers, "_code", lambda: "another")
     others += [network(first)]
     monkeypatch.undo()
+    for package in ("numba", "numpy"):
+        monkeypatch.setattr(kept_answers, "version", {"numba": "1", "numpy": "1", package: "2"}.get)
+        others += [network(first)]
+        monkeypatch.undo()
 
     assert network(first) not in others
     assert len(others) == len(set(others))
     assert network(first) == network(replace(first, run_id="train-3", epoch=9))
     assert nomp(first.config) == nomp(longer)
+
+
+def estimate_of(scenes: int) -> Estimate:
+    places = torch.full((scenes, 2), 0.5, dtype=torch.float64)
+    counts = torch.full((scenes,), 1)
+    return Estimate(counts, torch.full((scenes, 2), 0.5), places, places, places)
+
+
+def test_answers_of_other_code_are_deleted_once_new_ones_are_kept(
+    bundles: tuple[Bundle, Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = bundles
+    test_set = frozen(first)
+    with monkeypatch.context() as patch:
+        patch.setattr(kept_answers, "_code", lambda: "another")
+        KeptAnswers.of_network(first, test_set, CPU).write(estimate_of(SCENES), 1.5)
+    files = [KeptAnswers.of_network(each, test_set, CPU) for each in (first, second)]
+    folder = files[0].path.parent
+    assert 1 == len([*folder.iterdir()])
+
+    for file in files:
+        file.write(estimate_of(SCENES), 1.5)
+
+    assert {file.path for file in files} == {*folder.iterdir()}
 
 
 @pytest.mark.parametrize(
@@ -160,13 +188,11 @@ def test_damaged_answers_are_as_good_as_none(
     test_set = frozen(first)
     file = KeptAnswers.of_network(first, test_set, CPU)
     assert file.read() is None
-    counts = torch.full((SCENES,), 1)
-    places = torch.full((SCENES, 2), 0.5, dtype=torch.float64)
-    estimate = Estimate(counts, torch.full((SCENES, 2), 0.5), places, places, places)
+    estimate = estimate_of(SCENES)
     file.write(estimate, 1.5)
     read = file.read()
     assert read is not None
-    assert torch.equal(counts, read[0].count)
+    assert torch.equal(estimate.count, read[0].count)
     assert 1.5 == read[1]
 
     file.path.write_bytes(damage(file.path.read_bytes()))

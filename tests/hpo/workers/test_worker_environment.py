@@ -58,19 +58,34 @@ def test_a_trial_is_not_at_fault_if_the_environment_fails(
 @pytest.mark.parametrize(
     ("error", "state", "ended"),
     [
-        (torch.AcceleratorError("CUDA error: uncorrectable ECC error"), "waiting", "environment"),
+        (torch.AcceleratorError("uncorrectable ECC error"), "waiting", "environment"),
         (torch.AcceleratorError("CUDA error: device-side assert"), "failed", "finished"),
     ],
 )
 def test_a_worker_whose_device_has_failed_leaves_its_trials_to_a_new_process(
-    store: StudyStore, study: StudyRef, error: Exception, state: str, ended: str
+    store: StudyStore,
+    study: StudyRef,
+    error: Exception,
+    state: str,
+    ended: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No later call to a device succeeds in a process that has met such an error."""
     train = toy(error)
+    one = worker(store, study, train)
+    waited, noted = list[float](), list[str]()
 
-    code, _ = work(store, study, train)
+    def pause(seconds: float) -> None:
+        waited.append(seconds)
+        noted.extend(waiting_hosts(store, study))
+
+    monkeypatch.setattr(one._signals, "wait", pause)
+    code = one.run(lambda _: None)
 
     assert (1, 1) == (code, len(train.jobs))
+    given_back = ended == "environment"
+    assert [60.0] * given_back == waited
+    assert [socket.gethostname()] * given_back == noted
     assert [state, "waiting", "waiting"] == states(store, study)
     assert [ended] == [each.ended for each in attempts(store, study)]
 

@@ -115,7 +115,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     # All that is written belongs to its owner alone, also if MLflow or a thread writes it.
     umask = os.umask(0o077)
     try:
-        with SignalHandler(_release, [signal.SIGTERM]):
+        with SignalHandler(_release, _signals()):
             code = app(rest, prog_name="risexp", standalone_mode=False) or 0
     except Exception as error:
         if debug and not isinstance(error, TyperException):
@@ -130,8 +130,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _release(_number: int) -> NoReturn:
-    raise Released
+def _signals() -> list[int]:
+    """SIGTERM, and Ctrl-C unless whoever started the process ignores it."""
+    heeds = signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    return [signal.SIGTERM, signal.SIGINT] if heeds else [signal.SIGTERM]
+
+
+def _release(number: int) -> NoReturn:
+    raise KeyboardInterrupt if number == signal.SIGINT else Released
 
 
 def _explain(error: Exception) -> int:

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from _thread import start_new_thread
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType, TracebackType
@@ -12,6 +13,7 @@ INTERRUPTED: Final = 130
 """Exit code after Ctrl-C."""
 RELEASED: Final = 75
 """Exit code after any other signal."""
+_IMPORT: Final = "<frozen importlib._bootstrap>"
 _SLICE_S: Final = 0.1
 """Time until a signal that came during a wait is noticed."""
 
@@ -92,9 +94,32 @@ class SignalHandler(AbstractContextManager["SignalHandler"]):
             # None: it was not installed by Python.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if _is_importing(frame):
+            _send_later(number)
+            return
         self.hear(number)
         self._receive(number)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a module is being loaded.
+
+    An exception that a handler raises there may be swallowed, as torch does where it loads NumPy:
+    the process would go on with half a module, and without the signal.
+    """
+    while frame is not None and frame.f_code.co_filename != _IMPORT:
+        frame = frame.f_back
+    return frame is not None
+
+
+def _send_later(number: int) -> None:
+    def send() -> None:
+        time.sleep(_SLICE_S)
+        os.kill(os.getpid(), number)
+
+    # Not a `Thread`: what the handler interrupts may hold the lock that starting one takes.
+    start_new_thread(send, ())
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 import os
 import signal
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,3 +88,33 @@ def test_a_line_from_a_handler_goes_past_all_buffers(capfd: pytest.CaptureFixtur
     write_stderr("SIGTERM: the run ends")
 
     assert "SIGTERM: the run ends\n" == capfd.readouterr().err
+
+
+SWALLOWS = """
+import os, signal
+swallowed = False
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    sum(range(1000))
+except BaseException:
+    swallowed = True
+"""
+
+
+def test_a_module_that_is_being_loaded_is_not_left_half_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What loads it may swallow the handler's exception, and with it the signal."""
+    (tmp_path / "swallowing_module.py").write_text(SWALLOWS, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def receive(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with SignalHandler(receive, [signal.SIGTERM]) as handler:
+        loaded = import_module("swallowing_module")
+        assert not loaded.swallowed
+        with pytest.raises(KeyboardInterrupt):
+            handler.wait(30.0)
+
+    assert [signal.SIGTERM] == handler.numbers

@@ -20,6 +20,7 @@ from risexp.hpo.trials.queue import Queue
 from risexp.hpo.workers import worker as worker_module
 from risexp.hpo.workers.worker import Worker
 from risexp.space.study_spec import StudySpec
+from tests.support import toy_workers
 from tests.support.looping import for_each
 from tests.support.searches import tiny
 from tests.support.toy_workers import attempts, report_epochs, searched, work
@@ -35,7 +36,7 @@ POINTS: Final[dict[str, tuple[Any, str]]] = {
     "claim": (Queue, "claim"),
     "suggest": (Claim, "suggest"),
     "record parameters": (Leases, "record"),
-    "train": (worker_module, "JobResult"),
+    "train": (toy_workers, "JobResult"),
     "report": (Claim, "report"),
     "note": (Claim, "note"),
     "assure": (Leases, "assure"),

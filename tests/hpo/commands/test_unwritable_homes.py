@@ -43,7 +43,8 @@ def survives(
         assert 0 == leader.wait(LIMIT_S), search.log.read_text()
 
     search.assert_whole()
-    assert {"finished", "environment"} == {each.ended for each in search.attempts()}
+    # A fault between two trials ends no attempt; its host waits all the same.
+    assert {each.ended for each in search.attempts()} <= {"finished", "environment"}
     assert {} == waiting_hosts(search.store, search.study)
     record_property("injected", len(faults) - 1)
 

@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _signals() -> list[int]:
-    """SIGTERM, and Ctrl-C unless whoever started the process ignores it."""
+    """SIGTERM, and Ctrl-C unless it was ignored from the start."""
     heeds = signal.getsignal(signal.SIGINT) == signal.default_int_handler
     return [signal.SIGTERM, signal.SIGINT] if heeds else [signal.SIGTERM]
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,11 @@ def test_a_terminal_that_is_gone_is_a_signal_unless_it_is_ignored() -> None:
 
 
 @pytest.fixture
-def early(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def early(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Signals that come once their handler is installed, and before the next one is."""
     numbers, install = list[int](), signal.signal
+    # A shell's background jobs ignore it.
+    usual = install(signal.SIGINT, signal.default_int_handler)
 
     def installed(kind: int, handler: Any) -> Any:  # noqa: ANN401 - of the standard library
         before = install(kind, handler)
@@ -61,7 +64,8 @@ def early(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return before
 
     monkeypatch.setattr(signal, "signal", installed)
-    return numbers
+    yield numbers
+    install(signal.SIGINT, usual)
 
 
 def test_a_signal_while_handlers_are_installed_is_held(early: list[int]) -> None:

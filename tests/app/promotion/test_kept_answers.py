@@ -131,16 +131,15 @@ def test_what_decides_answers_names_their_file(
         nomp(first.config),
         nomp(wider),
     ]
-    monkeypatch.setattr(kept_answers, "backend_of", lambda _: "another")
-    others += [network(first)]
-    monkeypatch.undo()
-    monkeypatch.setattr(kept_answers, "_code", lambda: "another")
-    others += [network(first)]
-    monkeypatch.undo()
-    for package in ("numba", "numpy"):
-        monkeypatch.setattr(kept_answers, "version", {"numba": "1", "numpy": "1", package: "2"}.get)
-        others += [network(first)]
-        monkeypatch.undo()
+    for name, value in (
+        ("backend_of", lambda _: "another"),
+        ("_code", lambda: "another"),
+        ("version", {"numba": "2", "numpy": "1"}.get),
+        ("version", {"numba": "1", "numpy": "2"}.get),
+    ):
+        with monkeypatch.context() as changed:
+            changed.setattr(kept_answers, name, value)
+            others += [network(first)]
 
     assert network(first) not in others
     assert len(others) == len(set(others))

@@ -139,21 +139,6 @@ def test_a_thousand_curves_are_few_lines(monkeypatch: pytest.MonkeyPatch) -> Non
     assert points[1] > 150 * points[0]
 
 
-def test_a_table_looks_at_a_cell_once_however_many_ask() -> None:
-    """The page asks for every cell: in a thousand rows it took minutes."""
-    looks = list[int]()
-
-    class Cell:
-        def __str__(self) -> str:
-            looks.append(1)
-            return "1.0"
-
-    table = tables.ReportTable(["a"], [(Cell(),)] * 5)
-
-    assert [[True]] * 9 == [table.numeric for _ in range(9)]
-    assert 5 == len(looks)
-
-
 def test_the_page_says_it_all_and_loads_nothing() -> None:
     text = report_page(report_data("toy"))
 
@@ -285,18 +270,3 @@ def test_a_damaged_run_one_without_a_checkpoint_and_an_empty_journal_leave_a_rem
     assert "whose run is not in this home" in words(data)
     assert "Trial 1, whose record holds no judged epoch: only its k_loc is known here." in empty
     assert "no epoch was judged" not in empty
-
-
-def test_words_in_a_figure_stay_as_they_are() -> None:
-
-    def draw(figure: Figure) -> None:
-        figure.suptitle(word)
-
-    word = ' id="#000000" href="#e0e0e0 \x07'
-
-    drawn = figures.svg("one", "a word", draw, (3.0, 2.0))
-
-    reader = read(drawn)
-    assert word.strip() in reader.text
-    assert reader.ids
-    assert all(name.startswith("one-") for name in reader.ids)
